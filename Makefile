@@ -1,0 +1,61 @@
+# tidemark. `make run` and `make test` do everything; `make help` lists the rest.
+# MODE picks a compiler setting; each has an object tree of its own under build/, so nothing needs cleaning between.
+MODE ?= release
+BUILD := build/$(MODE)
+PKGS := libcurl jansson sqlite3 rdkafka cmocka libmicrohttpd avro-c expat
+CPPFLAGS += -D_GNU_SOURCE -Iharness -I. -MMD -MP
+CFLAGS += -std=c11 -g -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+CFLAGS += $(if $(filter true,$(CI)),-Werror) $(CFLAGS_$(MODE))
+CFLAGS_release := -O2
+CFLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS_tsan := -O1 -fsanitize=thread
+CFLAGS_cov := -O0 --coverage
+LDLIBS = $(shell pkg-config --libs $(PKGS)) -lz -lm -lpthread
+CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+
+SOURCES := $(shell find harness mocks reports -name '*.c')
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+MAIN := $(BUILD)/harness/run/main.o
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c tests/fault_*.c tests/contract_*.c tests/e2e_*.c))
+SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
+BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
+
+.PHONY: all run test check asan tsan cov bench layering clean deps help
+.DEFAULT_GOAL := all
+all: $(BUILD)/tidemark tests-built
+tests-built: $(TESTS) $(FUZZERS)
+
+# Installing comes first, and pkg-config is asked again by a second make: it knows nothing before.
+run: deps
+	@$(MAKE) --no-print-directory $(BUILD)/tidemark
+	@$(BUILD)/tidemark run $(SCENARIO) $(ARGS)
+test: deps
+	@$(MAKE) --no-print-directory check
+deps:
+	@sh .ci/packages
+
+check: all layering
+	@sh tests/run.sh $(BUILD)
+asan tsan cov: ; @$(MAKE) --no-print-directory MODE=$@ check
+bench: $(BUILD)/tidemark $(BENCHES)
+	@for b in $(BENCHES); do $$b || exit 1; done
+layering:
+	@sh tests/layering.sh
+clean:
+	rm -rf build reports/out
+help:
+	@grep -E '^# |^[a-z]+:' Makefile
+
+$(BUILD)/tidemark: $(BUILD)/libtidemark.a $(MAIN)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(BUILD)/libtidemark.a $(LDLIBS)
+$(BUILD)/libtidemark.a: $(filter-out $(MAIN),$(OBJECTS))
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(BUILD)/libtidemark.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(BUILD)/libtidemark.a $(LDLIBS)
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+.PRECIOUS: $(BUILD)/tests/%.o
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

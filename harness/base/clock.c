@@ -1,0 +1,170 @@
+#include "base/clock.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLOCK_MAGIC 0x746d636c6f636b31ULL /* "tmclock1" */
+
+struct clock_page {                       /* shared memory: written by one process, read by many */
+    uint64_t magic;
+    char boot_id[40];
+    int64_t org_origin_ms, compress;
+    _Atomic int64_t wall_origin_ns;
+};
+struct tm_clock_file {
+    struct clock_page *page;              /* mapped, sizeof(struct clock_page) bytes */
+};
+
+int64_t tm_clock_org_at(const struct tm_clock_map *map, int64_t wall_ns)
+{
+    assert(map->compress >= 1);
+    if (map->wall_origin_ns == TM_NEVER || wall_ns <= map->wall_origin_ns)
+        return map->org_origin_ms;
+    return map->org_origin_ms
+           + (int64_t)((__int128)(wall_ns - map->wall_origin_ns) * map->compress / TM_NS_PER_MS);
+}
+
+int64_t tm_clock_wall_at(const struct tm_clock_map *map, int64_t org_ms)
+{
+    assert(map->compress >= 1);
+    if (org_ms == TM_NEVER || map->wall_origin_ns == TM_NEVER)
+        return TM_NEVER;
+    if (org_ms <= map->org_origin_ms)
+        return map->wall_origin_ns;
+    __int128 ns = (__int128)(org_ms - map->org_origin_ms) * TM_NS_PER_MS;
+    ns = (ns + map->compress - 1) / map->compress + map->wall_origin_ns;
+    return ns > TM_NEVER ? TM_NEVER : (int64_t)ns;
+}
+
+static int64_t clock_read(clockid_t id)
+{
+    struct timespec ts;
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * TM_NS_PER_S + ts.tv_nsec;
+}
+
+int64_t tm_clock_monotonic_ns(void) { return clock_read(CLOCK_MONOTONIC); }
+int64_t tm_clock_realtime_ns(void) { return clock_read(CLOCK_REALTIME); }
+
+static void clock_boot_id(char out[40])
+{
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+    memset(out, 0, 40);
+    if (f == NULL)
+        return;
+    if (fgets(out, 40, f) == NULL)
+        out[0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    fclose(f);
+}
+
+static enum tm_code clock_map(struct tm_clock_file **out, const char *path, int flags, int prot,
+                              struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    struct clock_page *page = MAP_FAILED;
+    struct tm_clock_file *file = NULL;
+    int fd = open(path, flags | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return tm_fail(err, TM_E_IO, "clock file %s: %s", path, strerror(errno));
+    if ((flags & O_CREAT) && ftruncate(fd, (off_t)sizeof *page) != 0) {
+        rc = tm_fail(err, TM_E_IO, "clock file %s: %s", path, strerror(errno));
+        goto done;
+    }
+    if (!(flags & O_CREAT) && lseek(fd, 0, SEEK_END) < (off_t)sizeof *page) {
+        rc = tm_fail(err, TM_E_PROTO, "clock file %s: too short to be one", path);
+        goto done;
+    }
+    page = mmap(NULL, sizeof *page, prot, MAP_SHARED, fd, 0);
+    file = calloc(1, sizeof *file);
+    if (page == MAP_FAILED || file == NULL) {
+        rc = tm_fail(err, TM_E_IO, "clock file %s: cannot map", path);
+        goto done;
+    }
+    file->page = page;
+    *out = file;
+    file = NULL;
+    page = MAP_FAILED;
+done:
+    if (page != MAP_FAILED)
+        munmap(page, sizeof *page);
+    free(file);
+    close(fd);
+    return rc;
+}
+
+enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path, int64_t org_origin_ms,
+                                  int64_t compress, struct tm_err *err)
+{
+    if (compress < 1)
+        return tm_fail(err, TM_E_ARG, "compress must be at least 1, not %lld", (long long)compress);
+    enum tm_code rc = clock_map(out, path, O_RDWR | O_CREAT | O_TRUNC, PROT_READ | PROT_WRITE, err);
+    if (rc != TM_OK)
+        return rc;
+    struct clock_page *p = (*out)->page;
+    clock_boot_id(p->boot_id);
+    p->org_origin_ms = org_origin_ms;
+    p->compress = compress;
+    atomic_store(&p->wall_origin_ns, TM_NEVER);
+    p->magic = CLOCK_MAGIC;
+    return TM_OK;
+}
+
+enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, struct tm_err *err)
+{
+    char boot[40];
+    enum tm_code rc = clock_map(out, path, O_RDONLY, PROT_READ, err);
+    if (rc != TM_OK)
+        return rc;
+    clock_boot_id(boot);
+    if ((*out)->page->magic != CLOCK_MAGIC)
+        rc = tm_fail(err, TM_E_PROTO, "%s is not a clock file", path);
+    else if (strncmp(boot, (*out)->page->boot_id, sizeof boot) != 0)
+        rc = tm_fail(err, TM_E_MISMATCH, "clock file %s was made on another boot of a machine", path);
+    if (rc != TM_OK) {
+        tm_clock_file_close(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+void tm_clock_file_start(struct tm_clock_file *file, int64_t wall_origin_ns)
+{
+    assert(file != NULL && atomic_load(&file->page->wall_origin_ns) == TM_NEVER);
+    atomic_store(&file->page->wall_origin_ns, wall_origin_ns);
+}
+
+void tm_clock_file_read(const struct tm_clock_file *file, struct tm_clock_map *out)
+{
+    out->org_origin_ms = file->page->org_origin_ms;
+    out->compress = file->page->compress;
+    out->wall_origin_ns = atomic_load(&file->page->wall_origin_ns);
+}
+
+void tm_clock_file_close(struct tm_clock_file *file)
+{
+    if (file == NULL)
+        return;
+    munmap(file->page, sizeof *file->page);
+    free(file);
+}
+
+struct tm_now tm_clock_now(const struct tm_clock_file *file)
+{
+    struct tm_now now = { .wall_ns = tm_clock_monotonic_ns() };
+    if (file == NULL) {
+        now.org_ms = tm_clock_realtime_ns() / TM_NS_PER_MS;
+        return now;
+    }
+    struct tm_clock_map map;
+    tm_clock_file_read(file, &map);
+    now.org_ms = tm_clock_org_at(&map, now.wall_ns);
+    return now;
+}

@@ -1,0 +1,143 @@
+#include "base/sql.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+    const char *path = sqlite3_db_filename(db, "main");
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
+        return TM_E_AGAIN;
+    return tm_fail(err, code == SQLITE_NOMEM ? TM_E_NOMEM : TM_E_IO, "%s: %s: %s",
+                   path != NULL && *path ? path : "in-memory database", doing, sqlite3_errmsg(db));
+}
+
+static enum tm_code sql_pragmas(sqlite3 *db, enum tm_sql_mode mode, struct tm_err *err)
+{
+    sqlite3_busy_timeout(db, 0);
+    if (mode == TM_SQL_READ)
+        return tm_sql_exec(db, "PRAGMA query_only=1; PRAGMA mmap_size=268435456", err);
+    return tm_sql_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=0;"
+                           "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32768", err);
+}
+
+enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    sqlite3 *db = NULL;
+    int flags = mode == TM_SQL_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (mode == TM_SQL_CREATE)
+        flags |= SQLITE_OPEN_CREATE;
+    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        rc = tm_fail(err, TM_E_IO, "cannot open %s: %s (does the folder exist, and may you write there?)", path,
+                     db != NULL ? sqlite3_errmsg(db) : "out of memory");
+        goto done;
+    }
+    sqlite3_extended_result_codes(db, 1);
+    /* The very first open of a file by two processes may meet a lock; waiting here is bounded and once. */
+    sqlite3_busy_timeout(db, 5000);
+    rc = sql_pragmas(db, mode, err);
+    if (rc != TM_OK) {
+        if (rc == TM_E_AGAIN)
+            rc = tm_fail_retry(err, TM_E_IO, "%s is locked by another process", path);
+        goto done;
+    }
+    *out = db;
+    db = NULL;
+done:
+    if (db != NULL)
+        sqlite3_close(db);
+    return rc;
+}
+
+void tm_sql_close(sqlite3 *db)
+{
+    sqlite3_stmt *stmt;
+    if (db == NULL)
+        return;
+    while ((stmt = sqlite3_next_stmt(db, NULL)) != NULL)
+        sqlite3_finalize(stmt);
+    sqlite3_close(db);
+}
+
+enum tm_code tm_sql_exec(sqlite3 *db, const char *sql, struct tm_err *err)
+{
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
+        return TM_OK;
+    char doing[80];
+    sqlite3_snprintf(sizeof doing, doing, "%.70s", sql);
+    return tm_sql_fail(db, err, doing);
+}
+
+enum tm_code tm_sql_execf(sqlite3 *db, struct tm_err *err, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *sql = sqlite3_vmprintf(fmt, ap);
+    va_end(ap);
+    if (sql == NULL)
+        return tm_fail(err, TM_E_NOMEM, "formatting SQL");
+    enum tm_code rc = tm_sql_exec(db, sql, err);
+    sqlite3_free(sql);
+    return rc;
+}
+
+enum tm_code tm_sql_prepare(sqlite3_stmt **out, sqlite3 *db, const char *sql, struct tm_err *err)
+{
+    char doing[80];
+    if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK)
+        return TM_OK;
+    sqlite3_snprintf(sizeof doing, doing, "%.70s", sql);
+    return tm_sql_fail(db, err, doing);
+}
+
+enum tm_code tm_sql_step(sqlite3_stmt *stmt, bool *out_row, struct tm_err *err)
+{
+    int rc = sqlite3_step(stmt);
+    *out_row = rc == SQLITE_ROW;
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+        return TM_OK;
+    char doing[80];
+    sqlite3_snprintf(sizeof doing, doing, "%.70s", sqlite3_sql(stmt));
+    enum tm_code code = tm_sql_fail(sqlite3_db_handle(stmt), err, doing);
+    sqlite3_reset(stmt);
+    return code;
+}
+
+enum tm_code tm_sql_run(sqlite3_stmt *stmt, struct tm_err *err)
+{
+    bool row;
+    enum tm_code rc = tm_sql_step(stmt, &row, err);
+    assert(!row);
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+enum tm_code tm_sql_int64(int64_t *out, sqlite3 *db, const char *sql, struct tm_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    *out = 0;
+    enum tm_code rc = tm_sql_prepare(&stmt, db, sql, err);
+    if (rc == TM_OK)
+        rc = tm_sql_step(stmt, &row, err);
+    if (rc == TM_OK && row)
+        *out = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static void sql_quoted(struct tm_buf *out, const char *text, char quote)
+{
+    tm_buf_addc(out, quote);
+    for (; *text; text++) {
+        if (*text == quote)
+            tm_buf_addc(out, quote);
+        tm_buf_addc(out, *text);
+    }
+    tm_buf_addc(out, quote);
+}
+
+void tm_sql_ident(struct tm_buf *out, const char *name) { sql_quoted(out, name, '"'); }
+void tm_sql_literal(struct tm_buf *out, const char *text) { sql_quoted(out, text, '\''); }

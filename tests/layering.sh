@@ -1,0 +1,48 @@
+#!/bin/sh
+# Who may include whom (design section 2), and who may ask for time, chance or sleep (section 3).
+# `layering.sh DIR` checks another tree: tests plant a violation in one.
+set -u
+root=${1:-.}
+cd "$root" || exit 64
+bad=0
+complain() { echo "layering: $1"; bad=1; }
+
+# folder -> folders it may include, by the first path part of the quoted include
+check() { # folder allowed-regex
+    [ -d "$1" ] || return 0
+    found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' --include='*.[ch]' "$1" |
+        grep -vE "#[[:space:]]*include[[:space:]]*\"($2)/") || return 0
+    echo "$found" | while IFS= read -r line; do complain "$line (may include only: $2)"; done
+    bad=1
+}
+low='base|event|topic|salesforce'
+check harness/base 'base'
+check harness/event 'base|event'
+check harness/topic 'base|event|topic'
+check harness/salesforce 'base|event|salesforce'
+for s in source gap reconcile sink view batch; do check "harness/$s" "$low|$s"; done
+check harness/check 'base|check'
+check harness/simulate "$low|source|gap|reconcile|sink|view|batch|check|simulate|mocks"
+check harness/run "$low|source|gap|reconcile|sink|view|batch|check|simulate|run|mocks|reports"
+check mocks 'base|topic|mocks'
+check reports 'base|reports'
+# mocks may use the topic port, not the adapters or the registry client
+grep -rnE '#include "topic/(registry|topic_)' --include='*.[ch]' mocks && complain "mocks may include the topic port only"
+
+# stations, event and the witness never ask for time, chance or sleep
+for d in event source gap reconcile sink view batch check; do
+    [ -d "harness/$d" ] || continue
+    grep -rnE '\b(clock_gettime|gettimeofday|time|sleep|usleep|nanosleep|rand|random|srand|getrandom|tm_clock_monotonic_ns|tm_clock_realtime_ns|tm_clock_now)[[:space:]]*\(' \
+        --include='*.c' "harness/$d" && complain "harness/$d asks the operating system for time, chance or sleep"
+done
+# one vendor header, one file
+one() { # header-regex allowed-file-regex
+    grep -rlE "#[[:space:]]*include[[:space:]]*<($1)>" --include='*.[ch]' harness mocks reports 2>/dev/null |
+        grep -vE "$2" | while IFS= read -r f; do echo "layering: $f includes <$1>"; done | grep . && bad=1
+}
+one 'curl/.*' '^harness/base/http_curl\.c$'
+one 'librdkafka/.*' '^(harness/topic/topic_rdkafka\.c|mocks/kafka/.*)$'
+one 'avro\.h' '^harness/event/avro\.c$'
+one 'microhttpd\.h' '^mocks/(salesforce|registry|http)/.*\.c$'
+[ "$bad" -eq 0 ] && echo "layering: clean"
+exit "$bad"

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Runs every test program of a build tree, short ones first; prints one line each and the log of what failed.
+set -u
+build=$1
+passed=0 failed=0
+mkdir -p "$build/log"
+for t in "$build"/tests/unit_* "$build"/tests/fault_* "$build"/tests/contract_* "$build"/tests/e2e_*; do
+    case $t in *.o|*.d|*.gc*) continue;; esac
+    [ -x "$t" ] || continue
+    name=$(basename "$t")
+    if TIDEMARK_BIN="$build/tidemark" timeout 600 "$t" >"$build/log/$name.log" 2>&1; then
+        passed=$((passed + 1))
+        printf 'ok    %s (%s tests)\n' "$name" "$(grep -c '^\[       OK' "$build/log/$name.log")"
+    else
+        failed=$((failed + 1))
+        printf 'FAIL  %s\n' "$name"
+        tail -n 60 "$build/log/$name.log"
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
