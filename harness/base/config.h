@@ -1,6 +1,8 @@
 /* config: a connector config (Kafka Connect JSON, flat or {name, config}) or any JSON config with a known key list.
  * in: a file or text, the list of known keys; out: values, checked. Unknown keys are errors that suggest the nearest
- * known key. `${env:NAME}` and `${file:PATH}` are replaced in string values. Errors name the file and the key.
+ * known key. `${env:NAME}` and `${file:PATH}` are replaced in string values, any other ${…} stays (topic templates).
+ * Errors name the file and the key. Texts with `values` come out in the spelling of that list. JSON null = not given.
+ * The key list is borrowed for the life of the config.
  * Values of keys marked secret are never part of an error or a log line. */
 #ifndef TM_BASE_CONFIG_H
 #define TM_BASE_CONFIG_H

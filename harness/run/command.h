@@ -27,7 +27,8 @@ struct tm_station_flags {
     bool json;                    /* --json */
 };
 /* Removes what it knows from argv; unknown --flags are TM_E_ARG with the nearest known one. Extra flags a command has of
- * its own: names_extra, NULL-terminated, values into out_extra in the same order. */
+ * its own: names_extra, NULL-terminated, values into out_extra in the same order (NULL when not given). A name that ends in
+ * '!' ("once!") is a switch without a value: "1" or NULL. --help prints the flags and leaves. */
 enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv, const char *const *names_extra,
                             const char **out_extra, struct tm_err *err);
 
