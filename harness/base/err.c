@@ -77,6 +77,8 @@ int tm_err_exit(const struct tm_err *err)
     case TM_E_AGAIN: return 0;
     case TM_E_ARG:
     case TM_E_MISMATCH: return 64;
-    default: return 70;
+    case TM_E_NOMEM:
+    case TM_E_LIMIT: return 70;
+    default: return 2; /* the world failed us: nothing is proven either way */
     }
 }
