@@ -1,0 +1,491 @@
+#include "mocks/http/server.h"
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SERVER_BODY_BYTES_PRESET (8u << 20)
+#define SERVER_DISCARD_BYTES_MAX (64u << 20)  /* of a body that is too big: read and thrown away, then 413 */
+#define SERVER_CONNECTION_BYTES 65536u        /* request line and headers; libmicrohttpd answers 414/431 beyond */
+#define SERVER_WAIT_FDS_MAX 32
+#define SERVER_EVENTS_MAX 64
+
+enum server_state { SERVER_READING, SERVER_QUEUED, SERVER_HELD, SERVER_READY, SERVER_SENDING };
+struct server_exchange {                      /* one request and its answer */
+    struct server_exchange *next, *previous;
+    struct tm_mock_server *server;
+    struct MHD_Connection *connection;
+    enum server_state state;
+    int fd;
+    bool started, oversize, failed, resumed, watched, told;
+    size_t received_bytes;                    /* of the body, also what was thrown away */
+    struct tm_buf body;
+    struct tm_mock_request request;
+    struct tm_mock_response response;
+};
+struct server_list { struct server_exchange *first, *last; };
+struct tm_mock_server {
+    struct MHD_Daemon *daemon;
+    struct tm_mock_handler handler;
+    int epoll_fd, port;
+    size_t body_bytes_max;
+    char url[80];
+    struct server_list queued, held;
+    struct tm_mock_server_counts counts;
+    bool closing;
+};
+
+static void server_list_add(struct server_list *list, struct server_exchange *x)
+{
+    x->previous = list->last;
+    x->next = NULL;
+    if (list->last != NULL)
+        list->last->next = x;
+    else
+        list->first = x;
+    list->last = x;
+}
+
+static void server_list_remove(struct server_list *list, struct server_exchange *x)
+{
+    if (x->previous != NULL)
+        x->previous->next = x->next;
+    else
+        list->first = x->next;
+    if (x->next != NULL)
+        x->next->previous = x->previous;
+    else
+        list->last = x->previous;
+    x->next = x->previous = NULL;
+}
+
+static void server_tell(struct server_exchange *x, bool sent)
+{
+    struct tm_mock_server *s = x->server;
+    if (x->told || x->response.token == 0)
+        return;
+    x->told = true;
+    if (s->handler.finished != NULL)
+        s->handler.finished(s->handler.self, x->response.token, sent);
+}
+
+/* ---- reading: what libmicrohttpd calls ---- */
+
+/* First word of a request; what it returns becomes the request's own pointer in later calls. */
+static void *server_begin(void *self, const char *uri, struct MHD_Connection *connection)
+{
+    struct tm_mock_server *s = self;
+    struct server_exchange *x = calloc(1, sizeof *x);
+    if (x == NULL)
+        return NULL;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    x->server = s;
+    x->connection = connection;
+    x->fd = info != NULL ? info->connect_fd : -1;
+    x->request.uri_bytes = strlen(uri);
+    tm_buf_init(&x->body, s->body_bytes_max);
+    tm_mock_response_init(&x->response);
+    return x;
+}
+
+static void server_end(void *self, struct MHD_Connection *connection, void **own, enum MHD_RequestTerminationCode code)
+{
+    struct server_exchange *x = *own;
+    (void)self;
+    (void)connection;
+    if (x == NULL)
+        return;
+    if (x->state == SERVER_QUEUED)
+        server_list_remove(&x->server->queued, x);
+    if (x->state == SERVER_HELD)
+        server_list_remove(&x->server->held, x);
+    server_tell(x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->state == SERVER_SENDING);
+    tm_buf_free(&x->body);
+    tm_mock_request_free(&x->request);
+    tm_mock_response_free(&x->response);
+    free(x);
+    *own = NULL;
+}
+
+static enum MHD_Result server_pair(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct server_exchange *x = self;
+    struct tm_mock_pairs *to = kind == MHD_HEADER_KIND ? &x->request.headers : &x->request.query;
+    if (tm_mock_pairs_add(to, name, value != NULL ? value : "", NULL) != TM_OK)
+        x->failed = true;
+    return x->failed ? MHD_NO : MHD_YES;
+}
+
+static bool server_heads(struct server_exchange *x, const char *path, const char *method)
+{
+    struct tm_mock_request *r = &x->request;
+    r->method = strdup(method);
+    r->path = strdup(path);
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, server_pair, x);
+    MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, server_pair, x);
+    return r->method != NULL && r->path != NULL && !x->failed && tm_mock_request_cookies(r, NULL) == TM_OK;
+}
+
+static enum MHD_Result server_send_text(struct server_exchange *x, unsigned status, const char *text)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
+                                                                    MHD_RESPMEM_PERSISTENT);
+    if (response == NULL)
+        return MHD_NO;
+    MHD_add_response_header(response, "Content-Type", "text/plain;charset=UTF-8");
+    enum MHD_Result rc = MHD_queue_response(x->connection, status, response);
+    MHD_destroy_response(response);
+    x->state = SERVER_SENDING;
+    return rc;
+}
+
+static enum MHD_Result server_send(struct server_exchange *x)
+{
+    struct tm_mock_response *r = &x->response;
+    if (r->outcome == TM_MOCK_DROP)
+        return MHD_NO;
+    if (tm_buf_check(&r->body, "a response body", NULL) != TM_OK || tm_buf_check(&r->headers, "headers", NULL) != TM_OK)
+        return server_send_text(x, 500, "the answer is larger than this server allows\n");
+    size_t bytes = r->body.bytes;
+    struct MHD_Response *response = MHD_create_response_from_buffer(bytes, r->body.data, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL)
+        return MHD_NO;
+    r->body = (struct tm_buf){ .max = r->body.max };   /* the response owns the bytes now */
+    for (char *save = NULL, *line = r->headers.data != NULL ? strtok_r(r->headers.data, "\n", &save) : NULL;
+         line != NULL; line = strtok_r(NULL, "\n", &save)) {
+        char *colon = strchr(line, ':');
+        assert(colon != NULL && colon[1] == ' ');
+        *colon = '\0';
+        MHD_add_response_header(response, line, colon + 2);
+    }
+    enum MHD_Result rc = MHD_queue_response(x->connection, (unsigned)r->status, response);
+    MHD_destroy_response(response);
+    x->server->counts.bytes_out += bytes;
+    x->state = SERVER_SENDING;
+    return rc;
+}
+
+static enum MHD_Result server_first(struct server_exchange *x, const char *path, const char *method)
+{
+    x->started = true;
+    x->server->counts.requests++;
+    if (!server_heads(x, path, method))
+        return server_send_text(x, 431, "too many headers or parameters\n");
+    const char *length = tm_mock_header(&x->request, "Content-Length");
+    if (length != NULL && strtoull(length, NULL, 10) > SERVER_DISCARD_BYTES_MAX)
+        return server_send_text(x, 413, "request body too large\n");
+    return MHD_YES;
+}
+
+static void server_body(struct server_exchange *x, const char *data, size_t bytes)
+{
+    x->received_bytes += bytes;
+    x->server->counts.bytes_in += bytes;
+    if (!x->oversize)
+        tm_buf_add(&x->body, data, bytes);
+    if (x->body.failed != TM_OK || x->received_bytes > x->server->body_bytes_max) {
+        x->oversize = true;
+        tm_buf_free(&x->body);
+    }
+}
+
+static enum MHD_Result server_access(void *self, struct MHD_Connection *connection, const char *path, const char *method,
+                                     const char *version, const char *data, size_t *data_bytes, void **own)
+{
+    struct server_exchange *x = *own;
+    struct tm_mock_server *s = self;
+    (void)version;
+    (void)connection;
+    if (x == NULL || s->closing)
+        return MHD_NO;
+    if (!x->started)
+        return server_first(x, path, method);
+    if (*data_bytes > 0) {
+        server_body(x, data, *data_bytes);
+        *data_bytes = 0;
+        return x->received_bytes > SERVER_DISCARD_BYTES_MAX ? MHD_NO : MHD_YES;
+    }
+    if (x->oversize)
+        return server_send_text(x, 413, "request body too large\n");
+    if (x->state == SERVER_READY)
+        return server_send(x);
+    if (x->state != SERVER_READING)
+        return MHD_YES;
+    x->request.body = x->body.data;
+    x->request.body_bytes = x->body.bytes;
+    x->body = (struct tm_buf){ 0 };
+    x->state = SERVER_QUEUED;
+    server_list_add(&s->queued, x);
+    MHD_suspend_connection(connection);
+    return MHD_YES;
+}
+
+/* ---- held connections ---- */
+
+static bool server_peer_gone(const struct server_exchange *x)
+{
+    struct pollfd p = { .fd = x->fd, .events = POLLRDHUP };
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+static void server_watch(struct server_exchange *x, bool on)
+{
+    struct epoll_event event = { .events = EPOLLRDHUP, .data.ptr = x };
+    if (on == x->watched || x->fd < 0)
+        return;
+    if (epoll_ctl(x->server->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, x->fd, &event) == 0 || !on)
+        x->watched = on;
+}
+
+/* The answer (or the silence) is ready: libmicrohttpd asks for it when it runs next. */
+static void server_release(struct server_exchange *x)
+{
+    server_watch(x, false);
+    x->state = SERVER_READY;
+    MHD_resume_connection(x->connection);
+}
+
+static void server_drop(struct server_exchange *x)
+{
+    x->server->counts.gone++;
+    server_tell(x, false);
+    x->response.outcome = TM_MOCK_DROP;
+    server_release(x);
+}
+
+static void server_requeue(struct server_exchange *x)
+{
+    server_list_remove(&x->server->held, x);
+    x->state = SERVER_QUEUED;
+    server_list_add(&x->server->queued, x);
+}
+
+static void server_reap(struct tm_mock_server *s)
+{
+    struct epoll_event events[SERVER_EVENTS_MAX];
+    int count = epoll_wait(s->epoll_fd, events, SERVER_EVENTS_MAX, 0);
+    for (int i = 0; i < count; i++) {
+        struct server_exchange *x = events[i].data.ptr;
+        if (x == NULL)
+            continue;                          /* libmicrohttpd's own descriptor */
+        server_list_remove(x->state == SERVER_HELD ? &s->held : &s->queued, x);
+        server_drop(x);
+    }
+}
+
+static void server_due(struct tm_mock_server *s, const struct tm_now *now)
+{
+    for (struct server_exchange *x = s->held.first, *next; x != NULL; x = next) {
+        next = x->next;
+        if (x->response.until.wall_ns <= now->wall_ns || x->response.until.org_ms <= now->org_ms)
+            server_requeue(x);
+    }
+}
+
+void tm_mock_server_wake(struct tm_mock_server *s, uint64_t token)
+{
+    assert(token != 0);
+    for (struct server_exchange *x = s->held.first; x != NULL; x = x->next)
+        if (x->response.token == token) {
+            server_requeue(x);
+            return;
+        }
+}
+
+/* ---- the step ---- */
+
+static void server_call(struct tm_mock_server *s, struct server_exchange *x, const struct tm_now *now)
+{
+    uint64_t token = x->response.token;
+    server_list_remove(&s->queued, x);
+    x->request.now = *now;
+    if (x->resumed && server_peer_gone(x)) {   /* a fresh one may half-close and still read */
+        server_drop(x);
+        return;
+    }
+    tm_mock_response_reset(&x->response);
+    if (x->resumed) {
+        assert(s->handler.resume != NULL);
+        s->handler.resume(s->handler.self, &x->request, token, &x->response);
+    } else {
+        s->handler.request(s->handler.self, &x->request, &x->response);
+    }
+    if (x->response.outcome != TM_MOCK_HOLD) {
+        server_release(x);
+        return;
+    }
+    x->resumed = true;
+    x->state = SERVER_HELD;
+    server_list_add(&s->held, x);
+    server_watch(x, true);
+}
+
+static void server_wake_at(const struct tm_mock_server *s, const struct tm_now *now, struct tm_wake *wake)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+    if (s->queued.first != NULL)
+        wake->wall_ns = now->wall_ns;
+    for (const struct server_exchange *x = s->held.first; x != NULL; x = x->next) {
+        if (x->response.until.wall_ns < wake->wall_ns)
+            wake->wall_ns = x->response.until.wall_ns;
+        if (x->response.until.org_ms < wake->org_ms)
+            wake->org_ms = x->response.until.org_ms;
+    }
+    if (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES) {
+        int64_t at = now->wall_ns + (int64_t)timeout_ms * TM_NS_PER_MS;
+        if (at < wake->wall_ns)
+            wake->wall_ns = at;
+    }
+}
+
+enum tm_code tm_mock_server_step(struct tm_mock_server *s, const struct tm_now *now, struct tm_wake *wake,
+                                 struct tm_err *err)
+{
+    if (MHD_run(s->daemon) != MHD_YES)
+        return tm_fail(err, TM_E_IO, "the HTTP server on %s stopped working", s->url);
+    server_reap(s);
+    server_due(s, now);
+    if (s->queued.first != NULL) {
+        server_call(s, s->queued.first, now);
+        if (MHD_run(s->daemon) != MHD_YES)
+            return tm_fail(err, TM_E_IO, "the HTTP server on %s stopped working", s->url);
+    }
+    server_wake_at(s, now, wake);
+    return TM_OK;
+}
+
+enum tm_code tm_mock_server_wait(struct tm_mock_server *s, const int *fds, size_t fds_count, int64_t timeout_ns,
+                                 struct tm_err *err)
+{
+    struct pollfd polled[SERVER_WAIT_FDS_MAX + 1] = { { .fd = s->epoll_fd, .events = POLLIN } };
+    struct timespec timeout = { .tv_sec = timeout_ns / TM_NS_PER_S, .tv_nsec = timeout_ns % TM_NS_PER_S };
+    assert(fds_count <= SERVER_WAIT_FDS_MAX);
+    for (size_t i = 0; i < fds_count; i++)
+        polled[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+    if (timeout_ns < 0)
+        timeout = (struct timespec){ 0, 0 };
+    if (ppoll(polled, (nfds_t)(fds_count + 1), timeout_ns == TM_NEVER ? NULL : &timeout, NULL) < 0 && errno != EINTR)
+        return tm_fail(err, TM_E_IO, "waiting for connections: %s", strerror(errno));
+    return TM_OK;
+}
+
+/* ---- opening and closing ---- */
+
+static enum tm_code server_bind_failed(struct tm_err *err, const char *address, int port, int why)
+{
+    if (why == EADDRINUSE)
+        return tm_fail(err, TM_E_ARG, "port %d on %s is in use; stop what listens there or choose another port "
+                       "(0 takes any free one)", port, address);
+    return tm_fail(err, TM_E_ARG, "cannot listen on port %d of %s: %s", port, address, strerror(why));
+}
+
+static enum tm_code server_listen(int *out_fd, int *out_port, const char *address, int port, struct tm_err *err)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+    bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
+    int one = 1;
+    if (port < 0 || port > 65535)
+        return tm_fail(err, TM_E_ARG, "port %d is not between 0 and 65535", port);
+    if (!is_v4 && inet_pton(AF_INET6, address, &v6.sin6_addr) != 1)
+        return tm_fail(err, TM_E_ARG, "\"%s\" is not an IP address to listen on (for example 127.0.0.1)", address);
+    struct sockaddr *name = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+    socklen_t name_bytes = is_v4 ? sizeof v4 : sizeof v6;
+    int fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return tm_fail(err, TM_E_IO, "a listening socket: %s", strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, name, name_bytes) != 0 || listen(fd, 128) != 0 || getsockname(fd, name, &name_bytes) != 0) {
+        int why = errno;
+        close(fd);
+        return server_bind_failed(err, address, port, why);
+    }
+    *out_fd = fd;
+    *out_port = ntohs(is_v4 ? v4.sin_port : v6.sin6_port);
+    return TM_OK;
+}
+
+static enum tm_code server_watch_daemon(struct tm_mock_server *s, struct tm_err *err)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (info == NULL || s->epoll_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
+        return tm_fail(err, TM_E_IO, "epoll for the HTTP server: %s", strerror(errno));
+    return TM_OK;
+}
+
+enum tm_code tm_mock_server_open(struct tm_mock_server **out, const struct tm_mock_server_settings *settings,
+                                 const struct tm_mock_handler *handler, struct tm_err *err)
+{
+    const char *address = settings->bind != NULL ? settings->bind : "127.0.0.1";
+    int listen_fd = -1;
+    assert(handler->request != NULL);
+    struct tm_mock_server *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return tm_fail(err, TM_E_NOMEM, "an HTTP server");
+    s->handler = *handler;
+    s->epoll_fd = -1;
+    s->body_bytes_max = settings->body_bytes_max != 0 ? settings->body_bytes_max : SERVER_BODY_BYTES_PRESET;
+    enum tm_code rc = server_listen(&listen_fd, &s->port, address, settings->port, err);
+    if (rc != TM_OK)
+        goto done;
+    snprintf(s->url, sizeof s->url, strchr(address, ':') ? "http://[%s]:%d" : "http://%s:%d",
+             strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, s->port);
+    s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, server_access, s,
+                                 MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_URI_LOG_CALLBACK, server_begin, s,
+                                 MHD_OPTION_NOTIFY_COMPLETED, server_end, s,
+                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)TM_MOCK_CONNECTIONS_MAX,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_BYTES,
+                                 MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_s_max != 0 ? settings->idle_s_max : 120u,
+                                 MHD_OPTION_END);
+    if (s->daemon == NULL) {
+        rc = tm_fail(err, TM_E_IO, "libmicrohttpd would not start on %s", s->url);
+        goto done;
+    }
+    listen_fd = -1;                            /* the daemon closes it */
+    rc = server_watch_daemon(s, err);
+    if (rc != TM_OK)
+        goto done;
+    *out = s;
+    s = NULL;
+done:
+    if (listen_fd >= 0)
+        close(listen_fd);
+    tm_mock_server_close(s);
+    return rc;
+}
+
+void tm_mock_server_close(struct tm_mock_server *s)
+{
+    if (s == NULL)
+        return;
+    s->closing = true;
+    while (s->held.first != NULL)
+        server_requeue(s->held.first);
+    while (s->queued.first != NULL) {          /* a suspended connection would make stopping the daemon abort */
+        struct server_exchange *x = s->queued.first;
+        server_list_remove(&s->queued, x);
+        server_drop(x);
+    }
+    if (s->daemon != NULL) {
+        MHD_run(s->daemon);
+        MHD_stop_daemon(s->daemon);
+    }
+    if (s->epoll_fd >= 0)
+        close(s->epoll_fd);
+    free(s);
+}
+
+int tm_mock_server_port(const struct tm_mock_server *s) { return s->port; }
+const char *tm_mock_server_url(const struct tm_mock_server *s) { return s->url; }
+int tm_mock_server_fd(const struct tm_mock_server *s) { return s->epoll_fd; }
+const struct tm_mock_server_counts *tm_mock_server_counts(const struct tm_mock_server *s) { return &s->counts; }
