@@ -1,0 +1,219 @@
+#include "run/supervise.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void supervise_pause(int ms)
+{
+    struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000L };
+    nanosleep(&ts, NULL);
+}
+
+static void child_exec(const struct tm_child *child, pid_t parent)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(TM_E_IO);
+    setpgid(0, 0); /* Ctrl-C is the supervisor's to handle: it ends its children in order */
+    int out = open(child->out_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    int log = open(child->log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    int null = open("/dev/null", O_RDONLY);
+    if (out < 0 || log < 0 || null < 0)
+        _exit(70);
+    dup2(null, 0);
+    dup2(out, 1);
+    dup2(log, 2);
+    execv("/proc/self/exe", child->argv);
+    fprintf(stderr, "cannot start: %s\n", strerror(errno));
+    _exit(70);
+}
+
+static enum tm_code child_spawn(struct tm_child *child, struct tm_err *err)
+{
+    pid_t parent = getpid(), pid = fork();
+    if (pid < 0)
+        return tm_fail(err, TM_E_IO, "cannot start %s: %s", child->name, strerror(errno));
+    if (pid == 0)
+        child_exec(child, parent);
+    child->pid = pid;
+    child->exit_code = -1;
+    return TM_OK;
+}
+
+enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, const char *name, bool restartable,
+                            const char *const *argv, struct tm_err *err)
+{
+    if (all->count == TM_CHILDREN_MAX)
+        return tm_fail(err, TM_E_LIMIT, "more than %d processes in one run", TM_CHILDREN_MAX);
+    struct tm_child *child = &all->items[all->count];
+    *child = (struct tm_child){ .restartable = restartable, .exit_code = -1 };
+    snprintf(child->name, sizeof child->name, "%s", name);
+    char dir[TM_PATH_MAX];               /* a copy: child is part of *all */
+    memcpy(dir, all->dir, sizeof dir);
+    if (snprintf(child->out_path, TM_PATH_MAX, "%.900s/log/%.60s.out", dir, name) >= TM_PATH_MAX
+        || snprintf(child->log_path, TM_PATH_MAX, "%.900s/log/%.60s.log", dir, name) >= TM_PATH_MAX)
+        return tm_fail(err, TM_E_ARG, "the output folder's path is too long");
+    child->argv[0] = strdup("tidemark");
+    for (size_t i = 0; argv[i] != NULL; i++) {
+        assert(i + 1 < TM_CHILD_ARGS_MAX);
+        child->argv[i + 1] = strdup(argv[i]);
+        if (child->argv[i + 1] == NULL)
+            return tm_fail(err, TM_E_NOMEM, "starting %s", name);
+    }
+    all->count++;
+    *out = child;
+    return child_spawn(child, err);
+}
+
+static void child_account(struct tm_child *child, int status, const struct rusage *usage)
+{
+    child->pid = 0;
+    child->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    child->cpu_s += (double)usage->ru_utime.tv_sec + (double)usage->ru_utime.tv_usec / 1e6
+                    + (double)usage->ru_stime.tv_sec + (double)usage->ru_stime.tv_usec / 1e6;
+    if (usage->ru_maxrss * 1024 > child->rss_peak_bytes)
+        child->rss_peak_bytes = usage->ru_maxrss * 1024;
+}
+
+/* true when the child has ended (now or before) */
+static bool child_reap(struct tm_child *child)
+{
+    struct rusage usage;
+    int status;
+    if (child->pid == 0)
+        return true;
+    if (wait4(child->pid, &status, WNOHANG, &usage) != child->pid)
+        return false;
+    child_account(child, status, &usage);
+    return true;
+}
+
+/* The last non-empty line of the child's log: usually its error. */
+static void child_last_words(const struct tm_child *child, char out[256])
+{
+    char tail[2048];
+    snprintf(out, 256, "(it left no message)");
+    int fd = open(child->log_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t from = end > (off_t)sizeof tail - 1 ? end - (off_t)sizeof tail + 1 : 0;
+    ssize_t n = pread(fd, tail, sizeof tail - 1, from);
+    close(fd);
+    if (n <= 0)
+        return;
+    tail[n] = '\0';
+    while (n > 0 && tail[n - 1] == '\n')
+        tail[--n] = '\0';
+    char *line = strrchr(tail, '\n');
+    if (n > 0)
+        snprintf(out, 256, "%.255s", line != NULL ? line + 1 : tail);
+}
+
+static enum tm_code child_ended(const struct tm_child *child, struct tm_err *err)
+{
+    char words[256];
+    child_last_words(child, words);
+    enum tm_code code = child->exit_code == 64 ? TM_E_ARG : TM_E_IO;
+    if (child->exit_code >= 128)
+        return tm_fail(err, code, "%s was killed by signal %d: %s", child->name, child->exit_code - 128, words);
+    return tm_fail(err, code, "%s ended with exit code %d: %s", child->name, child->exit_code, words);
+}
+
+static bool child_read_line(const struct tm_child *child, char *out, size_t out_bytes)
+{
+    FILE *f = fopen(child->out_path, "r");
+    bool whole = false;
+    if (f == NULL)
+        return false;
+    if (fgets(out, (int)out_bytes, f) != NULL) {
+        size_t n = strlen(out);
+        whole = n > 0 && out[n - 1] == '\n';
+        out[strcspn(out, "\r\n")] = '\0';
+    }
+    fclose(f);
+    return whole;
+}
+
+enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms, char *out,
+                                 size_t out_bytes, struct tm_err *err)
+{
+    (void)all;
+    for (int waited_ms = 0; waited_ms <= timeout_ms; waited_ms += 10) {
+        if (child_read_line(child, out, out_bytes))
+            return TM_OK;
+        if (child_reap(child))
+            return child_ended(child, err);
+        supervise_pause(10);
+    }
+    return tm_fail(err, TM_E_IO, "%s did not come up within %d s; see %s", child->name, timeout_ms / 1000,
+                   child->log_path);
+}
+
+enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct tm_child *c = &all->items[i];
+        if (c->pid == 0 || !child_reap(c) || c->stopping)
+            continue;
+        if (!c->restartable || c->exit_code < 128 || c->restarts == TM_CHILD_RESTARTS_MAX)
+            return child_ended(c, err);
+        c->restarts++;
+        tm_log(TM_LOG_WARN, "%s was killed by signal %d; starting it again (%d of %d)", c->name,
+               c->exit_code - 128, c->restarts, TM_CHILD_RESTARTS_MAX);
+        if (child_spawn(c, err) != TM_OK)
+            return err->code;
+    }
+    return TM_OK;
+}
+
+int tm_child_stop(struct tm_child *child, int timeout_ms)
+{
+    if (child->pid == 0)
+        return child->exit_code;
+    child->stopping = true;
+    kill(child->pid, SIGTERM);
+    for (int waited_ms = 0; waited_ms < timeout_ms; waited_ms += 5) {
+        if (child_reap(child))
+            return child->exit_code;
+        supervise_pause(5);
+    }
+    tm_log(TM_LOG_WARN, "%s did not end within %d s and is killed", child->name, timeout_ms / 1000);
+    kill(child->pid, SIGKILL);
+    while (!child_reap(child))
+        supervise_pause(5);
+    return child->exit_code;
+}
+
+void tm_children_stop(struct tm_children *all, int timeout_ms)
+{
+    for (size_t i = all->count; i-- > 0;) {
+        tm_child_stop(&all->items[i], timeout_ms);
+        for (char **a = all->items[i].argv; *a != NULL; a++) {
+            free(*a);
+            *a = NULL;
+        }
+    }
+}
+
+struct tm_child *tm_children_find(struct tm_children *all, const char *name)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->items[i].name, name) == 0)
+            return &all->items[i];
+    return NULL;
+}
