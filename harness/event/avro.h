@@ -1,6 +1,7 @@
 /* avro: records of the topics as Avro binary in registry framing (0x00, 4-byte big-endian schema id, body).
- * in: schema JSON text, values; out: bytes, and back. libavro does the values; the schema text is ours and is kept
- * as it was (libavro's printer drops defaults and logical types). Pure: no I/O, clock. One vendor header: avro.c.
+ * in: schema JSON text, values; out: bytes, and back. The schema text is ours and is kept as it was. The binary is walked
+ * by hand (avro_wire.c): libavro's reader trusts lengths on the wire; tests hold every byte against libavro's. Supported
+ * schemas: one record of the types below, each plain or in a union with null; others are refused. Pure: no I/O, clock.
  * Source: facts/connectors.md 1.2 and 3.1 (wire), design section 5. */
 #ifndef TM_EVENT_AVRO_H
 #define TM_EVENT_AVRO_H

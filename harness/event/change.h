@@ -1,11 +1,13 @@
 /* change: a Salesforce change event as CometD delivers it, taken apart. in: the "data" object of a delivery;
- * out: header, ids, and the fields flattened to columns in canonical form. Pure.
+ * out: header, ids, and the fields flattened to columns in canonical form. Pure. Text of the fields is borrowed from the
+ * delivery, which must outlive the use of the event.
  * Facts: salesforce-wire.md 2.5 (ten header keys, nested compounds, diff objects); rules R1-R5 of the design. */
 #ifndef TM_EVENT_CHANGE_H
 #define TM_EVENT_CHANGE_H
 #include "base/describe.h"
 #include "event/value.h"
 
+#define TM_CHANGE_ID_BYTES 24                        /* an id, a wildcard or the overflow word, terminated */
 #define TM_ID_OVERFLOW "000000000000000AAA"          /* recordIds of GAP_OVERFLOW: no record (R3)          */
 enum tm_change_type { TM_CHANGE_CREATE, TM_CHANGE_UPDATE, TM_CHANGE_DELETE, TM_CHANGE_UNDELETE,
                       TM_CHANGE_GAP_CREATE, TM_CHANGE_GAP_UPDATE, TM_CHANGE_GAP_DELETE, TM_CHANGE_GAP_UNDELETE,
@@ -25,6 +27,8 @@ struct tm_change_event {
     struct tm_row fields;               /* columns of the describe that the payload names, null included */
     json_t *diff_fields;                /* array of column names that came as a diff; owned   */
     json_t *unknown_fields;             /* payload names no describe field answers to; owned  */
+    bool convert_changed_fields;        /* set before parse: changedFields of header_text in column names */
+    char (*ids_text)[TM_CHANGE_ID_BYTES]; size_t ids_cap;    /* memory behind ids */
 };
 void tm_change_event_init(struct tm_change_event *e);
 void tm_change_event_free(struct tm_change_event *e);

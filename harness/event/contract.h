@@ -20,7 +20,8 @@ enum tm_code tm_contract_schema_raw(struct tm_buf *out, const struct tm_describe
 enum tm_code tm_contract_schema_alerts(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err);
 enum tm_code tm_contract_schema_recon(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err);
 bool tm_contract_column(const struct tm_field *field);    /* one rule for raw and recon: tm_field_in_events */
-/* A REST or SOQL JSON value -> canonical value of the field. Text is borrowed from `json` or from `arena`. */
+/* A REST, SOQL or CometD JSON value -> canonical value of the field. Text is borrowed from `json` or from `arena`; reset the
+ * arena for each record: within one it never moves (TM_E_LIMIT instead). */
 enum tm_code tm_contract_value(struct tm_value *out, struct tm_buf *arena, const struct tm_field *field,
                                const json_t *json, struct tm_err *err);
 #endif
