@@ -10,6 +10,7 @@ CFLAGS_release := -O2
 CFLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS_tsan := -O1 -fsanitize=thread
 CFLAGS_cov := -O0 --coverage
+CFLAGS_fuzz := -O1 -DTM_LIBFUZZER -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDLIBS = $(shell pkg-config --libs $(PKGS)) -lz -lm -lpthread
 CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 
@@ -21,7 +22,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test check asan tsan cov bench layering clean deps help
+.PHONY: all run test check asan tsan cov bench fuzz fuzz-run layering clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -39,7 +40,14 @@ check: all layering
 	@sh tests/run.sh $(BUILD)
 asan tsan cov: ; @$(MAKE) --no-print-directory MODE=$@ check
 bench: $(BUILD)/tidemark $(BENCHES)
-	@for b in $(BENCHES); do $$b || exit 1; done
+	@for b in $(BENCHES); do TIDEMARK_BIN=$(BUILD)/tidemark $$b || exit 1; done
+# libFuzzer over everything that parses bytes from outside; SECONDS_EACH bounds each target. Needs clang.
+SECONDS_EACH ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang fuzz-run
+fuzz-run: $(FUZZERS)
+	@for f in $(FUZZERS); do mkdir -p $(BUILD)/corpus/$$(basename $$f); \
+	  $$f -max_total_time=$(SECONDS_EACH) -rss_limit_mb=2048 -print_final_stats=0 $(BUILD)/corpus/$$(basename $$f) || exit 1; done
 layering:
 	@sh tests/layering.sh
 clean:
@@ -54,6 +62,7 @@ $(BUILD)/libtidemark.a: $(filter-out $(MAIN),$(OBJECTS))
 	$(AR) rcs $@ $^
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(BUILD)/libtidemark.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(BUILD)/libtidemark.a $(LDLIBS)
+$(BUILD)/tests/fuzz_%: LDFLAGS += $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<

@@ -4,7 +4,11 @@ set -u
 build=$1
 passed=0 failed=0
 mkdir -p "$build/log"
-for t in "$build"/tests/unit_* "$build"/tests/fault_* "$build"/tests/contract_* "$build"/tests/e2e_*; do
+# libraries we do not build are not instrumented: what TSan says about their insides is not ours to judge
+export TSAN_OPTIONS="suppressions=$(pwd)/tests/tsan.supp halt_on_error=1 ${TSAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$(pwd)/tests/lsan.supp print_suppressions=0 ${LSAN_OPTIONS:-}"
+export UBSAN_OPTIONS="print_stacktrace=1 ${UBSAN_OPTIONS:-}"
+for t in "$build"/tests/unit_* "$build"/tests/fuzz_* "$build"/tests/fault_* "$build"/tests/contract_* "$build"/tests/e2e_*; do
     case $t in *.o|*.d|*.gc*) continue;; esac
     [ -x "$t" ] || continue
     name=$(basename "$t")
