@@ -13,8 +13,8 @@ struct tm_sf_settings {                    /* all strings borrowed for the sessi
     const char *username, *password, *password_token, *consumer_key, *consumer_secret;
     enum tm_sf_grant grant;
     const char *api_version;               /* "latest" or "59.0" */
-    int64_t request_retry_ns_max;          /* request.max.retries.time.ms; after that a call fails for good */
-    int64_t auth_retry_ns_max;             /* salesforce.auth.retries.time.ms */
+    int64_t request_retry_ns_max;          /* request.max.retries.time.ms; after that a call fails for good; 0 = 900 s */
+    int64_t auth_retry_ns_max;             /* salesforce.auth.retries.time.ms; 0 = 30 s */
     double calls_per_second_max;           /* rate limit over all calls of the session; 0 = none */
     uint64_t seed;                         /* of back-off jitter */
 };
@@ -30,7 +30,8 @@ const char *tm_sf_session_token(const struct tm_sf_session *s);      /* NULL bef
 const char *tm_sf_session_version(const struct tm_sf_session *s);    /* "59.0" */
 int64_t tm_sf_session_next_at(const struct tm_sf_session *s);        /* wall ns; when a retry or rate limit ends */
 
-/* One REST call with retry, back-off, re-sign-in and rate limit. path begins with '/' and is relative to the instance.
+/* One REST call with retry, back-off, re-sign-in and rate limit. path begins with '/' and is relative to the instance; in
+ * "/services/data/v*…" the star stands for the API version, known or not yet. Nothing is sent before the first poll.
  * Answers: TM_OK with the JSON body (2xx) in *out (caller owns), or an error: `err` holds status, errorCode, message.
  * 404 and 400 bodies are errors too: tm_sf_call_error gives the errorCode ("ENTITY_IS_DELETED", …), "" when none. */
 struct tm_sf_call;
@@ -47,4 +48,11 @@ enum tm_code tm_sf_describe(struct tm_sf_session *s, const struct tm_now *now, s
                             const char *object, struct tm_err *err);
 /* api-usage=used/limit as the last answer told it; false when none told. */
 bool tm_sf_session_usage(const struct tm_sf_session *s, int64_t *out_used, int64_t *out_limit);
+
+/* For query.c and cometd.c, which build on the session. */
+struct tm_http *tm_sf_session_http(const struct tm_sf_session *s);
+const struct tm_sf_settings *tm_sf_session_settings(const struct tm_sf_session *s);
+int64_t tm_sf_session_backoff_ns(struct tm_sf_session *s, unsigned failures);  /* 0.25 s doubling to 30 s, half of it jitter */
+void tm_sf_call_set_header(struct tm_sf_call *c, const char *header);          /* "Name: value", borrowed; one only */
+int64_t tm_sf_call_first_sent_ns(const struct tm_sf_call *c);                  /* 0 before anything was sent */
 #endif
