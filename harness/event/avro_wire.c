@@ -107,8 +107,9 @@ static enum tm_code wire_put_json_record(struct tm_buf *out, const struct avro_n
             return wire_unfit(&n->children[i], "JSON text is broken", err);
     }
     for (size_t i = 0; i < n->children_count; i++) {
+        static const char missing[] = "null";
         struct tm_scan member = at[i] != NULL ? (struct tm_scan){ at[i], s->end }
-                                              : (struct tm_scan){ "null", "null" + 4 };
+                                              : (struct tm_scan){ missing, missing + sizeof missing - 1 };
         enum tm_code rc = wire_put_json(out, &n->children[i], &member, err);
         if (rc != TM_OK)
             return rc;
