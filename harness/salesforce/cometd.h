@@ -1,6 +1,10 @@
 /* cometd: a Bayeux long-polling subscriber with replay. in: channel and replay position; out: deliveries in order.
  * Keeps one subscription alive over expiry, unknown-client, dropped and torn polls; after every new handshake it
- * subscribes from the last position its owner confirmed, so events may come twice, never not at all.
+ * subscribes from the last position its owner confirmed, so events may come twice, never not at all. A subscription
+ * to TM_REPLAY_NEW that stood once and of which nothing was confirmed is renewed with TM_REPLAY_ALL, for the same reason.
+ * The next poll is sent in the step that took the last answer; a slow owner is not overrun, it just asks later.
+ * Waited out: transport errors, 5xx, 503::, unknown client, refused token (3 times), and without end a used-up daily
+ * allowance. For good: TM_E_LIMIT (connection.max.message.size), TM_E_ARG (channel, rights), told at every call.
  *
  *   IDLE ─handshake→ SHAKEN ─subscribe→ SUBSCRIBED ─connect→ LIVE ─┐ connect (held)
  *     ▲── back-off ◄── 401/403/transport ◄──────────────────────── ┘
@@ -25,4 +29,5 @@ void tm_cometd_resume(struct tm_cometd *c, int64_t replay_from);
 bool tm_cometd_live(const struct tm_cometd *c);               /* subscribed, at least one connect answered since */
 int64_t tm_cometd_next_at(const struct tm_cometd *c);         /* wall ns */
 unsigned tm_cometd_handshakes(const struct tm_cometd *c);
+const char *tm_cometd_trouble(const struct tm_cometd *c);     /* what it is waiting out, also logged once; "" = nothing */
 #endif
