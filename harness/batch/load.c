@@ -1,0 +1,264 @@
+/* load: relations and columns as the describe has them, and pages into the load table. Part of store. */
+#include "batch/store_inner.h"
+#include "base/text.h"
+#include "event/contract.h"
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+
+static bool load_is_id(const char *name) { return strcasecmp(name, "Id") == 0; }
+
+/* The columns of SELECT behind Id, each called with `each`. */
+static void load_columns(struct tm_buf *out, const struct tm_store *s, const struct tm_describe *d, const char *between)
+{
+    for (size_t i = 0; i < d->fields_count; i++)
+        if (!load_is_id(d->fields[i].name) && tm_plan_selects(s->settings, &d->fields[i])) {
+            tm_buf_addz(out, between);
+            tm_sql_ident(out, d->fields[i].name);
+        }
+}
+
+static enum tm_code load_has_column(struct tm_store *s, const char *table, const char *column, bool *out, struct tm_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    enum tm_code rc = tm_sql_prepare(&q, s->db, "SELECT 1 FROM pragma_table_info(?) WHERE lower(name) = lower(?)", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
+        sqlite3_bind_text(q, 2, column, -1, SQLITE_STATIC);
+        rc = tm_sql_step(q, out, err);
+    }
+    sqlite3_finalize(q);
+    return rc;
+}
+
+static enum tm_code load_add_column(struct tm_store *s, const char *object, const char *table, const char *column,
+                                    uint64_t *added, struct tm_err *err)
+{
+    bool there = false;
+    enum tm_code rc = load_has_column(s, table, column, &there, err);
+    if (rc != TM_OK || there)
+        return rc;
+    tm_buf_addz(&s->sql, "ALTER TABLE ");
+    tm_store_base(&s->sql, s, object);
+    tm_buf_addz(&s->sql, " ADD COLUMN ");
+    tm_sql_ident(&s->sql, column);
+    (*added)++;
+    return tm_store_exec_built(s, err);
+}
+
+/* deletes=flag: the relation is a view, made again when a column came. */
+static enum tm_code load_view(struct tm_store *s, const char *object, struct tm_err *err)
+{
+    tm_buf_addz(&s->sql, "DROP VIEW IF EXISTS ");
+    tm_sql_ident(&s->sql, object);
+    tm_buf_addz(&s->sql, "; CREATE VIEW ");
+    tm_sql_ident(&s->sql, object);
+    tm_buf_addz(&s->sql, " AS SELECT * FROM ");
+    tm_store_base(&s->sql, s, object);
+    tm_buf_addz(&s->sql, " WHERE ");
+    tm_sql_ident(&s->sql, s->settings->flag_column);
+    tm_buf_addz(&s->sql, " IS NOT 1");
+    return tm_store_exec_built(s, err);
+}
+
+static enum tm_code load_tables(struct tm_store *s, const char *object, struct tm_err *err)
+{
+    struct tm_buf *q = &s->sql;
+    tm_buf_addz(q, "CREATE TABLE IF NOT EXISTS ");
+    tm_store_base(q, s, object);
+    tm_buf_addz(q, "(Id TEXT PRIMARY KEY NOT NULL, _dirty INTEGER NOT NULL DEFAULT 0, _seq INTEGER NOT NULL);"
+                   "CREATE INDEX IF NOT EXISTS ");
+    tm_store_name(q, "_seq_", object, "");
+    tm_buf_addz(q, " ON ");
+    tm_store_base(q, s, object);
+    tm_buf_addz(q, "(_seq); CREATE TABLE IF NOT EXISTS ");
+    tm_store_name(q, "", object, "_removed");
+    tm_buf_addz(q, "(Id TEXT PRIMARY KEY NOT NULL, _seq INTEGER NOT NULL); CREATE INDEX IF NOT EXISTS ");
+    tm_store_name(q, "_seq_", object, "_removed");
+    tm_buf_addz(q, " ON ");
+    tm_store_name(q, "", object, "_removed");
+    tm_buf_addz(q, "(_seq); CREATE VIEW IF NOT EXISTS ");
+    tm_store_name(q, "", object, "_dirty");
+    tm_buf_addz(q, " AS SELECT NULL AS Id, NULL AS position, NULL AS kind, NULL AS _unknown WHERE 0");
+    return tm_store_exec_built(s, err);
+}
+
+static enum tm_code load_relations(struct tm_store *s, const struct tm_describe *d, uint64_t *added, struct tm_err *err)
+{
+    bool flagged = s->settings->deletes == TM_BATCH_FLAG;
+    char table[STORE_NAME_BYTES];
+    enum tm_code rc = load_tables(s, d->object, err);
+    sqlite3_snprintf(sizeof table, table, "%s%s", flagged ? "_all_" : "", d->object);
+    for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++)
+        if (!load_is_id(d->fields[i].name) && tm_plan_selects(s->settings, &d->fields[i]))
+            rc = load_add_column(s, d->object, table, d->fields[i].name, added, err);
+    if (rc == TM_OK && flagged)
+        rc = load_add_column(s, d->object, table, s->settings->flag_column, added, err);
+    if (rc == TM_OK && flagged)
+        rc = load_view(s, d->object, err);
+    return rc;
+}
+
+/* Would the load table of before take this describe's rows? */
+static enum tm_code load_fits(struct tm_store *s, const struct tm_describe *d, bool *out, struct tm_err *err)
+{
+    char table[STORE_NAME_BYTES];
+    sqlite3_stmt *q = NULL;
+    bool row = false;
+    struct tm_buf want;
+    tm_buf_init(&want, STORE_SQL_BYTES_MAX);
+    load_columns(&want, s, d, "\n");
+    *out = false;
+    sqlite3_snprintf(sizeof table, table, "_load_%s", d->object);
+    enum tm_code rc = tm_sql_prepare(&q, s->db,
+        "SELECT group_concat(char(10) || '\"' || replace(name, '\"', '\"\"') || '\"', '')"
+        " FROM pragma_table_info(?) WHERE name NOT IN ('Id', '_gone')", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
+        rc = tm_sql_step(q, &row, err);
+    }
+    if (rc == TM_OK && row && sqlite3_column_text(q, 0) != NULL)
+        *out = strcmp((const char *)sqlite3_column_text(q, 0), tm_buf_text(&want)) == 0;
+    sqlite3_finalize(q);
+    tm_buf_free(&want);
+    return rc;
+}
+
+static enum tm_code load_empty(struct tm_store *s, const struct tm_describe *d, struct tm_err *err)
+{
+    tm_buf_addz(&s->sql, "DROP TABLE IF EXISTS ");
+    tm_store_name(&s->sql, "_load_", d->object, "");
+    tm_buf_addz(&s->sql, "; CREATE TABLE ");
+    tm_store_name(&s->sql, "_load_", d->object, "");
+    tm_buf_addz(&s->sql, "(Id TEXT PRIMARY KEY NOT NULL, _gone INTEGER NOT NULL");
+    load_columns(&s->sql, s, d, ", ");
+    tm_buf_addz(&s->sql, ")");
+    return tm_store_exec_built(s, err);
+}
+
+enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d, const struct tm_batch_state *state,
+                            bool resume, bool *out_resumed, uint64_t *out_columns_added, struct tm_err *err)
+{
+    uint64_t added = 0;
+    *out_resumed = false;
+    sqlite3_finalize(s->insert);
+    s->insert = NULL;
+    enum tm_code rc = tm_sql_exec(s->db, "BEGIN IMMEDIATE", err);
+    if (rc != TM_OK)
+        return rc;
+    rc = load_relations(s, d, &added, err);
+    if (rc == TM_OK && resume)
+        rc = load_fits(s, d, out_resumed, err);
+    if (rc == TM_OK && !*out_resumed)
+        rc = load_empty(s, d, err);
+    if (rc == TM_OK && !*out_resumed)
+        rc = tm_store_keep(s, d->object, state, err);
+    if (rc == TM_OK)
+        rc = tm_sql_execf(s->db, err, "INSERT OR REPLACE INTO _meta VALUES('last_grid', %lld)", (long long)state->grid_ms);
+    rc = tm_store_end(s, rc, err);
+    if (rc == TM_OK)
+        *out_columns_added += added;
+    return rc;
+}
+
+static enum tm_code load_prepare(struct tm_store *s, const struct tm_describe *d, struct tm_err *err)
+{
+    struct tm_buf *q = &s->sql;
+    if (s->insert != NULL)
+        return TM_OK;
+    tm_buf_addz(q, "INSERT OR REPLACE INTO ");
+    tm_store_name(q, "_load_", d->object, "");
+    tm_buf_addz(q, "(Id, _gone");
+    load_columns(q, s, d, ", ");
+    tm_buf_addz(q, ") VALUES(?, ?");
+    for (size_t i = 0; i < d->fields_count; i++)
+        if (!load_is_id(d->fields[i].name) && tm_plan_selects(s->settings, &d->fields[i]))
+            tm_buf_addz(q, ", ?");
+    tm_buf_addz(q, ")");
+    enum tm_code rc = tm_buf_check(q, "an SQL statement", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&s->insert, s->db, tm_buf_text(q), err);
+    tm_buf_reset(q);
+    return rc;
+}
+
+static void load_bind(sqlite3_stmt *q, int index, const struct tm_value *v)
+{
+    switch (v->kind) {
+    case TM_V_NULL: sqlite3_bind_null(q, index); break;
+    case TM_V_BOOL: sqlite3_bind_int64(q, index, v->as.b); break;
+    case TM_V_INT: sqlite3_bind_int64(q, index, v->as.i); break;
+    case TM_V_DOUBLE: sqlite3_bind_double(q, index, v->as.d); break;
+    case TM_V_TEXT: case TM_V_JSON:
+        sqlite3_bind_text(q, index, v->as.t.text, (int)v->as.t.bytes, SQLITE_TRANSIENT);
+        break;
+    }
+}
+
+static enum tm_code load_id(char out[TM_ID_BYTES], const struct tm_describe *d, const json_t *record, struct tm_err *err)
+{
+    const char *id = json_string_value(json_object_get(record, "Id"));
+    if (id == NULL)
+        return tm_fail(err, TM_E_PROTO, "a record of %s came without Id", d->object);
+    struct tm_err why = { .code = TM_OK };
+    if (tm_id18(out, id, &why) != TM_OK)
+        return tm_fail(err, TM_E_PROTO, "a record of %s: %s", d->object, why.msg);
+    return TM_OK;
+}
+
+/* One record; *place and *seen move on. Absent columns are NULL: SOQL names every selected field, null or not. */
+static enum tm_code load_record(struct tm_store *s, const struct tm_describe *d, const json_t *record,
+                                struct tm_place *place, int64_t *seen_ms, struct tm_err *err)
+{
+    int column = 3;
+    enum tm_code rc = load_id(place->id, d, record, err);
+    tm_buf_reset(&s->arena);
+    for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++) {
+        const struct tm_field *f = &d->fields[i];
+        const json_t *json = json_object_get(record, f->name);
+        struct tm_value value = { .kind = TM_V_NULL };
+        if (load_is_id(f->name) || !tm_plan_selects(s->settings, f))
+            continue;
+        if (json == NULL)
+            rc = tm_fail(err, TM_E_PROTO, "record %s of %s came without its selected field %s", place->id, d->object,
+                         f->name);
+        else if (!json_is_null(json) && tm_contract_value(&value, &s->arena, f, json, err) != TM_OK)
+            rc = tm_at(err, "record %s of %s", place->id, d->object);
+        if (rc == TM_OK && strcmp(f->name, "SystemModstamp") == 0 && value.kind == TM_V_INT) {
+            place->stamp_ms = value.as.i;
+            *seen_ms = value.as.i > *seen_ms ? value.as.i : *seen_ms;
+        }
+        load_bind(s->insert, column++, &value);
+    }
+    if (rc != TM_OK)
+        return rc;
+    sqlite3_bind_text(s->insert, 1, place->id, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(s->insert, 2, json_is_true(json_object_get(record, "IsDeleted")));
+    place->any = true;
+    return tm_sql_run(s->insert, err);
+}
+
+enum tm_code tm_store_page(struct tm_store *s, const struct tm_describe *d, const json_t *records,
+                           struct tm_batch_state *state, struct tm_err *err)
+{
+    struct tm_batch_state next = *state;
+    const json_t *record;
+    size_t i;
+    assert(state->read != TM_READ_NONE && json_is_array(records));
+    enum tm_code rc = tm_sql_exec(s->db, "BEGIN IMMEDIATE", err);
+    if (rc != TM_OK)
+        return rc;
+    rc = load_prepare(s, d, err);
+    json_array_foreach(records, i, record) {
+        if (rc != TM_OK)
+            break;
+        rc = load_record(s, d, record, &next.place, &next.seen_ms, err);
+    }
+    next.rows += (int64_t)json_array_size(records);
+    if (rc == TM_OK)
+        rc = tm_store_keep(s, d->object, &next, err);
+    rc = tm_store_end(s, rc, err);
+    if (rc == TM_OK)
+        *state = next;
+    return rc;
+}
