@@ -214,11 +214,12 @@ enum tm_code tm_store_log_poll(struct tm_store *s, const char *object, enum tm_r
     return tm_store_exec_built(s, err);
 }
 
-enum tm_code tm_store_give_up(struct tm_store *s, const char *object, struct tm_batch_state *state,
+enum tm_code tm_store_give_up(struct tm_store *s, const char *object, const struct tm_batch_state *state, bool keep_read,
                               const struct tm_now *now, const char *why, struct tm_err *err)
 {
     struct tm_batch_state next = *state;
-    next.read = TM_READ_NONE;
+    if (!keep_read)
+        next.read = TM_READ_NONE;
     next.done_grid_ms = state->grid_ms;
     enum tm_code rc = tm_sql_exec(s->db, "BEGIN IMMEDIATE", err);
     if (rc != TM_OK)
@@ -232,8 +233,5 @@ enum tm_code tm_store_give_up(struct tm_store *s, const char *object, struct tm_
     rc = tm_store_exec_built(s, err);
     if (rc == TM_OK)
         rc = tm_store_keep(s, object, &next, err);
-    rc = tm_store_end(s, rc, err);
-    if (rc == TM_OK)
-        *state = next;
-    return rc;
+    return tm_store_end(s, rc, err);
 }

@@ -51,7 +51,7 @@ enum tm_code tm_store_suspects(struct tm_store *s, const char *object, const jso
 /* ids (array of text) leave the relation; `_polls` row of mode deleted. */
 enum tm_code tm_store_remove(struct tm_store *s, const char *object, const json_t *ids, struct tm_batch_state *state,
                              const struct tm_now *now, uint64_t *out_removed, struct tm_err *err);
-/* The read is forgotten, what was visible stays; `_failures` says why. */
-enum tm_code tm_store_give_up(struct tm_store *s, const char *object, struct tm_batch_state *state,
+/* The read is forgotten (or kept, to go on with later), what was visible stays; `_failures` says why. */
+enum tm_code tm_store_give_up(struct tm_store *s, const char *object, const struct tm_batch_state *state, bool keep_read,
                               const struct tm_now *now, const char *why, struct tm_err *err);
 #endif

@@ -1,0 +1,659 @@
+#include "batch/batch.h"
+#include "base/text.h"
+#include "batch/store.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_RETRY_NS (2 * TM_NS_PER_S)     /* first load that failed for a passing reason: again after so long */
+#define BATCH_BUSY_NS TM_NS_PER_MS            /* database busy: again after so long */
+#define BATCH_SOQL_BYTES_MAX (100u << 10)    /* SOQL's own limit: 100,000 characters */
+
+enum batch_phase { PHASE_IDLE, PHASE_DESCRIBE, PHASE_BEGIN, PHASE_QUERY, PHASE_STORE, PHASE_MERGE, PHASE_DELETED,
+                   PHASE_VERIFY, PHASE_REMOVE };
+struct batch_object {
+    const char *name;
+    struct tm_describe *describe;            /* of the last poll that asked; owned */
+    struct tm_batch_state state;
+    bool full_due;                           /* a nightly full reload that has not succeeded yet */
+};
+struct tm_batch {
+    const struct tm_batch_settings *settings;
+    struct tm_sf_session *session;
+    const struct tm_http *http;
+    struct tm_store *store;
+    tm_batch_note *note; void *note_data;
+    struct tm_batch_counts counts;
+    struct batch_object objects[TM_BATCH_OBJECTS_MAX];
+    size_t objects_count;
+
+    bool started;                            /* the grid and the stored state are known      */
+    bool polling, first;                     /* a poll is under way; it is the first load    */
+    int64_t last_grid_ms;                    /* of the last poll that was on the grid        */
+    int64_t next_ms;                         /* grid point of the next                       */
+    int64_t grid_ms, skipped;                /* of the poll under way                        */
+    int64_t retry_ns;                        /* TM_NEVER, or when a first load is tried again */
+    size_t at;                               /* object of the poll                           */
+
+    enum batch_phase phase;                  /* of that object */
+    bool described_again;                    /* after INVALID_FIELD, once a poll and object   */
+    uint64_t calls_before, bytes_before;     /* HTTP counters when the object's read began    */
+    int64_t calls_kept, bytes_kept;          /* of the same read before a restart             */
+    struct tm_sf_query *query;
+    struct tm_sf_call *call;
+    json_t *page;                            /* fetched, not stored yet */
+    bool page_last;                          /* the query has no page behind it */
+    int64_t query_rows;                      /* rows of this query so far: a full LIMIT means another query */
+    uint64_t read_pages;
+    json_t *suspects, *alive;                /* getDeleted: ids to verify; of those the ones that answered */
+    size_t suspects_asked;
+    int64_t deleted_until_ms;
+};
+
+static void batch_tell(struct tm_batch *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void batch_tell(struct tm_batch *b, const char *fmt, ...)
+{
+    char text[800];
+    va_list ap;
+    if (b->note == NULL)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    b->note(b->note_data, text);
+}
+
+enum tm_code tm_batch_open(struct tm_batch **out, const struct tm_batch_settings *settings, struct tm_sf_session *session,
+                           const struct tm_http *http, const char *database, tm_batch_note *note, void *note_data,
+                           struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    struct tm_batch *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return tm_fail(err, TM_E_NOMEM, "batch: a station");
+    b->settings = settings;
+    b->session = session;
+    b->http = http;
+    b->note = note;
+    b->note_data = note_data;
+    b->retry_ns = TM_NEVER;
+    if ((rc = tm_store_open(&b->store, database, settings, err)) != TM_OK)
+        goto done;
+    for (size_t i = 0; i < settings->objects_count && rc == TM_OK; i++) {
+        b->objects[i].name = settings->objects[i];
+        b->objects_count++;
+        rc = tm_store_state(b->store, settings->objects[i], &b->objects[i].state, err);
+    }
+    if (rc != TM_OK)
+        goto done;
+    *out = b;
+    b = NULL;
+done:
+    tm_batch_close(b);
+    return rc;
+}
+
+static void batch_drop_read(struct tm_batch *b)
+{
+    tm_sf_query_close(b->query);
+    tm_sf_call_close(b->call);
+    json_decref(b->page);
+    json_decref(b->suspects);
+    json_decref(b->alive);
+    b->query = NULL;
+    b->call = NULL;
+    b->page = b->suspects = b->alive = NULL;
+    b->suspects_asked = 0;
+}
+
+void tm_batch_close(struct tm_batch *b)
+{
+    if (b == NULL)
+        return;
+    batch_drop_read(b);
+    for (size_t i = 0; i < b->objects_count; i++)
+        tm_describe_close(b->objects[i].describe);
+    tm_store_close(b->store);
+    free(b);
+}
+
+const struct tm_batch_counts *tm_batch_counts(const struct tm_batch *b) { return &b->counts; }
+
+bool tm_batch_loaded(const struct tm_batch *b)
+{
+    for (size_t i = 0; i < b->objects_count; i++)
+        if (!b->objects[i].state.loaded)
+            return false;
+    return true;
+}
+
+/* ---- polls and their grid ---- */
+
+/* Objects this poll still has to read, from `at` on. */
+static void batch_next_object(struct tm_batch *b)
+{
+    for (; b->at < b->objects_count; b->at++) {
+        const struct tm_batch_state *s = &b->objects[b->at].state;
+        if (b->first ? !s->loaded : s->done_grid_ms < b->grid_ms)
+            break;
+    }
+    b->described_again = false;
+    b->phase = PHASE_DESCRIBE;
+    b->calls_before = b->http->counts.calls;
+    b->bytes_before = b->http->counts.bytes_in;
+}
+
+static void batch_poll_begin(struct tm_batch *b, bool first, int64_t grid_ms)
+{
+    b->polling = true;
+    b->first = first;
+    b->skipped = 0;
+    if (!first) {
+        b->skipped = (grid_ms - b->last_grid_ms) / b->settings->interval_ms - 1;
+        assert(b->skipped >= 0);
+        for (size_t i = 0; i < b->objects_count; i++)
+            b->objects[i].full_due |= tm_plan_full_due(b->settings->full_at_ms, b->last_grid_ms, grid_ms);
+        b->counts.grid_skipped += (uint64_t)b->skipped;
+        b->last_grid_ms = grid_ms;
+    }
+    b->grid_ms = grid_ms;
+    b->counts.polls++;
+    b->at = 0;
+    batch_next_object(b);
+}
+
+static void batch_next_grid(struct tm_batch *b, const struct tm_now *now)
+{
+    int64_t t = b->settings->interval_ms;
+    b->next_ms = b->last_grid_ms + t;
+    if (now->org_ms > b->next_ms)
+        b->next_ms = tm_plan_grid_after(t, now->org_ms - 1);
+}
+
+/* The last poll may have been cut off by a crash: its grid point, and the objects it had not finished (B2). */
+static enum tm_code batch_start(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    bool any = false, under_way = false;
+    int64_t last_ms = 0;
+    enum tm_code rc = tm_store_last_grid(b->store, &any, &last_ms, err);
+    if (rc != TM_OK)
+        return rc;
+    b->started = true;
+    b->last_grid_ms = tm_plan_grid_floor(b->settings->interval_ms, any ? last_ms : now->org_ms);
+    batch_next_grid(b, now);
+    if (!tm_batch_loaded(b)) {
+        batch_poll_begin(b, true, now->org_ms);
+        return TM_OK;
+    }
+    for (size_t i = 0; i < b->objects_count; i++)
+        under_way |= b->objects[i].state.read != TM_READ_NONE;
+    if (!under_way || !any)
+        return TM_OK;
+    batch_tell(b, "going on with the poll that was under way");
+    b->polling = true;
+    b->grid_ms = last_ms;
+    b->counts.polls++;
+    for (size_t i = 0; i < b->objects_count; i++)
+        if (b->objects[i].state.read != TM_READ_NONE)
+            b->skipped = b->objects[i].state.skipped;
+    b->at = 0;
+    batch_next_object(b);
+    return TM_OK;
+}
+
+/* B1. A start that is late by less than T keeps its grid point; a station that was stopped for longer than T takes the
+ * last point before now. */
+static enum tm_code batch_idle(struct tm_batch *b, const struct tm_now *now, struct tm_wake *wake)
+{
+    int64_t t = b->settings->interval_ms;
+    if (!tm_batch_loaded(b)) {               /* a first load waits for its next try */
+        if (now->wall_ns < b->retry_ns) {
+            wake->wall_ns = b->retry_ns < wake->wall_ns ? b->retry_ns : wake->wall_ns;
+            return TM_E_AGAIN;
+        }
+        batch_poll_begin(b, true, now->org_ms);
+        return TM_OK;
+    }
+    if (now->org_ms < b->next_ms) {
+        wake->org_ms = b->next_ms < wake->org_ms ? b->next_ms : wake->org_ms;
+        return TM_E_AGAIN;
+    }
+    batch_poll_begin(b, false, now->org_ms - b->next_ms < t ? b->next_ms : tm_plan_grid_floor(t, now->org_ms));
+    return TM_OK;
+}
+
+/* After the last object: grid points that passed while it ran are skipped, not made up for. */
+static void batch_poll_end(struct tm_batch *b, const struct tm_now *now)
+{
+    b->polling = false;
+    b->phase = PHASE_IDLE;
+    if (!tm_batch_loaded(b))
+        b->retry_ns = now->wall_ns + BATCH_RETRY_NS;
+    batch_next_grid(b, now);
+}
+
+/* ---- failures ---- */
+
+static bool batch_quota(const struct tm_err *why) { return strstr(why->msg, "REQUEST_LIMIT_EXCEEDED") != NULL; }
+
+static void batch_tell_failure(struct tm_batch *b, const struct batch_object *o, const struct tm_err *why)
+{
+    char text[sizeof why->msg + sizeof why->ctx + 8], when[TM_TIME_BYTES];
+    int64_t used, limit;
+    tm_err_text(why, text, sizeof text);
+    tm_time_z(when, b->grid_ms);
+    if (batch_quota(why) && tm_sf_session_usage(b->session, &used, &limit))
+        batch_tell(b, "poll of %s for %s given up, what was there stays: the org's API quota is used up (%" PRId64 " of %"
+                   PRId64 " calls in 24 h); poll less often, or raise the quota: %s", o->name, when, used, limit, text);
+    else
+        batch_tell(b, "poll of %s for %s given up, what was there stays: %s", o->name, when, text);
+}
+
+/* Failures of the other side end a poll; ours, and the database's, end the process. */
+static bool batch_peer_failed(const struct tm_batch *b, const struct tm_err *why)
+{
+    if (why->code == TM_E_NOMEM)
+        return false;
+    return b->phase == PHASE_DESCRIBE || b->phase == PHASE_QUERY || b->phase == PHASE_DELETED || b->phase == PHASE_VERIFY
+        || why->code == TM_E_PROTO || why->code == TM_E_ARG;
+}
+
+/* A peer's failure ends the object's read. The first load keeps what it has and is tried again, if that may help. */
+static enum tm_code batch_give_up(struct tm_batch *b, const struct tm_now *now, const struct tm_err *why,
+                                  struct tm_err *err)
+{
+    struct batch_object *o = &b->objects[b->at];
+    char text[sizeof why->msg + sizeof why->ctx + 8];
+    struct tm_batch_state failed = o->state;
+    batch_drop_read(b);
+    if (b->first && !why->retriable && !batch_quota(why)) {
+        *err = *why;
+        return tm_at(err, "first load of %s", o->name);
+    }
+    if (!b->first && failed.read == TM_READ_NONE)
+        failed.read = b->phase >= PHASE_DELETED ? TM_READ_DELETED : TM_READ_INCREMENTAL;
+    failed.grid_ms = b->grid_ms;
+    enum tm_code rc = tm_store_give_up(b->store, o->name, &failed, b->first, now, tm_err_text(why, text, sizeof text),
+                                       err);
+    if (rc != TM_OK && rc != TM_E_AGAIN)     /* busy: told and counted all the same, `_failures` just lacks the line */
+        return rc;
+    o->state = failed;
+    if (!b->first)
+        o->state.read = TM_READ_NONE;
+    o->state.done_grid_ms = b->grid_ms;
+    b->counts.polls_failed++;
+    batch_tell_failure(b, o, why);
+    b->at++;
+    batch_next_object(b);
+    return TM_OK;
+}
+
+/* ---- one object's read ---- */
+
+static struct batch_object *batch_object(struct tm_batch *b) { return &b->objects[b->at]; }
+
+static enum tm_code batch_describe(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    if (o->describe == NULL || b->settings->describe_each_poll || b->described_again) {
+        struct tm_describe *d = NULL;
+        enum tm_code rc = tm_sf_describe(b->session, now, &d, o->name, err);
+        if (rc != TM_OK)
+            return rc;
+        tm_describe_close(o->describe);
+        o->describe = d;
+    }
+    if (b->settings->mode == TM_BATCH_INCREMENTAL && tm_describe_field(o->describe, "SystemModstamp") == NULL)
+        return tm_fail(err, TM_E_ARG, "%s has no SystemModstamp to poll by; give it a preset with mode=full", o->name);
+    b->phase = PHASE_BEGIN;
+    return TM_OK;
+}
+
+/* The first range of a new read. */
+static void batch_plan_read(struct tm_batch *b, const struct tm_now *now, struct tm_batch_state *s)
+{
+    const struct tm_batch_settings *set = b->settings;
+    s->grid_ms = b->grid_ms;
+    s->skipped = b->skipped;
+    s->started_org_ms = now->org_ms;
+    s->started_ns = now->wall_ns;
+    s->calls = s->bytes = s->rows = 0;
+    s->place = (struct tm_place){ .any = false };
+    s->seen_ms = INT64_MIN;
+    s->until_ms = TM_NEVER;
+    s->range = (struct tm_range){ .whole = true, .until_ms = TM_NEVER };
+    s->read = b->first ? TM_READ_INITIAL
+            : set->mode == TM_BATCH_FULL || batch_object(b)->full_due ? TM_READ_FULL : TM_READ_INCREMENTAL;
+    if (s->read == TM_READ_FULL || (s->read == TM_READ_INITIAL && set->start_ms == INT64_MIN))
+        return;
+    s->range.whole = false;
+    s->range.from_ms = s->read == TM_READ_INITIAL ? set->start_ms : s->cursor_ms - set->overlap_ms;
+    s->range.from_inclusive = set->inclusive || s->read == TM_READ_INITIAL;
+    if (set->start_ms != INT64_MIN && s->range.from_ms < set->start_ms)
+        s->range.from_ms = set->start_ms;
+    if (set->slice_ms > 0) {
+        s->until_ms = now->org_ms > s->range.from_ms ? now->org_ms : s->range.from_ms + 1;
+        tm_plan_slice(set->slice_ms, s->range.from_ms, s->until_ms, &s->range.until_ms);
+    }
+}
+
+static enum tm_code batch_begin(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    struct tm_batch_state next = o->state;
+    bool resume = next.read != TM_READ_NONE && tm_plan_resumes(b->settings, &next.range), resumed;
+    if (next.read == TM_READ_NONE || !resume)
+        batch_plan_read(b, now, &next);
+    if (resume && b->settings->checkpoint == TM_BATCH_SLICE)
+        next.place.any = false;
+    enum tm_code rc = tm_store_begin(b->store, o->describe, &next, resume, &resumed, &b->counts.columns_added, err);
+    if (rc != TM_OK)
+        return rc;
+    if (resume && !resumed) {                /* the columns changed meanwhile: the load table is empty again */
+        batch_plan_read(b, now, &next);
+        rc = tm_store_begin(b->store, o->describe, &next, false, &resumed, &b->counts.columns_added, err);
+        if (rc != TM_OK)
+            return rc;
+    }
+    o->state = next;
+    b->calls_kept = next.calls;
+    b->bytes_kept = next.bytes;
+    b->read_pages = 0;
+    b->phase = PHASE_QUERY;
+    return TM_OK;
+}
+
+static void batch_count_http(struct tm_batch *b)
+{
+    struct tm_batch_state *s = &batch_object(b)->state;
+    s->calls = b->calls_kept + (int64_t)(b->http->counts.calls - b->calls_before);
+    s->bytes = b->bytes_kept + (int64_t)(b->http->counts.bytes_in - b->bytes_before);
+}
+
+static enum tm_code batch_open_query(struct tm_batch *b, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    struct tm_buf soql;
+    tm_buf_init(&soql, BATCH_SOQL_BYTES_MAX);
+    bool limited = tm_plan_pages_by_limit(b->settings, &o->state.range);
+    enum tm_code rc = tm_plan_soql(&soql, b->settings, o->describe, &o->state.range, &o->state.place, err);
+    if (rc == TM_OK)
+        rc = tm_sf_query_open(&b->query, b->session, tm_buf_text(&soql), b->settings->query_all,
+                              limited ? 0 : b->settings->page_rows, err);
+    tm_buf_free(&soql);
+    b->query_rows = 0;
+    return rc;
+}
+
+/* A field was removed between the describe and the query: describe again, once, and read anew. */
+static bool batch_field_vanished(struct tm_batch *b)
+{
+    if (b->described_again || strcmp(tm_sf_query_error(b->query), "INVALID_FIELD") != 0)
+        return false;
+    batch_drop_read(b);
+    b->described_again = true;
+    batch_object(b)->state.read = TM_READ_NONE;
+    b->phase = PHASE_DESCRIBE;
+    return true;
+}
+
+static enum tm_code batch_query(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    if (b->query == NULL && (rc = batch_open_query(b, err)) != TM_OK)
+        return rc;
+    rc = tm_sf_query_next(b->query, now, &b->page, &b->page_last, err);
+    if (rc == TM_E_AGAIN)
+        return rc;
+    if (rc != TM_OK && batch_field_vanished(b)) {
+        tm_err_clear(err);
+        return TM_OK;
+    }
+    if (rc != TM_OK)
+        return rc;
+    b->query_rows += (int64_t)json_array_size(b->page);
+    b->counts.pages++;
+    if (++b->read_pages > TM_BATCH_PAGES_MAX)
+        return tm_fail(err, TM_E_LIMIT, "%s: more than %d pages in one read", batch_object(b)->name, TM_BATCH_PAGES_MAX);
+    b->phase = PHASE_STORE;
+    return TM_OK;
+}
+
+/* The page is stored: another page, another query, another slice, or done? */
+static enum tm_code batch_after_page(struct tm_batch *b, const struct tm_place *before, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    struct tm_batch_state *s = &o->state;
+    const struct tm_batch_settings *set = b->settings;
+    int64_t limit = set->page_rows > 0 ? set->page_rows : 2000;
+    b->phase = PHASE_QUERY;
+    if (!b->page_last)
+        return TM_OK;
+    tm_sf_query_close(b->query);
+    b->query = NULL;
+    if (tm_plan_pages_by_limit(set, &s->range) && b->query_rows >= limit) {
+        if (set->paging == TM_BATCH_STAMP && set->inclusive && before->any && before->stamp_ms == s->place.stamp_ms)
+            return tm_fail(err, TM_E_PROTO, "a full page of %" PRId64 " rows shares one SystemModstamp: paging=stamp with >="
+                           " would read it for ever; raise page.rows or use paging=keyset", limit);
+        return TM_OK;
+    }
+    int64_t from_ms = s->range.until_ms;
+    if (set->slice_ms > 0 && !s->range.whole
+        && tm_plan_slice(set->slice_ms, from_ms, s->until_ms, &s->range.until_ms)) {
+        s->range.from_ms = from_ms;
+        s->range.from_inclusive = true;
+        s->place.any = false;
+        return TM_OK;
+    }
+    b->phase = PHASE_MERGE;
+    return TM_OK;
+}
+
+static enum tm_code batch_store(struct tm_batch *b, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    struct tm_place before = o->state.place;
+    size_t rows = json_array_size(b->page);
+    batch_count_http(b);
+    enum tm_code rc = tm_store_page(b->store, o->describe, b->page, &o->state, err);
+    if (rc != TM_OK)
+        return rc;
+    b->counts.rows_read += rows;
+    json_decref(b->page);
+    b->page = NULL;
+    return batch_after_page(b, &before, err);
+}
+
+static void batch_object_done(struct tm_batch *b)
+{
+    batch_drop_read(b);
+    b->at++;
+    batch_next_object(b);
+}
+
+static enum tm_code batch_merge(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    enum tm_read_mode mode = o->state.read;
+    uint64_t changed = 0, removed = 0;
+    batch_count_http(b);
+    enum tm_code rc = tm_store_merge(b->store, o->name, &o->state, now, &changed, &removed, err);
+    if (rc != TM_OK)
+        return rc;
+    b->counts.rows_changed += changed;
+    b->counts.rows_removed += removed;
+    if (mode == TM_READ_FULL)
+        o->full_due = false;
+    if (mode == TM_READ_INITIAL)
+        batch_tell(b, "first load of %s: %" PRId64 " rows", o->name, o->state.rows);
+    if (b->settings->get_deleted && mode == TM_READ_INCREMENTAL) {
+        b->calls_before = b->http->counts.calls;
+        b->bytes_before = b->http->counts.bytes_in;
+        b->calls_kept = b->bytes_kept = 0;
+        o->state.rows = 0;
+        o->state.started_org_ms = now->org_ms;
+        o->state.started_ns = now->wall_ns;
+        b->phase = PHASE_DELETED;
+        return TM_OK;
+    }
+    batch_object_done(b);
+    return TM_OK;
+}
+
+/* ---- getDeleted ---- */
+
+static enum tm_code batch_deleted(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    struct tm_sf_deleted answer;
+    int64_t end_ms = now->org_ms - now->org_ms % 60000, oldest_ms = end_ms - TM_BATCH_DELETED_DAYS_MAX * TM_BATCH_DAY_MS;
+    int64_t from_ms = o->state.deleted_until_ms - b->settings->overlap_ms;
+    enum tm_code rc = TM_OK;
+    if (b->call == NULL) {
+        if (from_ms < oldest_ms)
+            from_ms = oldest_ms + 60000;
+        if (from_ms > end_ms - 60000)
+            from_ms = end_ms - 60000;
+        rc = tm_sf_deleted_start(&b->call, b->session, o->name, from_ms, end_ms, err);
+        if (rc != TM_OK)
+            return rc;
+    }
+    rc = tm_sf_deleted_poll(b->call, now, &answer, err);
+    if (rc != TM_OK)
+        return rc;
+    tm_sf_call_close(b->call);
+    b->call = NULL;
+    if (answer.earliest_available_ms > o->state.deleted_until_ms) {
+        batch_tell(b, "getDeleted of %s reaches back only part of the way: the next poll reads everything", o->name);
+        o->full_due = true;
+    }
+    b->deleted_until_ms = answer.latest_covered_ms > o->state.deleted_until_ms ? answer.latest_covered_ms
+                                                                               : o->state.deleted_until_ms;
+    o->state.rows = (int64_t)json_array_size(answer.records);
+    rc = tm_store_suspects(b->store, o->name, answer.records, &b->suspects, err);
+    json_decref(answer.records);
+    if (rc != TM_OK)
+        return rc;
+    b->alive = json_object();
+    b->phase = json_array_size(b->suspects) > 0 ? PHASE_VERIFY : PHASE_REMOVE;
+    return b->alive != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "batch: ids to verify");
+}
+
+static enum tm_code batch_verify_query(struct tm_batch *b, struct tm_err *err)
+{
+    struct tm_buf soql;
+    size_t count = json_array_size(b->suspects), asked = 0;
+    tm_buf_init(&soql, BATCH_SOQL_BYTES_MAX);
+    tm_buf_addf(&soql, "SELECT Id FROM %s WHERE Id IN (", batch_object(b)->name);
+    for (; asked < TM_BATCH_VERIFY_IDS_MAX && b->suspects_asked + asked < count; asked++)
+        tm_buf_addf(&soql, "%s'%s'", asked > 0 ? "," : "",
+                    json_string_value(json_array_get(b->suspects, b->suspects_asked + asked)));
+    tm_buf_addz(&soql, ")");
+    enum tm_code rc = tm_buf_check(&soql, "a verifying query", err);
+    if (rc == TM_OK)
+        rc = tm_sf_query_open(&b->query, b->session, tm_buf_text(&soql), false, 0, err);
+    if (rc == TM_OK)
+        b->suspects_asked += asked;
+    tm_buf_free(&soql);
+    return rc;
+}
+
+/* An id that getDeleted names may have been undeleted in the same second: only ids a query does not return go. */
+static enum tm_code batch_verify(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    json_t *records = NULL, *record;
+    bool last = false;
+    size_t i;
+    enum tm_code rc = TM_OK;
+    if (b->query == NULL && (rc = batch_verify_query(b, err)) != TM_OK)
+        return rc;
+    rc = tm_sf_query_next(b->query, now, &records, &last, err);
+    if (rc != TM_OK)
+        return rc;
+    json_array_foreach(records, i, record) {
+        char id[TM_ID_BYTES];
+        const char *text = json_string_value(json_object_get(record, "Id"));
+        if (rc == TM_OK && (text == NULL || tm_id18(id, text, NULL) != TM_OK))
+            rc = tm_fail(err, TM_E_PROTO, "a record of %s came without a usable Id", batch_object(b)->name);
+        if (rc == TM_OK)
+            json_object_set_new(b->alive, id, json_true());
+    }
+    json_decref(records);
+    if (rc != TM_OK || !last)
+        return rc;
+    tm_sf_query_close(b->query);
+    b->query = NULL;
+    if (b->suspects_asked == json_array_size(b->suspects))
+        b->phase = PHASE_REMOVE;
+    return TM_OK;
+}
+
+static enum tm_code batch_remove(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    struct tm_batch_state next = o->state;
+    uint64_t removed = 0;
+    for (size_t i = json_array_size(b->suspects); i-- > 0;)
+        if (json_object_get(b->alive, json_string_value(json_array_get(b->suspects, i))) != NULL)
+            json_array_remove(b->suspects, i);
+    batch_count_http(b);
+    next.calls = o->state.calls;
+    next.bytes = o->state.bytes;
+    next.deleted_until_ms = b->deleted_until_ms;
+    enum tm_code rc = tm_store_remove(b->store, o->name, b->suspects, &next, now, &removed, err);
+    if (rc != TM_OK)
+        return rc;
+    o->state = next;
+    b->counts.rows_removed += removed;
+    batch_object_done(b);
+    return TM_OK;
+}
+
+/* ---- steps ---- */
+
+static enum tm_code batch_phase_step(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+{
+    switch (b->phase) {
+    case PHASE_DESCRIBE: return batch_describe(b, now, err);
+    case PHASE_BEGIN: return batch_begin(b, now, err);
+    case PHASE_QUERY: return batch_query(b, now, err);
+    case PHASE_STORE: return batch_store(b, err);
+    case PHASE_MERGE: return batch_merge(b, now, err);
+    case PHASE_DELETED: return batch_deleted(b, now, err);
+    case PHASE_VERIFY: return batch_verify(b, now, err);
+    case PHASE_REMOVE: return batch_remove(b, now, err);
+    case PHASE_IDLE: break;
+    }
+    assert(!"a poll without a phase");
+    return TM_E_ARG;
+}
+
+enum tm_code tm_batch_step(struct tm_batch *b, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    struct tm_err why = { .code = TM_OK };
+    if (!b->started)
+        return batch_start(b, now, err);
+    if (!b->polling)
+        return batch_idle(b, now, wake);
+    if (b->at == b->objects_count) {
+        batch_poll_end(b, now);
+        return TM_OK;
+    }
+    enum tm_code rc = batch_phase_step(b, now, &why);
+    if (rc == TM_E_AGAIN) {
+        int64_t at = tm_sf_session_next_at(b->session);
+        if (b->phase == PHASE_BEGIN || b->phase == PHASE_STORE || b->phase == PHASE_MERGE || b->phase == PHASE_REMOVE)
+            at = now->wall_ns + BATCH_BUSY_NS;
+        wake->wall_ns = at < wake->wall_ns ? at : wake->wall_ns;
+        return TM_E_AGAIN;
+    }
+    if (rc == TM_OK)
+        return TM_OK;
+    if (batch_peer_failed(b, &why))
+        return batch_give_up(b, now, &why, err);
+    *err = why;
+    return tm_at(err, "%s", batch_object(b)->name);
+}
