@@ -124,6 +124,10 @@ enum tm_code tm_org_record_state(struct tm_org *org, const char *object, const c
 typedef void tm_org_deleted_row(void *data, const char *id, int64_t deleted_ms);
 enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t start_ms, int64_t end_ms, int64_t now_org_ms,
                             tm_org_deleted_row *row, void *data, struct tm_err *err);
+/* Live records that go when this one is deleted (childRelationships with cascadeDelete), by object. */
+typedef void tm_org_child_row(void *data, const char *object, const char *id);
+enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *id18, tm_org_child_row *row, void *data,
+                            struct tm_err *err);
 /* Empties what is older than 15 days from the recycle bin (hard deletes with no event). Call now and then. */
 enum tm_code tm_org_purge(struct tm_org *org, const struct tm_now *now, struct tm_err *err);
 
@@ -144,7 +148,8 @@ int64_t tm_org_replay_last(const struct tm_org *org, const char *object);
 /* Last published one at now (-1 subscriptions start here), and the position just before the oldest retained (-2). */
 enum tm_code tm_org_replay_tip(struct tm_org *org, int64_t now_org_ms, int64_t *out, struct tm_err *err);
 enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_t *out, struct tm_err *err);
-/* May a subscriber ask for events after this id? Not when older than retention, beyond the tip or never given out. */
+/* May a subscriber ask for events after this id? Not when older than retention or
+ * beyond the tip; 0 only while nothing has expired. */
 enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms, bool *out, struct tm_err *err);
 /* Org instant at which the next event after replay_after becomes deliverable; TM_NEVER when there is none. */
 enum tm_code tm_org_next_publish_ms(struct tm_org *org, const char *object, int64_t replay_after, int64_t *out,

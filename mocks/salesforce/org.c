@@ -1,0 +1,244 @@
+#include "mocks/salesforce/org_impl.h"
+#include "base/org_db.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ORG_ARENA_BYTES 65536            /* ids brought to 18 characters in one change: TM_ORG_FIELDS_MAX of them */
+static_assert(TM_ORG_FIELDS_MAX * TM_ID_BYTES < ORG_ARENA_BYTES, "the arena must not move while a change is written");
+
+/* What the org keeps beside the witness's tables. bin: the delete log, hard-deleted records included. */
+static const char org_tables[] =
+    "CREATE INDEX IF NOT EXISTS event_object ON event(object, replay_id);"
+    "CREATE TABLE IF NOT EXISTS bin(object TEXT, id TEXT, deleted_ms INTEGER NOT NULL, PRIMARY KEY(object, id)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS bin_time ON bin(object, deleted_ms);"
+    "CREATE TABLE IF NOT EXISTS usage_hour(hour INTEGER PRIMARY KEY, calls INTEGER NOT NULL, events INTEGER NOT NULL);"
+    "PRAGMA wal_autocheckpoint=4000";
+
+void org_id_make(char out[TM_ID_BYTES], const char *prefix, uint64_t seed, int64_t number)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    char id[16];
+    uint64_t home = tm_hash64("instance", 8, seed), n = (uint64_t)number;
+    memcpy(id, prefix, 3);
+    id[3] = digits[home % 62];
+    id[4] = digits[home / 62 % 62];
+    for (int i = 14; i >= 5; i--, n /= 62)
+        id[i] = digits[n % 62];
+    id[15] = 0;
+    enum tm_code rc = tm_id18(out, id, NULL);
+    assert(rc == TM_OK);
+    (void)rc;
+}
+
+enum tm_code org_counters_load(struct tm_org *org, struct tm_err *err)
+{
+    char text[32];
+    enum tm_code rc = tm_sql_int64(&org->pos_last, org->db, "SELECT max(pos) FROM history", err);
+    if (rc == TM_OK)
+        rc = tm_sql_int64(&org->ms_last, org->db, "SELECT org_ms FROM history ORDER BY pos DESC LIMIT 1", err);
+    if (rc == TM_OK)
+        rc = tm_sql_int64(&org->replay_last, org->db, "SELECT max(replay_id) FROM event", err);
+    if (rc == TM_OK)
+        rc = tm_sql_int64(&org->events_count, org->db, "SELECT count(*) FROM event", err);
+    if (rc == TM_OK)
+        rc = tm_org_meta_get(org, "txn_count", text, sizeof text, err);
+    if (rc != TM_OK)
+        return rc;
+    org->txn_count = strtoll(text, NULL, 10);
+    for (size_t i = 0; i < org->objects_count && rc == TM_OK; i++) {
+        struct org_object *o = &org->objects[i];
+        char sql[256];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM history WHERE object='%.80s' AND version=1", o->describe->object);
+        rc = tm_sql_int64(&o->ids_given, org->db, sql, err);
+        snprintf(sql, sizeof sql, "SELECT max(replay_id) FROM event WHERE object='%.80s'", o->describe->object);
+        if (rc == TM_OK)
+            rc = tm_sql_int64(&o->replay_last, org->db, sql, err);
+    }
+    return rc;
+}
+
+enum tm_code tm_org_meta_set(struct tm_org *org, const char *key, const char *value, struct tm_err *err)
+{
+    sqlite3_bind_text(org->meta, 1, key, -1, SQLITE_STATIC);
+    sqlite3_bind_text(org->meta, 2, value, -1, SQLITE_STATIC);
+    return tm_sql_run(org->meta, err);
+}
+
+enum tm_code tm_org_meta_get(struct tm_org *org, const char *key, char *out, size_t out_bytes, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    *out = 0;
+    enum tm_code rc = tm_sql_prepare(&s, org->db, "SELECT value FROM meta WHERE key=?", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(s, 1, key, -1, SQLITE_STATIC);
+        rc = tm_sql_step(s, &row, err);
+    }
+    if (rc == TM_OK && row)
+        snprintf(out, out_bytes, "%s", sqlite3_column_text(s, 0) ? (const char *)sqlite3_column_text(s, 0) : "");
+    sqlite3_finalize(s);
+    return rc;
+}
+
+static enum tm_code org_meta_number(struct tm_org *org, const char *key, int64_t value, struct tm_err *err)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    return tm_org_meta_set(org, key, text, err);
+}
+
+/* A file made before keeps its seed; format and seed must fit, the rest of meta is brought up to date. */
+static enum tm_code org_meta_open(struct tm_org *org, const char *boot_id, struct tm_err *err)
+{
+    const struct tm_org_settings *s = &org->settings;
+    char format[16], seed[32], want[32];
+    enum tm_code rc = tm_org_meta_get(org, "format", format, sizeof format, err);
+    if (rc == TM_OK)
+        rc = tm_org_meta_get(org, "seed", seed, sizeof seed, err);
+    if (rc != TM_OK)
+        return rc;
+    snprintf(want, sizeof want, "%" PRIu64, s->seed);
+    if (*format && strcmp(format, "1") != 0)
+        return tm_fail(err, TM_E_MISMATCH, "%s has format %s, this program writes 1: remove the file", s->path, format);
+    if (*seed && strcmp(seed, want) != 0)
+        return tm_fail(err, TM_E_MISMATCH, "%s was made with seed %s, not %s: use that seed or remove the file", s->path, seed,
+                       want);
+    const struct { const char *key, *text; int64_t number; } all[] = {
+        { "format", "1", 0 }, { "seed", want, 0 }, { "org_id", org->id, 0 }, { "boot_id", boot_id, 0 },
+        { "edition", s->edition, 0 }, { "scenario", s->scenario, 0 }, { "compress", NULL, s->compress },
+        { "org_origin_ms", NULL, s->origin_ms }, { "publish_delay_ms", NULL, s->publish_delay_ms },
+        { "index_lag_ms", NULL, s->index_lag_ms },
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all && rc == TM_OK; i++) {
+        if (all[i].text != NULL)
+            rc = tm_org_meta_set(org, all[i].key, all[i].text, err);
+        else if (i >= 6)
+            rc = org_meta_number(org, all[i].key, all[i].number, err);
+    }
+    return rc;
+}
+
+static enum tm_code org_prepare(struct tm_org *org, struct tm_err *err)
+{
+    const struct { sqlite3_stmt **out; const char *sql; } all[] = {
+        { &org->history, "INSERT INTO history(pos,object,id,version,txn,seq,org_ms,intended_ms,intended_ns,actual_ns,change,"
+                         "event,replay_id,changed,fields) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)" },
+        { &org->event, "INSERT INTO event(replay_id,object,change,pos,publish_ms,body) VALUES(?,?,?,?,?,?)" },
+        { &org->meta, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value" },
+        { &org->bin_add, "INSERT OR REPLACE INTO bin VALUES(?,?,?)" },
+        { &org->bin_drop, "DELETE FROM bin WHERE object=? AND id=?" },
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (tm_sql_prepare(all[i].out, org->db, all[i].sql, err) != TM_OK)
+            return err != NULL ? err->code : TM_E_IO;
+    return TM_OK;
+}
+
+static enum tm_code org_memory(struct tm_org *org, const struct tm_org_settings *s, struct tm_err *err)
+{
+    const char *texts[4] = { s->path, s->objects_dir, s->edition, s->scenario };
+    struct tm_buf *all[] = { &org->fields, &org->changed, &org->body, &org->names, &org->arena,
+                             &org->pending.fields, &org->pending.changed, &org->pending.ids };
+    char *zeros = calloc(1, ORG_ARENA_BYTES);
+    for (int i = 0; i < 4; i++)
+        org->texts[i] = texts[i] != NULL ? strdup(texts[i]) : strdup("");
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        tm_buf_init(all[i], ORG_BODY_BYTES_MAX);
+    org->mark = calloc(TM_ORG_FIELDS_MAX, 1);
+    org->values = calloc(TM_ORG_FIELDS_MAX, sizeof *org->values);
+    org->before = calloc(TM_ORG_FIELDS_MAX, sizeof *org->before);
+    org->usage = calloc(ORG_USAGE_MAX, sizeof *org->usage);
+    if (zeros != NULL)
+        tm_buf_add(&org->arena, zeros, ORG_ARENA_BYTES);
+    free(zeros);
+    tm_buf_reset(&org->arena);
+    if (org->arena.cap < ORG_ARENA_BYTES || org->mark == NULL || org->values == NULL || org->before == NULL ||
+        org->usage == NULL || !org->texts[0] || !org->texts[1] || !org->texts[2] || !org->texts[3])
+        return tm_fail(err, TM_E_NOMEM, "org %s", s->path);
+    org->settings = *s;
+    org->settings.path = org->texts[0];
+    org->settings.objects_dir = s->objects_dir != NULL ? org->texts[1] : NULL;
+    org->settings.edition = org->texts[2];
+    org->settings.scenario = org->texts[3];
+    org->settings.boot_id = NULL;
+    return TM_OK;
+}
+
+
+enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *settings, struct tm_err *err)
+{
+    struct tm_org *org = calloc(1, sizeof *org);
+    if (org == NULL)
+        return tm_fail(err, TM_E_NOMEM, "org");
+    org->lag_pos = -1;
+    enum tm_code rc = org_memory(org, settings, err);
+    org_id_make(org->id, "00D", settings->seed, 1);
+    org_id_make(org->user_id, "005", settings->seed, 1);
+    if (rc == TM_OK)
+        rc = tm_sql_open(&org->db, settings->path, TM_SQL_CREATE, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(org->db, TM_ORG_DB_SCHEMA, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(org->db, org_tables, err);
+    if (rc == TM_OK)
+        rc = org_prepare(org, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(org->db, "BEGIN IMMEDIATE", err);
+    if (rc == TM_OK)
+        rc = org_meta_open(org, settings->boot_id, err);
+    if (rc == TM_OK)
+        rc = tm_sql_int64(&org->pos_last, org->db, "SELECT max(pos) FROM history", err);
+    if (rc == TM_OK)
+        rc = org_schema_load(org, err);
+    if (rc == TM_OK)
+        rc = org_counters_load(org, err);
+    if (rc == TM_OK)
+        rc = org_usage_load(org, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(org->db, "COMMIT", err);
+    org->settings.objects = NULL;
+    if (rc == TM_E_AGAIN)
+        rc = tm_fail_retry(err, TM_E_IO, "%s is locked by another process", settings->path);
+    if (rc != TM_OK) {
+        org->usage_count = 0;
+        tm_org_close(org);
+        return rc;
+    }
+    *out = org;
+    return TM_OK;
+}
+
+void tm_org_close(struct tm_org *org)
+{
+    if (org == NULL)
+        return;
+    if (org->batch)
+        tm_sql_exec(org->db, "ROLLBACK", NULL);
+    org->batch = false;
+    if (org->usage_count > 0)
+        tm_org_usage_flush(org, NULL);
+    for (size_t i = 0; i < org->objects_count; i++)
+        org_object_close(&org->objects[i]);
+    struct tm_buf *all[] = { &org->fields, &org->changed, &org->body, &org->names, &org->arena,
+                             &org->pending.fields, &org->pending.changed, &org->pending.ids };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        tm_buf_free(all[i]);
+    for (int i = 0; i < 4; i++)
+        free(org->texts[i]);
+    free(org->mark);
+    free(org->values);
+    free(org->before);
+    free(org->usage);
+    tm_sql_close(org->db);
+    free(org);
+}
+
+const char *tm_org_id(const struct tm_org *org) { return org->id; }
+const char *tm_org_user_id(const struct tm_org *org) { return org->user_id; }
+const struct tm_org_settings *tm_org_settings(const struct tm_org *org) { return &org->settings; }
+int64_t tm_org_pos_last(const struct tm_org *org) { return org->pos_last; }
+int64_t tm_org_ms_last(const struct tm_org *org) { return org->ms_last; }
+sqlite3 *tm_org_db(struct tm_org *org) { return org->db; }

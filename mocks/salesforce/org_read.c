@@ -1,0 +1,507 @@
+#include "mocks/salesforce/org_impl.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_PURGE_MAX 500               /* records one purge takes out of the bin */
+
+/* ---- the org as it was V ago: a copy rolled forward from history ---- */
+static void read_value(struct tm_org_value *out, const struct tm_field *f, const json_t *json)
+{
+    *out = (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL };
+    if (json_is_string(json)) {
+        out->kind = TM_ORG_TEXT;
+        out->text = json_string_value(json);
+    } else if (json_is_number(json) && f->kind == TM_FIELD_NUMBER) {
+        out->kind = TM_ORG_REAL;
+        out->d = json_number_value(json);
+    } else if (json_is_integer(json)) {
+        out->kind = TM_ORG_INT;
+        out->i = json_integer_value(json);
+    }
+}
+
+static enum tm_code read_store(struct org_object *o, sqlite3_stmt *s, const struct tm_org_value *values, int64_t version,
+                               const char *id, int64_t rowid, struct tm_err *err)
+{
+    int at = 1;
+    sqlite3_bind_int64(s, at++, version);
+    if (rowid == 0)
+        sqlite3_bind_text(s, at++, id, -1, SQLITE_STATIC);
+    for (size_t i = 0; i < o->columns_count; i++)
+        org_value_bind(s, at++, &values[i]);
+    if (rowid != 0)
+        sqlite3_bind_int64(s, at, rowid);
+    return tm_sql_run(s, err);
+}
+
+/* One history entry on the lagged copy. Fields the describe no longer names are skipped. */
+static enum tm_code read_apply(struct tm_org *org, struct org_object *o, const char *id, int64_t version, const char *change,
+                               const char *fields, struct tm_err *err)
+{
+    int64_t rowid = 0;
+    bool row = false, full = strcmp(change, "CREATE") == 0 || strcmp(change, "UNDELETE") == 0;
+    sqlite3_bind_text(o->lagged[0], 1, id, -1, SQLITE_STATIC);
+    enum tm_code rc = tm_sql_step(o->lagged[0], &row, err);
+    json_t *json = rc == TM_OK ? json_loads(fields, 0, NULL) : NULL, *value;
+    if (rc == TM_OK && json == NULL)
+        rc = tm_fail(err, TM_E_IO, "history of %s %s, version %" PRId64 ": fields are not JSON", o->describe->object, id, version);
+    if (rc == TM_OK && row)
+        rowid = sqlite3_column_int64(o->lagged[0], 0);
+    for (size_t i = 0; rc == TM_OK && i < o->columns_count; i++) {
+        value = json_object_get(json, o->columns[i].name);
+        if (value != NULL || full || !row)
+            read_value(&org->values[i], o->columns[i].field, value);
+        else
+            org_value_read(&org->values[i], o->lagged[0], (int)i + 2);
+    }
+    if (rc == TM_OK && strcmp(change, "HARD_DELETE") == 0) {
+        sqlite3_bind_int64(o->lagged[3], 1, rowid);
+        rc = tm_sql_run(o->lagged[3], err);
+    } else if (rc == TM_OK)
+        rc = read_store(o, o->lagged[row ? 2 : 1], org->values, version, id, rowid, err);
+    sqlite3_reset(o->lagged[0]);
+    json_decref(json);
+    return rc;
+}
+
+static enum tm_code read_roll(struct tm_org *org, int64_t until_ms, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = true;
+    enum tm_code rc = tm_sql_prepare(&s, org->db,
+        "SELECT pos,object,id,version,change,fields,org_ms FROM history WHERE pos>? ORDER BY pos", err);
+    if (rc == TM_OK)
+        sqlite3_bind_int64(s, 1, org->lag_pos);
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row && sqlite3_column_int64(s, 6) <= until_ms) {
+        struct org_object *o = org_find(org, (const char *)sqlite3_column_text(s, 1));
+        if (o != NULL)
+            rc = read_apply(org, o, (const char *)sqlite3_column_text(s, 2), sqlite3_column_int64(s, 3),
+                            (const char *)sqlite3_column_text(s, 4), (const char *)sqlite3_column_text(s, 5), err);
+        if (rc == TM_OK)
+            org->lag_pos = sqlite3_column_int64(s, 0);
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+/* Makes the copies; when nothing is younger than until_ms they start as what is current. */
+static enum tm_code read_copies(struct tm_org *org, int64_t until_ms, struct tm_err *err)
+{
+    bool current = org->ms_last <= until_ms;
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; i < org->objects_count && rc == TM_OK; i++) {
+        struct org_object *o = &org->objects[i];
+        struct tm_buf names;
+        for (int k = 0; k < 4; k++) {
+            sqlite3_finalize(o->lagged[k]);
+            o->lagged[k] = NULL;
+        }
+        rc = tm_sql_execf(org->db, err, "DROP TABLE IF EXISTS temp.\"%s\"", o->lag);
+        if (rc == TM_OK)
+            rc = org_table_create(org, o, o->lag, true, err);
+        if (rc == TM_OK)
+            rc = org_statements(org, o, o->lag, o->lagged, err);
+        tm_buf_init(&names, 1u << 20);
+        tm_buf_addz(&names, "_row,_version,\"Id\"");
+        for (size_t k = 0; k < o->columns_count; k++) {
+            tm_buf_addc(&names, ',');
+            tm_sql_ident(&names, o->columns[k].name);
+        }
+        if (rc == TM_OK && current)
+            rc = tm_sql_execf(org->db, err, "INSERT INTO temp.\"%s\"(%s) SELECT %s FROM \"%s\"", o->lag, tm_buf_text(&names),
+                              tm_buf_text(&names), o->cur);
+        tm_buf_free(&names);
+    }
+    if (rc == TM_OK)
+        org->lag_pos = current ? org->pos_last : 0;
+    return rc;
+}
+
+enum tm_code tm_org_relation(struct tm_org *org, const char *object, bool range_read, int64_t now_org_ms, const char **out_name,
+                             struct tm_err *err)
+{
+    struct org_object *o = org_find(org, object);
+    enum tm_code rc = TM_OK;
+    if (o == NULL)
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+    *out_name = o->cur;
+    if (!range_read || org->settings.index_lag_ms <= 0)
+        return TM_OK;
+    int64_t until_ms = now_org_ms - org->settings.index_lag_ms;
+    *out_name = o->lag;
+    if (org->lag_pos == org->pos_last || (org->lag_pos >= 0 && until_ms == org->lag_ms))
+        return TM_OK;
+    rc = tm_sql_exec(org->db, "SAVEPOINT lag", err);
+    if (rc == TM_OK && org->lag_pos < 0)
+        rc = read_copies(org, until_ms, err);
+    if (rc == TM_OK)
+        rc = read_roll(org, until_ms, err);
+    if (rc == TM_OK) {
+        org->lag_ms = until_ms;
+        return tm_sql_exec(org->db, "RELEASE lag", err);
+    }
+    tm_sql_exec(org->db, "ROLLBACK TO lag; RELEASE lag", NULL);
+    org->lag_pos = -1;
+    return rc;
+}
+
+/* ---- single records, deletes ---- */
+enum tm_code tm_org_record_state(struct tm_org *org, const char *object, const char *id18, enum tm_org_state *out,
+                                 struct tm_err *err)
+{
+    struct org_object *o = org_find(org, object);
+    bool row = false;
+    *out = TM_ORG_ABSENT;
+    if (o == NULL)
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+    sqlite3_bind_text(o->select, 1, id18, -1, SQLITE_STATIC);
+    enum tm_code rc = tm_sql_step(o->select, &row, err);
+    if (rc == TM_OK && row)
+        *out = sqlite3_column_int64(o->select, o->deleted + 2) != 0 ? TM_ORG_IN_BIN : TM_ORG_LIVE;
+    sqlite3_reset(o->select);
+    return rc;
+}
+
+static enum tm_code read_children(struct tm_org *org, struct org_object *child, const char *field, const char *id18,
+                                  tm_org_child_row *out, void *data, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    char sql[320];
+    bool row = true;
+    snprintf(sql, sizeof sql, "SELECT \"Id\" FROM \"%s\" WHERE \"%.80s\"=? AND \"IsDeleted\"=0 ORDER BY _row", child->cur, field);
+    enum tm_code rc = tm_sql_prepare(&s, org->db, sql, err);
+    if (rc == TM_OK)
+        sqlite3_bind_text(s, 1, id18, -1, SQLITE_STATIC);
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
+        out(data, child->describe->object, (const char *)sqlite3_column_text(s, 0));
+    sqlite3_finalize(s);
+    return rc;
+}
+
+enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *id18, tm_org_child_row *row, void *data,
+                            struct tm_err *err)
+{
+    struct org_object *o = org_find(org, object);
+    enum tm_code rc = TM_OK;
+    size_t i;
+    json_t *relation;
+    if (o == NULL)
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+    json_array_foreach(json_object_get(o->describe->json, "childRelationships"), i, relation) {
+        struct org_object *child = org_find(org, json_string_value(json_object_get(relation, "childSObject")));
+        const char *field = json_string_value(json_object_get(relation, "field"));
+        if (rc == TM_OK && child != NULL && field != NULL && json_is_true(json_object_get(relation, "cascadeDelete")) &&
+            org_column_index(child, field) >= 0)
+            rc = read_children(org, child, field, id18, row, data, err);
+    }
+    return rc;
+}
+
+enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t start_ms, int64_t end_ms, int64_t now_org_ms,
+                            tm_org_deleted_row *out, void *data, struct tm_err *err)
+{
+    struct org_object *o = org_find(org, object);
+    sqlite3_stmt *s = NULL;
+    bool row = true;
+    int64_t oldest_ms = now_org_ms - TM_ORG_RECYCLE_MS, seen_ms = now_org_ms - org->settings.index_lag_ms;
+    if (o == NULL)
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+    enum tm_code rc = tm_sql_prepare(&s, org->db, "SELECT id,deleted_ms FROM bin WHERE object=? AND deleted_ms>=? AND "
+                                                  "deleted_ms<? AND deleted_ms<=? ORDER BY deleted_ms,id", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(s, 1, o->describe->object, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(s, 2, start_ms > oldest_ms ? start_ms : oldest_ms);
+        sqlite3_bind_int64(s, 3, end_ms);
+        sqlite3_bind_int64(s, 4, seen_ms);
+    }
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
+        out(data, (const char *)sqlite3_column_text(s, 0), sqlite3_column_int64(s, 1));
+    sqlite3_finalize(s);
+    return rc;
+}
+
+static enum tm_code read_expired(struct tm_org *org, int64_t before_ms, struct tm_org_change *changes, size_t *out_count,
+                                 struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = true;
+    *out_count = 0;
+    enum tm_code rc = tm_sql_prepare(&s, org->db, "SELECT object,id FROM bin WHERE deleted_ms<? ORDER BY deleted_ms,id LIMIT ?",
+                                     err);
+    if (rc == TM_OK) {
+        sqlite3_bind_int64(s, 1, before_ms);
+        sqlite3_bind_int64(s, 2, READ_PURGE_MAX);
+    }
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
+        struct org_object *o = org_find(org, (const char *)sqlite3_column_text(s, 0));
+        if (o == NULL)
+            continue;
+        struct tm_org_change *c = &changes[(*out_count)++];
+        *c = (struct tm_org_change){ .kind = TM_ORG_HARD_DELETE, .object = o->describe->object };
+        snprintf(c->id, sizeof c->id, "%s", (const char *)sqlite3_column_text(s, 1));
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+enum tm_code tm_org_purge(struct tm_org *org, const struct tm_now *now, struct tm_err *err)
+{
+    size_t count = 0;
+    struct tm_org_change *changes = calloc(READ_PURGE_MAX, sizeof *changes);
+    if (changes == NULL)
+        return tm_fail(err, TM_E_NOMEM, "purge");
+    enum tm_code rc = read_expired(org, now->org_ms - TM_ORG_RECYCLE_MS, changes, &count, err);
+    if (rc == TM_OK && count > 0)
+        rc = tm_org_begin(org, err);
+    for (size_t i = 0; i < count && rc == TM_OK; i++) {
+        enum tm_org_state state;
+        struct tm_org_txn txn = { .changes = &changes[i], .changes_count = 1, .org_ms = now->org_ms, .actual_ns = now->wall_ns };
+        rc = tm_org_record_state(org, changes[i].object, changes[i].id, &state, err);
+        if (rc == TM_OK && state == TM_ORG_IN_BIN)
+            rc = tm_org_commit(org, &txn, err);
+        if (rc == TM_OK) {
+            sqlite3_bind_text(org->bin_drop, 1, changes[i].object, -1, SQLITE_STATIC);
+            sqlite3_bind_text(org->bin_drop, 2, changes[i].id, -1, SQLITE_STATIC);
+            rc = tm_sql_run(org->bin_drop, err);
+        }
+    }
+    if (rc == TM_OK && count > 0)
+        rc = tm_org_end(org, err);
+    free(changes);
+    return rc;
+}
+
+/* ---- events ---- */
+/* Last replay id published at or before ms, 0 = none. Publishing times grow with replay ids, so halves are enough. */
+static enum tm_code read_published(struct tm_org *org, int64_t ms, int64_t *out, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    int64_t low = 0, high = org->replay_last;      /* low: published by then (or 0); beyond high: not */
+    *out = 0;
+    if (org->replay_last == 0)
+        return TM_OK;
+    if (org->ms_last + org->settings.publish_delay_ms <= ms) {
+        *out = org->replay_last;
+        return TM_OK;
+    }
+    enum tm_code rc = tm_sql_prepare(&s, org->db,
+        "SELECT replay_id,publish_ms FROM event WHERE replay_id>? ORDER BY replay_id LIMIT 1", err);
+    while (rc == TM_OK && low < high) {
+        bool row = false;
+        int64_t middle = low + (high - low) / 2;   /* the first event beyond middle decides */
+        sqlite3_bind_int64(s, 1, middle);
+        rc = tm_sql_step(s, &row, err);
+        if (rc == TM_OK && row && sqlite3_column_int64(s, 1) <= ms)
+            low = *out = sqlite3_column_int64(s, 0);
+        else
+            high = middle;
+        sqlite3_reset(s);
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+enum tm_code tm_org_replay_tip(struct tm_org *org, int64_t now_org_ms, int64_t *out, struct tm_err *err)
+{
+    return read_published(org, now_org_ms, out, err);
+}
+
+enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_t *out, struct tm_err *err)
+{
+    return read_published(org, now_org_ms - TM_ORG_RETENTION_MS, out, err);
+}
+
+enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms, bool *out, struct tm_err *err)
+{
+    int64_t tip = 0, oldest = 0;
+    *out = false;
+    enum tm_code rc = tm_org_replay_tip(org, now_org_ms, &tip, err);
+    if (rc == TM_OK)
+        rc = tm_org_replay_oldest(org, now_org_ms, &oldest, err);
+    if (rc == TM_OK)
+        *out = replay_id >= oldest && replay_id <= tip;
+    return rc;
+}
+
+int64_t tm_org_replay_last(const struct tm_org *org, const char *object)
+{
+    const struct org_object *o = object != NULL ? org_find(org, object) : NULL;
+    return object == NULL ? org->replay_last : o != NULL ? o->replay_last : 0;
+}
+
+static enum tm_code read_events_after(struct tm_org *org, const char *object, int64_t after, sqlite3_stmt **out,
+                                      struct tm_err *err)
+{
+    enum tm_code rc = tm_sql_prepare(out, org->db, object != NULL
+        ? "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? AND object=? ORDER BY replay_id"
+        : "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? ORDER BY replay_id", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_int64(*out, 1, after);
+        if (object != NULL)
+            sqlite3_bind_text(*out, 2, object, -1, SQLITE_TRANSIENT);
+    }
+    return rc;
+}
+
+enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t replay_after, int64_t now_org_ms, size_t count_max,
+                           tm_org_event_row *out, void *data, struct tm_err *err)
+{
+    const struct org_object *o = object != NULL ? org_find(org, object) : NULL;
+    sqlite3_stmt *s = NULL;
+    bool row = true;
+    size_t count = 0;
+    int64_t oldest = 0;
+    if (object != NULL && o == NULL)
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+    if (replay_after >= tm_org_replay_last(org, object))
+        return TM_OK;
+    enum tm_code rc = tm_org_replay_oldest(org, now_org_ms, &oldest, err);
+    if (rc == TM_OK)
+        rc = read_events_after(org, o != NULL ? o->describe->object : NULL, replay_after > oldest ? replay_after : oldest, &s, err);
+    while (rc == TM_OK && count < count_max && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
+        struct tm_org_event e = { sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 2),
+                                  (const char *)sqlite3_column_text(s, 1), (const char *)sqlite3_column_text(s, 3),
+                                  (size_t)sqlite3_column_bytes(s, 3) };
+        if (e.publish_ms > now_org_ms || !out(data, &e))
+            break;
+        count++;
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+enum tm_code tm_org_next_publish_ms(struct tm_org *org, const char *object, int64_t replay_after, int64_t *out,
+                                    struct tm_err *err)
+{
+    const struct org_object *o = object != NULL ? org_find(org, object) : NULL;
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    *out = TM_NEVER;
+    if (replay_after >= tm_org_replay_last(org, object))
+        return TM_OK;
+    enum tm_code rc = read_events_after(org, o != NULL ? o->describe->object : NULL, replay_after, &s, err);
+    if (rc == TM_OK)
+        rc = tm_sql_step(s, &row, err);
+    if (rc == TM_OK && row)
+        *out = sqlite3_column_int64(s, 2);
+    sqlite3_finalize(s);
+    return rc;
+}
+
+/* ---- usage ---- */
+static struct org_hour *read_hour(struct tm_org *org, int64_t hour)
+{
+    struct org_hour *h = &org->hours[(size_t)(hour % ORG_HOURS)];
+    if (h->hour != hour)
+        *h = (struct org_hour){ .hour = hour };
+    return h;
+}
+
+void tm_org_usage_add(struct tm_org *org, const char *client, const char *kind, const struct tm_org_usage *more,
+                      int64_t now_org_ms)
+{
+    size_t i = 0;
+    while (i < org->usage_count && (strcmp(org->usage[i].client, client) != 0 || strcmp(org->usage[i].kind, kind) != 0))
+        i++;
+    if (i == ORG_USAGE_MAX) {            /* a flood of names: counted together rather than lost */
+        i = ORG_USAGE_MAX - 1;
+        snprintf(org->usage[i].client, sizeof org->usage[i].client, "(others)");
+    } else if (i == org->usage_count) {
+        snprintf(org->usage[i].client, sizeof org->usage[i].client, "%s", client);
+        snprintf(org->usage[i].kind, sizeof org->usage[i].kind, "%s", kind);
+        org->usage[i].more = (struct tm_org_usage){ 0 };
+        org->usage_count++;
+    }
+    struct tm_org_usage *sum = &org->usage[i].more;
+    sum->calls += more->calls;
+    sum->bytes_in += more->bytes_in;
+    sum->bytes_out += more->bytes_out;
+    sum->events += more->events;
+    struct org_hour *h = read_hour(org, now_org_ms / 3600000);
+    if (strcmp(kind, "cometd") != 0 && strcmp(kind, "login") != 0) {   /* neither counts against API calls */
+        h->calls += more->calls;
+        h->calls_new += more->calls;
+    }
+    h->events += more->events;
+    h->events_new += more->events;
+}
+
+static enum tm_code read_usage_write(struct tm_org *org, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL, *hour = NULL;
+    enum tm_code rc = tm_sql_prepare(&s, org->db, "INSERT INTO usage VALUES(?,?,?,?,?,?) ON CONFLICT DO UPDATE SET "
+        "calls=calls+excluded.calls,bytes_in=bytes_in+excluded.bytes_in,bytes_out=bytes_out+excluded.bytes_out,"
+        "events=events+excluded.events", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&hour, org->db, "INSERT INTO usage_hour VALUES(?,?,?) ON CONFLICT DO UPDATE SET "
+                                            "calls=calls+excluded.calls,events=events+excluded.events", err);
+    for (size_t i = 0; i < org->usage_count && rc == TM_OK; i++) {
+        const struct org_usage *u = &org->usage[i];
+        const int64_t numbers[] = { u->more.calls, u->more.bytes_in, u->more.bytes_out, u->more.events };
+        sqlite3_bind_text(s, 1, u->client, -1, SQLITE_STATIC);
+        sqlite3_bind_text(s, 2, u->kind, -1, SQLITE_STATIC);
+        for (int k = 0; k < 4; k++)
+            sqlite3_bind_int64(s, k + 3, numbers[k]);
+        rc = tm_sql_run(s, err);
+    }
+    for (size_t i = 0; i < ORG_HOURS && rc == TM_OK; i++) {
+        const struct org_hour *h = &org->hours[i];
+        if (h->calls_new == 0 && h->events_new == 0)
+            continue;
+        sqlite3_bind_int64(hour, 1, h->hour);
+        sqlite3_bind_int64(hour, 2, h->calls_new);
+        sqlite3_bind_int64(hour, 3, h->events_new);
+        rc = tm_sql_run(hour, err);
+    }
+    sqlite3_finalize(s);
+    sqlite3_finalize(hour);
+    return rc;
+}
+
+enum tm_code tm_org_usage_flush(struct tm_org *org, struct tm_err *err)
+{
+    if (org->usage_count == 0)
+        return TM_OK;
+    enum tm_code rc = tm_sql_exec(org->db, "BEGIN IMMEDIATE", err);
+    if (rc != TM_OK)
+        return rc;
+    rc = read_usage_write(org, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(org->db, "COMMIT", err);
+    if (rc != TM_OK) {
+        tm_sql_exec(org->db, "ROLLBACK", NULL);
+        return rc;
+    }
+    org->usage_count = 0;
+    for (size_t i = 0; i < ORG_HOURS; i++)
+        org->hours[i].calls_new = org->hours[i].events_new = 0;
+    return TM_OK;
+}
+
+enum tm_code org_usage_load(struct tm_org *org, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = true;
+    enum tm_code rc = tm_sql_prepare(&s, org->db, "SELECT hour,calls,events FROM (SELECT * FROM usage_hour ORDER BY hour DESC "
+                                                  "LIMIT 32) ORDER BY hour", err);
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
+        struct org_hour *h = read_hour(org, sqlite3_column_int64(s, 0));
+        h->calls = sqlite3_column_int64(s, 1);
+        h->events = sqlite3_column_int64(s, 2);
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+void tm_org_usage_day(const struct tm_org *org, int64_t now_org_ms, int64_t *out_calls, int64_t *out_events)
+{
+    int64_t hour = now_org_ms / 3600000;
+    *out_calls = *out_events = 0;
+    for (size_t i = 0; i < ORG_HOURS; i++)
+        if (org->hours[i].hour > hour - 24 && org->hours[i].hour <= hour) {
+            *out_calls += org->hours[i].calls;
+            *out_events += org->hours[i].events;
+        }
+}
