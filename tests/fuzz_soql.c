@@ -1,0 +1,106 @@
+/* fuzz_soql: hostile text into the SOQL parser. What parses must be whole: every index inside its array, every word ended.
+ * clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or a small corpus of its own. */
+#include "mocks/salesforce/soql.h"
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static void fuzz_demand(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static void fuzz_node(const struct tm_soql *q, size_t index, size_t depth)
+{
+    fuzz_demand(index < q->nodes_count && depth <= TM_SOQL_DEPTH_MAX * 3);
+    const struct tm_soql_node *n = &q->nodes[index];
+    if (n->op == TM_SOQL_AND || n->op == TM_SOQL_OR || n->op == TM_SOQL_NOT) {
+        fuzz_demand(n->first + n->count <= q->children_count && n->count > 0);
+        for (size_t i = 0; i < n->count; i++) {
+            fuzz_demand(q->children[n->first + i] < index);
+            fuzz_node(q, q->children[n->first + i], depth + 1);
+        }
+        return;
+    }
+    fuzz_demand(n->first + n->count <= q->literals_count && n->count > 0 && strlen(n->path.field) > 0);
+    for (size_t i = 0; i < n->count; i++) {
+        const struct tm_soql_literal *l = &q->literals[n->first + i];
+        if (l->kind != TM_SOQL_NULL && l->kind != TM_SOQL_BOOLEAN)
+            fuzz_demand(l->text >= q->words && l->text + strlen(l->text) < q->words + q->words_bytes);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    struct tm_soql *q = NULL;
+    struct tm_soql_error error = { 0 };
+    char *text = malloc(bytes + 1);
+    if (text == NULL)
+        return 0;
+    memcpy(text, data, bytes);
+    text[bytes] = '\0';
+    if (tm_soql_parse(&q, text, &error, NULL) == TM_OK) {
+        fuzz_demand(q->items_count > 0 && q->words_bytes <= strlen(text) * 2 + 2);
+        if (q->has_where)
+            fuzz_node(q, q->where, 0);
+        tm_soql_range_read(q);
+        tm_soql_close(q);
+    } else {
+        fuzz_demand(q == NULL && error.code[0] != '\0' && error.message[0] != '\0');
+    }
+    free(text);
+    return 0;
+}
+
+#ifndef TM_LIBFUZZER
+static void fuzz_text(const char *text)
+{
+    for (size_t bytes = 0; bytes <= strlen(text); bytes++)     /* every prefix, too */
+        LLVMFuzzerTestOneInput((const uint8_t *)text, bytes);
+}
+
+static void fuzz_deep(void)
+{
+    static char deep[TM_SOQL_BYTES_MAX + 100];
+    char *at = deep + sprintf(deep, "SELECT Id FROM A WHERE ");
+    memset(at, '(', 50000);
+    LLVMFuzzerTestOneInput((const uint8_t *)deep, strlen(deep));
+    for (size_t i = 0; i < 20000; i++)
+        memcpy(at + i * 4, "NOT ", 4);
+    LLVMFuzzerTestOneInput((const uint8_t *)deep, strlen(deep));
+    for (size_t i = 0; i < 9000; i++)
+        memcpy(at + i * 8, "a=1 AND ", 8);
+    LLVMFuzzerTestOneInput((const uint8_t *)deep, strlen(deep));
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const corpus[] = {
+        "SELECT Id,Name, Owner.Name FROM Opportunity o WHERE (a = 'x\\'y\\u00e9' OR b != null) AND NOT c IN (1,-2.5e3,.5)"
+        " ORDER BY a DESC NULLS LAST, b LIMIT 10 OFFSET 5",
+        "select fields(all) from X where d >= 2021-01-01T00:00:00.123456+00:00 and e<2021-01-01 and t=10:15:30.000Z limit 200",
+        "SELECT count() FROM X WHERE n LIKE 'a\\%b%' AND f not in (null, true,false)",
+        "SELECT '", "SELECT a FROM b WHERE c = '\\", "SELECT a FROM b WHERE c = '\\ud800'", "\xff\xfe(((((",
+    };
+    for (size_t i = 0; argc < 2 && i < sizeof corpus / sizeof corpus[0]; i++)
+        fuzz_text(corpus[i]);
+    if (argc < 2)
+        fuzz_deep();
+    for (int i = 1; i < argc; i++) {
+        static uint8_t data[1 << 20];
+        FILE *f = fopen(argv[i], "rb");
+        if (f == NULL) {
+            perror(argv[i]);
+            return 1;
+        }
+        size_t bytes = fread(data, 1, sizeof data, f);
+        fclose(f);
+        LLVMFuzzerTestOneInput(data, bytes);
+    }
+    return 0;
+}
+#endif
