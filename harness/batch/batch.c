@@ -305,6 +305,8 @@ static enum tm_code batch_describe(struct tm_batch *b, const struct tm_now *now,
             return rc;
         tm_describe_close(o->describe);
         o->describe = d;
+        if (strcmp(d->object, o->name) != 0)
+            return tm_fail(err, TM_E_ARG, "objects names \"%s\"; the org spells it \"%s\"", o->name, d->object);
     }
     if (b->settings->mode == TM_BATCH_INCREMENTAL && tm_describe_field(o->describe, "SystemModstamp") == NULL)
         return tm_fail(err, TM_E_ARG, "%s has no SystemModstamp to poll by; give it a preset with mode=full", o->name);

@@ -1,0 +1,515 @@
+/* unit_batch: the polling baseline against a small org: what each setting shows, loses and survives. */
+#include "support_batch.h"
+#include "base/sql.h"
+#include "batch/plan.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#define WITH_WORLD(w, rows) struct poll_world w; poll_world_open(&w, rows)
+
+static void first_load_copies_the_org_and_notes_the_poll(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 25);
+    w.org.page_rows = 10;
+    poll_start(&w);
+    assert_int_equal(poll_settle(&w), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE _dirty = 0 AND Name = 'first' AND IsDeleted = 0"), 25);
+    assert_int_equal(poll_int(&w, "SELECT count(DISTINCT _seq) FROM Thing"), 25);
+    assert_int_equal(poll_int(&w, "SELECT max(SystemModstamp) FROM Thing"), POLL_ORIGIN_MS - 1000);
+    assert_int_equal(poll_int(&w, "SELECT Amount * 10 FROM Thing WHERE Id LIKE '006000000000007%'"), 75);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'initial' AND rows = 25 AND seq_first = 1"
+                                  " AND seq_last = 25 AND calls >= 4 AND bytes > 1000 AND skipped = 0"), 1);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_dirty"), 0);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 0);
+    assert_true(tm_batch_loaded(w.batch));
+    poll_world_close(&w);
+}
+
+static void polls_start_on_the_grid_and_not_before(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    poll_start(&w);
+    poll_settle(&w);
+    poll_put(&w, 2, "second", 30);
+    assert_int_equal(poll_at(&w, 9), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 0);
+    assert_int_equal(poll_at(&w, 10), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 1);
+    assert_int_equal(poll_int(&w, "SELECT grid_org_ms FROM _polls WHERE mode = 'incremental'"),
+                     POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS);
+    poll_world_close(&w);
+}
+
+static void only_rows_that_differ_get_a_new_seq(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 10);
+    w.settings.overlap_ms = 3600000;         /* reads all ten again */
+    poll_start(&w);
+    poll_settle(&w);
+    poll_put(&w, 4, "second", 30);
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT rows FROM _polls WHERE mode = 'incremental'"), 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE _seq > 10"), 1);
+    assert_int_equal(poll_int(&w, "SELECT seq_last - seq_first FROM _polls WHERE mode = 'incremental'"), 0);
+    poll_at(&w, 20);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE seq_last = seq_first - 1"), 1);
+    poll_world_close(&w);
+}
+
+static void an_overrun_skips_grid_points_and_counts_them(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    poll_start(&w);
+    poll_settle(&w);
+    w.now.org_ms = POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(poll_step(&w), TM_OK);      /* the poll of minute 10 is under way … */
+    w.now.org_ms = POLL_ORIGIN_MS + 35 * POLL_MINUTE_MS;   /* … and ends after minutes 20 and 30 */
+    poll_settle(&w);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'incremental'"), 1);
+    poll_at(&w, 40);
+    assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls WHERE grid_org_ms = 1772440800000"), 2);
+    assert_int_equal(tm_batch_counts(w.batch)->grid_skipped, 2);
+    poll_world_close(&w);
+}
+
+/* Runs a poll whose pages hold two rows, over five rows of one second; how many of them arrive. */
+static int64_t tied_rows_seen(enum tm_batch_paging paging, bool inclusive, uint64_t *out_failed, char *notes)
+{
+    WITH_WORLD(w, 1);
+    w.settings.paging = paging;
+    w.settings.inclusive = inclusive;
+    poll_start(&w);
+    poll_settle(&w);
+    w.settings.page_rows = 2;
+    poll_put(&w, 10, "tie", 59);
+    for (int i = 11; i <= 15; i++)
+        poll_put(&w, i, "tie", 60);
+    poll_put(&w, 16, "tie", 61);
+    assert_int_equal(poll_at(&w, 10), TM_OK);
+    int64_t seen = poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'tie'");
+    *out_failed = tm_batch_counts(w.batch)->polls_failed;
+    strcpy(notes, w.notes);
+    poll_world_close(&w);
+    return seen;
+}
+
+static void keyset_pages_lose_no_row_of_one_second(void **state)
+{
+    (void)state;
+    uint64_t failed;
+    char notes[4000];
+    assert_int_equal(tied_rows_seen(TM_BATCH_KEYSET, true, &failed, notes), 7);
+    assert_int_equal(failed, 0);
+}
+
+static void stamp_pages_with_greater_than_lose_rows_of_one_second(void **state)
+{
+    (void)state;
+    uint64_t failed;
+    char notes[4000];
+    assert_true(tied_rows_seen(TM_BATCH_STAMP, false, &failed, notes) < 7);
+    assert_int_equal(failed, 0);             /* and nobody is told: that is the defect of such scripts */
+}
+
+static void stamp_pages_with_greater_or_equal_tell_that_they_are_stuck(void **state)
+{
+    (void)state;
+    uint64_t failed;
+    char notes[4000];
+    assert_int_equal(tied_rows_seen(TM_BATCH_STAMP, true, &failed, notes), 0);
+    assert_int_equal(failed, 1);
+    assert_non_null(strstr(notes, "shares one SystemModstamp"));
+}
+
+static void a_crash_in_the_middle_of_a_poll_goes_on_at_its_page(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 400);
+    w.settings.paging = TM_BATCH_KEYSET;
+    w.settings.page_rows = 50;
+    w.settings.deletes = TM_BATCH_REMOVE;
+    w.settings.query_all = true;
+    poll_start(&w);
+    while (poll_int(&w, "SELECT count(*) FROM sqlite_master WHERE name = '_load_Thing'") == 0
+           || poll_int(&w, "SELECT count(*) FROM _load_Thing") < 200)
+        assert_int_equal(poll_step(&w), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 0);        /* nothing half-visible */
+    poll_crash(&w);
+    unsigned calls = w.org.calls;
+    poll_start(&w);
+    assert_int_equal(poll_settle(&w), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 400);
+    assert_true(w.org.calls - calls <= 1 + 4 + 1);   /* a describe, the four pages left, and the empty last one */
+    assert_int_equal(poll_int(&w, "SELECT rows FROM _polls"), 400);
+    poll_world_close(&w);
+}
+
+static void a_crash_in_an_incremental_poll_keeps_its_grid_point(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 5);
+    w.settings.paging = TM_BATCH_KEYSET;
+    w.settings.page_rows = 10;
+    poll_start(&w);
+    poll_settle(&w);
+    for (int i = 1; i <= 60; i++)
+        poll_put(&w, i, "second", i);
+    w.now.org_ms = POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS;
+    while (poll_int(&w, "SELECT count(*) FROM _load_Thing") < 30)
+        poll_step(&w);
+    poll_crash(&w);
+    poll_start(&w);
+    poll_settle(&w);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 60);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'incremental' AND rows = 60 AND grid_org_ms ="
+                                  " 1772439000000"), 1);
+    poll_at(&w, 20);
+    assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls ORDER BY poll DESC LIMIT 1"), 0);
+    poll_world_close(&w);
+}
+
+static void a_full_reload_is_never_half_visible_to_another_reader(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 300);
+    w.settings.mode = TM_BATCH_FULL;
+    w.settings.paging = TM_BATCH_KEYSET;
+    w.settings.page_rows = 40;
+    poll_start(&w);
+    poll_settle(&w);
+    for (int i = 1; i <= 300; i += 2)
+        poll_put(&w, i, "second", 10);
+    for (int i = 2; i <= 100; i += 2)
+        poll_purge(&w, i, 10, false);
+    w.now.org_ms = POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS;
+    int changes = 0;
+    int64_t last = 300 * 1000;
+    for (int i = 0; i < 200; i++) {
+        assert_true(poll_step(&w) == TM_OK || i > 10);
+        int64_t seen = poll_int(&w, "SELECT count(*) * 1000 + sum(Name = 'second') FROM Thing");
+        changes += seen != last;
+        last = seen;
+    }
+    assert_int_equal(last, 250 * 1000 + 150);
+    assert_int_equal(changes, 1);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 50);
+    assert_int_equal(poll_int(&w, "SELECT seq_last - seq_first + 1 FROM _polls WHERE mode = 'full'"), 200);
+    poll_world_close(&w);
+}
+
+static void query_never_shows_that_a_row_was_deleted(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    w.settings.inclusive = false;
+    poll_start(&w);
+    poll_settle(&w);
+    poll_delete(&w, 2, 30);
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 3);
+    poll_world_close(&w);
+}
+
+static void query_all_removes_deleted_rows_and_brings_undeleted_ones_back(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    w.settings.query_all = true;
+    w.settings.deletes = TM_BATCH_REMOVE;
+    poll_start(&w);
+    poll_settle(&w);
+    poll_delete(&w, 2, 30);
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 2);
+    assert_int_equal(poll_int(&w, "SELECT _seq FROM Thing_removed"), 4);
+    poll_put(&w, 2, "back", 700);
+    poll_at(&w, 20);
+    assert_int_equal(poll_int(&w, "SELECT _seq FROM Thing WHERE Name = 'back'"), 5);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 0);
+    poll_world_close(&w);
+}
+
+static void flagged_deletes_stay_in_a_column_and_leave_the_relation(void **state)
+{
+    (void)state;
+    const char *const columns[] = { "_fivetran_deleted", "IsDeleted" };
+    for (size_t i = 0; i < 2; i++) {
+        char sql[200];
+        WITH_WORLD(w, 3);
+        w.settings.query_all = true;
+        w.settings.deletes = TM_BATCH_FLAG;
+        w.settings.flag_column = columns[i];
+        poll_start(&w);
+        poll_settle(&w);
+        poll_delete(&w, 2, 30);
+        poll_at(&w, 10);
+        assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 2);
+        assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 1);
+        sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM _all_Thing WHERE %s = 1", columns[i]);
+        assert_int_equal(poll_int(&w, sql), 1);
+        poll_put(&w, 2, "back", 700);
+        poll_at(&w, 20);
+        assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 3);
+        assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 0);
+        poll_world_close(&w);
+    }
+}
+
+static void get_deleted_finds_hard_deletes_and_verifies_each(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 5);
+    w.settings.query_all = true;
+    w.settings.deletes = TM_BATCH_REMOVE;
+    w.settings.get_deleted = true;
+    w.settings.paging = TM_BATCH_KEYSET;
+    poll_start(&w);
+    poll_settle(&w);
+    poll_purge(&w, 2, 30, true);
+    poll_purge(&w, 4, 31, true);
+    poll_put(&w, 4, "back", 31);              /* undeleted in the second it was deleted in */
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 4);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'back'"), 1);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'deleted' AND seq_last = seq_first AND calls = 2"),
+                     1);
+    poll_world_close(&w);
+}
+
+static void a_nightly_reload_happens_once_a_day(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 5);
+    w.settings.full_at_ms = 8 * 3600000 + 25 * POLL_MINUTE_MS;      /* 08:25 */
+    poll_start(&w);
+    poll_settle(&w);
+    poll_purge(&w, 2, 30, false);
+    poll_at(&w, 10);
+    poll_at(&w, 20);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 5);
+    poll_at(&w, 30);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 4);
+    poll_at(&w, 40);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full' AND grid_org_ms = 1772440200000"), 1);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full'"), 1);
+    poll_world_close(&w);
+}
+
+static void slices_read_from_the_start_date_and_nothing_older(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    w.settings.slice_ms = 30 * TM_BATCH_DAY_MS;
+    w.settings.start_ms = POLL_ORIGIN_MS - 100 * TM_BATCH_DAY_MS;
+    w.settings.checkpoint = TM_BATCH_SLICE;
+    poll_put(&w, 100, "old", -101 * 86400);
+    poll_put(&w, 101, "edge", -70 * 86400);
+    poll_put(&w, 102, "edge", -70 * 86400 - 1);
+    poll_start(&w);
+    poll_settle(&w);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 5);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'old'"), 0);
+    assert_int_equal(poll_int(&w, "SELECT calls FROM _polls"), 1 + 1 + 4);   /* sign-in, describe, four slices */
+    poll_world_close(&w);
+}
+
+static void a_new_field_becomes_a_column_and_a_removed_one_stays(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    poll_start(&w);
+    poll_settle(&w);
+    w.org.extra = true;
+    sqlite3_exec(w.org.db, "UPDATE Thing SET Extra__c = 'new', SystemModstamp = '2026-03-02T08:01:00.000Z'", 0, 0, 0);
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Extra__c = 'new'"), 3);
+    w.org.no_name = true;
+    sqlite3_exec(w.org.db, "UPDATE Thing SET Amount = 7, SystemModstamp = '2026-03-02T08:11:00.000Z'", 0, 0, 0);
+    poll_at(&w, 20);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Amount = 7 AND Name = 'first'"), 3);
+    assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 0);
+    poll_world_close(&w);
+}
+
+static void a_field_removed_between_describe_and_query_costs_one_more_describe(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    w.settings.describe_each_poll = false;
+    poll_start(&w);
+    poll_settle(&w);
+    w.org.no_name = true;
+    sqlite3_exec(w.org.db, "UPDATE Thing SET Amount = 7, SystemModstamp = '2026-03-02T08:01:00.000Z'", 0, 0, 0);
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Amount = 7"), 3);
+    assert_int_equal(w.org.describes, 2);
+    w.org.no_name = false;
+    poll_world_close(&w);
+}
+
+static void a_query_that_never_fits_the_describe_fails_the_poll_only(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    poll_start(&w);
+    poll_settle(&w);
+    w.org.no_name = w.org.describe_lags = true;
+    assert_int_equal(poll_at(&w, 10), TM_OK);
+    assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 1);
+    assert_non_null(strstr(w.notes, "INVALID_FIELD"));
+    poll_world_close(&w);
+}
+
+static void a_failed_poll_leaves_everything_as_it_was_and_is_told(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 30);
+    w.settings.mode = TM_BATCH_FULL;
+    w.org.page_rows = 10;
+    poll_start(&w);
+    poll_settle(&w);
+    for (int i = 1; i <= 30; i++)
+        poll_put(&w, i, "second", 10);
+    w.org.fail_after = 3;                    /* describe and two pages pass */
+    w.org.fail_count = 1;
+    w.org.fail_status = 400;
+    w.org.fail_code = "INVALID_QUERY_LOCATOR";
+    assert_int_equal(poll_at(&w, 10), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'first' AND _seq <= 30"), 30);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls"), 1);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _failures WHERE why LIKE '%INVALID_QUERY_LOCATOR%'"), 1);
+    assert_non_null(strstr(w.notes, "what was there stays"));
+    w.org.fail_after = -1;
+    assert_int_equal(poll_at(&w, 20), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 30);
+    assert_int_equal(poll_int(&w, "SELECT max(skipped) FROM _polls"), 0);
+    poll_world_close(&w);
+}
+
+static void a_passing_error_is_retried_within_the_poll(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 5);
+    w.org.fail_after = 1;
+    w.org.fail_count = 2;
+    w.org.fail_status = 503;
+    w.org.fail_code = "SERVER_UNAVAILABLE";
+    poll_start(&w);
+    assert_int_equal(poll_settle(&w), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 5);
+    assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 0);
+    poll_world_close(&w);
+}
+
+static void an_exhausted_quota_is_told_with_its_numbers(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 5);
+    poll_start(&w);
+    poll_settle(&w);
+    w.org.fail_after = 0;
+    w.org.fail_count = 1000;
+    w.org.fail_status = 403;
+    w.org.fail_code = "REQUEST_LIMIT_EXCEEDED";
+    assert_int_equal(poll_at(&w, 10), TM_OK);
+    assert_non_null(strstr(w.notes, "API quota is used up (90 of 100 calls"));
+    assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 1);
+    poll_world_close(&w);
+}
+
+static void a_first_load_of_an_unknown_object_ends_the_station(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 1);
+    w.org.fail_after = 0;
+    w.org.fail_count = 1;
+    w.org.fail_status = 404;
+    w.org.fail_code = "NOT_FOUND";
+    poll_start(&w);
+    assert_int_equal(poll_settle(&w), TM_E_ARG);
+    assert_non_null(strstr(w.err.msg, "no object \"Thing\""));
+    poll_world_close(&w);
+}
+
+static void a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later(void **state)
+{
+    (void)state;
+    for (int overlap = 0; overlap < 2; overlap++) {
+        WITH_WORLD(w, 1);
+        w.settings.advance = TM_BATCH_POLL_START;
+        w.settings.overlap_ms = overlap * 5 * POLL_MINUTE_MS;
+        poll_start(&w);
+        poll_settle(&w);
+        poll_at(&w, 10);
+        poll_put(&w, 7, "late", 9 * 60);      /* stamped at minute 9, committed after the poll of minute 10 */
+        poll_at(&w, 20);
+        assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'late'"), overlap);
+        poll_world_close(&w);
+    }
+}
+
+static void formulas_are_left_out_when_the_preset_says_so(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 2);
+    w.settings.formulas = false;
+    poll_start(&w);
+    poll_settle(&w);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM pragma_table_info('Thing') WHERE name = 'Total'"), 0);
+    assert_null(strstr(w.org.last_soql, "Total"));
+    poll_world_close(&w);
+}
+
+static void grid_points_are_multiples_of_the_interval_also_before_1970(void **state)
+{
+    (void)state;
+    assert_int_equal(tm_plan_grid_floor(100, 250), 200);
+    assert_int_equal(tm_plan_grid_floor(100, 200), 200);
+    assert_int_equal(tm_plan_grid_floor(100, -1), -100);
+    assert_int_equal(tm_plan_grid_after(100, 200), 300);
+    assert_true(tm_plan_full_due(50, 10, 60));
+    assert_false(tm_plan_full_due(50, 50, 60));
+    assert_false(tm_plan_full_due(-1, 0, 1000000000));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_load_copies_the_org_and_notes_the_poll),
+        cmocka_unit_test(polls_start_on_the_grid_and_not_before),
+        cmocka_unit_test(only_rows_that_differ_get_a_new_seq),
+        cmocka_unit_test(an_overrun_skips_grid_points_and_counts_them),
+        cmocka_unit_test(keyset_pages_lose_no_row_of_one_second),
+        cmocka_unit_test(stamp_pages_with_greater_than_lose_rows_of_one_second),
+        cmocka_unit_test(stamp_pages_with_greater_or_equal_tell_that_they_are_stuck),
+        cmocka_unit_test(a_crash_in_the_middle_of_a_poll_goes_on_at_its_page),
+        cmocka_unit_test(a_crash_in_an_incremental_poll_keeps_its_grid_point),
+        cmocka_unit_test(a_full_reload_is_never_half_visible_to_another_reader),
+        cmocka_unit_test(query_never_shows_that_a_row_was_deleted),
+        cmocka_unit_test(query_all_removes_deleted_rows_and_brings_undeleted_ones_back),
+        cmocka_unit_test(flagged_deletes_stay_in_a_column_and_leave_the_relation),
+        cmocka_unit_test(get_deleted_finds_hard_deletes_and_verifies_each),
+        cmocka_unit_test(a_nightly_reload_happens_once_a_day),
+        cmocka_unit_test(slices_read_from_the_start_date_and_nothing_older),
+        cmocka_unit_test(a_new_field_becomes_a_column_and_a_removed_one_stays),
+        cmocka_unit_test(a_field_removed_between_describe_and_query_costs_one_more_describe),
+        cmocka_unit_test(a_query_that_never_fits_the_describe_fails_the_poll_only),
+        cmocka_unit_test(a_failed_poll_leaves_everything_as_it_was_and_is_told),
+        cmocka_unit_test(a_passing_error_is_retried_within_the_poll),
+        cmocka_unit_test(an_exhausted_quota_is_told_with_its_numbers),
+        cmocka_unit_test(a_first_load_of_an_unknown_object_ends_the_station),
+        cmocka_unit_test(a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later),
+        cmocka_unit_test(formulas_are_left_out_when_the_preset_says_so),
+        cmocka_unit_test(grid_points_are_multiples_of_the_interval_also_before_1970),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
