@@ -33,6 +33,11 @@ void org_id_make(char out[TM_ID_BYTES], const char *prefix, uint64_t seed, int64
     (void)rc;
 }
 
+void tm_org_id_of(const struct tm_org *org, char out[TM_ID_BYTES], const char *prefix, int64_t number)
+{
+    org_id_make(out, prefix, org->settings.seed, number);
+}
+
 enum tm_code org_counters_load(struct tm_org *org, struct tm_err *err)
 {
     char text[32];

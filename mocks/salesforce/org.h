@@ -34,6 +34,8 @@ struct tm_org_settings {                         /* strings are borrowed during 
 enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *settings, struct tm_err *err);
 void tm_org_close(struct tm_org *org);           /* flushes usage; NULL-safe */
 const char *tm_org_id(const struct tm_org *org);           /* 00D…, 18 characters */
+/* The id the org gives to the number-th record (1..) with this key prefix. */
+void tm_org_id_of(const struct tm_org *org, char out[TM_ID_BYTES], const char *prefix, int64_t number);
 const char *tm_org_user_id(const struct tm_org *org);      /* the integration user: a User record */
 const struct tm_org_settings *tm_org_settings(const struct tm_org *org);   /* numbers and copies of the texts */
 enum tm_code tm_org_meta_set(struct tm_org *org, const char *key, const char *value, struct tm_err *err);
@@ -53,6 +55,9 @@ const char *tm_org_schema_id(const struct tm_org *org, const char *object);
 enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *field, struct tm_err *err);
 /* The field leaves describe and events; the column stays in cur_<object>, unreachable. System and required fields refuse. */
 enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const char *field, struct tm_err *err);
+/* Another type for a field, its values staying of the same kind (string -> picklist): keys of `patch` replace the field's. */
+enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field, json_t *patch,
+                                 struct tm_err *err);
 
 /* ---- changes ---- */
 enum tm_org_kind { TM_ORG_CREATE, TM_ORG_UPDATE, TM_ORG_DELETE, TM_ORG_UNDELETE, TM_ORG_HARD_DELETE };

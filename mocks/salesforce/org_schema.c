@@ -622,3 +622,33 @@ enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const c
     json_decref(describe);
     return rc;
 }
+
+enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field, json_t *patch, struct tm_err *err)
+{
+    struct org_object *o = org_find(org, object);
+    if (o == NULL)
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+    const struct tm_field *f = tm_describe_field(o->describe, field);
+    if (f == NULL)
+        return org_refuse(org, "INVALID_FIELD", field, err, "No such column '%s' on entity '%s'", field, o->describe->object);
+    json_t *describe = json_deep_copy(o->describe->json), *name = json_object_get(patch, "name");
+    struct tm_describe *d = NULL;
+    if (describe == NULL)
+        return tm_fail(err, TM_E_NOMEM, "field %s", field);
+    if (name == NULL)
+        json_object_update(json_array_get(json_object_get(describe, "fields"), (size_t)(f - o->describe->fields)), patch);
+    enum tm_code rc = tm_describe_parse(&d, describe, err);
+    const struct tm_field *after = rc == TM_OK ? tm_describe_field(d, f->name) : NULL;
+    if (rc == TM_OK && (name != NULL || !f->custom || f->calculated || after->calculated || after->kind != f->kind))
+        rc = org_refuse(org, "INVALID_FIELD", field, err, "%s.%s: only a custom field can be retyped, to a type of the same kind "
+                        "of value", o->describe->object, f->name);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
+    if (rc == TM_OK) {
+        rc = schema_replace(org, o, describe, err);
+        rc = schema_savepoint(org, rc, err);
+    }
+    tm_describe_close(d);
+    json_decref(describe);
+    return rc;
+}

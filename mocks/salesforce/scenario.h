@@ -8,7 +8,8 @@
 #include <jansson.h>
 
 #define TM_SCENARIO_OBJECTS_MAX 64
-#define TM_SCENARIO_PER_S_MAX 100000.0
+#define TM_SCENARIO_CHANGES_MAX 20000000
+#define TM_SCENARIO_ORIGIN_MS 1772438400000LL
 #define TM_SCENARIO_RECORDS_MAX 5000000
 
 enum tm_workload_kind {          /* what the workload can do; names below */
@@ -26,16 +27,17 @@ struct tm_scenario_workload {
     double zipf;                 /* exponent of how hot the hot records are                                    */
     char shape[16];              /* business_day, flat                                                         */
     double burst_at, burst_share;/* import burst: when (0..1 of the hours), which share of the changes         */
+    double burst_minutes;        /* how long it takes, org time                                                */
     bool kinds[TM_WL_KINDS];     /* asked for: each happens at least once                                      */
-    double weight[TM_WL_KINDS];  /* share of the ordinary traffic, relative; 0 = only as a single occurrence   */
+    double weight[TM_WL_KINDS];  /* share of the ordinary traffic, relative; 0 = once                          */
 };
 struct tm_scenario {
     char name[64];
     uint64_t seed;
     double hours;                /* org time of the workload */
     int64_t compress;
-    int64_t origin_ms;           /* org instant the clock starts from: a Monday, 08:00 UTC, unless `origin` says */
-    int64_t publish_delay_ms, index_lag_ms;
+    int64_t origin_ms;           /* org instant the clock starts from: Monday 2026-03-02T08:00:00Z */
+    int64_t publish_delay_ms, index_lag_ms;        /* D, V: "2s", or {"assumed": "2s"} where no source tells */
     char edition[16];            /* unlimited, enterprise, developer, or none (no limits) */
     int64_t events_per_day, api_calls_per_day;     /* of the edition; 0 = no limit */
     const char **objects;        /* NULL-terminated; NULL = all describes of the folder */
