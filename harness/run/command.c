@@ -158,6 +158,7 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
 
 static volatile sig_atomic_t command_stop;
 static int command_pipe[2] = { -1, -1 };
+static pid_t command_pipe_owner;               /* a forked child must not wake its parent */
 
 static void command_on_signal(int number)
 {
@@ -170,8 +171,9 @@ static void command_on_signal(int number)
 
 static enum tm_code command_catch(struct tm_err *err)
 {
-    if (command_pipe[0] >= 0)
+    if (command_pipe[0] >= 0 && command_pipe_owner == getpid())
         return TM_OK;
+    command_pipe_owner = getpid();
     if (pipe2(command_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
         return tm_fail(err, TM_E_IO, "pipe: %s", strerror(errno));
     struct sigaction sa = { .sa_handler = command_on_signal };
