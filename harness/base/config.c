@@ -54,6 +54,8 @@ enum tm_code tm_json_load(json_t **out, const char *path, struct tm_err *err)
         *out = json;
         return TM_OK;
     }
+    if (json_error_code(&e) == json_error_out_of_memory)
+        return tm_fail(err, TM_E_NOMEM, "%s: out of memory", path);
     if (e.line < 0)
         return tm_fail(err, TM_E_ARG, "cannot read %s: %s", path, strerror(errno));
     char *near = strstr(e.text, " near ");   /* the text that follows may be a secret */
@@ -303,15 +305,17 @@ static enum tm_code config_copy_json(json_t **out, const json_t *v, struct tm_er
         json_t *member;
         copy = json_object();
         json_object_foreach((json_t *)(uintptr_t)v, name, member)
-            if (rc == TM_OK && (rc = config_copy_json(&inner, member, err)) == TM_OK)
-                json_object_set_new(copy, name, inner);
+            if (rc == TM_OK && (rc = config_copy_json(&inner, member, err)) == TM_OK
+                && json_object_set_new(copy, name, inner) != 0)
+                rc = tm_fail(err, TM_E_NOMEM, "config value");
     } else if (json_is_array(v)) {
         size_t i;
         json_t *item;
         copy = json_array();
         json_array_foreach(v, i, item)
-            if (rc == TM_OK && (rc = config_copy_json(&inner, item, err)) == TM_OK)
-                json_array_append_new(copy, inner);
+            if (rc == TM_OK && (rc = config_copy_json(&inner, item, err)) == TM_OK
+                && json_array_append_new(copy, inner) != 0)
+                rc = tm_fail(err, TM_E_NOMEM, "config value");
     } else {
         copy = json_deep_copy(v);
     }

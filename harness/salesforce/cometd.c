@@ -340,9 +340,12 @@ static enum tm_code cometd_messages(struct tm_cometd *c, const struct tm_now *no
     json_t *message;
     size_t i;
     json_array_foreach(messages, i, message) {
-        if (json_is_object(json_object_get(message, "data")))
-            json_array_append(events, message);
-        else if (strcmp(cometd_text(json_object_get(message, "channel")), expected[c->state]) == 0)
+        if (json_is_object(json_object_get(message, "data"))) {
+            if (json_array_append(events, message) != 0) {
+                (void)cometd_start_over(c, now, true, "out of memory while taking events", NULL);
+                return tm_fail(err, TM_E_NOMEM, "%.80s: %zu events", c->channel, json_array_size(messages));
+            }
+        } else if (strcmp(cometd_text(json_object_get(message, "channel")), expected[c->state]) == 0)
             answer = message;
     }
     if (answer == NULL && (json_array_size(events) == 0 || c->state != COMETD_SUBSCRIBED))
@@ -387,8 +390,9 @@ static enum tm_code cometd_answer(struct tm_cometd *c, const struct tm_now *now,
     if (json == NULL)
         return cometd_start_over(c, now, false, "the answer is not JSON, or was cut short", err);
     if (json_is_object(json)) {            /* a single message outside an array is allowed by Bayeux */
-        messages = json_array();
-        json_array_append_new(messages, json);
+        messages = json_pack("[o]", json);
+        if (messages == NULL)
+            return tm_fail(err, TM_E_NOMEM, "CometD answer");
     }
     enum tm_code rc = cometd_messages(c, now, messages, events, err);
     json_decref(messages);
