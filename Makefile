@@ -15,7 +15,7 @@ LDLIBS = $(shell pkg-config --libs $(PKGS)) -lz -lm -lpthread
 CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 
 SOURCES := $(shell find harness mocks reports -name '*.c')
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/reports/page.o
 MAIN := $(BUILD)/harness/run/main.o
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c tests/fault_*.c tests/contract_*.c tests/e2e_*.c))
 SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
@@ -65,6 +65,13 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(BUILD)/libtidemark.a
 $(BUILD)/tests/fuzz_%: LDFLAGS += $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+# The report's page travels inside the program.
+PAGE := template=reports/page/template.html uplot_js=reports/page/uplot.min.js uplot_css=reports/page/uplot.min.css
+$(BUILD)/reports/page.c: reports/embed.sh $(foreach p,$(PAGE),$(lastword $(subst =, ,$(p))))
+	@mkdir -p $(@D)
+	sh reports/embed.sh $(PAGE) >$@
+$(BUILD)/reports/page.o: $(BUILD)/reports/page.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 .PRECIOUS: $(BUILD)/tests/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,440 @@
+/* html: the report as one page that needs nothing but itself. Tables are made here; the charts are drawn by the page. */
+#include "reports/page.h"
+#include "reports/report.h"
+#include "reports/words.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef const char *html_form(char *, double);
+
+static void html_text(struct tm_buf *b, const char *text)
+{
+    for (; *text != '\0'; text++)
+        switch (*text) {
+        case '&': tm_buf_addz(b, "&amp;"); break;
+        case '<': tm_buf_addz(b, "&lt;"); break;
+        case '>': tm_buf_addz(b, "&gt;"); break;
+        case '"': tm_buf_addz(b, "&quot;"); break;
+        case '\'': tm_buf_addz(b, "&#39;"); break;
+        default: tm_buf_addc(b, *text);
+        }
+}
+
+static const json_t *html_pipelines(const json_t *report) { return json_object_get(report, "pipelines"); }
+
+static void html_name(struct tm_buf *b, const json_t *p, size_t index)
+{
+    tm_buf_addf(b, "<td><span class=\"swatch\" data-pipeline=\"%zu\"></span>", index);
+    html_text(b, tm_word_text(p, "name", "?"));
+    tm_buf_addz(b, "<span class=\"kind\">");
+    html_text(b, tm_word_text(p, "kind", ""));
+    tm_buf_addz(b, "</span></td>");
+}
+
+static void html_cell(struct tm_buf *b, const json_t *p, const char *path, html_form *form, double scale, const char *class)
+{
+    char word[WORD_BYTES];
+    tm_buf_addf(b, "<td class=\"%s\">%s</td>", class, tm_word_at(word, p, path, form, scale));
+}
+
+/* A count that should be nought: red when it is not. */
+static void html_flaw(struct tm_buf *b, const json_t *p, const char *path, const char *class)
+{
+    double v = 0;
+    char word[WORD_BYTES], all[60];
+    bool there = tm_word_number(p, path, &v);
+    snprintf(all, sizeof all, "%s %s", class, !there || v == 0 ? "zero" : "bad");
+    tm_buf_addf(b, "<td class=\"%s\">%s</td>", all, there ? tm_word_count(word, v) : "–");
+}
+
+/* ---- top ---- */
+
+static void html_finding(void *data, const char *sentence)
+{
+    tm_buf_addz(data, "<li>");
+    html_text(data, sentence);
+    tm_buf_addz(data, "</li>\n");
+}
+
+static void html_verdict(struct tm_buf *b, const json_t *report)
+{
+    const json_t *reasons = json_object_get(report, "reasons"), *reason;
+    size_t i;
+    tm_buf_addz(b, "<h1><b>tidemark</b> · ");
+    html_text(b, tm_word_text(report, "scenario", "a run"));
+    const json_t *seed = json_object_get(report, "seed");
+    if (json_is_integer(seed))
+        tm_buf_addf(b, " · seed %lld", (long long)json_integer_value(seed));
+    tm_buf_addf(b, "</h1>\n<section class=\"verdict %s\">\n<p class=\"say\"><span class=\"word\">%s.</span> ",
+                tm_word_text(report, "verdict", ""), tm_word_verdict(report));
+    const char *first = json_string_value(json_array_get(reasons, 0));
+    html_text(b, first != NULL ? first : "Every promise the pipelines made was kept.");
+    tm_buf_addz(b, "</p>\n");
+    if (json_array_size(reasons) > 1) {
+        tm_buf_addz(b, "<ul>\n");
+        json_array_foreach(reasons, i, reason)
+            if (i > 0 && json_is_string(reason))
+                html_finding(b, json_string_value(reason));
+        tm_buf_addz(b, "</ul>\n");
+    }
+    tm_buf_addz(b, "</section>\n<ul class=\"findings\">\n");
+    tm_word_findings(report, html_finding, b);
+    tm_buf_addz(b, "</ul>\n");
+}
+
+/* ---- tables ---- */
+
+static void html_table(struct tm_buf *b, const char *head) { tm_buf_addf(b, "<div class=\"scroll\"><table>\n%s<tbody>\n", head); }
+static void html_table_end(struct tm_buf *b) { tm_buf_addz(b, "</tbody></table></div>\n"); }
+
+static void html_latency(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i;
+    tm_buf_addz(b, "<h2>How long until a change could be read</h2>\n<p>From the commit in Salesforce to the first query of the "
+                   "snapshot that returned it. <b>Wait</b> is org time spent until somebody looked (a schedule, or a publish delay); "
+                   "<b>work</b> is wall time the pipeline itself took, not stretched.</p>\n");
+    html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" colspan=\"4\">freshness = wait + work</th>"
+                  "<th class=\"group\" colspan=\"2\">wait (org time)</th><th class=\"group\" colspan=\"4\">work (wall time)</th>"
+                  "<th class=\"group\" rowspan=\"2\">never<br>shown</th></tr><tr><th class=\"first\">p50</th><th>p90</th><th>p99</th>"
+                  "<th>max</th><th class=\"first\">p50</th><th>p99</th><th class=\"first\">p50</th><th>p99</th><th>p99.9</th>"
+                  "<th>max</th></tr></thead>\n");
+    json_array_foreach(html_pipelines(report), i, p) {
+        tm_buf_addz(b, "<tr>");
+        html_name(b, p, i);
+        html_cell(b, p, "freshness_s.p50", tm_word_span, 1, "first");
+        html_cell(b, p, "freshness_s.p90", tm_word_span, 1, "");
+        html_cell(b, p, "freshness_s.p99", tm_word_span, 1, "");
+        html_cell(b, p, "freshness_s.max", tm_word_span, 1, "");
+        html_cell(b, p, "wait_s.p50", tm_word_span, 1, "first");
+        html_cell(b, p, "wait_s.p99", tm_word_span, 1, "");
+        html_cell(b, p, "work_ms.p50", tm_word_span, 0.001, "first");
+        html_cell(b, p, "work_ms.p99", tm_word_span, 0.001, "");
+        html_cell(b, p, "work_ms.p99_9", tm_word_span, 0.001, "");
+        html_cell(b, p, "work_ms.max", tm_word_span, 0.001, "");
+        html_flaw(b, p, "freshness_s.never", "first");
+        tm_buf_addz(b, "</tr>\n");
+    }
+    html_table_end(b);
+}
+
+static void html_freshness_chart(struct tm_buf *b)
+{
+    tm_buf_addz(b, "<h2>Freshness of all pipelines</h2>\n<p class=\"note\">Share of all changes that could be read within a time; the "
+                   "time axis is logarithmic. A line that stops below 100 % never showed the rest. Solid: streaming; dashed: polling. "
+                   "Touch a name in the legend to hide its line.</p>\n<div class=\"chart\" id=\"freshness\">"
+                   "<p class=\"note\">This chart needs JavaScript; the table above has its numbers.</p></div>\n");
+}
+
+static void html_drift(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i;
+    tm_buf_addz(b, "<h2>Rows that differ from Salesforce, over the org's day</h2>\n<p class=\"note\">Each row of each snapshot, compared "
+                   "with the org at the same instant; the scale grows like a logarithm above ten rows.</p>\n<div class=\"chart\" "
+                   "id=\"drift\"><p class=\"note\">This chart needs JavaScript; the table below has its numbers.</p></div>\n");
+    html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" colspan=\"2\">rows wrong</th><th class=\"group\" "
+                  "rowspan=\"2\">wrong rows<br>× time</th><th class=\"group\" colspan=\"6\">at the end</th><th class=\"group\" "
+                  "colspan=\"2\">lost history</th></tr><tr><th class=\"first\">peak</th><th>end</th><th class=\"first\">missing</th>"
+                  "<th>phantom</th><th>stale</th><th>mixed</th><th>wrong</th><th>flagged dirty</th><th class=\"first\">states</th>"
+                  "<th>share</th></tr></thead>\n");
+    json_array_foreach(html_pipelines(report), i, p) {
+        double row_s;
+        char word[WORD_BYTES];
+        tm_buf_addz(b, "<tr>");
+        html_name(b, p, i);
+        html_cell(b, p, "drift.peak_rows", tm_word_count, 1, "first");
+        html_flaw(b, p, "drift.final_rows", "");
+        if (tm_word_number(p, "drift.row_seconds", &row_s))
+            tm_buf_addf(b, "<td class=\"first\">%s row-h</td>", row_s < 36000 && row_s > 0
+                        ? (snprintf(word, sizeof word, "%.2g", row_s / 3600), word) : tm_word_count(word, row_s / 3600));
+        else
+            tm_buf_addz(b, "<td class=\"first\">–</td>");
+        html_flaw(b, p, "drift.missing", "first");
+        html_flaw(b, p, "drift.phantom", "");
+        html_flaw(b, p, "drift.stale", "");
+        html_flaw(b, p, "drift.mixed", "");
+        html_flaw(b, p, "drift.wrong", "");
+        html_flaw(b, p, "drift.dirty", "");
+        html_cell(b, p, "lost_history.states", tm_word_count, 1, "first");
+        html_cell(b, p, "lost_history.share", tm_word_share, 1, "");
+        tm_buf_addz(b, "</tr>\n");
+    }
+    html_table_end(b);
+    tm_buf_addz(b, "<p class=\"note\">Missing: no row yet. Phantom: deleted in Salesforce, still shown. Stale: one older whole version. "
+                   "Mixed: true fields of no single version. Wrong: a value never held. Lost history: committed states no snapshot ever "
+                   "showed.</p>\n");
+}
+
+/* ---- stations ---- */
+
+static void html_station_bar(struct tm_buf *b, const json_t *stations, double total_ms)
+{
+    const json_t *s;
+    double ms;
+    size_t i;
+    char word[WORD_BYTES];
+    tm_buf_addz(b, "<div class=\"bar\">");
+    json_array_foreach(stations, i, s)
+        if (tm_word_number(s, "p50_ms", &ms) && ms > 0)
+            tm_buf_addf(b, "<span data-stage=\"%zu\" style=\"width:%.2f%%\"></span>", i, 100 * ms / total_ms);
+    tm_buf_addz(b, "</div><ul class=\"parts\">");
+    json_array_foreach(stations, i, s) {
+        tm_buf_addf(b, "<li><span class=\"swatch\" data-stage=\"%zu\"></span>", i);
+        html_text(b, tm_word_text(s, "name", "?"));
+        tm_buf_addf(b, " <b>%s</b>", tm_word_at(word, s, "p50_ms", tm_word_span, 0.001));
+        tm_buf_addf(b, " <span class=\"kind\">p99 %s</span></li>", tm_word_at(word, s, "p99_ms", tm_word_span, 0.001));
+    }
+    tm_buf_addz(b, "</ul>\n");
+}
+
+static void html_stations(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p, *s;
+    size_t i, j, shown = 0;
+    json_array_foreach(html_pipelines(report), i, p) {
+        const json_t *stations = json_object_get(p, "stations");
+        double total = 0, ms;
+        json_array_foreach(stations, j, s)
+            if (tm_word_number(s, "p50_ms", &ms) && ms > 0)
+                total += ms;
+        if (total <= 0)
+            continue;
+        if (shown++ == 0)
+            tm_buf_addz(b, "<h2>Where the work goes</h2>\n<p class=\"note\">Median wall time of a change in each station, commit to "
+                           "visible.</p>\n<div class=\"bars\">\n");
+        tm_buf_addz(b, "<div><b>");
+        html_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addz(b, "</b>");
+        html_station_bar(b, stations, total);
+        tm_buf_addz(b, "</div>\n");
+    }
+    if (shown > 0)
+        tm_buf_addz(b, "</div>\n");
+}
+
+/* ---- cost, coverage, self-tests, environment ---- */
+
+static void html_cost(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i;
+    tm_buf_addz(b, "<h2>What it cost</h2>\n");
+    html_table(b, "<thead><tr><th>pipeline</th><th>API calls</th><th>events</th><th>bytes</th><th>CPU</th><th>peak memory</th>"
+                  "<th>snapshot query</th></tr></thead>\n");
+    json_array_foreach(html_pipelines(report), i, p) {
+        tm_buf_addz(b, "<tr>");
+        html_name(b, p, i);
+        html_cell(b, p, "cost.api_calls", tm_word_count, 1, "");
+        html_cell(b, p, "cost.events", tm_word_count, 1, "");
+        html_cell(b, p, "cost.bytes", tm_word_bytes, 1, "");
+        html_cell(b, p, "cost.cpu_s", tm_word_span, 1, "");
+        html_cell(b, p, "cost.rss_peak_bytes", tm_word_bytes, 1, "");
+        html_cell(b, p, "cost.query_ms", tm_word_span, 0.001, "");
+        tm_buf_addz(b, "</tr>\n");
+    }
+    html_table_end(b);
+}
+
+static void html_columns(struct tm_buf *b, const json_t *list)
+{
+    const json_t *c;
+    size_t i;
+    json_array_foreach(list, i, c) {
+        if (i > 0)
+            tm_buf_addz(b, ", ");
+        tm_buf_addz(b, "<code>");
+        if (json_is_string(c)) {
+            html_text(b, json_string_value(c));
+        } else {
+            html_text(b, tm_word_text(c, "column", tm_word_text(c, "name", "?")));
+            if (*tm_word_text(c, "why", tm_word_text(c, "reason", "")) != '\0') {
+                tm_buf_addz(b, "</code> (");
+                html_text(b, tm_word_text(c, "why", tm_word_text(c, "reason", "")));
+                tm_buf_addz(b, ")<code>");
+            }
+        }
+        tm_buf_addz(b, "</code>");
+    }
+}
+
+static void html_coverage(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i;
+    tm_buf_addz(b, "<h2>What was compared</h2>\n");
+    json_array_foreach(html_pipelines(report), i, p) {
+        const json_t *compared = json_object_get(json_object_get(p, "coverage"), "compared");
+        const json_t *left = json_object_get(json_object_get(p, "coverage"), "left_out");
+        tm_buf_addz(b, "<details><summary>");
+        html_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addf(b, ": %zu columns compared, %zu left out</summary>\n<p class=\"note\">Compared: ", json_array_size(compared),
+                    json_array_size(left));
+        html_columns(b, compared);
+        tm_buf_addz(b, "</p><p class=\"note\">Left out: ");
+        html_columns(b, left);
+        tm_buf_addz(b, "</p></details>\n");
+    }
+}
+
+static void html_number(struct tm_buf *b, const json_t *v)
+{
+    if (json_is_integer(v))
+        tm_buf_addf(b, "%lld", (long long)json_integer_value(v));
+    else if (json_is_real(v))
+        tm_buf_addf(b, "%.6g", json_real_value(v));
+    else if (json_is_string(v))
+        html_text(b, json_string_value(v));
+    else
+        tm_buf_addz(b, json_is_true(v) ? "yes" : json_is_false(v) ? "no" : "–");
+}
+
+static void html_self_tests(struct tm_buf *b, const json_t *report)
+{
+    const json_t *t;
+    size_t i;
+    if (json_array_size(json_object_get(report, "self_tests")) == 0)
+        return;
+    tm_buf_addz(b, "<h2>Is the measuring right?</h2>\n<p class=\"note\">Closed forms the run must reproduce; where one does not hold, "
+                   "the harness is wrong, whatever the pipelines did.</p>\n");
+    html_table(b, "<thead><tr><th>self-test</th><th></th><th>expected</th><th>measured</th></tr></thead>\n");
+    json_array_foreach(json_object_get(report, "self_tests"), i, t) {
+        bool ok = json_is_true(json_object_get(t, "ok"));
+        tm_buf_addz(b, "<tr><td class=\"words\">");
+        html_text(b, tm_word_text(t, "name", "?"));
+        tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>", ok ? "good" : "bad", ok ? "holds" : "broken");
+        html_number(b, json_object_get(t, "expected"));
+        tm_buf_addz(b, "</td><td>");
+        html_number(b, json_object_get(t, "measured"));
+        tm_buf_addz(b, "</td></tr>\n");
+    }
+    html_table_end(b);
+}
+
+static void html_list(struct tm_buf *b, const json_t *object)
+{
+    const char *key;
+    json_t *v;
+    tm_buf_addz(b, "<dl>\n");
+    json_object_foreach((json_t *)object, key, v) {
+        if (json_is_object(v) || json_is_array(v))
+            continue;
+        tm_buf_addz(b, "<dt>");
+        for (const char *c = key; *c != '\0'; c++) {
+            char one[2] = { *c == '_' ? ' ' : *c, '\0' };
+            html_text(b, one);
+        }
+        tm_buf_addz(b, "</dt><dd>");
+        html_number(b, v);
+        tm_buf_addz(b, "</dd>\n");
+    }
+    tm_buf_addz(b, "</dl>\n");
+}
+
+static void html_foot(struct tm_buf *b, const json_t *report)
+{
+    tm_buf_addz(b, "<footer>\n<h2>Load and environment</h2>\n");
+    html_list(b, json_object_get(report, "offered"));
+    html_list(b, json_object_get(report, "environment"));
+    tm_buf_addz(b, "<p>Every sample is in <code>run.db</code>; the numbers above are in <code>report.json</code>. Charts: uPlot 1.6.32, "
+                   "© Leon Sorokin, MIT licence.</p>\n</footer>\n");
+}
+
+/* ---- the page ---- */
+
+/* JSON inside <script>: '<' never appears, so nothing in a name can end the element. */
+static void html_json_text(struct tm_buf *b, const char *text)
+{
+    struct tm_buf quoted;
+    tm_buf_init(&quoted, 1u << 16);
+    tm_buf_add_json_string(&quoted, text, strlen(text));
+    for (const char *p = tm_buf_text(&quoted); *p != '\0'; p++) {
+        if (*p == '<' || *p == '>' || *p == '&')
+            tm_buf_addf(b, "\\u%04x", (unsigned)*p);
+        else
+            tm_buf_addc(b, *p);
+    }
+    tm_buf_free(&quoted);
+}
+
+static void html_numbers(struct tm_buf *b, const double *v, size_t count)
+{
+    tm_buf_addc(b, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (isfinite(v[i]))
+            tm_buf_addf(b, "%s%.8g", i > 0 ? "," : "", v[i]);
+        else
+            tm_buf_addf(b, "%snull", i > 0 ? "," : "");
+    }
+    tm_buf_addc(b, ']');
+}
+
+static void html_data(struct tm_buf *b, const json_t *report, const struct tm_curves *c)
+{
+    const json_t *p;
+    size_t i, ranks[3] = { 0 };
+    tm_buf_addz(b, "{\"pipelines\":[");
+    json_array_foreach(html_pipelines(report), i, p) {
+        const char *kind = tm_word_text(p, "kind", "");
+        int k = strcmp(kind, "stream") == 0 ? 0 : strcmp(kind, "batch") == 0 ? 1 : 2;
+        tm_buf_addz(b, i > 0 ? ",{\"name\":" : "{\"name\":");
+        html_json_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addf(b, ",\"kind\":\"%s\",\"rank\":%zu}", k == 0 ? "stream" : k == 1 ? "batch" : "external", ranks[k]++);
+    }
+    size_t pipelines = json_array_size(html_pipelines(report));
+    tm_buf_addz(b, "],\"freshness\":{\"x\":");
+    html_numbers(b, c->freshness_x, c->freshness_count);
+    tm_buf_addz(b, ",\"y\":[");
+    for (i = 0; i < pipelines; i++) {
+        tm_buf_addz(b, i > 0 ? "," : "");
+        html_numbers(b, c->freshness_y[i], c->freshness_count);
+    }
+    tm_buf_addz(b, "]},\"drift\":{\"x\":");
+    html_numbers(b, c->drift_x, c->drift_count);
+    tm_buf_addz(b, ",\"y\":[");
+    for (i = 0; i < pipelines; i++) {
+        tm_buf_addz(b, i > 0 ? "," : "");
+        html_numbers(b, c->drift_y[i], c->drift_count);
+    }
+    tm_buf_addz(b, "]}}");
+}
+
+static void html_body(struct tm_buf *b, const json_t *report)
+{
+    html_verdict(b, report);
+    html_latency(b, report);
+    html_freshness_chart(b);
+    html_drift(b, report);
+    html_stations(b, report);
+    html_cost(b, report);
+    html_coverage(b, report);
+    html_self_tests(b, report);
+    html_foot(b, report);
+}
+
+enum tm_code tm_report_html(struct tm_buf *out, const json_t *report, const struct tm_curves *curves, struct tm_err *err)
+{
+    const char *at = (const char *)tm_page_template, *open, *close;
+    while ((open = strstr(at, "{{")) != NULL && (close = strstr(open, "}}")) != NULL) {
+        size_t n = (size_t)(close - open) - 2;
+        tm_buf_add(out, at, (size_t)(open - at));
+        if (strncmp(open + 2, "TITLE", n) == 0) {
+            tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(report));
+            html_text(out, tm_word_text(report, "scenario", ""));
+        } else if (strncmp(open + 2, "UPLOT_CSS", n) == 0) {
+            tm_buf_addz(out, (const char *)tm_page_uplot_css);
+        } else if (strncmp(open + 2, "UPLOT_JS", n) == 0) {
+            tm_buf_addz(out, (const char *)tm_page_uplot_js);
+        } else if (strncmp(open + 2, "DATA", n) == 0) {
+            html_data(out, report, curves);
+        } else if (strncmp(open + 2, "BODY", n) == 0) {
+            html_body(out, report);
+        } else {
+            return tm_fail(err, TM_E_ARG, "the page template has an unknown mark {{%.*s}}", (int)n, open + 2);
+        }
+        at = close + 2;
+    }
+    tm_buf_addz(out, at);
+    return tm_buf_check(out, "report.html", err);
+}

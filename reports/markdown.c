@@ -1,0 +1,101 @@
+/* markdown: the report for a terminal, a merge request or a chat. */
+#include "reports/report.h"
+#include "reports/words.h"
+#include <stdio.h>
+#include <string.h>
+
+/* Text inside a table or a line: no markup, no line end of its own. */
+static void md_text(struct tm_buf *b, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (strchr("|*_`<>[]\\", *text) != NULL)
+            tm_buf_addc(b, '\\');
+        tm_buf_addc(b, *text == '\n' || *text == '\r' ? ' ' : *text);
+    }
+}
+
+static void md_line(void *data, const char *sentence)
+{
+    tm_buf_addz(data, "- ");
+    md_text(data, sentence);
+    tm_buf_addz(data, "\n");
+}
+
+struct md_column { const char *head, *path; const char *(*form)(char *, double); double scale; };
+
+static void md_table(struct tm_buf *b, const json_t *report, const struct md_column *columns, size_t count)
+{
+    const json_t *p;
+    size_t i, k;
+    char word[WORD_BYTES];
+    tm_buf_addz(b, "\n| pipeline |");
+    for (k = 0; k < count; k++)
+        tm_buf_addf(b, " %s |", columns[k].head);
+    tm_buf_addz(b, "\n|---|");
+    for (k = 0; k < count; k++)
+        tm_buf_addz(b, "--:|");
+    tm_buf_addz(b, "\n");
+    json_array_foreach(json_object_get(report, "pipelines"), i, p) {
+        tm_buf_addz(b, "| ");
+        md_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addz(b, " |");
+        for (k = 0; k < count; k++)
+            tm_buf_addf(b, " %s |", tm_word_at(word, p, columns[k].path, columns[k].form, columns[k].scale));
+        tm_buf_addz(b, "\n");
+    }
+}
+
+static void md_self_tests(struct tm_buf *b, const json_t *report)
+{
+    const json_t *t;
+    size_t i;
+    if (json_array_size(json_object_get(report, "self_tests")) == 0)
+        return;
+    tm_buf_addz(b, "\n## Self-tests\n\n");
+    json_array_foreach(json_object_get(report, "self_tests"), i, t) {
+        double expected = 0, measured = 0;
+        tm_word_number(t, "expected", &expected);
+        tm_word_number(t, "measured", &measured);
+        tm_buf_addz(b, json_is_true(json_object_get(t, "ok")) ? "- holds: " : "- **broken**: ");
+        md_text(b, tm_word_text(t, "name", "?"));
+        tm_buf_addf(b, " (expected %.6g, measured %.6g)\n", expected, measured);
+    }
+}
+
+enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err)
+{
+    static const struct md_column latency[] = {
+        { "p50", "freshness_s.p50", tm_word_span, 1 }, { "p90", "freshness_s.p90", tm_word_span, 1 },
+        { "p99", "freshness_s.p99", tm_word_span, 1 }, { "max", "freshness_s.max", tm_word_span, 1 },
+        { "wait p50", "wait_s.p50", tm_word_span, 1 }, { "work p50", "work_ms.p50", tm_word_span, 0.001 },
+        { "work p99", "work_ms.p99", tm_word_span, 0.001 }, { "never shown", "freshness_s.never", tm_word_count, 1 } };
+    static const struct md_column drift[] = {
+        { "peak", "drift.peak_rows", tm_word_count, 1 }, { "end", "drift.final_rows", tm_word_count, 1 },
+        { "missing", "drift.missing", tm_word_count, 1 }, { "phantom", "drift.phantom", tm_word_count, 1 },
+        { "stale", "drift.stale", tm_word_count, 1 }, { "mixed", "drift.mixed", tm_word_count, 1 },
+        { "wrong", "drift.wrong", tm_word_count, 1 }, { "dirty", "drift.dirty", tm_word_count, 1 },
+        { "lost states", "lost_history.states", tm_word_count, 1 }, { "share", "lost_history.share", tm_word_share, 1 } };
+    static const struct md_column cost[] = {
+        { "API calls", "cost.api_calls", tm_word_count, 1 }, { "events", "cost.events", tm_word_count, 1 },
+        { "bytes", "cost.bytes", tm_word_bytes, 1 }, { "CPU", "cost.cpu_s", tm_word_span, 1 },
+        { "peak memory", "cost.rss_peak_bytes", tm_word_bytes, 1 } };
+    const json_t *reasons = json_object_get(report, "reasons"), *reason;
+    size_t i;
+    tm_buf_addz(out, "# ");
+    tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(report));
+    md_text(out, tm_word_text(report, "scenario", ""));
+    tm_buf_addz(out, "\n\n");
+    json_array_foreach(reasons, i, reason)
+        if (json_is_string(reason))
+            md_line(out, json_string_value(reason));
+    tm_buf_addz(out, "\n## Findings\n\n");
+    tm_word_findings(report, md_line, out);
+    tm_buf_addz(out, "\n## Time from commit to readable (wait: org time; work: wall time)\n");
+    md_table(out, report, latency, sizeof latency / sizeof latency[0]);
+    tm_buf_addz(out, "\n## Rows that differ from Salesforce\n");
+    md_table(out, report, drift, sizeof drift / sizeof drift[0]);
+    tm_buf_addz(out, "\n## Cost\n");
+    md_table(out, report, cost, sizeof cost / sizeof cost[0]);
+    md_self_tests(out, report);
+    return tm_buf_check(out, "report.md", err);
+}

@@ -1,0 +1,217 @@
+#include "reports/words.h"
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SENTENCE_BYTES 700
+
+static const json_t *word_at(const json_t *object, const char *path)
+{
+    char key[80];
+    while (object != NULL && *path != '\0') {
+        size_t n = strcspn(path, ".");
+        assert(n < sizeof key);
+        memcpy(key, path, n);
+        key[n] = '\0';
+        object = json_object_get(object, key);
+        path += n + (path[n] == '.');
+    }
+    return object;
+}
+
+bool tm_word_number(const json_t *object, const char *path, double *out)
+{
+    const json_t *v = word_at(object, path);
+    if (!json_is_number(v))
+        return false;
+    *out = json_number_value(v);
+    return true;
+}
+
+const char *tm_word_text(const json_t *object, const char *path, const char *absent)
+{
+    const char *text = json_string_value(word_at(object, path));
+    return text != NULL && *text != '\0' ? text : absent;
+}
+
+static const char *word_trim(char out[WORD_BYTES], double v, int digits, const char *unit)
+{
+    char number[WORD_BYTES / 2 + 8];
+    snprintf(number, sizeof number, "%.*f", digits, v);
+    if (strchr(number, '.') != NULL) {
+        size_t n = strlen(number);
+        while (number[n - 1] == '0')
+            number[--n] = '\0';
+        if (number[n - 1] == '.')
+            number[--n] = '\0';
+    }
+    snprintf(out, WORD_BYTES, "%s%s%s", number, *unit ? " " : "", unit);
+    return out;
+}
+
+const char *tm_word_span(char out[WORD_BYTES], double s)
+{
+    double a = fabs(s);
+    if (a < 1e-9)
+        return word_trim(out, 0, 0, "s");
+    if (a < 0.001)
+        return word_trim(out, s * 1e6, 0, "µs");
+    if (a < 1)
+        return word_trim(out, s * 1e3, a < 0.01 ? 1 : 0, "ms");
+    if (a < 120)
+        return word_trim(out, s, a < 10 ? 1 : 0, "s");
+    if (a < 7200)
+        return word_trim(out, s / 60, a < 600 ? 1 : 0, "min");
+    if (a < 172800)
+        return word_trim(out, s / 3600, 1, "h");
+    return word_trim(out, s / 86400, 1, "d");
+}
+
+const char *tm_word_count(char out[WORD_BYTES], double count)
+{
+    char digits[WORD_BYTES];
+    size_t n, o = 0;
+    snprintf(digits, sizeof digits, "%.0f", fabs(count) < 1e15 ? fabs(count) : 1e15);
+    n = strlen(digits);
+    if (count < 0 && digits[0] != '0')
+        out[o++] = '-';
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0)
+            out[o++] = ',';
+        out[o++] = digits[i];
+    }
+    out[o] = '\0';
+    return out;
+}
+
+const char *tm_word_bytes(char out[WORD_BYTES], double bytes)
+{
+    static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+    int unit = 0;
+    while (fabs(bytes) >= 1000 && unit < 4) {
+        bytes /= 1000;
+        unit++;
+    }
+    return word_trim(out, bytes, unit > 0 && fabs(bytes) < 100 ? 1 : 0, units[unit]);
+}
+
+const char *tm_word_share(char out[WORD_BYTES], double share)
+{
+    if (share > 0 && share < 0.0001)
+        return strcpy(out, "< 0.01 %");
+    return word_trim(out, share * 100, share < 0.01 ? 2 : 1, "%");
+}
+
+const char *tm_word_at(char out[WORD_BYTES], const json_t *object, const char *path,
+                       const char *(*form)(char *, double), double scale)
+{
+    double v;
+    return tm_word_number(object, path, &v) ? form(out, v * scale) : strcpy(out, "–");
+}
+
+const char *tm_word_verdict(const json_t *report)
+{
+    const char *v = tm_word_text(report, "verdict", "");
+    return strcmp(v, "pass") == 0 ? "Passed" : strcmp(v, "fail") == 0 ? "Failed" : "Inconclusive";
+}
+
+/* ---- findings ---- */
+
+struct findings { void (*each)(void *, const char *); void *data; const json_t *pipelines; };
+
+/* The pipeline of a kind with the smallest median freshness. */
+static const json_t *findings_fastest(const struct findings *f, const char *kind)
+{
+    const json_t *p, *best = NULL;
+    double best_s = INFINITY, s;
+    size_t i;
+    json_array_foreach(f->pipelines, i, p)
+        if (strcmp(tm_word_text(p, "kind", ""), kind) == 0 && tm_word_number(p, "freshness_s.p50", &s) && s < best_s) {
+            best_s = s;
+            best = p;
+        }
+    return best;
+}
+
+static void findings_speed(const struct findings *f, const json_t *stream, const json_t *batch)
+{
+    char text[SENTENCE_BYTES], a[4][WORD_BYTES], times[WORD_BYTES];
+    double s, b;
+    if (stream == NULL || batch == NULL || !tm_word_number(stream, "freshness_s.p50", &s)
+        || !tm_word_number(batch, "freshness_s.p50", &b))
+        return;
+    snprintf(text, sizeof text, "Half of all changes could be read within %s through %s, and within %s through %s, the fastest polling "
+             "of this run%s%s%s. One in a hundred took longer than %s and %s.", tm_word_span(a[0], s),
+             tm_word_text(stream, "name", "?"), tm_word_span(a[1], b), tm_word_text(batch, "name", "?"),
+             s > 0 && b > 2 * s ? ": " : "", s > 0 && b > 2 * s ? tm_word_count(times, b / s) : "",
+             s > 0 && b > 2 * s ? " times as long" : "", tm_word_at(a[2], stream, "freshness_s.p99", tm_word_span, 1),
+             tm_word_at(a[3], batch, "freshness_s.p99", tm_word_span, 1));
+    f->each(f->data, text);
+}
+
+static void findings_final(const struct findings *f, const json_t *p)
+{
+    char text[SENTENCE_BYTES], a[3][WORD_BYTES];
+    double rows, phantom = 0, missing = 0;
+    if (!tm_word_number(p, "drift.final_rows", &rows) || rows < 1)
+        return;
+    tm_word_number(p, "drift.phantom", &phantom);
+    tm_word_number(p, "drift.missing", &missing);
+    int n = snprintf(text, sizeof text, "%s ends with %s %s that %s from Salesforce", tm_word_text(p, "name", "?"),
+                     tm_word_count(a[0], rows), rows < 2 ? "row" : "rows", rows < 2 ? "differs" : "differ");
+    if (phantom >= 1)
+        n += snprintf(text + n, sizeof text - (size_t)n, "; %s of them %s deleted there", tm_word_count(a[1], phantom),
+                      phantom < 2 ? "was" : "were");
+    if (missing >= 1)
+        n += snprintf(text + n, sizeof text - (size_t)n, "; %s %s missing", tm_word_count(a[2], missing),
+                      missing < 2 ? "is" : "are");
+    snprintf(text + n, sizeof text - (size_t)n, ".");
+    f->each(f->data, text);
+}
+
+/* Streaming and polling, each with its own best and worst share of states never shown. */
+static void findings_lost(const struct findings *f, const char *kind, const char *called)
+{
+    char text[SENTENCE_BYTES], a[2][WORD_BYTES];
+    const json_t *p, *least = NULL, *most = NULL;
+    double least_share = INFINITY, most_share = -1, share;
+    size_t i;
+    json_array_foreach(f->pipelines, i, p) {
+        if (strcmp(tm_word_text(p, "kind", ""), kind) != 0 || !tm_word_number(p, "lost_history.share", &share))
+            continue;
+        if (share < least_share) {
+            least_share = share;
+            least = p;
+        }
+        if (share > most_share) {
+            most_share = share;
+            most = p;
+        }
+    }
+    if (least == NULL)
+        return;
+    if (most_share <= 0)
+        snprintf(text, sizeof text, "%s showed every committed state, each before the next one replaced it.", called);
+    else if (least == most || least_share == most_share)
+        snprintf(text, sizeof text, "%s never showed %s of all committed states: replaced before the next look.", called,
+                 tm_word_share(a[0], most_share));
+    else
+        snprintf(text, sizeof text, "%s never showed between %s (%s) and %s (%s) of all committed states: replaced before the "
+                 "next look.", called, tm_word_share(a[0], least_share), tm_word_text(least, "name", "?"),
+                 tm_word_share(a[1], most_share), tm_word_text(most, "name", "?"));
+    f->each(f->data, text);
+}
+
+void tm_word_findings(const json_t *report, void (*each)(void *data, const char *sentence), void *data)
+{
+    struct findings f = { each, data, json_object_get(report, "pipelines") };
+    const json_t *p;
+    size_t i;
+    findings_speed(&f, findings_fastest(&f, "stream"), findings_fastest(&f, "batch"));
+    json_array_foreach(f.pipelines, i, p)
+        findings_final(&f, p);
+    findings_lost(&f, "stream", "Streaming");
+    findings_lost(&f, "batch", "Polling");
+}
