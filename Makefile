@@ -9,6 +9,7 @@ CFLAGS += $(if $(filter true,$(CI)),-Werror) $(CFLAGS_$(MODE))
 CFLAGS_release := -O2
 CFLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS_tsan := -O1 -fsanitize=thread
+SOURCES_tsan := tests/tsan_threads.c
 CFLAGS_cov := -O0 --coverage
 CFLAGS_fuzz := -O1 -DTM_LIBFUZZER -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDLIBS = $(shell pkg-config --libs $(PKGS)) -lz -lm -lpthread
@@ -55,13 +56,15 @@ clean:
 help:
 	@grep -E '^# |^[a-z]+:' Makefile
 
-$(BUILD)/tidemark: $(BUILD)/libtidemark.a $(MAIN)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(BUILD)/libtidemark.a $(LDLIBS)
+# The shim must be in the program itself, not in an archive: nothing but a shared library asks for it.
+EXTRA := $(SOURCES_$(MODE):%.c=$(BUILD)/%.o)
+$(BUILD)/tidemark: $(BUILD)/libtidemark.a $(MAIN) $(EXTRA)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)
 $(BUILD)/libtidemark.a: $(filter-out $(MAIN),$(OBJECTS))
 	@rm -f $@
 	$(AR) rcs $@ $^
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(BUILD)/libtidemark.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(BUILD)/libtidemark.a $(LDLIBS)
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)
 $(BUILD)/tests/fuzz_%: LDFLAGS += $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

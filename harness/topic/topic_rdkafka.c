@@ -65,7 +65,8 @@ struct rdk {
     pthread_t watcher; bool watcher_runs;
     pthread_mutex_t lock; pthread_cond_t wake;
     struct rdk_ask asks[RDK_ASKS_MAX];
-    bool stop, probe_wanted, lag_wanted;
+    atomic_bool stop;                         /* set under lock, peeked at without it */
+    atomic_bool probe_wanted, lag_wanted;     /* likewise */
     bool was_reached;
     struct tm_err unreachable;                /* under lock */
     atomic_bool unreachable_set;
@@ -298,7 +299,7 @@ done:
     return rc;
 }
 
-static void rdk_want(struct rdk *k, bool *flag)
+static void rdk_want(struct rdk *k, atomic_bool *flag)
 {
     pthread_mutex_lock(&k->lock);
     *flag = true;
