@@ -354,7 +354,7 @@ static enum tm_code config_take(struct config_value *out, const struct tm_key *k
     case TM_KEY_LIST: return config_take_list(out, key, v, err);
     case TM_KEY_JSON: return config_take_json(out, v, err);
     }
-    assert(!"key type");
+    assert(false && "a type of enum tm_key_type");
     return TM_OK;
 }
 
