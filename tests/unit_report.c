@@ -1,0 +1,287 @@
+/* unit_report: a report told as a page, as text and as JUnit: complete, self-contained, and safe against names. */
+#include "reports/report.h"
+#include "base/sql.h"
+#include <expat.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "reports/words.h"
+
+static char dir[64];
+
+static int folder(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/unit_report.%ld", (long)getpid());
+    return mkdir(dir, 0700);
+}
+
+static int no_folder(void **state)
+{
+    (void)state;
+    const char *const names[] = { "report.json", "report.html", "report.md", "junit.xml", "run.db" };
+    for (size_t i = 0; i < 5; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        unlink(path);
+    }
+    return rmdir(dir);
+}
+
+static void put(const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static char *get(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    char *text = calloc(1, 4u << 20);
+    size_t n = fread(text, 1, (4u << 20) - 1, f);
+    fclose(f);
+    assert_true(n > 0);
+    return text;
+}
+
+static json_t *pipeline(const char *name, const char *kind, double p50, int never, int phantom)
+{
+    return json_pack("{s:s, s:s, s:{s:f,s:f,s:f,s:f}, s:{s:f,s:f,s:f,s:f,s:f}, s:{s:i,s:f,s:f,s:f,s:f,s:f,s:i},"
+                     " s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}, s:{s:i,s:f}, s:{s:[s,s],s:[s]}, s:{s:i,s:i,s:i,s:f,s:i,s:f}}",
+        "name", name, "kind", kind, "wait_s", "p50", p50, "p90", p50 * 2, "p99", p50 * 3, "max", p50 * 4,
+        "work_ms", "p50", 17.0, "p90", 20.0, "p99", 30.0, "p99_9", 40.0, "max", 50.0,
+        "freshness_s", "count", 5000, "p50", p50, "p90", p50 * 2, "p99", p50 * 3, "p99_9", p50 * 3.5, "max", p50 * 4,
+        "never", never,
+        "drift", "final_rows", phantom, "peak_rows", 4321, "row_seconds", 7200, "missing", 0, "phantom", phantom, "stale", 0,
+        "mixed", 0, "wrong", 0, "dirty", 0, "lost_history", "states", 120, "share", 0.024,
+        "coverage", "compared", "Name", "Amount", "left_out", "SystemModstamp",
+        "cost", "api_calls", 321, "events", 0, "bytes", 123456, "cpu_s", 1.5, "rss_peak_bytes", 10000000, "query_ms", 2.5);
+}
+
+static json_t *sample(const char *hostile)
+{
+    return json_pack("{s:s, s:s, s:i, s:s, s:[s,s], s:{s:i,s:s,s:i}, s:{s:i,s:f}, s:[{s:s,s:b,s:f,s:f},{s:s,s:b,s:f,s:f}],"
+                     " s:[o,o,o]}",
+        "tidemark", "1", "scenario", "day", "seed", 7, "verdict", "fail", "reasons", "batch-naive: 85 deleted rows are still shown",
+        hostile, "environment", "cpus", 2, "kafka", "embedded", "compress", 360, "offered", "changes", 5000, "per_second", 20.5,
+        "self_tests", "name", "poll visibility equals its closed form", "ok", 1, "expected", 1.5, "measured", 1.5,
+        "name", "latency integral", "ok", 0, "expected", 2.0, "measured", 3.0,
+        "pipelines", pipeline("stream-view", "stream", 0.021, 0, 0), pipeline("batch-naive", "batch", 7200, 85, 85),
+        pipeline(hostile, "batch", 150, 1, 0));
+}
+
+static void render(json_t *report)
+{
+    struct tm_err err = { .code = TM_OK };
+    char *text = json_dumps(report, JSON_INDENT(1));
+    put("report.json", text);
+    free(text);
+    json_decref(report);
+    if (tm_report_render(dir, &err) != TM_OK)
+        fail_msg("%s %s", err.ctx, err.msg);
+}
+
+static enum tm_code render_text(const char *text, struct tm_err *err)
+{
+    *err = (struct tm_err){ .code = TM_OK };
+    put("report.json", text);
+    return tm_report_render(dir, err);
+}
+
+static void page_shows_the_verdict_and_its_reason_before_everything_else(void **state)
+{
+    (void)state;
+    render(sample("other"));
+    char *html = get("report.html");
+    const char *verdict = strstr(html, "Failed."), *reason = strstr(html, "85 deleted rows are still shown");
+    assert_non_null(verdict);
+    assert_true(verdict < reason && reason < strstr(html, "<table>"));
+    free(html);
+}
+
+static void page_and_text_name_every_pipeline_and_its_figures(void **state)
+{
+    (void)state;
+    render(sample("other"));
+    char *html = get("report.html"), *md = get("report.md");
+    const char *const words[] = { "stream-view", "batch-naive", "other", "4,321", "2 h", "21 ms" };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        assert_non_null(strstr(html, words[i]));
+        assert_non_null(strstr(md, words[i]));
+    }
+    assert_non_null(strstr(html, "latency integral"));
+    assert_non_null(strstr(html, "SystemModstamp"));
+    assert_non_null(strstr(html, "embedded"));
+    assert_non_null(strstr(md, "**broken**: latency integral"));
+    free(html);
+    free(md);
+}
+
+/* Nothing is loaded from anywhere: no attribute, style or script of the page names another place. */
+static void page_is_self_contained(void **state)
+{
+    (void)state;
+    render(sample("other"));
+    char *html = get("report.html");
+    const char *const loads[] = { "src=", "href=", "url(http", "@import", "fetch(", "XMLHttpRequest", "import(", "<link", "<iframe",
+                                  "sendBeacon", "WebSocket" };
+    for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++)
+        if (strstr(html, loads[i]) != NULL)
+            fail_msg("the page has %s", loads[i]);
+    assert_non_null(strstr(html, "default-src 'none'"));
+    assert_non_null(strstr(html, "var uPlot="));
+    assert_null(strstr(html, "{{"));
+    free(html);
+}
+
+static void hostile_names_are_shown_and_do_nothing(void **state)
+{
+    (void)state;
+    render(sample("</script><img onerror=alert(1)>\"'&| `x`"));
+    char *html = get("report.html"), *md = get("report.md");
+    assert_null(strstr(html, "<img"));
+    assert_null(strstr(html, "</script><"));
+    assert_non_null(strstr(html, "&lt;/script&gt;&lt;img onerror=alert(1)&gt;&quot;&#39;&amp;"));
+    assert_non_null(strstr(html, "\\u003c/script\\u003e"));
+    assert_non_null(strstr(md, "\\</script\\>\\<img"));
+    assert_non_null(strstr(md, "&\\| \\`x\\`"));
+    free(html);
+    free(md);
+}
+
+static void data_of_the_charts_is_json_and_has_a_curve_for_each_pipeline(void **state)
+{
+    (void)state;
+    render(sample("</script>"));
+    char *html = get("report.html");
+    char *from = strstr(html, "id=\"data\">") + 10, *to = strstr(from, "</script>");
+    json_t *data = json_loadb(from, (size_t)(to - from), 0, NULL);
+    assert_non_null(data);
+    json_t *x = json_object_get(json_object_get(data, "freshness"), "x"), *y = json_object_get(json_object_get(data, "freshness"), "y");
+    assert_int_equal(json_array_size(json_object_get(data, "pipelines")), 3);
+    assert_int_equal(json_array_size(y), 3);
+    assert_true(json_array_size(x) > 100);
+    for (size_t i = 0; i < 3; i++) {
+        double last = 0;
+        assert_int_equal(json_array_size(json_array_get(y, i)), json_array_size(x));
+        for (size_t k = 0; k < json_array_size(x); k++) {
+            const json_t *v = json_array_get(json_array_get(y, i), k);
+            if (json_is_null(v))
+                continue;
+            assert_true(json_number_value(v) >= last);
+            last = json_number_value(v);
+        }
+        assert_true(i == 1 ? last < 99 : last > 99.9);          /* 85 of 5,085 were never shown */
+    }
+    json_decref(data);
+    free(html);
+}
+
+struct junit_seen { int cases, failures, errors; char first[200]; };
+
+static void XMLCALL junit_start(void *data, const XML_Char *name, const XML_Char **atts)
+{
+    struct junit_seen *s = data;
+    s->cases += strcmp(name, "testcase") == 0;
+    s->failures += strcmp(name, "failure") == 0;
+    s->errors += strcmp(name, "error") == 0;
+    for (; strcmp(name, "failure") == 0 && s->first[0] == '\0' && *atts != NULL; atts += 2)
+        snprintf(s->first, sizeof s->first, "%s", atts[1]);
+}
+
+static void junit_is_well_formed_and_counts_what_failed(void **state)
+{
+    (void)state;
+    struct junit_seen seen = { 0 };
+    render(sample("<&>\"\x01\n]]>"));
+    char *xml = get("junit.xml");
+    XML_Parser p = XML_ParserCreate(NULL);
+    XML_SetUserData(p, &seen);
+    XML_SetStartElementHandler(p, junit_start);
+    if (XML_Parse(p, xml, (int)strlen(xml), 1) != XML_STATUS_OK)
+        fail_msg("junit.xml: %s", XML_ErrorString(XML_GetErrorCode(p)));
+    XML_ParserFree(p);
+    assert_int_equal(seen.cases, 1 + 2 + 3);
+    assert_true(seen.failures >= 2 && seen.errors == 1);         /* the run and batch-naive; the broken self-test */
+    assert_string_equal(seen.first, "batch-naive: 85 deleted rows are still shown");
+    free(xml);
+}
+
+static void incomplete_reports_are_refused_with_the_missing_key(void **state)
+{
+    (void)state;
+    struct tm_err err;
+    assert_int_equal(render_text("{", &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "report.json"));
+    assert_int_equal(render_text("{\"tidemark\":\"1\",\"reasons\":[],\"pipelines\":[]}", &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "\"verdict\""));
+    assert_int_equal(render_text("{\"tidemark\":\"2\",\"verdict\":\"pass\",\"reasons\":[],\"pipelines\":[]}", &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "format \"2\""));
+    assert_int_equal(render_text("{\"tidemark\":\"1\",\"verdict\":\"maybe\",\"reasons\":[],\"pipelines\":[]}", &err), TM_E_ARG);
+    assert_int_equal(render_text("{\"tidemark\":\"1\",\"verdict\":\"pass\",\"reasons\":[],\"pipelines\":[{\"name\":\"x\","
+                                 "\"kind\":\"batch\",\"drift\":{}}]}", &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "pipelines[0] (x) lacks \"freshness_s\""));
+    err = (struct tm_err){ .code = TM_OK };
+    assert_int_equal(tm_report_render("/nonexistent/run", &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "/nonexistent/run/report.json"));
+}
+
+static void figures_that_were_not_measured_are_dashes_not_zeros(void **state)
+{
+    (void)state;
+    struct tm_err err;
+    assert_int_equal(render_text("{\"tidemark\":\"1\",\"scenario\":\"x\",\"verdict\":\"pass\",\"reasons\":[],\"pipelines\":[{\"name\":"
+                                 "\"p\",\"kind\":\"stream\",\"freshness_s\":{\"p50\":null},\"drift\":{}}]}", &err), TM_OK);
+    char *md = get("report.md");
+    assert_non_null(strstr(md, "| p | – | – |"));
+    assert_non_null(strstr(md, "# Passed: tidemark x"));
+    free(md);
+}
+
+static void words_have_units_people_use(void **state)
+{
+    (void)state;
+    char w[WORD_BYTES];
+    assert_string_equal(tm_word_span(w, 0), "0 s");
+    assert_string_equal(tm_word_span(w, 0.00042), "420 µs");
+    assert_string_equal(tm_word_span(w, 0.0042), "4.2 ms");
+    assert_string_equal(tm_word_span(w, 0.25), "250 ms");
+    assert_string_equal(tm_word_span(w, -0.25), "-250 ms");
+    assert_string_equal(tm_word_span(w, 150), "2.5 min");
+    assert_string_equal(tm_word_span(w, 14400), "4 h");
+    assert_string_equal(tm_word_count(w, 1234567), "1,234,567");
+    assert_string_equal(tm_word_count(w, -999), "-999");
+    assert_string_equal(tm_word_bytes(w, 1400000), "1.4 MB");
+    assert_string_equal(tm_word_share(w, 0.124), "12.4 %");
+    assert_string_equal(tm_word_share(w, 0.00001), "< 0.01 %");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(page_shows_the_verdict_and_its_reason_before_everything_else),
+        cmocka_unit_test(page_and_text_name_every_pipeline_and_its_figures),
+        cmocka_unit_test(page_is_self_contained),
+        cmocka_unit_test(hostile_names_are_shown_and_do_nothing),
+        cmocka_unit_test(data_of_the_charts_is_json_and_has_a_curve_for_each_pipeline),
+        cmocka_unit_test(junit_is_well_formed_and_counts_what_failed),
+        cmocka_unit_test(incomplete_reports_are_refused_with_the_missing_key),
+        cmocka_unit_test(figures_that_were_not_measured_are_dashes_not_zeros),
+        cmocka_unit_test(words_have_units_people_use),
+    };
+    return cmocka_run_group_tests(tests, folder, no_folder);
+}
