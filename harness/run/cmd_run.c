@@ -1,9 +1,127 @@
+/* cmd_run: `tidemark run [SCENARIO] [--out DIR] [--brokers HOST:PORT] [--registry URL] [--seed N]`. */
 #include "run/command.h"
+#include "run/run.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/text.h"
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RUN_SCENARIO_PRESET "fixtures/scenarios/day.json"
+
+volatile sig_atomic_t tm_run_signal;
+
+void tm_run_pause(int ms)
+{
+    struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000L };
+    nanosleep(&ts, NULL);
+}
+
+static void run_on_signal(int number) { tm_run_signal = number; }
+
+static void run_default_dir(struct tm_run *run)
+{
+    char when[32], stem[128];
+    const char *slash = strrchr(run->scenario_path, '/');
+    time_t now = (time_t)(tm_clock_realtime_ns() / TM_NS_PER_S);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%Y%m%d-%H%M%S", &tm);
+    snprintf(stem, sizeof stem, "%.100s", slash != NULL ? slash + 1 : run->scenario_path);
+    stem[strcspn(stem, ".")] = '\0';
+    snprintf(run->dir, sizeof run->dir, "reports/out/%s-%s", stem, when);
+}
+
+static enum tm_code run_flags(struct tm_run *run, int argc, char **argv, struct tm_err *err)
+{
+    static const char *const extra[] = { "out", "seed", NULL };
+    const char *given[2] = { NULL, NULL };
+    struct tm_station_flags flags;
+    if (tm_flags_parse(&flags, argc, argv, extra, given, err) != TM_OK)
+        return err->code;
+    run->seed = -1;
+    run->json = flags.json;
+    run->brokers_given = flags.brokers;
+    run->registry_given = flags.registry;
+    snprintf(run->scenario_path, sizeof run->scenario_path, "%s",
+             flags.config_path != NULL ? flags.config_path : RUN_SCENARIO_PRESET);
+    if (given[1] != NULL) {
+        char *end;
+        errno = 0;
+        run->seed = strtoll(given[1], &end, 10);
+        if (errno != 0 || *end != '\0' || end == given[1] || run->seed < 0)
+            return tm_fail(err, TM_E_ARG, "--seed must be a whole number from 0, not \"%s\"", given[1]);
+    }
+    if (given[0] != NULL)
+        snprintf(run->dir, sizeof run->dir, "%s", given[0]);
+    else
+        run_default_dir(run);
+    if (run->brokers_given != NULL && run->registry_given == NULL)
+        tm_log(TM_LOG_INFO, "--brokers without --registry: the embedded registry is used");
+    return TM_OK;
+}
+
+static void run_print(const struct tm_run *run, int code)
+{
+    static const char *const words[] = { "pass", "fail", "inconclusive" };
+    char path[TM_PATH_MAX];
+    json_t *report = NULL, *reason;
+    struct tm_err err;
+    size_t i;
+    tm_err_clear(&err);
+    snprintf(path, sizeof path, "%.800s/report.json", run->dir);
+    if (tm_json_load(&report, path, &err) != TM_OK)
+        return;
+    if (run->json) {
+        json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+        putchar('\n');
+    } else {
+        printf("verdict: %s\n", code >= 0 && code <= 2 ? words[code] : "the harness contradicts itself (self-test failed)");
+        json_array_foreach(json_object_get(report, "reasons"), i, reason)
+            printf("  - %s\n", json_string_value(reason));
+        printf("report: %.800s/report.html\n", run->dir);
+    }
+    json_decref(report);
+}
 
 int tm_cmd_run(int argc, char **argv)
 {
-    (void)argc;
-    fprintf(stderr, "tidemark %s: not built yet\n", argv[0]);
-    return TM_EXIT_OURS;
+    struct tm_err err, why;
+    static struct tm_run run; /* large: the child table is inside */
+    int64_t began_ns = tm_clock_monotonic_ns();
+    int code;
+    struct sigaction action = { .sa_handler = run_on_signal };
+    tm_err_clear(&err);
+    tm_err_clear(&why);
+    tm_log_init("run", TM_LOG_INFO);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    if (run_flags(&run, argc, argv, &err) != TM_OK || tm_run_plan(&run, &err) != TM_OK)
+        return tm_command_fail("run", &err);
+    enum tm_code rc = tm_run_start(&run, &why);
+    run.started_up_s = (double)(tm_clock_monotonic_ns() - began_ns) / 1e9;
+    if (rc == TM_OK)
+        rc = tm_run_work(&run, &why);
+    run.took_s = (double)(tm_clock_monotonic_ns() - began_ns) / 1e9;
+    code = tm_run_finish(&run, rc == TM_OK ? NULL : &why, &err);
+    if (err.code != TM_OK) {
+        char text[700];
+        fprintf(stderr, "tidemark run: %s\nlogs: %s/log\n", tm_err_text(&err, text, sizeof text), run.dir);
+    } else {
+        run_print(&run, code);
+    }
+    tm_clock_file_close(run.clock);
+    json_decref(run.scenario);
+    for (size_t i = 0; i < run.pipelines_count; i++) {
+        json_decref(run.pipelines[i].carries);
+        json_decref(run.pipelines[i].clients);
+    }
+    free(run.pipelines);
+    return code;
 }

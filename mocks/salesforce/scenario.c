@@ -224,6 +224,19 @@ static enum tm_code scenario_object_of(const json_t **out, json_t *json, const c
     return json_is_object(*out) ? TM_OK : tm_fail(err, TM_E_ARG, "%s: \"%s\" must be an object", where, key);
 }
 
+/* `pipelines` is a list, read by `tidemark run`; absent or an empty object means none. */
+static enum tm_code scenario_list_of(const json_t **out, json_t *json, const char *key, const char *where,
+                                     struct tm_err *err)
+{
+    const json_t *value = json_object_get(json, key);
+    if (value == NULL || (json_is_object(value) && json_object_size(value) == 0)) {
+        json_object_set_new(json, key, json_array());
+        value = json_object_get(json, key);
+    }
+    *out = value;
+    return json_is_array(value) ? TM_OK : tm_fail(err, TM_E_ARG, "%s: \"%s\" must be a list", where, key);
+}
+
 static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, struct tm_err *err)
 {
     static const char *const known[] = { "seed", "hours", "compress", "publish_delay", "index_lag", "edition", "objects",
@@ -257,7 +270,7 @@ static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, stru
     if (rc == TM_OK)
         rc = scenario_object_of(&s->faults, s->json, "faults", where, err);
     if (rc == TM_OK)
-        rc = scenario_object_of(&s->pipelines, s->json, "pipelines", where, err);
+        rc = scenario_list_of(&s->pipelines, s->json, "pipelines", where, err);
     if (rc == TM_OK)
         rc = scenario_object_of(&s->slo, s->json, "slo", where, err);
     return rc;

@@ -1,0 +1,150 @@
+/* run_finish: ends everything in order (witness first: it takes its last look while all stands still), adds what the
+ * supervisor knows to the witness's measures, writes report.json, renders the report, decides the exit code. */
+#include "run/run.h"
+#include "run/command.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "reports/report.h"
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define FINISH_WITNESS_MS 180000
+#define FINISH_CHILD_MS 20000
+
+static json_t *finish_environment(const struct tm_run *run)
+{
+    struct utsname name;
+    uname(&name);
+    return json_pack("{s:I, s:s, s:s, s:I, s:s+, s:s, s:f, s:f}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN),
+                     "kafka", run->brokers_given != NULL ? "external" : "embedded", "registry",
+                     run->registry_given != NULL ? "external" : "embedded", "compress", (json_int_t)run->compress,
+                     "system", name.sysname, name.release, "sqlite", sqlite3_libversion(), "started_up_s",
+                     run->started_up_s, "took_s", run->took_s);
+}
+
+static bool finish_is(const char *name, const char *const *names)
+{
+    for (; *names != NULL; names++)
+        if (strncmp(name, *names, strlen(*names)) == 0)
+            return true;
+    return false;
+}
+
+/* CPU and memory of the processes a report pipeline is made of. The broker and the registry are shared: listed apart. */
+static void finish_pipeline_cost(struct tm_run *run, json_t *pipeline)
+{
+    static const char *const option1[] = { "source", "gap", "reconcile", "sink", NULL };
+    static const char *const option2[] = { "source", "gap", "reconcile", "sink", "view", NULL };
+    const char *name = json_string_value(json_object_get(pipeline, "name"));
+    const char *kind = json_string_value(json_object_get(pipeline, "kind"));
+    json_t *cost = json_object_get(pipeline, "cost");
+    double cpu_s = 0;
+    int64_t rss = 0;
+    bool stream = kind != NULL && strcmp(kind, "stream") == 0;
+    size_t n = name != NULL ? strlen(name) : 0;
+    const char *const *names = n > 4 && strcmp(name + n - 4, "-sql") == 0 ? option1 : option2;
+    for (size_t i = 0; i < run->kids.count; i++) {
+        const struct tm_child *c = &run->kids.items[i];
+        if (stream ? finish_is(c->name, names) : name != NULL && strcmp(c->name, name) == 0) {
+            cpu_s += c->cpu_s;
+            rss += c->rss_peak_bytes;
+        }
+    }
+    if (cost == NULL)
+        json_object_set_new(pipeline, "cost", cost = json_object());
+    json_object_set_new(cost, "cpu_s", json_real(cpu_s));
+    json_object_set_new(cost, "rss_peak_bytes", json_integer(rss));
+}
+
+static json_t *finish_processes(const struct tm_run *run)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < run->kids.count; i++) {
+        const struct tm_child *c = &run->kids.items[i];
+        json_array_append_new(list, json_pack("{s:s, s:f, s:I, s:i}", "name", c->name, "cpu_s", c->cpu_s,
+                                              "rss_peak_bytes", (json_int_t)c->rss_peak_bytes, "restarts", c->restarts));
+    }
+    return list;
+}
+
+/* A run that did not come to its end has measures of a part only: inconclusive at best, and says why first. */
+static void finish_verdict(json_t *report, const char *why)
+{
+    const char *verdict = json_string_value(json_object_get(report, "verdict"));
+    json_t *reasons = json_object_get(report, "reasons");
+    if (why == NULL)
+        return;
+    if (!json_is_array(reasons))
+        json_object_set_new(report, "reasons", reasons = json_array());
+    char text[1024];
+    snprintf(text, sizeof text, "The run did not come to its end: %.900s. The figures cover a part only.", why);
+    json_array_insert_new(reasons, 0, json_string(text));
+    json_object_set_new(report, "partial", json_true());
+    if (verdict == NULL || strcmp(verdict, "fail") != 0)
+        json_object_set_new(report, "verdict", json_string("inconclusive"));
+}
+
+static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **out, struct tm_err *err)
+{
+    char path[TM_PATH_MAX], temporary[TM_PATH_MAX + 8];
+    json_t *report = NULL, *pipeline;
+    size_t i;
+    snprintf(path, sizeof path, "%.800s/measures.json", run->dir);
+    if (tm_json_load(&report, path, err) != TM_OK)
+        return tm_at(err, "the witness left no measures");
+    json_object_set_new(report, "environment", finish_environment(run));
+    json_object_set_new(report, "processes", finish_processes(run));
+    json_array_foreach(json_object_get(report, "pipelines"), i, pipeline)
+        finish_pipeline_cost(run, pipeline);
+    finish_verdict(report, why);
+    snprintf(path, sizeof path, "%.800s/report.json", run->dir);
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    if (json_dump_file(report, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || rename(temporary, path) != 0) {
+        json_decref(report);
+        return tm_fail(err, TM_E_IO, "cannot write %s", path);
+    }
+    *out = report;
+    return tm_report_render(run->dir, err);
+}
+
+static int finish_exit(const json_t *report, int witness_exit)
+{
+    const char *verdict = json_string_value(json_object_get(report, "verdict"));
+    if (witness_exit == TM_EXIT_OURS)
+        return TM_EXIT_OURS;
+    if (verdict != NULL && strcmp(verdict, "pass") == 0)
+        return TM_EXIT_PASS;
+    return verdict != NULL && strcmp(verdict, "fail") == 0 ? TM_EXIT_FAIL : TM_EXIT_INCONCLUSIVE;
+}
+
+int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *err)
+{
+    char why_text[700];
+    json_t *report = NULL;
+    int witness_exit = -1, code;
+    if (run->witness != NULL)
+        witness_exit = tm_child_stop(run->witness, FINISH_WITNESS_MS);
+    tm_children_stop(&run->kids, FINISH_CHILD_MS);
+    if (why != NULL)
+        tm_err_text(why, why_text, sizeof why_text);
+    if (run->witness == NULL || witness_exit < 0 || witness_exit >= 128) {
+        if (why != NULL)
+            tm_fail(err, why->code, "%s", why_text);
+        else
+            tm_fail(err, TM_E_IO, "the witness was killed: no measures, no report");
+        code = why != NULL && why->code == TM_E_ARG ? TM_EXIT_USAGE : TM_EXIT_INCONCLUSIVE;
+        goto done;
+    }
+    if (finish_report(run, why != NULL ? why_text : NULL, &report, err) != TM_OK) {
+        code = TM_EXIT_OURS;
+        goto done;
+    }
+    code = finish_exit(report, witness_exit);
+done:
+    json_decref(report);
+    return code;
+}

@@ -1,0 +1,215 @@
+/* run_work: the witness begins to read, the org's clock starts, the generator works its hours, every pipeline drains.
+ * Drained = every batch pipeline has finished a poll on a grid point later than the last commit plus V, and the
+ * streaming views have been quiet and free of dirt for a while (or a bound passed: then the witness counts what is missing). */
+#include "run/run.h"
+#include "base/log.h"
+#include "base/sql.h"
+#include "base/text.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WORK_WITNESS_MS 60000
+#define WORK_PROGRESS_S 5
+#define WORK_QUIET_S 2            /* streaming: no new row and no dirt for so long = drained  */
+#define WORK_DRAIN_S_MAX 60       /* wall seconds beyond the last grid point before giving up */
+
+static int64_t work_ask(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    struct tm_err err;
+    int64_t n = -1;
+    tm_err_clear(&err);
+    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK || tm_sql_int64(&n, db, sql, &err) != TM_OK)
+        n = -1;
+    tm_sql_close(db);
+    return n;
+}
+
+static json_t *work_objects(const struct tm_run *run)
+{
+    json_t *objects = json_array();
+    for (size_t i = 0; i < run->objects_count; i++)
+        json_array_append_new(objects, json_string(run->objects[i]));
+    return objects;
+}
+
+static void work_plan_pipeline(const struct tm_run *run, const struct tm_run_pipeline *p, json_t *list)
+{
+    char name[96];
+    if (p->kind == TM_RUN_BATCH) {
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:O, s:o, s:O}", "name", p->name, "kind",
+                                              "batch", "database", p->database, "interval_ms",
+                                              (json_int_t)p->interval_ms, "overlap_ms", (json_int_t)p->overlap_ms,
+                                              "full_at_ms", (json_int_t)p->full_at_ms, "carries", p->carries,
+                                              "objects", work_objects(run), "clients", p->clients));
+        return;
+    }
+    snprintf(name, sizeof name, "%s-view", p->name);
+    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:O}", "name", name, "kind", "stream", "option", 2,
+                                          "database", run->view_path, "objects", work_objects(run), "clients",
+                                          p->clients));
+    snprintf(name, sizeof name, "%s-sql", p->name);
+    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:O}", "name", name, "kind", "stream", "option", 1,
+                                          "database", run->raw_path, "objects", work_objects(run), "clients",
+                                          p->clients));
+}
+
+static enum tm_code work_plan_witness(struct tm_run *run, const char *path, struct tm_err *err)
+{
+    char text[TM_PATH_MAX];
+    json_t *pipelines = json_array(), *traces = json_array(), *plan;
+    json_t *slo = json_object_get(run->scenario, "slo");
+    const char *slash = strrchr(run->scenario_path, '/');
+    snprintf(text, sizeof text, "%s", slash != NULL ? slash + 1 : run->scenario_path);
+    text[strcspn(text, ".")] = '\0';
+    for (size_t i = 0; i < run->pipelines_count; i++)
+        work_plan_pipeline(run, &run->pipelines[i], pipelines);
+    plan = json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:O}", "scenario", text, "seed", (json_int_t)run->seed,
+                     "org", run->org_path, "clock", run->clock_path, "publish_delay_ms",
+                     (json_int_t)run->publish_delay_ms, "index_lag_ms", (json_int_t)run->index_lag_ms, "compress",
+                     (json_int_t)run->compress, "pipelines", pipelines, "slo", slo != NULL ? slo : json_object());
+    for (size_t i = 0; i < run->kids.count; i++) {
+        snprintf(text, sizeof text, "%.800s/trace/%s", run->dir, run->kids.items[i].name);
+        if (access(text, R_OK) == 0)
+            json_array_append_new(traces, json_string(text));
+    }
+    json_object_set_new(plan, "traces", traces);
+    snprintf(text, sizeof text, "%.800s/run.db", run->dir);
+    json_object_set_new(plan, "run_db", json_string(text));
+    snprintf(text, sizeof text, "%.800s/measures.json", run->dir);
+    json_object_set_new(plan, "out", json_string(text));
+    int failed = json_dump_file(plan, path, JSON_INDENT(1));
+    json_decref(plan);
+    return failed ? tm_fail(err, TM_E_IO, "cannot write %s", path) : TM_OK;
+}
+
+static enum tm_code work_witness(struct tm_run *run, struct tm_err *err)
+{
+    char plan[TM_PATH_MAX], line[256];
+    snprintf(plan, sizeof plan, "%.800s/witness.json", run->dir);
+    if (work_plan_witness(run, plan, err) != TM_OK)
+        return err->code;
+    const char *argv[] = { "check", "--live", plan, NULL };
+    if (tm_child_start(&run->kids, &run->witness, "witness", false, argv, err) != TM_OK)
+        return err->code;
+    return tm_child_first_line(&run->kids, run->witness, WORK_WITNESS_MS, line, sizeof line, err);
+}
+
+static void work_progress(const struct tm_run *run, const char *phase)
+{
+    char when[TM_TIME_BYTES];
+    struct tm_now now = tm_clock_now(run->clock);
+    int64_t changes = work_ask(run->org_path, "SELECT max(pos) FROM history");
+    int64_t first = work_ask(run->org_path, "SELECT count(*) FROM history WHERE event IS NULL AND actual_ns IS NULL");
+    tm_time_z(when, now.org_ms);
+    tm_log(TM_LOG_INFO, "%s: org time %.10s %.8s, %" PRId64 " changes so far", phase, when, when + 11,
+           changes - (first > 0 ? first : 0));
+}
+
+/* Waits until `done` says so; watches the children, prints progress. */
+static enum tm_code work_until(struct tm_run *run, const char *phase, int seconds_max,
+                               bool (*done)(struct tm_run *, void *), void *self, struct tm_err *err)
+{
+    int64_t began_ns = tm_clock_monotonic_ns(), told_ns = began_ns;
+    for (;;) {
+        int64_t now_ns = tm_clock_monotonic_ns();
+        if (tm_children_watch(&run->kids, err) != TM_OK)
+            return err->code;
+        if (tm_run_signal)
+            return tm_fail(err, TM_E_IO, "interrupted");
+        if (done(run, self))
+            return TM_OK;
+        if (now_ns - began_ns > (int64_t)seconds_max * TM_NS_PER_S)
+            return TM_E_AGAIN;
+        if (now_ns - told_ns > WORK_PROGRESS_S * TM_NS_PER_S) {
+            told_ns = now_ns;
+            work_progress(run, phase);
+        }
+        tm_run_pause(100);
+    }
+}
+
+static bool work_workload_done(struct tm_run *run, void *self)
+{
+    (void)self;
+    return work_ask(run->org_path, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1;
+}
+
+static bool work_batch_done(struct tm_run *run, void *self)
+{
+    int64_t last_ms = *(int64_t *)self + run->index_lag_ms;
+    char sql[256];
+    for (size_t i = 0; i < run->pipelines_count; i++) {
+        const struct tm_run_pipeline *p = &run->pipelines[i];
+        if (p->kind != TM_RUN_BATCH)
+            continue;
+        snprintf(sql, sizeof sql,
+                 "SELECT count(DISTINCT object) FROM _polls WHERE finished_ns IS NOT NULL AND mode IN ('incremental', "
+                 "'full') AND grid_org_ms > %" PRId64, last_ms);
+        if (work_ask(p->database, sql) < (int64_t)run->objects_count)
+            return false;
+    }
+    return true;
+}
+
+struct work_quiet { int64_t raw_rows, since_ns; };
+
+/* Streaming is at rest: the sink wrote nothing and nothing was dirty for WORK_QUIET_S. */
+static bool work_stream_quiet(struct tm_run *run, void *self)
+{
+    struct work_quiet *q = self;
+    int64_t rows = work_ask(run->raw_path, "SELECT sum(next_offset) FROM _offsets"), dirty = 0;
+    int64_t now_ns = tm_clock_monotonic_ns();
+    for (size_t i = 0; i < run->objects_count; i++) {
+        char sql[256];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM \"%s_dirty\"", run->objects[i]);
+        dirty += work_ask(run->view_path, sql);
+    }
+    if (rows != q->raw_rows || dirty != 0 || q->since_ns == 0) {
+        q->raw_rows = rows;
+        q->since_ns = now_ns;
+    }
+    return now_ns - q->since_ns > WORK_QUIET_S * TM_NS_PER_S;
+}
+
+static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
+{
+    int64_t last_ms = work_ask(run->org_path, "SELECT max(intended_ms) FROM history"), longest_ms = 0;
+    struct work_quiet quiet = { .raw_rows = -1 };
+    bool stream = false;
+    for (size_t i = 0; i < run->pipelines_count; i++) {
+        if (run->pipelines[i].interval_ms > longest_ms)
+            longest_ms = run->pipelines[i].interval_ms;
+        stream = stream || run->pipelines[i].kind == TM_RUN_STREAM;
+    }
+    int bound_s = (int)((longest_ms + run->index_lag_ms) / 1000 / run->compress) + WORK_DRAIN_S_MAX;
+    enum tm_code rc = work_until(run, "draining", bound_s, work_batch_done, &last_ms, err);
+    if (rc == TM_OK && stream)
+        rc = work_until(run, "draining", WORK_DRAIN_S_MAX, work_stream_quiet, &quiet, err);
+    if (rc == TM_E_AGAIN) {
+        tm_log(TM_LOG_WARN, "not everything drained in time; what is missing is counted as unseen");
+        rc = TM_OK;
+    }
+    if (rc == TM_OK)
+        tm_run_pause(500); /* the witness's last probe falls after the last commit of a pipeline */
+    return rc;
+}
+
+enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err)
+{
+    int hours_s = (int)(run->hours * 3600 / (double)run->compress);
+    if (work_witness(run, err) != TM_OK)
+        return tm_at(err, "starting the witness");
+    tm_clock_file_start(run->clock, tm_clock_monotonic_ns() + 100 * TM_NS_PER_MS);
+    tm_log(TM_LOG_INFO, "every pipeline shows the org as it stands; the org's clock starts: %.4g hours in %d s",
+           run->hours, hours_s);
+    enum tm_code rc = work_until(run, "working", hours_s * 2 + 120, work_workload_done, NULL, err);
+    if (rc == TM_E_AGAIN)
+        return tm_fail(err, TM_E_IO, "the workload did not end within %d s", hours_s * 2 + 120);
+    if (rc != TM_OK)
+        return rc;
+    work_progress(run, "workload done");
+    return work_drain(run, err);
+}
