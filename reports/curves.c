@@ -1,6 +1,5 @@
 /* curves: what the charts draw. Part of report. */
-#include "base/sql.h"
-#include "reports/report.h"
+#include "reports/run_db.h"
 #include "reports/words.h"
 #include <math.h>
 #include <stdlib.h>
@@ -50,7 +49,7 @@ static double curves_between(const struct curve_point *points, size_t count, dou
     return points[count - 1].y;
 }
 
-static void curves_axis(struct tm_curves *c, double first_s, double last_s)
+void tm_curves_axis(struct tm_curves *c, double first_s, double last_s)
 {
     double first = floor(log10(first_s > CURVE_FIRST_S ? first_s : CURVE_FIRST_S) * CURVE_PER_DECADE);
     double last = ceil(log10(last_s > first_s ? last_s : first_s * 10) * CURVE_PER_DECADE);
@@ -74,7 +73,7 @@ static void curves_from_report(struct tm_curves *c, const json_t *pipelines)
     }
     if (last <= 0)
         return;
-    curves_axis(c, first, last);
+    tm_curves_axis(c, first, last);
     json_array_foreach(pipelines, i, p) {
         size_t n = curves_points(p, points);
         for (size_t k = 0; k < c->freshness_count; k++)
@@ -82,7 +81,7 @@ static void curves_from_report(struct tm_curves *c, const json_t *pipelines)
     }
 }
 
-enum tm_code tm_report_curves(struct tm_curves *out, const json_t *report, const char *run_db, struct tm_err *err)
+enum tm_code tm_report_curves(struct tm_curves *out, json_t *report, const char *run_db, struct tm_err *err)
 {
     const json_t *pipelines = json_object_get(report, "pipelines");
     size_t count = json_array_size(pipelines);
@@ -91,7 +90,8 @@ enum tm_code tm_report_curves(struct tm_curves *out, const json_t *report, const
     out->drift_y = calloc(count + 1, sizeof *out->drift_y);
     if (out->freshness_y == NULL || out->drift_y == NULL)
         return tm_fail(err, TM_E_NOMEM, "report: curves of %zu pipelines", count);
-    (void)run_db;
-    curves_from_report(out, pipelines);
-    return TM_OK;
+    enum tm_code rc = run_db != NULL ? tm_run_db_read(out, report, run_db, err) : TM_OK;
+    if (rc == TM_OK && out->freshness_count == 0)
+        curves_from_report(out, pipelines);
+    return rc;
 }

@@ -1,4 +1,5 @@
 /* html: the report as one page that needs nothing but itself. Tables are made here; the charts are drawn by the page. */
+#include "base/text.h"
 #include "reports/page.h"
 #include "reports/report.h"
 #include "reports/words.h"
@@ -137,7 +138,7 @@ static void html_drift(struct tm_buf *b, const json_t *report)
     html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" colspan=\"2\">rows wrong</th><th class=\"group\" "
                   "rowspan=\"2\">wrong rows<br>× time</th><th class=\"group\" colspan=\"6\">at the end</th><th class=\"group\" "
                   "colspan=\"2\">lost history</th></tr><tr><th class=\"first\">peak</th><th>end</th><th class=\"first\">missing</th>"
-                  "<th>phantom</th><th>stale</th><th>mixed</th><th>wrong</th><th>flagged dirty</th><th class=\"first\">states</th>"
+                  "<th>phantom</th><th>stale</th><th>mixed</th><th>wrong</th><th>dirty</th><th class=\"first\">states</th>"
                   "<th>share</th></tr></thead>\n");
     json_array_foreach(html_pipelines(report), i, p) {
         double row_s;
@@ -163,7 +164,7 @@ static void html_drift(struct tm_buf *b, const json_t *report)
     }
     html_table_end(b);
     tm_buf_addz(b, "<p class=\"note\">Missing: no row yet. Phantom: deleted in Salesforce, still shown. Stale: one older whole version. "
-                   "Mixed: true fields of no single version. Wrong: a value never held. Lost history: committed states no snapshot ever "
+                   "Mixed: true fields of no single version. Wrong: a value never held. Dirty: rows the pipeline itself flags as doubtful. Lost history: committed states no snapshot ever "
                    "showed.</p>\n");
 }
 
@@ -212,6 +213,74 @@ static void html_stations(struct tm_buf *b, const json_t *report)
     }
     if (shown > 0)
         tm_buf_addz(b, "</div>\n");
+}
+
+/* ---- what differs at the end ---- */
+
+static void html_value(struct tm_buf *b, const json_t *one, const char *key)
+{
+    const char *text = tm_word_text(one, key, "");
+    tm_buf_addz(b, "<td class=\"words\">");
+    if (*text == '\0') {
+        tm_buf_addz(b, "–");
+    } else {
+        char cut[81];
+        size_t n = strlen(text) < sizeof cut ? strlen(text) : sizeof cut - 1;
+        while (n > 0 && n < strlen(text) && ((unsigned char)text[n] & 0xC0) == 0x80)
+            n--;                        /* not in the middle of a character */
+        memcpy(cut, text, n);
+        cut[n] = '\0';
+        html_text(b, cut);
+        tm_buf_addz(b, n < strlen(text) ? "…" : "");
+    }
+    tm_buf_addz(b, "</td>");
+}
+
+static void html_differences_of(struct tm_buf *b, const json_t *p)
+{
+    const json_t *list = json_object_get(p, "differences"), *one;
+    char word[WORD_BYTES], when[TM_TIME_BYTES];
+    size_t i;
+    tm_buf_addz(b, "<details><summary>");
+    html_text(b, tm_word_text(p, "name", "?"));
+    tm_buf_addf(b, ": %s rows differ, the first %zu</summary>\n", tm_word_at(word, p, "drift.final_rows", tm_word_count, 1),
+                json_array_size(list));
+    html_table(b, "<thead><tr><th>record</th><th class=\"words\">class</th><th class=\"words\">since</th><th class=\"words\">field"
+                  "</th><th class=\"words\">in Salesforce</th><th class=\"words\">shown</th></tr></thead>\n");
+    json_array_foreach(list, i, one) {
+        double ms;
+        tm_buf_addz(b, "<tr><td>");
+        html_text(b, tm_word_text(one, "object", "?"));
+        tm_buf_addz(b, " <code>");
+        html_text(b, tm_word_text(one, "id", "?"));
+        tm_buf_addz(b, "</code></td>");
+        html_value(b, one, "class");
+        tm_buf_addz(b, "<td class=\"words\">");
+        html_text(b, tm_word_text(one, "change", ""));
+        if (tm_word_number(one, "org_ms", &ms))
+            tm_buf_addf(b, " %.8s", tm_time_z(when, (int64_t)ms) + 11);
+        tm_buf_addz(b, "</td>");
+        html_value(b, one, "field");
+        html_value(b, one, "expected");
+        html_value(b, one, "shown");
+        tm_buf_addz(b, "</tr>\n");
+    }
+    html_table_end(b);
+    tm_buf_addz(b, "</details>\n");
+}
+
+static void html_differences(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i, shown = 0;
+    json_array_foreach(html_pipelines(report), i, p) {
+        if (json_array_size(json_object_get(p, "differences")) == 0)
+            continue;
+        if (shown++ == 0)
+            tm_buf_addz(b, "<h2>Which rows are wrong at the end</h2>\n<p class=\"note\">The commit named is the first one the snapshot "
+                           "does not show (org time, UTC). All of them are in <code>run.db</code>, table <code>final_diff</code>.</p>\n");
+        html_differences_of(b, p);
+    }
 }
 
 /* ---- cost, coverage, self-tests, environment ---- */
@@ -406,6 +475,7 @@ static void html_body(struct tm_buf *b, const json_t *report)
     html_latency(b, report);
     html_freshness_chart(b);
     html_drift(b, report);
+    html_differences(b, report);
     html_stations(b, report);
     html_cost(b, report);
     html_coverage(b, report);

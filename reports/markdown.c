@@ -62,6 +62,26 @@ static void md_self_tests(struct tm_buf *b, const json_t *report)
     }
 }
 
+static void md_differences(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p, *one;
+    size_t i, k, shown = 0;
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+        json_array_foreach(json_object_get(p, "differences"), k, one) {
+            if (shown++ == 0)
+                tm_buf_addz(b, "\n## Rows that are wrong at the end (the first of each pipeline)\n\n");
+            tm_buf_addz(b, "- ");
+            md_text(b, tm_word_text(p, "name", "?"));
+            tm_buf_addf(b, ": %s ", tm_word_text(one, "class", "differs"));
+            md_text(b, tm_word_text(one, "object", "?"));
+            tm_buf_addz(b, " ");
+            md_text(b, tm_word_text(one, "id", "?"));
+            if (*tm_word_text(one, "change", "") != '\0')
+                tm_buf_addf(b, ", since its %s", tm_word_text(one, "change", ""));
+            tm_buf_addz(b, "\n");
+        }
+}
+
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err)
 {
     static const struct md_column latency[] = {
@@ -94,6 +114,7 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
     md_table(out, report, latency, sizeof latency / sizeof latency[0]);
     tm_buf_addz(out, "\n## Rows that differ from Salesforce\n");
     md_table(out, report, drift, sizeof drift / sizeof drift[0]);
+    md_differences(out, report);
     tm_buf_addz(out, "\n## Cost\n");
     md_table(out, report, cost, sizeof cost / sizeof cost[0]);
     md_self_tests(out, report);
