@@ -1,9 +1,162 @@
+/* tidemark source CONFIG.json: change events of one Salesforce object to Kafka, from its connector config. */
+#include "base/log.h"
+#include "event/contract.h"
 #include "run/command.h"
+#include "source/source.h"
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CREATE_MS 15000
+
+struct cmd_source {
+    struct tm_station_flags flags;
+    struct tm_config *config;
+    struct tm_source_settings settings;
+    struct tm_clock_file *clock;
+    struct tm_http *http;
+    struct tm_sf_session *session;
+    struct tm_registry *registry;
+    struct tm_topic *producer, *offsets;
+    struct tm_trace *trace;
+    struct tm_source *source;
+    int fds[2];                                  /* producer, offsets */
+};
+
+static enum tm_code cmd_source_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    struct cmd_source *c = self;
+    enum tm_code rc = tm_source_step(c->source, now, wake, err);
+    if (c->offsets != NULL && !tm_source_needs_offsets(c->source)) {
+        tm_source_set_offsets(c->source, NULL);
+        c->offsets->ops->close(c->offsets);
+        c->offsets = NULL;
+        c->fds[1] = -1;
+    }
+    return rc;
+}
+
+static void cmd_source_second(void *self)
+{
+    struct cmd_source *c = self;
+    tm_stats_write(c->flags.stats_path, "source", c->http, &c->producer, 1);
+}
+
+static enum tm_code cmd_source_config(struct cmd_source *c, struct tm_err *err)
+{
+    size_t keys_count;
+    const struct tm_key *keys = tm_source_keys(&keys_count);
+    if (c->flags.config_path == NULL)
+        return tm_fail(err, TM_E_ARG, "which connector? usage: tidemark source CONFIG.json");
+    if (tm_config_load(&c->config, c->flags.config_path, keys, keys_count, err) != TM_OK)
+        return err->code;
+    enum tm_code rc = tm_source_settings_read(&c->settings, c->config, c->flags.salesforce_url, err);
+    if (rc == TM_OK && c->flags.brokers == NULL)
+        rc = tm_fail(err, TM_E_ARG, "no Kafka: give --brokers HOST:PORT or set TIDEMARK_BROKERS");
+    if (rc == TM_OK && c->flags.registry == NULL)
+        rc = tm_fail(err, TM_E_ARG, "no schema registry: give --registry URL or set TIDEMARK_REGISTRY");
+    return rc;
+}
+
+/* On the embedded broker topics are made in its own process; elsewhere they are made here when they are not there yet. */
+static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
+{
+    char raw[TM_TOPIC_NAME_MAX], alerts[TM_TOPIC_NAME_MAX];
+    const char *compact[] = { "cleanup.policy=compact" };
+    enum tm_code rc = TM_OK;
+    if (c->flags.embedded)
+        return TM_OK;
+    tm_contract_topic_alerts(alerts, c->settings.object);
+    rc = tm_source_topic(raw, &c->settings, NULL, err);
+    if (rc == TM_OK && raw[0] != '\0')
+        rc = tm_topic_kafka_create(c->flags.brokers, raw, c->settings.partitions, -1, NULL, 0, CREATE_MS, err);
+    if (rc == TM_OK)
+        rc = tm_topic_kafka_create(c->flags.brokers, alerts, c->settings.partitions, -1, NULL, 0, CREATE_MS, err);
+    if (rc == TM_OK)
+        rc = tm_topic_kafka_create(c->flags.brokers, TM_TOPIC_OFFSETS, c->settings.partitions, -1, compact, 1, CREATE_MS, err);
+    return rc;
+}
+
+static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
+{
+    char client[160], group[192];
+    const char *topics[] = { TM_TOPIC_OFFSETS };
+    snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
+    snprintf(group, sizeof group, "tidemark-source-%s-offsets", c->settings.object);
+    const struct tm_kafka_options consumer = { .brokers = c->flags.brokers, .client_id = client, .group = group, .topics = topics,
+                                         .topics_count = 1, .owner = tm_source_offsets_owner(c->source),
+                                         .embedded = c->flags.embedded };
+    enum tm_code rc = tm_topic_kafka_open(&c->offsets, &consumer, err);
+    if (rc == TM_OK)
+        tm_source_set_offsets(c->source, c->offsets);
+    return rc;
+}
+
+static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
+{
+    char agent[128], client[160];
+    enum tm_code rc = TM_OK;
+    snprintf(agent, sizeof agent, "tidemark-%.80s/1", c->settings.pipeline);
+    snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
+    const struct tm_kafka_options producer = { .brokers = c->flags.brokers, .client_id = client,
+                                               .embedded = c->flags.embedded };
+    if (c->flags.clock_path != NULL)
+        rc = tm_clock_file_open(&c->clock, c->flags.clock_path, err);
+    if (rc == TM_OK && c->flags.trace_path != NULL)
+        rc = tm_trace_open(&c->trace, c->flags.trace_path, err);
+    if (rc == TM_OK)
+        rc = tm_http_curl_open(&c->http, agent, NULL, err);
+    if (rc == TM_OK)
+        rc = tm_sf_session_open(&c->session, c->http, &c->settings.session, err);
+    if (rc == TM_OK)
+        rc = tm_registry_open(&c->registry, c->http, c->flags.registry, err);
+    if (rc == TM_OK)
+        rc = cmd_source_topics(c, err);
+    if (rc == TM_OK)
+        rc = tm_topic_kafka_open(&c->producer, &producer, err);
+    if (rc != TM_OK)
+        return rc;
+    const struct tm_source_ports ports = { c->session, c->producer, c->registry, c->trace };
+    rc = tm_source_open(&c->source, &c->settings, &ports, err);
+    return rc == TM_OK ? cmd_source_offsets(c, err) : rc;
+}
+
+static void cmd_source_close(struct cmd_source *c)
+{
+    tm_source_close(c->source);
+    if (c->offsets != NULL)
+        c->offsets->ops->close(c->offsets);
+    if (c->producer != NULL)
+        c->producer->ops->close(c->producer);
+    tm_registry_close(c->registry);
+    tm_sf_session_close(c->session);
+    if (c->http != NULL)
+        c->http->ops->close(c->http);
+    tm_trace_close(c->trace);
+    tm_clock_file_close(c->clock);
+    tm_config_close(c->config);
+}
 
 int tm_cmd_source(int argc, char **argv)
 {
-    (void)argc;
-    fprintf(stderr, "tidemark %s: not built yet\n", argv[0]);
-    return TM_EXIT_OURS;
+    static const char *const none[] = { NULL };
+    struct cmd_source c = { .fds = { -1, -1 } };
+    struct tm_err err;
+    tm_log_init("source", TM_LOG_INFO);
+    tm_err_clear(&err);
+    enum tm_code rc = tm_flags_parse(&c.flags, argc, argv, none, NULL, &err);
+    if (rc == TM_OK)
+        rc = cmd_source_config(&c, &err);
+    if (rc == TM_OK)
+        rc = cmd_source_open(&c, &err);
+    if (rc == TM_OK) {
+        c.fds[0] = c.producer->ops->event_fd(c.producer);
+        c.fds[1] = c.offsets->ops->event_fd(c.offsets);
+        const struct tm_driven driven = { .step = cmd_source_step, .self = &c, .http = c.http, .fds = c.fds, .fds_count = 2,
+                                          .clock = c.clock, .on_second = cmd_source_second };
+        rc = tm_drive(&driven, &err);
+        cmd_source_second(&c);
+    }
+    cmd_source_close(&c);
+    return rc == TM_OK ? TM_EXIT_PASS : tm_command_fail("source", &err);
 }

@@ -1,0 +1,736 @@
+#include "source/source.h"
+#include "source/checkpoint.h"
+#include "event/change.h"
+#include "event/contract.h"
+#include "salesforce/cometd.h"
+#include "base/log.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define SOURCE_EVENTS_A_STEP 200                     /* a step is bounded work                              */
+#define SOURCE_RECORD_BYTES_MAX (16u << 20)
+#define SOURCE_SCHEMA_BYTES_MAX (1u << 20)
+#define SOURCE_SEEN_MAX 64                           /* event schema ids remembered                         */
+#define SOURCE_DELIVERY_TRIES 5                      /* a batch that Kafka lost is sent again so often      */
+#define SOURCE_DELIVERY_PAUSE_NS TM_NS_PER_S
+#define SOURCE_LOOK_NS (20 * TM_NS_PER_MS)           /* a port that does not say when: look again           */
+#define SOURCE_BACKWARD_MS 1000                      /* commit times are whole seconds: closer is no proof  */
+
+enum source_state { SOURCE_SIGN_IN, SOURCE_DESCRIBE, SOURCE_REGISTER, SOURCE_CHECKPOINT, SOURCE_PARTITIONS,
+                    SOURCE_SUBSCRIBE, SOURCE_STREAM };
+enum source_phase { PHASE_TAKE, PHASE_PRODUCE, PHASE_ACK, PHASE_COPY, PHASE_COPY_ACK };
+
+#define SOURCE_SCHEMA_ID_BYTES 64                    /* Salesforce's have 22 characters                     */
+struct source_seen { char names[SOURCE_SEEN_MAX][SOURCE_SCHEMA_ID_BYTES]; size_t count; };
+struct tm_source {
+    struct tm_source_settings set;
+    struct tm_source_ports ports;
+    struct tm_source_counts counts;
+    enum source_state state;
+    enum source_phase phase;
+    struct tm_cometd *cometd;
+    struct tm_describe *describe;
+    /* schemas in force */
+    char raw_topic[TM_TOPIC_NAME_MAX], alerts_topic[TM_TOPIC_NAME_MAX];
+    int32_t raw_id, alerts_id, offsets_id, raw_partitions, alerts_partitions;
+    unsigned registered;                             /* how many of the three are */
+    char event_type[SOURCE_SCHEMA_ID_BYTES];         /* event schema id the raw topic was named by; "" = none yet */
+    struct tm_avro_schema *raw, *alerts, *offsets;
+    struct tm_buf schema_text, record;
+    struct tm_value *values; size_t values_count;
+    const char **columns; size_t columns_count;      /* names of the describe; column i is schema field 3 + i */
+    struct source_seen schema_ids;
+    json_t *dropped;                                 /* fields that even a fresh describe does not know */
+    bool renewed;                                    /* described again for the event at hand */
+    /* where it stands */
+    struct tm_checkpoint_reader reader;
+    struct tm_checkpoint at;                         /* acknowledged */
+    bool resumed;                                    /* a checkpoint was found, or a position is known  */
+    int64_t high, high_commit_ms;                    /* highest received in this epoch; -1 = none      */
+    bool checkpoint_due;
+    int64_t audit_next_ms;                           /* org time; TM_NEVER = not scheduled             */
+    const char *copy_reason; bool copy_first;
+    int64_t copy_g;
+    /* the batch under way */
+    json_t *events; size_t event_at, id_at; int32_t part_at;
+    struct tm_change_event event; bool event_parsed;
+    int64_t *marks; size_t marks_count, marks_cap;   /* replay ids to be traced when acknowledged */
+    int64_t batch_high, batch_high_commit_ms;        /* highest of the batch; -1 = nothing to confirm */
+    unsigned delivery_failures; int64_t pause_until_ns;
+};
+
+/* ---- opening and closing ---- */
+
+enum tm_code tm_source_open(struct tm_source **out, const struct tm_source_settings *settings,
+                            const struct tm_source_ports *ports, struct tm_err *err)
+{
+    struct tm_source *s = calloc(1, sizeof *s);
+    *out = NULL;
+    if (s == NULL || (s->dropped = json_object()) == NULL) {
+        free(s);
+        return tm_fail(err, TM_E_NOMEM, "source");
+    }
+    s->set = *settings;
+    s->ports = *ports;
+    s->at = (struct tm_checkpoint){ .replay_id = -1 };
+    s->high = s->batch_high = -1;
+    s->audit_next_ms = TM_NEVER;
+    tm_buf_init(&s->schema_text, SOURCE_SCHEMA_BYTES_MAX);
+    tm_buf_init(&s->record, SOURCE_RECORD_BYTES_MAX);
+    tm_change_event_init(&s->event);
+    s->event.convert_changed_fields = settings->convert_changed_fields;
+    tm_checkpoint_reader_init(&s->reader, settings->object);
+    tm_contract_topic_alerts(s->alerts_topic, settings->object);
+    *out = s;
+    return TM_OK;
+}
+
+void tm_source_close(struct tm_source *s)
+{
+    if (s == NULL)
+        return;
+    tm_cometd_close(s->cometd);
+    tm_describe_close(s->describe);
+    tm_avro_schema_close(s->raw);
+    tm_avro_schema_close(s->alerts);
+    tm_avro_schema_close(s->offsets);
+    tm_buf_free(&s->schema_text);
+    tm_buf_free(&s->record);
+    tm_change_event_free(&s->event);
+    tm_checkpoint_reader_free(&s->reader);
+    json_decref(s->events);
+    json_decref(s->dropped);
+    free(s->values);
+    free(s->columns);
+    free(s->marks);
+    free(s);
+}
+
+struct tm_topic_owner tm_source_offsets_owner(struct tm_source *s) { return tm_checkpoint_reader_owner(&s->reader); }
+void tm_source_set_offsets(struct tm_source *s, struct tm_topic *offsets) { s->reader.topic = offsets; }
+bool tm_source_needs_offsets(const struct tm_source *s) { return s->state <= SOURCE_CHECKPOINT && s->cometd == NULL; }
+const struct tm_source_counts *tm_source_counts(const struct tm_source *s) { return &s->counts; }
+
+bool tm_source_live(const struct tm_source *s)
+{
+    return s->cometd != NULL && tm_cometd_live(s->cometd) && s->at.copy_asked;
+}
+
+static void source_wake(struct tm_wake *wake, int64_t wall_ns)
+{
+    if (wall_ns < wake->wall_ns)
+        wake->wall_ns = wall_ns;
+}
+
+/* ---- describe and register ---- */
+
+static enum tm_code source_describe(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
+{
+    struct tm_describe *d;
+    enum tm_code rc = tm_sf_describe(s->ports.session, now, &d, s->set.object, err);
+    if (rc == TM_E_AGAIN)
+        return rc;
+    if (rc != TM_OK)
+        return tm_at(err, "object %s of salesforce.cdc.name", s->set.object);
+    s->event_parsed = false;                         /* its names point into the old one */
+    tm_describe_close(s->describe);
+    s->describe = d;
+    s->counts.describes++;
+    s->registered = 0;
+    s->state = SOURCE_REGISTER;
+    return TM_OK;
+}
+
+static enum tm_code source_columns(struct tm_source *s, struct tm_err *err)
+{
+    const struct tm_avro_field *fields;
+    size_t count = tm_avro_schema_fields(s->raw, &fields);
+    struct tm_value *values = realloc(s->values, count * sizeof *values);
+    if (values != NULL)
+        s->values = values;
+    const char **columns = realloc(s->columns, count * sizeof *columns);
+    if (columns != NULL)
+        s->columns = columns;
+    if (values == NULL || columns == NULL)
+        return tm_fail(err, TM_E_NOMEM, "schema of %zu fields", count);
+    s->values_count = count;
+    s->columns_count = 0;
+    for (size_t i = 0; i < s->describe->fields_count; i++)
+        if (tm_contract_column(&s->describe->fields[i]))
+            s->columns[s->columns_count++] = s->describe->fields[i].name;
+    assert(s->columns_count + 7 == count);           /* Id ReplayId ChangeEventHeader … _ObjectType _EventType _DiffFields _epoch */
+    return TM_OK;
+}
+
+static enum tm_code source_register_one(struct tm_source *s, const struct tm_now *now, const char *topic, int32_t *out_id,
+                                        struct tm_avro_schema **out, struct tm_err *err)
+{
+    char subject[TM_TOPIC_NAME_MAX + 8];
+    snprintf(subject, sizeof subject, "%s-value", topic);
+    enum tm_code rc = tm_registry_register(s->ports.registry, now, out_id, subject, tm_buf_text(&s->schema_text), err);
+    if (rc != TM_OK)
+        return rc;
+    tm_avro_schema_close(*out);
+    *out = NULL;
+    return tm_avro_schema_parse(out, tm_buf_text(&s->schema_text), s->schema_text.bytes, err);
+}
+
+/* One registration a step: raw, alerts, offsets. */
+static enum tm_code source_register(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    const char *event_type = s->event_type[0] != '\0' ? s->event_type : NULL;
+    switch (s->registered) {
+    case 0:
+        if ((rc = tm_contract_schema_raw(&s->schema_text, s->describe, err)) != TM_OK
+            || (rc = tm_source_topic(s->raw_topic, &s->set, event_type, err)) != TM_OK)
+            return rc;
+        if (s->raw_topic[0] != '\0')                 /* else its name waits for the first event */
+            rc = source_register_one(s, now, s->raw_topic, &s->raw_id, &s->raw, err);
+        if (rc == TM_OK && s->raw != NULL)
+            rc = source_columns(s, err);
+        break;
+    case 1:
+        if ((rc = tm_contract_schema_alerts(&s->schema_text, s->describe, err)) == TM_OK)
+            rc = source_register_one(s, now, s->alerts_topic, &s->alerts_id, &s->alerts, err);
+        break;
+    default:
+        tm_buf_reset(&s->schema_text);
+        tm_buf_addz(&s->schema_text, tm_checkpoint_schema);
+        rc = source_register_one(s, now, TM_TOPIC_OFFSETS, &s->offsets_id, &s->offsets, err);
+        break;
+    }
+    if (rc == TM_OK && ++s->registered == 3)
+        s->state = s->cometd != NULL ? SOURCE_PARTITIONS : SOURCE_CHECKPOINT;
+    return rc;
+}
+
+static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
+{
+    bool found;
+    enum tm_code rc = tm_checkpoint_read(&s->reader, now, s->ports.registry, &s->at, &found, err);
+    if (rc != TM_OK)
+        return rc;
+    s->resumed = found;
+    s->high = s->at.replay_id;
+    s->high_commit_ms = s->at.commit_ms;
+    s->state = SOURCE_PARTITIONS;
+    if (found)
+        tm_log(TM_LOG_INFO, "%s: goes on after replay id %" PRId64 ", epoch %" PRId32, s->set.object, s->at.replay_id, s->at.epoch);
+    return TM_OK;
+}
+
+static enum tm_code source_partitions(struct tm_source *s, struct tm_err *err)
+{
+    struct tm_topic *t = s->ports.topic;
+    enum tm_code rc = TM_OK;
+    if (s->raw_topic[0] != '\0')
+        rc = t->ops->partitions(t, s->raw_topic, &s->raw_partitions, err);
+    if (rc == TM_OK)
+        rc = t->ops->partitions(t, s->alerts_topic, &s->alerts_partitions, err);
+    if (rc == TM_OK)
+        s->state = s->cometd != NULL ? SOURCE_STREAM : SOURCE_SUBSCRIBE;
+    return rc;
+}
+
+/* Nothing received yet, but a copy was asked: what came since must not be missed, so everything retained is read. */
+static enum tm_code source_subscribe(struct tm_source *s, struct tm_err *err)
+{
+    int64_t from = s->at.replay_id >= 0 ? s->at.replay_id
+                   : s->resumed || s->set.start_all ? TM_REPLAY_ALL : TM_REPLAY_NEW;
+    enum tm_code rc = tm_cometd_open(&s->cometd, s->ports.session, s->set.channel, from, s->set.message_bytes_max, err);
+    if (rc == TM_OK)
+        s->state = SOURCE_STREAM;
+    return rc;
+}
+
+/* ---- the replay line (R15) ---- */
+
+/* The positions of the old line mean nothing on the new one: a new epoch, and a new first copy once live. */
+static void source_new_epoch(struct tm_source *s, const char *why)
+{
+    tm_log(TM_LOG_WARN, "%s: %s; epoch %" PRId32 " begins, with a new copy of the whole object", s->set.object, why, s->at.epoch + 1);
+    s->at = (struct tm_checkpoint){ .replay_id = -1, .epoch = s->at.epoch + 1 };
+    s->high = s->batch_high = -1;
+    s->high_commit_ms = 0;
+    s->resumed = true;
+    s->audit_next_ms = TM_NEVER;
+    s->counts.epochs++;
+}
+
+static enum tm_code source_refused(struct tm_source *s, struct tm_err *err)
+{
+    char why[700], text[640];
+    if (s->set.invalid_replay == TM_SOURCE_FAIL)
+        return tm_at(err, "%s: events after replay id %" PRId64 " are lost; invalid.replay.id.behaviour=all or latest begins anew",
+                     s->set.object, s->at.replay_id);
+    snprintf(why, sizeof why, "replay id %" PRId64 " was refused (%s)", s->at.replay_id, tm_err_text(err, text, sizeof text));
+    tm_err_clear(err);
+    source_new_epoch(s, why);
+    tm_cometd_resume(s->cometd, s->set.invalid_replay == TM_SOURCE_ALL ? TM_REPLAY_ALL : TM_REPLAY_NEW);
+    s->checkpoint_due = true;
+    return TM_OK;
+}
+
+/* True when the event at hand belongs to another replay line than those before it. */
+static bool source_went_back(const struct tm_source *s, int64_t commit_ms)
+{
+    return s->event.replay_id < s->high && commit_ms > s->high_commit_ms + SOURCE_BACKWARD_MS;
+}
+
+static enum tm_code source_went_back_do(struct tm_source *s, struct tm_err *err)
+{
+    char why[160];
+    snprintf(why, sizeof why, "replay ids went back from %" PRId64 " to %" PRId64 " while commit times went on", s->high,
+             s->event.replay_id);
+    if (s->set.invalid_replay == TM_SOURCE_FAIL)
+        return tm_fail(err, TM_E_GAP, "%s: %s: the org was restored or moved, and events may be lost; "
+                       "invalid.replay.id.behaviour=all or latest begins anew", s->set.object, why);
+    source_new_epoch(s, why);
+    if (s->set.invalid_replay == TM_SOURCE_ALL) {    /* the rest of the batch comes again with all that is retained */
+        json_array_clear(s->events);
+        s->event_at = 0;
+        s->event_parsed = false;
+        tm_cometd_resume(s->cometd, TM_REPLAY_ALL);
+    }
+    return TM_OK;
+}
+
+/* ---- one event ---- */
+
+static bool source_seen(const struct source_seen *seen, const char *name)
+{
+    for (size_t i = 0; i < seen->count; i++)
+        if (strncmp(seen->names[i], name, SOURCE_SCHEMA_ID_BYTES - 1) == 0)
+            return true;
+    return false;
+}
+
+static void source_see(struct source_seen *seen, const char *name)
+{
+    if (seen->count == SOURCE_SEEN_MAX) {            /* forgetting costs one describe */
+        memmove(seen->names[0], seen->names[1], sizeof seen->names - sizeof seen->names[0]);
+        seen->count--;
+    }
+    snprintf(seen->names[seen->count++], sizeof seen->names[0], "%s", name);
+}
+
+/* Does the event at hand ask for a fresh describe? Unknown names that survive one are dropped, with a line that says so. */
+static bool source_is_stale(struct tm_source *s)
+{
+    const struct tm_change_event *e = &s->event;
+    bool stale = false;
+    size_t i;
+    const json_t *name;
+    if (e->schema_id != NULL && !source_seen(&s->schema_ids, e->schema_id)) {
+        stale = s->schema_ids.count > 0;             /* the describe of the start is newer than the first event */
+        source_see(&s->schema_ids, e->schema_id);
+    }
+    if (e->schema_id != NULL && strstr(s->set.topic_template, "${_EventType}") != NULL
+        && strncmp(s->event_type, e->schema_id, sizeof s->event_type - 1) != 0) {
+        snprintf(s->event_type, sizeof s->event_type, "%s", e->schema_id);
+        stale = true;                                /* another topic */
+        s->renewed = false;
+    }
+    json_array_foreach(e->unknown_fields, i, name) {
+        const char *word = json_string_value(name);
+        if (json_object_get(s->dropped, word) != NULL)
+            continue;
+        if (!s->renewed) {
+            stale = true;
+        } else {
+            json_object_set_new(s->dropped, word, json_true());
+            s->counts.unknown_fields++;
+            tm_log(TM_LOG_WARN, "%s: events name the field %s, which the object no longer has; its values are left out",
+                   s->set.object, word);
+        }
+    }
+    return stale && !s->renewed;
+}
+
+static enum tm_code source_parse(struct tm_source *s, struct tm_err *err)
+{
+    const json_t *delivery = json_array_get(s->events, s->event_at);
+    enum tm_code rc = tm_change_event_parse(&s->event, json_object_get(delivery, "data"), s->describe, err);
+    if (rc != TM_OK)
+        return tm_at(err, "channel %s", s->set.channel);
+    const char *entity = json_string_value(json_object_get(s->event.header, "entityName"));
+    if (entity != NULL && strcasecmp(entity, s->set.object) != 0)
+        return tm_fail(err, TM_E_PROTO, "channel %s brought an event of %.60s", s->set.channel, entity);
+    s->event_parsed = true;
+    s->id_at = 0;
+    s->part_at = 0;
+    return TM_OK;
+}
+
+static struct tm_value source_json(char **out_text, const json_t *json)
+{
+    *out_text = json_array_size(json) > 0 ? json_dumps(json, JSON_COMPACT) : NULL;
+    return tm_value_of_json(*out_text != NULL ? *out_text : "[]");
+}
+
+static enum tm_code source_encode(struct tm_source *s, const char *id, struct tm_err *err)
+{
+    const struct tm_change_event *e = &s->event;
+    struct tm_value *v = s->values;
+    char replay[24], *diff;
+    size_t n = s->values_count, hint = 0;
+    for (size_t i = 0; i < n; i++)
+        v[i].kind = TM_V_NULL;
+    snprintf(replay, sizeof replay, "%" PRId64, e->replay_id);
+    v[0] = tm_value_of_text(id);
+    v[1] = tm_value_of_text(replay);
+    v[2] = (struct tm_value){ .kind = TM_V_JSON, .as.t = { tm_buf_text(&e->header_text), e->header_text.bytes } };
+    for (size_t i = 0; i < e->fields.cells_count; i++) {
+        const struct tm_cell *cell = &e->fields.cells[i];
+        for (size_t k = 0; k < s->columns_count; k++) {      /* cells mostly come in column order */
+            size_t at = hint + k < s->columns_count ? hint + k : hint + k - s->columns_count;
+            if (s->columns[at] == cell->name) {
+                v[3 + at] = cell->value;
+                hint = at + 1 < s->columns_count ? at + 1 : 0;
+                break;
+            }
+        }
+    }
+    v[n - 4] = tm_value_of_text(s->set.object_type);
+    v[n - 3] = tm_value_of_text(e->schema_id);
+    v[n - 2] = source_json(&diff, e->diff_fields);
+    v[n - 1] = tm_value_of_int(s->at.epoch);
+    tm_buf_reset(&s->record);
+    enum tm_code rc = tm_avro_encode(s->raw, s->raw_id, &s->record, v, n, err);
+    free(diff);
+    return rc != TM_OK ? tm_at(err, "event %" PRId64 " of %s", e->replay_id, s->set.object) : TM_OK;
+}
+
+static enum tm_code source_send(struct tm_source *s, const char *topic, int32_t partition, const char *key,
+                                struct tm_err *err)
+{
+    struct tm_topic *t = s->ports.topic;
+    enum tm_code rc = t->ops->produce(t, topic, partition, key, strlen(key), s->record.data, s->record.bytes, err);
+    if (rc == TM_OK)
+        s->counts.records++;
+    return rc;
+}
+
+/* One record per id; overflow and conversion concern the whole object and so every partition. TM_E_AGAIN: called again. */
+static enum tm_code source_produce_event(struct tm_source *s, struct tm_err *err)
+{
+    const struct tm_change_event *e = &s->event;
+    size_t ids = s->set.keep_merged ? 1 : e->ids_count;
+    for (; s->id_at < ids; s->id_at++) {
+        const char *id = e->ids[s->id_at];
+        bool whole = tm_change_id_is_wildcard(id) || strcmp(id, TM_ID_OVERFLOW) == 0;
+        enum tm_code rc = source_encode(s, id, err);
+        if (rc != TM_OK)
+            return rc;
+        for (; whole && s->part_at < s->raw_partitions; s->part_at++)
+            if ((rc = source_send(s, s->raw_topic, s->part_at, s->set.object, err)) != TM_OK)
+                return rc;
+        if (!whole && (rc = source_send(s, s->raw_topic, -1, id, err)) != TM_OK)
+            return rc;
+        s->part_at = 0;
+    }
+    return TM_OK;
+}
+
+static enum tm_code source_mark(struct tm_source *s, int64_t replay_id, struct tm_err *err)
+{
+    if (s->marks_count == s->marks_cap) {
+        size_t cap = s->marks_cap != 0 ? s->marks_cap * 2 : 256;
+        int64_t *grown = realloc(s->marks, cap * sizeof *grown);
+        if (grown == NULL)
+            return tm_fail(err, TM_E_NOMEM, "batch of %zu events", cap);
+        s->marks = grown;
+        s->marks_cap = cap;
+    }
+    s->marks[s->marks_count++] = replay_id;
+    return TM_OK;
+}
+
+static enum tm_code source_finish_event(struct tm_source *s, int64_t commit_ms, struct tm_err *err)
+{
+    int64_t replay_id = s->event.replay_id;
+    if (replay_id > s->high) {
+        s->high = replay_id;
+        s->high_commit_ms = commit_ms;
+    }
+    if (replay_id > s->batch_high) {
+        s->batch_high = replay_id;
+        s->batch_high_commit_ms = commit_ms;
+    }
+    s->event_parsed = s->renewed = false;
+    s->event_at++;
+    s->counts.events++;
+    return source_mark(s, replay_id, err);
+}
+
+/* TM_OK: the event is done, or something else has to be done first (then the phase, state or batch has changed). */
+static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
+{
+    if (!s->event_parsed) {
+        enum tm_code rc = source_parse(s, err);
+        if (rc != TM_OK)
+            return rc;
+        int64_t commit_ms = json_integer_value(json_object_get(s->event.header, "commitTimestamp"));
+        if (source_went_back(s, commit_ms)) {
+            rc = source_went_back_do(s, err);
+            if (rc != TM_OK || !s->event_parsed)
+                return rc;
+        }
+        if (source_is_stale(s)) {
+            s->event_parsed = false;
+            s->renewed = true;
+            s->state = SOURCE_DESCRIBE;
+            return TM_OK;
+        }
+        if (s->event.type == TM_CHANGE_UNKNOWN)
+            tm_log(TM_LOG_WARN, "%s: event %" PRId64 " has a change type nobody knows; it is passed on as it is", s->set.object,
+                   s->event.replay_id);
+    }
+    enum tm_code rc = source_produce_event(s, err);
+    if (rc != TM_OK)
+        return rc;
+    return source_finish_event(s, json_integer_value(json_object_get(s->event.header, "commitTimestamp")), err);
+}
+
+/* ---- batches ---- */
+
+static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err);
+
+/* The producer is full: room comes with acknowledgements. */
+static enum tm_code source_room(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    struct tm_topic *t = s->ports.topic;
+    enum tm_code rc = t->ops->flush(t, err);
+    return rc == TM_OK || rc == TM_E_AGAIN ? TM_E_AGAIN : source_lost(s, now, wake, err);
+}
+
+static enum tm_code source_produce(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
+                                   struct tm_err *err)
+{
+    for (int n = 0; n < SOURCE_EVENTS_A_STEP && s->state == SOURCE_STREAM; n++) {
+        if (s->event_at >= json_array_size(s->events)) {
+            s->phase = PHASE_ACK;
+            return TM_OK;
+        }
+        enum tm_code rc = source_event(s, err);
+        if (rc == TM_E_AGAIN)
+            return source_room(s, now, wake, err);
+        if (rc != TM_OK)
+            return rc;
+    }
+    return TM_OK;
+}
+
+static enum tm_code source_write_checkpoint(struct tm_source *s, struct tm_err *err)
+{
+    struct tm_topic *t = s->ports.topic;
+    enum tm_code rc = tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
+    if (rc == TM_OK)
+        rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object), s->record.data, s->record.bytes, err);
+    if (rc == TM_OK) {
+        s->checkpoint_due = false;
+        s->counts.checkpoints++;
+    }
+    return rc;
+}
+
+static void source_batch_done(struct tm_source *s, const struct tm_now *now)
+{
+    if (s->batch_high > s->at.replay_id) {
+        s->at.replay_id = s->batch_high;
+        s->at.commit_ms = s->batch_high_commit_ms;
+        s->checkpoint_due = true;
+    }
+    if (s->batch_high >= 0)
+        tm_cometd_confirm(s->cometd, s->batch_high);
+    for (size_t i = 0; s->ports.trace != NULL && i < s->marks_count; i++)
+        tm_trace_add(s->ports.trace, TM_TRACE_PRODUCED, s->set.object, s->marks[i], now->wall_ns);
+    if (s->ports.trace != NULL)
+        tm_trace_flush(s->ports.trace);
+    json_decref(s->events);
+    s->events = NULL;
+    s->event_at = 0;
+    s->marks_count = 0;
+    s->batch_high = -1;
+    s->delivery_failures = 0;
+    s->phase = PHASE_TAKE;
+}
+
+/* Kafka lost something of the batch: all of it is sent again, which readers must not mind (R2). */
+static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    char text[700];
+    if (++s->delivery_failures >= SOURCE_DELIVERY_TRIES)
+        return tm_at(err, "%s: a batch was refused %d times", s->set.object, SOURCE_DELIVERY_TRIES);
+    tm_log(TM_LOG_WARN, "%s: Kafka did not take a batch (%s); sent again", s->set.object, tm_err_text(err, text, sizeof text));
+    tm_err_clear(err);
+    if (s->phase != PHASE_TAKE)
+        s->phase = s->phase == PHASE_COPY_ACK || s->phase == PHASE_COPY ? PHASE_COPY : PHASE_PRODUCE;
+    s->event_at = 0;
+    s->part_at = 0;
+    s->event_parsed = s->renewed = false;
+    s->marks_count = 0;
+    s->pause_until_ns = now->wall_ns + SOURCE_DELIVERY_PAUSE_NS;
+    source_wake(wake, s->pause_until_ns);
+    return TM_E_AGAIN;
+}
+
+static enum tm_code source_ack(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    struct tm_topic *t = s->ports.topic;
+    enum tm_code rc = t->ops->flush(t, err);
+    if (rc == TM_E_AGAIN)
+        return rc;
+    if (rc != TM_OK)
+        return source_lost(s, now, wake, err);
+    if (s->phase == PHASE_ACK) {
+        source_batch_done(s, now);
+    } else {
+        s->at.copy_asked = true;
+        s->checkpoint_due = true;
+        s->delivery_failures = 0;
+        s->phase = PHASE_TAKE;
+        s->counts.copies++;
+    }
+    return TM_OK;
+}
+
+/* ---- asking for a copy (R14, audit) ---- */
+
+static bool source_copy_is_due(struct tm_source *s, const struct tm_now *now)
+{
+    if (!tm_cometd_live(s->cometd))
+        return false;
+    if (!s->at.copy_asked) {
+        s->copy_reason = s->at.epoch == 0 ? "first copy" : "first copy of a new epoch";
+        return true;
+    }
+    if (s->set.audit_ms <= 0)
+        return false;
+    if (s->audit_next_ms == TM_NEVER)
+        s->audit_next_ms = (now->org_ms / s->set.audit_ms + 1) * s->set.audit_ms;
+    if (now->org_ms < s->audit_next_ms)
+        return false;
+    s->audit_next_ms = TM_NEVER;
+    s->copy_reason = "audit";
+    return true;
+}
+
+static enum tm_code source_copy(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    char replay[24];
+    snprintf(replay, sizeof replay, "%" PRId64, s->copy_g);
+    const struct tm_value values[] = { tm_value_of_text("*"), tm_value_of_text(replay), tm_value_of_json(NULL),
+                                       tm_value_of_text("copy"), tm_value_of_text(s->copy_reason),
+                                       tm_value_of_int(s->at.epoch) };
+    tm_buf_reset(&s->record);
+    enum tm_code rc = tm_avro_encode(s->alerts, s->alerts_id, &s->record, values, sizeof values / sizeof values[0], err);
+    for (; rc == TM_OK && s->part_at < s->alerts_partitions;) {
+        rc = source_send(s, s->alerts_topic, s->part_at, s->set.object, err);
+        if (rc == TM_OK)
+            s->part_at++;
+    }
+    if (rc == TM_E_AGAIN)
+        return source_room(s, now, wake, err);
+    if (rc != TM_OK)
+        return rc;
+    s->part_at = 0;
+    s->phase = PHASE_COPY_ACK;
+    tm_log(TM_LOG_INFO, "%s: asks for a %s at replay id %" PRId64 ", epoch %" PRId32, s->set.object, s->copy_reason, s->copy_g,
+           s->at.epoch);
+    return TM_OK;
+}
+
+/* ---- streaming ---- */
+
+static enum tm_code source_take(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    if (s->checkpoint_due) {
+        enum tm_code written = source_write_checkpoint(s, err);
+        return written == TM_E_AGAIN ? source_room(s, now, wake, err) : written;
+    }
+    if (source_copy_is_due(s, now)) {
+        s->copy_g = s->high > 0 ? s->high : 0;
+        s->part_at = 0;
+        s->phase = PHASE_COPY;
+        return TM_OK;
+    }
+    if (s->audit_next_ms < wake->org_ms)
+        wake->org_ms = s->audit_next_ms;
+    enum tm_code rc = tm_cometd_next(s->cometd, now, &s->events, err);
+    if (rc == TM_E_GAP)
+        return source_refused(s, err);
+    if (rc != TM_OK) {
+        s->events = NULL;
+        return rc;
+    }
+    s->event_at = 0;
+    s->batch_high = -1;
+    s->phase = json_array_size(s->events) > 0 ? PHASE_PRODUCE : PHASE_TAKE;
+    if (s->phase == PHASE_TAKE) {
+        json_decref(s->events);
+        s->events = NULL;
+    }
+    for (size_t i = 0; s->ports.trace != NULL && i < json_array_size(s->events); i++) {
+        const json_t *data = json_object_get(json_array_get(s->events, i), "data");
+        const json_t *replay = json_object_get(json_object_get(data, "event"), "replayId");
+        tm_trace_add(s->ports.trace, TM_TRACE_RECEIVED, s->set.object, json_integer_value(replay), now->wall_ns);
+    }
+    return TM_OK;
+}
+
+static enum tm_code source_stream(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    if (now->wall_ns < s->pause_until_ns) {
+        source_wake(wake, s->pause_until_ns);
+        return TM_E_AGAIN;
+    }
+    switch (s->phase) {
+    case PHASE_TAKE: return source_take(s, now, wake, err);
+    case PHASE_PRODUCE: return source_produce(s, now, wake, err);
+    case PHASE_COPY: return source_copy(s, now, wake, err);
+    case PHASE_ACK:
+    case PHASE_COPY_ACK: return source_ack(s, now, wake, err);
+    }
+    assert(!"a phase");
+    return TM_OK;
+}
+
+static void source_wake_ports(const struct tm_source *s, const struct tm_now *now, struct tm_wake *wake)
+{
+    struct tm_topic *t = s->ports.topic;
+    source_wake(wake, tm_sf_session_next_at(s->ports.session));
+    source_wake(wake, tm_registry_next_at(s->ports.registry));
+    source_wake(wake, t->ops->next_at(t));
+    if (s->cometd != NULL && s->state == SOURCE_STREAM && s->phase == PHASE_TAKE)
+        source_wake(wake, tm_cometd_next_at(s->cometd));
+    if (s->state == SOURCE_CHECKPOINT || s->state == SOURCE_PARTITIONS || s->checkpoint_due || s->phase == PHASE_PRODUCE
+        || s->phase == PHASE_COPY)
+        source_wake(wake, now->wall_ns + SOURCE_LOOK_NS);
+}
+
+enum tm_code tm_source_step(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    switch (s->state) {
+    case SOURCE_SIGN_IN:
+        rc = tm_sf_session_ready(s->ports.session, now, err);
+        if (rc == TM_OK)
+            s->state = SOURCE_DESCRIBE;
+        break;
+    case SOURCE_DESCRIBE: rc = source_describe(s, now, err); break;
+    case SOURCE_REGISTER: rc = source_register(s, now, err); break;
+    case SOURCE_CHECKPOINT: rc = source_checkpoint(s, now, err); break;
+    case SOURCE_PARTITIONS: rc = source_partitions(s, err); break;
+    case SOURCE_SUBSCRIBE: rc = source_subscribe(s, err); break;
+    case SOURCE_STREAM: rc = source_stream(s, now, wake, err); break;
+    }
+    if (rc == TM_E_AGAIN)
+        source_wake_ports(s, now, wake);
+    return rc;
+}
