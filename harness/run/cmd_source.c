@@ -17,10 +17,10 @@ struct cmd_source {
     struct tm_http *http;
     struct tm_sf_session *session;
     struct tm_registry *registry;
-    struct tm_topic *producer, *offsets;
+    struct tm_topic *producer, *checkpoints, *offsets;
     struct tm_trace *trace;
     struct tm_source *source;
-    int fds[2];                                  /* producer, offsets */
+    int fds[3];                                  /* producer, offsets, checkpoints */
 };
 
 static enum tm_code cmd_source_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
@@ -62,18 +62,17 @@ static enum tm_code cmd_source_config(struct cmd_source *c, struct tm_err *err)
 static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
 {
     char raw[TM_TOPIC_NAME_MAX], alerts[TM_TOPIC_NAME_MAX];
-    const char *compact[] = { "cleanup.policy=compact" };
+    const struct tm_source_settings *set = &c->settings;
     enum tm_code rc = TM_OK;
     if (c->flags.embedded)
         return TM_OK;
     tm_contract_topic_alerts(alerts, c->settings.object);
     rc = tm_source_topic(raw, &c->settings, NULL, err);
-    if (rc == TM_OK && raw[0] != '\0')
-        rc = tm_topic_kafka_create(c->flags.brokers, raw, c->settings.partitions, -1, NULL, 0, CREATE_MS, err);
-    if (rc == TM_OK)
-        rc = tm_topic_kafka_create(c->flags.brokers, alerts, c->settings.partitions, -1, NULL, 0, CREATE_MS, err);
-    if (rc == TM_OK)
-        rc = tm_topic_kafka_create(c->flags.brokers, TM_TOPIC_OFFSETS, c->settings.partitions, -1, compact, 1, CREATE_MS, err);
+    const char *const topics[] = { raw, alerts, TM_TOPIC_OFFSETS };
+    for (size_t i = 0; i < 3 && rc == TM_OK; i++)
+        if (topics[i][0] != '\0')
+            rc = tm_topic_kafka_create(c->flags.brokers, topics[i], set->partitions, -1, set->properties,
+                                       set->properties_count, CREATE_MS, err);
     return rc;
 }
 
@@ -83,9 +82,12 @@ static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
     const char *topics[] = { TM_TOPIC_OFFSETS };
     snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
     snprintf(group, sizeof group, "tidemark-source-%s-offsets", c->settings.object);
-    const struct tm_kafka_options consumer = { .brokers = c->flags.brokers, .client_id = client, .group = group, .topics = topics,
-                                         .topics_count = 1, .owner = tm_source_offsets_owner(c->source),
-                                         .embedded = c->flags.embedded };
+    const struct tm_kafka_options consumer = { .brokers = c->flags.brokers, .client_id = client, .group = group,
+                                               .topics = topics, .topics_count = 1,
+                                               .owner = tm_source_offsets_owner(c->source),
+                                               .properties = c->settings.properties,
+                                               .properties_count = c->settings.properties_count,
+                                               .embedded = c->flags.embedded };
     enum tm_code rc = tm_topic_kafka_open(&c->offsets, &consumer, err);
     if (rc == TM_OK)
         tm_source_set_offsets(c->source, c->offsets);
@@ -98,8 +100,10 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
     enum tm_code rc = TM_OK;
     snprintf(agent, sizeof agent, "tidemark-%.80s/1", c->settings.pipeline);
     snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
-    const struct tm_kafka_options producer = { .brokers = c->flags.brokers, .client_id = client,
-                                               .embedded = c->flags.embedded };
+    struct tm_kafka_options producer = { .brokers = c->flags.brokers, .client_id = client,
+                                         .properties = c->settings.properties,
+                                         .properties_count = c->settings.properties_count,
+                                         .embedded = c->flags.embedded };
     if (c->flags.clock_path != NULL)
         rc = tm_clock_file_open(&c->clock, c->flags.clock_path, err);
     if (rc == TM_OK && c->flags.trace_path != NULL)
@@ -113,10 +117,14 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
     if (rc == TM_OK)
         rc = cmd_source_topics(c, err);
     if (rc == TM_OK)
+        rc = tm_topic_kafka_open(&c->checkpoints, &producer, err);
+    producer.reading_groups = c->settings.reading_groups;
+    producer.reading_groups_count = c->settings.reading_groups_count;
+    if (rc == TM_OK)
         rc = tm_topic_kafka_open(&c->producer, &producer, err);
     if (rc != TM_OK)
         return rc;
-    const struct tm_source_ports ports = { c->session, c->producer, c->registry, c->trace };
+    const struct tm_source_ports ports = { c->session, c->producer, c->checkpoints, c->registry, c->trace };
     rc = tm_source_open(&c->source, &c->settings, &ports, err);
     return rc == TM_OK ? cmd_source_offsets(c, err) : rc;
 }
@@ -128,6 +136,8 @@ static void cmd_source_close(struct cmd_source *c)
         c->offsets->ops->close(c->offsets);
     if (c->producer != NULL)
         c->producer->ops->close(c->producer);
+    if (c->checkpoints != NULL)
+        c->checkpoints->ops->close(c->checkpoints);
     tm_registry_close(c->registry);
     tm_sf_session_close(c->session);
     if (c->http != NULL)
@@ -140,7 +150,7 @@ static void cmd_source_close(struct cmd_source *c)
 int tm_cmd_source(int argc, char **argv)
 {
     static const char *const none[] = { NULL };
-    struct cmd_source c = { .fds = { -1, -1 } };
+    struct cmd_source c = { .fds = { -1, -1, -1 } };
     struct tm_err err;
     tm_log_init("source", TM_LOG_INFO);
     tm_err_clear(&err);
@@ -152,7 +162,8 @@ int tm_cmd_source(int argc, char **argv)
     if (rc == TM_OK) {
         c.fds[0] = c.producer->ops->event_fd(c.producer);
         c.fds[1] = c.offsets->ops->event_fd(c.offsets);
-        const struct tm_driven driven = { .step = cmd_source_step, .self = &c, .http = c.http, .fds = c.fds, .fds_count = 2,
+        c.fds[2] = c.checkpoints->ops->event_fd(c.checkpoints);
+        const struct tm_driven driven = { .step = cmd_source_step, .self = &c, .http = c.http, .fds = c.fds, .fds_count = 3,
                                           .clock = c.clock, .on_second = cmd_source_second };
         rc = tm_drive(&driven, &err);
         cmd_source_second(&c);

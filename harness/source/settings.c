@@ -36,6 +36,8 @@ static const struct tm_key source_keys[] = {
     { "tidemark.merged.events", TM_KEY_TEXT, 0, "explode", 0, 0, "explode|keep", "a record per id, or the connector's one" },
     { "tidemark.audit.interval.ms", TM_KEY_INT, 0, "0", 0, INT64_MAX, NULL, "org time between asked whole copies; 0 = never" },
     { "tidemark.calls.per.second", TM_KEY_INT, 0, "0", 0, 100000, NULL, "rate limit on REST calls; 0 = none" },
+    { "tidemark.reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "groups that read the topics (embedded broker: pausing)" },
+    { "tidemark.kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "name=value for the Kafka client" },
     { "tidemark.partitions", TM_KEY_INT, 0, "6", 1, 1000, NULL, "of topics that do not exist yet" },
     IGNORED("connector.class"), IGNORED("name"), IGNORED_SECRET("kafka.api.key"), IGNORED_SECRET("kafka.api.secret"),
     IGNORED("kafka.auth.mode"), IGNORED("kafka.service.account.id"), IGNORED("kafka.endpoint"), IGNORED("kafka.region"),
@@ -160,6 +162,8 @@ enum tm_code tm_source_settings_read(struct tm_source_settings *out, const struc
     out->message_bytes_max = (size_t)tm_config_int(config, "connection.max.message.size");
     out->audit_ms = tm_config_int(config, "tidemark.audit.interval.ms");
     out->partitions = (int32_t)tm_config_int(config, "tidemark.partitions");
+    out->reading_groups_count = tm_config_list(config, "tidemark.reading.groups", &out->reading_groups);
+    out->properties_count = tm_config_list(config, "tidemark.kafka.properties", &out->properties);
     if (strcasecmp(format, "AVRO") != 0)
         return tm_fail(err, TM_E_ARG, "config %s: output.data.format %.40s is not built; use AVRO", file, format);
     if (tm_config_int(config, "tasks.max") != 1)

@@ -18,6 +18,7 @@
 #define SOURCE_DELIVERY_TRIES 5                      /* a batch that Kafka lost is sent again so often      */
 #define SOURCE_DELIVERY_PAUSE_NS TM_NS_PER_S
 #define SOURCE_LOOK_NS (20 * TM_NS_PER_MS)           /* a port that does not say when: look again           */
+#define SOURCE_CHECKPOINT_NS (50 * TM_NS_PER_MS)     /* no more often: a restart repeats that much          */
 #define SOURCE_BACKWARD_MS 1000                      /* commit times are whole seconds: closer is no proof  */
 
 enum source_state { SOURCE_SIGN_IN, SOURCE_DESCRIBE, SOURCE_REGISTER, SOURCE_CHECKPOINT, SOURCE_PARTITIONS,
@@ -52,6 +53,7 @@ struct tm_source {
     bool resumed;                                    /* a checkpoint was found, or a position is known  */
     int64_t high, high_commit_ms;                    /* highest received in this epoch; -1 = none      */
     bool checkpoint_due;
+    int64_t checkpoint_next_ns;
     int64_t audit_next_ms;                           /* org time; TM_NEVER = not scheduled             */
     const char *copy_reason; bool copy_first;
     int64_t copy_g;
@@ -273,6 +275,7 @@ static enum tm_code source_refused(struct tm_source *s, struct tm_err *err)
     source_new_epoch(s, why);
     tm_cometd_resume(s->cometd, s->set.invalid_replay == TM_SOURCE_ALL ? TM_REPLAY_ALL : TM_REPLAY_NEW);
     s->checkpoint_due = true;
+    s->checkpoint_next_ns = 0;
     return TM_OK;
 }
 
@@ -526,9 +529,15 @@ static enum tm_code source_produce(struct tm_source *s, const struct tm_now *now
     return TM_OK;
 }
 
-static enum tm_code source_write_checkpoint(struct tm_source *s, struct tm_err *err)
+/* A checkpoint that is not taken, or lost, only means more repeated events after a restart: the next one makes up for it. */
+static enum tm_code source_write_checkpoint(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
 {
-    struct tm_topic *t = s->ports.topic;
+    struct tm_topic *t = s->ports.checkpoints;
+    char text[700];
+    struct tm_err lost = { .code = TM_OK };
+    if (t->ops->flush(t, &lost) != TM_OK && lost.code != TM_OK)
+        tm_log(TM_LOG_WARN, "%s: a checkpoint was not written: %s", s->set.object, tm_err_text(&lost, text, sizeof text));
+    s->checkpoint_next_ns = now->wall_ns + SOURCE_CHECKPOINT_NS;
     enum tm_code rc = tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
     if (rc == TM_OK)
         rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object), s->record.data, s->record.bytes, err);
@@ -536,7 +545,7 @@ static enum tm_code source_write_checkpoint(struct tm_source *s, struct tm_err *
         s->checkpoint_due = false;
         s->counts.checkpoints++;
     }
-    return rc;
+    return rc == TM_E_AGAIN ? TM_OK : rc;            /* full: tried again when the time has come */
 }
 
 static void source_batch_done(struct tm_source *s, const struct tm_now *now)
@@ -593,6 +602,7 @@ static enum tm_code source_ack(struct tm_source *s, const struct tm_now *now, st
     } else {
         s->at.copy_asked = true;
         s->checkpoint_due = true;
+        s->checkpoint_next_ns = 0;
         s->delivery_failures = 0;
         s->phase = PHASE_TAKE;
         s->counts.copies++;
@@ -650,10 +660,10 @@ static enum tm_code source_copy(struct tm_source *s, const struct tm_now *now, s
 
 static enum tm_code source_take(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
 {
-    if (s->checkpoint_due) {
-        enum tm_code written = source_write_checkpoint(s, err);
-        return written == TM_E_AGAIN ? source_room(s, now, wake, err) : written;
-    }
+    if (s->checkpoint_due && now->wall_ns >= s->checkpoint_next_ns)
+        return source_write_checkpoint(s, now, err);
+    if (s->checkpoint_due)
+        source_wake(wake, s->checkpoint_next_ns);
     if (source_copy_is_due(s, now)) {
         s->copy_g = s->high > 0 ? s->high : 0;
         s->part_at = 0;
@@ -709,7 +719,7 @@ static void source_wake_ports(const struct tm_source *s, const struct tm_now *no
     source_wake(wake, t->ops->next_at(t));
     if (s->cometd != NULL && s->state == SOURCE_STREAM && s->phase == PHASE_TAKE)
         source_wake(wake, tm_cometd_next_at(s->cometd));
-    if (s->state == SOURCE_CHECKPOINT || s->state == SOURCE_PARTITIONS || s->checkpoint_due || s->phase == PHASE_PRODUCE
+    if (s->state == SOURCE_CHECKPOINT || s->state == SOURCE_PARTITIONS || s->phase == PHASE_PRODUCE
         || s->phase == PHASE_COPY)
         source_wake(wake, now->wall_ns + SOURCE_LOOK_NS);
 }

@@ -31,6 +31,8 @@ struct tm_source_settings {              /* strings are borrowed from the config
     size_t message_bytes_max;
     int64_t audit_ms;                    /* org time; 0 = never */
     int32_t partitions;                  /* of topics that have to be created */
+    const char *const *reading_groups; size_t reading_groups_count;      /* who consumes what is produced    */
+    const char *const *properties; size_t properties_count;              /* "name=value" for librdkafka      */
 };
 const struct tm_key *tm_source_keys(size_t *out_count);
 /* Borrows from `config`. salesforce_url NULL = the config's salesforce.instance. */
@@ -42,7 +44,8 @@ enum tm_code tm_source_topic(char out[250], const struct tm_source_settings *set
 
 struct tm_source_ports {                 /* borrowed */
     struct tm_sf_session *session;
-    struct tm_topic *topic;              /* producer */
+    struct tm_topic *topic;              /* producer of events and asks                                    */
+    struct tm_topic *checkpoints;        /* producer of checkpoints, which no reading group ever consumes  */
     struct tm_registry *registry;
     struct tm_trace *trace;              /* may be NULL */
 };
