@@ -1,0 +1,218 @@
+#include "view/view.h"
+#include "view/ask.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VIEW_WAIT_NS (50 * TM_NS_PER_MS)       /* raw.db is not there yet */
+
+struct tm_view {
+    struct tm_view_settings settings;
+    struct tm_view_ports ports;
+    sqlite3 *raw;
+    struct tm_view_follow *objects; size_t objects_open;
+    struct tm_view_asker asker;
+    sqlite3_stmt *data_version, *schema_version;
+    int64_t seen_data, seen_schema;            /* of raw.db; -1 = not yet */
+    bool behind;                               /* the last step left rows unread */
+    bool may_ask;                              /* rows were applied since the last look for asks */
+    bool ask_turn;                             /* rows had theirs: neither starves the other */
+    size_t ask_next;                           /* object to look at */
+    struct tm_view_counts counts;
+};
+
+enum tm_code tm_view_open(struct tm_view **out, const struct tm_view_settings *settings,
+                          const struct tm_view_ports *ports, struct tm_err *err)
+{
+    struct tm_view *v = NULL;
+    enum tm_code rc = TM_OK;
+    if (settings->objects_count == 0 || settings->objects_count > TM_VIEW_OBJECTS_MAX)
+        return tm_fail(err, TM_E_ARG, "a view keeps 1 to %d objects, not %zu", TM_VIEW_OBJECTS_MAX, settings->objects_count);
+    v = calloc(1, sizeof *v);
+    if (v == NULL)
+        return tm_fail(err, TM_E_NOMEM, "view");
+    v->settings = *settings;
+    v->ports = *ports;
+    if (v->settings.rows_max == 0)
+        v->settings.rows_max = TM_VIEW_ROWS_MAX;
+    v->seen_data = v->seen_schema = -1;
+    tm_view_asker_init(&v->asker, ports->topic, ports->registry);
+    v->objects = calloc(settings->objects_count, sizeof *v->objects);
+    if (v->objects == NULL)
+        rc = tm_fail(err, TM_E_NOMEM, "view");
+    if (rc == TM_OK)
+        rc = tm_view_store_create(ports->db, err);
+    if (rc != TM_OK) {
+        tm_view_close(v);
+        return rc;
+    }
+    *out = v;
+    return TM_OK;
+}
+
+void tm_view_close(struct tm_view *v)
+{
+    if (v == NULL)
+        return;
+    for (size_t i = 0; i < v->objects_open; i++)
+        tm_view_follow_close(&v->objects[i]);
+    free(v->objects);
+    tm_view_asker_free(&v->asker);
+    sqlite3_finalize(v->data_version);
+    sqlite3_finalize(v->schema_version);
+    tm_sql_close(v->raw);
+    free(v);
+}
+
+const struct tm_view_counts *tm_view_counted(const struct tm_view *v) { return &v->counts; }
+
+static void view_wake(struct tm_wake *wake, int64_t wall_ns)
+{
+    if (wall_ns < wake->wall_ns)
+        wake->wall_ns = wall_ns;
+}
+
+static enum tm_code view_raw_open(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    if (access(v->settings.raw_path, F_OK) != 0) {
+        view_wake(wake, now->wall_ns + VIEW_WAIT_NS);
+        return TM_E_AGAIN;
+    }
+    enum tm_code rc = tm_sql_open(&v->raw, v->settings.raw_path, TM_SQL_READ, err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&v->data_version, v->raw, "PRAGMA data_version", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&v->schema_version, v->raw, "PRAGMA schema_version", err);
+    for (size_t i = 0; i < v->settings.objects_count && rc == TM_OK; i++) {
+        rc = tm_view_follow_open(&v->objects[i], v->raw, v->ports.db, v->settings.objects[i], &v->counts, err);
+        v->objects_open = i + 1;
+    }
+    view_wake(wake, now->wall_ns);
+    return rc;
+}
+
+static enum tm_code view_pragma(int64_t *out, sqlite3_stmt *stmt, struct tm_err *err)
+{
+    bool row = false;
+    enum tm_code rc = tm_sql_step(stmt, &row, err);
+    *out = rc == TM_OK && row ? sqlite3_column_int64(stmt, 0) : -1;
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+static enum tm_code view_shapes(struct tm_view *v, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; i < v->objects_open && rc == TM_OK; i++)
+        rc = tm_view_follow_shape(&v->objects[i], err);
+    return rc;
+}
+
+static enum tm_code view_rows(struct tm_view *v, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    int64_t seq = 0;
+    rc = tm_view_store_seq(v->ports.db, &seq, err);
+    v->behind = false;
+    for (size_t i = 0; i < v->objects_open && rc == TM_OK; i++) {
+        size_t rows = 0;
+        rc = tm_view_follow_apply(&v->objects[i], v->settings.rows_max, seq, &rows, err);
+        v->behind |= rows >= v->settings.rows_max;     /* of three tables: perhaps one look too many */
+    }
+    return rc;
+}
+
+/* One transaction on view.db over one read transaction on raw.db. */
+static enum tm_code view_transaction(struct tm_view *v, enum tm_code (*work)(struct tm_view *, struct tm_err *),
+                                     struct tm_err *err)
+{
+    enum tm_code rc = tm_sql_exec(v->raw, "BEGIN", err);
+    if (rc != TM_OK)
+        return rc;
+    rc = tm_sql_exec(v->ports.db, "BEGIN IMMEDIATE", err);
+    if (rc == TM_OK) {
+        rc = work(v, err);
+        if (rc == TM_OK)
+            rc = tm_sql_exec(v->ports.db, "COMMIT", err);
+        if (rc != TM_OK) {
+            struct tm_err again;
+            tm_err_clear(&again);
+            if (!sqlite3_get_autocommit(v->ports.db))
+                sqlite3_exec(v->ports.db, "ROLLBACK", NULL, NULL, NULL);
+            for (size_t i = 0; i < v->objects_open; i++)
+                tm_view_follow_reload(&v->objects[i], &again);
+            v->seen_data = -1;                         /* look again, whatever the pragma says */
+        }
+    }
+    sqlite3_exec(v->raw, "COMMIT", NULL, NULL, NULL);
+    return rc;
+}
+
+static enum tm_code view_ask(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    enum tm_code rc = tm_view_asker_step(&v->asker, now, err);
+    int64_t retry = tm_registry_next_at(v->ports.registry), topic = v->ports.topic->ops->next_at(v->ports.topic);
+    view_wake(wake, rc == TM_OK ? now->wall_ns : now->wall_ns + v->settings.poll_ns);
+    view_wake(wake, retry < topic ? retry : topic);
+    return rc;
+}
+
+/* Looks for records to ask for, one object a step. */
+static enum tm_code view_ask_begin(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    bool any = false;
+    size_t i = v->ask_next;
+    enum tm_code rc = tm_view_asker_begin(&v->asker, &v->objects[i], v->ports.describes[i], TM_VIEW_ASKS_MAX, &any, err);
+    if (!any)
+        v->ask_next = (i + 1) % v->objects_open;
+    if (!any && v->ask_next == 0)
+        v->may_ask = false;
+    view_wake(wake, now->wall_ns);
+    return rc;
+}
+
+/* Columns first, in a transaction of their own; then rows. */
+static enum tm_code view_apply(struct tm_view *v, int64_t data, const struct tm_now *now, struct tm_wake *wake,
+                               struct tm_err *err)
+{
+    int64_t schema = 0;
+    enum tm_code rc = view_pragma(&schema, v->schema_version, err);
+    if (rc != TM_OK)
+        return rc;
+    if (schema != v->seen_schema) {
+        rc = view_transaction(v, view_shapes, err);
+        if (rc == TM_OK)
+            v->seen_schema = schema;
+    } else {
+        v->seen_data = data;
+        rc = view_transaction(v, view_rows, err);
+        v->may_ask |= rc == TM_OK && v->settings.raise_no_base;
+        v->ask_turn = true;
+    }
+    view_wake(wake, rc == TM_E_AGAIN ? now->wall_ns + TM_NS_PER_MS : now->wall_ns);
+    return rc;
+}
+
+enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    int64_t data = 0;
+    if (v->raw == NULL)
+        return view_raw_open(v, now, wake, err);
+    enum tm_code rc = view_pragma(&data, v->data_version, err);
+    if (rc != TM_OK)
+        return rc;
+    bool rows = data != v->seen_data || v->behind, asks = v->asker.state != TM_VIEW_ASK_IDLE || v->may_ask;
+    if (rows && !(asks && v->ask_turn))
+        return view_apply(v, data, now, wake, err);
+    v->ask_turn = false;
+    if (rows)
+        view_wake(wake, now->wall_ns);
+    if (v->asker.state != TM_VIEW_ASK_IDLE)
+        return view_ask(v, now, wake, err);
+    if (v->may_ask)
+        return view_ask_begin(v, now, wake, err);
+    view_wake(wake, now->wall_ns + v->settings.poll_ns);
+    return TM_E_AGAIN;
+}
