@@ -2,6 +2,7 @@
  * its own (--warehouse). With raise.no_base it also asks, on the alerts topics, for records that lack a full image. */
 #include "run/command.h"
 #include "base/config.h"
+#include "base/describe.h"
 #include "base/log.h"
 #include "view/view.h"
 #include <stdio.h>
@@ -12,6 +13,7 @@ static const struct tm_key view_keys[] = {
     { "objects", TM_KEY_LIST, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "objects to keep: Opportunity, Account, …" },
     { "raise.no_base", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "ask for records whose updates have no full image below" },
     { "poll.interval.ms", TM_KEY_INT, 0, "2", 1, 60000, NULL, "how often to look for new raw rows" },
+    { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "consumer groups that read the alerts topics (embedded broker)" },
     { "batch.max.rows", TM_KEY_INT, 0, "2000", 1, 100000, NULL, "raw rows of a table applied in one transaction" },
 };
 #define VIEW_KEYS (sizeof view_keys / sizeof view_keys[0])
@@ -49,10 +51,11 @@ static enum tm_code view_describes(struct tm_describe **out, const char *const *
 }
 
 static enum tm_code view_ports(struct cmd_view *c, struct tm_view_ports *ports, const struct tm_station_flags *flags,
-                               struct tm_err *err)
+                               const struct tm_config *config, struct tm_err *err)
 {
-    const struct tm_kafka_options kafka = { .brokers = flags->brokers, .client_id = "tidemark-view",
-        .embedded = flags->embedded };
+    struct tm_kafka_options kafka = { .brokers = flags->brokers, .client_id = "tidemark-view",
+                                      .embedded = flags->embedded };
+    kafka.reading_groups_count = tm_config_list(config, "reading.groups", &kafka.reading_groups);
     if (flags->brokers == NULL || flags->registry == NULL || flags->objects_dir == NULL)
         return tm_fail(err, TM_E_ARG, "raise.no_base wants --brokers, --registry and --objects (describe files)");
     enum tm_code rc = tm_http_curl_open(&c->http, "tidemark-view/1", NULL, err);
@@ -84,7 +87,7 @@ static enum tm_code view_drive(struct cmd_view *c, const struct tm_station_flags
     if (rc == TM_OK)
         rc = tm_sql_open(&db, flags->warehouse, TM_SQL_CREATE, err);
     if (rc == TM_OK && settings.raise_no_base)
-        rc = view_ports(c, &ports, flags, err);
+        rc = view_ports(c, &ports, flags, config, err);
     if (rc == TM_OK && settings.raise_no_base)
         rc = view_describes(describes, settings.objects, settings.objects_count, flags->objects_dir, err);
     ports.db = db;
