@@ -1,0 +1,529 @@
+#include "mocks/salesforce/cometd_impl.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BAYEUX_VERSION_FIRST 37            /* API versions this endpoint serves; /cometd/replay/ is older */
+#define BAYEUX_MESSAGES_MAX 64             /* in one request */
+
+/* ---- clients ---- */
+
+struct bayeux_client *bayeux_find(const struct tm_bayeux *b, const char *id)
+{
+    for (size_t i = 0; id != NULL && i < b->clients_count; i++)
+        if (strcmp(b->clients[i]->id, id) == 0)
+            return b->clients[i];
+    return NULL;
+}
+
+static struct bayeux_client *bayeux_of_token(const struct tm_bayeux *b, uint64_t token)
+{
+    for (size_t i = 0; i < b->clients_count; i++)
+        if (b->clients[i]->token == token)
+            return b->clients[i];
+    return NULL;
+}
+
+void bayeux_unsend(struct bayeux_client *c)
+{
+    for (size_t i = 0; i < c->channels_count; i++)
+        c->channels[i].handed = c->channels[i].position;
+    c->handed_events = 0;
+}
+
+void bayeux_end_hold(struct tm_bayeux *b, struct bayeux_client *c, enum bayeux_end end)
+{
+    for (size_t i = 0; c->held && i < b->holds_count; i++)
+        if (b->holds[i].token == c->token) {
+            b->holds[i].end = end;
+            b->settings.wake(b->settings.wake_data, c->token);
+        }
+    c->held = false;
+    c->token = 0;
+    bayeux_unsend(c);
+}
+
+void bayeux_forget(struct tm_bayeux *b, struct bayeux_client *c)
+{
+    for (size_t i = 0; i < b->clients_count; i++)
+        if (b->clients[i] == c)
+            b->clients[i] = b->clients[--b->clients_count];
+    free(c->channels);
+    free(c);
+}
+
+static void bayeux_expire(struct tm_bayeux *b)
+{
+    int64_t oldest_ns = b->now_ns - b->settings.client_ms_max * TM_NS_PER_MS;
+    for (size_t i = 0; i < b->clients_count;)
+        if (b->clients[i]->token == 0 && b->clients[i]->idle_since_ns < oldest_ns)
+            bayeux_forget(b, b->clients[i]);
+        else
+            i++;
+}
+
+size_t tm_bayeux_clients(const struct tm_bayeux *b) { return b->clients_count; }
+
+/* ---- replies ---- */
+
+void bayeux_reply(struct bayeux_turn *t, json_t *reply)
+{
+    char *text = reply != NULL ? json_dumps(reply, JSON_COMPACT) : NULL;
+    if (t->replies++ > 0)
+        tm_buf_addc(&t->out->body, ',');
+    tm_buf_addz(&t->out->body, text != NULL ? text : "{}");
+    free(text);
+    json_decref(reply);
+}
+
+json_t *bayeux_message(const char *channel, const json_t *id, const char *error)
+{
+    json_t *reply = json_pack("{s:s,s:b}", "channel", channel, "successful", error == NULL);
+    if (id != NULL)
+        json_object_set_new(reply, "id", json_deep_copy(id));
+    if (error != NULL)
+        json_object_set_new(reply, "error", json_string(error));
+    return reply;
+}
+
+json_t *bayeux_advice(json_t *reply, const char *reconnect, int64_t timeout_ms)
+{
+    json_t *advice = json_pack("{s:s,s:i}", "reconnect", reconnect, "interval", 0);
+    if (timeout_ms >= 0)
+        json_object_set_new(advice, "timeout", json_integer(timeout_ms));
+    json_object_set_new(reply, "advice", advice);
+    return reply;
+}
+
+struct bayeux_client *bayeux_admit(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message, const char *channel)
+{
+    const char *id = json_string_value(json_object_get(message, "clientId"));
+    struct bayeux_client *c = bayeux_find(b, id);
+    json_t *reply;
+    if (t->verdict != TM_OAUTH_GOOD) {
+        reply = bayeux_message(channel, json_object_get(message, "id"), t->verdict == TM_OAUTH_BAD
+                               ? "401::Authentication invalid" : "401::Request requires authentication");
+        if (id != NULL)
+            json_object_set_new(reply, "clientId", json_string(id));
+        bayeux_reply(t, bayeux_advice(reply, "none", -1));
+        return NULL;
+    }
+    if (c == NULL)
+        bayeux_reply(t, bayeux_advice(bayeux_message(channel, json_object_get(message, "id"), "403::Unknown client"),
+                                      "handshake", -1));
+    return c;
+}
+
+/* ---- handshake ---- */
+
+static size_t bayeux_clients_most(const struct tm_bayeux *b)
+{
+    const char *edition = tm_org_settings(b->org)->edition;
+    if (b->settings.clients_max != 0)
+        return b->settings.clients_max;
+    if (edition != NULL && strcmp(edition, "developer") == 0)
+        return 20;
+    return edition != NULL && strcmp(edition, "enterprise") == 0 ? 1000 : TM_BAYEUX_CLIENTS_MAX;
+}
+
+static bool bayeux_offers_long_polling(const json_t *message)
+{
+    size_t i;
+    json_t *type;
+    json_array_foreach(json_object_get(message, "supportedConnectionTypes"), i, type)
+        if (json_is_string(type) && strcmp(json_string_value(type), "long-polling") == 0)
+            return true;
+    return false;
+}
+
+static void bayeux_denied(struct bayeux_turn *t, const json_t *message, const char *error, const char *reason)
+{
+    json_t *reply = bayeux_message("/meta/handshake", json_object_get(message, "id"), error);
+    json_object_set_new(reply, "ext", json_pack("{s:{s:s}}", "sfdc", "failureReason", reason));
+    json_object_set_new(reply, "advice", json_pack("{s:s}", "reconnect", "none"));
+    bayeux_reply(t, reply);
+}
+
+static struct bayeux_client *bayeux_new_client(struct tm_bayeux *b, const struct tm_mock_request *r)
+{
+    struct bayeux_client *c = calloc(1, sizeof *c);
+    struct bayeux_client **grown = realloc(b->clients, (b->clients_count + 1) * sizeof *grown);
+    if (grown != NULL)
+        b->clients = grown;
+    if (c == NULL || grown == NULL) {
+        free(c);
+        return NULL;
+    }
+    tm_oauth_random(b->oauth, c->id, sizeof c->id);
+    snprintf(c->agent, sizeof c->agent, "%s", tm_mock_user_agent(r));
+    c->idle_since_ns = b->now_ns;
+    b->clients[b->clients_count++] = c;
+    return c;
+}
+
+static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
+{
+    char cookie[BAYEUX_ID_BYTES], header[128];
+    struct bayeux_client *c;
+    if (t->verdict != TM_OAUTH_GOOD) {
+        bayeux_denied(t, message, "403::Handshake denied", t->verdict == TM_OAUTH_BAD
+                      ? "401::Authentication invalid" : "401::Request requires authentication");
+        return;
+    }
+    if (!bayeux_offers_long_polling(message)) {
+        bayeux_denied(t, message, "400::Invalid connection type {}", "400::Invalid connection type {}");
+        return;
+    }
+    if (b->clients_count >= bayeux_clients_most(b) || (c = bayeux_new_client(b, t->request)) == NULL) {
+        bayeux_denied(t, message, "403::Organization concurrent user limit exceeded",
+                      "403::Organization concurrent user limit exceeded");
+        return;
+    }
+    tm_oauth_random(b->oauth, cookie, sizeof cookie);
+    snprintf(header, sizeof header, "BAYEUX_BROWSER=%s; Path=/; HttpOnly", cookie);
+    tm_mock_response_header(t->out, "Set-Cookie", header);
+    json_t *reply = bayeux_message("/meta/handshake", json_object_get(message, "id"), NULL);
+    json_object_update_new(reply, json_pack("{s:{s:b,s:b},s:s,s:s,s:s,s:[s]}", "ext", "replay", 1, "payload.format", 1,
+                                            "version", "1.0", "minimumVersion", "1.0", "clientId", c->id,
+                                            "supportedConnectionTypes", "long-polling"));
+    bayeux_reply(t, reply);
+}
+
+/* ---- connect ---- */
+
+static bool bayeux_hold_add(struct tm_bayeux *b, struct bayeux_client *c, const json_t *id, int64_t until_ns)
+{
+    if (b->holds_count == b->holds_cap) {
+        size_t cap = b->holds_cap == 0 ? 16 : b->holds_cap * 2;
+        struct bayeux_hold *grown = realloc(b->holds, cap * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        b->holds = grown;
+        b->holds_cap = cap;
+    }
+    struct bayeux_hold *h = &b->holds[b->holds_count++];
+    *h = (struct bayeux_hold){ .token = c->token, .id = id != NULL ? json_deep_copy(id) : NULL, .until_ns = until_ns };
+    snprintf(h->client, sizeof h->client, "%s", c->id);
+    return true;
+}
+
+static void bayeux_hold_drop(struct tm_bayeux *b, struct bayeux_hold *h)
+{
+    json_decref(h->id);
+    *h = b->holds[--b->holds_count];
+}
+
+static struct bayeux_hold *bayeux_hold_of(struct tm_bayeux *b, uint64_t token)
+{
+    for (size_t i = 0; i < b->holds_count; i++)
+        if (b->holds[i].token == token)
+            return &b->holds[i];
+    return NULL;
+}
+
+/* The org cannot be read or the day's allocation is spent: an error reply instead of events. */
+static bool bayeux_no_events(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id)
+{
+    int64_t calls, events, most = tm_org_settings(b->org)->events_per_day;
+    tm_org_usage_day(b->org, b->now_ms, &calls, &events);
+    if (most <= 0 || events < most)
+        return false;
+    json_t *reply = bayeux_message("/meta/connect", id, "403::Organization total events daily limit exceeded");
+    json_object_set_new(reply, "clientId", json_string(c->id));
+    bayeux_reply(t, bayeux_advice(reply, "none", -1));
+    return true;
+}
+
+static void bayeux_connected(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id)
+{
+    json_t *reply = bayeux_message("/meta/connect", id, NULL);
+    json_object_set_new(reply, "clientId", json_string(c->id));
+    bayeux_reply(t, c->connected ? reply : bayeux_advice(reply, "retry", b->settings.long_poll_ms));
+    c->connected = true;
+}
+
+/* Events into the answer, or an error reply. True: there is something to answer with. */
+static bool bayeux_gather(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id,
+                          int64_t *out_next_ms)
+{
+    *out_next_ms = TM_NEVER;
+    if (bayeux_no_events(b, c, t, id))
+        return true;
+    if (bayeux_events(b, c, t, out_next_ms, NULL) != TM_OK) {
+        const char *busy = "503::Server is too busy. Please try your request again later.";
+        json_t *reply = bayeux_message("/meta/connect", id, "500::The org cannot be read");
+        json_object_set_new(reply, "ext", json_pack("{s:{s:s}}", "sfdc", "failureReason", busy));
+        json_object_set_new(reply, "clientId", json_string(c->id));
+        bayeux_reply(t, bayeux_advice(reply, "retry", -1));
+        return true;
+    }
+    if (c->handed_events == 0)
+        return false;
+    bayeux_connected(b, c, t, id);
+    return true;
+}
+
+static void bayeux_connect(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
+{
+    const json_t *id = json_object_get(message, "id");
+    const char *type = json_string_value(json_object_get(message, "connectionType"));
+    const json_t *timeout = json_object_get(json_object_get(message, "advice"), "timeout");
+    struct bayeux_client *c = bayeux_admit(b, t, message, "/meta/connect");
+    int64_t next_ms, wait_ms = b->settings.long_poll_ms;
+    if (c == NULL)
+        return;
+    if (type == NULL || strcmp(type, "long-polling") != 0) {
+        char error[120];
+        snprintf(error, sizeof error, "400::Invalid connection type {%.60s}", type != NULL ? type : "");
+        bayeux_reply(t, bayeux_message("/meta/connect", id, error));
+        return;
+    }
+    bayeux_end_hold(b, c, BAYEUX_REPLACED);          /* also an answer whose end was never told */
+    c->token = t->token = ++b->token_last;
+    if (bayeux_gather(b, c, t, id, &next_ms))
+        return;
+    if (json_is_integer(timeout) && json_integer_value(timeout) < wait_ms)
+        wait_ms = json_integer_value(timeout);
+    if (!c->connected || !t->alone || wait_ms <= 0 || !bayeux_hold_add(b, c, id, b->now_ns + wait_ms * TM_NS_PER_MS)) {
+        bayeux_connected(b, c, t, id);
+        return;
+    }
+    c->held = t->held = true;
+    tm_mock_hold(t->out, c->token, (struct tm_wake){ next_ms, b->now_ns + wait_ms * TM_NS_PER_MS });
+}
+
+static void bayeux_disconnect(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
+{
+    struct bayeux_client *c = bayeux_admit(b, t, message, "/meta/disconnect");
+    if (c == NULL)
+        return;
+    json_t *reply = bayeux_message("/meta/disconnect", json_object_get(message, "id"), NULL);
+    json_object_set_new(reply, "clientId", json_string(c->id));
+    bayeux_reply(t, reply);
+    bayeux_end_hold(b, c, BAYEUX_DISCONNECTED);
+    bayeux_forget(b, c);
+}
+
+/* ---- a request ---- */
+
+static void bayeux_dispatch(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
+{
+    const char *channel = json_string_value(json_object_get(message, "channel"));
+    const json_t *id = json_object_get(message, "id");
+    if (t->version == 0)
+        bayeux_reply(t, bayeux_message(channel != NULL ? channel : "", id,
+                                       "400::API version in the URI is mandatory. URI format: '/cometd/NN.0'"));
+    else if (t->version < BAYEUX_VERSION_FIRST)
+        bayeux_reply(t, bayeux_message(channel != NULL ? channel : "", id,
+                                       "400::Unsupported API version. Only API versions '37.0' and later are supported"));
+    else if (channel == NULL)
+        bayeux_reply(t, bayeux_message("", id, "400::Channel name not specified"));
+    else if (strcmp(channel, "/meta/handshake") == 0)
+        bayeux_handshake(b, t, message);
+    else if (strcmp(channel, "/meta/connect") == 0)
+        bayeux_connect(b, t, message);
+    else if (strcmp(channel, "/meta/subscribe") == 0)
+        bayeux_subscribe(b, t, message);
+    else if (strcmp(channel, "/meta/unsubscribe") == 0)
+        bayeux_unsubscribe(b, t, message);
+    else if (strcmp(channel, "/meta/disconnect") == 0)
+        bayeux_disconnect(b, t, message);
+    else
+        bayeux_reply(t, bayeux_message(channel, id, "403::Restricted channel"));
+}
+
+/* "/cometd/59.0", "/cometd/59.0/connect", "/cometd/replay/36.0" -> 59, 59, 37 (as good as). */
+static int bayeux_version(const char *path)
+{
+    const char *at = path + strlen("/cometd");
+    bool replay = strncmp(at, "/replay/", 8) == 0;
+    char *end;
+    if (replay)
+        at += 7;
+    long version = *at == '/' ? strtol(at + 1, &end, 10) : 0;
+    if (version <= 0 || version > 1000 || strncmp(end, ".0", 2) != 0 || (end[2] != '\0' && end[2] != '/'))
+        return 0;
+    return replay ? BAYEUX_VERSION_FIRST : (int)version;
+}
+
+static void bayeux_now(struct tm_bayeux *b, const struct tm_mock_request *r)
+{
+    b->now_ns = r->now.wall_ns;
+    b->now_ms = r->now.org_ms;
+}
+
+static void bayeux_used(struct tm_bayeux *b, const struct tm_mock_request *r, const struct tm_mock_response *out)
+{
+    struct tm_org_usage more = { .calls = 1, .bytes_in = (int64_t)r->body_bytes, .bytes_out = (int64_t)out->body.bytes };
+    tm_org_usage_add(b->org, tm_mock_user_agent(r), "cometd", &more, b->now_ms);
+}
+
+static void bayeux_finish(struct tm_bayeux *b, struct bayeux_turn *t)
+{
+    tm_buf_addc(&t->out->body, ']');
+    tm_mock_response_header(t->out, "Content-Type", "application/json;charset=UTF-8");
+    tm_mock_response_header(t->out, "Cache-Control", "no-cache, no-store");
+    t->out->outcome = TM_MOCK_ANSWER;
+    t->out->token = t->token;
+    bayeux_used(b, t->request, t->out);
+}
+
+static void bayeux_messages(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *json)
+{
+    size_t i;
+    json_t *message;
+    t->alone = json_is_object(json) || json_array_size(json) == 1;
+    tm_buf_addc(&t->out->body, '[');
+    if (json_is_object(json))
+        bayeux_dispatch(b, t, json);
+    json_array_foreach(json, i, message)
+        bayeux_dispatch(b, t, message);
+    if (!t->held)
+        bayeux_finish(b, t);
+}
+
+void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r, struct tm_mock_response *out)
+{
+    struct bayeux_turn t = { .request = r, .out = out, .verdict = tm_oauth_check(b->oauth, r),
+                             .version = bayeux_version(r->path) };
+    bayeux_now(b, r);
+    bayeux_expire(b);
+    if (strcmp(r->method, "POST") != 0) {
+        tm_mock_answer(out, 400, "text/plain;charset=UTF-8", "Bayeux messages come by POST; websockets are not served\n");
+        return;
+    }
+    if (r->body_bytes > TM_BAYEUX_REQUEST_BYTES_MAX) {
+        tm_mock_answer(out, 413, "text/plain;charset=UTF-8", "Maximum Request Size Exceeded\n");
+        return;
+    }
+    json_t *json = r->body != NULL ? json_loadb(r->body, r->body_bytes, 0, NULL) : NULL;
+    size_t i, bad = json_array_size(json) > BAYEUX_MESSAGES_MAX;
+    json_t *message;
+    json_array_foreach(json, i, message)
+        bad += !json_is_object(message);
+    if (json == NULL || bad > 0 || (json_is_array(json) && json_array_size(json) == 0))
+        tm_mock_answer(out, 400, "text/plain;charset=UTF-8", "the body must be a Bayeux message or an array of them\n");
+    else
+        bayeux_messages(b, &t, json);
+    json_decref(json);
+}
+
+/* A held connect is looked at again; true when it has an answer. */
+static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, struct bayeux_hold *h, struct bayeux_client *c,
+                         int64_t *out_next_ms)
+{
+    json_t *message;
+    *out_next_ms = TM_NEVER;
+    if (h->end != BAYEUX_WAIT || c == NULL) {            /* its client is gone or polls elsewhere */
+        json_t *reply = bayeux_message("/meta/connect", h->id, NULL);
+        json_object_set_new(reply, "clientId", json_string(h->client));
+        t->token = 0;
+        bayeux_reply(t, h->end == BAYEUX_REPLACED ? reply : bayeux_advice(reply, "none", -1));
+        return true;
+    }
+    if (t->verdict != TM_OAUTH_GOOD) {
+        message = json_pack("{s:s}", "clientId", h->client);
+        if (h->id != NULL)
+            json_object_set(message, "id", h->id);
+        bayeux_admit(b, t, message, "/meta/connect");
+        json_decref(message);
+        return true;
+    }
+    if (bayeux_gather(b, c, t, h->id, out_next_ms))
+        return true;
+    if (b->now_ns < h->until_ns)
+        return false;
+    bayeux_connected(b, c, t, h->id);
+    return true;
+}
+
+void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint64_t token, struct tm_mock_response *out)
+{
+    struct bayeux_turn t = { .request = r, .out = out, .verdict = tm_oauth_check(b->oauth, r), .token = token };
+    struct bayeux_hold *h = bayeux_hold_of(b, token);
+    int64_t next_ms;
+    assert(h != NULL);
+    bayeux_now(b, r);
+    struct bayeux_client *c = h->end == BAYEUX_WAIT ? bayeux_find(b, h->client) : NULL;
+    tm_buf_addc(&out->body, '[');
+    if (!bayeux_again(b, &t, h, c, &next_ms)) {
+        tm_buf_reset(&out->body);
+        tm_mock_hold(out, token, (struct tm_wake){ next_ms, h->until_ns });
+        return;
+    }
+    if (c != NULL)
+        c->held = false;
+    bayeux_hold_drop(b, h);
+    bayeux_finish(b, &t);
+}
+
+void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent)
+{
+    struct bayeux_client *c = bayeux_of_token(b, token);
+    struct bayeux_hold *h = bayeux_hold_of(b, token);    /* still held: its peer went away */
+    if (h != NULL)
+        bayeux_hold_drop(b, h);
+    if (c == NULL)
+        return;
+    if (sent) {
+        struct tm_org_usage more = { .events = c->handed_events };
+        for (size_t i = 0; i < c->channels_count; i++)
+            c->channels[i].position = c->channels[i].handed;
+        if (c->handed_events > 0)
+            tm_org_usage_add(b->org, c->agent, "cometd", &more, b->now_ms);
+    }
+    bayeux_unsend(c);
+    c->held = false;
+    c->token = 0;
+    c->idle_since_ns = b->now_ns;
+}
+
+void tm_bayeux_news(struct tm_bayeux *b)
+{
+    int64_t last = tm_org_replay_last(b->org, NULL);
+    for (size_t i = 0; i < b->clients_count; i++) {
+        struct bayeux_client *c = b->clients[i];
+        bool concerned = false;
+        if (!c->held || c->replay_seen == last)
+            continue;
+        c->replay_seen = last;
+        for (size_t k = 0; k < c->channels_count && !concerned; k++) {
+            const char *object = c->channels[k].object;
+            concerned = tm_org_replay_last(b->org, *object != '\0' ? object : NULL) > c->channels[k].handed;
+        }
+        if (concerned)
+            b->settings.wake(b->settings.wake_data, c->token);
+    }
+}
+
+enum tm_code tm_bayeux_open(struct tm_bayeux **out, struct tm_org *org, struct tm_oauth *oauth,
+                            const struct tm_bayeux_settings *settings, struct tm_err *err)
+{
+    struct tm_bayeux *b = calloc(1, sizeof *b);
+    assert(settings->wake != NULL);
+    if (b == NULL)
+        return tm_fail(err, TM_E_NOMEM, "the streaming endpoint");
+    b->org = org;
+    b->oauth = oauth;
+    b->settings = *settings;
+    if (b->settings.long_poll_ms == 0)
+        b->settings.long_poll_ms = 110000;
+    if (b->settings.client_ms_max == 0)
+        b->settings.client_ms_max = 40000;
+    *out = b;
+    return TM_OK;
+}
+
+void tm_bayeux_close(struct tm_bayeux *b)
+{
+    if (b == NULL)
+        return;
+    while (b->clients_count > 0)
+        bayeux_forget(b, b->clients[0]);
+    while (b->holds_count > 0)
+        bayeux_hold_drop(b, &b->holds[0]);
+    free(b->clients);
+    free(b->holds);
+    free(b);
+}

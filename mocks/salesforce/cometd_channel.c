@@ -1,0 +1,196 @@
+#include "mocks/salesforce/cometd_impl.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BAYEUX_BAD_REPLAY "400::The replayId {%" PRId64 "} you provided was invalid.  Please provide a valid ID, -2 to replay " \
+                          "all events, or -1 to replay only new events."
+
+static struct bayeux_channel *channel_find(struct bayeux_client *c, const char *name)
+{
+    for (size_t i = 0; i < c->channels_count; i++)
+        if (strcmp(c->channels[i].name, name) == 0)
+            return &c->channels[i];
+    return NULL;
+}
+
+/* /data/OpportunityChangeEvent -> Opportunity, /data/X__ChangeEvent -> X__c, /data/ChangeEvents -> "". */
+static bool channel_object(const struct tm_org *org, const char *channel, char *out, size_t out_bytes)
+{
+    static const char prefix[] = "/data/", suffix[] = "ChangeEvent", custom[] = "__ChangeEvent";
+    size_t bytes = strlen(channel), from = sizeof prefix - 1;
+    if (strcmp(channel, "/data/ChangeEvents") == 0) {
+        *out = '\0';
+        return true;
+    }
+    if (strncmp(channel, prefix, from) != 0 || bytes <= from + sizeof suffix - 1
+        || strcmp(channel + bytes - (sizeof suffix - 1), suffix) != 0)
+        return false;
+    bool is_custom = bytes > from + sizeof custom - 1 && strcmp(channel + bytes - (sizeof custom - 1), custom) == 0;
+    size_t name_bytes = bytes - from - (is_custom ? sizeof custom - 1 : sizeof suffix - 1);
+    if (name_bytes + 4 > out_bytes)
+        return false;
+    snprintf(out, out_bytes, "%.*s%s", (int)name_bytes, channel + from, is_custom ? "__c" : "");
+    const struct tm_describe *d = tm_org_describe(org, out);
+    return d != NULL && strcmp(d->object, out) == 0;
+}
+
+/* Where a subscription starts: ext.replay[channel], -1 when it says nothing. */
+static enum tm_code channel_position(struct tm_bayeux *b, const json_t *message, const char *subscription, int64_t *out,
+                                     char *error, size_t error_bytes, struct tm_err *err)
+{
+    const json_t *map = json_object_get(json_object_get(message, "ext"), "replay");
+    const json_t *asked = json_object_get(map, subscription);
+    int64_t from = json_is_integer(asked) ? json_integer_value(asked) : -1;
+    bool valid = true;
+    enum tm_code rc = TM_OK;
+    if (asked != NULL && !json_is_integer(asked)) {
+        snprintf(error, error_bytes, "400::The replayId of %.80s must be an integer", subscription);
+        return TM_OK;
+    }
+    if (from == -1)
+        return tm_org_replay_tip(b->org, b->now_ms, out, err);
+    if (from == -2)
+        return tm_org_replay_oldest(b->org, b->now_ms, out, err);
+    rc = from < 0 ? TM_OK : tm_org_replay_valid(b->org, from, b->now_ms, &valid, err);
+    if (rc == TM_OK && (from < 0 || !valid))
+        snprintf(error, error_bytes, BAYEUX_BAD_REPLAY, from);
+    *out = from;
+    return rc;
+}
+
+static enum tm_code channel_add(struct bayeux_client *c, const char *name, const char *object, int64_t position)
+{
+    struct bayeux_channel *channel = channel_find(c, name);
+    if (channel == NULL) {
+        struct bayeux_channel *grown = realloc(c->channels, (c->channels_count + 1) * sizeof *grown);
+        if (grown == NULL)
+            return TM_E_NOMEM;
+        c->channels = grown;
+        channel = &grown[c->channels_count++];
+    }
+    *channel = (struct bayeux_channel){ .position = position, .handed = position };
+    snprintf(channel->name, sizeof channel->name, "%s", name);
+    snprintf(channel->object, sizeof channel->object, "%s", object);
+    return TM_OK;
+}
+
+/* Checks a subscription and takes it; `error` stays empty when it is good. */
+static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const json_t *message, const char *subscription,
+                         char *error, size_t error_bytes)
+{
+    char name[BAYEUX_CHANNEL_BYTES], object[96];
+    int64_t position = 0;
+    if (subscription == NULL || *subscription == '\0') {
+        snprintf(error, error_bytes, "400::Channel name not specified");
+        return;
+    }
+    if (*subscription != '/') {
+        snprintf(error, error_bytes, "400::Channel subscriptions must start with a leading '/'");
+        return;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(subscription, "?"), subscription);
+    if (strlen(subscription) >= sizeof name || !channel_object(b->org, name, object, sizeof object)) {
+        snprintf(error, error_bytes, "400::The channel you requested to subscribe to does not exist {%.120s}", subscription);
+        return;
+    }
+    if (channel_find(c, name) == NULL && c->channels_count == TM_BAYEUX_CHANNELS_MAX) {
+        snprintf(error, error_bytes, "403::Subscription limit exceeded for this topic");
+        return;
+    }
+    enum tm_code rc = channel_position(b, message, name, &position, error, error_bytes, NULL);
+    if (rc == TM_OK && *error == '\0')
+        rc = channel_add(c, name, object, position);
+    if (rc != TM_OK)
+        snprintf(error, error_bytes, "503::Server is too busy. Please try your request again later.");
+}
+
+void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
+{
+    char error[400] = "";
+    const json_t *subscription = json_object_get(message, "subscription");
+    struct bayeux_client *c = bayeux_admit(b, t, message, "/meta/subscribe");
+    if (c == NULL)
+        return;
+    channel_take(b, c, message, json_string_value(subscription), error, sizeof error);
+    json_t *reply = bayeux_message("/meta/subscribe", json_object_get(message, "id"), *error != '\0' ? error : NULL);
+    json_object_set_new(reply, "clientId", json_string(c->id));
+    if (json_is_string(subscription))
+        json_object_set(reply, "subscription", json_deep_copy(subscription));
+    if (strncmp(error, "503::", 5) == 0)
+        json_object_set_new(reply, "ext", json_pack("{s:{s:s}}", "sfdc", "failureReason", error));
+    bayeux_reply(t, reply);
+    if (*error == '\0' && c->held)
+        b->settings.wake(b->settings.wake_data, c->token);
+}
+
+void bayeux_unsubscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
+{
+    const char *subscription = json_string_value(json_object_get(message, "subscription"));
+    struct bayeux_client *c = bayeux_admit(b, t, message, "/meta/unsubscribe");
+    if (c == NULL)
+        return;
+    struct bayeux_channel *channel = subscription != NULL ? channel_find(c, subscription) : NULL;
+    if (channel != NULL)
+        *channel = c->channels[--c->channels_count];
+    json_t *reply = bayeux_message("/meta/unsubscribe", json_object_get(message, "id"), NULL);
+    json_object_set_new(reply, "clientId", json_string(c->id));
+    if (subscription != NULL)
+        json_object_set_new(reply, "subscription", json_string(subscription));
+    bayeux_reply(t, reply);
+}
+
+/* ---- events ---- */
+
+struct channel_fill { struct bayeux_turn *turn; struct bayeux_channel *channel; int64_t count; };
+
+static bool channel_event(void *data, const struct tm_org_event *e)
+{
+    struct channel_fill *fill = data;
+    struct tm_buf *body = &fill->turn->out->body;
+    if (fill->turn->replies > 0 && body->bytes + e->body_bytes > TM_BAYEUX_POLL_BYTES_MAX)
+        return false;
+    tm_buf_addz(body, fill->turn->replies++ > 0 ? ",{\"data\":" : "{\"data\":");
+    tm_buf_add(body, e->body, e->body_bytes - 1);         /* without its last brace: "event" goes inside */
+    tm_buf_addf(body, ",\"event\":{\"replayId\":%" PRId64 "}},\"channel\":\"%s\"}", e->replay_id, fill->channel->name);
+    fill->channel->handed = e->replay_id;
+    fill->count++;
+    return true;
+}
+
+static int64_t channel_allowance(const struct tm_bayeux *b)
+{
+    int64_t calls, events, most = tm_org_settings(b->org)->events_per_day;
+    if (most <= 0)
+        return TM_BAYEUX_POLL_EVENTS_MAX;
+    tm_org_usage_day(b->org, b->now_ms, &calls, &events);
+    int64_t left = most > events ? most - events : 0;
+    return left < TM_BAYEUX_POLL_EVENTS_MAX ? left : TM_BAYEUX_POLL_EVENTS_MAX;
+}
+
+enum tm_code bayeux_events(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, int64_t *out_next_ms,
+                           struct tm_err *err)
+{
+    int64_t room = channel_allowance(b);
+    enum tm_code rc = TM_OK;
+    *out_next_ms = TM_NEVER;
+    c->replay_seen = tm_org_replay_last(b->org, NULL);
+    for (size_t i = 0; i < c->channels_count && rc == TM_OK; i++) {
+        struct bayeux_channel *channel = &c->channels[(c->first_channel + i) % c->channels_count];
+        const char *object = channel->object[0] != '\0' ? channel->object : NULL;
+        struct channel_fill fill = { t, channel, 0 };
+        int64_t next_ms = TM_NEVER;
+        if (room > 0)
+            rc = tm_org_events(b->org, object, channel->handed, b->now_ms, (size_t)room, channel_event, &fill, err);
+        room -= fill.count;
+        c->handed_events += fill.count;
+        if (rc == TM_OK && c->handed_events == 0)         /* asked only where the poll may be held */
+            rc = tm_org_next_publish_ms(b->org, object, channel->handed, &next_ms, err);
+        if (next_ms < *out_next_ms)
+            *out_next_ms = next_ms;
+    }
+    if (c->channels_count > 0)
+        c->first_channel = (c->first_channel + 1) % c->channels_count;
+    return rc;
+}

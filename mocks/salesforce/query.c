@@ -1,0 +1,257 @@
+#include "mocks/salesforce/query.h"
+#include "mocks/salesforce/rest.h"
+#include "mocks/salesforce/soql.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct query_cursor {                      /* one result; kept while it has a locator or a page under way */
+    struct tm_soql_result *result;
+    char id[TM_ID_BYTES];                  /* "" = no locator: the first page was all of it */
+    size_t page_rows;
+    int64_t used_ns;
+    unsigned pages;                        /* under way */
+    bool open;                             /* in the list of locators */
+    struct query_cursor *next;             /* every cursor is in one list */
+};
+struct query_page {                        /* an answer that is being rendered */
+    uint64_t token;
+    struct query_cursor *cursor;
+    size_t row, row_end;
+    char version[8];
+    struct tm_buf body;
+};
+struct tm_query {
+    struct tm_org *org;
+    struct tm_oauth *oauth;
+    struct query_cursor *cursors;
+    struct query_page **pages; size_t pages_count;
+    uint64_t token_last;
+};
+
+enum tm_code tm_query_open(struct tm_query **out, struct tm_org *org, struct tm_oauth *oauth, struct tm_err *err)
+{
+    struct tm_query *q = calloc(1, sizeof *q);
+    if (q == NULL)
+        return tm_fail(err, TM_E_NOMEM, "queries");
+    *q = (struct tm_query){ .org = org, .oauth = oauth, .token_last = TM_QUERY_TOKEN };
+    *out = q;
+    return TM_OK;
+}
+
+/* Frees the cursors nobody needs any more. */
+static void query_sweep(struct tm_query *q)
+{
+    for (struct query_cursor **at = &q->cursors; *at != NULL;) {
+        struct query_cursor *c = *at;
+        if (c->open || c->pages > 0) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        tm_soql_result_close(c->result);
+        free(c);
+    }
+}
+
+static void query_page_free(struct tm_query *q, struct query_page *p)
+{
+    for (size_t i = 0; i < q->pages_count; i++)
+        if (q->pages[i] == p)
+            q->pages[i] = q->pages[--q->pages_count];
+    p->cursor->pages--;
+    tm_buf_free(&p->body);
+    free(p);
+    query_sweep(q);
+}
+
+void tm_query_close(struct tm_query *q)
+{
+    if (q == NULL)
+        return;
+    while (q->pages_count > 0)
+        query_page_free(q, q->pages[0]);
+    for (struct query_cursor *c = q->cursors; c != NULL; c = c->next)
+        c->open = false;
+    query_sweep(q);
+    free(q->pages);
+    free(q);
+}
+
+size_t tm_query_locators(const struct tm_query *q)
+{
+    size_t count = 0;
+    for (const struct query_cursor *c = q->cursors; c != NULL; c = c->next)
+        count += c->open;
+    return count;
+}
+
+static void query_expire(struct tm_query *q, int64_t now_ns)
+{
+    for (struct query_cursor *c = q->cursors; c != NULL; c = c->next)
+        if (c->open && now_ns - c->used_ns > TM_QUERY_IDLE_NS)
+            c->open = false;
+    query_sweep(q);
+}
+
+static void query_name(struct tm_query *q, struct query_cursor *c)
+{
+    char id15[16] = "01g";
+    struct query_cursor *oldest = NULL;
+    tm_oauth_random(q->oauth, id15 + 3, 13);
+    if (tm_id18(c->id, id15, NULL) != TM_OK)
+        assert(!"a locator is an id");
+    c->open = true;
+    if (tm_query_locators(q) <= TM_QUERY_OPEN_MAX)
+        return;
+    for (struct query_cursor *at = q->cursors; at != NULL; at = at->next)
+        if (at->open && at != c && (oldest == NULL || at->used_ns < oldest->used_ns))
+            oldest = at;
+    oldest->open = false;
+    query_sweep(q);
+}
+
+static size_t query_page_rows(const struct tm_mock_request *r, size_t preset)
+{
+    const char *options = tm_mock_header(r, "Sforce-Query-Options");
+    const char *at = options != NULL ? strcasestr(options, "batchSize=") : NULL;
+    long rows = at != NULL ? strtol(at + strlen("batchSize="), NULL, 10) : (long)preset;
+    if (rows < TM_QUERY_PAGE_MIN)
+        return TM_QUERY_PAGE_MIN;
+    return rows > TM_QUERY_PAGE_PRESET ? TM_QUERY_PAGE_PRESET : (size_t)rows;
+}
+
+/* ---- rendering ---- */
+
+static void query_head(struct query_page *p)
+{
+    const struct query_cursor *c = p->cursor;
+    bool done = p->row_end == tm_soql_result_rows(c->result);
+    tm_buf_addf(&p->body, "{\"totalSize\":%" PRId64 ",\"done\":%s,", tm_soql_result_total(c->result), done ? "true" : "false");
+    if (!done)
+        tm_buf_addf(&p->body, "\"nextRecordsUrl\":\"/services/data/v%s/query/%s-%zu\",", p->version, c->id, p->row_end);
+    tm_buf_addz(&p->body, "\"records\":[");
+}
+
+/* One slice; the last one hands the body over, any other asks for the next step. */
+static void query_slice(struct tm_query *q, struct query_page *p, struct tm_mock_response *out)
+{
+    size_t rows = p->row_end - p->row;
+    if (rows > TM_QUERY_SLICE_ROWS)
+        rows = TM_QUERY_SLICE_ROWS;
+    tm_soql_render(p->cursor->result, p->row, rows, p->version, &p->body);
+    p->row += rows;
+    if (p->row < p->row_end) {
+        tm_buf_addc(&p->body, ',');
+        tm_mock_hold(out, p->token, (struct tm_wake){ 0, 0 });
+        return;
+    }
+    tm_buf_addz(&p->body, "]}");
+    tm_mock_answer(out, 200, "application/json;charset=UTF-8", "");
+    tm_buf_free(&out->body);
+    out->body = p->body;
+    tm_buf_init(&p->body, 1);
+    query_page_free(q, p);
+}
+
+static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, size_t page_rows, const char *version,
+                       struct tm_mock_response *out)
+{
+    size_t rows = tm_soql_result_rows(c->result);
+    struct query_page *p = calloc(1, sizeof *p);
+    struct query_page **grown = realloc(q->pages, (q->pages_count + 1) * sizeof *grown);
+    if (grown != NULL)
+        q->pages = grown;
+    if (p == NULL || grown == NULL) {
+        free(p);
+        tm_rest_error(out, 503, "SERVER_UNAVAILABLE", "out of memory");
+        query_sweep(q);
+        return;
+    }
+    assert(row <= rows);
+    *p = (struct query_page){ .token = ++q->token_last, .cursor = c, .row = row };
+    p->row_end = rows - row > page_rows ? row + page_rows : rows;
+    snprintf(p->version, sizeof p->version, "%s", version);
+    tm_buf_init(&p->body, TM_MOCK_BODY_BYTES_MAX);
+    c->pages++;
+    q->pages[q->pages_count++] = p;
+    if (p->row_end < rows && !c->open)
+        query_name(q, c);
+    query_head(p);
+    query_slice(q, p, out);
+}
+
+void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const char *version, bool all,
+                    struct tm_mock_response *out)
+{
+    const char *text = tm_mock_query(r, "q");
+    struct tm_soql_error error = { 0 };
+    struct tm_err err = { 0 };
+    struct tm_soql *soql = NULL;
+    struct query_cursor *c = calloc(1, sizeof *c);
+    query_expire(q, r->now.wall_ns);
+    enum tm_code rc = c == NULL ? TM_E_NOMEM : text != NULL ? tm_soql_parse(&soql, text, &error, &err) : TM_E_ARG;
+    if (text == NULL)
+        snprintf(error.code, sizeof error.code, "MALFORMED_QUERY");
+    if (rc == TM_OK)
+        rc = tm_soql_run(&c->result, q->org, soql, all, r->now.org_ms, &error, &err);
+    tm_soql_close(soql);
+    if (rc != TM_OK) {
+        free(c);
+        if (rc == TM_E_ARG)
+            tm_rest_error(out, 400, error.code, text != NULL ? error.message : "the query is missing: ?q=SELECT …");
+        else
+            tm_rest_broken(out, rc, &err);
+        return;
+    }
+    c->page_rows = query_page_rows(r, TM_QUERY_PAGE_PRESET);
+    c->used_ns = r->now.wall_ns;
+    c->next = q->cursors;
+    q->cursors = c;
+    query_page(q, c, 0, c->page_rows, version, out);
+}
+
+void tm_query_more(struct tm_query *q, const struct tm_mock_request *r, const char *version, const char *locator,
+                   struct tm_mock_response *out)
+{
+    const char *dash = strchr(locator, '-');
+    size_t id_bytes = dash != NULL ? (size_t)(dash - locator) : strlen(locator);
+    char *end = NULL;
+    unsigned long row = dash != NULL && dash[1] >= '0' && dash[1] <= '9' ? strtoul(dash + 1, &end, 10) : 0;
+    struct query_cursor *c = NULL;
+    query_expire(q, r->now.wall_ns);
+    for (struct query_cursor *at = q->cursors; at != NULL; at = at->next)
+        if (at->open && (id_bytes == 15 || id_bytes == 18) && strncmp(at->id, locator, id_bytes) == 0)
+            c = at;
+    if (c == NULL || end == NULL || *end != '\0' || row > tm_soql_result_rows(c->result)) {
+        tm_rest_error(out, 400, "INVALID_QUERY_LOCATOR", "invalid query locator");
+        return;
+    }
+    c->used_ns = r->now.wall_ns;
+    query_page(q, c, row, query_page_rows(r, c->page_rows), version, out);
+}
+
+static struct query_page *query_of(const struct tm_query *q, uint64_t token)
+{
+    for (size_t i = 0; i < q->pages_count; i++)
+        if (q->pages[i]->token == token)
+            return q->pages[i];
+    return NULL;
+}
+
+void tm_query_resume(struct tm_query *q, uint64_t token, struct tm_mock_response *out)
+{
+    struct query_page *p = query_of(q, token);
+    assert(p != NULL);
+    query_slice(q, p, out);
+}
+
+void tm_query_finished(struct tm_query *q, uint64_t token)
+{
+    struct query_page *p = query_of(q, token);
+    if (p != NULL)
+        query_page_free(q, p);
+}

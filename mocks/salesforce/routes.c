@@ -1,0 +1,244 @@
+#include "mocks/salesforce/routes.h"
+#include "mocks/salesforce/control.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct tm_salesforce {
+    struct tm_org *org;
+    struct tm_oauth *oauth;
+    struct tm_query *query;
+    struct tm_bayeux *bayeux;
+    struct tm_rest rest;
+    char *base_url;
+    void (*wake)(void *data, uint64_t token);
+    void *wake_data;
+};
+
+static void routes_wake(void *self, uint64_t token)
+{
+    struct tm_salesforce *s = self;
+    if (s->wake != NULL)
+        s->wake(s->wake_data, token);
+}
+
+/* "http://" and the Host the client used, so that what it is told is what it can reach. */
+static void routes_base(const struct tm_salesforce *s, const struct tm_mock_request *r, char *out, size_t out_bytes)
+{
+    const char *host = tm_mock_header(r, "Host");
+    bool usable = host != NULL && *host != '\0' && strlen(host) < 200
+        && strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]") == strlen(host);
+    snprintf(out, out_bytes, "%s%s", usable ? "http://" : "", usable ? host : s->base_url);
+}
+
+/* ---- sign-in ---- */
+
+static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *r, struct tm_mock_response *out)
+{
+    const char *path = r->path;
+    char base[256];
+    struct tm_org_usage more = { .calls = 1, .bytes_in = (int64_t)r->body_bytes };
+    routes_base(s, r, base, sizeof base);
+    if (strncmp(path, "/services/oauth2/token", 22) == 0)
+        tm_oauth_token(s->oauth, r, base, out);
+    else if (strncmp(path, "/services/oauth2/revoke", 23) == 0)
+        tm_oauth_revoke(s->oauth, r, out);
+    else if (tm_oauth_check(s->oauth, r) != TM_OAUTH_GOOD)
+        tm_rest_error(out, 403, "INVALID_SESSION_ID", "Bad_OAuth_Token");
+    else
+        tm_oauth_identity(s->oauth, base, strncmp(path, "/services/oauth2/userinfo", 25) == 0, out);
+    more.bytes_out = (int64_t)out->body.bytes;
+    tm_org_usage_add(s->org, tm_mock_user_agent(r), "login", &more, r->now.org_ms);
+}
+
+/* ---- the control API ---- */
+
+static void routes_control_done(enum tm_code rc, json_t *answer, const struct tm_err *err, struct tm_mock_response *out)
+{
+    char text[700];
+    if (rc == TM_OK)
+        tm_rest_json(out, 200, answer);
+    else if (rc == TM_E_ARG)
+        tm_rest_error(out, 400, "BAD_REQUEST", tm_err_text(err, text, sizeof text));
+    else
+        tm_rest_broken(out, rc, err);
+}
+
+static json_t *routes_parameters(const struct tm_mock_request *r)
+{
+    json_t *map = json_object();
+    for (size_t i = 0; i < r->query.count; i++) {
+        const char *value = r->query.items[i].value;
+        char *end;
+        long long n = strtoll(value, &end, 10);
+        json_object_set_new(map, r->query.items[i].name,
+                            *value != '\0' && *end == '\0' ? json_integer(n) : json_string(value));
+    }
+    return map;
+}
+
+static json_t *routes_clock(const struct tm_salesforce *s, const struct tm_mock_request *r)
+{
+    const struct tm_org_settings *settings = tm_org_settings(s->org);
+    char now[TM_TIME_BYTES];
+    return json_pack("{s:I,s:s,s:I,s:I,s:I,s:I}", "org_ms", (json_int_t)r->now.org_ms, "org_time",
+                     tm_time_z(now, r->now.org_ms), "compress", (json_int_t)settings->compress, "publish_delay_ms",
+                     (json_int_t)settings->publish_delay_ms, "index_lag_ms", (json_int_t)settings->index_lag_ms, "pos_last",
+                     (json_int_t)tm_org_pos_last(s->org));
+}
+
+static json_t *routes_usage(const struct tm_salesforce *s, const struct tm_mock_request *r)
+{
+    int64_t calls, events;
+    tm_org_usage_day(s->org, r->now.org_ms, &calls, &events);
+    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "api_calls_day", (json_int_t)calls, "events_day", (json_int_t)events, "tokens",
+                     (json_int_t)tm_oauth_tokens(s->oauth), "streaming_clients", (json_int_t)tm_bayeux_clients(s->bayeux),
+                     "locators", (json_int_t)tm_query_locators(s->query));
+}
+
+static enum tm_code routes_faults(struct tm_salesforce *s, const json_t *body, json_t **out, struct tm_err *err)
+{
+    const char *tokens = json_string_value(json_object_get(body, "tokens"));
+    if (tokens == NULL || strcmp(tokens, "expire") != 0 || json_object_size(body) != 1)
+        return tm_fail(err, TM_E_ARG, "faults: the only one served is {\"tokens\":\"expire\"}");
+    tm_oauth_expire_all(s->oauth);
+    *out = json_pack("{s:s}", "tokens", "expired");
+    return TM_OK;
+}
+
+static void routes_control(struct tm_salesforce *s, const struct tm_mock_request *r, struct tm_mock_response *out)
+{
+    const char *name = r->path + strlen("/tidemark/v1/");
+    bool post = strcmp(r->method, "POST") == 0;
+    json_error_t wrong;
+    struct tm_err err = { 0 };
+    json_t *answer = NULL, *body = post && r->body != NULL ? json_loadb(r->body, r->body_bytes, 0, &wrong) : NULL;
+    enum tm_code rc = TM_OK;
+    if (post && !json_is_object(body))
+        rc = tm_fail(&err, TM_E_ARG, "%s: the body must be a JSON object", name);
+    else if (post && strcmp(name, "commit") == 0)
+        rc = tm_control_commit(s->org, body, &r->now, &answer, &err);
+    else if (post && strcmp(name, "schema") == 0)
+        rc = tm_control_schema(s->org, body, &answer, &err);
+    else if (post && strcmp(name, "faults") == 0)
+        rc = routes_faults(s, body, &answer, &err);
+    else if (!post && strcmp(name, "history") == 0)
+        rc = tm_control_history(s->org, body = routes_parameters(r), &answer, &err);
+    else if (!post && strcmp(name, "clock") == 0)
+        answer = routes_clock(s, r);
+    else if (!post && strcmp(name, "usage") == 0)
+        answer = routes_usage(s, r);
+    else
+        rc = tm_fail(&err, TM_E_ARG, "%s %s: there are POST commit, schema, faults and GET history, clock, usage", r->method,
+                     r->path);
+    routes_control_done(rc, answer, &err, out);
+    json_decref(body);
+}
+
+/* ---- the handler ---- */
+
+static void routes_welcome(const struct tm_salesforce *s, const struct tm_mock_request *r, struct tm_mock_response *out)
+{
+    char base[256];
+    routes_base(s, r, base, sizeof base);
+    tm_mock_answer(out, 200, "text/plain;charset=UTF-8", "");
+    tm_buf_addf(&out->body, "tidemark: a mock Salesforce org\n\nsign in  POST %s/services/oauth2/token\nREST     %s/services/data\n"
+                "events   POST %s/cometd/59.0\ncontrol  %s/tidemark/v1/clock\n", base, base, base, base);
+}
+
+static bool routes_under(const char *path, const char *folder)
+{
+    size_t bytes = strlen(folder);
+    return strncmp(path, folder, bytes) == 0 && (path[bytes] == '\0' || path[bytes] == '/');
+}
+
+static void routes_request(void *self, const struct tm_mock_request *r, struct tm_mock_response *out)
+{
+    struct tm_salesforce *s = self;
+    int64_t before = tm_org_pos_last(s->org);
+    if (routes_under(r->path, "/cometd"))
+        tm_bayeux_request(s->bayeux, r, out);
+    else if (routes_under(r->path, "/services/data"))
+        tm_rest_request(&s->rest, r, out);
+    else if (routes_under(r->path, "/services/oauth2") || routes_under(r->path, "/id"))
+        routes_oauth(s, r, out);
+    else if (strncmp(r->path, "/tidemark/v1/", 13) == 0)
+        routes_control(s, r, out);
+    else if (strcmp(r->path, "/") == 0)
+        routes_welcome(s, r, out);
+    else
+        tm_rest_error(out, 404, "NOT_FOUND", "The requested resource does not exist");
+    if (tm_org_pos_last(s->org) != before)
+        tm_bayeux_news(s->bayeux);
+}
+
+static void routes_resume(void *self, const struct tm_mock_request *r, uint64_t token, struct tm_mock_response *out)
+{
+    struct tm_salesforce *s = self;
+    if (token >= TM_QUERY_TOKEN)
+        tm_rest_resume(&s->rest, r, token, out);
+    else
+        tm_bayeux_resume(s->bayeux, r, token, out);
+}
+
+static void routes_finished(void *self, uint64_t token, bool sent)
+{
+    struct tm_salesforce *s = self;
+    if (token >= TM_QUERY_TOKEN)
+        tm_query_finished(s->query, token);
+    else
+        tm_bayeux_finished(s->bayeux, token, sent);
+}
+
+struct tm_mock_handler tm_salesforce_handler(struct tm_salesforce *s)
+{
+    return (struct tm_mock_handler){ s, routes_request, routes_resume, routes_finished };
+}
+
+void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint64_t token), void *data)
+{
+    s->wake = wake;
+    s->wake_data = data;
+}
+
+void tm_salesforce_news(struct tm_salesforce *s) { tm_bayeux_news(s->bayeux); }
+struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s) { return s->oauth; }
+
+enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
+                                const struct tm_salesforce_settings *settings, struct tm_err *err)
+{
+    struct tm_oauth_settings oauth = settings->oauth;
+    struct tm_bayeux_settings bayeux = settings->bayeux;
+    struct tm_salesforce *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return tm_fail(err, TM_E_NOMEM, "the mock Salesforce");
+    s->org = org;
+    s->base_url = strdup(settings->base_url != NULL ? settings->base_url : "http://127.0.0.1");
+    oauth.org_id = tm_org_id(org);
+    oauth.user_id = tm_org_user_id(org);
+    bayeux.wake = routes_wake;
+    bayeux.wake_data = s;
+    enum tm_code rc = s->base_url != NULL ? tm_oauth_open(&s->oauth, &oauth, err) : tm_fail(err, TM_E_NOMEM, "a URL");
+    if (rc == TM_OK)
+        rc = tm_query_open(&s->query, org, s->oauth, err);
+    if (rc == TM_OK)
+        rc = tm_bayeux_open(&s->bayeux, org, s->oauth, &bayeux, err);
+    s->rest = (struct tm_rest){ org, s->oauth, s->query };
+    if (rc == TM_OK)
+        *out = s;
+    else
+        tm_salesforce_close(s);
+    return rc;
+}
+
+void tm_salesforce_close(struct tm_salesforce *s)
+{
+    if (s == NULL)
+        return;
+    tm_bayeux_close(s->bayeux);
+    tm_query_close(s->query);
+    tm_oauth_close(s->oauth);
+    free(s->base_url);
+    free(s);
+}
