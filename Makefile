@@ -65,6 +65,9 @@ $(BUILD)/libtidemark.a: $(filter-out $(MAIN),$(OBJECTS))
 	$(AR) rcs $@ $^
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)
+# tests/support_fault.h: the Nth allocation fails.
+comma := ,
+$(BUILD)/tests/fault_%: LDFLAGS += $(foreach f,malloc calloc realloc strdup strndup,-Wl$(comma)--wrap=$(f))
 $(BUILD)/tests/fuzz_%: LDFLAGS += $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -32,15 +32,15 @@ static enum tm_code fake_start(struct tm_http *http, struct tm_http_call **out, 
     if (f->lines_used == f->lines_count || f->lines_used == 64)
         fail_msg("one request too many: %s %s", request->method, request->url);
     const struct fake_line *line = &f->lines[f->lines_used];
+    struct tm_http_call *call = calloc(1, sizeof *call);
+    if (call == NULL)
+        return tm_fail(err, TM_E_NOMEM, "fake call");   /* the line stays for the next try */
     snprintf(f->last_url, sizeof f->last_url, "%s", request->url);
     snprintf(f->last_body, sizeof f->last_body, "%.*s", (int)request->body_bytes,
              request->body != NULL ? (const char *)request->body : "");
     fake_check(f, line, request);
     f->sent_ns[f->lines_used] = f->now_ns;
     f->timeout_ns[f->lines_used++] = request->timeout_ns;
-    struct tm_http_call *call = calloc(1, sizeof *call);
-    if (call == NULL)
-        return tm_fail(err, TM_E_NOMEM, "fake call");
     *call = (struct tm_http_call){ line, line->delay_ns == TM_NEVER ? TM_NEVER : f->now_ns + line->delay_ns, f->now_ns };
     f->under_way++;
     f->base.counts.calls++;
@@ -73,6 +73,8 @@ static enum tm_code fake_poll(struct tm_http *http, struct tm_http_call *call, s
     reply->status = line->status;
     tm_buf_addz(&reply->headers, line->headers != NULL ? line->headers : "");
     tm_buf_addz(&reply->body, line->body != NULL ? line->body : "");
+    if (reply->headers.failed != TM_OK || reply->body.failed != TM_OK)
+        return tm_fail(err, TM_E_NOMEM, "fake reply");
     return TM_OK;
 }
 

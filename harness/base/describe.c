@@ -98,7 +98,7 @@ static void describe_part(const struct tm_field *f, const char **out_from, size_
 
 static const char *describe_keep(struct describe_box *box, const struct tm_buf *text)
 {
-    char *copy = strdup(tm_buf_text(text));
+    char *copy = text->failed == TM_OK ? strdup(tm_buf_text(text)) : NULL;
     if (copy != NULL)
         box->owned[box->owned_count++] = copy;
     return copy;
@@ -132,7 +132,7 @@ static enum tm_code describe_compounds(struct describe_box *box, struct tm_err *
         tm_buf_reset(&text);
         tm_buf_addf(&text, "%s.%.*s", f->compound, (int)bytes, from);
         f->event_name = describe_keep(box, &text);
-        if (f->part == NULL || f->event_name == NULL || text.failed != TM_OK)
+        if (f->part == NULL || f->event_name == NULL)
             rc = tm_fail(err, TM_E_NOMEM, "describe of %s", d->object);
     }
     tm_buf_free(&text);

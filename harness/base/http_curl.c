@@ -239,6 +239,8 @@ static enum tm_code curl_failure(const struct tm_http_call *call, struct tm_err 
     const char *why = call->detail[0] != '\0' ? call->detail : curl_easy_strerror(call->result);
     if (call->too_big)
         return tm_fail(err, TM_E_LIMIT, "%s: the reply is larger than %zu bytes", call->where, call->reply_bytes_max);
+    if (call->reply.body.failed == TM_E_NOMEM || call->reply.headers.failed == TM_E_NOMEM)
+        return tm_fail(err, TM_E_NOMEM, "%s: out of memory", call->where);
     if (call->reply.headers.failed != TM_OK)
         return tm_fail(err, TM_E_LIMIT, "%s: the reply's headers are larger than %zu bytes", call->where,
                        call->reply.headers.max);
