@@ -20,25 +20,6 @@ static const struct tm_key gap_keys[] = {
     { "tasks.max", TM_KEY_INT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; start more processes instead" },
 };
 
-/* The object's name in a template: "${object}" becomes its lower-case name. Caller frees. */
-static char *gap_topic(const char *template, const char *object)
-{
-    const char *mark = strstr(template, "${object}");
-    size_t bytes = strlen(template) + strlen(object) + 1;
-    char *out = malloc(bytes);
-    if (out == NULL)
-        return NULL;
-    size_t before = mark != NULL ? (size_t)(mark - template) : strlen(template);
-    memcpy(out, template, before);
-    out[before] = '\0';
-    if (mark != NULL) {
-        for (size_t i = 0; object[i] != '\0'; i++)
-            out[before++] = (char)(object[i] >= 'A' && object[i] <= 'Z' ? object[i] + 32 : object[i]);
-        strcpy(out + before, mark + strlen("${object}"));
-    }
-    return out;
-}
-
 static enum tm_code gap_add(struct tm_gap_settings *out, const char *object, const char *topic, const char *alerts,
                             struct tm_err *err)
 {
@@ -57,7 +38,7 @@ static enum tm_code gap_add(struct tm_gap_settings *out, const char *object, con
     }
     out->objects[i] = strdup(object);
     out->topics[i] = strdup(topic);
-    out->alerts[i] = gap_topic(alerts, object);
+    out->alerts[i] = tm_topic_name(alerts, object);
     out->objects_count++;
     if (out->objects[i] == NULL || out->topics[i] == NULL || out->alerts[i] == NULL)
         return tm_fail(err, TM_E_NOMEM, "gap settings");

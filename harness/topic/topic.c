@@ -2,6 +2,8 @@
  * Source: Kafka's default partitioner, toPositive(murmur2(key)) % partitions (org.apache.kafka.common.utils.Utils). */
 #include "topic/topic.h"
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 static uint32_t topic_murmur2(const unsigned char *data, size_t bytes)
 {
@@ -35,4 +37,21 @@ int32_t tm_topic_partition(const void *key, size_t key_bytes, int32_t partitions
     if (key == NULL)
         key_bytes = 0;
     return (int32_t)((topic_murmur2(key, key_bytes) & 0x7fffffffU) % (uint32_t)partitions);
+}
+
+char *tm_topic_name(const char *template, const char *object)
+{
+    const char *mark = strstr(template, "${object}");
+    char *out = malloc(strlen(template) + strlen(object) + 1);
+    if (out == NULL)
+        return NULL;
+    size_t bytes = mark != NULL ? (size_t)(mark - template) : strlen(template);
+    memcpy(out, template, bytes);
+    out[bytes] = '\0';
+    if (mark != NULL) {
+        for (size_t i = 0; object[i] != '\0'; i++)
+            out[bytes++] = (char)(object[i] >= 'A' && object[i] <= 'Z' ? object[i] + 32 : object[i]);
+        strcpy(out + bytes, mark + strlen("${object}"));
+    }
+    return out;
 }

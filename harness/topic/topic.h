@@ -66,6 +66,8 @@ struct tm_kafka_options {
 enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options, struct tm_err *err);
 /* Equal in all adapters and to Kafka's default partitioner (murmur2): which partition a key goes to. */
 int32_t tm_topic_partition(const void *key, size_t key_bytes, int32_t partitions);
+/* A topic's name from a template: the first "${object}" becomes the object's lower-case name. Caller frees; NULL = no memory. */
+char *tm_topic_name(const char *template, const char *object);
 /* Creates the topic with so many partitions, or checks that it has them (existing topics are used as they are).
  * May wait up to timeout_ms: for `tidemark run` and command lines at start-up only. */
 enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32_t partitions, int16_t replication,

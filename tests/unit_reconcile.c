@@ -1,0 +1,608 @@
+#include "event/contract.h"
+#include "reconcile/numbers.h"
+#include "reconcile/reconcile.h"
+#include "tests/support_command.h"
+#include "tests/support_event.h"
+#include "tests/support_stand.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define ALERTS "alerts.sfdc.opportunity_gap_events"
+#define RECON "sfdc.recon.opportunity"
+#define GROUP "tidemark-reconcile"
+#define ROWS_MAX 1200
+#define PARTITIONS 3
+
+/* An org of one object, as far as a reconciler asks for it. */
+static struct {
+    char ids[ROWS_MAX][TM_ID_BYTES];
+    bool gone[ROWS_MAX], deleted[ROWS_MAX];   /* hard deleted or hidden; in the recycle bin */
+    int rows, page, queries, describes, query_all, fail_queries, fail_status;
+    size_t url_bytes_max;
+    char last_query[32768];
+} org;
+
+static struct stand stand;
+static struct tm_recon_settings set;
+static struct tm_recon *recon;
+static struct tm_topic *topic;
+static struct tm_sf_session *session;
+static char alert_schema[1 << 15], folder[256];
+static unsigned lives;
+
+static void org_decode(char *out, size_t cap, const char *in)
+{
+    size_t n = 0;
+    for (; *in != '\0' && n + 1 < cap; in++) {
+        unsigned c = (unsigned char)*in;
+        if (c == '%' && sscanf(in + 1, "%2x", &c) == 1)
+            in += 2;
+        out[n++] = (char)(c == '+' ? ' ' : c);
+    }
+    out[n] = '\0';
+}
+
+static void org_row(json_t *records, int i)
+{
+    char name[40];
+    snprintf(name, sizeof name, "name of %d", i);
+    json_array_append_new(records, json_pack("{s:{s:s}, s:s, s:b, s:s, s:f, s:s, s:b, s:s}", "attributes", "type", "Opportunity",
+                                             "Id", org.ids[i], "IsDeleted", org.deleted[i], "LastName", name, "Amount",
+                                             i + 0.25, "CloseDate", "2026-03-02", "IsWon", i % 2, "LastModifiedDate",
+                                             "2026-03-02T08:00:05.000+0000"));
+}
+
+static int org_query(const char *soql, bool all, int from, struct tm_buf *reply)
+{
+    json_t *records = json_array(), *body;
+    int total = 0, given = 0, at = from;
+    bool by_id = strstr(soql, "WHERE Id IN (") != NULL;
+    for (int i = 0; i < org.rows; i++) {
+        if (org.gone[i] || (org.deleted[i] && !all) || (by_id && strstr(soql, org.ids[i]) == NULL))
+            continue;
+        if (total++ >= from && given < org.page) {
+            org_row(records, i);
+            given++;
+            at = total;
+        }
+    }
+    body = json_pack("{s:i, s:b, s:o}", "totalSize", total, "done", at >= total, "records", records);
+    if (at < total) {
+        char next[64];
+        snprintf(next, sizeof next, "/services/data/v59.0/query/01g-%d", at);
+        json_object_set_new(body, "nextRecordsUrl", json_string(next));
+    }
+    char *text = json_dumps(body, JSON_COMPACT);
+    tm_buf_addz(reply, text);
+    free(text);
+    json_decref(body);
+    return 200;
+}
+
+static int org_answer(void *self, const char *method, const char *url, const char *body, struct tm_buf *reply)
+{
+    static char last_soql[32768];
+    static bool last_all;
+    (void)self, (void)method, (void)body;
+    if (strlen(url) > org.url_bytes_max)
+        org.url_bytes_max = strlen(url);
+    if (strstr(url, "/oauth2/token") != NULL) {
+        tm_buf_addz(reply, "{\"access_token\":\"T\",\"instance_url\":\"http://sf\",\"token_type\":\"Bearer\"}");
+        return 200;
+    }
+    if (strstr(url, "/describe") != NULL) {
+        json_t *d = support_describe_json("Opportunity");
+        char *text = json_dumps(d, JSON_COMPACT);
+        org.describes++;
+        tm_buf_addz(reply, text);
+        free(text);
+        json_decref(d);
+        return 200;
+    }
+    const char *more = strstr(url, "/query/01g-"), *q = strstr(url, "?q=");
+    if (org.fail_queries > 0) {
+        org.fail_queries--;
+        tm_buf_addz(reply, "[{\"errorCode\":\"QUERY_TIMEOUT\",\"message\":\"Your query request was running for too long.\"}]");
+        return org.fail_status;
+    }
+    org.queries++;
+    if (more != NULL)
+        return org_query(last_soql, last_all, atoi(more + strlen("/query/01g-")), reply);
+    assert_non_null(q);
+    last_all = strstr(url, "/queryAll") != NULL;
+    org.query_all += last_all;
+    org_decode(last_soql, sizeof last_soql, q + 3);
+    strcpy(org.last_query, last_soql);
+    return org_query(last_soql, last_all, 0, reply);
+}
+
+static void recon_up(void)
+{
+    struct tm_err err = { .code = TM_OK };
+    char life[20];
+    const char *topics[] = { ALERTS };
+    struct tm_kafka_options o = { .group = GROUP, .topics = topics, .topics_count = 1 };
+    struct tm_sf_settings sf = { .instance = "http://sf", .username = "u", .password = "p", .consumer_key = "k",
+                                 .consumer_secret = "s", .api_version = "59.0", .request_retry_ns_max = TM_NS_PER_S,
+                                 .auth_retry_ns_max = TM_NS_PER_S };
+    assert_int_equal(tm_topic_mem_open(&topic, stand.broker, &o, &err), TM_OK);
+    assert_int_equal(tm_sf_session_open(&session, &stand.http, &sf, &err), TM_OK);
+    struct tm_read_ports ports = { session, stand.registry, topic };
+    snprintf(life, sizeof life, "life%u", lives++);
+    if (tm_recon_open(&recon, &set, &ports, folder, life, &err) != TM_OK)
+        fail_msg("%s", err.msg);
+}
+
+static void recon_down(void)
+{
+    tm_recon_close(recon);
+    topic->ops->close(topic);
+    tm_sf_session_close(session);
+}
+
+static int set_up(void **state)
+{
+    static char object[] = "Opportunity", alerts[] = ALERTS, answers[] = RECON;
+    struct tm_err err = { .code = TM_OK };
+    struct tm_describe only_name = { .object = "Opportunity" };
+    struct tm_buf text;
+    (void)state;
+    stand_open(&stand);
+    stand.answer = org_answer;
+    memset(&org, 0, sizeof org);
+    org.page = 2000;
+    org.fail_status = 400;
+    for (int i = 0; i < ROWS_MAX; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "006%012d", i);
+        assert_int_equal(tm_id18(org.ids[i], id, &err), TM_OK);
+    }
+    org.rows = 8;
+    snprintf(folder, sizeof folder, "%s", tm_test_folder());
+    set = (struct tm_recon_settings){ .name = "recon", .group = GROUP, .objects = { object }, .alerts = { alerts },
+                                      .recon = { answers }, .objects_count = 1, .window_ms = 5000,
+                                      .idle_ns = 500 * TM_NS_PER_MS, .ids_max = 2000, .sees_all = true,
+                                      .longest_ms = 600000, .attempts_max = 3, .backoff_ns = TM_NS_PER_S,
+                                      .backoff_ns_max = 60 * TM_NS_PER_S };
+    assert_int_equal(tm_mem_topic_create(stand.broker, ALERTS, PARTITIONS, &err), TM_OK);
+    assert_int_equal(tm_mem_topic_create(stand.broker, RECON, PARTITIONS, &err), TM_OK);
+    tm_mem_set_time(stand.broker, 1772438400000);
+    tm_buf_init(&text, sizeof alert_schema - 1);
+    assert_int_equal(tm_contract_schema_alerts(&text, &only_name, &err), TM_OK);
+    strcpy(alert_schema, tm_buf_text(&text));
+    tm_buf_free(&text);
+    recon_up();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    recon_down();
+    stand_close(&stand);
+    tm_test_folder_remove(folder);
+    return 0;
+}
+
+/* Steps for so long in virtual time; org time stands still. */
+static enum tm_code run(int64_t ns, struct tm_err *err)
+{
+    int64_t until = stand.now.wall_ns + ns;
+    tm_err_clear(err);
+    for (int i = 0; i < 100000 && stand.now.wall_ns < until; i++) {
+        struct tm_wake wake = { TM_NEVER, TM_NEVER };
+        enum tm_code rc = tm_recon_step(recon, &stand.now, &wake, err);
+        if (rc != TM_OK && rc != TM_E_AGAIN)
+            return rc;
+        if (rc == TM_E_AGAIN)
+            stand.now.wall_ns += 10 * TM_NS_PER_MS;
+    }
+    return TM_OK;
+}
+
+static void alert(const char *id, const char *kind, int64_t g, int32_t partition)
+{
+    char replay[24];
+    snprintf(replay, sizeof replay, "%lld", (long long)g);
+    stand_put(&stand, ALERTS, partition, id, alert_schema,
+              json_pack("{s:s, s:s, s:{s:I}, s:s, s:s, s:i}", "Id", id, "ReplayId", replay, "ChangeEventHeader",
+                        "commitTimestamp", (json_int_t)1772438400000, "_kind", kind, "_reason", "test", "_epoch", 1));
+}
+
+static void alert_all(const char *kind, int64_t g)
+{
+    for (int32_t p = 0; p < PARTITIONS; p++)
+        alert("Opportunity", kind, g, p);
+}
+
+static const json_t *field(const json_t *list, size_t i, const char *name)
+{
+    return json_object_get(json_array_get(list, i), name);
+}
+
+static size_t count_kind(const json_t *list, const char *kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        count += strcmp(json_string_value(field(list, i, "_kind")), kind) == 0;
+    return count;
+}
+
+static const json_t *answer_of(const json_t *list, const char *id)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (strcmp(json_string_value(field(list, i, "Id")), id) == 0)
+            return json_array_get(list, i);
+    return NULL;
+}
+
+static void an_idle_window_is_read_once_at_the_highest_position_of_each_id(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    alert(org.ids[1], "gap", 10, -1);
+    alert(org.ids[1], "diff", 30, -1);
+    alert(org.ids[1], "gap", 20, -1);
+    alert(org.ids[2], "no_base", 15, -1);
+    assert_int_equal(run(300 * TM_NS_PER_MS, &err), TM_OK);
+    assert_int_equal(org.queries, 0);                 /* not idle for long enough yet */
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(json_array_size(all), 2);
+    const json_t *one = answer_of(all, org.ids[1]);
+    assert_string_equal(json_string_value(json_object_get(one, "_kind")), "image");
+    assert_int_equal(json_integer_value(json_object_get(one, "_g")), 30);
+    assert_int_equal(json_integer_value(json_object_get(one, "_epoch")), 1);
+    assert_string_equal(json_string_value(json_object_get(one, "_read_kind")), "ids");
+    assert_string_equal(json_string_value(json_object_get(one, "_key")), org.ids[1]);
+    assert_string_equal(json_string_value(json_object_get(one, "LastName")), "name of 1");
+    assert_true(json_real_value(json_object_get(one, "Amount")) == 1.25);
+    assert_int_equal(json_integer_value(json_object_get(one, "LastModifiedDate")), 1772438405000);
+    assert_true(json_is_null(json_object_get(one, "StageName")));
+    assert_int_equal(json_integer_value(json_object_get(answer_of(all, org.ids[2]), "_g")), 15);
+    assert_int_equal(org.queries, 1);
+    assert_int_equal(org.query_all, 1);               /* so that soft-deleted rows are seen */
+    for (int32_t p = 0; p < PARTITIONS; p++)
+        assert_true(tm_mem_committed(stand.broker, GROUP, ALERTS, p) == tm_mem_high(stand.broker, ALERTS, p) ||
+                    tm_mem_high(stand.broker, ALERTS, p) == 0);
+    json_decref(all);
+}
+
+static void event_time_closes_a_window_without_any_idleness(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    set.idle_ns = 3600 * TM_NS_PER_S;
+    set.window_ms = 60000;
+    alert(org.ids[1], "gap", 10, 0);
+    tm_mem_set_time(stand.broker, 1772438400000 + 60000);
+    alert(org.ids[2], "gap", 11, 0);
+    tm_mem_set_time(stand.broker, 1772438400000 + 1000);
+    alert(org.ids[3], "gap", 12, 0);                  /* late: joins the open window */
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(json_array_size(all), 1);
+    assert_non_null(answer_of(all, org.ids[1]));
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 1);
+    json_decref(all);
+    assert_int_equal(run(61 * TM_NS_PER_S, &err), TM_OK);    /* … which closes by its age on the wall clock */
+    all = stand_all(&stand, RECON);
+    assert_int_equal(json_array_size(all), 3);
+    assert_non_null(answer_of(all, org.ids[3]));
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 3);
+    json_decref(all);
+}
+
+static void many_ids_are_asked_in_as_few_requests_as_limits_allow(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    org.rows = ROWS_MAX;
+    for (int i = 0; i < ROWS_MAX; i++)
+        alert(org.ids[i], "gap", 100 + i, -1);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "image"), ROWS_MAX);
+    assert_int_equal(json_array_size(all), ROWS_MAX);
+    assert_int_equal(org.queries, 3);
+    assert_int_equal(org.describes, 1);
+    assert_true(org.url_bytes_max <= TM_SOQL_GET_BYTES_MAX + 100);
+    json_decref(all);
+}
+
+static void a_full_window_does_not_wait(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    recon_down();
+    set.ids_max = 2;
+    set.idle_ns = 3600 * TM_NS_PER_S;
+    set.window_ms = 86400000;
+    recon_up();
+    for (int i = 0; i < 5; i++)
+        alert(org.ids[i], "gap", 100 + i, 0);
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(json_array_size(all), 4);
+    json_decref(all);
+}
+
+static void a_missing_id_is_removed_only_when_the_user_sees_all(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    org.deleted[1] = true;
+    org.gone[2] = true;
+    alert(org.ids[1], "gap", 10, -1);
+    alert(org.ids[2], "gap", 11, -1);
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "removed"), 2);
+    json_decref(all);
+    set.sees_all = false;
+    alert(org.ids[1], "gap", 20, -1);
+    alert(org.ids[2], "gap", 21, -1);
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "removed"), 3);
+    assert_int_equal(count_kind(all, "unreadable"), 1);
+    for (size_t i = 0; i < json_array_size(all); i++)
+        if (strcmp(json_string_value(field(all, i, "_kind")), "unreadable") == 0)
+            assert_string_equal(json_string_value(field(all, i, "Id")), org.ids[2]);
+    json_decref(all);
+}
+
+static void a_whole_read_ends_in_every_partition_with_what_it_answered_there(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    org.page = 3;
+    org.gone[5] = true;
+    org.deleted[6] = true;
+    alert_all("copy", 40);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "image"), 6);
+    assert_int_equal(count_kind(all, "end"), PARTITIONS);
+    const char *read_id = json_string_value(field(all, 0, "_read_id"));
+    for (int p = 0; p < PARTITIONS; p++) {
+        json_int_t answered = 0, told = -1;
+        bool after_end = false;
+        for (size_t i = 0; i < json_array_size(all); i++) {
+            if (json_integer_value(field(all, i, "_partition")) != p)
+                continue;
+            assert_false(after_end);                  /* the end comes last */
+            assert_string_equal(json_string_value(field(all, i, "_read_kind")), "whole");
+            assert_string_equal(json_string_value(field(all, i, "_read_id")), read_id);
+            assert_int_equal(json_integer_value(field(all, i, "_g")), 40);
+            if (strcmp(json_string_value(field(all, i, "_kind")), "end") == 0) {
+                told = json_integer_value(field(all, i, "_count"));
+                assert_int_equal(json_integer_value(field(all, i, "_partitions")), PARTITIONS);
+                after_end = true;
+            } else {
+                answered++;
+            }
+        }
+        assert_int_equal(told, answered);
+    }
+    assert_int_equal(tm_recon_counts(recon)->duplicates, PARTITIONS - 1);   /* one read for the three copies of the ask */
+    json_decref(all);
+    alert_all("copy", 40);                            /* asked again at the same position: an audit */
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "end"), 2 * PARTITIONS);
+    json_decref(all);
+}
+
+static void an_overflow_may_be_read_as_a_range_that_waits_for_the_index(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    set.overflow_range = true;
+    set.lag_ms = 60000;
+    org.deleted[3] = true;
+    stand.now.org_ms = 1772438400000;
+    alert_all("overflow", 50);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_int_equal(org.queries, 0);
+    alert(org.ids[1], "gap", 51, 0);                  /* other asks of the object keep their order behind it */
+    stand.now.org_ms = 1772438400000 + 1000 + 60000;
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "removed"), 1);
+    assert_int_equal(count_kind(all, "end"), PARTITIONS);
+    size_t of_range = 0;
+    for (size_t i = 0; i < json_array_size(all); i++)
+        of_range += strcmp(json_string_value(field(all, i, "_read_kind")), "range") == 0;
+    assert_int_equal(of_range, 8 + PARTITIONS);
+    json_decref(all);
+    /* A conversion is always read whole. */
+    alert_all("conversion", 60);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "end"), 2 * PARTITIONS);
+    assert_null(strstr(org.last_query, "SystemModstamp >="));
+    json_decref(all);
+}
+
+static void the_range_begins_the_longest_transaction_before_the_commit(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    set.overflow_range = true;
+    alert_all("overflow", 50);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_non_null(strstr(org.last_query, "WHERE SystemModstamp >= 2026-03-02T07:50:00.000Z"));
+    assert_int_equal(org.query_all, 1);
+}
+
+static void a_failed_read_starts_again_with_a_new_id(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    org.page = 3;
+    alert_all("copy", 40);
+    org.fail_queries = 1;
+    assert_int_equal(run(20 * TM_NS_PER_S, &err), TM_OK);
+    org.page = 3;
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "end"), PARTITIONS);
+    assert_int_equal(tm_recon_counts(recon)->reads_retried, 1);
+    assert_int_equal(json_integer_value(field(all, 0, "_read_seq")), 2);
+    assert_string_equal(json_string_value(field(all, 0, "_read_id")) + strlen("lifeN"), "-2");
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 1);
+    json_decref(all);
+}
+
+static void a_read_given_up_is_told_and_its_rows_stay_unanswered(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    org.fail_queries = 1000;
+    alert(org.ids[1], "gap", 10, 0);
+    alert(org.ids[2], "gap", 11, 1);
+    assert_int_equal(run(60 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, ALERTS), *answers = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "failed"), 2);
+    assert_int_equal(json_array_size(answers), 0);
+    for (size_t i = 0; i < json_array_size(all); i++)
+        if (strcmp(json_string_value(field(all, i, "_kind")), "failed") == 0) {
+            assert_non_null(strstr(json_string_value(field(all, i, "_reason")), "QUERY_TIMEOUT"));
+            assert_string_equal(json_string_value(field(all, i, "ReplayId")),
+                                strcmp(json_string_value(field(all, i, "Id")), org.ids[1]) == 0 ? "10" : "11");
+        }
+    assert_int_equal(tm_recon_counts(recon)->reads_failed, 1);   /* the failed alerts themselves ask for nothing */
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), tm_mem_high(stand.broker, ALERTS, 0));
+    json_decref(all);
+    json_decref(answers);
+}
+
+static void a_crash_before_the_commit_answers_again_with_a_higher_number(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    alert(org.ids[1], "gap", 10, 0);
+    tm_mem_hold_acks(stand.broker, true);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), -1);
+    recon_down();
+    tm_mem_hold_acks(stand.broker, false);
+    recon_up();
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(json_array_size(all), 2);
+    assert_true(json_integer_value(field(all, 1, "_read_seq")) > json_integer_value(field(all, 0, "_read_seq")));
+    assert_string_not_equal(json_string_value(field(all, 1, "_read_id")), json_string_value(field(all, 0, "_read_id")));
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 1);
+    json_decref(all);
+}
+
+static void an_answer_that_is_not_delivered_is_read_again(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    alert(org.ids[1], "gap", 10, 0);
+    tm_mem_refuse(stand.broker, 1);
+    assert_int_equal(run(10 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(json_array_size(all), 1);
+    assert_int_equal(json_integer_value(field(all, 0, "_read_seq")), 2);
+    json_decref(all);
+}
+
+static void a_partition_taken_away_is_not_committed(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    alert(org.ids[1], "gap", 10, 0);
+    assert_int_equal(run(100 * TM_NS_PER_MS, &err), TM_OK);
+    tm_recon_revoked(recon, ALERTS, 0);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), -1);
+}
+
+static void an_alert_that_makes_no_sense_is_kept_aside(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    alert(org.ids[1], "whatever", 10, 0);
+    alert("not an id", "gap", 11, 0);
+    stand_put_raw(&stand, ALERTS, 0, "k", "junk", 4);
+    alert(org.ids[2], "gap", 12, 0);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_int_equal(tm_recon_aside_count(recon), 3);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(json_array_size(all), 1);
+    json_decref(all);
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 4);
+}
+
+static void read_numbers_grow_across_lives(void **state)
+{
+    struct tm_err err = { .code = TM_OK };
+    struct tm_numbers *n = NULL;
+    char path[300];
+    int64_t last = 0, number = 0;
+    (void)state;
+    snprintf(path, sizeof path, "%s/n.db", folder);
+    for (int life = 0; life < 3; life++) {
+        assert_int_equal(tm_numbers_open(&n, path, &err), TM_OK);
+        for (int i = 0; i < TM_NUMBERS_BLOCK + 3; i++) {
+            assert_int_equal(tm_numbers_next(n, &number, &err), TM_OK);
+            assert_true(number > last);
+            last = number;
+        }
+        tm_numbers_close(n);
+    }
+}
+
+static void settings_name_what_is_wrong(void **state)
+{
+    struct tm_err err = { .code = TM_OK };
+    struct tm_recon_settings s;
+    struct tm_config *c = NULL;
+    char path[400];
+    (void)state;
+    snprintf(path, sizeof path, "%s/r.json", folder);
+    tm_test_write_file(folder, "r.json", "{\"name\":\"r\",\"config\":{\"objects\":\"User,Account\",\"salesforce.consumer.key\":\"k\","
+                       "\"overflow.read\":\"range\",\"window.idle.ms\":250}}");
+    assert_int_equal(tm_recon_settings_load(&s, &c, path, "http://mock", &err), TM_OK);
+    assert_int_equal(s.objects_count, 2);
+    assert_string_equal(s.recon[1], "sfdc.recon.account");
+    assert_string_equal(s.salesforce.instance, "http://mock");
+    assert_true(s.overflow_range && s.sees_all);
+    assert_int_equal(s.idle_ns, 250 * TM_NS_PER_MS);
+    tm_recon_settings_free(&s);
+    tm_config_close(c);
+    c = NULL;
+    tm_test_write_file(folder, "r.json", "{\"config\":{\"objects\":\"User\",\"salesforce.consumer.key\":\"k\",\"window.idel.ms\":1}}");
+    assert_int_equal(tm_recon_settings_load(&s, &c, path, NULL, &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "window.idle.ms"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_idle_window_is_read_once_at_the_highest_position_of_each_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(event_time_closes_a_window_without_any_idleness, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_ids_are_asked_in_as_few_requests_as_limits_allow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_window_does_not_wait, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_missing_id_is_removed_only_when_the_user_sees_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_whole_read_ends_in_every_partition_with_what_it_answered_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_overflow_may_be_read_as_a_range_that_waits_for_the_index, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_range_begins_the_longest_transaction_before_the_commit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_read_starts_again_with_a_new_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_read_given_up_is_told_and_its_rows_stay_unanswered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_crash_before_the_commit_answers_again_with_a_higher_number, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_that_is_not_delivered_is_read_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_partition_taken_away_is_not_committed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_alert_that_makes_no_sense_is_kept_aside, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(read_numbers_grow_across_lives, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(settings_name_what_is_wrong, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
