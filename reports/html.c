@@ -285,6 +285,26 @@ static void html_differences(struct tm_buf *b, const json_t *report)
 
 /* ---- cost, coverage, self-tests, environment ---- */
 
+static void html_processes(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i;
+    char word[WORD_BYTES];
+    if (json_array_size(json_object_get(report, "processes")) == 0)
+        return;
+    tm_buf_addz(b, "<details><summary>By process</summary>\n");
+    html_table(b, "<thead><tr><th>process</th><th>CPU</th><th>peak memory</th><th>restarts</th></tr></thead>\n");
+    json_array_foreach(json_object_get(report, "processes"), i, p) {
+        tm_buf_addz(b, "<tr><td>");
+        html_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, p, "cpu_s", tm_word_span, 1));
+        tm_buf_addf(b, "<td>%s</td>", tm_word_at(word, p, "rss_peak_bytes", tm_word_bytes, 1));
+        tm_buf_addf(b, "<td>%s</td></tr>\n", tm_word_at(word, p, "restarts", tm_word_count, 1));
+    }
+    html_table_end(b);
+    tm_buf_addz(b, "</details>\n");
+}
+
 static void html_cost(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
@@ -304,6 +324,7 @@ static void html_cost(struct tm_buf *b, const json_t *report)
         tm_buf_addz(b, "</tr>\n");
     }
     html_table_end(b);
+    html_processes(b, report);
 }
 
 static void html_columns(struct tm_buf *b, const json_t *list)

@@ -2,6 +2,7 @@
 #include "support_batch.h"
 #include "base/sql.h"
 #include "batch/plan.h"
+#include "mocks/salesforce/soql.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -481,6 +482,39 @@ static void grid_points_are_multiples_of_the_interval_also_before_1970(void **st
     assert_false(tm_plan_full_due(-1, 0, 1000000000));
 }
 
+/* What the planner writes is what the mock's own grammar reads, in every mode and at every place. */
+static void every_query_a_preset_can_send_is_soql(void **state)
+{
+    (void)state;
+    json_t *json = json_pack("{s:s, s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]}", "name", "Opportunity", "fields", "name", "Id", "type",
+                             "id", "name", "Name", "type", "string", "name", "SystemModstamp", "type", "datetime");
+    struct tm_describe *d = NULL;
+    struct tm_err err = { .code = TM_OK };
+    assert_int_equal(tm_describe_parse(&d, json, &err), TM_OK);
+    for (int i = 0; i < 3 * 2 * 2 * 2 * 2; i++) {
+        struct tm_batch_settings s = { .paging = (enum tm_batch_paging)(i % 3), .inclusive = i / 3 % 2, .page_rows = 500,
+                                       .formulas = true };
+        struct tm_range range = { .whole = i / 6 % 2, .from_ms = POLL_ORIGIN_MS, .from_inclusive = s.inclusive,
+                                  .until_ms = i / 12 % 2 ? POLL_ORIGIN_MS + 1000 : TM_NEVER };
+        struct tm_place place = { .any = i / 24 % 2, .stamp_ms = POLL_ORIGIN_MS };
+        struct tm_soql *q = NULL;
+        struct tm_soql_error why = { "", "" };
+        struct tm_buf soql;
+        poll_id(place.id, 7);
+        tm_buf_init(&soql, 100000);
+        assert_int_equal(tm_plan_soql(&soql, &s, d, &range, &place, &err), TM_OK);
+        if (tm_soql_parse(&q, tm_buf_text(&soql), &why, &err) != TM_OK)
+            fail_msg("%s: %s", tm_buf_text(&soql), why.message);
+        assert_int_equal(q->items_count, 3);
+        assert_int_equal(tm_soql_range_read(q), !range.whole);
+        assert_int_equal(q->limit, tm_plan_pages_by_limit(&s, &range) ? 500 : -1);
+        tm_soql_close(q);
+        tm_buf_free(&soql);
+    }
+    tm_describe_close(d);
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_first_load_of_an_unknown_object_ends_the_station),
         cmocka_unit_test(a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later),
         cmocka_unit_test(formulas_are_left_out_when_the_preset_says_so),
+        cmocka_unit_test(every_query_a_preset_can_send_is_soql),
         cmocka_unit_test(grid_points_are_multiples_of_the_interval_also_before_1970),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
