@@ -1,0 +1,534 @@
+/* source: restart, duplicates, first copy, evolving schemas, broken replay lines, merged and whole-object events. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "tests/support_command.h"
+#include "tests/support_event.h"
+#include "tests/support_source.h"
+
+#define RAW "sfdc.cdc.opportunity_raw"
+#define ALERTS "alerts.sfdc.opportunity_gap_events"
+#define ID1 "006000000000001AAA"
+#define ID2 "006000000000002AAA"
+#define ID3 "006000000000003AAA"
+
+static int setup(void **state)
+{
+    static struct source_world w;
+    source_world_open(&w);
+    *state = &w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    source_world_close(*state);
+    return 0;
+}
+
+static void run(struct source_world *w)
+{
+    char text[700];
+    if (source_world_run(w) != TM_OK)
+        fail_msg("%s", tm_err_text(&w->err, text, sizeof text));
+}
+
+static void put(struct source_world *w, const char *type, int64_t replay_id, const char *ids, const char *fields)
+{
+    source_world_event(w, support_change("Opportunity", type, replay_id, ids, "[]", fields));
+}
+
+static const char *text_of(const json_t *record, const char *field)
+{
+    return json_string_value(json_object_get(record, field));
+}
+
+/* The record of (id, replay id); fails unless it is there exactly `times` times. */
+static const json_t *record_of(const json_t *all, const char *id, const char *replay_id, size_t times)
+{
+    const json_t *record, *found = NULL;
+    size_t i, count = 0;
+    json_array_foreach(all, i, record) {
+        if (strcmp(text_of(record, "Id"), id) != 0 || strcmp(text_of(record, "ReplayId"), replay_id) != 0)
+            continue;
+        found = record;
+        count++;
+    }
+    if (count != times)
+        fail_msg("%s at %s: %zu records, not %zu", id, replay_id, count, times);
+    return found;
+}
+
+static void events_become_records_keyed_by_id(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{\"StageName\":\"New\",\"Amount\":10.5,\"CloseDate\":\"2026-03-02\"}");
+    put(w, "UPDATE", 7, "[\"" ID1 "\"]", "{\"StageName\":null,\"Description\":{\"diff\":\"--- \"}}");
+    run(w);
+    json_t *all = source_world_records(w, RAW);
+    const json_t *create = record_of(all, ID1, "5", 1), *update = record_of(all, ID1, "7", 1);
+    assert_string_equal(text_of(create, "_key"), ID1);
+    assert_string_equal(text_of(create, "StageName"), "New");
+    assert_string_equal(text_of(create, "CloseDate"), "2026-03-02");
+    assert_string_equal(text_of(create, "_ObjectType"), "OpportunityChangeEvent");
+    assert_string_equal(text_of(create, "_EventType"), "I8b-dYxvxs5wOtCBr4qsew");
+    assert_int_equal(json_integer_value(json_object_get(create, "_epoch")), 0);
+    assert_string_equal(text_of(json_object_get(create, "ChangeEventHeader"), "changeType"), "CREATE");
+    assert_true(json_is_null(json_object_get(update, "StageName")));
+    assert_true(json_is_null(json_object_get(update, "Description")));
+    assert_string_equal(json_string_value(json_array_get(json_object_get(update, "_DiffFields"), 0)), "Description");
+    assert_int_equal(json_integer_value(json_object_get(create, "_partition")),
+                     json_integer_value(json_object_get(update, "_partition")));
+    json_decref(all);
+}
+
+static void the_first_copy_is_asked_once_of_every_partition(void **state)
+{
+    struct source_world *w = *state;
+    source_world_set(w, "salesforce.initial.start", "all");
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    source_world_start(w);
+    run(w);
+    json_t *alerts = source_world_records(w, ALERTS);
+    assert_int_equal(json_array_size(alerts), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *alert = json_array_get(alerts, i);
+        assert_int_equal(json_integer_value(json_object_get(alert, "_partition")), (int)i);
+        assert_string_equal(text_of(alert, "_kind"), "copy");
+        assert_string_equal(text_of(alert, "_key"), "Opportunity");
+    }
+    assert_true(tm_source_live(w->source));
+    json_decref(alerts);
+    source_world_crash(w);
+    source_world_start(w);
+    run(w);
+    alerts = source_world_records(w, ALERTS);
+    assert_int_equal(json_array_size(alerts), 3);            /* the checkpoint says it was asked */
+    json_decref(alerts);
+}
+
+static void a_copy_before_any_event_is_asked_at_zero_and_nothing_after_it_is_missed(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    assert_int_equal(w->org.subscribed_from, -1);
+    json_t *alerts = source_world_records(w, ALERTS);
+    assert_string_equal(text_of(json_array_get(alerts, 0), "ReplayId"), "0");
+    json_decref(alerts);
+    source_world_crash(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");               /* while it is down */
+    source_world_start(w);
+    run(w);
+    assert_int_equal(w->org.subscribed_from, -2);
+    json_t *all = source_world_records(w, RAW);
+    record_of(all, ID1, "5", 1);
+    json_decref(all);
+}
+
+static void a_restart_goes_on_behind_what_was_acknowledged(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    run(w);
+    source_world_crash(w);
+    put(w, "UPDATE", 9, "[\"" ID1 "\"]", "{\"StageName\":\"x\"}");
+    source_world_start(w);
+    run(w);
+    assert_int_equal(w->org.subscribed_from, 5);
+    json_t *all = source_world_records(w, RAW);
+    record_of(all, ID1, "5", 1);
+    record_of(all, ID1, "9", 1);
+    json_decref(all);
+}
+
+static void a_crash_before_the_acknowledgement_repeats_the_events(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    run(w);
+    tm_mem_hold_acks(w->broker, true);
+    put(w, "UPDATE", 9, "[\"" ID1 "\"]", "{}");
+    run(w);
+    source_world_crash(w);
+    tm_mem_hold_acks(w->broker, false);
+    source_world_start(w);
+    run(w);
+    assert_int_equal(w->org.subscribed_from, 5);
+    json_t *all = source_world_records(w, RAW);
+    record_of(all, ID1, "9", 2);                              /* twice, never not at all */
+    json_decref(all);
+}
+
+static void records_that_kafka_loses_are_sent_again(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\",\"" ID2 "\"]", "{}");
+    tm_mem_refuse(w->broker, 1);
+    run(w);
+    json_t *all = source_world_records(w, RAW);
+    size_t i, first = 0, second = 0;
+    const json_t *record;
+    json_array_foreach(all, i, record) {
+        first += strcmp(text_of(record, "Id"), ID1) == 0;
+        second += strcmp(text_of(record, "Id"), ID2) == 0;
+    }
+    assert_true(first >= 1 && second >= 1);
+    json_decref(all);
+    tm_mem_refuse(w->broker, 1000);
+    put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{}");
+    assert_int_equal(source_world_run(w), TM_E_IO);           /* and given up in the end, aloud */
+    tm_mem_refuse(w->broker, 0);
+}
+
+static void merged_events_are_exploded_or_kept(void **state)
+{
+    struct source_world *w = *state;
+    put(w, "DELETE", 5, "[\"" ID1 "\",\"" ID2 "\",\"" ID3 "\"]", "{}");
+    source_world_set(w, "salesforce.initial.start", "all");
+    source_world_start(w);
+    run(w);
+    json_t *all = source_world_records(w, RAW);
+    assert_int_equal(json_array_size(all), 3);
+    const json_t *last = record_of(all, ID3, "5", 1);
+    assert_string_equal(text_of(last, "_key"), ID3);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(last, "ChangeEventHeader"), "recordIds")), 3);
+    json_decref(all);
+}
+
+static void keep_leaves_the_connectors_single_record(void **state)
+{
+    struct source_world *w = *state;
+    put(w, "DELETE", 5, "[\"" ID2 "\",\"" ID1 "\"]", "{}");
+    source_world_set(w, "salesforce.initial.start", "all");
+    source_world_set(w, "tidemark.merged.events", "keep");
+    source_world_start(w);
+    run(w);
+    json_t *all = source_world_records(w, RAW);
+    assert_int_equal(json_array_size(all), 1);
+    assert_string_equal(text_of(record_of(all, ID2, "5", 1), "_key"), ID2);
+    json_decref(all);
+}
+
+static void overflow_and_conversion_reach_every_partition(void **state)
+{
+    struct source_world *w = *state;
+    put(w, "GAP_OVERFLOW", 5, "[\"000000000000000AAA\"]", "{}");
+    put(w, "UPDATE", 6, "[\"006*\"]", "{}");
+    source_world_set(w, "salesforce.initial.start", "all");
+    source_world_start(w);
+    run(w);
+    json_t *all = source_world_records(w, RAW);
+    record_of(all, "000000000000000AAA", "5", 3);
+    assert_string_equal(text_of(record_of(all, "006*", "6", 3), "_key"), "Opportunity");
+    for (int32_t partition = 0; partition < 3; partition++)
+        assert_int_equal(tm_mem_high(w->broker, RAW, partition), 2);
+    json_decref(all);
+}
+
+static json_t *field_json(const char *name, const char *type)
+{
+    return json_pack("{s:s, s:s, s:s, s:b}", "name", name, "type", type, "label", name, "custom", 1);
+}
+
+static void a_new_field_is_described_and_registered_before_its_event_is_produced(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "UPDATE", 5, "[\"" ID1 "\"]", "{\"StageName\":\"a\"}");
+    run(w);
+    json_array_append_new(json_object_get(w->org.describe, "fields"), field_json("New__c", "double"));
+    put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{\"New__c\":4.5}");
+    run(w);
+    assert_int_equal(w->org.describes, 2);
+    json_t *all = source_world_records(w, RAW);
+    assert_true(json_real_value(json_object_get(record_of(all, ID1, "6", 1), "New__c")) == 4.5);
+    assert_null(json_object_get(record_of(all, ID1, "5", 1), "New__c"));
+    json_decref(all);
+    json_t *other = support_change("Opportunity", "UPDATE", 7, "[\"" ID1 "\"]", "[]", "{\"New__c\":5.5}");
+    json_object_set_new(other, "schema", json_string("another-schema-of-events"));
+    source_world_event(w, other);
+    run(w);
+    assert_int_equal(w->org.describes, 3);                   /* a new event schema is a reason by itself */
+}
+
+static void a_field_that_is_gone_is_left_out_after_one_more_look(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "UPDATE", 5, "[\"" ID1 "\"]", "{\"Gone__c\":1,\"StageName\":\"a\"}");
+    put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{\"Gone__c\":2,\"StageName\":\"b\"}");
+    run(w);
+    assert_int_equal(w->org.describes, 2);
+    assert_int_equal(tm_source_counts(w->source)->unknown_fields, 1);
+    json_t *all = source_world_records(w, RAW);
+    assert_string_equal(text_of(record_of(all, ID1, "6", 1), "StageName"), "b");
+    json_decref(all);
+}
+
+static void a_retyped_field_is_a_fatal_error_that_names_the_subject(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    source_world_crash(w);
+    json_t *fields = json_object_get(w->org.describe, "fields"), *field;
+    size_t i;
+    json_array_foreach(fields, i, field)
+        if (strcmp(text_of(field, "name"), "StageName") == 0)
+            json_object_set_new(field, "type", json_string("double"));
+    source_world_start(w);
+    assert_int_equal(source_world_run(w), TM_E_PROTO);
+    assert_non_null(strstr(w->err.msg, RAW "-value"));
+}
+
+static void a_refused_replay_id_raises_the_epoch_and_asks_for_a_new_copy(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    run(w);
+    source_world_crash(w);
+    w->org.low = 100;                                         /* retention has passed it */
+    put(w, "UPDATE", 120, "[\"" ID1 "\"]", "{}");
+    source_world_start(w);
+    run(w);
+    assert_int_equal(w->org.subscribed_from, -2);
+    json_t *all = source_world_records(w, RAW), *alerts = source_world_records(w, ALERTS);
+    assert_int_equal(json_integer_value(json_object_get(record_of(all, ID1, "120", 1), "_epoch")), 1);
+    assert_int_equal(json_array_size(alerts), 6);
+    size_t i, second = 0;
+    const json_t *alert;
+    json_array_foreach(alerts, i, alert)
+        second += json_integer_value(json_object_get(alert, "_epoch")) == 1;
+    assert_int_equal(second, 3);
+    json_decref(all);
+    json_decref(alerts);
+    source_world_crash(w);
+    source_world_start(w);
+    run(w);
+    assert_int_equal(w->org.subscribed_from, 120);            /* the epoch and its position were kept */
+}
+
+static void a_refused_replay_id_is_an_error_where_the_config_says_fail(void **state)
+{
+    struct source_world *w = *state;
+    source_world_set(w, "invalid.replay.id.behaviour", "fail");
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    run(w);
+    source_world_crash(w);
+    w->org.low = 100;
+    source_world_start(w);
+    assert_int_equal(source_world_run(w), TM_E_GAP);
+    assert_non_null(strstr(w->err.ctx, "invalid.replay.id.behaviour"));
+}
+
+static void replay_ids_that_go_back_begin_a_new_epoch(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 500, "[\"" ID1 "\"]", "{}");
+    run(w);
+    json_array_clear(w->org.events);                          /* the org was restored elsewhere */
+    json_t *early = support_change("Opportunity", "UPDATE", 3, "[\"" ID1 "\"]", "[]", "{}");
+    json_t *header = json_object_get(json_object_get(early, "payload"), "ChangeEventHeader");
+    json_object_set_new(header, "commitTimestamp", json_integer(1655997704000 + 600000));
+    source_world_event(w, early);
+    w->org.position = 0;
+    run(w);
+    assert_int_equal(tm_source_counts(w->source)->epochs, 1);
+    json_t *all = source_world_records(w, RAW), *alerts = source_world_records(w, ALERTS);
+    assert_int_equal(json_integer_value(json_object_get(record_of(all, ID1, "3", 1), "_epoch")), 1);
+    assert_int_equal(json_array_size(alerts), 6);
+    json_decref(all);
+    json_decref(alerts);
+}
+
+static void events_delivered_twice_do_not_look_like_a_broken_line(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{}");
+    run(w);
+    w->org.position = 0;
+    w->http.fail_next = 1;                                    /* the poll breaks; all comes again */
+    put(w, "UPDATE", 7, "[\"" ID1 "\"]", "{}");
+    run(w);
+    assert_int_equal(tm_source_counts(w->source)->epochs, 0);
+    json_t *all = source_world_records(w, RAW);
+    record_of(all, ID1, "7", 1);
+    json_decref(all);
+}
+
+static void audits_ask_for_a_copy_on_the_grid_of_org_time(void **state)
+{
+    struct source_world *w = *state;
+    source_world_set(w, "tidemark.audit.interval.ms", "60000");
+    w->now.org_ms += 1000;
+    source_world_start(w);
+    run(w);
+    int64_t grid_ms = 1772438400000LL + 60000;
+    json_t *alerts = source_world_records(w, ALERTS);
+    assert_true(w->now.org_ms >= grid_ms);
+    assert_true(json_array_size(alerts) >= 6 && json_array_size(alerts) % 3 == 0);
+    const json_t *alert;
+    size_t i, audits = 0;
+    json_array_foreach(alerts, i, alert)
+        audits += strcmp(text_of(alert, "_reason"), "audit") == 0;
+    assert_int_equal(audits, json_array_size(alerts) - 3);
+    json_decref(alerts);
+}
+
+static void topics_may_be_named_by_template(void **state)
+{
+    struct source_world *w = *state;
+    struct tm_err err = { TM_OK };
+    assert_int_equal(tm_mem_topic_create(w->broker, "cdc.opportunitychangeevent.i8b-dyxvxs5wotcbr4qsew", 3, &err), TM_OK);
+    source_world_set(w, "kafka.topic", "cdc.${_ObjectType}.${_EventType}");
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{\"StageName\":\"a\"}");
+    run(w);
+    json_t *all = source_world_records(w, "cdc.opportunitychangeevent.i8b-dyxvxs5wotcbr4qsew");
+    record_of(all, ID1, "5", 1);
+    json_decref(all);
+}
+
+static void an_event_that_makes_no_sense_ends_the_station_with_its_place(void **state)
+{
+    struct source_world *w = *state;
+    char text[700];
+    source_world_start(w);
+    run(w);
+    put(w, "UPDATE", 5, "[\"" ID1 "\"]", "{\"Amount\":\"twelve\"}");
+    assert_int_equal(source_world_run(w), TM_E_PROTO);
+    tm_err_text(&w->err, text, sizeof text);
+    assert_non_null(strstr(text, "/data/OpportunityChangeEvent"));
+    assert_non_null(strstr(text, "change event 5"));
+    assert_non_null(strstr(text, "Amount"));
+}
+
+static void a_broken_checkpoint_names_topic_partition_and_offset(void **state)
+{
+    struct source_world *w = *state;
+    struct tm_err err = { TM_OK };
+    char text[700];
+    source_world_start(w);
+    assert_int_equal(w->producer->ops->produce(w->producer, "tidemark.offsets", -1, "Opportunity", 11, "junk", 4, &err), TM_OK);
+    assert_int_equal(w->producer->ops->flush(w->producer, &err), TM_OK);
+    assert_int_equal(source_world_run(w), TM_E_PROTO);
+    assert_non_null(strstr(tm_err_text(&w->err, text, sizeof text), "tidemark.offsets partition"));
+}
+
+static void configs_that_cannot_work_are_refused_by_key(void **state)
+{
+    struct source_world *w = *state;
+    static const struct { const char *key, *value, *word; } bad[] = {
+        { "output.data.format", "JSON", "output.data.format" }, { "tasks.max", "2", "tasks.max" },
+        { "salesforce.cdc.name", "Opportunity", "ChangeEvent" }, { "salesforce.cdc.name", "ChangeEvents", "one connector per object" },
+        { "salesforce.cdc.channel", "AccountChangeEvent", "salesforce.cdc.channel" },
+        { "kafka.topic", "a b", "kafka.topic" }, { "kafka.topic", "a.${Name}", "kafka.topic" },
+        { "salesforce.grant.type", "JWT_BEARER", "JWT_BEARER" }, { "salesforce.initial.start", "yesterday", "salesforce.initial.start" },
+        { "salesforce.topic", "x", "salesforce.topic" }, { "tidemark.merged.events", "both", "tidemark.merged.events" },
+    };
+    size_t keys_count;
+    const struct tm_key *keys = tm_source_keys(&keys_count);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct tm_err err = { TM_OK };
+        struct tm_config *config = NULL;
+        char text[700];
+        json_t *json = json_deep_copy(w->config_json);
+        json_object_set_new(json, bad[i].key, json_string(bad[i].value));
+        enum tm_code rc = tm_config_from_json(&config, json, "c.json", keys, keys_count, &err);
+        if (rc == TM_OK)
+            rc = tm_source_settings_read(&w->settings, config, NULL, &err);
+        assert_int_equal(rc, TM_E_ARG);
+        if (strstr(tm_err_text(&err, text, sizeof text), bad[i].word) == NULL)
+            fail_msg("case %zu: \"%s\" does not name %s", i, text, bad[i].word);
+        tm_config_close(config);
+        json_decref(json);
+    }
+}
+
+static void custom_objects_and_both_names_of_the_key_are_understood(void **state)
+{
+    struct source_world *w = *state;
+    struct tm_err err = { TM_OK };
+    struct tm_config *config;
+    size_t keys_count;
+    const struct tm_key *keys = tm_source_keys(&keys_count);
+    json_object_del(w->config_json, "salesforce.cdc.name");
+    source_world_set(w, "salesforce.cdc.channel", "Deal__ChangeEvent");
+    assert_int_equal(tm_config_from_json(&config, w->config_json, "c", keys, keys_count, &err), TM_OK);
+    assert_int_equal(tm_source_settings_read(&w->settings, config, "http://other", &err), TM_OK);
+    assert_string_equal(w->settings.object, "Deal__c");
+    assert_string_equal(w->settings.channel, "/data/Deal__ChangeEvent");
+    assert_string_equal(w->settings.session.instance, "http://other");
+    tm_config_close(config);
+}
+
+static void the_command_refuses_bad_input_with_64(void **state)
+{
+    (void)state;
+    static const char *const missing[] = { "TIDEMARK_SALESFORCE_USERNAME", NULL }, *const file[] = { "nowhere.json", NULL };
+    static const char *const brokers[] = { "--brokers", NULL };
+    tm_test_refused(64, missing, 10, "env -u TIDEMARK_SALESFORCE_USERNAME TIDEMARK_SALESFORCE_URL=http://x tidemark source "
+                    "fixtures/connectors/source-opportunity.json");
+    tm_test_refused(64, file, 10, "tidemark source nowhere.json");
+    tm_test_refused(64, brokers, 10, "env -u TIDEMARK_BROKERS TIDEMARK_SALESFORCE_URL=http://x TIDEMARK_SALESFORCE_USERNAME=u "
+                    "TIDEMARK_SALESFORCE_PASSWORD=p TIDEMARK_SALESFORCE_TOKEN=t TIDEMARK_SALESFORCE_CLIENT_ID=i "
+                    "TIDEMARK_SALESFORCE_CLIENT_SECRET=s tidemark source fixtures/connectors/source-account.json");
+}
+
+#define WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD(events_become_records_keyed_by_id),
+        WORLD(the_first_copy_is_asked_once_of_every_partition),
+        WORLD(a_copy_before_any_event_is_asked_at_zero_and_nothing_after_it_is_missed),
+        WORLD(a_restart_goes_on_behind_what_was_acknowledged),
+        WORLD(a_crash_before_the_acknowledgement_repeats_the_events),
+        WORLD(records_that_kafka_loses_are_sent_again),
+        WORLD(merged_events_are_exploded_or_kept),
+        WORLD(keep_leaves_the_connectors_single_record),
+        WORLD(overflow_and_conversion_reach_every_partition),
+        WORLD(a_new_field_is_described_and_registered_before_its_event_is_produced),
+        WORLD(a_field_that_is_gone_is_left_out_after_one_more_look),
+        WORLD(a_retyped_field_is_a_fatal_error_that_names_the_subject),
+        WORLD(a_refused_replay_id_raises_the_epoch_and_asks_for_a_new_copy),
+        WORLD(a_refused_replay_id_is_an_error_where_the_config_says_fail),
+        WORLD(replay_ids_that_go_back_begin_a_new_epoch),
+        WORLD(events_delivered_twice_do_not_look_like_a_broken_line),
+        WORLD(audits_ask_for_a_copy_on_the_grid_of_org_time),
+        WORLD(topics_may_be_named_by_template),
+        WORLD(an_event_that_makes_no_sense_ends_the_station_with_its_place),
+        WORLD(a_broken_checkpoint_names_topic_partition_and_offset),
+        WORLD(configs_that_cannot_work_are_refused_by_key),
+        WORLD(custom_objects_and_both_names_of_the_key_are_understood),
+        cmocka_unit_test(the_command_refuses_bad_input_with_64),
+    };
+    tm_log_init("test", TM_LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
