@@ -118,6 +118,7 @@ int tm_cmd_run(int argc, char **argv)
     }
     tm_clock_file_close(run.clock);
     json_decref(run.scenario);
+    json_decref(run.events);
     for (size_t i = 0; i < run.pipelines_count; i++) {
         json_decref(run.pipelines[i].carries);
         json_decref(run.pipelines[i].clients);

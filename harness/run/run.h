@@ -26,6 +26,7 @@ struct tm_run_pipeline {
     char gap[TM_PATH_MAX], reconcile[TM_PATH_MAX], sink[TM_PATH_MAX], view[TM_PATH_MAX];
     char config[TM_PATH_MAX];                  /* batch */
     int64_t interval_ms, overlap_ms, full_at_ms; /* batch: T, overlap, daily full reload (-1: none), org clock */
+    const json_t *slo;                         /* of the scenario; NULL = the kind's default */
     json_t *clients;                           /* User-Agents whose API calls are its; owned */
     json_t *carries;                           /* batch: change types it can ever show; owned */
     char database[TM_PATH_MAX];                /* batch: its file in the run folder */
@@ -41,6 +42,8 @@ struct tm_run {
     char objects[TM_RUN_OBJECTS_MAX][128]; size_t objects_count;
     struct tm_run_pipeline *pipelines; size_t pipelines_count;
     double hours;
+    json_t *events;                             /* changeTypes the workload promises; owned */
+    int64_t offered;                            /* record changes */
     int64_t compress, publish_delay_ms, index_lag_ms, org_origin_ms;
     char objects_dir[TM_PATH_MAX];
     /* what runs */

@@ -151,6 +151,7 @@ static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct
     const char *kind = json_string_value(json_object_get(json, "kind"));
     p->name = json_string_value(json_object_get(json, "name"));
     p->clients = json_array();
+    p->slo = json_object_get(json, "slo");
     if (p->name == NULL || *p->name == '\0' || strpbrk(p->name, "/ .") != NULL)
         return tm_fail(err, TM_E_ARG, "%s: every pipeline needs a \"name\" without blanks, dots or slashes",
                        run->scenario_path);
@@ -255,6 +256,20 @@ static enum tm_code plan_objects(struct tm_run *run, const char *const *named, s
     return err->code;
 }
 
+/* Event types that this workload must produce: a run that never saw one has not tested it. */
+static json_t *plan_events(const struct tm_scenario_workload *w)
+{
+    static const struct { enum tm_workload_kind kind; const char *event; } map[] = {
+        { TM_WL_CREATE, "CREATE" }, { TM_WL_UPDATE, "UPDATE" }, { TM_WL_DELETE, "DELETE" }, { TM_WL_UNDELETE, "UNDELETE" },
+        { TM_WL_GAP_CREATE, "GAP_CREATE" }, { TM_WL_GAP_UPDATE, "GAP_UPDATE" }, { TM_WL_GAP_DELETE, "GAP_DELETE" },
+        { TM_WL_GAP_UNDELETE, "GAP_UNDELETE" }, { TM_WL_OVERFLOW, "GAP_OVERFLOW" } };
+    json_t *events = json_array();
+    for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
+        if (w->kinds[map[i].kind])
+            json_array_append_new(events, json_string(map[i].event));
+    return events;
+}
+
 /* Credentials of the mock for `${env:…}` in the connector configs; a user's own values in the environment win. */
 static void plan_credentials(void)
 {
@@ -280,6 +295,8 @@ enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err)
     run->org_origin_ms = s->origin_ms;
     if (run->seed < 0)
         run->seed = (int64_t)s->seed;
+    run->offered = s->workload.changes;
+    run->events = plan_events(&s->workload);
     run->scenario = json_incref(s->json);
     rc = plan_path(run, run->objects_dir, "../objects", "the objects folder", err);
     if (rc == TM_OK)

@@ -39,21 +39,20 @@ static void work_plan_pipeline(const struct tm_run *run, const struct tm_run_pip
 {
     char name[96];
     if (p->kind == TM_RUN_BATCH) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:O, s:o, s:O}", "name", p->name, "kind",
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:O, s:o, s:O, s:O*}", "name", p->name, "kind",
                                               "batch", "database", p->database, "interval_ms",
-                                              (json_int_t)p->interval_ms, "overlap_ms", (json_int_t)p->overlap_ms,
-                                              "full_at_ms", (json_int_t)p->full_at_ms, "carries", p->carries,
-                                              "objects", work_objects(run), "clients", p->clients));
+                                              (json_int_t)p->interval_ms, "carries", p->carries, "objects",
+                                              work_objects(run), "clients", p->clients, "slo", p->slo));
         return;
     }
     snprintf(name, sizeof name, "%s-view", p->name);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:O}", "name", name, "kind", "stream", "option", 2,
-                                          "database", run->view_path, "objects", work_objects(run), "clients",
-                                          p->clients));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:O, s:O*}", "name", name, "kind", "stream", "option",
+                                          2, "database", run->view_path, "objects", work_objects(run), "clients",
+                                          p->clients, "slo", p->slo));
     snprintf(name, sizeof name, "%s-sql", p->name);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:O}", "name", name, "kind", "stream", "option", 1,
-                                          "database", run->raw_path, "objects", work_objects(run), "clients",
-                                          p->clients));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:O, s:O*}", "name", name, "kind", "stream", "option",
+                                          1, "database", run->raw_path, "objects", work_objects(run), "clients",
+                                          p->clients, "slo", p->slo));
 }
 
 static enum tm_code work_plan_witness(struct tm_run *run, const char *path, struct tm_err *err)
@@ -66,10 +65,11 @@ static enum tm_code work_plan_witness(struct tm_run *run, const char *path, stru
     text[strcspn(text, ".")] = '\0';
     for (size_t i = 0; i < run->pipelines_count; i++)
         work_plan_pipeline(run, &run->pipelines[i], pipelines);
-    plan = json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:O}", "scenario", text, "seed", (json_int_t)run->seed,
-                     "org", run->org_path, "clock", run->clock_path, "publish_delay_ms",
-                     (json_int_t)run->publish_delay_ms, "index_lag_ms", (json_int_t)run->index_lag_ms, "compress",
-                     (json_int_t)run->compress, "pipelines", pipelines, "slo", slo != NULL ? slo : json_object());
+    plan = json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:O, s:O*}", "scenario", text, "seed",
+                     (json_int_t)run->seed, "org", run->org_path, "publish_delay_ms", (json_int_t)run->publish_delay_ms,
+                     "index_lag_ms", (json_int_t)run->index_lag_ms, "compress", (json_int_t)run->compress, "offered",
+                     (json_int_t)run->offered, "broker", run->brokers_given != NULL ? "external" : "embedded", "cpus",
+                     (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "pipelines", pipelines, "events", run->events, "slo", slo);
     for (size_t i = 0; i < run->kids.count; i++) {
         snprintf(text, sizeof text, "%.800s/trace/%s", run->dir, run->kids.items[i].name);
         if (access(text, R_OK) == 0)
