@@ -168,7 +168,9 @@ static enum tm_code contract_id(struct tm_value *out, struct tm_buf *arena, cons
         tm_buf_add(arena, room, sizeof room);
         tm_buf_reset(arena);
     }
-    if (arena->data == NULL || arena->cap - arena->bytes <= sizeof id)
+    if (arena->data == NULL)
+        return tm_fail(err, TM_E_NOMEM, "field %s", field->name);
+    if (arena->cap - arena->bytes <= sizeof id)
         return tm_fail(err, TM_E_LIMIT, "field %s: the arena has no room for an id; reset it for each record",
                        field->name);
     size_t from = arena->bytes;
