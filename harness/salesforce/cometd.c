@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMETD_MESSAGE_BYTES 1048576               /* Jetty's default of maxMessageSize                       */
+#define COMETD_MESSAGE_BYTES (4u << 20)            /* when connection.max.message.size is not set      */
 #define COMETD_REQUEST_BYTES_MAX 32768             /* more is 413 Maximum Request Size Exceeded                */
 #define COMETD_TIMEOUT_NS (30 * TM_NS_PER_S)       /* handshake, subscribe, first connect: connection.timeout  */
 #define COMETD_HOLD_NS (110 * TM_NS_PER_S)         /* a connect is held that long unless advice says otherwise */

@@ -18,7 +18,7 @@
 #define TM_REPLAY_ALL (-2)
 struct tm_cometd;
 enum tm_code tm_cometd_open(struct tm_cometd **out, struct tm_sf_session *s, const char *channel, int64_t replay_from,
-                            size_t message_bytes_max /* connection.max.message.size; 0 = 1 MiB */, struct tm_err *err);
+                            size_t message_bytes_max /* connection.max.message.size; 0 = 4 MiB */, struct tm_err *err);
 void tm_cometd_close(struct tm_cometd *c);
 /* TM_OK: *out_events is a JSON array of deliveries ({"data":…,"channel":…}), may be empty; caller owns.
  * TM_E_AGAIN: waiting. TM_E_GAP: the server refused the replay id (R15); tm_cometd_resume with another one goes on. */
