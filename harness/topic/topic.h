@@ -60,7 +60,8 @@ struct tm_kafka_options {
     struct tm_topic_owner owner;
     const char *const *reading_groups; size_t reading_groups_count; /* producer: who reads what I write, so that it
                                                   can pause before the embedded broker evicts (2 MB a partition)  */
-    const char *const *properties; size_t properties_count; /* "name=value" librdkafka properties, passed through  */
+    const char *const *properties; size_t properties_count; /* "name=value" librdkafka properties, passed through;
+                                                  one is ours: tidemark.reach.ms [15000], when no broker answers        */
     bool embedded;                              /* the embedded broker's traps apply (eager assignor, eviction)   */
 };
 enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options, struct tm_err *err);

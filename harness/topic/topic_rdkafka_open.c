@@ -1,0 +1,307 @@
+/* topic_rdkafka_open: handles of the librdkafka adapter: their properties, opening, closing, and creating topics. */
+#include "topic/topic_rdkafka_inner.h"
+#include "base/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RDK_REACH_PROPERTY "tidemark.reach.ms"
+
+static void rdk_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    if (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0)
+        return;                       /* told by error callback and probe in words of ours */
+    tm_log(level <= 3 ? TM_LOG_WARN : TM_LOG_DEBUG, "librdkafka: %s: %s", facility, text);
+}
+
+static enum tm_code rdk_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct tm_err *err)
+{
+    char why[200];
+    if (rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK)
+        return tm_fail(err, TM_E_ARG, "kafka property %s: %s", name, why);
+    return TM_OK;
+}
+
+/* The user's "name=value" properties come last and win. */
+static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs, size_t pairs_count,
+                                char *const *properties, size_t properties_count, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; rc == TM_OK && i < pairs_count; i += 2)
+        rc = rdk_set(conf, pairs[i], pairs[i + 1], err);
+    for (size_t i = 0; rc == TM_OK && i < properties_count; i++) {
+        const char *equals = strchr(properties[i], '=');
+        char name[128];
+        if (equals == NULL || equals == properties[i] || (size_t)(equals - properties[i]) >= sizeof name)
+            return tm_fail(err, TM_E_ARG, "kafka property \"%.60s\" is not name=value", properties[i]);
+        memcpy(name, properties[i], (size_t)(equals - properties[i]));
+        name[equals - properties[i]] = '\0';
+        if (strcmp(name, RDK_REACH_PROPERTY) == 0)
+            continue;                                  /* ours, not librdkafka's */
+        rc = rdk_set(conf, name, equals + 1, err);
+    }
+    return rc;
+}
+
+static enum tm_code rdk_handle(struct rdk *k, rd_kafka_t **out, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                               struct tm_err *err)
+{
+    const char *common[] = { "bootstrap.servers", k->brokers, "client.id", k->client_id, "log.connection.close", "false",
+                             "socket.nagle.disable", "true", "reconnect.backoff.max.ms", "1000" };
+    enum tm_code rc = rdk_set_all(conf, common, sizeof common / sizeof common[0], k->properties, k->properties_count, err);
+    char why[200];
+    rd_kafka_conf_set_opaque(conf, k);
+    rd_kafka_conf_set_error_cb(conf, tm_rdk_on_error);
+    rd_kafka_conf_set_log_cb(conf, rdk_on_log);
+    if (rc == TM_OK && (*out = rd_kafka_new(type, conf, why, sizeof why)) == NULL)
+        rc = tm_fail(err, TM_E_ARG, "kafka client: %s", why);
+    if (rc != TM_OK)
+        rd_kafka_conf_destroy(conf);                  /* rd_kafka_new takes it only when it succeeds */
+    return rc;
+}
+
+enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err)
+{
+    static const char *const pairs[] = {
+        "enable.idempotence", "true", "acks", "all", "linger.ms", "1", "message.timeout.ms", "60000",
+        "partitioner", "murmur2_random", "queue.buffering.max.kbytes", "65536", "message.max.bytes", "4000000" };
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_dr_msg_cb(conf, tm_rdk_on_delivery);
+    enum tm_code rc = rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0], NULL, 0, err);
+    if (rc != TM_OK) {
+        rd_kafka_conf_destroy(conf);
+        return rc;
+    }
+    rc = rdk_handle(k, &k->producer, RD_KAFKA_PRODUCER, conf, err);
+    if (rc != TM_OK)
+        return rc;
+    k->producer_queue = rd_kafka_queue_get_main(k->producer);
+    rd_kafka_queue_io_event_enable(k->producer_queue, k->pipe_fds[1], "p", 1);
+    return TM_OK;
+}
+
+static enum tm_code rdk_consumer(struct rdk *k, const struct tm_kafka_options *options, struct tm_err *err)
+{
+    const char *pairs[] = { "group.id", options->group, "enable.auto.commit", "false", "enable.auto.offset.store", "false",
+                            "auto.offset.reset", "error", "max.poll.interval.ms", "1800000",
+                            "queued.max.messages.kbytes", "32768",
+                            "fetch.wait.max.ms", k->embedded ? "5" : "50", "fetch.error.backoff.ms", "50",
+                            "session.timeout.ms", k->embedded ? "6000" : "15000",
+                            "heartbeat.interval.ms", k->embedded ? "300" : "1000",
+                            "partition.assignment.strategy", k->embedded ? "range,roundrobin" : "cooperative-sticky" };
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_rebalance_cb(conf, tm_rdk_on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, tm_rdk_on_commit);
+    enum tm_code rc = rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0], NULL, 0, err);
+    if (rc != TM_OK) {
+        rd_kafka_conf_destroy(conf);
+        return rc;
+    }
+    rc = rdk_handle(k, &k->consumer, RD_KAFKA_CONSUMER, conf, err);
+    if (rc != TM_OK)
+        return rc;
+    rd_kafka_poll_set_consumer(k->consumer);
+    k->consumer_queue = rd_kafka_queue_get_consumer(k->consumer);
+    rd_kafka_queue_io_event_enable(k->consumer_queue, k->pipe_fds[1], "c", 1);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)options->topics_count);
+    for (size_t i = 0; i < options->topics_count; i++)
+        rd_kafka_topic_partition_list_add(list, options->topics[i], RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t e = rd_kafka_subscribe(k->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return tm_fail(err, TM_E_ARG, "group %s cannot subscribe: %s", options->group, rd_kafka_err2str(e));
+    return TM_OK;
+}
+
+void tm_rdk_close(struct tm_topic *t)
+{
+    struct rdk *k = (struct rdk *)t;
+    if (k == NULL)
+        return;
+    k->closing = true;
+    tm_rdk_release(k);
+    if (k->watcher_runs) {
+        pthread_mutex_lock(&k->lock);
+        k->stop = true;
+        pthread_cond_signal(&k->wake);
+        pthread_mutex_unlock(&k->lock);
+        pthread_join(k->watcher, NULL);
+    }
+    if (k->consumer != NULL) {
+        if (!k->unreachable_set)
+            tm_rdk_send_commits(k);
+        rd_kafka_queue_io_event_enable(k->consumer_queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(k->consumer_queue);
+        rd_kafka_consumer_close(k->consumer);      /* waits for the commits under way */
+        rd_kafka_destroy(k->consumer);
+    }
+    if (k->producer != NULL) {
+        rd_kafka_queue_io_event_enable(k->producer_queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(k->producer_queue);
+        rd_kafka_flush(k->producer, k->unreachable_set ? 0 : 1000);
+        rd_kafka_purge(k->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_destroy(k->producer);
+    }
+    for (size_t i = 0; i < k->parts_count; i++)
+        free(k->parts[i]);
+    for (size_t i = 0; i < k->properties_count; i++)
+        free(k->properties[i]);
+    for (size_t i = 0; i < k->readers_count; i++)
+        free(k->readers[i]);
+    if (k->pipe_fds[0] >= 0) {
+        close(k->pipe_fds[0]);
+        close(k->pipe_fds[1]);
+    }
+    pthread_mutex_destroy(&k->lock);
+    pthread_cond_destroy(&k->wake);
+    free(k->parts);
+    free(k->properties);
+    free(k->readers);
+    free(k->brokers);
+    free(k->client_id);
+    free(k->group);
+    free(k);
+}
+
+static bool rdk_copy_list(char ***out, size_t *out_count, const char *const *items, size_t items_count)
+{
+    *out = calloc(items_count + 1, sizeof **out);
+    for (size_t i = 0; *out != NULL && i < items_count; i++)
+        if (((*out)[i] = strdup(items[i])) != NULL)
+            (*out_count)++;
+    return *out != NULL && *out_count == items_count;
+}
+
+static enum tm_code rdk_reach(struct rdk *k, struct tm_err *err)
+{
+    k->reach_ms = RDK_REACH_MS;
+    for (size_t i = 0; i < k->properties_count; i++) {
+        char *end = NULL;
+        size_t bytes = strlen(RDK_REACH_PROPERTY "=");
+        if (strncmp(k->properties[i], RDK_REACH_PROPERTY "=", bytes) != 0)
+            continue;
+        long ms = strtol(k->properties[i] + bytes, &end, 10);
+        if (*end != '\0' || ms < 1 || ms > 3600000)
+            return tm_fail(err, TM_E_ARG, "kafka property %.80s: want 1 to 3600000 milliseconds", k->properties[i]);
+        k->reach_ms = (int)ms;
+    }
+    return TM_OK;
+}
+
+static enum tm_code rdk_start(struct rdk *k, const struct tm_kafka_options *options, struct tm_err *err)
+{
+    enum tm_code rc = rdk_reach(k, err);
+    if (rc != TM_OK)
+        return rc;
+    if (pipe2(k->pipe_fds, O_NONBLOCK | O_CLOEXEC) != 0) {
+        k->pipe_fds[0] = -1;
+        return tm_fail(err, TM_E_IO, "kafka client: pipe: %s", strerror(errno));
+    }
+    rc = options->group != NULL ? rdk_consumer(k, options, err) : tm_rdk_producer(k, err);
+    if (rc != TM_OK)
+        return rc;
+    k->any = k->consumer != NULL ? k->consumer : k->producer;
+    k->probe_wanted = true;
+    if (pthread_create(&k->watcher, NULL, tm_rdk_watcher, k) != 0)
+        return tm_fail(err, TM_E_IO, "kafka client: cannot start a thread");
+    k->watcher_runs = true;
+    return TM_OK;
+}
+
+enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options, struct tm_err *err)
+{
+    if (options->brokers == NULL || *options->brokers == '\0')
+        return tm_fail(err, TM_E_ARG, "no Kafka broker given: say --brokers HOST:PORT or set TIDEMARK_BROKERS");
+    struct rdk *k = calloc(1, sizeof *k);
+    if (k == NULL)
+        return tm_fail(err, TM_E_NOMEM, "kafka client: %zu bytes", sizeof *k);
+    k->topic.ops = &tm_rdk_ops;
+    k->pipe_fds[0] = k->pipe_fds[1] = -1;
+    k->owner = options->owner;
+    k->embedded = options->embedded;
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_cond_init(&k->wake, NULL);
+    k->brokers = strdup(options->brokers);
+    k->client_id = strdup(options->client_id != NULL ? options->client_id : "tidemark");
+    k->group = options->group != NULL ? strdup(options->group) : NULL;
+    k->parts = calloc(RDK_PARTS_MAX, sizeof *k->parts);   /* never moves: the watcher reads it */
+    bool ok = k->brokers != NULL && k->client_id != NULL && k->parts != NULL &&
+              (options->group == NULL || k->group != NULL) &&
+              rdk_copy_list(&k->properties, &k->properties_count, options->properties, options->properties_count) &&
+              rdk_copy_list(&k->readers, &k->readers_count, options->reading_groups, options->reading_groups_count);
+    enum tm_code rc = ok ? rdk_start(k, options, err) : tm_fail(err, TM_E_NOMEM, "kafka client");
+    if (rc != TM_OK) {
+        tm_rdk_close(&k->topic);
+        return rc;
+    }
+    *out = &k->topic;
+    return TM_OK;
+}
+
+static enum tm_code rdk_create(rd_kafka_t *rk, const char *brokers, const char *topic, int32_t partitions,
+                               int16_t replication, int timeout_ms, struct tm_err *err)
+{
+    char why[200];
+    enum tm_code rc = TM_OK;
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, replication, why, sizeof why);
+    if (wanted == NULL)
+        return tm_fail(err, TM_E_ARG, "topic %s: %s", topic, why);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof why);
+    rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, why, sizeof why);
+    rd_kafka_CreateTopics(rk, &wanted, 1, options, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    const rd_kafka_CreateTopics_result_t *result = event != NULL ? rd_kafka_event_CreateTopics_result(event) : NULL;
+    size_t count = 0;
+    const rd_kafka_topic_result_t **topics = result != NULL ? rd_kafka_CreateTopics_result_topics(result, &count) : NULL;
+    rd_kafka_resp_err_t e = event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
+    if (e == RD_KAFKA_RESP_ERR_NO_ERROR && count == 1)
+        e = rd_kafka_topic_result_error(topics[0]);
+    if (e != RD_KAFKA_RESP_ERR_NO_ERROR && e != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        rc = tm_fail_retry(err, TM_E_IO, "cannot create topic %s at %s: %s", topic, brokers, rd_kafka_err2str(e));
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy(wanted);
+    return rc;
+}
+
+enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32_t partitions, int16_t replication,
+                                   const char *const *properties, size_t properties_count, int timeout_ms,
+                                   struct tm_err *err)
+{
+    const char *pairs[] = { "bootstrap.servers", brokers, "client.id", "tidemark-create", "log.connection.close", "false" };
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    const struct rd_kafka_metadata *md = NULL;
+    rd_kafka_t *rk = NULL;
+    char why[200];
+    enum tm_code rc = rdk_set_all(conf, pairs, 6, (char *const *)(uintptr_t)properties, properties_count, err);
+    rd_kafka_conf_set_log_cb(conf, rdk_on_log);
+    if (rc == TM_OK && (rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)) == NULL)
+        rc = tm_fail(err, TM_E_ARG, "kafka client: %s", why);
+    if (rk == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return rc;
+    }
+    /* All topics, not this one: asking for it by name could make the broker create it with a count of its own. */
+    rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 1, NULL, &md, timeout_ms);
+    if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rc = tm_fail_retry(err, TM_E_IO, "no Kafka broker answers at %s (tried for %d ms: %s); is it running?", brokers,
+                           timeout_ms, rd_kafka_err2str(e));
+    } else {
+        bool there = false;
+        for (int i = 0; i < md->topic_cnt; i++)
+            there = there || strcmp(md->topics[i].topic, topic) == 0;
+        rd_kafka_metadata_destroy(md);
+        if (!there)
+            rc = rdk_create(rk, brokers, topic, partitions, replication, timeout_ms, err);
+    }
+    rd_kafka_destroy(rk);
+    return rc;
+}
