@@ -279,7 +279,7 @@ static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const cha
         goto done;
     }
     json_object_foreach(fields, name, value) {
-        uint32_t column;
+        uint32_t column = 0;
         if (truth_not_compared(name))
             continue;
         rc = truth_column_add(o, name, &column, err);

@@ -1,9 +1,90 @@
+/* cmd_check: `tidemark check`: the independent witness. --live PLAN.json follows a run until SIGTERM, then measures;
+ * --org, --warehouse and --relations judge a finished warehouse. Results on stdout, progress on stderr. */
 #include "run/command.h"
+#include "base/log.h"
+#include "check/after.h"
+#include "check/check.h"
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static volatile sig_atomic_t check_stop;
+
+static void check_on_signal(int signal_number)
+{
+    (void)signal_number;
+    check_stop = 1;
+}
+
+static void check_sleep_until(int64_t wall_ns)
+{
+    struct timespec at = { .tv_sec = (time_t)(wall_ns / TM_NS_PER_S), .tv_nsec = (long)(wall_ns % TM_NS_PER_S) };
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);   /* a signal ends it early */
+}
+
+/* A probe is timed by the instant its step begins, so this loop sleeps to the nanosecond instead of polling in ms. */
+static enum tm_code check_follow(struct tm_check *c, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    while (rc == TM_OK && !check_stop) {
+        struct tm_now now = { .wall_ns = tm_clock_monotonic_ns() };
+        struct tm_wake wake = { TM_NEVER, TM_NEVER };
+        rc = tm_check_step(c, &now, &wake, err);
+        if (rc == TM_OK && wake.wall_ns > tm_clock_monotonic_ns())
+            check_sleep_until(wake.wall_ns);
+    }
+    return rc;
+}
+
+static int check_live(const char *plan_path)
+{
+    struct tm_err err = { 0 };
+    struct tm_check *c = NULL;
+    struct tm_check_ports ports = { .wall_ns = tm_clock_monotonic_ns };
+    struct sigaction on = { .sa_handler = check_on_signal };
+    int exit_code = TM_EXIT_OURS;
+    sigemptyset(&on.sa_mask);
+    sigaction(SIGTERM, &on, NULL);
+    sigaction(SIGINT, &on, NULL);
+    tm_log_init("check", TM_LOG_INFO);
+    enum tm_code rc = tm_check_open(&c, plan_path, &ports, &err);
+    if (rc == TM_OK) {
+        tm_log(TM_LOG_INFO, "following %zu pipelines", c->plan->pipelines_count);
+        rc = check_follow(c, &err);
+    }
+    if (rc == TM_OK) {
+        tm_log(TM_LOG_INFO, "measuring");
+        rc = tm_check_finish(c, &exit_code, &err);
+    }
+    if (rc == TM_OK)
+        printf("%s\n", c->plan->out);
+    tm_check_close(c);
+    return rc == TM_OK ? exit_code : tm_command_fail("check", &err);
+}
 
 int tm_cmd_check(int argc, char **argv)
 {
-    (void)argc;
-    fprintf(stderr, "tidemark %s: not built yet\n", argv[0]);
-    return TM_EXIT_OURS;
+    static const char *const names[] = { "live", "org", "relations", NULL };
+    const char *extra[3] = { NULL };
+    struct tm_station_flags flags = { 0 };
+    struct tm_err err = { 0 };
+    int exit_code = TM_EXIT_OURS;
+    if (tm_flags_parse(&flags, argc, argv, names, extra, &err) != TM_OK)
+        return tm_command_fail("check", &err);
+    if (extra[0] != NULL && (extra[1] != NULL || extra[2] != NULL)) {
+        tm_fail(&err, TM_E_ARG, "--live PLAN.json names everything itself; leave --org and --relations out");
+        return tm_command_fail("check", &err);
+    }
+    if (extra[0] != NULL)
+        return check_live(extra[0]);
+    if (extra[1] == NULL || flags.warehouse == NULL || extra[2] == NULL) {
+        tm_fail(&err, TM_E_ARG, "give --org org.db --warehouse W.db --relations MAP.json, or --live PLAN.json");
+        return tm_command_fail("check", &err);
+    }
+    struct tm_after_args args = { .org = extra[1], .warehouse = flags.warehouse, .relations = extra[2], .json = flags.json };
+    if (tm_after_check(&args, stdout, &exit_code, &err) != TM_OK)
+        return tm_command_fail("check", &err);
+    return exit_code;
 }

@@ -1,0 +1,428 @@
+#include "check/diff.h"
+#include "check/predict.h"
+#include "check/results.h"
+#include "check/selftest.h"
+#include "base/text.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIPELINE_EXAMPLES_MAX 20
+#define PIPELINE_PHANTOMS_MAX 50
+
+struct pipeline_work {                 /* one pipeline while its results are made */
+    struct tm_results *r;
+    const struct tm_plan_pipeline *p;
+    struct tm_check_target *target;
+    struct tm_timing timing;
+    struct tm_poll *polls; size_t polls_count;
+    struct tm_predict *predict;        /* option 1 */
+    const struct tm_shown *shown;      /* what is matched: followed, or predicted */
+    struct tm_match *m, *read;         /* read: option 1, by the full reads of the views */
+    struct tm_curve *curve;
+    int64_t query_ns[TM_SHOWN_OBJECTS_MAX];
+    json_t *out, *reasons, *diff;
+};
+
+static int pipeline_ns_order(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median query time of each view over the full reads. */
+static void pipeline_query_time(struct pipeline_work *w)
+{
+    const struct tm_sampler *s = w->target->sampler;
+    for (size_t o = 0; o < w->p->objects_count; o++) {
+        int64_t all[TM_SAMPLER_READS_MAX + 1];
+        size_t count = 0;
+        for (size_t i = 0; i < s->reads_count; i++)
+            all[count++] = s->reads[i].query_ns[o];
+        if (w->target->final.ok)
+            all[count++] = w->target->final.query_ns[o];
+        if (count == 0)
+            continue;
+        qsort(all, count, sizeof all[0], pipeline_ns_order);
+        w->query_ns[o] = all[count / 2];
+    }
+}
+
+/* Full reads of the views against what the raw rows predict at the same instants. */
+static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *err)
+{
+    struct tm_predict *again = NULL;
+    struct tm_sampler *s = w->target->sampler;
+    uint64_t rows = 0, equal = 0, left_out = 0, reads = 0;
+    char note[240] = "";
+    enum tm_code rc = tm_predict_open(&again, w->r->check->truth, w->target->reader, w->query_ns, err);
+    for (size_t i = 0; rc == TM_OK && i <= s->reads_count; i++) {
+        const struct tm_full_read *read = i < s->reads_count ? &s->reads[i] : &w->target->final;
+        struct tm_predict_result one;
+        if (!read->ok)
+            continue;
+        rc = tm_predict_to(again, read->raw_rowid, read->recon_rowid, err);
+        if (rc == TM_OK)
+            rc = tm_predict_compare(again, s->reader->shown, read->obs_last, &one, err);
+        if (rc != TM_OK)
+            break;
+        reads++;
+        rows += one.rows;
+        equal += one.rows - one.differing;
+        left_out += one.left_out;
+        if (one.differing > 0 && note[0] == '\0')
+            snprintf(note, sizeof note, "read %zu: %s, first in %s; ", i + 1, one.example, one.field);
+    }
+    tm_predict_close(again);
+    if (rc != TM_OK || reads == 0)
+        return rc;
+    size_t used = strlen(note);
+    snprintf(note + used, sizeof note - used, "%llu full reads, %llu rows of records that are not predicted left out",
+             (unsigned long long)reads, (unsigned long long)left_out);
+    return tm_results_selftest(w->r, w->p->name, "predicted", equal == rows, (double)rows, (double)equal, note, err);
+}
+
+static enum tm_code pipeline_match(struct pipeline_work *w, struct tm_err *err)
+{
+    struct tm_check *c = w->r->check;
+    enum tm_code rc = TM_OK;
+    w->shown = w->target->reader->shown;
+    if (w->target->sampler != NULL) {
+        pipeline_query_time(w);
+        rc = tm_predict_open(&w->predict, c->truth, w->target->reader, w->query_ns, err);
+        if (rc == TM_OK)
+            rc = tm_predict_to(w->predict, NULL, NULL, err);
+        if (rc == TM_OK)
+            w->shown = tm_predict_shown(w->predict);
+    }
+    if (rc == TM_OK)
+        rc = tm_match_make(&w->m, c->truth, w->shown, &w->timing, w->p->objects, w->p->objects_count, err);
+    if (rc == TM_OK)
+        rc = tm_curve_make(&w->curve, w->m, &w->timing, err);
+    if (rc == TM_OK && w->target->sampler != NULL)
+        rc = tm_match_make(&w->read, c->truth, w->target->views->shown, &w->timing, w->p->objects, w->p->objects_count, err);
+    return rc;
+}
+
+static enum tm_code pipeline_area(struct pipeline_work *w, struct tm_err *err)
+{
+    char note[160];
+    struct tm_area a = tm_selftest_area(w->r->check->truth, w->m, &w->timing);
+    snprintf(note, sizeof note, "version-seconds; %llu changes of records shown out of order left out",
+             (unsigned long long)a.unordered);
+    return tm_results_selftest(w->r, w->p->name, "area", a.expected_us == a.measured_us, (double)a.expected_us / 1e6,
+                               (double)a.measured_us / 1e6, note, err);
+}
+
+static void pipeline_describe(const struct tm_truth *t, uint32_t v, char *out, size_t out_bytes)
+{
+    char at[TM_TIME_BYTES];
+    if (v == TM_TRUTH_NONE) {
+        out[0] = '\0';
+        return;
+    }
+    const struct tm_truth_record *r = &t->records[t->versions[v].record];
+    snprintf(out, out_bytes, "%s of %s %s at position %u, %s", tm_truth_change_name(t->versions[v].change),
+             t->objects[r->object].name, r->id, v + 1, tm_time_z(at, t->versions[v].org_ms));
+}
+
+static enum tm_code pipeline_polls(struct pipeline_work *w, struct tm_err *err)
+{
+    struct tm_poll_test test;
+    char note[600], example[160];
+    enum tm_code rc = tm_selftest_polls(&test, w->r->check->truth, w->m, &w->timing, w->p,
+                                        w->r->check->plan->index_lag_ms, err);
+    if (rc != TM_OK)
+        return rc;
+    int used = snprintf(note, sizeof note, "changes; left out:");
+    for (int i = 0; i < TM_POLL_EXCLUSIONS; i++)
+        used += snprintf(note + used, sizeof note - (size_t)used, " %s %llu%s",
+                         tm_poll_exclusion_name((enum tm_poll_exclusion)i), (unsigned long long)test.excluded[i],
+                         i + 1 < TM_POLL_EXCLUSIONS ? "," : "");
+    pipeline_describe(w->r->check->truth, test.first_wrong, example, sizeof example);
+    if (example[0] != '\0')
+        snprintf(note + used, sizeof note - (size_t)used, "; first that breaks it: %s", example);
+    rc = tm_results_selftest(w->r, w->p->name, "poll_time", test.held == test.tested, (double)test.tested,
+                             (double)test.held, note, err);
+    pipeline_describe(w->r->check->truth, test.first_lost_wrong, example, sizeof example);
+    snprintf(note, sizeof note, "of %llu versions with a closed form%s%s", (unsigned long long)test.lost_tested,
+             example[0] != '\0' ? "; first that breaks it: " : "", example);
+    if (rc == TM_OK)
+        rc = tm_results_selftest(w->r, w->p->name, "lost_states", test.lost_wrong == 0, (double)test.lost_expected,
+                                 (double)test.lost_measured, note, err);
+    return rc;
+}
+
+static enum tm_code pipeline_breakdown(struct pipeline_work *w, struct tm_err *err)
+{
+    struct tm_breakdown b;
+    char note[160];
+    enum tm_code rc = tm_breakdown_make(&b, w->r->check->truth, w->m, &w->timing, w->r->marks, err);
+    json_t *out = json_object();
+    for (int i = 0; rc == TM_OK && i < TM_SEGMENTS; i++)
+        if (b.have[i])
+            json_object_set_new(out, tm_segment_name((enum tm_segment)i), tm_series_json(&b.segments[i], 0));
+    json_object_set_new(w->out, "breakdown", out);
+    if (rc == TM_OK && b.counted > 0) {
+        double off = b.sum_ms - b.expected_ms;
+        snprintf(note, sizeof note, "mean ms over %llu changes; %llu without all marks left out",
+                 (unsigned long long)b.counted, (unsigned long long)b.left_out);
+        rc = tm_run_db_breakdown(&w->r->db, w->p->name, &b, err);
+        if (rc == TM_OK)
+            rc = tm_results_selftest(w->r, w->p->name, "breakdown", off < 0.001 && off > -0.001, b.expected_ms, b.sum_ms,
+                                     note, err);
+    }
+    tm_breakdown_free(&b);
+    return rc;
+}
+
+/* Option 1: the last word on the end is the last full read; what left no row of its own was seen by full reads only. */
+static void pipeline_adopt(struct pipeline_work *w)
+{
+    struct tm_match *m = w->m, *read = w->read;
+    void *differences = m->differences;
+    size_t cap = m->differences_cap;
+    if (read == NULL)
+        return;
+    memcpy(m->final, read->final, sizeof m->final);
+    m->differences = read->differences;
+    m->differences_count = read->differences_count;
+    m->differences_cap = read->differences_cap;
+    read->differences = differences;
+    read->differences_cap = cap;
+    for (size_t i = 0; i < m->samples_count; i++)
+        if ((m->samples[i].flags & TM_SAMPLE_SEEN) == 0 && (read->samples[i].flags & TM_SAMPLE_SEEN) != 0)
+            m->samples[i] = read->samples[i];
+}
+
+static void pipeline_phantoms(struct pipeline_work *w)
+{
+    json_t *list = json_array(), *one;
+    size_t i;
+    json_int_t count = 0;
+    json_array_foreach(w->diff, i, one) {
+        char at[TM_TIME_BYTES];
+        if (strcmp(json_string_value(json_object_get(one, "class")), "phantom") != 0)
+            continue;
+        if (count++ >= PIPELINE_PHANTOMS_MAX)
+            continue;
+        json_int_t ms = json_integer_value(json_object_get(one, "first_org_ms"));
+        const json_t *change = json_object_get(one, "first_change");
+        json_array_append_new(list, json_pack("{s:O, s:O, s:I, s:s, s:I, s:s}", "object", json_object_get(one, "object"),
+            "id", json_object_get(one, "id"), "deleted_org_ms", ms, "deleted", tm_time_z(at, ms), "pos",
+            json_integer_value(json_object_get(one, "first_pos")), "change",
+            change == NULL ? "never created" : json_string_value(change)));
+    }
+    json_object_set_new(w->out, "phantoms", json_pack("{s:I, s:o}", "count", count, "examples", list));
+}
+
+static enum tm_code pipeline_diff(struct pipeline_work *w, struct tm_err *err)
+{
+    const struct tm_shown *shown = w->read != NULL ? w->target->views->shown : w->shown;
+    json_t *examples = json_array();
+    enum tm_code rc = tm_diff_json(&w->diff, w->r->check->truth, w->m, shown, w->target->views, err);
+    for (size_t i = 0; rc == TM_OK && i < json_array_size(w->diff) && i < PIPELINE_EXAMPLES_MAX; i++)
+        json_array_append(examples, json_array_get(w->diff, i));
+    json_object_set_new(w->out, "examples", examples);
+    if (rc != TM_OK)
+        return rc;
+    pipeline_phantoms(w);
+    return tm_run_db_diff(&w->r->db, w->p->name, w->diff, err);
+}
+
+static char *pipeline_value_text(const json_t *value, char *out, size_t out_bytes)
+{
+    char *text = json_dumps(value == NULL ? json_null() : value, JSON_ENCODE_ANY | JSON_COMPACT);
+    snprintf(out, out_bytes, "%.60s", text == NULL ? "?" : text);
+    free(text);
+    return out;
+}
+
+static void pipeline_reason_differing(struct pipeline_work *w, int64_t differing)
+{
+    const json_t *one = json_array_get(w->diff, 0), *field = json_array_get(json_object_get(one, "fields"), 0);
+    char expected[64], shown[64], detail[300] = "", at[TM_TIME_BYTES];
+    const char *name = json_string_value(json_object_get(field, "field"));
+    if (name != NULL)
+        snprintf(detail, sizeof detail, ", field %s: the org holds %s, shown is %s", name,
+                 pipeline_value_text(json_object_get(field, "expected"), expected, sizeof expected),
+                 pipeline_value_text(json_object_get(field, "shown"), shown, sizeof shown));
+    tm_results_reason(w->r, w->reasons, "%s: %lld rows differ at the end, %lld allowed; for one %s %s is %s%s (since position "
+                      "%lld, %s)", w->p->name, (long long)differing, (long long)w->p->differing_max,
+                      json_string_value(json_object_get(one, "object")), json_string_value(json_object_get(one, "id")),
+                      json_string_value(json_object_get(one, "class")), detail,
+                      (long long)json_integer_value(json_object_get(one, "first_pos")),
+                      tm_time_z(at, json_integer_value(json_object_get(one, "first_org_ms"))));
+}
+
+/* Fail before inconclusive before pass, against this pipeline's own promises. */
+static void pipeline_verdict(struct pipeline_work *w)
+{
+    const struct tm_plan_pipeline *p = w->p;
+    int64_t never = json_integer_value(json_object_get(json_object_get(w->out, "freshness_s"), "never"));
+    const json_t *drift = json_object_get(w->out, "drift");
+    int64_t differing = json_integer_value(json_object_get(drift, "final_rows"));
+    int64_t dirty = json_integer_value(json_object_get(drift, "dirty")) +
+                    json_integer_value(json_object_get(drift, "starred"));
+    bool promised = p->unseen_max != TM_PLAN_NO_LIMIT || p->differing_max != TM_PLAN_NO_LIMIT ||
+                    p->dirty_max != TM_PLAN_NO_LIMIT;
+    bool failed = false, missing = false;
+    if (never > p->unseen_max) {
+        char example[160] = "";
+        for (uint32_t v = 0; v < w->m->samples_count && example[0] == '\0'; v++)
+            if ((w->m->samples[v].flags & (TM_SAMPLE_OF | TM_SAMPLE_SEEN)) == TM_SAMPLE_OF)
+                pipeline_describe(w->r->check->truth, v, example, sizeof example);
+        tm_results_reason(w->r, w->reasons, "%s: %lld changes were never seen, %lld allowed; the first is the %s", p->name,
+                          (long long)never, (long long)p->unseen_max, example);
+        failed = true;
+    }
+    if (differing > p->differing_max) {
+        pipeline_reason_differing(w, differing);
+        failed = true;
+    }
+    if (dirty > p->dirty_max) {
+        tm_results_reason(w->r, w->reasons, "%s: %lld rows or whole objects are still flagged dirty at the end, %lld allowed",
+                          p->name, (long long)dirty, (long long)p->dirty_max);
+        failed = true;
+    }
+    for (size_t i = 0; i < w->target->views->objects_count; i++)
+        if (!w->target->views->objects[i].found) {
+            tm_results_reason(w->r, w->reasons, "%s: %s has no relation %s: nothing could be compared", p->name, p->database,
+                              w->target->views->objects[i].name);
+            missing = true;
+        }
+    w->r->failed |= failed;
+    w->r->inconclusive |= missing;
+    json_object_set_new(w->out, "verdict", json_string(failed ? "fail" : missing ? "inconclusive" : promised ? "pass" : "none"));
+}
+
+static enum tm_code pipeline_cost(struct pipeline_work *w, struct tm_err *err)
+{
+    json_t *cost = NULL, *by_object = json_object();
+    double total_ms = 0;
+    enum tm_code rc = tm_cost_json(&cost, w->r->check->truth, w->p, w->polls, w->polls_count, err);
+    const struct tm_sampler *s = w->target->sampler;
+    for (size_t o = 0; rc == TM_OK && o < w->p->objects_count; o++) {
+        double ms = (double)(s != NULL ? w->query_ns[o] : w->target->final.query_ns[o]) / 1e6;
+        json_object_set_new(by_object, w->p->objects[o], json_real(ms));
+        total_ms += ms;
+        for (size_t i = 0; rc == TM_OK && s != NULL && i < s->reads_count; i++)
+            rc = tm_run_db_full_read(&w->r->db, w->p->name, s->reads[i].begun_ns, w->p->objects[o],
+                                     (double)s->reads[i].query_ns[o] / 1e6, (int64_t)s->reads[i].rows, err);
+        if (rc == TM_OK && w->target->final.ok)
+            rc = tm_run_db_full_read(&w->r->db, w->p->name, w->target->final.begun_ns, w->p->objects[o],
+                                     (double)w->target->final.query_ns[o] / 1e6, (int64_t)w->target->final.rows, err);
+    }
+    json_object_set_new(cost, "query_ms", json_real(total_ms));
+    json_object_set_new(cost, "query_ms_by_object", by_object);
+    json_object_set_new(w->out, "cost", cost);
+    return rc;
+}
+
+/* Is everything committed within reach of a poll that came after it? */
+static void pipeline_drained(struct pipeline_work *w)
+{
+    const struct tm_truth *t = w->r->check->truth;
+    int64_t last_ms = INT64_MIN, newest_ms = INT64_MIN;
+    for (size_t i = 0; i < t->versions_count; i++)
+        if (t->versions[i].intended_ns != INT64_MIN && t->versions[i].org_ms > last_ms)
+            last_ms = t->versions[i].org_ms;
+    for (size_t i = 0; i < w->polls_count; i++)
+        if (w->polls[i].grid_ms != INT64_MIN && w->polls[i].started_org_ms > newest_ms)
+            newest_ms = w->polls[i].started_org_ms;
+    if (w->p->kind != TM_PIPELINE_BATCH || newest_ms >= last_ms + w->r->check->plan->index_lag_ms)
+        return;
+    tm_results_reason(w->r, w->reasons, "%s: not drained: its last poll came before the last change", w->p->name);
+    w->r->inconclusive = true;
+}
+
+static enum tm_code pipeline_selftests(struct pipeline_work *w, struct tm_err *err)
+{
+    enum tm_code rc = pipeline_area(w, err);
+    if (rc == TM_OK && w->p->kind == TM_PIPELINE_BATCH)
+        rc = pipeline_polls(w, err);
+    if (rc == TM_OK && w->target->sampler != NULL)
+        rc = pipeline_predicted(w, err);
+    if (rc == TM_OK && w->target->sampler == NULL && w->target->final.ok)
+        rc = tm_results_selftest(w->r, w->p->name, "full_read", w->target->final.changed == 0,
+                                 (double)w->target->final.rows, (double)w->target->final.rows -
+                                 (double)w->target->final.changed, w->target->final.example, err);
+    if (rc == TM_OK && w->p->kind == TM_PIPELINE_STREAM)
+        rc = pipeline_breakdown(w, err);
+    return rc;
+}
+
+static json_t *pipeline_head(const struct pipeline_work *w)
+{
+    json_t *objects = json_array();
+    const struct tm_reader *reader = w->target->reader;
+    for (size_t i = 0; i < w->p->objects_count; i++)
+        json_array_append_new(objects, json_string(w->p->objects[i]));
+    json_t *out = json_pack("{s:s, s:s, s:o, s:o}", "name", w->p->name, "kind",
+                            w->p->kind == TM_PIPELINE_STREAM ? "stream" : "batch", "objects", objects, "reads",
+                            json_pack("{s:I, s:I, s:I, s:I, s:I}", "probes", (json_int_t)reader->probes, "reads",
+                                      (json_int_t)reader->reads, "busy", (json_int_t)reader->busy, "observations",
+                                      (json_int_t)w->shown->obs_count, "time_travels", (json_int_t)w->m->time_travels));
+    if (w->p->kind == TM_PIPELINE_STREAM)
+        json_object_set_new(out, "option", json_integer(w->p->option));
+    else
+        json_object_set_new(out, "interval_s", json_real((double)w->p->interval_ms / 1000));
+    return out;
+}
+
+static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
+{
+    enum tm_code rc = pipeline_match(w, err);
+    if (rc != TM_OK)
+        return rc;
+    w->out = pipeline_head(w);
+    rc = pipeline_selftests(w, err);
+    pipeline_adopt(w);
+    if (rc == TM_OK)
+        rc = tm_figures_json(w->out, w->r, w->p, w->m, &w->timing, w->curve, w->target->reader, err);
+    if (rc == TM_OK)
+        rc = pipeline_diff(w, err);
+    if (rc == TM_OK)
+        rc = pipeline_cost(w, err);
+    if (rc == TM_OK)
+        rc = tm_run_db_pipeline(&w->r->db, w->p, err);
+    if (rc == TM_OK)
+        rc = tm_run_db_samples(&w->r->db, w->p->name, w->r->check->truth, w->m, err);
+    if (rc == TM_OK)
+        rc = tm_run_db_curve(&w->r->db, w->p->name, w->curve, err);
+    if (rc != TM_OK)
+        return rc;
+    pipeline_verdict(w);
+    pipeline_drained(w);
+    json_object_set(w->out, "reasons", w->reasons);
+    json_array_append(w->r->pipelines, w->out);
+    return TM_OK;
+}
+
+enum tm_code tm_results_pipeline(struct tm_results *r, size_t index, struct tm_err *err)
+{
+    struct pipeline_work w = { .r = r, .p = &r->check->plan->pipelines[index], .target = &r->check->targets[index],
+                               .timing = r->timing, .reasons = json_array() };
+    enum tm_code rc = TM_OK;
+    w.timing.kind = w.p->kind;
+    if (w.p->kind == TM_PIPELINE_BATCH)
+        rc = tm_polls_load(&w.polls, &w.polls_count, w.target->reader, err);
+    w.timing.polls = w.polls;
+    w.timing.polls_count = w.polls_count;
+    if (w.p->kind == TM_PIPELINE_BATCH)
+        w.timing.delay_ms = 0;
+    if (rc == TM_OK)
+        rc = pipeline_make(&w, err);
+    if (rc != TM_OK)
+        rc = tm_at(err, "pipeline %s", w.p->name);
+    tm_match_close(w.m);
+    tm_match_close(w.read);
+    tm_predict_close(w.predict);
+    free(w.curve);
+    free(w.polls);
+    json_decref(w.out);
+    json_decref(w.reasons);
+    json_decref(w.diff);
+    return rc;
+}

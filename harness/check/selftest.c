@@ -1,0 +1,188 @@
+#include "check/selftest.h"
+#include "base/clock.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SELFTEST_TIE_MS 1000                  /* stamps are whole seconds: a commit this near a poll may fall either way */
+#define SELFTEST_STAMP_NS (5 * TM_NS_PER_MS)  /* a poll's finished_ns is taken this little before or after its commit  */
+#define SELFTEST_COMMIT_NS (5 * TM_NS_PER_S)  /* and its commit may take this long on a busy disk                       */
+
+json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok, double expected, double measured,
+                         const char *note)
+{
+    char full[160];
+    snprintf(full, sizeof full, "%s: %s", pipeline, name);
+    return json_pack("{s:s, s:s, s:s, s:b, s:f, s:f, s:s}", "name", full, "pipeline", pipeline, "test", name, "ok", ok,
+                     "expected", expected, "measured", measured, "note", note);
+}
+
+struct tm_area tm_selftest_area(const struct tm_truth *truth, const struct tm_match *m, const struct tm_timing *t)
+{
+    struct tm_area a = { .measured_us = m->behind_us };
+    for (size_t i = 0; i < m->samples_count; i++) {
+        const struct tm_sample *s = &m->samples[i];
+        int64_t commit_us = truth->versions[i].intended_ms * 1000, until_us = s->visible_us;
+        if ((s->flags & TM_SAMPLE_OF) == 0)
+            continue;
+        if ((s->flags & TM_SAMPLE_UNORDERED) != 0) {
+            a.unordered++;
+            continue;
+        }
+        until_us = until_us > t->end_us ? t->end_us : until_us;
+        commit_us = commit_us < t->start_us ? t->start_us : commit_us;
+        if (until_us > commit_us)
+            a.expected_us += until_us - commit_us;
+    }
+    return a;
+}
+
+const char *tm_poll_exclusion_name(enum tm_poll_exclusion e)
+{
+    static const char *const names[TM_POLL_EXCLUSIONS] = {
+        "type not carried", "never seen", "coincident", "committed while a poll ran", "skipped grid point",
+        "first shown by a full reload", "hidden by a change not carried" };
+    return names[e];
+}
+
+struct polls_grid { int64_t grid_ms, from_ms, until_ms, finished_ns; bool full; };
+struct polls_work {
+    const struct tm_truth *truth;
+    const struct tm_match *m;
+    const struct tm_timing *t;
+    const struct tm_plan_pipeline *p;
+    struct polls_grid *grids; size_t grids_count;   /* of the object at hand, by grid point */
+    unsigned carries;
+    int64_t lag_ms;
+    bool incremental;                         /* the object has incremental polls */
+};
+
+static int polls_order(const void *a, const void *b)
+{
+    const struct polls_grid *x = a, *y = b;
+    return (x->grid_ms > y->grid_ms) - (x->grid_ms < y->grid_ms);
+}
+
+static void polls_grids(struct polls_work *w, int object)
+{
+    w->grids_count = 0;
+    w->incremental = false;
+    for (size_t i = 0; i < w->t->polls_count; i++) {
+        const struct tm_poll *p = &w->t->polls[i];
+        if (p->object != object)
+            continue;
+        w->incremental |= strcmp(p->mode, "incremental") == 0;
+        if (p->grid_ms == INT64_MIN)
+            continue;
+        int64_t from = p->started_org_ms < p->grid_ms ? p->started_org_ms : p->grid_ms;
+        w->grids[w->grids_count++] = (struct polls_grid){ .grid_ms = p->grid_ms,
+            .from_ms = from - w->lag_ms - SELFTEST_TIE_MS, .until_ms = tm_timing_org_us(w->t, p->finished_ns) / 1000 + 1,
+            .finished_ns = p->finished_ns, .full = strcmp(p->mode, "full") == 0 };
+    }
+    qsort(w->grids, w->grids_count, sizeof *w->grids, polls_order);
+    w->carries = w->p->carries;
+    if (w->incremental)                       /* only a reload can know of them */
+        w->carries &= ~(1u << TM_TRUTH_HARD_DELETE);
+}
+
+static const struct polls_grid *polls_at(const struct polls_work *w, int64_t grid_ms)
+{
+    struct polls_grid key = { .grid_ms = grid_ms };
+    if (w->grids_count == 0)
+        return NULL;
+    return bsearch(&key, w->grids, w->grids_count, sizeof *w->grids, polls_order);
+}
+
+/* The grid point whose poll must show version v, or why none can be named. */
+static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_grid_ms)
+{
+    const struct tm_truth_version *version = &w->truth->versions[v];
+    const struct tm_sample *s = &w->m->samples[v];
+    int64_t T = w->p->interval_ms, org_ms = version->org_ms;
+    *out_grid_ms = (org_ms + w->lag_ms + T - 1) / T * T;
+    if ((w->carries & (1u << version->change)) == 0)
+        return TM_POLL_NOT_CARRIED;
+    if ((s->flags & TM_SAMPLE_SEEN) == 0)
+        return TM_POLL_UNSEEN;
+    if ((s->flags & TM_SAMPLE_COINCIDENT) != 0)
+        return TM_POLL_COINCIDENT;
+    for (size_t i = 0; i < w->grids_count; i++)
+        if (org_ms >= w->grids[i].from_ms && org_ms <= w->grids[i].until_ms)
+            return TM_POLL_RUNNING;
+    if (polls_at(w, *out_grid_ms) == NULL)
+        return TM_POLL_SKIPPED;
+    uint32_t last = v;                        /* what the org holds when the poll asks */
+    while (w->truth->versions[last].next != TM_TRUTH_NONE &&
+           w->truth->versions[w->truth->versions[last].next].org_ms + w->lag_ms <= *out_grid_ms)
+        last = w->truth->versions[last].next;
+    if ((w->carries & (1u << w->truth->versions[last].change)) == 0)
+        return TM_POLL_HIDDEN;
+    return -1;
+}
+
+static bool polls_keeps(const struct polls_work *w, const struct tm_sample *s, int64_t grid_ms)
+{
+    if (s->poll == TM_TRUTH_NONE || w->t->polls[s->poll].grid_ms != grid_ms)
+        return false;
+    int64_t finished_ns = w->t->polls[s->poll].finished_ns;
+    return s->hi_ns >= finished_ns - SELFTEST_STAMP_NS && s->lo_ns <= finished_ns + SELFTEST_COMMIT_NS;
+}
+
+static void polls_lost(struct polls_work *w, uint32_t v, int64_t grid_ms, struct tm_poll_test *out)
+{
+    uint32_t next = w->truth->versions[v].next;
+    int64_t next_grid_ms = 0;
+    bool expected = false, measured = (w->m->samples[v].flags & TM_SAMPLE_EXACT) == 0;
+    if (next != TM_TRUTH_NONE) {
+        int why = polls_expected(w, next, &next_grid_ms);
+        if (why >= 0 && next_grid_ms <= grid_ms)
+            return;                           /* whether the next one was in time is not known */
+        expected = next_grid_ms == grid_ms;
+        if (expected && w->truth->versions[next].delta_count == 0)
+            return;                           /* the same state under two versions */
+    }
+    out->lost_tested++;
+    out->lost_expected += expected;
+    out->lost_measured += measured;
+    if (expected != measured && out->lost_wrong++ == 0)
+        out->first_lost_wrong = v;
+}
+
+static void polls_version(struct polls_work *w, uint32_t v, struct tm_poll_test *out)
+{
+    int64_t grid_ms;
+    const struct tm_sample *s = &w->m->samples[v];
+    int why = polls_expected(w, v, &grid_ms);
+    if (why < 0 && w->incremental && s->poll != TM_TRUTH_NONE && strcmp(w->t->polls[s->poll].mode, "full") == 0)
+        why = TM_POLL_RELOAD;
+    if (why >= 0) {
+        out->excluded[why]++;
+        return;
+    }
+    out->tested++;
+    if (polls_keeps(w, s, grid_ms))
+        out->held++;
+    else if (out->first_wrong == TM_TRUTH_NONE)
+        out->first_wrong = v;
+    polls_lost(w, v, grid_ms, out);
+}
+
+enum tm_code tm_selftest_polls(struct tm_poll_test *out, const struct tm_truth *truth, const struct tm_match *m,
+                               const struct tm_timing *t, const struct tm_plan_pipeline *p, int64_t index_lag_ms,
+                               struct tm_err *err)
+{
+    struct polls_work w = { .truth = truth, .m = m, .t = t, .p = p, .lag_ms = index_lag_ms };
+    *out = (struct tm_poll_test){ .first_wrong = TM_TRUTH_NONE, .first_lost_wrong = TM_TRUTH_NONE };
+    w.grids = calloc(t->polls_count + 1, sizeof *w.grids);
+    if (w.grids == NULL)
+        return tm_fail(err, TM_E_NOMEM, "selftest: %zu polls", t->polls_count);
+    for (size_t i = 0; i < m->coverage_count; i++) {
+        polls_grids(&w, m->coverage[i].shown);
+        for (uint32_t v = 0; v < truth->versions_count; v++)
+            if ((m->samples[v].flags & TM_SAMPLE_OF) != 0 &&
+                truth->records[truth->versions[v].record].object == m->coverage[i].truth)
+                polls_version(&w, v, out);
+    }
+    free(w.grids);
+    return TM_OK;
+}
