@@ -2,7 +2,7 @@
 #include "base/config.h"
 #include "base/text.h"
 #include "check/diff.h"
-#include "check/value.h"
+#include "check/vhash.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,7 +154,7 @@ static enum tm_code after_columns(struct after_work *w, sqlite3_stmt *stmt, int 
 static uint64_t after_number(double number, int scale)
 {
     double unit = pow(10, scale);
-    return tm_value_real(scale >= 0 && scale <= 18 && fabs(number) < 1e15 ? round(number * unit) / unit : number);
+    return tm_vhash_real(scale >= 0 && scale <= 18 && fabs(number) < 1e15 ? round(number * unit) / unit : number);
 }
 
 /* The user's value in canonical form, as its hash. What cannot be read as the field's type keeps its own spelling. */
@@ -166,14 +166,14 @@ static uint64_t after_value(sqlite3_stmt *stmt, int c, const struct tm_field *f)
     if (text == NULL) {
         if (f->kind == TM_FIELD_NUMBER && sqlite3_column_type(stmt, c) == SQLITE_FLOAT)
             return after_number(sqlite3_column_double(stmt, c), f->scale);
-        return tm_value_column(stmt, c);
+        return tm_vhash_column(stmt, c);
     }
     switch (f->kind) {
     case TM_FIELD_BOOLEAN:
         if (strcasecmp(text, "true") == 0 || strcasecmp(text, "t") == 0 || strcmp(text, "1") == 0)
-            return tm_value_int(1);
+            return tm_vhash_int(1);
         if (strcasecmp(text, "false") == 0 || strcasecmp(text, "f") == 0 || strcmp(text, "0") == 0)
-            return tm_value_int(0);
+            return tm_vhash_int(0);
         break;
     case TM_FIELD_INT:
     case TM_FIELD_NUMBER: {
@@ -184,19 +184,19 @@ static uint64_t after_value(sqlite3_stmt *stmt, int c, const struct tm_field *f)
     }
     case TM_FIELD_DATETIME:
         if (tm_time_parse(&ms, text, NULL) == TM_OK)
-            return tm_value_int(ms);
+            return tm_vhash_int(ms);
         break;
     case TM_FIELD_ID:
         if (tm_id18(id, text, NULL) == TM_OK)
-            return tm_value_text(id, strlen(id));
+            return tm_vhash_text(id, strlen(id));
         break;
     case TM_FIELD_DATE:
         if (strlen(text) > 10 && text[4] == '-' && text[7] == '-')
-            return tm_value_text(text, 10);
+            return tm_vhash_text(text, 10);
         break;
     default: break;
     }
-    return tm_value_column(stmt, c);
+    return tm_vhash_column(stmt, c);
 }
 
 static bool after_number_of(sqlite3_stmt *stmt, int c, const struct tm_field *f, double *out)

@@ -1,10 +1,8 @@
 #include "check/diff.h"
-#include "check/value.h"
+#include "check/vhash.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-struct diff_row { json_t *values; };   /* column -> value as the relation gives it */
 
 static json_t *diff_column(sqlite3_stmt *stmt, int column)
 {
@@ -99,7 +97,7 @@ static json_t *diff_fields(struct tm_truth *t, const struct tm_match *m, const s
     const uint64_t *now = tm_shown_values(shown, d->row);
     json_t *fields = json_array();
     for (size_t i = 0; c != NULL && i < c->count; i++) {
-        uint64_t is = now[c->shown_column[i]], should = TM_VALUE_NULL;
+        uint64_t is = now[c->shown_column[i]], should = TM_VHASH_NULL;
         uint32_t head = TM_TRUTH_NONE;
         if (c->truth_column[i] >= 0)
             head = o->heads[(size_t)r->local * o->width + (size_t)c->truth_column[i]];
@@ -143,11 +141,11 @@ static json_t *diff_one(struct tm_truth *t, const struct tm_match *m, const stru
 }
 
 enum tm_code tm_diff_json(json_t **out, struct tm_truth *truth, const struct tm_match *m, const struct tm_shown *shown,
-                          struct tm_reader *views, struct tm_err *err)
+                          struct tm_reader *views, const json_t *given, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    json_t *list = json_array(), *rows = json_object();
-    for (size_t c = 0; rc == TM_OK && c < m->coverage_count; c++) {
+    json_t *list = json_array(), *rows = given != NULL ? json_incref((json_t *)(uintptr_t)given) : json_object();
+    for (size_t c = 0; rc == TM_OK && views != NULL && c < m->coverage_count; c++) {
         json_t *ids = json_array();
         for (size_t i = 0; i < m->differences_count && i < TM_DIFF_DETAILS_MAX; i++) {
             const struct tm_difference *d = &m->differences[i];

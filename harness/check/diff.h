@@ -8,7 +8,7 @@
 
 #define TM_DIFF_DETAILS_MAX 200        /* differing records a pipeline told with their values; all are counted and listed */
 /* [{"object", "id", "class", "flagged", "first_pos", "first_org_ms", "first_change", "fields": [{"field", "expected",
- * "shown"}]}]; `views` is the reader whose `shown` was matched against, or whose columns carry the values. */
+ * "shown"}]}]; shown values come from the relations of `views`, or from `given` (id -> {field: value}); either may be NULL. */
 enum tm_code tm_diff_json(json_t **out, struct tm_truth *truth, const struct tm_match *m, const struct tm_shown *shown,
-                          struct tm_reader *views, struct tm_err *err);
+                          struct tm_reader *views, const json_t *given, struct tm_err *err);
 #endif

@@ -1,6 +1,6 @@
 #include "check/match.h"
 #include "base/clock.h"
-#include "check/value.h"
+#include "check/vhash.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,7 @@ int64_t tm_timing_org_us(const struct tm_timing *t, int64_t wall_ns)
 static uint64_t match_mix(uint32_t column, uint64_t value)
 {
     uint64_t x = value ^ ((uint64_t)column + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    if (value == TM_VALUE_NULL)
+    if (value == TM_VHASH_NULL)
         return 0;
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
@@ -236,7 +236,7 @@ static uint8_t match_held(struct match_work *w)
         while (d != TM_TRUTH_NONE && w->truth->deltas[d].hash != w->values[c])
             d = w->truth->deltas[d].prev;
         w->held[c] = d != TM_TRUTH_NONE ? (int64_t)w->truth->deltas[d].version + 1
-                     : w->values[c] == TM_VALUE_NULL ? 0 : -1;
+                     : w->values[c] == TM_VHASH_NULL ? 0 : -1;
         if (w->held[c] < 0)
             shows = SHOWS_WRONG;
     }

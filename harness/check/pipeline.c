@@ -221,7 +221,7 @@ static enum tm_code pipeline_diff(struct pipeline_work *w, struct tm_err *err)
 {
     const struct tm_shown *shown = w->read != NULL ? w->target->views->shown : w->shown;
     json_t *examples = json_array();
-    enum tm_code rc = tm_diff_json(&w->diff, w->r->check->truth, w->m, shown, w->target->views, err);
+    enum tm_code rc = tm_diff_json(&w->diff, w->r->check->truth, w->m, shown, w->target->views, NULL, err);
     for (size_t i = 0; rc == TM_OK && i < json_array_size(w->diff) && i < PIPELINE_EXAMPLES_MAX; i++)
         json_array_append(examples, json_array_get(w->diff, i));
     json_object_set_new(w->out, "examples", examples);

@@ -1,5 +1,5 @@
 #include "check/predict.h"
-#include "check/value.h"
+#include "check/vhash.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,10 +185,10 @@ static void predict_event(struct tm_predict *p, const struct tm_arrival *a)
             uint32_t d = o->heads[(size_t)p->truth->records[r->record].local * o->width + c];
             while (d != TM_TRUTH_NONE && p->truth->deltas[d].version > v)
                 d = p->truth->deltas[d].prev;
-            predict_put(p, a->row, c, d == TM_TRUTH_NONE ? TM_VALUE_NULL : p->truth->deltas[d].hash, a->position);
+            predict_put(p, a->row, c, d == TM_TRUTH_NONE ? TM_VHASH_NULL : p->truth->deltas[d].hash, a->position);
         }
         for (uint32_t c = 0; version->change == TM_TRUTH_CREATE && c < o->columns_count; c++)
-            predict_put(p, a->row, c, TM_VALUE_NULL, a->position);
+            predict_put(p, a->row, c, TM_VHASH_NULL, a->position);
     }
     for (uint32_t d = 0; d < version->delta_count; d++) {
         const struct tm_truth_delta *delta = &p->truth->deltas[version->delta_first + d];

@@ -1,5 +1,5 @@
 #include "check/reader.h"
-#include "check/value.h"
+#include "check/vhash.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +171,7 @@ static void reader_take(const struct tm_reader_object *o, sqlite3_stmt *stmt, st
         case MAP_G: out->g = sqlite3_column_int64(stmt, c); break;
         case MAP_EPOCH: out->epoch = sqlite3_column_int64(stmt, c); break;
         case MAP_ROWID: out->rowid = sqlite3_column_int64(stmt, c); break;
-        default: values[o->map[c]] = tm_value_column(stmt, c); break;
+        default: values[o->map[c]] = tm_vhash_column(stmt, c); break;
         }
     if (out->id == NULL)
         out->id = "";

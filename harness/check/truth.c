@@ -1,6 +1,6 @@
 #include "check/truth.h"
 #include "base/text.h"
-#include "check/value.h"
+#include "check/vhash.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,7 +245,7 @@ static enum tm_code truth_delta_add(struct tm_truth *t, struct tm_truth_object *
                                     uint32_t column, uint64_t hash, struct tm_err *err)
 {
     uint32_t *head = &o->heads[(size_t)local * o->width + column];
-    uint64_t before = *head == TM_TRUTH_NONE ? TM_VALUE_NULL : t->deltas[*head].hash;
+    uint64_t before = *head == TM_TRUTH_NONE ? TM_VHASH_NULL : t->deltas[*head].hash;
     if (hash == before)
         return TM_OK;
     enum tm_code rc = truth_room((void **)&t->deltas, &t->deltas_cap, t->deltas_count, sizeof *t->deltas,
@@ -284,14 +284,14 @@ static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const cha
             continue;
         rc = truth_column_add(o, name, &column, err);
         if (rc == TM_OK)
-            rc = truth_delta_add(t, o, version, r->local, column, tm_value_json(value), err);
+            rc = truth_delta_add(t, o, version, r->local, column, tm_vhash_json(value), err);
         if (rc != TM_OK)
             goto done;
     }
     if (v->change == TM_TRUTH_UNDELETE)          /* a full image: what it does not name is null (org_db.h) */
         for (size_t c = 0; c < o->columns_count && rc == TM_OK; c++)
             if (json_object_get(fields, o->columns[c]) == NULL)
-                rc = truth_delta_add(t, o, version, r->local, (uint32_t)c, TM_VALUE_NULL, err);
+                rc = truth_delta_add(t, o, version, r->local, (uint32_t)c, TM_VHASH_NULL, err);
 done:
     json_decref(fields);
     return rc;

@@ -1,6 +1,6 @@
 /* truth: the org's history as the witness keeps it: who held what value from which commit on.
  * in: org.db (base/org_db.h), tailed a few rows at a time while the org writes it; out: records, their versions in commit
- * order, and per version the columns it changed. Values are kept as hashes (check/value.h): about 70 bytes a version and
+ * order, and per version the columns it changed. Values are kept as hashes (check/vhash.h): about 70 bytes a version and
  * 18 a changed column, so that ten million versions fit. Reads org.db only. Owner: the caller of open; one thread.
  * Not kept: Id, IsDeleted and SystemModstamp, which are never compared (design section 5). */
 #ifndef TM_CHECK_TRUTH_H
