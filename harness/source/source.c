@@ -533,10 +533,6 @@ static enum tm_code source_produce(struct tm_source *s, const struct tm_now *now
 static enum tm_code source_write_checkpoint(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
 {
     struct tm_topic *t = s->ports.checkpoints;
-    char text[700];
-    struct tm_err lost = { .code = TM_OK };
-    if (t->ops->flush(t, &lost) != TM_OK && lost.code != TM_OK)
-        tm_log(TM_LOG_WARN, "%s: a checkpoint was not written: %s", s->set.object, tm_err_text(&lost, text, sizeof text));
     s->checkpoint_next_ns = now->wall_ns + SOURCE_CHECKPOINT_NS;
     enum tm_code rc = tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
     if (rc == TM_OK)
@@ -724,6 +720,27 @@ static void source_wake_ports(const struct tm_source *s, const struct tm_now *no
         source_wake(wake, now->wall_ns + SOURCE_LOOK_NS);
 }
 
+/* Ports want to be called now and then, and their descriptors stay readable until they are. */
+static enum tm_code source_serve(struct tm_source *s, struct tm_err *err)
+{
+    struct tm_err lost = { .code = TM_OK };
+    char text[700];
+    enum tm_code rc = s->ports.checkpoints->ops->flush(s->ports.checkpoints, &lost);
+    if (rc != TM_OK && rc != TM_E_AGAIN) {
+        tm_log(TM_LOG_WARN, "%s: a checkpoint was not written: %s", s->set.object, tm_err_text(&lost, text, sizeof text));
+        s->checkpoint_due = s->cometd != NULL;
+    }
+    if (tm_source_needs_offsets(s) && s->reader.topic != NULL) {
+        rc = s->reader.topic->ops->flush(s->reader.topic, err);
+        if (rc != TM_OK && rc != TM_E_AGAIN)
+            return rc;
+    }
+    if (s->phase != PHASE_TAKE)
+        return TM_E_AGAIN;                           /* the others flush by themselves */
+    rc = s->ports.topic->ops->flush(s->ports.topic, err);
+    return rc == TM_OK ? TM_E_AGAIN : rc;
+}
+
 enum tm_code tm_source_step(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -740,7 +757,9 @@ enum tm_code tm_source_step(struct tm_source *s, const struct tm_now *now, struc
     case SOURCE_SUBSCRIBE: rc = source_subscribe(s, err); break;
     case SOURCE_STREAM: rc = source_stream(s, now, wake, err); break;
     }
-    if (rc == TM_E_AGAIN)
-        source_wake_ports(s, now, wake);
+    if (rc != TM_E_AGAIN)
+        return rc;
+    rc = source_serve(s, err);
+    source_wake_ports(s, now, wake);
     return rc;
 }
