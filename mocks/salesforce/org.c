@@ -38,6 +38,12 @@ void tm_org_id_of(const struct tm_org *org, char out[TM_ID_BYTES], const char *p
     org_id_make(out, prefix, org->settings.seed, number);
 }
 
+int64_t tm_org_ids_given(const struct tm_org *org, const char *object)
+{
+    const struct org_object *o = org_find(org, object);
+    return o != NULL ? o->ids_given : 0;
+}
+
 enum tm_code org_counters_load(struct tm_org *org, struct tm_err *err)
 {
     char text[32];

@@ -36,6 +36,7 @@ void tm_org_close(struct tm_org *org);           /* flushes usage; NULL-safe */
 const char *tm_org_id(const struct tm_org *org);           /* 00D…, 18 characters */
 /* The id the org gives to the number-th record (1..) with this key prefix. */
 void tm_org_id_of(const struct tm_org *org, char out[TM_ID_BYTES], const char *prefix, int64_t number);
+int64_t tm_org_ids_given(const struct tm_org *org, const char *object);   /* so far; the next CREATE gets one more */
 const char *tm_org_user_id(const struct tm_org *org);      /* the integration user: a User record */
 const struct tm_org_settings *tm_org_settings(const struct tm_org *org);   /* numbers and copies of the texts */
 enum tm_code tm_org_meta_set(struct tm_org *org, const char *key, const char *value, struct tm_err *err);

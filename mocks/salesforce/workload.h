@@ -22,6 +22,6 @@ void tm_workload_clock(struct tm_workload *w, const struct tm_clock_map *map);
  * or org.db is busy (then *wake is soon). After the last step meta workload_done is 1. */
 enum tm_code tm_workload_step(struct tm_workload *w, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err);
 bool tm_workload_done(const struct tm_workload *w);
-struct tm_workload_counts { int64_t steps, changes, late_ms_max; int64_t kinds[TM_WL_KINDS]; };
+struct tm_workload_counts { int64_t steps, changes, late_ms_max, refused /* others had changed the record meanwhile */; int64_t kinds[TM_WL_KINDS]; };
 const struct tm_workload_counts *tm_workload_counts(const struct tm_workload *w);
 #endif

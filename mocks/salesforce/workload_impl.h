@@ -59,4 +59,22 @@ enum tm_code wl_create_sets(struct wl_maker *m, const struct wl_object *o, struc
 enum tm_code wl_update_sets(struct wl_maker *m, const struct wl_object *o, int64_t index, size_t count, struct tm_err *err);
 /* Commits what was written and notes the new states. Empties the maker either way. */
 enum tm_code wl_commit(struct wl_maker *m, struct tm_org_txn *txn, struct tm_err *err);
+/* States read again from the org: somebody else changed records too. */
+enum tm_code wl_refresh(struct wl_maker *m, struct tm_err *err);
+
+/* ---- workload_kinds.c: one step of the plan, done ---- */
+#define WL_CONVERSION_FIELD "LegacyCode__c"      /* text that becomes a picklist and loses its values */
+#define WL_REMOVED_FIELD "Sunset__c"
+#define WL_ADDED_FIELD "Tide_Level__c"
+struct wl_step {
+    int64_t at_ms;                       /* intended, org clock */
+    uint32_t number;                     /* in order of drawing: names the step's own randomness */
+    uint16_t size;                       /* record changes, where the kind leaves a choice */
+    uint8_t kind;
+};
+/* Template with the instants filled in; commits one transaction or, where one thing needs another first, two. */
+enum tm_code wl_run(struct wl_maker *m, const struct wl_step *step, const struct tm_org_txn *when, bool *out_happened,
+                    struct tm_err *err);
+/* Can the kind happen with these objects at all? TM_E_ARG says what is missing. */
+enum tm_code wl_possible(struct wl_maker *m, enum tm_workload_kind kind, struct tm_err *err);
 #endif

@@ -263,7 +263,7 @@ enum tm_code wl_create_sets(struct wl_maker *m, const struct wl_object *o, struc
     for (size_t i = 0; i < o->fields_count && rc == TM_OK; i++) {
         const struct tm_field *f = o->fields[i];
         double p = !f->nillable || values_is_name(f) ? 1 : f->custom ? 0.35 : 0.6;
-        if (strcmp(f->name, "LegacyCode__c") == 0)
+        if (strcmp(f->name, WL_CONVERSION_FIELD) == 0)
             p = 0.02;                    /* few hold what a conversion will lose */
         if (strcmp(f->name, "AccountId") == 0)
             p = 0.97;
@@ -290,7 +290,7 @@ enum tm_code wl_update_sets(struct wl_maker *m, const struct wl_object *o, int64
         bool twice = f == o->long_text && (o->state[index] & WL_LONG);      /* long texts change by diff */
         for (size_t k = 0; k < chosen_count; k++)
             twice = twice || chosen[k] == f;
-        if (twice || strcmp(f->name, "LegacyCode__c") == 0)
+        if (twice || strcmp(f->name, WL_CONVERSION_FIELD) == 0)
             continue;
         chosen[chosen_count++] = f;
     }
@@ -356,9 +356,10 @@ static enum tm_code values_note(struct wl_maker *m, const struct tm_org_txn *txn
             rc = wl_note(o, wl_number(m, c->id), set | WL_LIVE, clear | WL_BIN, err);
         else if (c->kind == TM_ORG_UPDATE)
             rc = wl_note(o, wl_number(m, c->id), set, clear, err);
-        else
-            rc = wl_note(o, wl_number(m, c->id), set | (c->kind == TM_ORG_DELETE ? WL_BIN : 0),
-                         clear | WL_LIVE | (c->kind == TM_ORG_DELETE ? 0 : WL_BIN), err);
+        else {                           /* a merge's loser (it has a set) is not brought back */
+            bool bin = c->kind == TM_ORG_DELETE && c->sets_count == 0;
+            rc = wl_note(o, wl_number(m, c->id), set | (bin ? WL_BIN : 0), clear | WL_LIVE | (bin ? 0 : WL_BIN), err);
+        }
     }
     return rc;
 }
@@ -411,7 +412,7 @@ enum tm_code wl_fields(struct wl_maker *m, struct tm_err *err)
             if (o->long_text == NULL && strcmp(f->type, "textarea") == 0 && f->length > 4000)
                 o->long_text = f;
             o->fields[o->fields_count++] = f;
-            if (values_unique(f) && f != o->long_text && strcmp(f->name, "LegacyCode__c") != 0)
+            if (values_unique(f) && f != o->long_text && strcmp(f->name, WL_CONVERSION_FIELD) != 0)
                 o->unique[o->unique_count++] = f;
         }
     }
@@ -425,12 +426,14 @@ static enum tm_code values_states(struct wl_maker *m, struct wl_object *o, struc
     sqlite3_stmt *s = NULL;
     char sql[400];
     bool row = true;
-    snprintf(sql, sizeof sql, "SELECT \"Id\",\"IsDeleted\",\"LastModifiedById\",%s%s%s FROM \"cur_%s\"",
+    bool master = tm_describe_field(o->describe, "MasterRecordId") != NULL;     /* losers of a merge stay gone */
+    snprintf(sql, sizeof sql, "SELECT \"Id\",\"IsDeleted\",\"LastModifiedById\",%s%s%s,%s FROM \"cur_%s\"",
              o->long_text != NULL ? "length(CAST(\"" : "0", o->long_text != NULL ? o->long_text->name : "",
-             o->long_text != NULL ? "\" AS BLOB))>1000" : "", o->name);
+             o->long_text != NULL ? "\" AS BLOB))>1000" : "",
+             master ? "\"MasterRecordId\" IS NOT NULL" : "0", o->name);
     enum tm_code rc = tm_sql_prepare(&s, tm_org_db(m->org), sql, err);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
-        unsigned set = sqlite3_column_int(s, 1) ? WL_BIN : WL_LIVE;
+        unsigned set = sqlite3_column_int(s, 1) == 0 ? WL_LIVE : sqlite3_column_int(s, 4) == 0 ? WL_BIN : 0;
         if (strcmp((const char *)sqlite3_column_text(s, 2), tm_org_user_id(m->org)) == 0)
             set |= WL_ROBOT;
         if (sqlite3_column_int(s, 3))
@@ -438,6 +441,19 @@ static enum tm_code values_states(struct wl_maker *m, struct wl_object *o, struc
         rc = wl_note(o, wl_number(m, (const char *)sqlite3_column_text(s, 0)), set, 0, err);
     }
     sqlite3_finalize(s);
+    return rc;
+}
+
+enum tm_code wl_refresh(struct wl_maker *m, struct tm_err *err)
+{
+    enum tm_code rc = wl_fields(m, err);
+    for (size_t i = 0; i < m->objects_count && rc == TM_OK; i++) {
+        struct wl_object *o = &m->objects[i];
+        if (o->state != NULL)
+            memset(o->state, 0, o->cap);
+        o->live = o->bin = 0;
+        rc = values_states(m, o, err);
+    }
     return rc;
 }
 
