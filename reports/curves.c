@@ -16,24 +16,41 @@ void tm_report_curves_free(struct tm_curves *c)
     c->drift_y = NULL;
 }
 
+#define CURVE_KNOWN_MAX 64               /* points of a distribution a report may hold */
 struct curve_point { double x, y; };     /* seconds, percent */
 
-/* The percentiles a pipeline's report has, as points of its distribution; how many. */
-static size_t curves_points(const json_t *p, struct curve_point out[8])
+static size_t curves_add(struct curve_point *out, size_t n, double s, double percent)
+{
+    double x = s > CURVE_FIRST_S ? s : CURVE_FIRST_S;
+    if (n == CURVE_KNOWN_MAX || !isfinite(s))
+        return n;
+    if (n > 0 && x <= out[n - 1].x) {            /* several shares within one instant */
+        out[n - 1].y = percent;
+        return n;
+    }
+    out[n] = (struct curve_point){ x, percent };
+    return n + 1;
+}
+
+/* What the report tells of a pipeline's distribution, as points of it; ranks count changes never shown as the slowest. */
+static size_t curves_points(const json_t *p, struct curve_point out[CURVE_KNOWN_MAX])
 {
     static const struct { const char *path; double y; } known[] = {
-        { "freshness_s.p50", 50 }, { "freshness_s.p90", 90 }, { "freshness_s.p99", 99 }, { "freshness_s.p99_9", 99.9 },
-        { "freshness_s.max", 100 } };
-    double never = 0, count = 0, share = 1, s;
-    size_t n = 0;
+        { "freshness_s.p50", 50 }, { "freshness_s.p90", 90 }, { "freshness_s.p99", 99 }, { "freshness_s.p99_9", 99.9 } };
+    double never = 0, count = 0, s;
+    size_t n = 0, i;
+    const json_t *point;
+    json_array_foreach(json_object_get(p, "freshness_curve"), i, point)
+        if (json_is_number(json_array_get(point, 0)) && json_is_number(json_array_get(point, 1)))
+            n = curves_add(out, n, json_number_value(json_array_get(point, 1)),
+                           100 * json_number_value(json_array_get(point, 0)));
+    for (i = 0; n == 0 && i < sizeof known / sizeof known[0]; i++)
+        if (tm_word_number(p, known[i].path, &s))
+            n = curves_add(out, n, s, known[i].y);
     tm_word_number(p, "freshness_s.never", &never);
-    if (tm_word_number(p, "freshness_s.count", &count) && count + never > 0)
-        share = count / (count + never);
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (tm_word_number(p, known[i].path, &s) && isfinite(s)) {
-            out[n].x = s > CURVE_FIRST_S ? s : CURVE_FIRST_S;
-            out[n++].y = known[i].y * share;
-        }
+    tm_word_number(p, "freshness_s.count", &count);
+    if (tm_word_number(p, "freshness_s.max", &s))
+        n = curves_add(out, n, s, count > 0 ? 100 * (count - never) / count : 100);
     return n;
 }
 
@@ -60,7 +77,7 @@ void tm_curves_axis(struct tm_curves *c, double first_s, double last_s)
 
 static void curves_from_report(struct tm_curves *c, const json_t *pipelines)
 {
-    struct curve_point points[8];
+    struct curve_point points[CURVE_KNOWN_MAX];
     const json_t *p;
     double first = INFINITY, last = 0;
     size_t i;
@@ -81,7 +98,25 @@ static void curves_from_report(struct tm_curves *c, const json_t *pipelines)
     }
 }
 
-enum tm_code tm_report_curves(struct tm_curves *out, json_t *report, const char *run_db, struct tm_err *err)
+/* The report's own drift curves, all on one axis: that of the first pipeline that has one. */
+static void curves_drift(struct tm_curves *c, const json_t *pipelines)
+{
+    const json_t *p;
+    size_t i, k;
+    json_array_foreach(pipelines, i, p) {
+        const json_t *at = json_object_get(json_object_get(p, "curve"), "org_ms");
+        const json_t *rows = json_object_get(json_object_get(p, "curve"), "differing_max");
+        size_t n = json_array_size(at) < TM_CURVE_POINTS_MAX ? json_array_size(at) : TM_CURVE_POINTS_MAX;
+        if (c->drift_count == 0)
+            for (k = 0; k < n; k++)
+                c->drift_x[c->drift_count++] = json_number_value(json_array_get(at, k)) / 1000;
+        for (k = 0; k < c->drift_count; k++)
+            c->drift_y[i][k] = k < n && json_is_number(json_array_get(rows, k))
+                                   ? json_number_value(json_array_get(rows, k)) : NAN;
+    }
+}
+
+enum tm_code tm_report_curves(struct tm_curves *out, const json_t *report, const char *run_db, struct tm_err *err)
 {
     const json_t *pipelines = json_object_get(report, "pipelines");
     size_t count = json_array_size(pipelines);
@@ -93,5 +128,7 @@ enum tm_code tm_report_curves(struct tm_curves *out, json_t *report, const char 
     enum tm_code rc = run_db != NULL ? tm_run_db_read(out, report, run_db, err) : TM_OK;
     if (rc == TM_OK && out->freshness_count == 0)
         curves_from_report(out, pipelines);
+    if (rc == TM_OK && out->drift_count == 0)
+        curves_drift(out, pipelines);
     return rc;
 }

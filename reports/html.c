@@ -5,6 +5,7 @@
 #include "reports/words.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef const char *html_form(char *, double);
@@ -30,7 +31,12 @@ static void html_name(struct tm_buf *b, const json_t *p, size_t index)
     html_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addz(b, "<span class=\"kind\">");
     html_text(b, tm_word_text(p, "kind", ""));
-    tm_buf_addz(b, "</span></td>");
+    tm_buf_addz(b, "</span>");
+    if (strcmp(tm_word_text(p, "verdict", ""), "fail") == 0)
+        tm_buf_addz(b, " <span class=\"bad\" title=\"failed against its promises\">✗</span>");
+    else if (strcmp(tm_word_text(p, "verdict", ""), "pass") == 0)
+        tm_buf_addz(b, " <span class=\"good\" title=\"kept its promises\">✓</span>");
+    tm_buf_addz(b, "</td>");
 }
 
 static void html_cell(struct tm_buf *b, const json_t *p, const char *path, html_form *form, double scale, const char *class)
@@ -120,6 +126,66 @@ static void html_latency(struct tm_buf *b, const json_t *report)
     html_table_end(b);
 }
 
+static void html_changes(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    json_t *one;
+    const char *change;
+    char word[WORD_BYTES];
+    size_t i;
+    if (!json_is_object(json_object_get(json_array_get(html_pipelines(report), 0), "freshness_by_change")))
+        return;
+    tm_buf_addz(b, "<details><summary>By kind of change</summary>\n");
+    html_table(b, "<thead><tr><th>pipeline</th><th class=\"words\">change</th><th>count</th><th>p50</th><th>p99</th><th>max</th>"
+                  "<th>never shown</th></tr></thead>\n");
+    json_array_foreach(html_pipelines(report), i, p)
+        json_object_foreach(json_object_get(p, "freshness_by_change"), change, one) {
+            tm_buf_addz(b, "<tr>");
+            html_name(b, p, i);
+            tm_buf_addz(b, "<td class=\"words\">");
+            html_text(b, change);
+            tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, one, "count", tm_word_count, 1));
+            html_cell(b, one, "p50", tm_word_span, 1, "");
+            html_cell(b, one, "p99", tm_word_span, 1, "");
+            html_cell(b, one, "max", tm_word_span, 1, "");
+            html_flaw(b, one, "never", "");
+            tm_buf_addz(b, "</tr>\n");
+        }
+    html_table_end(b);
+    tm_buf_addz(b, "</details>\n");
+}
+
+static void html_staleness(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i;
+    if (!json_is_object(json_object_get(json_array_get(html_pipelines(report), 0), "age_s")))
+        return;
+    tm_buf_addz(b, "<details><summary>Age, versions behind, and how well doubt is flagged</summary>\n");
+    html_table(b, "<thead><tr><th>pipeline</th><th>mean age</th><th>oldest</th><th>mean versions behind</th><th>flag precision</th>"
+                  "<th>flag recall</th><th>superseded</th><th>ambiguous</th><th>reader's own width p99</th></tr></thead>\n");
+    json_array_foreach(html_pipelines(report), i, p) {
+        char word[WORD_BYTES];
+        double behind;
+        tm_buf_addz(b, "<tr>");
+        html_name(b, p, i);
+        html_cell(b, p, "age_s.mean", tm_word_span, 1, "");
+        html_cell(b, p, "age_s.max", tm_word_span, 1, "");
+        if (tm_word_number(p, "behind.mean", &behind))
+            snprintf(word, sizeof word, "%.3g", behind);
+        tm_buf_addf(b, "<td>%s</td>", tm_word_number(p, "behind.mean", &behind) ? word : "–");
+        html_cell(b, p, "drift.flag.precision", tm_word_share, 1, "");
+        html_cell(b, p, "drift.flag.recall", tm_word_share, 1, "");
+        html_cell(b, p, "freshness_s.superseded", tm_word_count, 1, "");
+        html_cell(b, p, "freshness_s.ambiguous", tm_word_count, 1, "");
+        html_cell(b, p, "reader_ms.p99", tm_word_span, 0.001, "");
+        tm_buf_addz(b, "</tr>\n");
+    }
+    html_table_end(b);
+    tm_buf_addz(b, "<p class=\"note\">Age: now − commit of the oldest change not yet shown, over all records and time. Superseded: shown "
+                   "only through a later version. Ambiguous: two versions fit what was shown.</p></details>\n");
+}
+
 static void html_freshness_chart(struct tm_buf *b)
 {
     tm_buf_addz(b, "<h2>Freshness of all pipelines</h2>\n<p class=\"note\">Share of all changes that could be read within a time; the "
@@ -170,45 +236,53 @@ static void html_drift(struct tm_buf *b, const json_t *report)
 
 /* ---- stations ---- */
 
-static void html_station_bar(struct tm_buf *b, const json_t *stations, double total_ms)
+static double html_median(const json_t *segment)
 {
-    const json_t *s;
     double ms;
-    size_t i;
+    return tm_word_number(segment, "p50", &ms) && ms > 0 ? ms : 0;
+}
+
+static void html_station_bar(struct tm_buf *b, const json_t *segments, double total_ms)
+{
+    const char *name;
+    json_t *s;
     char word[WORD_BYTES];
+    int stage = 0;
     tm_buf_addz(b, "<div class=\"bar\">");
-    json_array_foreach(stations, i, s)
-        if (tm_word_number(s, "p50_ms", &ms) && ms > 0)
-            tm_buf_addf(b, "<span data-stage=\"%zu\" style=\"width:%.2f%%\"></span>", i, 100 * ms / total_ms);
+    json_object_foreach((json_t *)segments, name, s) {
+        tm_buf_addf(b, "<span data-stage=\"%d\" style=\"width:%.2f%%\"></span>", stage, 100 * html_median(s) / total_ms);
+        stage++;
+    }
+    stage = 0;
     tm_buf_addz(b, "</div><ul class=\"parts\">");
-    json_array_foreach(stations, i, s) {
-        tm_buf_addf(b, "<li><span class=\"swatch\" data-stage=\"%zu\"></span>", i);
-        html_text(b, tm_word_text(s, "name", "?"));
-        tm_buf_addf(b, " <b>%s</b>", tm_word_at(word, s, "p50_ms", tm_word_span, 0.001));
-        tm_buf_addf(b, " <span class=\"kind\">p99 %s</span></li>", tm_word_at(word, s, "p99_ms", tm_word_span, 0.001));
+    json_object_foreach((json_t *)segments, name, s) {
+        tm_buf_addf(b, "<li><span class=\"swatch\" data-stage=\"%d\"></span>", stage++);
+        html_text(b, name);
+        tm_buf_addf(b, " <b>%s</b>", tm_word_at(word, s, "p50", tm_word_span, 0.001));
+        tm_buf_addf(b, " <span class=\"kind\">p99 %s</span></li>", tm_word_at(word, s, "p99", tm_word_span, 0.001));
     }
     tm_buf_addz(b, "</ul>\n");
 }
 
 static void html_stations(struct tm_buf *b, const json_t *report)
 {
-    const json_t *p, *s;
-    size_t i, j, shown = 0;
+    const json_t *p;
+    size_t i, shown = 0;
     json_array_foreach(html_pipelines(report), i, p) {
-        const json_t *stations = json_object_get(p, "stations");
-        double total = 0, ms;
-        json_array_foreach(stations, j, s)
-            if (tm_word_number(s, "p50_ms", &ms) && ms > 0)
-                total += ms;
-        if (total <= 0)
+        json_t *segments = json_object_get(p, "breakdown"), *s;
+        const char *name;
+        double total_ms = 0;
+        json_object_foreach(segments, name, s)
+            total_ms += html_median(s);
+        if (total_ms <= 0)
             continue;
         if (shown++ == 0)
-            tm_buf_addz(b, "<h2>Where the work goes</h2>\n<p class=\"note\">Median wall time of a change in each station, commit to "
-                           "visible.</p>\n<div class=\"bars\">\n");
+            tm_buf_addz(b, "<h2>Where the work goes</h2>\n<p class=\"note\">Median wall time of a change on each leg of the road, "
+                           "commit to visible.</p>\n<div class=\"bars\">\n");
         tm_buf_addz(b, "<div><b>");
         html_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addz(b, "</b>");
-        html_station_bar(b, stations, total);
+        html_station_bar(b, segments, total_ms);
         tm_buf_addz(b, "</div>\n");
     }
     if (shown > 0)
@@ -217,56 +291,88 @@ static void html_stations(struct tm_buf *b, const json_t *report)
 
 /* ---- what differs at the end ---- */
 
-static void html_value(struct tm_buf *b, const json_t *one, const char *key)
+#define HTML_VALUE_BYTES_MAX 80
+
+static void html_value(struct tm_buf *b, const json_t *v)
 {
-    const char *text = tm_word_text(one, key, "");
+    char *text = json_is_string(v) ? strdup(json_string_value(v)) : v == NULL ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
     tm_buf_addz(b, "<td class=\"words\">");
-    if (*text == '\0') {
+    if (text == NULL) {
         tm_buf_addz(b, "–");
     } else {
-        char cut[81];
-        size_t n = strlen(text) < sizeof cut ? strlen(text) : sizeof cut - 1;
-        while (n > 0 && n < strlen(text) && ((unsigned char)text[n] & 0xC0) == 0x80)
-            n--;                        /* not in the middle of a character */
-        memcpy(cut, text, n);
-        cut[n] = '\0';
-        html_text(b, cut);
-        tm_buf_addz(b, n < strlen(text) ? "…" : "");
+        size_t n = strlen(text), cut = n > HTML_VALUE_BYTES_MAX ? HTML_VALUE_BYTES_MAX : n;
+        while (cut > 0 && cut < n && ((unsigned char)text[cut] & 0xC0) == 0x80)
+            cut--;                      /* not in the middle of a character */
+        text[cut] = '\0';
+        html_text(b, text);
+        tm_buf_addz(b, cut < n ? "…" : "");
     }
     tm_buf_addz(b, "</td>");
+    free(text);
+}
+
+static void html_difference(struct tm_buf *b, const json_t *one)
+{
+    const json_t *field = json_array_get(json_object_get(one, "fields"), 0);
+    char when[TM_TIME_BYTES];
+    double ms;
+    tm_buf_addz(b, "<tr><td>");
+    html_text(b, tm_word_text(one, "object", "?"));
+    tm_buf_addz(b, " <code>");
+    html_text(b, tm_word_text(one, "id", "?"));
+    tm_buf_addz(b, "</code></td>");
+    html_value(b, json_object_get(one, "class"));
+    tm_buf_addz(b, "<td class=\"words\">");
+    html_text(b, tm_word_text(one, "first_change", ""));
+    if (tm_word_number(one, "first_org_ms", &ms))
+        tm_buf_addf(b, " %.8s", tm_time_z(when, (int64_t)ms) + 11);
+    tm_buf_addz(b, "</td>");
+    html_value(b, json_object_get(field, "field"));
+    html_value(b, json_object_get(field, "expected"));
+    html_value(b, json_object_get(field, "shown"));
+    tm_buf_addz(b, "</tr>\n");
 }
 
 static void html_differences_of(struct tm_buf *b, const json_t *p)
 {
-    const json_t *list = json_object_get(p, "differences"), *one;
-    char word[WORD_BYTES], when[TM_TIME_BYTES];
+    const json_t *list = json_object_get(p, "examples"), *one;
+    char word[WORD_BYTES];
     size_t i;
     tm_buf_addz(b, "<details><summary>");
     html_text(b, tm_word_text(p, "name", "?"));
-    tm_buf_addf(b, ": %s rows differ, the first %zu</summary>\n", tm_word_at(word, p, "drift.final_rows", tm_word_count, 1),
+    tm_buf_addf(b, ": %s differ, %zu of them here</summary>\n", tm_word_at(word, p, "drift.final_rows", tm_word_count, 1),
                 json_array_size(list));
     html_table(b, "<thead><tr><th>record</th><th class=\"words\">class</th><th class=\"words\">since</th><th class=\"words\">field"
                   "</th><th class=\"words\">in Salesforce</th><th class=\"words\">shown</th></tr></thead>\n");
-    json_array_foreach(list, i, one) {
-        double ms;
-        tm_buf_addz(b, "<tr><td>");
-        html_text(b, tm_word_text(one, "object", "?"));
-        tm_buf_addz(b, " <code>");
-        html_text(b, tm_word_text(one, "id", "?"));
-        tm_buf_addz(b, "</code></td>");
-        html_value(b, one, "class");
-        tm_buf_addz(b, "<td class=\"words\">");
-        html_text(b, tm_word_text(one, "change", ""));
-        if (tm_word_number(one, "org_ms", &ms))
-            tm_buf_addf(b, " %.8s", tm_time_z(when, (int64_t)ms) + 11);
-        tm_buf_addz(b, "</td>");
-        html_value(b, one, "field");
-        html_value(b, one, "expected");
-        html_value(b, one, "shown");
-        tm_buf_addz(b, "</tr>\n");
-    }
+    json_array_foreach(list, i, one)
+        html_difference(b, one);
     html_table_end(b);
     tm_buf_addz(b, "</details>\n");
+}
+
+/* Deletes no poll could see: their ids, for the pipelines that still show them. */
+static void html_phantoms(struct tm_buf *b, const json_t *p)
+{
+    const json_t *list = json_object_get(json_object_get(p, "phantoms"), "examples"), *one;
+    char word[WORD_BYTES], when[TM_TIME_BYTES];
+    double ms;
+    size_t i;
+    if (json_array_size(list) == 0)
+        return;
+    tm_buf_addz(b, "<details><summary>");
+    html_text(b, tm_word_text(p, "name", "?"));
+    tm_buf_addf(b, " missed %s deletes</summary>\n<p class=\"note\">",
+                tm_word_at(word, p, "phantoms.count", tm_word_count, 1));
+    json_array_foreach(list, i, one) {
+        tm_buf_addz(b, i > 0 ? ", <code>" : "<code>");
+        html_text(b, tm_word_text(one, "id", "?"));
+        tm_buf_addz(b, "</code> (");
+        html_text(b, tm_word_text(one, "object", "?"));
+        if (tm_word_number(one, "deleted_org_ms", &ms))
+            tm_buf_addf(b, ", %.8s", tm_time_z(when, (int64_t)ms) + 11);
+        tm_buf_addz(b, ")");
+    }
+    tm_buf_addz(b, ".</p></details>\n");
 }
 
 static void html_differences(struct tm_buf *b, const json_t *report)
@@ -274,12 +380,13 @@ static void html_differences(struct tm_buf *b, const json_t *report)
     const json_t *p;
     size_t i, shown = 0;
     json_array_foreach(html_pipelines(report), i, p) {
-        if (json_array_size(json_object_get(p, "differences")) == 0)
+        if (json_array_size(json_object_get(p, "examples")) == 0)
             continue;
         if (shown++ == 0)
             tm_buf_addz(b, "<h2>Which rows are wrong at the end</h2>\n<p class=\"note\">The commit named is the first one the snapshot "
                            "does not show (org time, UTC). All of them are in <code>run.db</code>, table <code>final_diff</code>.</p>\n");
         html_differences_of(b, p);
+        html_phantoms(b, p);
     }
 }
 
@@ -310,16 +417,19 @@ static void html_cost(struct tm_buf *b, const json_t *report)
     const json_t *p;
     size_t i;
     tm_buf_addz(b, "<h2>What it cost</h2>\n");
-    html_table(b, "<thead><tr><th>pipeline</th><th>API calls</th><th>events</th><th>bytes</th><th>CPU</th><th>peak memory</th>"
-                  "<th>snapshot query</th></tr></thead>\n");
+    html_table(b, "<thead><tr><th>pipeline</th><th>API calls</th><th>events</th><th>bytes</th><th>polls</th><th>skipped</th>"
+                  "<th>CPU</th><th>peak memory</th><th>warehouse</th><th>snapshot query</th></tr></thead>\n");
     json_array_foreach(html_pipelines(report), i, p) {
         tm_buf_addz(b, "<tr>");
         html_name(b, p, i);
         html_cell(b, p, "cost.api_calls", tm_word_count, 1, "");
         html_cell(b, p, "cost.events", tm_word_count, 1, "");
         html_cell(b, p, "cost.bytes", tm_word_bytes, 1, "");
+        html_cell(b, p, "cost.polls", tm_word_count, 1, "");
+        html_cell(b, p, "cost.skipped_polls", tm_word_count, 1, "");
         html_cell(b, p, "cost.cpu_s", tm_word_span, 1, "");
         html_cell(b, p, "cost.rss_peak_bytes", tm_word_bytes, 1, "");
+        html_cell(b, p, "cost.warehouse_bytes", tm_word_bytes, 1, "");
         html_cell(b, p, "cost.query_ms", tm_word_span, 0.001, "");
         tm_buf_addz(b, "</tr>\n");
     }
@@ -393,6 +503,11 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
         bool ok = json_is_true(json_object_get(t, "ok"));
         tm_buf_addz(b, "<tr><td class=\"words\">");
         html_text(b, tm_word_text(t, "name", "?"));
+        if (*tm_word_text(t, "note", "") != '\0') {
+            tm_buf_addz(b, "<br><span class=\"note\">");
+            html_text(b, tm_word_text(t, "note", ""));
+            tm_buf_addz(b, "</span>");
+        }
         tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>", ok ? "good" : "bad", ok ? "holds" : "broken");
         html_number(b, json_object_get(t, "expected"));
         tm_buf_addz(b, "</td><td>");
@@ -426,6 +541,7 @@ static void html_foot(struct tm_buf *b, const json_t *report)
 {
     tm_buf_addz(b, "<footer>\n<h2>Load and environment</h2>\n");
     html_list(b, json_object_get(report, "offered"));
+    html_list(b, json_object_get(report, "clock"));
     html_list(b, json_object_get(report, "environment"));
     tm_buf_addz(b, "<p>Every sample is in <code>run.db</code>; the numbers above are in <code>report.json</code>. Charts: uPlot 1.6.32, "
                    "© Leon Sorokin, MIT licence.</p>\n</footer>\n");
@@ -494,8 +610,10 @@ static void html_body(struct tm_buf *b, const json_t *report)
 {
     html_verdict(b, report);
     html_latency(b, report);
+    html_changes(b, report);
     html_freshness_chart(b);
     html_drift(b, report);
+    html_staleness(b, report);
     html_differences(b, report);
     html_stations(b, report);
     html_cost(b, report);

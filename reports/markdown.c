@@ -62,24 +62,49 @@ static void md_self_tests(struct tm_buf *b, const json_t *report)
     }
 }
 
+static void md_phantoms(struct tm_buf *b, const json_t *p)
+{
+    const json_t *list = json_object_get(json_object_get(p, "phantoms"), "examples"), *one;
+    char word[WORD_BYTES];
+    size_t i;
+    if (json_array_size(list) == 0)
+        return;
+    tm_buf_addz(b, "- ");
+    md_text(b, tm_word_text(p, "name", "?"));
+    tm_buf_addf(b, " missed %s deletes:", tm_word_at(word, p, "phantoms.count", tm_word_count, 1));
+    json_array_foreach(list, i, one) {
+        tm_buf_addz(b, i > 0 ? ", " : " ");
+        md_text(b, tm_word_text(one, "object", "?"));
+        tm_buf_addz(b, " ");
+        md_text(b, tm_word_text(one, "id", "?"));
+    }
+    tm_buf_addz(b, "\n");
+}
+
 static void md_differences(struct tm_buf *b, const json_t *report)
 {
     const json_t *p, *one;
     size_t i, k, shown = 0;
-    json_array_foreach(json_object_get(report, "pipelines"), i, p)
-        json_array_foreach(json_object_get(p, "differences"), k, one) {
-            if (shown++ == 0)
-                tm_buf_addz(b, "\n## Rows that are wrong at the end (the first of each pipeline)\n\n");
+    json_array_foreach(json_object_get(report, "pipelines"), i, p) {
+        const json_t *examples = json_object_get(p, "examples");
+        if (json_array_size(examples) > 0 && shown++ == 0)
+            tm_buf_addz(b, "\n## Rows that are wrong at the end (the first of each pipeline)\n\n");
+        md_phantoms(b, p);
+        json_array_foreach(examples, k, one) {
+            const char *field = tm_word_text(json_array_get(json_object_get(one, "fields"), 0), "field", "");
+            if (strcmp(tm_word_text(one, "class", ""), "phantom") == 0)
+                continue;
             tm_buf_addz(b, "- ");
             md_text(b, tm_word_text(p, "name", "?"));
             tm_buf_addf(b, ": %s ", tm_word_text(one, "class", "differs"));
             md_text(b, tm_word_text(one, "object", "?"));
             tm_buf_addz(b, " ");
             md_text(b, tm_word_text(one, "id", "?"));
-            if (*tm_word_text(one, "change", "") != '\0')
-                tm_buf_addf(b, ", since its %s", tm_word_text(one, "change", ""));
-            tm_buf_addz(b, "\n");
+            tm_buf_addz(b, *field != '\0' ? ", field " : "");
+            md_text(b, field);
+            tm_buf_addf(b, ", since its %s\n", tm_word_text(one, "first_change", "creation"));
         }
+    }
 }
 
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err)

@@ -21,9 +21,8 @@ struct tm_curves {
     double (*freshness_y)[TM_CURVE_POINTS_MAX];                        /* percent of all changes visible within x    */
     double (*drift_y)[TM_CURVE_POINTS_MAX];                            /* rows that differ                           */
 };
-/* From run.db, or, where it has no samples, from the percentiles in `report`. run_db NULL = no file. What else run.db has
- * (time per station, differences at the end) is added to the report's pipelines. */
-enum tm_code tm_report_curves(struct tm_curves *out, json_t *report, const char *run_db, struct tm_err *err);
+/* From run.db, or, where it has no samples, from the percentiles in `report`. run_db NULL = no file. */
+enum tm_code tm_report_curves(struct tm_curves *out, const json_t *report, const char *run_db, struct tm_err *err);
 void tm_report_curves_free(struct tm_curves *c);
 
 enum tm_code tm_report_html(struct tm_buf *out, const json_t *report, const struct tm_curves *curves, struct tm_err *err);

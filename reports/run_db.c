@@ -1,12 +1,10 @@
-/* run_db: what the page takes from run.db (written by check): samples and curves for the charts, the time per station, and
- * the first differences at the end. Read-only; a table or pipeline that is not there leaves its part of the report out. */
+/* run_db: what the charts take from run.db (written by check): every sample, and rows differing by org time.
+ * Read-only; a table or pipeline that is not there leaves its line out. */
 #include "base/sql.h"
 #include "reports/run_db.h"
 #include "reports/words.h"
 #include <math.h>
 #include <string.h>
-
-#define RUN_DIFFERENCES_MAX 12          /* told per pipeline; all are in run.db */
 
 static enum tm_code run_query(sqlite3_stmt **out, sqlite3 *db, const char *sql, const char *pipeline, struct tm_err *err)
 {
@@ -138,80 +136,20 @@ static enum tm_code run_drift(struct tm_curves *c, sqlite3 *db, const json_t *pi
     return rc;
 }
 
-static enum tm_code run_stations(json_t *pipeline, sqlite3 *db, struct tm_err *err)
+enum tm_code tm_run_db_read(struct tm_curves *c, const json_t *report, const char *path, struct tm_err *err)
 {
-    sqlite3_stmt *q = NULL;
-    bool row = false;
-    json_t *list = json_array();
-    enum tm_code rc = run_query(&q, db, "SELECT segment, p50_ms, p99_ms FROM breakdown WHERE pipeline = ?1 AND count > 0"
-                                        " ORDER BY rowid", tm_word_text(pipeline, "name", ""), err);
-    while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row)
-        json_array_append_new(list, json_pack("{s:s, s:f, s:f}", "name", sqlite3_column_text(q, 0), "p50_ms",
-                                              sqlite3_column_double(q, 1), "p99_ms", sqlite3_column_double(q, 2)));
-    sqlite3_finalize(q);
-    if (rc == TM_OK && json_array_size(list) > 0)
-        json_object_set(pipeline, "stations", list);
-    json_decref(list);
-    return rc;
-}
-
-static void run_set_text(json_t *object, const char *key, sqlite3_stmt *q, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(q, column);
-    if (text != NULL)
-        json_object_set_new(object, key, json_string(text));
-}
-
-/* One line a record: its class, what happened to it, and a field that differs. */
-static enum tm_code run_differences(json_t *pipeline, sqlite3 *db, struct tm_err *err)
-{
-    sqlite3_stmt *q = NULL;
-    bool row = false;
-    json_t *list = json_array();
-    enum tm_code rc = run_query(&q, db,
-        "SELECT d.object, d.id, d.class, min(d.field), d.expected, d.shown, c.change, c.org_ms FROM final_diff d"
-        " LEFT JOIN change c ON c.pos = d.first_pos WHERE d.pipeline = ?1 GROUP BY d.object, d.id"
-        " ORDER BY d.class = 'stale', d.class, d.first_pos LIMIT ?2", tm_word_text(pipeline, "name", ""), err);
-    if (rc == TM_OK)
-        sqlite3_bind_int(q, 2, RUN_DIFFERENCES_MAX);
-    while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row) {
-        static const char *const keys[] = { "object", "id", "class", "field", "expected", "shown", "change" };
-        json_t *one = json_object();
-        for (int i = 0; i < 7; i++)
-            run_set_text(one, keys[i], q, i);
-        if (sqlite3_column_type(q, 7) != SQLITE_NULL)
-            json_object_set_new(one, "org_ms", json_integer(sqlite3_column_int64(q, 7)));
-        json_array_append_new(list, one);
-    }
-    sqlite3_finalize(q);
-    if (rc == TM_OK && json_array_size(list) > 0)
-        json_object_set(pipeline, "differences", list);
-    json_decref(list);
-    return rc;
-}
-
-enum tm_code tm_run_db_read(struct tm_curves *c, json_t *report, const char *path, struct tm_err *err)
-{
-    json_t *pipelines = json_object_get(report, "pipelines"), *p;
+    const json_t *pipelines = json_object_get(report, "pipelines");
     sqlite3 *db = NULL;
-    bool samples = false, curve = false, breakdown = false, diff = false, change = false;
-    size_t i;
+    bool samples = false, curve = false;
     enum tm_code rc = tm_sql_open(&db, path, TM_SQL_READ, err);
-    if (rc != TM_OK || (rc = run_has(db, "sample", &samples, err)) != TM_OK
-        || (rc = run_has(db, "curve", &curve, err)) != TM_OK || (rc = run_has(db, "breakdown", &breakdown, err)) != TM_OK
-        || (rc = run_has(db, "final_diff", &diff, err)) != TM_OK || (rc = run_has(db, "change", &change, err)) != TM_OK)
-        goto done;
-    if (samples && (rc = run_freshness(c, db, pipelines, err)) != TM_OK)
-        goto done;
-    if (curve && (rc = run_drift(c, db, pipelines, err)) != TM_OK)
-        goto done;
-    json_array_foreach(pipelines, i, p) {
-        if (rc == TM_OK && breakdown && json_object_get(p, "stations") == NULL)
-            rc = run_stations(p, db, err);
-        if (rc == TM_OK && diff && change && json_object_get(p, "differences") == NULL)
-            rc = run_differences(p, db, err);
-    }
-done:
+    if (rc == TM_OK)
+        rc = run_has(db, "sample", &samples, err);
+    if (rc == TM_OK)
+        rc = run_has(db, "curve", &curve, err);
+    if (rc == TM_OK && samples)
+        rc = run_freshness(c, db, pipelines, err);
+    if (rc == TM_OK && curve)
+        rc = run_drift(c, db, pipelines, err);
     tm_sql_close(db);
     if (rc == TM_E_AGAIN)
         rc = tm_fail_retry(err, TM_E_IO, "%s is being written; render again when the run has ended", path);

@@ -3,6 +3,6 @@
 #define TM_REPORTS_RUN_DB_H
 #include "reports/report.h"
 void tm_curves_axis(struct tm_curves *c, double first_s, double last_s);
-/* Fills the curves run.db has, and adds "stations" and "differences" to pipelines that lack them. */
-enum tm_code tm_run_db_read(struct tm_curves *c, json_t *report, const char *path, struct tm_err *err);
+/* Fills the curves run.db has. */
+enum tm_code tm_run_db_read(struct tm_curves *c, const json_t *report, const char *path, struct tm_err *err);
 #endif

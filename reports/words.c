@@ -108,7 +108,13 @@ const char *tm_word_at(char out[WORD_BYTES], const json_t *object, const char *p
                        const char *(*form)(char *, double), double scale)
 {
     double v;
-    return tm_word_number(object, path, &v) ? form(out, v * scale) : strcpy(out, "–");
+    if (tm_word_number(object, path, &v))
+        return form(out, v * scale);
+    /* a percentile that falls on a change never shown is null, not absent */
+    if (json_is_null(word_at(object, path)) && strncmp(path, "freshness_s.", 12) == 0 && tm_word_number(object, "freshness_s.never", &v)
+        && v > 0)
+        return strcpy(out, "never");
+    return strcpy(out, "–");
 }
 
 const char *tm_word_verdict(const json_t *report)

@@ -252,6 +252,85 @@ static void figures_that_were_not_measured_are_dashes_not_zeros(void **state)
     free(md);
 }
 
+static void deletes_that_were_missed_are_named(void **state)
+{
+    (void)state;
+    json_t *report = sample("other"), *naive = json_array_get(json_object_get(report, "pipelines"), 1);
+    json_object_set_new(naive, "phantoms", json_pack("{s:i, s:[{s:s,s:s,s:I}]}", "count", 85, "examples", "object", "Opportunity",
+                        "id", "006000000000017AAA", "deleted_org_ms", (json_int_t)1772441000000));
+    json_object_set_new(naive, "examples", json_pack("[{s:s,s:s,s:s,s:s,s:[{s:s,s:s,s:n}]}]", "object", "Account", "id",
+                        "001000000000003AAA", "class", "stale", "first_change", "UPDATE", "fields", "field", "Name", "expected",
+                        "new <name>", "shown"));
+    render(report);
+    char *html = get("report.html"), *md = get("report.md");
+    assert_non_null(strstr(html, "batch-naive missed 85 deletes"));
+    assert_non_null(strstr(html, "006000000000017AAA"));
+    assert_non_null(strstr(html, "new &lt;name&gt;"));
+    assert_non_null(strstr(md, "missed 85 deletes: Opportunity 006000000000017AAA"));
+    assert_non_null(strstr(md, "stale Account 001000000000003AAA, field Name, since its UPDATE"));
+    free(html);
+    free(md);
+}
+
+static json_t *chart(const char *html, const char *name, const char *axis)
+{
+    const char *from = strstr(html, "id=\"data\">") + 10, *to = strstr(from, "</script>");
+    json_t *data = json_loadb(from, (size_t)(to - from), 0, NULL);
+    json_t *found = json_incref(json_object_get(json_object_get(data, name), axis));
+    json_decref(data);
+    return found;
+}
+
+static void curves_come_from_every_sample_of_run_db(void **state)
+{
+    (void)state;
+    char path[128];
+    sqlite3 *db = NULL;
+    struct tm_err err = { .code = TM_OK };
+    snprintf(path, sizeof path, "%s/run.db", dir);
+    assert_int_equal(tm_sql_open(&db, path, TM_SQL_CREATE, &err), TM_OK);
+    assert_int_equal(tm_sql_exec(db, "CREATE TABLE sample(pipeline TEXT, pos INTEGER, freshness_ms REAL);"
+        "CREATE TABLE curve(pipeline TEXT, org_ms INTEGER, class TEXT, flagged INTEGER, rows REAL);"
+        "INSERT INTO sample VALUES('stream-view', 1, 10), ('stream-view', 2, 20), ('batch-naive', 1, 1000), ('batch-naive', 2, NULL);"
+        "INSERT INTO curve VALUES('batch-naive', 1000000, 'differing_max', 0, 3), ('batch-naive', 1000001, 'differing_max', 0, 7),"
+        "('batch-naive', 2000000, 'differing_max', 0, 0), ('batch-naive', 1500000, 'stale', 0, 99)", &err), TM_OK);
+    tm_sql_close(db);
+    render(sample("other"));
+    unlink(path);
+    char *html = get("report.html");
+    json_t *x = chart(html, "freshness", "x"), *y = chart(html, "freshness", "y"), *rows = chart(html, "drift", "y");
+    double half_at = 0, naive_most = 0, peak = 0;
+    for (size_t i = 0; i < json_array_size(x); i++) {
+        double stream = json_number_value(json_array_get(json_array_get(y, 0), i));
+        double naive = json_number_value(json_array_get(json_array_get(y, 1), i));
+        if (stream >= 50 && half_at == 0)
+            half_at = json_number_value(json_array_get(x, i));
+        naive_most = naive > naive_most ? naive : naive_most;
+    }
+    for (size_t i = 0; i < json_array_size(json_array_get(rows, 1)); i++) {
+        double v = json_number_value(json_array_get(json_array_get(rows, 1), i));
+        peak = v > peak ? v : peak;
+    }
+    assert_true(half_at >= 0.01 && half_at < 0.011);
+    assert_true(naive_most > 49.9 && naive_most < 50.1);         /* the other half was never shown */
+    assert_true(peak == 7);
+    json_decref(x);
+    json_decref(y);
+    json_decref(rows);
+    free(html);
+}
+
+static void a_percentile_that_falls_on_a_change_never_shown_says_never(void **state)
+{
+    (void)state;
+    json_t *report = sample("other"), *naive = json_array_get(json_object_get(report, "pipelines"), 1);
+    json_object_set_new(json_object_get(naive, "freshness_s"), "p99", json_null());
+    render(report);
+    char *md = get("report.md");
+    assert_non_null(strstr(md, "| batch-naive | 2 h | 4 h | never |"));
+    free(md);
+}
+
 static void words_have_units_people_use(void **state)
 {
     (void)state;
@@ -281,6 +360,9 @@ int main(void)
         cmocka_unit_test(junit_is_well_formed_and_counts_what_failed),
         cmocka_unit_test(incomplete_reports_are_refused_with_the_missing_key),
         cmocka_unit_test(figures_that_were_not_measured_are_dashes_not_zeros),
+        cmocka_unit_test(deletes_that_were_missed_are_named),
+        cmocka_unit_test(curves_come_from_every_sample_of_run_db),
+        cmocka_unit_test(a_percentile_that_falls_on_a_change_never_shown_says_never),
         cmocka_unit_test(words_have_units_people_use),
     };
     return cmocka_run_group_tests(tests, folder, no_folder);
