@@ -117,7 +117,7 @@ void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *
     json_t *reply = bayeux_message("/meta/subscribe", json_object_get(message, "id"), *error != '\0' ? error : NULL);
     json_object_set_new(reply, "clientId", json_string(c->id));
     if (json_is_string(subscription))
-        json_object_set(reply, "subscription", json_deep_copy(subscription));
+        json_object_set_new(reply, "subscription", json_deep_copy(subscription));
     if (strncmp(error, "503::", 5) == 0)
         json_object_set_new(reply, "ext", json_pack("{s:{s:s}}", "sfdc", "failureReason", error));
     bayeux_reply(t, reply);

@@ -81,7 +81,7 @@ static void rest_versions(struct tm_mock_response *out)
     static const char *const seasons[] = { "Winter", "Spring", "Summer" };
     json_t *list = json_array();
     for (int v = TM_REST_VERSION_FIRST; v <= TM_REST_VERSION_LAST; v++) {
-        char label[32], url[40], version[8];
+        char label[32], url[40], version[16];
         int since = v - 38 + 3;            /* v38 is Winter '17 */
         snprintf(label, sizeof label, "%s '%02d", seasons[since % 3], 16 + since / 3);
         snprintf(version, sizeof version, "%d.0", v);
