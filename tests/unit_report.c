@@ -26,8 +26,8 @@ static int folder(void **state)
 static int no_folder(void **state)
 {
     (void)state;
-    const char *const names[] = { "report.json", "report.html", "report.md", "junit.xml", "run.db" };
-    for (size_t i = 0; i < 5; i++) {
+    const char *const names[] = { "report.json", "report.html", "report.md", "junit.xml", "run.db", "run.db-wal", "run.db-shm" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
         unlink(path);
