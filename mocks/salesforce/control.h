@@ -13,8 +13,8 @@ enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const 
 /* POST schema: {"object":"Account","add":{"name":"X__c","type":"string",…}} or {"object":"Account","remove":"X__c"}
  * -> {"object":…,"schema":id,"from_pos":N} */
 enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t **out, struct tm_err *err);
-/* GET history: {"object":…,"id":…,"after_pos":N,"limit":N}, all optional (limit 1..2000, preset 200)
- * -> {"entries":[{"pos":…,"object":…,"id":…,"version":…,"txn":…,"change":…,"event":…,"replay_id":…,"changed":[…],"fields":{…},
+/* GET history: {"object":…,"id":…,"after_pos":N,"limit":N}, all optional (limit 1..2000, preset 200; numbers may be text)
+ * -> {"entries":[{"pos":…,"object":…,"id":…,"version":…,"txn":…,"seq":…,"change":…,"event":…,"replay_id":…,"changed":[…],"fields":{…},
  *     "org_ms":…,"intended_ms":…}],"pos_last":N} */
 enum tm_code tm_control_history(struct tm_org *org, const json_t *request, json_t **out, struct tm_err *err);
 /* One user's change of one record, as REST create, update and delete need it: fields as REST writes them. CREATE writes id. */
