@@ -271,7 +271,10 @@ static enum tm_code gap_batch(struct tm_gap *g, const struct tm_now *now, struct
 static enum tm_code gap_start(struct tm_gap *g, const struct tm_now *now, struct tm_err *err)
 {
     struct gap_route *r = &g->routes[g->starting];
-    enum tm_code rc = tm_registry_register(g->registry, now, &r->schema_id, r->subject, r->schema_text, err);
+    enum tm_code rc = g->topic->ops->flush(g->topic, err);   /* nothing to flush yet: is the broker there at all? */
+    if (rc != TM_OK && rc != TM_E_AGAIN)
+        return rc;
+    rc = tm_registry_register(g->registry, now, &r->schema_id, r->subject, r->schema_text, err);
     if (rc == TM_OK && ++g->starting == g->routes_count)
         g->state = GAP_FETCH;
     return rc;

@@ -3,7 +3,10 @@
 #include "gap/gap.h"
 #include "run/command.h"
 #include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 struct cmd_gap {
     struct tm_gap *gap;
@@ -37,6 +40,8 @@ static enum tm_code cmd_gap_run(const struct tm_station_flags *flags, const stru
     snprintf(agent, sizeof agent, "tidemark-%.100s/1", s->name);
     snprintf(aside, sizeof aside, "%s/%s-aside.db", flags->state_dir != NULL ? flags->state_dir : ".", s->name);
     enum tm_code rc = TM_OK;
+    if (flags->state_dir != NULL && mkdir(flags->state_dir, 0777) != 0 && errno != EEXIST)
+        return tm_fail(err, TM_E_ARG, "cannot make the folder --state %s: %s", flags->state_dir, strerror(errno));
     if (flags->clock_path != NULL && (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
         goto done;
     if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK

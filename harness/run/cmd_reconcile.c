@@ -3,7 +3,10 @@
 #include "reconcile/reconcile.h"
 #include "run/command.h"
 #include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct cmd_reconcile {
@@ -56,6 +59,8 @@ static enum tm_code reconcile_run(const struct tm_station_flags *flags, const st
     snprintf(agent, sizeof agent, "tidemark-%.100s/1", s->name);
     snprintf(life, sizeof life, "%" PRIx64 "-%x", (uint64_t)tm_clock_realtime_ns(), (unsigned)getpid());
     enum tm_code rc = TM_OK;
+    if (flags->state_dir != NULL && mkdir(flags->state_dir, 0777) != 0 && errno != EEXIST)
+        return tm_fail(err, TM_E_ARG, "cannot make the folder --state %s: %s", flags->state_dir, strerror(errno));
     if (flags->clock_path != NULL && (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
         goto done;
     if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK

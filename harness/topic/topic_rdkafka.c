@@ -222,7 +222,20 @@ static bool rdk_has_room(struct rdk *k, struct rdk_part *p)
     int64_t unread_records = tm_backlog_unread_records(&p->backlog, committed);
     if ((unread_bytes > RDK_UNREAD_BYTES_MAX / 4 || unread_records > RDK_UNREAD_RECORDS_MAX / 4) && !k->lag_wanted)
         tm_rdk_want(k, &k->lag_wanted);
-    return unread_bytes <= RDK_UNREAD_BYTES_MAX && unread_records <= RDK_UNREAD_RECORDS_MAX;
+    if (unread_bytes <= RDK_UNREAD_BYTES_MAX && unread_records <= RDK_UNREAD_RECORDS_MAX) {
+        p->paused_ns = 0;
+        return true;
+    }
+    int64_t now_ns = tm_clock_monotonic_ns();
+    if (p->paused_ns == 0) {
+        p->paused_ns = now_ns;
+    } else if (now_ns - p->paused_ns > RDK_PAUSE_TOLD_NS) {
+        p->paused_ns = now_ns;                 /* told again after as long again */
+        tm_log(TM_LOG_WARN, "topic %s partition %" PRId32 ": paused, %" PRIu64 " bytes wait for the slowest of %zu reading "
+               "groups (first: %s); is each of them running and committing?", p->topic, p->partition, unread_bytes,
+               k->readers_count, k->readers[0]);
+    }
+    return false;
 }
 
 static enum tm_code rdk_produce(struct tm_topic *t, const char *topic, int32_t partition, const void *key,

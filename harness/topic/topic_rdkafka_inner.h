@@ -18,6 +18,7 @@
 #define RDK_REACH_MS 15000                    /* how long a broker may be out of reach: default */
 #define RDK_REACH_AGAIN_MS 60000              /* … once it was there: a real one may restart   */
 #define RDK_REPLY_MS 10000                    /* one broker answer inside a rebalance         */
+#define RDK_PAUSE_TOLD_NS (10 * TM_NS_PER_S)
 #define RDK_COMMIT_NS (5 * TM_NS_PER_MS)      /* offset commits are gathered for so long      */
 
 enum rdk_kind { RDK_PARTITIONS, RDK_WATERMARKS };
@@ -33,6 +34,7 @@ struct rdk_part {                             /* a partition read or written */
     bool owned, dirty;                        /* reader: assigned to us; a commit waits to be sent */
     int64_t position, commit_next;
     struct tm_backlog backlog;                /* writer */
+    int64_t paused_ns;                        /* since when its readers are too far behind; 0 = they are not */
     _Atomic int64_t committed;                /* lowest of the reading groups, by the watcher; -1 = none */
 };
 struct rdk {
