@@ -178,6 +178,44 @@ static void a_crash_in_an_incremental_poll_keeps_its_grid_point(void **state)
     poll_world_close(&w);
 }
 
+static void a_crash_in_a_nightly_reload_reloads_again(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 30);
+    w.org.page_rows = 10;
+    w.settings.full_at_ms = 8 * 3600000 + 5 * POLL_MINUTE_MS;
+    w.settings.checkpoint = TM_BATCH_POLL;
+    poll_start(&w);
+    poll_settle(&w);
+    poll_purge(&w, 2, 30, false);
+    w.now.org_ms = POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS;
+    while (poll_int(&w, "SELECT count(*) FROM _load_Thing") < 20)
+        poll_step(&w);
+    poll_crash(&w);
+    poll_start(&w);
+    poll_settle(&w);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full' AND rows = 29"), 1);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 29);
+    poll_world_close(&w);
+}
+
+static void polls_leave_the_schema_alone_so_that_readers_keep_their_statements(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 3);
+    w.settings.query_all = true;
+    w.settings.deletes = TM_BATCH_FLAG;
+    poll_start(&w);
+    poll_settle(&w);
+    int64_t version = poll_int(&w, "PRAGMA schema_version");
+    poll_put(&w, 2, "second", 30);
+    poll_at(&w, 10);
+    poll_at(&w, 20);
+    assert_int_equal(poll_int(&w, "PRAGMA schema_version"), version);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 1);
+    poll_world_close(&w);
+}
+
 static void a_full_reload_is_never_half_visible_to_another_reader(void **state)
 {
     (void)state;
@@ -527,6 +565,8 @@ int main(void)
         cmocka_unit_test(stamp_pages_with_greater_or_equal_tell_that_they_are_stuck),
         cmocka_unit_test(a_crash_in_the_middle_of_a_poll_goes_on_at_its_page),
         cmocka_unit_test(a_crash_in_an_incremental_poll_keeps_its_grid_point),
+        cmocka_unit_test(a_crash_in_a_nightly_reload_reloads_again),
+        cmocka_unit_test(polls_leave_the_schema_alone_so_that_readers_keep_their_statements),
         cmocka_unit_test(a_full_reload_is_never_half_visible_to_another_reader),
         cmocka_unit_test(query_never_shows_that_a_row_was_deleted),
         cmocka_unit_test(query_all_removes_deleted_rows_and_brings_undeleted_ones_back),

@@ -188,9 +188,12 @@ static enum tm_code batch_start(struct tm_batch *b, const struct tm_now *now, st
         batch_poll_begin(b, true, now->org_ms);
         return TM_OK;
     }
-    for (size_t i = 0; i < b->objects_count; i++)
-        under_way |= b->objects[i].state.read != TM_READ_NONE;
-    if (!under_way || !any)
+    for (size_t i = 0; i < b->objects_count && any; i++) {
+        const struct tm_batch_state *s = &b->objects[i].state;
+        under_way |= s->read != TM_READ_NONE || (last_ms == b->last_grid_ms && s->done_grid_ms < last_ms);
+        b->objects[i].full_due = s->read == TM_READ_FULL;
+    }
+    if (!under_way)
         return TM_OK;
     batch_tell(b, "going on with the poll that was under way");
     b->polling = true;

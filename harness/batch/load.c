@@ -47,8 +47,12 @@ static enum tm_code load_add_column(struct tm_store *s, const char *object, cons
 }
 
 /* deletes=flag: the relation is a view, made again when a column came. */
-static enum tm_code load_view(struct tm_store *s, const char *object, struct tm_err *err)
+static enum tm_code load_view(struct tm_store *s, const char *object, bool again, struct tm_err *err)
 {
+    bool there = false;
+    enum tm_code rc = load_has_column(s, object, "Id", &there, err);
+    if (rc != TM_OK || (there && !again))
+        return rc;
     tm_buf_addz(&s->sql, "DROP VIEW IF EXISTS ");
     tm_sql_ident(&s->sql, object);
     tm_buf_addz(&s->sql, "; CREATE VIEW ");
@@ -87,6 +91,7 @@ static enum tm_code load_relations(struct tm_store *s, const struct tm_describe 
 {
     bool flagged = s->settings->deletes == TM_BATCH_FLAG;
     char table[STORE_NAME_BYTES];
+    uint64_t before = *added;
     enum tm_code rc = load_tables(s, d->object, err);
     sqlite3_snprintf(sizeof table, table, "%s%s", flagged ? "_all_" : "", d->object);
     for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++)
@@ -95,7 +100,7 @@ static enum tm_code load_relations(struct tm_store *s, const struct tm_describe 
     if (rc == TM_OK && flagged)
         rc = load_add_column(s, d->object, table, s->settings->flag_column, added, err);
     if (rc == TM_OK && flagged)
-        rc = load_view(s, d->object, err);
+        rc = load_view(s, d->object, *added > before, err);
     return rc;
 }
 
@@ -124,8 +129,14 @@ static enum tm_code load_fits(struct tm_store *s, const struct tm_describe *d, b
     return rc;
 }
 
-static enum tm_code load_empty(struct tm_store *s, const struct tm_describe *d, struct tm_err *err)
+/* The schema stays as it is where it can: readers need not prepare their statements again. */
+static enum tm_code load_empty(struct tm_store *s, const struct tm_describe *d, bool fits, struct tm_err *err)
 {
+    if (fits) {
+        tm_buf_addz(&s->sql, "DELETE FROM ");
+        tm_store_name(&s->sql, "_load_", d->object, "");
+        return tm_store_exec_built(s, err);
+    }
     tm_buf_addz(&s->sql, "DROP TABLE IF EXISTS ");
     tm_store_name(&s->sql, "_load_", d->object, "");
     tm_buf_addz(&s->sql, "; CREATE TABLE ");
@@ -140,6 +151,7 @@ enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d, con
                             bool resume, bool *out_resumed, uint64_t *out_columns_added, struct tm_err *err)
 {
     uint64_t added = 0;
+    bool fits = false;
     *out_resumed = false;
     sqlite3_finalize(s->insert);
     s->insert = NULL;
@@ -147,10 +159,11 @@ enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d, con
     if (rc != TM_OK)
         return rc;
     rc = load_relations(s, d, &added, err);
-    if (rc == TM_OK && resume)
-        rc = load_fits(s, d, out_resumed, err);
+    if (rc == TM_OK)
+        rc = load_fits(s, d, &fits, err);
+    *out_resumed = fits && resume;
     if (rc == TM_OK && !*out_resumed)
-        rc = load_empty(s, d, err);
+        rc = load_empty(s, d, fits, err);
     if (rc == TM_OK && !*out_resumed)
         rc = tm_store_keep(s, d->object, state, err);
     if (rc == TM_OK)
