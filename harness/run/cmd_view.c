@@ -1,4 +1,5 @@
-/* cmd_view: `tidemark view CONFIG.json`: follows raw.db (--raw) and keeps the snapshots of design section 5 in a database of
+/* cmd_view: `tidemark view CONFIG.json`: follows raw.db (--raw, TIDEMARK_RAW; else raw.db beside the
+ * warehouse) and keeps the snapshots of design section 5 in a database of
  * its own (--warehouse). With raise.no_base it also asks, on the alerts topics, for records that lack a full image. */
 #include "run/command.h"
 #include "base/config.h"
@@ -121,6 +122,7 @@ int tm_cmd_view(int argc, char **argv)
 {
     static const char *const extra_names[] = { "raw", NULL };
     const char *extra[1] = { NULL };
+    char beside[1024];
     struct tm_err err = { .code = TM_OK };
     struct tm_station_flags flags;
     struct tm_config *config = NULL;
@@ -128,8 +130,13 @@ int tm_cmd_view(int argc, char **argv)
     enum tm_code rc = tm_flags_parse(&flags, argc, argv, extra_names, extra, &err);
     if (rc == TM_OK && flags.config_path == NULL)
         rc = tm_fail(&err, TM_E_ARG, "no config given; usage: tidemark view CONFIG.json --raw raw.db --warehouse view.db");
-    if (rc == TM_OK && (flags.warehouse == NULL || extra[0] == NULL))
-        rc = tm_fail(&err, TM_E_ARG, "the view reads --raw FILE (the sink's database) and writes --warehouse FILE (its own)");
+    if (rc == TM_OK && flags.warehouse == NULL)
+        rc = tm_fail(&err, TM_E_ARG, "no --warehouse given: the SQLite file the view writes, one of its own");
+    if (rc == TM_OK && extra[0] == NULL) {
+        const char *slash = strrchr(flags.warehouse, '/');
+        snprintf(beside, sizeof beside, "%.*sraw.db", slash != NULL ? (int)(slash - flags.warehouse) + 1 : 0, flags.warehouse);
+        extra[0] = beside;
+    }
     if (rc == TM_OK && strcmp(flags.warehouse, extra[0]) == 0)
         rc = tm_fail(&err, TM_E_ARG, "--raw and --warehouse are one file; the view needs one of its own");
     if (rc == TM_OK)
