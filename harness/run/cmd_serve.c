@@ -1,9 +1,303 @@
+/* tidemark serve: the mock Salesforce, alone or under `tidemark run`. First line of stdout is its base URL; then, unless
+ * --quiet, the credentials and examples to copy. The scenario's users work inside its loop and come before any request, so
+ * that a commit is late by no more than one slice of an answer. SIGTERM and SIGINT close cleanly.
+ *
+ *   --port N --bind ADDR          where to listen; 127.0.0.1 and any free port unless told
+ *   --org FILE                    the org's database; without it the org is in memory and gone when the server stops
+ *   --objects DIR                 describe files, fixtures/objects unless told
+ *   --scenario FILE               population, delays, limits and what the users do; without it nobody works but you
+ *   --clock FILE                  shared clock of a run; without it a scenario starts its own, and no scenario means real time
+ *   --seed N --long-poll-ms N --token-life-s N
+ *   --username --password --password-token --consumer-key --consumer-secret
+ *   --quiet */
+#include "base/log.h"
+#include "mocks/http/server.h"
+#include "mocks/salesforce/routes.h"
+#include "mocks/salesforce/workload.h"
 #include "run/command.h"
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SERVE_PURGE_S 60                      /* wall seconds between emptyings of the recycle bin */
+#define SERVE_BODY_BYTES_MAX (32u << 20)
+
+enum serve_flag {
+    SERVE_PORT, SERVE_BIND, SERVE_ORG, SERVE_SCENARIO, SERVE_SEED, SERVE_LONG_POLL, SERVE_TOKEN_LIFE, SERVE_USERNAME,
+    SERVE_PASSWORD, SERVE_PASSWORD_TOKEN, SERVE_KEY, SERVE_SECRET, SERVE_QUIET, SERVE_FLAGS
+};
+static const char *const serve_names[] = {
+    "port", "bind", "org", "scenario", "seed", "long-poll-ms", "token-life-s", "username", "password", "password-token",
+    "consumer-key", "consumer-secret", "quiet!", NULL
+};
+struct serve {
+    struct tm_station_flags flags;
+    const char *given[SERVE_FLAGS];
+    struct tm_scenario *scenario;
+    struct tm_org *org;
+    struct tm_workload *workload;             /* NULL: nobody works */
+    struct tm_salesforce *salesforce;
+    struct tm_mock_server *server;
+    struct tm_clock_file *clock;              /* NULL: real time */
+    bool started;                             /* the clock runs and the workload knows */
+    int64_t pos_told;                         /* history position subscribers were told of */
+    unsigned seconds;
+    struct tm_err broken;                     /* found outside a step; told by the next one */
+};
+
+static void serve_wake(void *data, uint64_t token) { tm_mock_server_wake(data, token); }
+
+/* ---- opening ---- */
+
+static enum tm_code serve_number(int64_t *out, const struct serve *s, enum serve_flag flag, int64_t preset, int64_t first,
+                                 int64_t last, struct tm_err *err)
+{
+    const char *text = s->given[flag];
+    char *end;
+    *out = preset;
+    if (text == NULL)
+        return TM_OK;
+    long long n = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || n < first || n > last)
+        return tm_fail(err, TM_E_ARG, "--%s %.40s: give a whole number from %" PRId64 " to %" PRId64, serve_names[flag], text,
+                       first, last);
+    *out = n;
+    return TM_OK;
+}
+
+static enum tm_code serve_scenario(struct serve *s, struct tm_err *err)
+{
+    enum tm_code rc;
+    int64_t seed;
+    if (s->given[SERVE_SCENARIO] != NULL) {
+        rc = tm_scenario_load(&s->scenario, s->given[SERVE_SCENARIO], err);
+    } else {
+        json_t *none = json_object();
+        rc = tm_scenario_parse(&s->scenario, none, "tidemark serve", err);
+        json_decref(none);
+    }
+    if (rc == TM_OK)
+        rc = serve_number(&seed, s, SERVE_SEED, (int64_t)s->scenario->seed, 0, INT64_MAX, err);
+    if (rc == TM_OK)
+        s->scenario->seed = (uint64_t)seed;
+    return rc;
+}
+
+/* A scenario without a clock file of a run: a clock of our own, unlinked at once, started when all is open. */
+static enum tm_code serve_own_clock(struct serve *s, struct tm_err *err)
+{
+    char path[] = "/tmp/tidemark-clock-XXXXXX";
+    int fd = mkstemp(path);
+    int64_t last_ms = tm_org_ms_last(s->org), origin_ms = s->scenario->origin_ms;
+    if (fd < 0)
+        return tm_fail(err, TM_E_IO, "cannot make a clock file in /tmp");
+    close(fd);
+    enum tm_code rc = tm_clock_file_create(&s->clock, path, last_ms > origin_ms ? last_ms : origin_ms,
+                                           s->scenario->compress, err);
+    unlink(path);
+    return rc;
+}
+
+static const char *serve_boot_id(char *out, size_t out_bytes)
+{
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+    *out = '\0';
+    if (f != NULL && fgets(out, (int)out_bytes, f) != NULL)
+        out[strcspn(out, "\n")] = '\0';
+    if (f != NULL)
+        fclose(f);
+    return *out != '\0' ? out : NULL;
+}
+
+static enum tm_code serve_org(struct serve *s, struct tm_err *err)
+{
+    const struct tm_scenario *scenario = s->scenario;
+    bool works = s->given[SERVE_SCENARIO] != NULL;
+    char boot_id[64];
+    struct tm_org_settings settings = {
+        .path = s->given[SERVE_ORG] != NULL ? s->given[SERVE_ORG] : ":memory:",
+        .objects_dir = s->flags.objects_dir != NULL ? s->flags.objects_dir : "fixtures/objects",
+        .objects = scenario->objects, .seed = scenario->seed, .origin_ms = scenario->origin_ms,
+        .compress = works ? scenario->compress : 1, .publish_delay_ms = scenario->publish_delay_ms,
+        .index_lag_ms = scenario->index_lag_ms, .events_per_day = scenario->events_per_day,
+        .api_calls_per_day = scenario->api_calls_per_day, .edition = scenario->edition, .scenario = scenario->name,
+        .boot_id = serve_boot_id(boot_id, sizeof boot_id),
+    };
+    enum tm_code rc = tm_org_open(&s->org, &settings, err);
+    if (rc == TM_OK && s->flags.clock_path != NULL)
+        rc = tm_clock_file_open(&s->clock, s->flags.clock_path, err);
+    else if (rc == TM_OK && works)
+        rc = serve_own_clock(s, err);
+    if (rc == TM_OK)
+        rc = tm_workload_populate(s->org, scenario, err);
+    if (rc == TM_OK && works)
+        rc = tm_workload_open(&s->workload, s->org, scenario, err);
+    s->pos_told = rc == TM_OK ? tm_org_pos_last(s->org) : 0;
+    return rc;
+}
+
+static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
+{
+    struct tm_mock_server_settings listen = { .bind = s->given[SERVE_BIND], .body_bytes_max = SERVE_BODY_BYTES_MAX };
+    struct tm_salesforce_settings settings = {
+        .oauth = { .username = s->given[SERVE_USERNAME], .password = s->given[SERVE_PASSWORD],
+                   .password_token = s->given[SERVE_PASSWORD_TOKEN], .consumer_key = s->given[SERVE_KEY],
+                   .consumer_secret = s->given[SERVE_SECRET] },
+    };
+    int64_t port, life_s;
+    enum tm_code rc = serve_number(&port, s, SERVE_PORT, 0, 0, 65535, err);
+    if (rc == TM_OK)
+        rc = serve_number(&settings.bayeux.long_poll_ms, s, SERVE_LONG_POLL, 0, 10, 3600000, err);
+    if (rc == TM_OK)
+        rc = serve_number(&life_s, s, SERVE_TOKEN_LIFE, 0, 1, 10000000, err);
+    if (rc != TM_OK)
+        return rc;
+    listen.port = (int)port;
+    settings.oauth.token_ns_max = life_s * TM_NS_PER_S;
+    rc = tm_salesforce_open(&s->salesforce, s->org, &settings, err);
+    if (rc != TM_OK)
+        return rc;
+    struct tm_mock_handler handler = tm_salesforce_handler(s->salesforce);
+    rc = tm_mock_server_open(&s->server, &listen, &handler, err);
+    if (rc == TM_OK)
+        tm_salesforce_wired(s->salesforce, serve_wake, s->server);
+    return rc;
+}
+
+static enum tm_code serve_open(struct serve *s, int argc, char **argv, struct tm_err *err)
+{
+    enum tm_code rc = tm_flags_parse(&s->flags, argc, argv, serve_names, s->given, err);
+    if (rc == TM_OK && s->flags.config_path != NULL)
+        rc = tm_fail(err, TM_E_ARG, "\"%.80s\": this command takes no file; did you mean --scenario %.80s?",
+                     s->flags.config_path, s->flags.config_path);
+    if (rc == TM_OK)
+        rc = serve_scenario(s, err);
+    if (rc == TM_OK)
+        rc = serve_org(s, err);
+    return rc == TM_OK ? serve_listen(s, err) : rc;
+}
+
+static void serve_close(struct serve *s)
+{
+    tm_mock_server_close(s->server);           /* first: it tells the handler how held requests end */
+    tm_salesforce_close(s->salesforce);
+    tm_workload_close(s->workload);
+    tm_org_close(s->org);
+    tm_clock_file_close(s->clock);
+    tm_scenario_close(s->scenario);
+}
+
+/* ---- what people see ---- */
+
+static void serve_print(const struct serve *s)
+{
+    const char *url = tm_mock_server_url(s->server);
+    const struct tm_oauth_settings *o = tm_oauth_settings(tm_salesforce_oauth(s->salesforce));
+    printf("%s\n", url);
+    if (s->given[SERVE_QUIET] == NULL) {
+        printf("\n  username         %s\n  password         %s\n  security token   %s\n  consumer key     %s\n"
+               "  consumer secret  %s\n  org              %s\n\n", o->username, o->password, o->password_token,
+               o->consumer_key, o->consumer_secret,
+               s->given[SERVE_ORG] != NULL ? s->given[SERVE_ORG] : "in memory, gone when this stops (--org FILE keeps it)");
+        printf("Try it:\n\n  TOKEN=$(curl -s %s/services/oauth2/token -d grant_type=password -d client_id=%s \\\n"
+               "    -d client_secret=%s -d username=%s -d password=%s%s \\\n"
+               "    | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n", url, o->consumer_key, o->consumer_secret,
+               o->username, o->password, o->password_token);
+        printf("  curl -s -H \"Authorization: Bearer $TOKEN\" -G %s/services/data/v59.0/query/ \\\n"
+               "    --data-urlencode \"q=SELECT Id, Name, Owner.Name FROM Opportunity LIMIT 3\"\n"
+               "  curl -s %s/tidemark/v1/commit -d '{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
+               "\"fields\":{\"Name\":\"Tide Ltd\"}}]}'\n"
+               "  curl -s '%s/tidemark/v1/history?limit=1'\n\n", url, url, url);
+    }
+    fflush(stdout);
+}
+
+/* ---- the loop ---- */
+
+static enum tm_code serve_start(struct serve *s, struct tm_err *err)
+{
+    struct tm_clock_map map;
+    char text[32];
+    if (s->started || s->clock == NULL)
+        return TM_OK;
+    tm_clock_file_read(s->clock, &map);
+    if (map.wall_origin_ns == TM_NEVER)
+        return TM_OK;
+    snprintf(text, sizeof text, "%" PRId64, map.wall_origin_ns);
+    enum tm_code rc = tm_org_meta_set(s->org, "wall_origin_ns", text, err);
+    if (rc == TM_OK && s->workload != NULL)
+        tm_workload_clock(s->workload, &map);
+    s->started = rc == TM_OK;
+    return rc;
+}
+
+static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+{
+    struct serve *s = self;
+    enum tm_code rc = serve_start(s, err);
+    bool more = false;
+    if (s->broken.code != TM_OK) {
+        *err = s->broken;
+        return err->code;
+    }
+    if (s->workload != NULL && (rc == TM_OK || rc == TM_E_AGAIN)) {
+        rc = tm_workload_step(s->workload, now, wake, err);
+        more = rc == TM_OK;
+    }
+    if (rc != TM_OK && rc != TM_E_AGAIN)
+        return rc;
+    if (tm_org_pos_last(s->org) != s->pos_told) {
+        s->pos_told = tm_org_pos_last(s->org);
+        tm_salesforce_news(s->salesforce);
+    }
+    rc = tm_mock_server_step(s->server, now, wake, err);
+    if (rc != TM_OK)
+        return rc;
+    return more ? TM_OK : TM_E_AGAIN;          /* what is still to do is in *wake and in the descriptor */
+}
+
+static void serve_second(void *self)
+{
+    struct serve *s = self;
+    struct tm_now now = tm_clock_now(s->clock);
+    enum tm_code rc = tm_org_usage_flush(s->org, &s->broken);
+    if (rc == TM_OK && ++s->seconds % SERVE_PURGE_S == 0)
+        rc = tm_org_purge(s->org, &now, &s->broken);
+    if (rc == TM_E_AGAIN)
+        tm_err_clear(&s->broken);              /* locked by a reader's checkpoint: next second will do */
+    tm_stats_write(s->flags.stats_path, "serve", NULL, NULL, 0);
+}
+
+static void serve_farewell(const struct serve *s)
+{
+    const struct tm_mock_server_counts *served = tm_mock_server_counts(s->server);
+    const struct tm_workload_counts *worked = s->workload != NULL ? tm_workload_counts(s->workload) : NULL;
+    tm_log(TM_LOG_INFO, "stopped after %" PRIu64 " requests; workload %s, %" PRId64 " changes, latest by %" PRId64 " ms",
+           served->requests, worked == NULL ? "none" : tm_workload_done(s->workload) ? "done" : "not done",
+           worked != NULL ? worked->changes : 0, worked != NULL ? worked->late_ms_max : 0);
+}
 
 int tm_cmd_serve(int argc, char **argv)
 {
-    (void)argc;
-    fprintf(stderr, "tidemark %s: not built yet\n", argv[0]);
-    return TM_EXIT_OURS;
+    struct serve s = { 0 };
+    struct tm_err err;
+    tm_log_init("serve", TM_LOG_INFO);
+    tm_err_clear(&err);
+    enum tm_code rc = serve_open(&s, argc, argv, &err);
+    if (rc == TM_OK) {
+        const int fds[] = { tm_mock_server_fd(s.server) };
+        const struct tm_driven driven = { .step = serve_step, .self = &s, .fds = fds, .fds_count = 1, .clock = s.clock,
+                                          .on_second = serve_second };
+        if (s.flags.clock_path == NULL && s.clock != NULL)
+            tm_clock_file_start(s.clock, tm_clock_monotonic_ns());
+        serve_print(&s);
+        rc = tm_drive(&driven, &err);
+        serve_farewell(&s);
+    }
+    if (s.org != NULL && tm_org_usage_flush(s.org, rc == TM_OK ? &err : NULL) != TM_OK && rc == TM_OK)
+        rc = err.code;
+    serve_close(&s);
+    return rc == TM_OK ? TM_EXIT_PASS : tm_command_fail("serve", &err);
 }
