@@ -87,6 +87,8 @@ static void flags_come_from_the_environment_and_the_command_line_wins(void **sta
     assert_null(flags.registry);
     assert_int_equal(parse(&flags, out, &err, "--embedded=0"), TM_OK);
     assert_false(flags.embedded);
+    assert_int_equal(parse(&flags, out, &err, "--salesforce-url http://line"), TM_OK);
+    assert_string_equal(getenv("TIDEMARK_SALESFORCE_URL"), "http://line");   /* so that configs that name it see the flag */
     unsetenv("TIDEMARK_BROKERS");
     unsetenv("TIDEMARK_SALESFORCE_URL");
     unsetenv("TIDEMARK_EMBEDDED");

@@ -151,6 +151,9 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
         if (rc != TM_OK)
             return rc;
     }
+    /* Configs say ${env:TIDEMARK_SALESFORCE_URL}: the flag must reach them too. */
+    if (out->salesforce_url != NULL && setenv("TIDEMARK_SALESFORCE_URL", out->salesforce_url, 1) != 0)
+        return tm_fail(err, TM_E_NOMEM, "--salesforce-url");
     return TM_OK;
 }
 
