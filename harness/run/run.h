@@ -25,7 +25,8 @@ struct tm_run_pipeline {
     char sources[TM_RUN_SOURCES_MAX][TM_PATH_MAX]; size_t sources_count;
     char gap[TM_PATH_MAX], reconcile[TM_PATH_MAX], sink[TM_PATH_MAX], view[TM_PATH_MAX];
     char config[TM_PATH_MAX];                  /* batch */
-    int64_t interval_ms, overlap_ms, full_at_ms; /* batch: T, overlap, daily full reload (-1: none), org clock */
+    int64_t interval_ms, overlap_ms, full_at_ms; /* batch: T, overlap, daily full reload (-1: none), org clock;
+                                                * stream: interval_ms = between scheduled copies, 0 = none */
     const json_t *slo;                         /* of the scenario; NULL = the kind's default */
     json_t *clients;                           /* User-Agents whose API calls are its; owned */
     json_t *carries;                           /* batch: change types it can ever show; owned */

@@ -54,25 +54,85 @@ static enum tm_code plan_keys(const struct tm_run *run, const json_t *pipeline, 
     return TM_OK;
 }
 
-/* Stations sign their HTTP calls with the name in their config: `tidemark-<name>/1`. Whose calls the pipeline pays for. */
-static enum tm_code plan_client(struct tm_run_pipeline *p, const char *path, struct tm_err *err)
+/* Stations sign their HTTP calls with a name from their config: `tidemark-<name>/1`. Whose calls the pipeline pays for. */
+static enum tm_code plan_client(struct tm_run_pipeline *p, const char *path, const char *key, struct tm_err *err)
 {
     json_t *config = NULL;
     char agent[160];
     if (tm_json_load(&config, path, err) != TM_OK)
         return err->code;
-    const char *name = json_string_value(json_object_get(config, "name"));
-    if (name == NULL)
-        name = json_string_value(json_object_get(json_object_get(config, "config"), "name"));
-    snprintf(agent, sizeof agent, "tidemark-%.100s/1", name != NULL ? name : "");
+    const json_t *inner = json_object_get(config, "config");
+    const char *name = json_string_value(json_object_get(json_is_object(inner) ? inner : config, key));
+    snprintf(agent, sizeof agent, "tidemark-%.100s/1", name != NULL ? name : "source");
     json_array_append_new(p->clients, json_string(agent));
     json_decref(config);
-    return name != NULL ? TM_OK : tm_fail(err, TM_E_ARG, "%s: \"name\" is missing", path);
+    return TM_OK;
+}
+
+/* "set": keys of a config that this scenario changes. The changed config is written into the run's folder as `stem`.json
+ * and `config` becomes its path. */
+static enum tm_code plan_set(const struct tm_run *run, char config[TM_PATH_MAX], const char *stem, const json_t *set,
+                             struct tm_err *err)
+{
+    json_t *json = NULL, *inner;
+    char path[TM_PATH_MAX];
+    if (set == NULL)
+        return TM_OK;
+    if (!json_is_object(set))
+        return tm_fail(err, TM_E_ARG, "%s: pipelines: \"set\" must be an object of config keys", run->scenario_path);
+    if (tm_json_load(&json, config, err) != TM_OK)
+        return err->code;
+    inner = json_object_get(json, "config");
+    json_object_update(json_is_object(inner) ? inner : json, (json_t *)(uintptr_t)set);
+    snprintf(path, sizeof path, "%.800s/config/%.100s.json", run->dir, stem);
+    if (json_dump_file(json, path, JSON_INDENT(1)) != 0)
+        tm_fail(err, TM_E_IO, "cannot write %s", path);
+    json_decref(json);
+    memcpy(config, path, sizeof path);
+    return err->code;
+}
+
+static enum tm_code plan_stream_set(const struct tm_run *run, struct tm_run_pipeline *p, const json_t *set,
+                                    struct tm_err *err)
+{
+    static const char *const known[] = { "source", "gap", "reconcile", "sink", "view" };
+    char stem[64];
+    if (set == NULL)
+        return TM_OK;
+    if (plan_keys(run, set, known, sizeof known / sizeof known[0], err) != TM_OK)
+        return err->code;
+    for (size_t i = 0; i < p->sources_count; i++) {
+        snprintf(stem, sizeof stem, "source-%zu", i + 1);
+        if (plan_set(run, p->sources[i], stem, json_object_get(set, "source"), err) != TM_OK)
+            return err->code;
+    }
+    if (plan_set(run, p->gap, "gap", json_object_get(set, "gap"), err) != TM_OK
+        || plan_set(run, p->reconcile, "reconcile", json_object_get(set, "reconcile"), err) != TM_OK
+        || plan_set(run, p->sink, "sink", json_object_get(set, "sink"), err) != TM_OK)
+        return err->code;
+    return plan_set(run, p->view, "view", json_object_get(set, "view"), err);
+}
+
+/* How long until a scheduled copy has looked at everything once more: what has no event is found by nothing else. */
+static enum tm_code plan_audit(struct tm_run_pipeline *p, const char *path, struct tm_err *err)
+{
+    json_t *json = NULL;
+    if (tm_json_load(&json, path, err) != TM_OK)
+        return err->code;
+    const json_t *inner = json_object_get(json, "config");
+    const json_t *value = json_object_get(inner != NULL ? inner : json, "tidemark.audit.interval.ms");
+    int64_t ms = json_is_integer(value) ? json_integer_value(value)
+                 : json_is_string(value) ? strtoll(json_string_value(value), NULL, 10) : 0;
+    if (ms > p->interval_ms)
+        p->interval_ms = ms;
+    json_decref(json);
+    return TM_OK;
 }
 
 static enum tm_code plan_stream(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json, struct tm_err *err)
 {
-    static const char *const known[] = { "name", "kind", "sources", "gap", "reconcile", "sink", "view", "slo" };
+    static const char *const known[] = { "name", "kind", "sources", "gap", "reconcile", "sink", "view", "set",
+                                         "slo" };
     const json_t *sources = json_object_get(json, "sources"), *source;
     size_t i;
     if (plan_keys(run, json, known, sizeof known / sizeof known[0], err) != TM_OK)
@@ -89,35 +149,13 @@ static enum tm_code plan_stream(struct tm_run *run, struct tm_run_pipeline *p, c
     }
     if (plan_file(run, p->gap, json, "gap", err) != TM_OK || plan_file(run, p->reconcile, json, "reconcile", err) != TM_OK
         || plan_file(run, p->sink, json, "sink", err) != TM_OK || plan_file(run, p->view, json, "view", err) != TM_OK
-        || plan_client(p, p->reconcile, err) != TM_OK)
+        || plan_stream_set(run, p, json_object_get(json, "set"), err) != TM_OK
+        || plan_client(p, p->reconcile, "name", err) != TM_OK)
         return err->code;
     for (i = 0; i < p->sources_count; i++)
-        if (plan_client(p, p->sources[i], err) != TM_OK)
+        if (plan_client(p, p->sources[i], "tidemark.pipeline", err) != TM_OK || plan_audit(p, p->sources[i], err) != TM_OK)
             return err->code;
     return TM_OK;
-}
-
-/* "set": keys of the preset that this scenario changes. The changed preset is written into the run's folder. */
-static enum tm_code plan_batch_set(const struct tm_run *run, struct tm_run_pipeline *p, const json_t *set,
-                                   struct tm_err *err)
-{
-    json_t *config = NULL, *inner;
-    char path[TM_PATH_MAX];
-    if (set == NULL)
-        return TM_OK;
-    if (!json_is_object(set))
-        return tm_fail(err, TM_E_ARG, "%s: pipelines \"%s\": \"set\" must be an object of preset keys",
-                       run->scenario_path, p->name);
-    if (tm_json_load(&config, p->config, err) != TM_OK)
-        return err->code;
-    inner = json_object_get(config, "config");
-    json_object_update(json_is_object(inner) ? inner : config, (json_t *)(uintptr_t)set);
-    snprintf(path, sizeof path, "%.800s/config/%.100s.json", run->dir, p->name);
-    if (json_dump_file(config, path, JSON_INDENT(1)) != 0)
-        tm_fail(err, TM_E_IO, "cannot write %s", path);
-    json_decref(config);
-    memcpy(p->config, path, sizeof path);
-    return err->code;
 }
 
 static enum tm_code plan_batch(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json, struct tm_err *err)
@@ -127,7 +165,7 @@ static enum tm_code plan_batch(struct tm_run *run, struct tm_run_pipeline *p, co
     struct tm_config *config = NULL;
     if (plan_keys(run, json, known, sizeof known / sizeof known[0], err) != TM_OK
         || plan_file(run, p->config, json, "config", err) != TM_OK
-        || plan_batch_set(run, p, json_object_get(json, "set"), err) != TM_OK)
+        || plan_set(run, p->config, p->name, json_object_get(json, "set"), err) != TM_OK)
         return err->code;
     if (snprintf(p->database, TM_PATH_MAX, "%.900s/%s.db", run->dir, p->name) >= TM_PATH_MAX)
         return tm_fail(err, TM_E_ARG, "the output folder's path is too long");
@@ -142,7 +180,7 @@ static enum tm_code plan_batch(struct tm_run *run, struct tm_run_pipeline *p, co
     for (size_t i = 0; i < items_count; i++)
         json_array_append_new(p->carries, json_string(items[i]));
     tm_config_close(config);
-    return plan_client(p, p->config, err);
+    return plan_client(p, p->config, "name", err);
 }
 
 static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct tm_err *err)

@@ -154,9 +154,9 @@ static bool work_batch_done(struct tm_run *run, void *self)
     return true;
 }
 
-struct work_quiet { int64_t raw_rows, since_ns; };
+struct work_quiet { int64_t raw_rows, since_ns, not_before_ms; };
 
-/* Streaming is at rest: the sink wrote nothing and nothing was dirty for WORK_QUIET_S. */
+/* Streaming is at rest: nothing was written and nothing was dirty for WORK_QUIET_S, and a scheduled copy came by. */
 static bool work_stream_quiet(struct tm_run *run, void *self)
 {
     struct work_quiet *q = self;
@@ -171,7 +171,7 @@ static bool work_stream_quiet(struct tm_run *run, void *self)
         q->raw_rows = rows;
         q->since_ns = now_ns;
     }
-    return now_ns - q->since_ns > WORK_QUIET_S * TM_NS_PER_S;
+    return now_ns - q->since_ns > WORK_QUIET_S * TM_NS_PER_S && tm_clock_now(run->clock).org_ms >= q->not_before_ms;
 }
 
 static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
@@ -182,12 +182,15 @@ static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
     for (size_t i = 0; i < run->pipelines_count; i++) {
         if (run->pipelines[i].interval_ms > longest_ms)
             longest_ms = run->pipelines[i].interval_ms;
-        stream = stream || run->pipelines[i].kind == TM_RUN_STREAM;
+        if (run->pipelines[i].kind == TM_RUN_STREAM) {
+            stream = true;
+            quiet.not_before_ms = last_ms + run->pipelines[i].interval_ms;
+        }
     }
     int bound_s = (int)((longest_ms + run->index_lag_ms) / 1000 / run->compress) + WORK_DRAIN_S_MAX;
     enum tm_code rc = work_until(run, "draining", bound_s, work_batch_done, &last_ms, err);
     if (rc == TM_OK && stream)
-        rc = work_until(run, "draining", WORK_DRAIN_S_MAX, work_stream_quiet, &quiet, err);
+        rc = work_until(run, "draining", bound_s, work_stream_quiet, &quiet, err);
     if (rc == TM_E_AGAIN) {
         tm_log(TM_LOG_WARN, "not everything drained in time; what is missing is counted as unseen");
         rc = TM_OK;
