@@ -62,7 +62,9 @@ static enum tm_code plan_client(struct tm_run_pipeline *p, const char *path, con
     if (tm_json_load(&config, path, err) != TM_OK)
         return err->code;
     const json_t *inner = json_object_get(config, "config");
-    const char *name = json_string_value(json_object_get(json_is_object(inner) ? inner : config, key));
+    const char *name = json_string_value(json_object_get(config, key));
+    if (name == NULL)
+        name = json_string_value(json_object_get(inner, key));
     snprintf(agent, sizeof agent, "tidemark-%.100s/1", name != NULL ? name : "source");
     json_array_append_new(p->clients, json_string(agent));
     json_decref(config);
