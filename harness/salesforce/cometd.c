@@ -327,6 +327,8 @@ static void cometd_went_well(struct tm_cometd *c)
     }
     c->live = true;
     c->failures = c->refusals = 0;
+    if (c->trouble[0] != '\0')
+        tm_log(TM_LOG_INFO, "%s: live again, from replay id %" PRId64, c->channel, c->replay_from);
     cometd_note(c, "");
 }
 
