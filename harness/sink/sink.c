@@ -236,26 +236,25 @@ static enum tm_code sink_schemas(struct tm_sink *s, const struct tm_now *now, st
 
 /* ---- write ---- */
 
-/* Schemas of the batch's records for one table, each once, in order of last use: the last is the last record's. */
-static size_t sink_batch_schemas(const struct tm_sink *s, size_t table, struct tm_sink_schema out[TM_SINK_WRITERS_MAX])
+/* Schemas of the batch's records for one table, each once, in order of first use; *out_last: the last record's. */
+static size_t sink_batch_schemas(const struct tm_sink *s, size_t table, struct tm_sink_schema out[TM_SINK_WRITERS_MAX],
+                                 size_t *out_last)
 {
     size_t count = 0;
+    *out_last = 0;
     for (size_t i = 0; i < s->items_count; i++) {
         const struct sink_item *item = &s->items[i];
-        size_t k = 0;
+        size_t k = *out_last;
         if (s->topics[item->table].table != table || item->schema.schema == NULL)
             continue;
-        if (count > 0 && out[count - 1].id == item->schema.id)
-            continue;
-        while (k < count && out[k].id != item->schema.id)
-            k++;
-        if (k == count && count == TM_SINK_WRITERS_MAX)
-            continue;
-        if (k < count)
-            memmove(&out[k], &out[k + 1], (count - k - 1) * sizeof *out);
-        else
-            count++;
-        out[count - 1] = item->schema;
+        if (count == 0 || out[k].id != item->schema.id)
+            for (k = 0; k < count && out[k].id != item->schema.id;)
+                k++;
+        if (k == TM_SINK_WRITERS_MAX)
+            continue;                            /* told by tm_sink_table_writer */
+        if (k == count)
+            out[count++] = item->schema;
+        *out_last = k;
     }
     return count;
 }
@@ -266,9 +265,9 @@ static enum tm_code sink_fit(struct tm_sink *s, struct tm_err *err)
     bool changed = false;
     enum tm_code rc = TM_OK;
     for (size_t t = 0; t < s->tables_count && rc == TM_OK; t++) {
-        size_t count = sink_batch_schemas(s, t, schemas);
+        size_t last, count = sink_batch_schemas(s, t, schemas, &last);
         if (count > 0)
-            rc = tm_sink_table_fit(&s->tables[t], s->ports.db, &s->settings.rules, schemas, count, &changed, err);
+            rc = tm_sink_table_fit(&s->tables[t], s->ports.db, &s->settings.rules, schemas, count, last, &changed, err);
     }
     if (rc != TM_OK || !changed)
         return rc;

@@ -222,9 +222,10 @@ static enum tm_code table_nothing_dropped(const struct tm_sink_table *t, const s
     return TM_OK;
 }
 
+struct table_batch { const struct tm_sink_schema *schemas; size_t count, last; };
+
 static enum tm_code table_update(struct tm_sink_table *t, sqlite3 *db, const struct tm_sink_rules *rules,
-                                 const struct tm_sink_schema *schemas, size_t count, const char *missing, int32_t lacking,
-                                 struct tm_err *err)
+                                 const struct table_batch *b, const char *missing, int32_t lacking, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     if (!t->there && !rules->create_tables)
@@ -233,27 +234,29 @@ static enum tm_code table_update(struct tm_sink_table *t, sqlite3 *db, const str
         return tm_fail(err, TM_E_ARG, "table %s has no column for field \"%s\" of schema %d and auto.update.schemas is false",
                        t->name, missing, (int)lacking);
     if (!rules->unionization && t->there)
-        rc = table_nothing_dropped(t, rules, &schemas[count - 1], err);
+        rc = table_nothing_dropped(t, rules, &b->schemas[b->last], err);
     if (rc == TM_OK && !t->there)
         rc = table_create(t, db, err);
-    /* Union mode folds all schemas of the batch in; else the last record's schema is the proposal. */
-    for (size_t i = rules->unionization ? 0 : count - 1; i < count && rc == TM_OK; i++)
-        rc = table_extend(t, db, rules, schemas[i].schema, err);
-    for (size_t i = 0; i < count && rc == TM_OK; i++) {
-        rc = table_missing(t, rules, schemas[i].schema, &missing, err);
+    /* Union mode folds all schemas of the batch in, in order; else the last record's schema is the proposal. */
+    for (size_t i = 0; i < b->count && rc == TM_OK; i++)
+        if (rules->unionization || i == b->last)
+            rc = table_extend(t, db, rules, b->schemas[i].schema, err);
+    for (size_t i = 0; i < b->count && rc == TM_OK; i++) {
+        rc = table_missing(t, rules, b->schemas[i].schema, &missing, err);
         if (rc == TM_OK && missing != NULL)
             rc = tm_fail(err, TM_E_ARG, "table %s: after the update to schema %d, schema %d of the same batch still has the "
-                         "field \"%s\" too many; set allow.schema.unionization=true", t->name, (int)schemas[count - 1].id,
-                         (int)schemas[i].id, missing);
+                         "field \"%s\" too many; set allow.schema.unionization=true", t->name,
+                         (int)b->schemas[b->last].id, (int)b->schemas[i].id, missing);
     }
     return rc;
 }
 
 enum tm_code tm_sink_table_fit(struct tm_sink_table *t, sqlite3 *db, const struct tm_sink_rules *rules,
-                               const struct tm_sink_schema *schemas, size_t schemas_count, bool *out_changed,
-                               struct tm_err *err)
+                               const struct tm_sink_schema *schemas, size_t schemas_count, size_t last,
+                               bool *out_changed, struct tm_err *err)
 {
-    assert(schemas_count > 0);
+    const struct table_batch batch = { schemas, schemas_count, last };
+    assert(schemas_count > 0 && last < schemas_count);
     for (size_t i = 0; i < schemas_count; i++) {
         const char *missing = NULL;
         bool known = false;
@@ -267,7 +270,7 @@ enum tm_code tm_sink_table_fit(struct tm_sink_table *t, sqlite3 *db, const struc
         if (missing == NULL && t->there)
             continue;
         *out_changed = true;
-        return table_update(t, db, rules, schemas, schemas_count, missing, schemas[i].id, err);
+        return table_update(t, db, rules, &batch, missing, schemas[i].id, err);
     }
     return TM_OK;
 }

@@ -29,11 +29,12 @@ struct tm_sink_schema { int32_t id; const struct tm_avro_schema *schema; };
 /* Reads the table as it is in `db`. */
 enum tm_code tm_sink_table_open(struct tm_sink_table *t, sqlite3 *db, const char *name, struct tm_err *err);
 void tm_sink_table_close(struct tm_sink_table *t);                /* safe on a zeroed struct */
-/* Makes the table take a batch whose records have these schemas, in batch order; *out_changed: columns were added.
+/* Makes the table take a batch whose records have these schemas, in batch order, schemas[last] being the last record's;
+ * *out_changed: columns were added.
  * TM_E_ARG says which setting forbids it. */
 enum tm_code tm_sink_table_fit(struct tm_sink_table *t, sqlite3 *db, const struct tm_sink_rules *rules,
-                               const struct tm_sink_schema *schemas, size_t schemas_count, bool *out_changed,
-                               struct tm_err *err);
+                               const struct tm_sink_schema *schemas, size_t schemas_count, size_t last,
+                               bool *out_changed, struct tm_err *err);
 /* The prepared insert of a schema; the table must fit it. */
 enum tm_code tm_sink_table_writer(struct tm_sink_table *t, struct tm_sink_writer **out, sqlite3 *db,
                                   const struct tm_sink_rules *rules, const struct tm_sink_schema *schema,

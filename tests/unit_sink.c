@@ -1,0 +1,447 @@
+/* The sink over an in-memory broker: what becomes of records, schemas, offsets, and of everything that goes wrong. */
+#include "support_sink.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define VALUES(...) (const char *const[]){ __VA_ARGS__ }
+
+static void start_ok(struct ss_world *w)
+{
+    struct tm_err err = { .code = TM_OK };
+    enum tm_code rc = ss_start(w, &err);
+    if (rc != TM_OK)
+        fail_msg("%s", err.msg);
+}
+
+static void expect_failure(struct ss_world *w, enum tm_code code, const char *words)
+{
+    struct tm_err err = { .code = TM_OK };
+    char text[700];
+    assert_int_equal(ss_run(w, &err), code);
+    tm_err_text(&err, text, sizeof text);
+    if (strstr(text, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", text, words);
+}
+
+static void records_become_rows_with_canonical_values(void **state)
+{
+    struct ss_world w;
+    char text[256];
+    (void)state;
+    ss_open(&w);
+    w.settings.sanitize_topics = true;
+    ss_schema(&w, 1, "Id:string,Name:string,Closed:boolean,Amount:double,Count:int,Day:date,At:timestamp,Tags:array");
+    ss_produce(&w, "a.b", 0, 1, VALUES("001", "Ann", "true", "12.5", "7", "2026-03-02", "1772438400000", "[\"x\",\"y\"]"));
+    ss_produce(&w, "a.b", 1, 1, VALUES("002", "", "false", "-", "-", "-", "-", "-"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_text(&w, text, sizeof text, "SELECT Id||'|'||Name||'|'||Closed||'|'||Amount||'|'||Count||'|'||Day||'|'||At||'|'||Tags"
+                                   " FROM a_b WHERE Id='001'");
+    assert_string_equal(text, "001|Ann|1|12.5|7|2026-03-02|1772438400000|[\"x\",\"y\"]");
+    ss_text(&w, text, sizeof text, "SELECT typeof(Name)||typeof(Amount)||typeof(Tags)||Closed||_topic||_partition||_offset"
+                                   " FROM a_b WHERE Id='002'");
+    assert_string_equal(text, "nullnullnull0a.b10");
+    ss_text(&w, text, sizeof text, "SELECT typeof(Closed)||typeof(Amount)||typeof(Day)||typeof(At) FROM a_b WHERE Id='001'");
+    assert_string_equal(text, "integerrealtextinteger");
+    ss_close(&w);
+}
+
+static void a_restart_neither_loses_nor_doubles_a_row(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 50; i++)
+            ss_produce(&w, "a.b", i % 2, 1, VALUES("x"));
+        start_ok(&w);
+        ss_run_ok(&w);
+        assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), (round + 1) * 50);
+        assert_int_equal(ss_int(&w, "SELECT sum(next_offset) FROM _offsets"), (round + 1) * 50);
+        assert_int_equal(tm_mem_committed(w.broker, "sink", "a.b", 0), (round + 1) * 25);
+        ss_stop(&w);
+    }
+    ss_close(&w);
+}
+
+static void the_warehouse_decides_where_to_start_not_the_group(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("x"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_stop(&w);
+    remove(w.path);                              /* a new warehouse, while the group has committed offset 1 */
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
+    ss_close(&w);
+}
+
+static void two_topics_with_equal_offsets_in_one_table_keep_all_rows(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    w.settings.sanitize_topics = true;           /* a.b and a_b are one table then */
+    ss_schema(&w, 1, "Id:string");
+    for (int i = 0; i < 10; i++) {
+        ss_produce(&w, "a.b", 0, 1, VALUES("dot"));
+        ss_produce(&w, "a_b", 0, 1, VALUES("line"));
+    }
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM a_b WHERE Id='dot' AND _topic='a.b'"), 10);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM a_b WHERE Id='line' AND _topic='a_b'"), 10);
+    ss_close(&w);
+}
+
+static void unionization_adds_what_is_new_and_keeps_what_is_gone(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string,Old:string");
+    ss_schema(&w, 2, "Id:string,New:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "o"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_produce(&w, "a.b", 0, 2, VALUES("2", "n"));
+    ss_produce(&w, "a.b", 0, 1, VALUES("3", "p"));
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\" WHERE (Id='2' AND New='n' AND Old IS NULL)"
+                                " OR (Id='3' AND Old='p' AND New IS NULL)"), 2);
+    ss_close(&w);
+}
+
+static void without_unionization_a_dropped_column_blocks_the_next_schema_update(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    w.settings.rules.unionization = false;
+    ss_schema(&w, 1, "Id:string,Old:string");
+    ss_schema(&w, 2, "Id:string");
+    ss_schema(&w, 3, "Id:string,New:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "o"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_produce(&w, "a.b", 0, 2, VALUES("2"));    /* nothing new: the insert goes through */
+    ss_run_ok(&w);
+    ss_produce(&w, "a.b", 0, 3, VALUES("3", "n"));
+    expect_failure(&w, TM_E_ARG, "allow.schema.unionization");
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
+    assert_int_equal(ss_int(&w, "SELECT next_offset FROM _offsets"), 2);
+    ss_close(&w);
+}
+
+static void without_unionization_the_last_record_of_a_batch_proposes_the_schema(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    w.settings.rules.unionization = false;
+    ss_schema(&w, 1, "Id:string");
+    ss_schema(&w, 2, "Id:string,A:string");
+    ss_schema(&w, 3, "Id:string,A:string,B:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    ss_produce(&w, "a.b", 0, 2, VALUES("2", "a"));
+    ss_produce(&w, "a.b", 0, 3, VALUES("3", "a", "b"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 3);
+    ss_produce(&w, "a.b", 1, 2, VALUES("4", "a"));
+    ss_schema(&w, 4, "Id:string,A:string,B:string,C:string");
+    ss_produce(&w, "a.b", 1, 4, VALUES("5", "a", "b", "c"));
+    ss_produce(&w, "a.b", 1, 2, VALUES("6", "a"));           /* the last: it lacks B and cannot propose */
+    expect_failure(&w, TM_E_ARG, "lacks \"B\"");
+    ss_close(&w);
+}
+
+static void a_retyped_field_gets_a_column_of_its_own_and_no_row_is_lost(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string,Size__c:double");
+    ss_schema(&w, 2, "Id:string,Size__c:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "2.5"));
+    ss_produce(&w, "a.b", 0, 2, VALUES("2", "large"));
+    ss_produce(&w, "a.b", 0, 1, VALUES("3", "3.5"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_stop(&w);
+    start_ok(&w);                                            /* read back from the file, the types are known still */
+    ss_produce(&w, "a.b", 0, 2, VALUES("4", "small"));
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\" WHERE (Id IN ('1','3') AND typeof(Size__c)='real' AND"
+                                " Size__c__string IS NULL) OR (Id='2' AND Size__c__string='large')"
+                                " OR (Id='4' AND Size__c__string='small' AND Size__c IS NULL)"), 4);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM pragma_table_info('a.b')"), 7);
+    ss_close(&w);
+}
+
+static void tables_and_columns_are_only_made_when_the_config_allows(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    w.settings.rules.create_tables = false;
+    ss_schema(&w, 1, "Id:string");
+    ss_schema(&w, 2, "Id:string,More:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    start_ok(&w);
+    expect_failure(&w, TM_E_ARG, "auto.create.tables");
+    ss_stop(&w);
+    w.settings.rules.create_tables = true;
+    w.settings.rules.update_schemas = false;
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_produce(&w, "a.b", 0, 2, VALUES("2", "m"));
+    expect_failure(&w, TM_E_ARG, "\"More\"");
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
+    ss_close(&w);
+}
+
+static void an_undecodable_record_is_kept_aside_and_the_rest_goes_on(void **state)
+{
+    struct ss_world w;
+    char text[256];
+    const unsigned char truncated[] = { 0, 0, 0, 0, 1, 2, 60, 'x' };
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    ss_produce_bytes(&w, "a.b", 0, "{\"json\":1}", 10);                    /* not framed */
+    ss_produce_bytes(&w, "a.b", 0, "\0\0\0\0\x0e" "abc", 8);               /* unknown schema 14 */
+    ss_produce_bytes(&w, "a.b", 0, truncated, sizeof truncated);
+    ss_produce(&w, "a.b", 0, 1, VALUES("2"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM _undecodable WHERE topic='a.b' AND partition=0 AND \"offset\" IN (1,2,3)"
+                                " AND key=CAST('key' AS BLOB) AND length(value)>0"), 3);
+    ss_text(&w, text, sizeof text, "SELECT error FROM _undecodable WHERE \"offset\"=2");
+    assert_string_equal(text, "no schema 14");
+    assert_int_equal(tm_sink_counted(w.sink)->undecodable, 3);
+    assert_int_equal(ss_int(&w, "SELECT next_offset FROM _offsets"), 5);
+    ss_close(&w);
+}
+
+static void a_tombstone_moves_the_offset_and_makes_no_row(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    ss_produce_bytes(&w, "a.b", 0, NULL, 0);
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
+    assert_int_equal(ss_int(&w, "SELECT next_offset FROM _offsets"), 2);
+    assert_int_equal(tm_sink_counted(w.sink)->tombstones, 1);
+    ss_close(&w);
+}
+
+static void offsets_of_another_cluster_are_refused(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(sqlite3_exec(w.db, "UPDATE _offsets SET cluster_id='somewhere else'", NULL, NULL, NULL), SQLITE_OK);
+    ss_stop(&w);
+    start_ok(&w);
+    expect_failure(&w, TM_E_MISMATCH, "somewhere else");
+    ss_close(&w);
+}
+
+static void a_second_writer_of_the_file_is_found_out_and_doubles_nothing(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(sqlite3_exec(w.db, "UPDATE _offsets SET next_offset=9", NULL, NULL, NULL), SQLITE_OK);
+    ss_produce(&w, "a.b", 0, 1, VALUES("2"));
+    expect_failure(&w, TM_E_MISMATCH, "another process");
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
+    ss_close(&w);
+}
+
+static void evicted_records_are_loss_and_stop_the_sink(void **state)
+{
+    struct ss_world w;
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    for (int i = 0; i < 3; i++)
+        ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    tm_mem_evict(w.broker, "a.b", 0, 2);
+    start_ok(&w);
+    assert_int_equal(ss_run(&w, &err), TM_E_GAP);
+    ss_close(&w);
+}
+
+static void views_are_made_at_the_start_and_whenever_columns_change(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    ss_schema(&w, 2, "Id:string,More:string");
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT times FROM made"), 1);
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    ss_run_ok(&w);
+    ss_produce(&w, "a.b", 0, 1, VALUES("2"));
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT times FROM made"), 2);
+    ss_produce(&w, "a.b", 0, 2, VALUES("3", "m"));
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT times FROM made"), 3);
+    ss_close(&w);
+}
+
+static void a_schema_that_is_still_being_asked_for_holds_the_batch_together(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    ss_schema(&w, 2, "Id:string,More:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    ss_produce(&w, "a.b", 0, 2, VALUES("2", "m"));
+    w.schema_again = 3;
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
+    assert_int_equal(tm_sink_counted(w.sink)->transactions, 1);
+    ss_close(&w);
+}
+
+static void a_busy_warehouse_is_tried_again(void **state)
+{
+    struct ss_world w;
+    struct tm_err err = { .code = TM_OK };
+    sqlite3 *other = NULL;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(tm_sql_open(&other, w.path, TM_SQL_WRITE, &err), TM_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    ss_run_ok(&w);
+    assert_int_equal(tm_sink_counted(w.sink)->rows, 0);
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    tm_sql_close(other);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
+    ss_close(&w);
+}
+
+static void several_consumers_of_one_group_write_every_record_once(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    w.tasks = 3;
+    ss_schema(&w, 1, "Id:string");
+    start_ok(&w);
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 40; i++)
+            ss_produce(&w, i % 3 == 0 ? "a_b" : "a.b", i % 2, 1, VALUES("x"));
+        ss_run_ok(&w);
+    }
+    assert_int_equal(ss_int(&w, "SELECT (SELECT count(*) FROM \"a.b\")+(SELECT count(*) FROM a_b)"), 160);
+    assert_int_equal(ss_int(&w, "SELECT sum(next_offset) FROM _offsets"), 160);
+    ss_close(&w);
+}
+
+static void a_field_with_a_name_of_the_sinks_own_is_refused(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string,_Offset:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "2"));
+    start_ok(&w);
+    expect_failure(&w, TM_E_ARG, "_Offset");
+    ss_close(&w);
+}
+
+static void raw_rows_leave_fetched_and_written_marks(void **state)
+{
+    struct ss_world w;
+    struct tm_err err = { .code = TM_OK };
+    struct tm_trace_mark marks[4];
+    char path[160];
+    (void)state;
+    ss_open(&w);
+    snprintf(path, sizeof path, "%s/trace", w.dir);
+    assert_int_equal(tm_trace_open(&w.trace, path, &err), TM_OK);
+    ss_schema(&w, 1, "Id:string,ReplayId:string,_ObjectType:string");
+    ss_schema(&w, 2, "Id:string,ReplayId:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "4711", "OpportunityChangeEvent"));
+    ss_produce(&w, "a_b", 0, 2, VALUES("1", "4712"));        /* an alert: no raw topic, no mark */
+    start_ok(&w);
+    ss_run_ok(&w);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    assert_int_equal(fread(marks, sizeof marks[0], 4, f), 2);
+    fclose(f);
+    assert_int_equal(marks[0].kind, TM_TRACE_FETCHED);
+    assert_int_equal(marks[1].kind, TM_TRACE_WRITTEN);
+    assert_int_equal(marks[1].key, 4711);
+    assert_int_equal(marks[1].object_hash, tm_trace_object_hash("Opportunity"));
+    assert_true(marks[1].wall_ns > marks[0].wall_ns);
+    ss_close(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(records_become_rows_with_canonical_values),
+        cmocka_unit_test(a_restart_neither_loses_nor_doubles_a_row),
+        cmocka_unit_test(the_warehouse_decides_where_to_start_not_the_group),
+        cmocka_unit_test(two_topics_with_equal_offsets_in_one_table_keep_all_rows),
+        cmocka_unit_test(unionization_adds_what_is_new_and_keeps_what_is_gone),
+        cmocka_unit_test(without_unionization_a_dropped_column_blocks_the_next_schema_update),
+        cmocka_unit_test(without_unionization_the_last_record_of_a_batch_proposes_the_schema),
+        cmocka_unit_test(a_retyped_field_gets_a_column_of_its_own_and_no_row_is_lost),
+        cmocka_unit_test(tables_and_columns_are_only_made_when_the_config_allows),
+        cmocka_unit_test(an_undecodable_record_is_kept_aside_and_the_rest_goes_on),
+        cmocka_unit_test(a_tombstone_moves_the_offset_and_makes_no_row),
+        cmocka_unit_test(offsets_of_another_cluster_are_refused),
+        cmocka_unit_test(a_second_writer_of_the_file_is_found_out_and_doubles_nothing),
+        cmocka_unit_test(evicted_records_are_loss_and_stop_the_sink),
+        cmocka_unit_test(views_are_made_at_the_start_and_whenever_columns_change),
+        cmocka_unit_test(a_schema_that_is_still_being_asked_for_holds_the_batch_together),
+        cmocka_unit_test(a_busy_warehouse_is_tried_again),
+        cmocka_unit_test(several_consumers_of_one_group_write_every_record_once),
+        cmocka_unit_test(a_field_with_a_name_of_the_sinks_own_is_refused),
+        cmocka_unit_test(raw_rows_leave_fetched_and_written_marks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
