@@ -159,6 +159,22 @@ static void an_abandoned_question_does_not_block_the_next(void **state)
     assert_int_equal(err.code, TM_OK);
 }
 
+static void a_server_that_is_no_registry_is_told_from_one_that_refuses(void **state)
+{
+    struct fixture *f = *state;
+    struct tm_err err = { TM_OK };
+    int32_t id;
+    f->http.status_next = 1;
+    f->http.status = 404;
+    assert_int_equal(enroll(f, "t-value", record(STRING_A), &id, &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "--registry"));
+    tm_err_clear(&err);
+    f->http.status_next = 1;
+    f->http.status = 401;
+    assert_int_equal(enroll(f, "t-value", record(STRING_A), &id, &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "credentials"));
+}
+
 static void wrong_addresses_are_usage_errors(void **state)
 {
     struct fixture *f = *state;
@@ -298,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_registry_that_is_away_is_asked_again_with_growing_pauses, setup, teardown),
         cmocka_unit_test_setup_teardown(a_registry_that_stays_away_is_an_error_after_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(an_abandoned_question_does_not_block_the_next, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_server_that_is_no_registry_is_told_from_one_that_refuses, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_addresses_are_usage_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(the_embedded_registry_answers_as_confluents, setup, teardown),
         cmocka_unit_test_setup_teardown(compatibility_follows_avros_resolution_rules, setup, teardown),

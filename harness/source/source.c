@@ -725,20 +725,19 @@ static enum tm_code source_serve(struct tm_source *s, struct tm_err *err)
 {
     struct tm_err lost = { .code = TM_OK };
     char text[700];
-    enum tm_code rc = s->ports.checkpoints->ops->flush(s->ports.checkpoints, &lost);
+    enum tm_code rc = TM_E_AGAIN;
+    if (tm_source_needs_offsets(s) && s->reader.topic != NULL)
+        rc = s->reader.topic->ops->flush(s->reader.topic, err);
+    if ((rc == TM_OK || rc == TM_E_AGAIN) && s->phase == PHASE_TAKE)      /* the other phases flush by themselves */
+        rc = s->ports.topic->ops->flush(s->ports.topic, err);
+    if (rc != TM_OK && rc != TM_E_AGAIN)
+        return rc;
+    rc = s->ports.checkpoints->ops->flush(s->ports.checkpoints, &lost);
     if (rc != TM_OK && rc != TM_E_AGAIN) {
         tm_log(TM_LOG_WARN, "%s: a checkpoint was not written: %s", s->set.object, tm_err_text(&lost, text, sizeof text));
         s->checkpoint_due = s->cometd != NULL;
     }
-    if (tm_source_needs_offsets(s) && s->reader.topic != NULL) {
-        rc = s->reader.topic->ops->flush(s->reader.topic, err);
-        if (rc != TM_OK && rc != TM_E_AGAIN)
-            return rc;
-    }
-    if (s->phase != PHASE_TAKE)
-        return TM_E_AGAIN;                           /* the others flush by themselves */
-    rc = s->ports.topic->ops->flush(s->ports.topic, err);
-    return rc == TM_OK ? TM_E_AGAIN : rc;
+    return TM_E_AGAIN;
 }
 
 enum tm_code tm_source_step(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)

@@ -198,6 +198,8 @@ static enum tm_code registry_refused(struct tm_registry *r, const json_t *body, 
 {
     const struct asked *a = &r->asked;
     const char *message = json_string_value(json_object_get(body, "message"));
+    if (json_object_get(body, "error_code") == NULL && r->reply.status == 404)
+        return tm_fail(err, TM_E_ARG, "%s answers HTTP 404 and not as a schema registry; is --registry right?", r->base);
     if (message == NULL)
         message = "no reason given";
     if (r->reply.status == 401 || r->reply.status == 403)
