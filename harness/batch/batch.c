@@ -632,7 +632,7 @@ static enum tm_code batch_phase_step(struct tm_batch *b, const struct tm_now *no
     case PHASE_REMOVE: return batch_remove(b, now, err);
     case PHASE_IDLE: break;
     }
-    assert(!"a poll without a phase");
+    assert(b->phase != PHASE_IDLE);          /* a poll has a phase */
     return TM_E_ARG;
 }
 
