@@ -1,4 +1,5 @@
-/* html: the report as one page that needs nothing but itself. Tables are made here; the charts are drawn by the page. */
+/* html: the report as one page that needs nothing but itself. Tables are made here; the charts are
+ * drawn by the page. */
 #include "base/text.h"
 #include "reports/page.h"
 #include "reports/report.h"
@@ -23,7 +24,10 @@ static void html_text(struct tm_buf *b, const char *text)
         }
 }
 
-static const json_t *html_pipelines(const json_t *report) { return json_object_get(report, "pipelines"); }
+static const json_t *html_pipelines(const json_t *report)
+{
+    return json_object_get(report, "pipelines");
+}
 
 static void html_name(struct tm_buf *b, const json_t *p, size_t index)
 {
@@ -39,7 +43,8 @@ static void html_name(struct tm_buf *b, const json_t *p, size_t index)
     tm_buf_addz(b, "</td>");
 }
 
-static void html_cell(struct tm_buf *b, const json_t *p, const char *path, html_form *form, double scale, const char *class)
+static void html_cell(struct tm_buf *b, const json_t *p, const char *path, html_form *form,
+                      double scale, const char *class)
 {
     char word[WORD_BYTES];
     tm_buf_addf(b, "<td class=\"%s\">%s</td>", class, tm_word_at(word, p, path, form, scale));
@@ -73,14 +78,16 @@ static void html_verdict(struct tm_buf *b, const json_t *report)
     const json_t *seed = json_object_get(report, "seed");
     if (json_is_integer(seed))
         tm_buf_addf(b, " · seed %lld", (long long)json_integer_value(seed));
-    tm_buf_addf(b, "</h1>\n<section class=\"verdict %s\">\n<p class=\"say\"><span class=\"word\">%s.</span> ",
-                tm_word_text(report, "verdict", ""), tm_word_verdict(report));
+    tm_buf_addf(
+        b,
+        "</h1>\n<section class=\"verdict %s\">\n<p class=\"say\"><span class=\"word\">%s.</span> ",
+        tm_word_text(report, "verdict", ""), tm_word_verdict(report));
     const char *first = json_string_value(json_array_get(reasons, 0));
     html_text(b, first != NULL ? first : "Every promise the pipelines made was kept.");
     tm_buf_addz(b, "</p>\n");
     if (json_array_size(reasons) > 1) {
         tm_buf_addz(b, "<ul>\n");
-        json_array_foreach(reasons, i, reason)
+        json_array_foreach (reasons, i, reason)
             if (i > 0 && json_is_string(reason))
                 html_finding(b, json_string_value(reason));
         tm_buf_addz(b, "</ul>\n");
@@ -92,22 +99,31 @@ static void html_verdict(struct tm_buf *b, const json_t *report)
 
 /* ---- tables ---- */
 
-static void html_table(struct tm_buf *b, const char *head) { tm_buf_addf(b, "<div class=\"scroll\"><table>\n%s<tbody>\n", head); }
+static void html_table(struct tm_buf *b, const char *head)
+{
+    tm_buf_addf(b, "<div class=\"scroll\"><table>\n%s<tbody>\n", head);
+}
 static void html_table_end(struct tm_buf *b) { tm_buf_addz(b, "</tbody></table></div>\n"); }
 
 static void html_latency(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
     size_t i;
-    tm_buf_addz(b, "<h2>How long until a change could be read</h2>\n<p>From the commit in Salesforce to the first query of the "
-                   "snapshot that returned it. <b>Wait</b> is org time spent until somebody looked (a schedule, or a publish delay); "
+    tm_buf_addz(b, "<h2>How long until a change could be read</h2>\n<p>From the commit in "
+                   "Salesforce to the first query of the "
+                   "snapshot that returned it. <b>Wait</b> is org time spent until somebody looked "
+                   "(a schedule, or a publish delay); "
                    "<b>work</b> is wall time the pipeline itself took, not stretched.</p>\n");
-    html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" colspan=\"4\">freshness = wait + work</th>"
-                  "<th class=\"group\" colspan=\"2\">wait (org time)</th><th class=\"group\" colspan=\"4\">work (wall time)</th>"
-                  "<th class=\"group\" rowspan=\"2\">never<br>shown</th></tr><tr><th class=\"first\">p50</th><th>p90</th><th>p99</th>"
-                  "<th>max</th><th class=\"first\">p50</th><th>p99</th><th class=\"first\">p50</th><th>p99</th><th>p99.9</th>"
+    html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" "
+                  "colspan=\"4\">freshness = wait + work</th>"
+                  "<th class=\"group\" colspan=\"2\">wait (org time)</th><th class=\"group\" "
+                  "colspan=\"4\">work (wall time)</th>"
+                  "<th class=\"group\" rowspan=\"2\">never<br>shown</th></tr><tr><th "
+                  "class=\"first\">p50</th><th>p90</th><th>p99</th>"
+                  "<th>max</th><th class=\"first\">p50</th><th>p99</th><th "
+                  "class=\"first\">p50</th><th>p99</th><th>p99.9</th>"
                   "<th>max</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p) {
+    json_array_foreach (html_pipelines(report), i, p) {
         tm_buf_addz(b, "<tr>");
         html_name(b, p, i);
         html_cell(b, p, "freshness_s.p50", tm_word_span, 1, "first");
@@ -133,13 +149,15 @@ static void html_changes(struct tm_buf *b, const json_t *report)
     const char *change;
     char word[WORD_BYTES];
     size_t i;
-    if (!json_is_object(json_object_get(json_array_get(html_pipelines(report), 0), "freshness_by_change")))
+    if (!json_is_object(
+            json_object_get(json_array_get(html_pipelines(report), 0), "freshness_by_change")))
         return;
     tm_buf_addz(b, "<details><summary>By kind of change</summary>\n");
-    html_table(b, "<thead><tr><th>pipeline</th><th class=\"words\">change</th><th>count</th><th>p50</th><th>p99</th><th>max</th>"
+    html_table(b, "<thead><tr><th>pipeline</th><th "
+                  "class=\"words\">change</th><th>count</th><th>p50</th><th>p99</th><th>max</th>"
                   "<th>never shown</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p)
-        json_object_foreach(json_object_get(p, "freshness_by_change"), change, one) {
+    json_array_foreach (html_pipelines(report), i, p)
+        json_object_foreach (json_object_get(p, "freshness_by_change"), change, one) {
             tm_buf_addz(b, "<tr>");
             html_name(b, p, i);
             tm_buf_addz(b, "<td class=\"words\">");
@@ -161,10 +179,13 @@ static void html_staleness(struct tm_buf *b, const json_t *report)
     size_t i;
     if (!json_is_object(json_object_get(json_array_get(html_pipelines(report), 0), "age_s")))
         return;
-    tm_buf_addz(b, "<details><summary>Age, versions behind, and how well doubt is flagged</summary>\n");
-    html_table(b, "<thead><tr><th>pipeline</th><th>mean age</th><th>oldest</th><th>mean versions behind</th><th>flag precision</th>"
-                  "<th>flag recall</th><th>superseded</th><th>ambiguous</th><th>reader's own width p99</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p) {
+    tm_buf_addz(
+        b, "<details><summary>Age, versions behind, and how well doubt is flagged</summary>\n");
+    html_table(b, "<thead><tr><th>pipeline</th><th>mean age</th><th>oldest</th><th>mean versions "
+                  "behind</th><th>flag precision</th>"
+                  "<th>flag recall</th><th>superseded</th><th>ambiguous</th><th>reader's own width "
+                  "p99</th></tr></thead>\n");
+    json_array_foreach (html_pipelines(report), i, p) {
         char word[WORD_BYTES];
         double behind;
         tm_buf_addz(b, "<tr>");
@@ -182,31 +203,45 @@ static void html_staleness(struct tm_buf *b, const json_t *report)
         tm_buf_addz(b, "</tr>\n");
     }
     html_table_end(b);
-    tm_buf_addz(b, "<p class=\"note\">Age: now − commit of the oldest change not yet shown, over all records and time. Superseded: shown "
-                   "only through a later version. Ambiguous: two versions fit what was shown.</p></details>\n");
+    tm_buf_addz(b, "<p class=\"note\">Age: now − commit of the oldest change not yet shown, over "
+                   "all records and time. Superseded: shown "
+                   "only through a later version. Ambiguous: two versions fit what was "
+                   "shown.</p></details>\n");
 }
 
 static void html_freshness_chart(struct tm_buf *b)
 {
-    tm_buf_addz(b, "<h2>Freshness of all pipelines</h2>\n<p class=\"note\">Share of all changes that could be read within a time; the "
-                   "time axis is logarithmic. A line that stops below 100 % never showed the rest. Solid: streaming; dashed: polling. "
-                   "Touch a name in the legend to hide its line.</p>\n<div class=\"chart\" id=\"freshness\">"
-                   "<p class=\"note\">This chart needs JavaScript; the table above has its numbers.</p></div>\n");
+    tm_buf_addz(
+        b,
+        "<h2>Freshness of all pipelines</h2>\n<p class=\"note\">Share of all changes that could be "
+        "read within a time; the "
+        "time axis is logarithmic. A line that stops below 100 % never showed the rest. Solid: "
+        "streaming; dashed: polling. "
+        "Touch a name in the legend to hide its line.</p>\n<div class=\"chart\" id=\"freshness\">"
+        "<p class=\"note\">This chart needs JavaScript; the table above has its "
+        "numbers.</p></div>\n");
 }
 
 static void html_drift(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
     size_t i;
-    tm_buf_addz(b, "<h2>Rows that differ from Salesforce, over the org's day</h2>\n<p class=\"note\">Each row of each snapshot, compared "
-                   "with the org at the same instant; the scale grows like a logarithm above ten rows.</p>\n<div class=\"chart\" "
-                   "id=\"drift\"><p class=\"note\">This chart needs JavaScript; the table below has its numbers.</p></div>\n");
-    html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" colspan=\"2\">rows wrong</th><th class=\"group\" "
-                  "rowspan=\"2\">wrong rows<br>× time</th><th class=\"group\" colspan=\"6\">at the end</th><th class=\"group\" "
-                  "colspan=\"2\">lost history</th></tr><tr><th class=\"first\">peak</th><th>end</th><th class=\"first\">missing</th>"
-                  "<th>phantom</th><th>stale</th><th>mixed</th><th>wrong</th><th>dirty</th><th class=\"first\">states</th>"
+    tm_buf_addz(b, "<h2>Rows that differ from Salesforce, over the org's day</h2>\n<p "
+                   "class=\"note\">Each row of each snapshot, compared "
+                   "with the org at the same instant; the scale grows like a logarithm above ten "
+                   "rows.</p>\n<div class=\"chart\" "
+                   "id=\"drift\"><p class=\"note\">This chart needs JavaScript; the table below "
+                   "has its numbers.</p></div>\n");
+    html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" "
+                  "colspan=\"2\">rows wrong</th><th class=\"group\" "
+                  "rowspan=\"2\">wrong rows<br>× time</th><th class=\"group\" colspan=\"6\">at the "
+                  "end</th><th class=\"group\" "
+                  "colspan=\"2\">lost history</th></tr><tr><th "
+                  "class=\"first\">peak</th><th>end</th><th class=\"first\">missing</th>"
+                  "<th>phantom</th><th>stale</th><th>mixed</th><th>wrong</th><th>dirty</th><th "
+                  "class=\"first\">states</th>"
                   "<th>share</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p) {
+    json_array_foreach (html_pipelines(report), i, p) {
         double row_s;
         char word[WORD_BYTES];
         tm_buf_addz(b, "<tr>");
@@ -214,8 +249,10 @@ static void html_drift(struct tm_buf *b, const json_t *report)
         html_cell(b, p, "drift.peak_rows", tm_word_count, 1, "first");
         html_flaw(b, p, "drift.final_rows", "");
         if (tm_word_number(p, "drift.row_seconds", &row_s))
-            tm_buf_addf(b, "<td class=\"first\">%s row-h</td>", row_s < 36000 && row_s > 0
-                        ? (snprintf(word, sizeof word, "%.2g", row_s / 3600), word) : tm_word_count(word, row_s / 3600));
+            tm_buf_addf(b, "<td class=\"first\">%s row-h</td>",
+                        row_s < 36000 && row_s > 0
+                            ? (snprintf(word, sizeof word, "%.2g", row_s / 3600), word)
+                            : tm_word_count(word, row_s / 3600));
         else
             tm_buf_addz(b, "<td class=\"first\">–</td>");
         html_flaw(b, p, "drift.missing", "first");
@@ -229,9 +266,12 @@ static void html_drift(struct tm_buf *b, const json_t *report)
         tm_buf_addz(b, "</tr>\n");
     }
     html_table_end(b);
-    tm_buf_addz(b, "<p class=\"note\">Missing: no row yet. Phantom: deleted in Salesforce, still shown. Stale: one older whole version. "
-                   "Mixed: true fields of no single version. Wrong: a value never held. Dirty: rows the pipeline itself flags as doubtful. Lost history: committed states no snapshot ever "
-                   "showed.</p>\n");
+    tm_buf_addz(
+        b, "<p class=\"note\">Missing: no row yet. Phantom: deleted in Salesforce, still shown. "
+           "Stale: one older whole version. "
+           "Mixed: true fields of no single version. Wrong: a value never held. Dirty: rows the "
+           "pipeline itself flags as doubtful. Lost history: committed states no snapshot ever "
+           "showed.</p>\n");
 }
 
 /* ---- stations ---- */
@@ -249,17 +289,19 @@ static void html_station_bar(struct tm_buf *b, const json_t *segments, double to
     char word[WORD_BYTES];
     int stage = 0;
     tm_buf_addz(b, "<div class=\"bar\">");
-    json_object_foreach((json_t *)segments, name, s) {
-        tm_buf_addf(b, "<span data-stage=\"%d\" style=\"width:%.2f%%\"></span>", stage, 100 * html_median(s) / total_ms);
+    json_object_foreach ((json_t *)segments, name, s) {
+        tm_buf_addf(b, "<span data-stage=\"%d\" style=\"width:%.2f%%\"></span>", stage,
+                    100 * html_median(s) / total_ms);
         stage++;
     }
     stage = 0;
     tm_buf_addz(b, "</div><ul class=\"parts\">");
-    json_object_foreach((json_t *)segments, name, s) {
+    json_object_foreach ((json_t *)segments, name, s) {
         tm_buf_addf(b, "<li><span class=\"swatch\" data-stage=\"%d\"></span>", stage++);
         html_text(b, name);
         tm_buf_addf(b, " <b>%s</b>", tm_word_at(word, s, "p50", tm_word_span, 0.001));
-        tm_buf_addf(b, " <span class=\"kind\">p99 %s</span></li>", tm_word_at(word, s, "p99", tm_word_span, 0.001));
+        tm_buf_addf(b, " <span class=\"kind\">p99 %s</span></li>",
+                    tm_word_at(word, s, "p99", tm_word_span, 0.001));
     }
     tm_buf_addz(b, "</ul>\n");
 }
@@ -268,16 +310,17 @@ static void html_stations(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
     size_t i, shown = 0;
-    json_array_foreach(html_pipelines(report), i, p) {
+    json_array_foreach (html_pipelines(report), i, p) {
         json_t *segments = json_object_get(p, "breakdown"), *s;
         const char *name;
         double total_ms = 0;
-        json_object_foreach(segments, name, s)
+        json_object_foreach (segments, name, s)
             total_ms += html_median(s);
         if (total_ms <= 0)
             continue;
         if (shown++ == 0)
-            tm_buf_addz(b, "<h2>Where the work goes</h2>\n<p class=\"note\">Median wall time of a change on each leg of the road, "
+            tm_buf_addz(b, "<h2>Where the work goes</h2>\n<p class=\"note\">Median wall time of a "
+                           "change on each leg of the road, "
                            "commit to visible.</p>\n<div class=\"bars\">\n");
         tm_buf_addz(b, "<div><b>");
         html_text(b, tm_word_text(p, "name", "?"));
@@ -295,14 +338,16 @@ static void html_stations(struct tm_buf *b, const json_t *report)
 
 static void html_value(struct tm_buf *b, const json_t *v)
 {
-    char *text = json_is_string(v) ? strdup(json_string_value(v)) : v == NULL ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = json_is_string(v) ? strdup(json_string_value(v))
+                 : v == NULL       ? NULL
+                                   : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
     tm_buf_addz(b, "<td class=\"words\">");
     if (text == NULL) {
         tm_buf_addz(b, "–");
     } else {
         size_t n = strlen(text), cut = n > HTML_VALUE_BYTES_MAX ? HTML_VALUE_BYTES_MAX : n;
         while (cut > 0 && cut < n && ((unsigned char)text[cut] & 0xC0) == 0x80)
-            cut--;                      /* not in the middle of a character */
+            cut--; /* not in the middle of a character */
         text[cut] = '\0';
         html_text(b, text);
         tm_buf_addz(b, cut < n ? "…" : "");
@@ -340,11 +385,14 @@ static void html_differences_of(struct tm_buf *b, const json_t *p)
     size_t i;
     tm_buf_addz(b, "<details><summary>");
     html_text(b, tm_word_text(p, "name", "?"));
-    tm_buf_addf(b, ": %s differ, %zu of them here</summary>\n", tm_word_at(word, p, "drift.final_rows", tm_word_count, 1),
-                json_array_size(list));
-    html_table(b, "<thead><tr><th>record</th><th class=\"words\">class</th><th class=\"words\">since</th><th class=\"words\">field"
-                  "</th><th class=\"words\">in Salesforce</th><th class=\"words\">shown</th></tr></thead>\n");
-    json_array_foreach(list, i, one)
+    tm_buf_addf(b, ": %s differ, %zu of them here</summary>\n",
+                tm_word_at(word, p, "drift.final_rows", tm_word_count, 1), json_array_size(list));
+    html_table(
+        b,
+        "<thead><tr><th>record</th><th class=\"words\">class</th><th class=\"words\">since</th><th "
+        "class=\"words\">field"
+        "</th><th class=\"words\">in Salesforce</th><th class=\"words\">shown</th></tr></thead>\n");
+    json_array_foreach (list, i, one)
         html_difference(b, one);
     html_table_end(b);
     tm_buf_addz(b, "</details>\n");
@@ -363,7 +411,7 @@ static void html_phantoms(struct tm_buf *b, const json_t *p)
     html_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addf(b, " missed %s deletes</summary>\n<p class=\"note\">",
                 tm_word_at(word, p, "phantoms.count", tm_word_count, 1));
-    json_array_foreach(list, i, one) {
+    json_array_foreach (list, i, one) {
         tm_buf_addz(b, i > 0 ? ", <code>" : "<code>");
         html_text(b, tm_word_text(one, "id", "?"));
         tm_buf_addz(b, "</code> (");
@@ -379,12 +427,14 @@ static void html_differences(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
     size_t i, shown = 0;
-    json_array_foreach(html_pipelines(report), i, p) {
+    json_array_foreach (html_pipelines(report), i, p) {
         if (json_array_size(json_object_get(p, "examples")) == 0)
             continue;
         if (shown++ == 0)
-            tm_buf_addz(b, "<h2>Which rows are wrong at the end</h2>\n<p class=\"note\">The commit named is the first one the snapshot "
-                           "does not show (org time, UTC). All of them are in <code>run.db</code>, table <code>final_diff</code>.</p>\n");
+            tm_buf_addz(b, "<h2>Which rows are wrong at the end</h2>\n<p class=\"note\">The commit "
+                           "named is the first one the snapshot "
+                           "does not show (org time, UTC). All of them are in <code>run.db</code>, "
+                           "table <code>final_diff</code>.</p>\n");
         html_differences_of(b, p);
         html_phantoms(b, p);
     }
@@ -400,8 +450,9 @@ static void html_processes(struct tm_buf *b, const json_t *report)
     if (json_array_size(json_object_get(report, "processes")) == 0)
         return;
     tm_buf_addz(b, "<details><summary>By process</summary>\n");
-    html_table(b, "<thead><tr><th>process</th><th>CPU</th><th>peak memory</th><th>restarts</th></tr></thead>\n");
-    json_array_foreach(json_object_get(report, "processes"), i, p) {
+    html_table(b, "<thead><tr><th>process</th><th>CPU</th><th>peak "
+                  "memory</th><th>restarts</th></tr></thead>\n");
+    json_array_foreach (json_object_get(report, "processes"), i, p) {
         tm_buf_addz(b, "<tr><td>");
         html_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, p, "cpu_s", tm_word_span, 1));
@@ -417,9 +468,12 @@ static void html_cost(struct tm_buf *b, const json_t *report)
     const json_t *p;
     size_t i;
     tm_buf_addz(b, "<h2>What it cost</h2>\n");
-    html_table(b, "<thead><tr><th>pipeline</th><th>API calls</th><th>events</th><th>bytes</th><th>polls</th><th>skipped</th>"
-                  "<th>CPU</th><th>peak memory</th><th>warehouse</th><th>snapshot query</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p) {
+    html_table(
+        b,
+        "<thead><tr><th>pipeline</th><th>API "
+        "calls</th><th>events</th><th>bytes</th><th>polls</th><th>skipped</th>"
+        "<th>CPU</th><th>peak memory</th><th>warehouse</th><th>snapshot query</th></tr></thead>\n");
+    json_array_foreach (html_pipelines(report), i, p) {
         tm_buf_addz(b, "<tr>");
         html_name(b, p, i);
         html_cell(b, p, "cost.api_calls", tm_word_count, 1, "");
@@ -441,7 +495,7 @@ static void html_columns(struct tm_buf *b, const json_t *list)
 {
     const json_t *c;
     size_t i;
-    json_array_foreach(list, i, c) {
+    json_array_foreach (list, i, c) {
         if (i > 0)
             tm_buf_addz(b, ", ");
         tm_buf_addz(b, "<code>");
@@ -464,13 +518,14 @@ static void html_coverage(struct tm_buf *b, const json_t *report)
     const json_t *p;
     size_t i;
     tm_buf_addz(b, "<h2>What was compared</h2>\n");
-    json_array_foreach(html_pipelines(report), i, p) {
+    json_array_foreach (html_pipelines(report), i, p) {
         const json_t *compared = json_object_get(json_object_get(p, "coverage"), "compared");
         const json_t *left = json_object_get(json_object_get(p, "coverage"), "left_out");
         tm_buf_addz(b, "<details><summary>");
         html_text(b, tm_word_text(p, "name", "?"));
-        tm_buf_addf(b, ": %zu columns compared, %zu left out</summary>\n<p class=\"note\">Compared: ", json_array_size(compared),
-                    json_array_size(left));
+        tm_buf_addf(b,
+                    ": %zu columns compared, %zu left out</summary>\n<p class=\"note\">Compared: ",
+                    json_array_size(compared), json_array_size(left));
         html_columns(b, compared);
         tm_buf_addz(b, "</p><p class=\"note\">Left out: ");
         html_columns(b, left);
@@ -496,10 +551,13 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
     size_t i;
     if (json_array_size(json_object_get(report, "self_tests")) == 0)
         return;
-    tm_buf_addz(b, "<h2>Is the measuring right?</h2>\n<p class=\"note\">Closed forms the run must reproduce; where one does not hold, "
+    tm_buf_addz(b, "<h2>Is the measuring right?</h2>\n<p class=\"note\">Closed forms the run must "
+                   "reproduce; where one does not hold, "
                    "the harness is wrong, whatever the pipelines did.</p>\n");
-    html_table(b, "<thead><tr><th>self-test</th><th></th><th>expected</th><th>measured</th></tr></thead>\n");
-    json_array_foreach(json_object_get(report, "self_tests"), i, t) {
+    html_table(
+        b,
+        "<thead><tr><th>self-test</th><th></th><th>expected</th><th>measured</th></tr></thead>\n");
+    json_array_foreach (json_object_get(report, "self_tests"), i, t) {
         bool ok = json_is_true(json_object_get(t, "ok"));
         tm_buf_addz(b, "<tr><td class=\"words\">");
         html_text(b, tm_word_text(t, "name", "?"));
@@ -508,7 +566,8 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
             html_text(b, tm_word_text(t, "note", ""));
             tm_buf_addz(b, "</span>");
         }
-        tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>", ok ? "good" : "bad", ok ? "holds" : "broken");
+        tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>", ok ? "good" : "bad",
+                    ok ? "holds" : "broken");
         html_number(b, json_object_get(t, "expected"));
         tm_buf_addz(b, "</td><td>");
         html_number(b, json_object_get(t, "measured"));
@@ -522,7 +581,7 @@ static void html_list(struct tm_buf *b, const json_t *object)
     const char *key;
     json_t *v;
     tm_buf_addz(b, "<dl>\n");
-    json_object_foreach((json_t *)object, key, v) {
+    json_object_foreach ((json_t *)object, key, v) {
         if (json_is_object(v) || json_is_array(v))
             continue;
         tm_buf_addz(b, "<dt>");
@@ -543,7 +602,8 @@ static void html_foot(struct tm_buf *b, const json_t *report)
     html_list(b, json_object_get(report, "offered"));
     html_list(b, json_object_get(report, "clock"));
     html_list(b, json_object_get(report, "environment"));
-    tm_buf_addz(b, "<p>Every sample is in <code>run.db</code>; the numbers above are in <code>report.json</code>. Charts: uPlot 1.6.32, "
+    tm_buf_addz(b, "<p>Every sample is in <code>run.db</code>; the numbers above are in "
+                   "<code>report.json</code>. Charts: uPlot 1.6.32, "
                    "© Leon Sorokin, MIT licence.</p>\n</footer>\n");
 }
 
@@ -581,12 +641,16 @@ static void html_data(struct tm_buf *b, const json_t *report, const struct tm_cu
     const json_t *p;
     size_t i, ranks[3] = { 0 };
     tm_buf_addz(b, "{\"pipelines\":[");
-    json_array_foreach(html_pipelines(report), i, p) {
+    json_array_foreach (html_pipelines(report), i, p) {
         const char *kind = tm_word_text(p, "kind", "");
         int k = strcmp(kind, "stream") == 0 ? 0 : strcmp(kind, "batch") == 0 ? 1 : 2;
         tm_buf_addz(b, i > 0 ? ",{\"name\":" : "{\"name\":");
         html_json_text(b, tm_word_text(p, "name", "?"));
-        tm_buf_addf(b, ",\"kind\":\"%s\",\"rank\":%zu}", k == 0 ? "stream" : k == 1 ? "batch" : "external", ranks[k]++);
+        tm_buf_addf(b, ",\"kind\":\"%s\",\"rank\":%zu}",
+                    k == 0   ? "stream"
+                    : k == 1 ? "batch"
+                             : "external",
+                    ranks[k]++);
     }
     size_t pipelines = json_array_size(html_pipelines(report));
     tm_buf_addz(b, "],\"freshness\":{\"x\":");
@@ -622,7 +686,8 @@ static void html_body(struct tm_buf *b, const json_t *report)
     html_foot(b, report);
 }
 
-enum tm_code tm_report_html(struct tm_buf *out, const json_t *report, const struct tm_curves *curves, struct tm_err *err)
+enum tm_code tm_report_html(struct tm_buf *out, const json_t *report,
+                            const struct tm_curves *curves, struct tm_err *err)
 {
     const char *at = (const char *)tm_page_template, *open, *close;
     while ((open = strstr(at, "{{")) != NULL && (close = strstr(open, "}}")) != NULL) {
@@ -640,7 +705,8 @@ enum tm_code tm_report_html(struct tm_buf *out, const json_t *report, const stru
         } else if (strncmp(open + 2, "BODY", n) == 0) {
             html_body(out, report);
         } else {
-            return tm_fail(err, TM_E_ARG, "the page template has an unknown mark {{%.*s}}", (int)n, open + 2);
+            return tm_fail(err, TM_E_ARG, "the page template has an unknown mark {{%.*s}}", (int)n,
+                           open + 2);
         }
         at = close + 2;
     }

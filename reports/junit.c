@@ -1,4 +1,5 @@
-/* junit: the verdict for a CI server: one test case a self-test and a pipeline, and one for the run. */
+/* junit: the verdict for a CI server: one test case a self-test and a pipeline, and one for the
+ * run. */
 #include "reports/report.h"
 #include "reports/words.h"
 #include <stdio.h>
@@ -14,7 +15,9 @@ static void junit_text(struct tm_buf *b, const char *text)
         case '<': tm_buf_addz(b, "&lt;"); break;
         case '>': tm_buf_addz(b, "&gt;"); break;
         case '"': tm_buf_addz(b, "&quot;"); break;
-        case '\n': case '\r': case '\t': tm_buf_addf(b, "&#%u;", c); break;
+        case '\n':
+        case '\r':
+        case '\t': tm_buf_addf(b, "&#%u;", c); break;
         default: tm_buf_addc(b, c < 0x20 ? '?' : (char)c);
         }
     }
@@ -42,21 +45,24 @@ static const char *junit_reason(const json_t *report, const json_t *pipeline)
     size_t i;
     if (json_is_string(json_array_get(own, 0)))
         return json_string_value(json_array_get(own, 0));
-    json_array_foreach(json_object_get(report, "reasons"), i, reason) {
+    json_array_foreach (json_object_get(report, "reasons"), i, reason) {
         const char *text = json_string_value(reason);
-        if (text != NULL && strncmp(text, name, strlen(name)) == 0 && strchr(":, ", text[strlen(name)]) != NULL)
+        if (text != NULL && strncmp(text, name, strlen(name)) == 0
+            && strchr(":, ", text[strlen(name)]) != NULL)
             return text;
     }
     return NULL;
 }
 
-struct junit_counts { size_t tests, failures, errors, skipped; };
+struct junit_counts {
+    size_t tests, failures, errors, skipped;
+};
 
 static void junit_cases(struct tm_buf *b, const json_t *report, struct junit_counts *n)
 {
     const json_t *t;
-    const char *verdict = tm_word_text(report, "verdict", ""), *why = json_string_value(json_array_get(
-                                                                  json_object_get(report, "reasons"), 0));
+    const char *verdict = tm_word_text(report, "verdict", ""),
+               *why = json_string_value(json_array_get(json_object_get(report, "reasons"), 0));
     size_t i;
     bool failed = strcmp(verdict, "fail") == 0;
     junit_case(b, "run", tm_word_text(report, "scenario", "run"));
@@ -70,7 +76,7 @@ static void junit_cases(struct tm_buf *b, const json_t *report, struct junit_cou
     } else {
         tm_buf_addz(b, "/>\n");
     }
-    json_array_foreach(json_object_get(report, "self_tests"), i, t) {
+    json_array_foreach (json_object_get(report, "self_tests"), i, t) {
         char what[160];
         double expected = 0, measured = 0;
         junit_case(b, "self_test", tm_word_text(t, "name", "?"));
@@ -81,11 +87,12 @@ static void junit_cases(struct tm_buf *b, const json_t *report, struct junit_cou
         }
         tm_word_number(t, "expected", &expected);
         tm_word_number(t, "measured", &measured);
-        snprintf(what, sizeof what, "expected %.8g, measured %.8g: the harness is wrong", expected, measured);
+        snprintf(what, sizeof what, "expected %.8g, measured %.8g: the harness is wrong", expected,
+                 measured);
         n->errors++;
         junit_failed(b, "error", what);
     }
-    json_array_foreach(json_object_get(report, "pipelines"), i, t) {
+    json_array_foreach (json_object_get(report, "pipelines"), i, t) {
         const char *own = tm_word_text(t, "verdict", ""), *reason = NULL;
         if (strcmp(own, "fail") == 0 || (*own == '\0' && failed))
             reason = junit_reason(report, t);
@@ -108,8 +115,11 @@ enum tm_code tm_report_junit(struct tm_buf *out, const json_t *report, struct tm
     struct tm_buf cases;
     tm_buf_init(&cases, TM_REPORT_BYTES_MAX);
     junit_cases(&cases, report, &n);
-    tm_buf_addf(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"tidemark\" tests=\"%zu\" failures=\"%zu\" "
-                "errors=\"%zu\" skipped=\"%zu\">\n", n.tests, n.failures, n.errors, n.skipped);
+    tm_buf_addf(out,
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"tidemark\" "
+                "tests=\"%zu\" failures=\"%zu\" "
+                "errors=\"%zu\" skipped=\"%zu\">\n",
+                n.tests, n.failures, n.errors, n.skipped);
     tm_buf_add(out, tm_buf_text(&cases), cases.bytes);
     tm_buf_addz(out, "</testsuite>\n");
     enum tm_code rc = tm_buf_check(&cases, "junit.xml", err);

@@ -21,9 +21,14 @@ static void md_line(void *data, const char *sentence)
     tm_buf_addz(data, "\n");
 }
 
-struct md_column { const char *head, *path; const char *(*form)(char *, double); double scale; };
+struct md_column {
+    const char *head, *path;
+    const char *(*form)(char *, double);
+    double scale;
+};
 
-static void md_table(struct tm_buf *b, const json_t *report, const struct md_column *columns, size_t count)
+static void md_table(struct tm_buf *b, const json_t *report, const struct md_column *columns,
+                     size_t count)
 {
     const json_t *p;
     size_t i, k;
@@ -35,12 +40,13 @@ static void md_table(struct tm_buf *b, const json_t *report, const struct md_col
     for (k = 0; k < count; k++)
         tm_buf_addz(b, "--:|");
     tm_buf_addz(b, "\n");
-    json_array_foreach(json_object_get(report, "pipelines"), i, p) {
+    json_array_foreach (json_object_get(report, "pipelines"), i, p) {
         tm_buf_addz(b, "| ");
         md_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addz(b, " |");
         for (k = 0; k < count; k++)
-            tm_buf_addf(b, " %s |", tm_word_at(word, p, columns[k].path, columns[k].form, columns[k].scale));
+            tm_buf_addf(b, " %s |",
+                        tm_word_at(word, p, columns[k].path, columns[k].form, columns[k].scale));
         tm_buf_addz(b, "\n");
     }
 }
@@ -52,7 +58,7 @@ static void md_self_tests(struct tm_buf *b, const json_t *report)
     if (json_array_size(json_object_get(report, "self_tests")) == 0)
         return;
     tm_buf_addz(b, "\n## Self-tests\n\n");
-    json_array_foreach(json_object_get(report, "self_tests"), i, t) {
+    json_array_foreach (json_object_get(report, "self_tests"), i, t) {
         double expected = 0, measured = 0;
         tm_word_number(t, "expected", &expected);
         tm_word_number(t, "measured", &measured);
@@ -72,7 +78,7 @@ static void md_phantoms(struct tm_buf *b, const json_t *p)
     tm_buf_addz(b, "- ");
     md_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addf(b, " missed %s deletes:", tm_word_at(word, p, "phantoms.count", tm_word_count, 1));
-    json_array_foreach(list, i, one) {
+    json_array_foreach (list, i, one) {
         tm_buf_addz(b, i > 0 ? ", " : " ");
         md_text(b, tm_word_text(one, "object", "?"));
         tm_buf_addz(b, " ");
@@ -85,13 +91,14 @@ static void md_differences(struct tm_buf *b, const json_t *report)
 {
     const json_t *p, *one;
     size_t i, k, shown = 0;
-    json_array_foreach(json_object_get(report, "pipelines"), i, p) {
+    json_array_foreach (json_object_get(report, "pipelines"), i, p) {
         const json_t *examples = json_object_get(p, "examples");
         if (json_array_size(examples) > 0 && shown++ == 0)
             tm_buf_addz(b, "\n## Rows that are wrong at the end (the first of each pipeline)\n\n");
         md_phantoms(b, p);
-        json_array_foreach(examples, k, one) {
-            const char *field = tm_word_text(json_array_get(json_object_get(one, "fields"), 0), "field", "");
+        json_array_foreach (examples, k, one) {
+            const char *field = tm_word_text(json_array_get(json_object_get(one, "fields"), 0),
+                                             "field", "");
             if (strcmp(tm_word_text(one, "class", ""), "phantom") == 0)
                 continue;
             tm_buf_addz(b, "- ");
@@ -109,28 +116,39 @@ static void md_differences(struct tm_buf *b, const json_t *report)
 
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err)
 {
-    static const struct md_column latency[] = {
-        { "p50", "freshness_s.p50", tm_word_span, 1 }, { "p90", "freshness_s.p90", tm_word_span, 1 },
-        { "p99", "freshness_s.p99", tm_word_span, 1 }, { "max", "freshness_s.max", tm_word_span, 1 },
-        { "wait p50", "wait_s.p50", tm_word_span, 1 }, { "work p50", "work_ms.p50", tm_word_span, 0.001 },
-        { "work p99", "work_ms.p99", tm_word_span, 0.001 }, { "never shown", "freshness_s.never", tm_word_count, 1 } };
-    static const struct md_column drift[] = {
-        { "peak", "drift.peak_rows", tm_word_count, 1 }, { "end", "drift.final_rows", tm_word_count, 1 },
-        { "missing", "drift.missing", tm_word_count, 1 }, { "phantom", "drift.phantom", tm_word_count, 1 },
-        { "stale", "drift.stale", tm_word_count, 1 }, { "mixed", "drift.mixed", tm_word_count, 1 },
-        { "wrong", "drift.wrong", tm_word_count, 1 }, { "dirty", "drift.dirty", tm_word_count, 1 },
-        { "lost states", "lost_history.states", tm_word_count, 1 }, { "share", "lost_history.share", tm_word_share, 1 } };
-    static const struct md_column cost[] = {
-        { "API calls", "cost.api_calls", tm_word_count, 1 }, { "events", "cost.events", tm_word_count, 1 },
-        { "bytes", "cost.bytes", tm_word_bytes, 1 }, { "CPU", "cost.cpu_s", tm_word_span, 1 },
-        { "peak memory", "cost.rss_peak_bytes", tm_word_bytes, 1 } };
+    static const struct md_column latency[] = { { "p50", "freshness_s.p50", tm_word_span, 1 },
+                                                { "p90", "freshness_s.p90", tm_word_span, 1 },
+                                                { "p99", "freshness_s.p99", tm_word_span, 1 },
+                                                { "max", "freshness_s.max", tm_word_span, 1 },
+                                                { "wait p50", "wait_s.p50", tm_word_span, 1 },
+                                                { "work p50", "work_ms.p50", tm_word_span, 0.001 },
+                                                { "work p99", "work_ms.p99", tm_word_span, 0.001 },
+                                                { "never shown", "freshness_s.never", tm_word_count,
+                                                  1 } };
+    static const struct md_column drift[] = { { "peak", "drift.peak_rows", tm_word_count, 1 },
+                                              { "end", "drift.final_rows", tm_word_count, 1 },
+                                              { "missing", "drift.missing", tm_word_count, 1 },
+                                              { "phantom", "drift.phantom", tm_word_count, 1 },
+                                              { "stale", "drift.stale", tm_word_count, 1 },
+                                              { "mixed", "drift.mixed", tm_word_count, 1 },
+                                              { "wrong", "drift.wrong", tm_word_count, 1 },
+                                              { "dirty", "drift.dirty", tm_word_count, 1 },
+                                              { "lost states", "lost_history.states", tm_word_count,
+                                                1 },
+                                              { "share", "lost_history.share", tm_word_share, 1 } };
+    static const struct md_column cost[] = { { "API calls", "cost.api_calls", tm_word_count, 1 },
+                                             { "events", "cost.events", tm_word_count, 1 },
+                                             { "bytes", "cost.bytes", tm_word_bytes, 1 },
+                                             { "CPU", "cost.cpu_s", tm_word_span, 1 },
+                                             { "peak memory", "cost.rss_peak_bytes", tm_word_bytes,
+                                               1 } };
     const json_t *reasons = json_object_get(report, "reasons"), *reason;
     size_t i;
     tm_buf_addz(out, "# ");
     tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(report));
     md_text(out, tm_word_text(report, "scenario", ""));
     tm_buf_addz(out, "\n\n");
-    json_array_foreach(reasons, i, reason)
+    json_array_foreach (reasons, i, reason)
         if (json_is_string(reason))
             md_line(out, json_string_value(reason));
     tm_buf_addz(out, "\n## Findings\n\n");

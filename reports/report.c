@@ -8,7 +8,8 @@
 
 #define REPORT_PATH_BYTES 4096
 
-static enum tm_code report_path(char out[REPORT_PATH_BYTES], const char *dir, const char *name, struct tm_err *err)
+static enum tm_code report_path(char out[REPORT_PATH_BYTES], const char *dir, const char *name,
+                                struct tm_err *err)
 {
     int n = snprintf(out, REPORT_PATH_BYTES, "%s/%s", dir, name);
     if (n < 0 || n >= REPORT_PATH_BYTES)
@@ -17,7 +18,8 @@ static enum tm_code report_path(char out[REPORT_PATH_BYTES], const char *dir, co
 }
 
 /* Whole or not at all: written beside, then renamed. */
-static enum tm_code report_write(const char *dir, const char *name, const struct tm_buf *b, struct tm_err *err)
+static enum tm_code report_write(const char *dir, const char *name, const struct tm_buf *b,
+                                 struct tm_err *err)
 {
     char path[REPORT_PATH_BYTES], part[REPORT_PATH_BYTES + 8];
     enum tm_code rc = report_path(path, dir, name, err);
@@ -36,21 +38,24 @@ static enum tm_code report_write(const char *dir, const char *name, const struct
     return TM_OK;
 }
 
-static enum tm_code report_need(const json_t *object, const char *key, json_type type, const char *what, const char *where,
-                                struct tm_err *err)
+static enum tm_code report_need(const json_t *object, const char *key, json_type type,
+                                const char *what, const char *where, struct tm_err *err)
 {
     const json_t *v = json_object_get(object, key);
     if (v == NULL)
-        return tm_fail(err, TM_E_ARG, "%s: %s lacks \"%s\": is the run complete?", where, what, key);
+        return tm_fail(err, TM_E_ARG, "%s: %s lacks \"%s\": is the run complete?", where, what,
+                       key);
     if (json_typeof(v) != type)
         return tm_fail(err, TM_E_ARG, "%s: \"%s\" of %s has the wrong type", where, key, what);
     return TM_OK;
 }
 
-static enum tm_code report_check_pipeline(const json_t *p, size_t index, const char *where, struct tm_err *err)
+static enum tm_code report_check_pipeline(const json_t *p, size_t index, const char *where,
+                                          struct tm_err *err)
 {
     char what[120];
-    snprintf(what, sizeof what, "pipelines[%zu] (%.60s)", index, tm_word_text(p, "name", "no name"));
+    snprintf(what, sizeof what, "pipelines[%zu] (%.60s)", index,
+             tm_word_text(p, "name", "no name"));
     if (!json_is_object(p))
         return tm_fail(err, TM_E_ARG, "%s: pipelines[%zu] is not an object", where, index);
     enum tm_code rc = report_need(p, "name", JSON_STRING, what, where, err);
@@ -78,14 +83,18 @@ enum tm_code tm_report_check(const json_t *report, const char *where, struct tm_
         rc = report_need(report, "pipelines", JSON_ARRAY, "the report", where, err);
     if (rc != TM_OK)
         return rc;
-    const char *v = tm_word_text(report, "verdict", ""), *format = tm_word_text(report, "tidemark", "");
+    const char *v = tm_word_text(report, "verdict", ""),
+               *format = tm_word_text(report, "tidemark", "");
     if (strcmp(format, "1") != 0)
-        return tm_fail(err, TM_E_ARG, "%s is of format \"%.20s\"; this program reads format \"1\"", where, format);
+        return tm_fail(err, TM_E_ARG, "%s is of format \"%.20s\"; this program reads format \"1\"",
+                       where, format);
     if (strcmp(v, "pass") != 0 && strcmp(v, "fail") != 0 && strcmp(v, "inconclusive") != 0)
-        return tm_fail(err, TM_E_ARG, "%s: verdict is \"%.40s\", not pass, fail or inconclusive", where, v);
+        return tm_fail(err, TM_E_ARG, "%s: verdict is \"%.40s\", not pass, fail or inconclusive",
+                       where, v);
     if (json_array_size(json_object_get(report, "pipelines")) > TM_REPORT_PIPELINES_MAX)
-        return tm_fail(err, TM_E_LIMIT, "%s: more than %d pipelines", where, TM_REPORT_PIPELINES_MAX);
-    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+        return tm_fail(err, TM_E_LIMIT, "%s: more than %d pipelines", where,
+                       TM_REPORT_PIPELINES_MAX);
+    json_array_foreach (json_object_get(report, "pipelines"), i, p)
         if ((rc = report_check_pipeline(p, i, where, err)) != TM_OK)
             break;
     return rc;
@@ -106,10 +115,12 @@ enum tm_code tm_report_render(const char *run_dir, struct tm_err *err)
     if (rc != TM_OK)
         goto done;
     if (access(path, R_OK) != 0) {
-        rc = tm_fail(err, TM_E_ARG, "cannot read %s: %s; give the folder of a run that ended", path, strerror(errno));
+        rc = tm_fail(err, TM_E_ARG, "cannot read %s: %s; give the folder of a run that ended", path,
+                     strerror(errno));
         goto done;
     }
-    if ((rc = tm_json_load(&report, path, err)) != TM_OK || (rc = tm_report_check(report, path, err)) != TM_OK)
+    if ((rc = tm_json_load(&report, path, err)) != TM_OK
+        || (rc = tm_report_check(report, path, err)) != TM_OK)
         goto done;
     rc = tm_report_curves(&curves, report, access(run_db, R_OK) == 0 ? run_db : NULL, err);
     if (rc == TM_OK)

@@ -1,6 +1,7 @@
-/* report: what a run found, told to people and to machines. in: a run's folder with report.json (design section 9) and, if
- * there, run.db (curves); out: report.html (one file, opens offline), report.md and junit.xml beside it.
- * Reads and writes files of that folder only. Nothing is computed anew: words and pictures of what check measured. */
+/* report: what a run found, told to people and to machines. in: a run's folder with report.json
+ * (design section 9) and, if there, run.db (curves); out: report.html (one file, opens offline),
+ * report.md and junit.xml beside it. Reads and writes files of that folder only. Nothing is
+ * computed anew: words and pictures of what check measured. */
 #ifndef TM_REPORTS_REPORT_H
 #define TM_REPORTS_REPORT_H
 #include "base/buf.h"
@@ -13,19 +14,25 @@
 enum tm_code tm_report_render(const char *run_dir, struct tm_err *err);
 enum tm_code tm_report_check(const json_t *report, const char *where, struct tm_err *err);
 
-/* Curves for the charts. Axes are common to all pipelines; y[pipeline][point], NAN = nothing to show. */
+/* Curves for the charts. Axes are common to all pipelines; y[pipeline][point], NAN = nothing to
+ * show. */
 #define TM_CURVE_POINTS_MAX 512
 struct tm_curves {
-    double freshness_x[TM_CURVE_POINTS_MAX]; size_t freshness_count;   /* seconds, log-spaced                       */
-    double drift_x[TM_CURVE_POINTS_MAX]; size_t drift_count;           /* org time, epoch seconds                    */
-    double (*freshness_y)[TM_CURVE_POINTS_MAX];                        /* percent of all changes visible within x    */
-    double (*drift_y)[TM_CURVE_POINTS_MAX];                            /* rows that differ                           */
+    double freshness_x[TM_CURVE_POINTS_MAX];
+    size_t freshness_count; /* seconds, log-spaced                       */
+    double drift_x[TM_CURVE_POINTS_MAX];
+    size_t drift_count;                         /* org time, epoch seconds                    */
+    double (*freshness_y)[TM_CURVE_POINTS_MAX]; /* percent of all changes visible within x    */
+    double (*drift_y)[TM_CURVE_POINTS_MAX];     /* rows that differ                           */
 };
-/* From run.db, or, where it has no samples, from the percentiles in `report`. run_db NULL = no file. */
-enum tm_code tm_report_curves(struct tm_curves *out, const json_t *report, const char *run_db, struct tm_err *err);
+/* From run.db, or, where it has no samples, from the percentiles in `report`. run_db NULL = no
+ * file. */
+enum tm_code tm_report_curves(struct tm_curves *out, const json_t *report, const char *run_db,
+                              struct tm_err *err);
 void tm_report_curves_free(struct tm_curves *c);
 
-enum tm_code tm_report_html(struct tm_buf *out, const json_t *report, const struct tm_curves *curves, struct tm_err *err);
+enum tm_code tm_report_html(struct tm_buf *out, const json_t *report,
+                            const struct tm_curves *curves, struct tm_err *err);
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err);
 enum tm_code tm_report_junit(struct tm_buf *out, const json_t *report, struct tm_err *err);
 #endif

@@ -111,8 +111,8 @@ const char *tm_word_at(char out[WORD_BYTES], const json_t *object, const char *p
     if (tm_word_number(object, path, &v))
         return form(out, v * scale);
     /* a percentile that falls on a change never shown is null, not absent */
-    if (json_is_null(word_at(object, path)) && strncmp(path, "freshness_s.", 12) == 0 && tm_word_number(object, "freshness_s.never", &v)
-        && v > 0)
+    if (json_is_null(word_at(object, path)) && strncmp(path, "freshness_s.", 12) == 0
+        && tm_word_number(object, "freshness_s.never", &v) && v > 0)
         return strcpy(out, "never");
     return strcpy(out, "–");
 }
@@ -125,7 +125,11 @@ const char *tm_word_verdict(const json_t *report)
 
 /* ---- findings ---- */
 
-struct findings { void (*each)(void *, const char *); void *data; const json_t *pipelines; };
+struct findings {
+    void (*each)(void *, const char *);
+    void *data;
+    const json_t *pipelines;
+};
 
 /* The pipeline of a kind with the smallest median freshness. */
 static const json_t *findings_fastest(const struct findings *f, const char *kind)
@@ -133,8 +137,9 @@ static const json_t *findings_fastest(const struct findings *f, const char *kind
     const json_t *p, *best = NULL;
     double best_s = INFINITY, s;
     size_t i;
-    json_array_foreach(f->pipelines, i, p)
-        if (strcmp(tm_word_text(p, "kind", ""), kind) == 0 && tm_word_number(p, "freshness_s.p50", &s) && s < best_s) {
+    json_array_foreach (f->pipelines, i, p)
+        if (strcmp(tm_word_text(p, "kind", ""), kind) == 0
+            && tm_word_number(p, "freshness_s.p50", &s) && s < best_s) {
             best_s = s;
             best = p;
         }
@@ -148,11 +153,15 @@ static void findings_speed(const struct findings *f, const json_t *stream, const
     if (stream == NULL || batch == NULL || !tm_word_number(stream, "freshness_s.p50", &s)
         || !tm_word_number(batch, "freshness_s.p50", &b))
         return;
-    snprintf(text, sizeof text, "Half of all changes could be read within %s through %s, and within %s through %s, the fastest polling "
-             "of this run%s%s%s. One in a hundred took longer than %s and %s.", tm_word_span(a[0], s),
-             tm_word_text(stream, "name", "?"), tm_word_span(a[1], b), tm_word_text(batch, "name", "?"),
-             s > 0 && b > 2 * s ? ": " : "", s > 0 && b > 2 * s ? tm_word_count(times, b / s) : "",
-             s > 0 && b > 2 * s ? " times as long" : "", tm_word_at(a[2], stream, "freshness_s.p99", tm_word_span, 1),
+    snprintf(text, sizeof text,
+             "Half of all changes could be read within %s through %s, and within %s through %s, "
+             "the fastest polling "
+             "of this run%s%s%s. One in a hundred took longer than %s and %s.",
+             tm_word_span(a[0], s), tm_word_text(stream, "name", "?"), tm_word_span(a[1], b),
+             tm_word_text(batch, "name", "?"), s > 0 && b > 2 * s ? ": " : "",
+             s > 0 && b > 2 * s ? tm_word_count(times, b / s) : "",
+             s > 0 && b > 2 * s ? " times as long" : "",
+             tm_word_at(a[2], stream, "freshness_s.p99", tm_word_span, 1),
              tm_word_at(a[3], batch, "freshness_s.p99", tm_word_span, 1));
     f->each(f->data, text);
 }
@@ -165,14 +174,15 @@ static void findings_final(const struct findings *f, const json_t *p)
         return;
     tm_word_number(p, "drift.phantom", &phantom);
     tm_word_number(p, "drift.missing", &missing);
-    int n = snprintf(text, sizeof text, "%s ends with %s %s that %s from Salesforce", tm_word_text(p, "name", "?"),
-                     tm_word_count(a[0], rows), rows < 2 ? "row" : "rows", rows < 2 ? "differs" : "differ");
+    int n = snprintf(text, sizeof text, "%s ends with %s %s that %s from Salesforce",
+                     tm_word_text(p, "name", "?"), tm_word_count(a[0], rows),
+                     rows < 2 ? "row" : "rows", rows < 2 ? "differs" : "differ");
     if (phantom >= 1)
-        n += snprintf(text + n, sizeof text - (size_t)n, "; %s of them %s deleted there", tm_word_count(a[1], phantom),
-                      phantom < 2 ? "was" : "were");
+        n += snprintf(text + n, sizeof text - (size_t)n, "; %s of them %s deleted there",
+                      tm_word_count(a[1], phantom), phantom < 2 ? "was" : "were");
     if (missing >= 1)
-        n += snprintf(text + n, sizeof text - (size_t)n, "; %s %s missing", tm_word_count(a[2], missing),
-                      missing < 2 ? "is" : "are");
+        n += snprintf(text + n, sizeof text - (size_t)n, "; %s %s missing",
+                      tm_word_count(a[2], missing), missing < 2 ? "is" : "are");
     snprintf(text + n, sizeof text - (size_t)n, ".");
     f->each(f->data, text);
 }
@@ -184,8 +194,9 @@ static void findings_lost(const struct findings *f, const char *kind, const char
     const json_t *p, *least = NULL, *most = NULL;
     double least_share = INFINITY, most_share = -1, share;
     size_t i;
-    json_array_foreach(f->pipelines, i, p) {
-        if (strcmp(tm_word_text(p, "kind", ""), kind) != 0 || !tm_word_number(p, "lost_history.share", &share))
+    json_array_foreach (f->pipelines, i, p) {
+        if (strcmp(tm_word_text(p, "kind", ""), kind) != 0
+            || !tm_word_number(p, "lost_history.share", &share))
             continue;
         if (share < least_share) {
             least_share = share;
@@ -199,24 +210,30 @@ static void findings_lost(const struct findings *f, const char *kind, const char
     if (least == NULL)
         return;
     if (most_share <= 0)
-        snprintf(text, sizeof text, "%s showed every committed state, each before the next one replaced it.", called);
+        snprintf(text, sizeof text,
+                 "%s showed every committed state, each before the next one replaced it.", called);
     else if (least == most || least_share == most_share)
-        snprintf(text, sizeof text, "%s never showed %s of all committed states: replaced before the next look.", called,
-                 tm_word_share(a[0], most_share));
+        snprintf(text, sizeof text,
+                 "%s never showed %s of all committed states: replaced before the next look.",
+                 called, tm_word_share(a[0], most_share));
     else
-        snprintf(text, sizeof text, "%s never showed between %s (%s) and %s (%s) of all committed states: replaced before the "
-                 "next look.", called, tm_word_share(a[0], least_share), tm_word_text(least, "name", "?"),
+        snprintf(text, sizeof text,
+                 "%s never showed between %s (%s) and %s (%s) of all committed states: replaced "
+                 "before the "
+                 "next look.",
+                 called, tm_word_share(a[0], least_share), tm_word_text(least, "name", "?"),
                  tm_word_share(a[1], most_share), tm_word_text(most, "name", "?"));
     f->each(f->data, text);
 }
 
-void tm_word_findings(const json_t *report, void (*each)(void *data, const char *sentence), void *data)
+void tm_word_findings(const json_t *report, void (*each)(void *data, const char *sentence),
+                      void *data)
 {
     struct findings f = { each, data, json_object_get(report, "pipelines") };
     const json_t *p;
     size_t i;
     findings_speed(&f, findings_fastest(&f, "stream"), findings_fastest(&f, "batch"));
-    json_array_foreach(f.pipelines, i, p)
+    json_array_foreach (f.pipelines, i, p)
         findings_final(&f, p);
     findings_lost(&f, "stream", "Streaming");
     findings_lost(&f, "batch", "Polling");

@@ -8,14 +8,16 @@
 /* "a.b" inside objects; false when absent or not a number. */
 bool tm_word_number(const json_t *object, const char *path, double *out);
 const char *tm_word_text(const json_t *object, const char *path, const char *absent);
-const char *tm_word_span(char out[WORD_BYTES], double seconds);       /* 43 ms, 2.4 min, 3.1 h */
-const char *tm_word_count(char out[WORD_BYTES], double count);        /* 52,310 */
-const char *tm_word_bytes(char out[WORD_BYTES], double bytes);        /* 1.4 MB */
-const char *tm_word_share(char out[WORD_BYTES], double share);        /* 12.4 % */
-/* The value at path in one of the forms, or "–". scale: what one unit is in the form's own (ms -> s: 0.001). */
+const char *tm_word_span(char out[WORD_BYTES], double seconds); /* 43 ms, 2.4 min, 3.1 h */
+const char *tm_word_count(char out[WORD_BYTES], double count);  /* 52,310 */
+const char *tm_word_bytes(char out[WORD_BYTES], double bytes);  /* 1.4 MB */
+const char *tm_word_share(char out[WORD_BYTES], double share);  /* 12.4 % */
+/* The value at path in one of the forms, or "–". scale: what one unit is in the form's own (ms ->
+ * s: 0.001). */
 const char *tm_word_at(char out[WORD_BYTES], const json_t *object, const char *path,
                        const char *(*form)(char *, double), double scale);
-const char *tm_word_verdict(const json_t *report);                    /* Passed, Failed, Inconclusive */
+const char *tm_word_verdict(const json_t *report); /* Passed, Failed, Inconclusive */
 /* Sentences that compare the pipelines, plain text, one callback each. */
-void tm_word_findings(const json_t *report, void (*each)(void *data, const char *sentence), void *data);
+void tm_word_findings(const json_t *report, void (*each)(void *data, const char *sentence),
+                      void *data);
 #endif

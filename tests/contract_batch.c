@@ -1,5 +1,6 @@
-/* contract_batch: every preset of fixtures/batch against the mock org's own handlers, in process: a day with creates,
- * updates, deletes, undeletes, a hard delete, a field that comes and one that goes; what each preset ends with. */
+/* contract_batch: every preset of fixtures/batch against the mock org's own handlers, in process: a
+ * day with creates, updates, deletes, undeletes, a hard delete, a field that comes and one that
+ * goes; what each preset ends with. */
 #include "batch/batch.h"
 #include "batch/plan.h"
 #include "base/sql.h"
@@ -63,19 +64,22 @@ static void day_open(struct day *d, const char *preset, int64_t index_lag_ms)
     org_make_account(d->org.org, d->account, "Acme", ORG_ORIGIN_MS - 90000);
     for (int i = 0; i < RECORDS; i++) {
         snprintf(name, sizeof name, "deal %d", i);
-        org_make_opportunity(d->org.org, d->ids[i], name, d->account, ORG_ORIGIN_MS - 80000 + i * 100);
+        org_make_opportunity(d->org.org, d->ids[i], name, d->account,
+                             ORG_ORIGIN_MS - 80000 + i * 100);
     }
     struct tm_salesforce_settings mock = { .base_url = "http://org", .oauth = { .seeded = true } };
     assert_int_equal(tm_salesforce_open(&d->salesforce, d->org.org, &mock, &d->err), TM_OK);
     tm_test_http_init(&d->http);
     tm_test_http_route(&d->http, "http://org", tm_salesforce_handler(d->salesforce));
-    d->http.now = (struct tm_now){ ORG_ORIGIN_MS, TM_NS_PER_S };
+    d->http.now = (struct tm_now) { ORG_ORIGIN_MS, TM_NS_PER_S };
     snprintf(path, sizeof path, "fixtures/batch/%s.json", preset);
     if (tm_batch_settings_load(&d->settings, &d->config, path, NULL, &d->err) != TM_OK)
         fail_msg("%s %s", d->err.ctx, d->err.msg);
     snprintf(d->database, sizeof d->database, "%s/batch.db", d->org.dir);
-    assert_int_equal(tm_sf_session_open(&d->session, &d->http.port, &d->settings.salesforce, &d->err), TM_OK);
-    assert_int_equal(tm_batch_open(&d->batch, &d->settings, d->session, &d->http.port, d->database, day_note, d, &d->err),
+    assert_int_equal(
+        tm_sf_session_open(&d->session, &d->http.port, &d->settings.salesforce, &d->err), TM_OK);
+    assert_int_equal(tm_batch_open(&d->batch, &d->settings, d->session, &d->http.port, d->database,
+                                   day_note, d, &d->err),
                      TM_OK);
 }
 
@@ -114,11 +118,14 @@ static void day_until(struct day *d, int64_t minute)
     }
 }
 
-static void day_change(struct day *d, enum tm_org_kind kind, int record, const char *name, int64_t minute)
+static void day_change(struct day *d, enum tm_org_kind kind, int record, const char *name,
+                       int64_t minute)
 {
     const struct tm_org_set sets[] = { { "Name", org_text(name) }, { NULL, org_null() } };
     assert_int_equal(org_one(d->org.org, kind, TM_ORG_NORMAL, "Opportunity", d->ids[record],
-                             kind == TM_ORG_UPDATE ? sets : NULL, ORG_ORIGIN_MS + minute * MINUTE_MS + 1500), TM_OK);
+                             kind == TM_ORG_UPDATE ? sets : NULL,
+                             ORG_ORIGIN_MS + minute * MINUTE_MS + 1500),
+                     TM_OK);
 }
 
 static void day_columns(struct tm_buf *b, struct day *d)
@@ -151,18 +158,25 @@ static void day_compare(struct day *d, int64_t *out_extra, int64_t *out_missing)
         assert_int_equal(tm_sql_open(&d->db, d->database, TM_SQL_WRITE, &d->err), TM_OK);
         assert_int_equal(tm_sql_execf(d->db, &d->err, "ATTACH '%s' AS org", d->org.path), TM_OK);
     }
-    tm_buf_addf(&sql, "SELECT count(*) FROM (SELECT %s FROM main.Opportunity EXCEPT SELECT %s FROM org.cur_Opportunity"
-                " WHERE IsDeleted = 0)", tm_buf_text(&columns), tm_buf_text(&columns));
+    tm_buf_addf(&sql,
+                "SELECT count(*) FROM (SELECT %s FROM main.Opportunity EXCEPT SELECT %s FROM "
+                "org.cur_Opportunity"
+                " WHERE IsDeleted = 0)",
+                tm_buf_text(&columns), tm_buf_text(&columns));
     *out_extra = day_ask(d, tm_buf_text(&sql));
     tm_buf_reset(&sql);
-    tm_buf_addf(&sql, "SELECT count(*) FROM (SELECT %s FROM org.cur_Opportunity WHERE IsDeleted = 0 EXCEPT SELECT %s FROM"
-                " main.Opportunity)", tm_buf_text(&columns), tm_buf_text(&columns));
+    tm_buf_addf(&sql,
+                "SELECT count(*) FROM (SELECT %s FROM org.cur_Opportunity WHERE IsDeleted = 0 "
+                "EXCEPT SELECT %s FROM"
+                " main.Opportunity)",
+                tm_buf_text(&columns), tm_buf_text(&columns));
     *out_missing = day_ask(d, tm_buf_text(&sql));
     tm_buf_free(&columns);
     tm_buf_free(&sql);
 }
 
-/* The day. Seven records are deleted, one of them comes back; one more is purged without having been in the bin. */
+/* The day. Seven records are deleted, one of them comes back; one more is purged without having
+ * been in the bin. */
 static void day_run(struct day *d)
 {
     char born[TM_ID_BYTES] = "";
@@ -176,10 +190,15 @@ static void day_run(struct day *d)
     day_change(d, TM_ORG_HARD_DELETE, 20, NULL, 302);
     org_make_opportunity(d->org.org, born, "new", d->account, ORG_ORIGIN_MS + 303 * MINUTE_MS);
     assert_int_equal(tm_org_field_add(d->org.org, "Opportunity",
-                                      json_pack("{s:s, s:s, s:b}", "name", "Later__c", "type", "string", "custom", 1), &d->err), TM_OK);
-    const struct tm_org_set later[] = { { "Later__c", org_text("came late") }, { NULL, org_null() } };
-    assert_int_equal(org_one(d->org.org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Opportunity", d->ids[1], later,
-                             ORG_ORIGIN_MS + 400 * MINUTE_MS), TM_OK);
+                                      json_pack("{s:s, s:s, s:b}", "name", "Later__c", "type",
+                                                "string", "custom", 1),
+                                      &d->err),
+                     TM_OK);
+    const struct tm_org_set later[] = { { "Later__c", org_text("came late") },
+                                        { NULL, org_null() } };
+    assert_int_equal(org_one(d->org.org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Opportunity", d->ids[1],
+                             later, ORG_ORIGIN_MS + 400 * MINUTE_MS),
+                     TM_OK);
     day_until(d, 900);
     day_until(d, 1441);
 }
@@ -192,16 +211,21 @@ static void preset_ends_with(const char *preset, int64_t extra, int64_t missing)
     day_run(&d);
     day_compare(&d, &got_extra, &got_missing);
     if (got_extra != extra || got_missing != missing)
-        fail_msg("%s ends with %lld rows too many or different, %lld missing; notes: %s", preset, (long long)got_extra,
-                 (long long)got_missing, d.notes);
+        fail_msg("%s ends with %lld rows too many or different, %lld missing; notes: %s", preset,
+                 (long long)got_extra, (long long)got_missing, d.notes);
     assert_int_equal(tm_batch_counts(d.batch)->polls_failed, 0);
     assert_int_equal(tm_batch_counts(d.batch)->grid_skipped, 0);
-    assert_int_equal(day_ask(&d, "SELECT count(*) FROM Opportunity WHERE Later__c = 'came late'"), 1);
+    assert_int_equal(day_ask(&d, "SELECT count(*) FROM Opportunity WHERE Later__c = 'came late'"),
+                     1);
     assert_int_equal(day_ask(&d, "SELECT count(*) FROM Opportunity WHERE _dirty <> 0"), 0);
-    assert_int_equal(day_ask(&d, "SELECT count(DISTINCT object) FROM _polls WHERE mode = 'initial'"), 3);
+    assert_int_equal(
+        day_ask(&d, "SELECT count(DISTINCT object) FROM _polls WHERE mode = 'initial'"), 3);
     /* every shown row belongs to exactly one poll */
-    assert_int_equal(day_ask(&d, "SELECT count(*) FROM Opportunity o WHERE (SELECT count(*) FROM _polls p WHERE p.object ="
-                                 " 'Opportunity' AND o._seq BETWEEN p.seq_first AND p.seq_last) <> 1"), 0);
+    assert_int_equal(day_ask(&d,
+                             "SELECT count(*) FROM Opportunity o WHERE (SELECT count(*) FROM "
+                             "_polls p WHERE p.object ="
+                             " 'Opportunity' AND o._seq BETWEEN p.seq_first AND p.seq_last) <> 1"),
+                     0);
     day_close(&d);
 }
 

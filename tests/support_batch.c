@@ -11,7 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-struct tm_http_call { int status; char *body; };
+struct tm_http_call {
+    int status;
+    char *body;
+};
 
 void poll_id(char out[19], int id)
 {
@@ -22,8 +25,9 @@ void poll_id(char out[19], int id)
 
 static json_t *org_field(const char *name, const char *type, bool calculated)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:b}", "name", name, "label", name, "type", type, "length", 255,
-                     "precision", 18, "scale", 2, "nillable", 1, "calculated", (int)calculated);
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:b}", "name", name, "label", name,
+                     "type", type, "length", 255, "precision", 18, "scale", 2, "nillable", 1,
+                     "calculated", (int)calculated);
 }
 
 static json_t *org_describe(const struct poll_org *o)
@@ -38,7 +42,8 @@ static json_t *org_describe(const struct poll_org *o)
     json_array_append_new(fields, org_field("SystemModstamp", "datetime", false));
     if (o->extra)
         json_array_append_new(fields, org_field("Extra__c", "string", false));
-    return json_pack("{s:s, s:s, s:s, s:o}", "name", "Thing", "label", "Thing", "keyPrefix", "006", "fields", fields);
+    return json_pack("{s:s, s:s, s:s, s:o}", "name", "Thing", "label", "Thing", "keyPrefix", "006",
+                     "fields", fields);
 }
 
 /* SOQL is SQL here once its times are text and `query` looks at a view without deleted rows. */
@@ -48,7 +53,8 @@ static void org_sql(struct tm_buf *out, const char *soql, bool all)
         if (strncmp(p, "FROM Thing", 10) == 0) {
             tm_buf_addf(out, "FROM %s", all ? "Thing" : "Living");
             p += 10;
-        } else if (strncmp(p, "20", 2) == 0 && strlen(p) >= 24 && p[4] == '-' && p[10] == 'T' && p[23] == 'Z') {
+        } else if (strncmp(p, "20", 2) == 0 && strlen(p) >= 24 && p[4] == '-' && p[10] == 'T'
+                   && p[23] == 'Z') {
             tm_buf_addf(out, "'%.24s'", p);
             p += 24;
         } else {
@@ -83,7 +89,8 @@ static json_t *org_page(struct poll_org *o, json_t *all, json_int_t total)
         json_array_append(i < (size_t)o->page_rows ? page : rest, json_array_get(all, i));
     json_decref(all);
     bool done = json_array_size(rest) == 0;
-    json_t *answer = json_pack("{s:I, s:b, s:o}", "totalSize", total, "done", (int)done, "records", page);
+    json_t *answer = json_pack("{s:I, s:b, s:o}", "totalSize", total, "done", (int)done, "records",
+                               page);
     if (done) {
         json_decref(rest);
         return answer;
@@ -92,7 +99,8 @@ static json_t *org_page(struct poll_org *o, json_t *all, json_int_t total)
     while (o->results[slot] != NULL)
         assert_true(++slot < POLL_RESULTS_MAX);
     o->results[slot] = rest;
-    json_object_set_new(answer, "nextRecordsUrl", json_sprintf("/services/data/v59.0/query/01g-%d", slot));
+    json_object_set_new(answer, "nextRecordsUrl",
+                        json_sprintf("/services/data/v59.0/query/01g-%d", slot));
     return answer;
 }
 
@@ -104,7 +112,8 @@ static json_t *org_query(struct poll_org *o, const char *soql, bool all, int *st
     tm_buf_init(&sql, 1u << 20);
     snprintf(o->last_soql, sizeof o->last_soql, "%s", soql);
     org_sql(&sql, soql, all);
-    if ((o->no_name && strstr(soql, ",Name") != NULL) || (!o->extra && strstr(soql, ",Extra__c") != NULL)
+    if ((o->no_name && strstr(soql, ",Name") != NULL)
+        || (!o->extra && strstr(soql, ",Extra__c") != NULL)
         || sqlite3_prepare_v2(o->db, tm_buf_text(&sql), -1, &q, NULL) != SQLITE_OK) {
         json_decref(rows);
         tm_buf_free(&sql);
@@ -140,7 +149,8 @@ static json_t *org_answer(struct poll_org *o, const char *url, int *status)
     const char *p;
     if (strstr(url, "/services/oauth2/token") != NULL)
         return json_pack("{s:s, s:s}", "access_token", "T", "instance_url", "http://org.test");
-    if (strcmp(url, "http://org.test/services/data") == 0 || strcmp(url, "http://org.test/services/data/") == 0)
+    if (strcmp(url, "http://org.test/services/data") == 0
+        || strcmp(url, "http://org.test/services/data/") == 0)
         return json_pack("[{s:s}]", "version", "59.0");
     o->calls++;
     if (o->fail_after >= 0 && o->fail_count > 0 && o->fail_after-- == 0) {
@@ -155,7 +165,8 @@ static json_t *org_answer(struct poll_org *o, const char *url, int *status)
     }
     if (strstr(url, "/deleted/") != NULL)
         return json_pack("{s:O, s:s, s:s}", "deletedRecords", o->deleted, "earliestDateAvailable",
-                         "2026-02-20T00:00:00.000+0000", "latestDateCovered", tm_time_rest(now, o->now_ms));
+                         "2026-02-20T00:00:00.000+0000", "latestDateCovered",
+                         tm_time_rest(now, o->now_ms));
     if ((p = strstr(url, "/query/01g-")) != NULL) {
         int slot = atoi(p + 11);
         json_t *rest = o->results[slot];
@@ -168,8 +179,8 @@ static json_t *org_answer(struct poll_org *o, const char *url, int *status)
     return org_query(o, soql, strstr(url, "/queryAll") != NULL, status);
 }
 
-static enum tm_code fake_start(struct tm_http *http, struct tm_http_call **out, const struct tm_http_request *request,
-                               struct tm_err *err)
+static enum tm_code fake_start(struct tm_http *http, struct tm_http_call **out,
+                               const struct tm_http_request *request, struct tm_err *err)
 {
     (void)err;
     struct tm_http_call *c = calloc(1, sizeof *c);
@@ -183,13 +194,14 @@ static enum tm_code fake_start(struct tm_http *http, struct tm_http_call **out, 
     return TM_OK;
 }
 
-static enum tm_code fake_poll(struct tm_http *http, struct tm_http_call *call, struct tm_http_reply *reply,
-                              struct tm_err *err)
+static enum tm_code fake_poll(struct tm_http *http, struct tm_http_call *call,
+                              struct tm_http_reply *reply, struct tm_err *err)
 {
     (void)http;
     (void)err;
     reply->status = call->status;
-    tm_buf_addz(&reply->headers, "Content-Type: application/json\r\nSforce-Limit-Info: api-usage=90/100\r\n");
+    tm_buf_addz(&reply->headers,
+                "Content-Type: application/json\r\nSforce-Limit-Info: api-usage=90/100\r\n");
     tm_buf_addz(&reply->body, call->body);
     free(call->body);
     free(call);
@@ -230,8 +242,11 @@ void poll_put(struct poll_world *w, int id, const char *name, int64_t stamp_s)
 {
     char id18[19], stamp[TM_TIME_BYTES];
     poll_id(id18, id);
-    org_exec(&w->org, "INSERT INTO Thing(Id, IsDeleted, Name, Amount, Total, SystemModstamp) VALUES(%Q,0,%Q,%d.5,1,%Q)"
-             " ON CONFLICT(Id) DO UPDATE SET Name=excluded.Name, IsDeleted=0, SystemModstamp=excluded.SystemModstamp",
+    org_exec(&w->org,
+             "INSERT INTO Thing(Id, IsDeleted, Name, Amount, Total, SystemModstamp) "
+             "VALUES(%Q,0,%Q,%d.5,1,%Q)"
+             " ON CONFLICT(Id) DO UPDATE SET Name=excluded.Name, IsDeleted=0, "
+             "SystemModstamp=excluded.SystemModstamp",
              id18, name, id, org_stamp(stamp, stamp_s));
 }
 
@@ -239,7 +254,8 @@ void poll_delete(struct poll_world *w, int id, int64_t stamp_s)
 {
     char id18[19], stamp[TM_TIME_BYTES];
     poll_id(id18, id);
-    org_exec(&w->org, "UPDATE Thing SET IsDeleted=1, SystemModstamp=%Q WHERE Id=%Q", org_stamp(stamp, stamp_s), id18);
+    org_exec(&w->org, "UPDATE Thing SET IsDeleted=1, SystemModstamp=%Q WHERE Id=%Q",
+             org_stamp(stamp, stamp_s), id18);
 }
 
 void poll_purge(struct poll_world *w, int id, int64_t deleted_s, bool told)
@@ -248,8 +264,9 @@ void poll_purge(struct poll_world *w, int id, int64_t deleted_s, bool told)
     poll_id(id18, id);
     org_exec(&w->org, "DELETE FROM Thing WHERE Id=%Q", id18);
     if (told)
-        json_array_append_new(w->org.deleted, json_pack("{s:s, s:s}", "id", id18, "deletedDate",
-                                                        tm_time_rest(when, POLL_ORIGIN_MS + deleted_s * 1000)));
+        json_array_append_new(w->org.deleted,
+                              json_pack("{s:s, s:s}", "id", id18, "deletedDate",
+                                        tm_time_rest(when, POLL_ORIGIN_MS + deleted_s * 1000)));
 }
 
 void poll_world_open(struct poll_world *w, int rows)
@@ -260,22 +277,39 @@ void poll_world_open(struct poll_world *w, int rows)
     w->org.fail_after = -1;
     w->org.deleted = json_array();
     assert_int_equal(sqlite3_open(":memory:", &w->org.db), SQLITE_OK);
-    org_exec(&w->org, "CREATE TABLE Thing(Id TEXT PRIMARY KEY, IsDeleted INT, Name TEXT, Amount REAL, Total REAL,"
-                      " SystemModstamp TEXT, Extra__c TEXT);"
-                      "CREATE VIEW Living AS SELECT * FROM Thing WHERE IsDeleted = 0; BEGIN");
+    org_exec(
+        &w->org,
+        "CREATE TABLE Thing(Id TEXT PRIMARY KEY, IsDeleted INT, Name TEXT, Amount REAL, Total REAL,"
+        " SystemModstamp TEXT, Extra__c TEXT);"
+        "CREATE VIEW Living AS SELECT * FROM Thing WHERE IsDeleted = 0; BEGIN");
     for (int i = 1; i <= rows; i++)
         poll_put(w, i, "first", i - rows - 1);
     org_exec(&w->org, "COMMIT");
     w->objects[0] = "Thing";
-    w->settings = (struct tm_batch_settings){ .name = "batch-test", .objects = w->objects, .objects_count = 1,
-        .interval_ms = 10 * POLL_MINUTE_MS, .inclusive = true, .start_ms = INT64_MIN, .full_at_ms = -1,
-        .flag_column = "_deleted", .describe_each_poll = true, .formulas = true,
-        .salesforce = { .instance = "http://org.test", .username = "u", .password = "p", .password_token = "t",
-                        .consumer_key = "k", .consumer_secret = "s", .api_version = "59.0",
-                        .request_retry_ns_max = 5 * TM_NS_PER_S, .auth_retry_ns_max = 5 * TM_NS_PER_S, .seed = 1 } };
+    w->settings = (struct tm_batch_settings) { .name = "batch-test",
+                                               .objects = w->objects,
+                                               .objects_count = 1,
+                                               .interval_ms = 10 * POLL_MINUTE_MS,
+                                               .inclusive = true,
+                                               .start_ms = INT64_MIN,
+                                               .full_at_ms = -1,
+                                               .flag_column = "_deleted",
+                                               .describe_each_poll = true,
+                                               .formulas = true,
+                                               .salesforce = {
+                                                   .instance = "http://org.test",
+                                                   .username = "u",
+                                                   .password = "p",
+                                                   .password_token = "t",
+                                                   .consumer_key = "k",
+                                                   .consumer_secret = "s",
+                                                   .api_version = "59.0",
+                                                   .request_retry_ns_max = 5 * TM_NS_PER_S,
+                                                   .auth_retry_ns_max = 5 * TM_NS_PER_S,
+                                                   .seed = 1 } };
     snprintf(w->path, sizeof w->path, "/tmp/unit_batch.%ld.db", (long)getpid());
     unlink(w->path);
-    w->now = (struct tm_now){ .org_ms = POLL_ORIGIN_MS, .wall_ns = TM_NS_PER_S };
+    w->now = (struct tm_now) { .org_ms = POLL_ORIGIN_MS, .wall_ns = TM_NS_PER_S };
 }
 
 static void poll_note(void *data, const char *text)
@@ -287,8 +321,11 @@ static void poll_note(void *data, const char *text)
 
 void poll_start(struct poll_world *w)
 {
-    assert_int_equal(tm_sf_session_open(&w->session, &w->org.http, &w->settings.salesforce, &w->err), TM_OK);
-    if (tm_batch_open(&w->batch, &w->settings, w->session, &w->org.http, w->path, poll_note, w, &w->err) != TM_OK)
+    assert_int_equal(
+        tm_sf_session_open(&w->session, &w->org.http, &w->settings.salesforce, &w->err), TM_OK);
+    if (tm_batch_open(&w->batch, &w->settings, w->session, &w->org.http, w->path, poll_note, w,
+                      &w->err)
+        != TM_OK)
         fail_msg("%s %s", w->err.ctx, w->err.msg);
     if (w->reader == NULL)
         assert_int_equal(tm_sql_open(&w->reader, w->path, TM_SQL_READ, &w->err), TM_OK);
@@ -324,7 +361,8 @@ enum tm_code poll_step(struct poll_world *w)
     w->org.now_ms = w->now.org_ms;
     enum tm_code rc = tm_batch_step(w->batch, &w->now, &wake, &w->err);
     w->now.wall_ns += TM_NS_PER_MS;
-    if (rc == TM_E_AGAIN && wake.org_ms == TM_NEVER && wake.wall_ns != TM_NEVER && wake.wall_ns > w->now.wall_ns)
+    if (rc == TM_E_AGAIN && wake.org_ms == TM_NEVER && wake.wall_ns != TM_NEVER
+        && wake.wall_ns > w->now.wall_ns)
         w->now.wall_ns = wake.wall_ns;
     return rc == TM_E_AGAIN && wake.org_ms == TM_NEVER ? TM_OK : rc;
 }

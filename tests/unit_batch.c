@@ -1,4 +1,5 @@
-/* unit_batch: the polling baseline against a small org: what each setting shows, loses and survives. */
+/* unit_batch: the polling baseline against a small org: what each setting shows, loses and
+ * survives. */
 #include "support_batch.h"
 #include "base/sql.h"
 #include "batch/plan.h"
@@ -10,7 +11,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#define WITH_WORLD(w, rows) struct poll_world w; poll_world_open(&w, rows)
+#define WITH_WORLD(w, rows)                                                                        \
+    struct poll_world w;                                                                           \
+    poll_world_open(&w, rows)
 
 static void first_load_copies_the_org_and_notes_the_poll(void **state)
 {
@@ -19,12 +22,19 @@ static void first_load_copies_the_org_and_notes_the_poll(void **state)
     w.org.page_rows = 10;
     poll_start(&w);
     assert_int_equal(poll_settle(&w), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE _dirty = 0 AND Name = 'first' AND IsDeleted = 0"), 25);
+    assert_int_equal(
+        poll_int(
+            &w, "SELECT count(*) FROM Thing WHERE _dirty = 0 AND Name = 'first' AND IsDeleted = 0"),
+        25);
     assert_int_equal(poll_int(&w, "SELECT count(DISTINCT _seq) FROM Thing"), 25);
     assert_int_equal(poll_int(&w, "SELECT max(SystemModstamp) FROM Thing"), POLL_ORIGIN_MS - 1000);
-    assert_int_equal(poll_int(&w, "SELECT Amount * 10 FROM Thing WHERE Id LIKE '006000000000007%'"), 75);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'initial' AND rows = 25 AND seq_first = 1"
-                                  " AND seq_last = 25 AND calls >= 4 AND bytes > 1000 AND skipped = 0"), 1);
+    assert_int_equal(poll_int(&w, "SELECT Amount * 10 FROM Thing WHERE Id LIKE '006000000000007%'"),
+                     75);
+    assert_int_equal(
+        poll_int(
+            &w, "SELECT count(*) FROM _polls WHERE mode = 'initial' AND rows = 25 AND seq_first = 1"
+                " AND seq_last = 25 AND calls >= 4 AND bytes > 1000 AND skipped = 0"),
+        1);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_dirty"), 0);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 0);
     assert_true(tm_batch_loaded(w.batch));
@@ -51,14 +61,15 @@ static void only_rows_that_differ_get_a_new_seq(void **state)
 {
     (void)state;
     WITH_WORLD(w, 10);
-    w.settings.overlap_ms = 3600000;         /* reads all ten again */
+    w.settings.overlap_ms = 3600000; /* reads all ten again */
     poll_start(&w);
     poll_settle(&w);
     poll_put(&w, 4, "second", 30);
     poll_at(&w, 10);
     assert_int_equal(poll_int(&w, "SELECT rows FROM _polls WHERE mode = 'incremental'"), 10);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE _seq > 10"), 1);
-    assert_int_equal(poll_int(&w, "SELECT seq_last - seq_first FROM _polls WHERE mode = 'incremental'"), 0);
+    assert_int_equal(
+        poll_int(&w, "SELECT seq_last - seq_first FROM _polls WHERE mode = 'incremental'"), 0);
     poll_at(&w, 20);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE seq_last = seq_first - 1"), 1);
     poll_world_close(&w);
@@ -72,18 +83,20 @@ static void an_overrun_skips_grid_points_and_counts_them(void **state)
     poll_settle(&w);
     w.now.org_ms = POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS;
     for (int i = 0; i < 4; i++)
-        assert_int_equal(poll_step(&w), TM_OK);      /* the poll of minute 10 is under way … */
-    w.now.org_ms = POLL_ORIGIN_MS + 35 * POLL_MINUTE_MS;   /* … and ends after minutes 20 and 30 */
+        assert_int_equal(poll_step(&w), TM_OK); /* the poll of minute 10 is under way … */
+    w.now.org_ms = POLL_ORIGIN_MS + 35 * POLL_MINUTE_MS; /* … and ends after minutes 20 and 30 */
     poll_settle(&w);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'incremental'"), 1);
     poll_at(&w, 40);
-    assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls WHERE grid_org_ms = 1772440800000"), 2);
+    assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls WHERE grid_org_ms = 1772440800000"),
+                     2);
     assert_int_equal(tm_batch_counts(w.batch)->grid_skipped, 2);
     poll_world_close(&w);
 }
 
 /* Runs a poll whose pages hold two rows, over five rows of one second; how many of them arrive. */
-static int64_t tied_rows_seen(enum tm_batch_paging paging, bool inclusive, uint64_t *out_failed, char *notes)
+static int64_t tied_rows_seen(enum tm_batch_paging paging, bool inclusive, uint64_t *out_failed,
+                              char *notes)
 {
     WITH_WORLD(w, 1);
     w.settings.paging = paging;
@@ -118,7 +131,7 @@ static void stamp_pages_with_greater_than_lose_rows_of_one_second(void **state)
     uint64_t failed;
     char notes[4000];
     assert_true(tied_rows_seen(TM_BATCH_STAMP, false, &failed, notes) < 7);
-    assert_int_equal(failed, 0);             /* and nobody is told: that is the defect of such scripts */
+    assert_int_equal(failed, 0); /* and nobody is told: that is the defect of such scripts */
 }
 
 static void stamp_pages_with_greater_or_equal_tell_that_they_are_stuck(void **state)
@@ -143,13 +156,14 @@ static void a_crash_in_the_middle_of_a_poll_goes_on_at_its_page(void **state)
     while (poll_int(&w, "SELECT count(*) FROM sqlite_master WHERE name = '_load_Thing'") == 0
            || poll_int(&w, "SELECT count(*) FROM _load_Thing") < 200)
         assert_int_equal(poll_step(&w), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 0);        /* nothing half-visible */
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 0); /* nothing half-visible */
     poll_crash(&w);
     unsigned calls = w.org.calls;
     poll_start(&w);
     assert_int_equal(poll_settle(&w), TM_OK);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 400);
-    assert_true(w.org.calls - calls <= 1 + 4 + 1);   /* a describe, the four pages left, and the empty last one */
+    assert_true(w.org.calls - calls
+                <= 1 + 4 + 1); /* a describe, the four pages left, and the empty last one */
     assert_int_equal(poll_int(&w, "SELECT rows FROM _polls"), 400);
     poll_world_close(&w);
 }
@@ -171,8 +185,12 @@ static void a_crash_in_an_incremental_poll_keeps_its_grid_point(void **state)
     poll_start(&w);
     poll_settle(&w);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 60);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'incremental' AND rows = 60 AND grid_org_ms ="
-                                  " 1772439000000"), 1);
+    assert_int_equal(
+        poll_int(
+            &w,
+            "SELECT count(*) FROM _polls WHERE mode = 'incremental' AND rows = 60 AND grid_org_ms ="
+            " 1772439000000"),
+        1);
     poll_at(&w, 20);
     assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls ORDER BY poll DESC LIMIT 1"), 0);
     poll_world_close(&w);
@@ -194,7 +212,8 @@ static void a_crash_in_a_nightly_reload_reloads_again(void **state)
     poll_crash(&w);
     poll_start(&w);
     poll_settle(&w);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full' AND rows = 29"), 1);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full' AND rows = 29"),
+                     1);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 29);
     poll_world_close(&w);
 }
@@ -241,7 +260,8 @@ static void a_full_reload_is_never_half_visible_to_another_reader(void **state)
     assert_int_equal(last, 250 * 1000 + 150);
     assert_int_equal(changes, 1);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 50);
-    assert_int_equal(poll_int(&w, "SELECT seq_last - seq_first + 1 FROM _polls WHERE mode = 'full'"), 200);
+    assert_int_equal(
+        poll_int(&w, "SELECT seq_last - seq_first + 1 FROM _polls WHERE mode = 'full'"), 200);
     poll_world_close(&w);
 }
 
@@ -293,7 +313,8 @@ static void flagged_deletes_stay_in_a_column_and_leave_the_relation(void **state
         poll_at(&w, 10);
         assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 2);
         assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 1);
-        sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM _all_Thing WHERE %s = 1", columns[i]);
+        sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM _all_Thing WHERE %s = 1",
+                         columns[i]);
         assert_int_equal(poll_int(&w, sql), 1);
         poll_put(&w, 2, "back", 700);
         poll_at(&w, 20);
@@ -315,11 +336,12 @@ static void get_deleted_finds_hard_deletes_and_verifies_each(void **state)
     poll_settle(&w);
     poll_purge(&w, 2, 30, true);
     poll_purge(&w, 4, 31, true);
-    poll_put(&w, 4, "back", 31);              /* undeleted in the second it was deleted in */
+    poll_put(&w, 4, "back", 31); /* undeleted in the second it was deleted in */
     poll_at(&w, 10);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 4);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'back'"), 1);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'deleted' AND seq_last = seq_first AND calls = 2"),
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'deleted' AND seq_last "
+                                  "= seq_first AND calls = 2"),
                      1);
     poll_world_close(&w);
 }
@@ -328,7 +350,7 @@ static void a_nightly_reload_happens_once_a_day(void **state)
 {
     (void)state;
     WITH_WORLD(w, 5);
-    w.settings.full_at_ms = 8 * 3600000 + 25 * POLL_MINUTE_MS;      /* 08:25 */
+    w.settings.full_at_ms = 8 * 3600000 + 25 * POLL_MINUTE_MS; /* 08:25 */
     poll_start(&w);
     poll_settle(&w);
     poll_purge(&w, 2, 30, false);
@@ -338,7 +360,10 @@ static void a_nightly_reload_happens_once_a_day(void **state)
     poll_at(&w, 30);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 4);
     poll_at(&w, 40);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full' AND grid_org_ms = 1772440200000"), 1);
+    assert_int_equal(
+        poll_int(&w,
+                 "SELECT count(*) FROM _polls WHERE mode = 'full' AND grid_org_ms = 1772440200000"),
+        1);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full'"), 1);
     poll_world_close(&w);
 }
@@ -357,7 +382,8 @@ static void slices_read_from_the_start_date_and_nothing_older(void **state)
     poll_settle(&w);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 5);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'old'"), 0);
-    assert_int_equal(poll_int(&w, "SELECT calls FROM _polls"), 1 + 1 + 4);   /* sign-in, describe, four slices */
+    assert_int_equal(poll_int(&w, "SELECT calls FROM _polls"),
+                     1 + 1 + 4); /* sign-in, describe, four slices */
     poll_world_close(&w);
 }
 
@@ -368,13 +394,18 @@ static void a_new_field_becomes_a_column_and_a_removed_one_stays(void **state)
     poll_start(&w);
     poll_settle(&w);
     w.org.extra = true;
-    sqlite3_exec(w.org.db, "UPDATE Thing SET Extra__c = 'new', SystemModstamp = '2026-03-02T08:01:00.000Z'", 0, 0, 0);
+    sqlite3_exec(w.org.db,
+                 "UPDATE Thing SET Extra__c = 'new', SystemModstamp = '2026-03-02T08:01:00.000Z'",
+                 0, 0, 0);
     poll_at(&w, 10);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Extra__c = 'new'"), 3);
     w.org.no_name = true;
-    sqlite3_exec(w.org.db, "UPDATE Thing SET Amount = 7, SystemModstamp = '2026-03-02T08:11:00.000Z'", 0, 0, 0);
+    sqlite3_exec(w.org.db,
+                 "UPDATE Thing SET Amount = 7, SystemModstamp = '2026-03-02T08:11:00.000Z'", 0, 0,
+                 0);
     poll_at(&w, 20);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Amount = 7 AND Name = 'first'"), 3);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Amount = 7 AND Name = 'first'"),
+                     3);
     assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 0);
     poll_world_close(&w);
 }
@@ -387,7 +418,9 @@ static void a_field_removed_between_describe_and_query_costs_one_more_describe(v
     poll_start(&w);
     poll_settle(&w);
     w.org.no_name = true;
-    sqlite3_exec(w.org.db, "UPDATE Thing SET Amount = 7, SystemModstamp = '2026-03-02T08:01:00.000Z'", 0, 0, 0);
+    sqlite3_exec(w.org.db,
+                 "UPDATE Thing SET Amount = 7, SystemModstamp = '2026-03-02T08:01:00.000Z'", 0, 0,
+                 0);
     poll_at(&w, 10);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Amount = 7"), 3);
     assert_int_equal(w.org.describes, 2);
@@ -418,14 +451,16 @@ static void a_failed_poll_leaves_everything_as_it_was_and_is_told(void **state)
     poll_settle(&w);
     for (int i = 1; i <= 30; i++)
         poll_put(&w, i, "second", 10);
-    w.org.fail_after = 3;                    /* describe and two pages pass */
+    w.org.fail_after = 3; /* describe and two pages pass */
     w.org.fail_count = 1;
     w.org.fail_status = 400;
     w.org.fail_code = "INVALID_QUERY_LOCATOR";
     assert_int_equal(poll_at(&w, 10), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'first' AND _seq <= 30"), 30);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'first' AND _seq <= 30"),
+                     30);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls"), 1);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _failures WHERE why LIKE '%INVALID_QUERY_LOCATOR%'"), 1);
+    assert_int_equal(
+        poll_int(&w, "SELECT count(*) FROM _failures WHERE why LIKE '%INVALID_QUERY_LOCATOR%'"), 1);
     assert_non_null(strstr(w.notes, "what was there stays"));
     w.org.fail_after = -1;
     assert_int_equal(poll_at(&w, 20), TM_OK);
@@ -479,7 +514,8 @@ static void a_first_load_of_an_unknown_object_ends_the_station(void **state)
     poll_world_close(&w);
 }
 
-static void a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later(void **state)
+static void
+a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later(void **state)
 {
     (void)state;
     for (int overlap = 0; overlap < 2; overlap++) {
@@ -489,7 +525,8 @@ static void a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but
         poll_start(&w);
         poll_settle(&w);
         poll_at(&w, 10);
-        poll_put(&w, 7, "late", 9 * 60);      /* stamped at minute 9, committed after the poll of minute 10 */
+        poll_put(&w, 7, "late",
+                 9 * 60); /* stamped at minute 9, committed after the poll of minute 10 */
         poll_at(&w, 20);
         assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'late'"), overlap);
         poll_world_close(&w);
@@ -503,7 +540,8 @@ static void formulas_are_left_out_when_the_preset_says_so(void **state)
     w.settings.formulas = false;
     poll_start(&w);
     poll_settle(&w);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM pragma_table_info('Thing') WHERE name = 'Total'"), 0);
+    assert_int_equal(
+        poll_int(&w, "SELECT count(*) FROM pragma_table_info('Thing') WHERE name = 'Total'"), 0);
     assert_null(strstr(w.org.last_soql, "Total"));
     poll_world_close(&w);
 }
@@ -520,19 +558,25 @@ static void grid_points_are_multiples_of_the_interval_also_before_1970(void **st
     assert_false(tm_plan_full_due(-1, 0, 1000000000));
 }
 
-/* What the planner writes is what the mock's own grammar reads, in every mode and at every place. */
+/* What the planner writes is what the mock's own grammar reads, in every mode and at every place.
+ */
 static void every_query_a_preset_can_send_is_soql(void **state)
 {
     (void)state;
-    json_t *json = json_pack("{s:s, s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]}", "name", "Opportunity", "fields", "name", "Id", "type",
-                             "id", "name", "Name", "type", "string", "name", "SystemModstamp", "type", "datetime");
+    json_t *json = json_pack("{s:s, s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]}", "name", "Opportunity",
+                             "fields", "name", "Id", "type", "id", "name", "Name", "type", "string",
+                             "name", "SystemModstamp", "type", "datetime");
     struct tm_describe *d = NULL;
     struct tm_err err = { .code = TM_OK };
     assert_int_equal(tm_describe_parse(&d, json, &err), TM_OK);
     for (int i = 0; i < 3 * 2 * 2 * 2 * 2; i++) {
-        struct tm_batch_settings s = { .paging = (enum tm_batch_paging)(i % 3), .inclusive = i / 3 % 2, .page_rows = 500,
+        struct tm_batch_settings s = { .paging = (enum tm_batch_paging)(i % 3),
+                                       .inclusive = i / 3 % 2,
+                                       .page_rows = 500,
                                        .formulas = true };
-        struct tm_range range = { .whole = i / 6 % 2, .from_ms = POLL_ORIGIN_MS, .from_inclusive = s.inclusive,
+        struct tm_range range = { .whole = i / 6 % 2,
+                                  .from_ms = POLL_ORIGIN_MS,
+                                  .from_inclusive = s.inclusive,
                                   .until_ms = i / 12 % 2 ? POLL_ORIGIN_MS + 1000 : TM_NEVER };
         struct tm_place place = { .any = i / 24 % 2, .stamp_ms = POLL_ORIGIN_MS };
         struct tm_soql *q = NULL;
@@ -581,7 +625,8 @@ int main(void)
         cmocka_unit_test(a_passing_error_is_retried_within_the_poll),
         cmocka_unit_test(an_exhausted_quota_is_told_with_its_numbers),
         cmocka_unit_test(a_first_load_of_an_unknown_object_ends_the_station),
-        cmocka_unit_test(a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later),
+        cmocka_unit_test(
+            a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later),
         cmocka_unit_test(formulas_are_left_out_when_the_preset_says_so),
         cmocka_unit_test(every_query_a_preset_can_send_is_soql),
         cmocka_unit_test(grid_points_are_multiples_of_the_interval_also_before_1970),

@@ -1,4 +1,5 @@
-/* unit_batch_config: presets: the ones that ship load and say where each setting comes from; mistakes are named. */
+/* unit_batch_config: presets: the ones that ship load and say where each setting comes from;
+ * mistakes are named. */
 #include "batch/batch.h"
 #include <glob.h>
 #include <setjmp.h>
@@ -23,7 +24,8 @@ static int credentials(void **state)
     return 0;
 }
 
-static enum tm_code load_text(const char *text, struct tm_batch_settings *s, struct tm_config **c, struct tm_err *err)
+static enum tm_code load_text(const char *text, struct tm_batch_settings *s, struct tm_config **c,
+                              struct tm_err *err)
 {
     char path[64];
     snprintf(path, sizeof path, "/tmp/unit_batch_config.%ld.json", (long)getpid());
@@ -31,7 +33,7 @@ static enum tm_code load_text(const char *text, struct tm_batch_settings *s, str
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
-    *err = (struct tm_err){ .code = TM_OK };
+    *err = (struct tm_err) { .code = TM_OK };
     enum tm_code rc = tm_batch_settings_load(s, c, path, NULL, err);
     unlink(path);
     return rc;
@@ -68,9 +70,10 @@ static void every_preset_loads_and_names_a_source_for_each_of_its_settings(void 
         const char *key;
         assert_int_equal(tm_json_load(&preset, g.gl_pathv[i], &err), TM_OK);
         json_t *sources = json_object_get(preset, "sources");
-        json_object_foreach(preset, key, value) {
-            if (strncmp(key, "salesforce.", 11) == 0 || strcmp(key, "name") == 0 || strcmp(key, "description") == 0
-                || strcmp(key, "sources") == 0 || strcmp(key, "objects") == 0 || strcmp(key, "carries") == 0
+        json_object_foreach (preset, key, value) {
+            if (strncmp(key, "salesforce.", 11) == 0 || strcmp(key, "name") == 0
+                || strcmp(key, "description") == 0 || strcmp(key, "sources") == 0
+                || strcmp(key, "objects") == 0 || strcmp(key, "carries") == 0
                 || strcmp(key, "mode") == 0)
                 continue;
             const char *source = json_string_value(json_object_get(sources, key));
@@ -90,7 +93,9 @@ static void the_best_preset_is_what_its_file_says(void **state)
     struct tm_batch_settings s;
     struct tm_config *c = NULL;
     struct tm_err err = { .code = TM_OK };
-    assert_int_equal(tm_batch_settings_load(&s, &c, "fixtures/batch/best.json", "http://elsewhere", &err), TM_OK);
+    assert_int_equal(
+        tm_batch_settings_load(&s, &c, "fixtures/batch/best.json", "http://elsewhere", &err),
+        TM_OK);
     assert_string_equal(s.name, "batch-best");
     assert_int_equal(s.interval_ms, 300000);
     assert_int_equal(s.paging, TM_BATCH_KEYSET);
@@ -120,7 +125,8 @@ static void values_out_of_range_are_refused(void **state)
     (void)state;
     refused("\"objects\":\"A\",\"interval.ms\":10", "interval.ms");
     refused("\"objects\":\"A\",\"interval.ms\":1000,\"paging\":\"pages\"", "paging");
-    refused("\"objects\":\"A\",\"interval.ms\":1000,\"full.reload.at\":\"24:00\"", "full.reload.at");
+    refused("\"objects\":\"A\",\"interval.ms\":1000,\"full.reload.at\":\"24:00\"",
+            "full.reload.at");
     refused("\"objects\":\"A\",\"interval.ms\":1000,\"start.date\":\"yesterday\"", "start.date");
     refused("\"objects\":\"A,B,A\",\"interval.ms\":1000", "A twice");
 }
@@ -131,8 +137,10 @@ static void settings_that_contradict_each_other_are_refused(void **state)
     refused("\"objects\":\"A\",\"interval.ms\":1000,\"slice.ms\":86400000", "start.date");
     refused("\"objects\":\"A\",\"interval.ms\":1000,\"deletes\":\"remove\"", "sees no delete");
     refused("\"objects\":\"A\",\"interval.ms\":1000,\"get.deleted\":true", "deletes=ignore");
-    refused("\"objects\":\"A\",\"interval.ms\":1000,\"paging\":\"keyset\",\"cursor.compare\":\">\"", "cursor.compare");
-    refused("\"objects\":\"A\",\"interval.ms\":1000,\"query.all\":true,\"deletes\":\"flag\",\"deletes.column\":\"_seq\"",
+    refused("\"objects\":\"A\",\"interval.ms\":1000,\"paging\":\"keyset\",\"cursor.compare\":\">\"",
+            "cursor.compare");
+    refused("\"objects\":\"A\",\"interval.ms\":1000,\"query.all\":true,\"deletes\":\"flag\","
+            "\"deletes.column\":\"_seq\"",
             "deletes.column");
 }
 
@@ -144,7 +152,8 @@ static void a_missing_variable_is_named_and_no_secret_is_printed(void **state)
     struct tm_config *c = NULL;
     struct tm_err err = { .code = TM_OK };
     char all[1000];
-    assert_int_equal(tm_batch_settings_load(&s, &c, "fixtures/batch/naive.json", NULL, &err), TM_E_ARG);
+    assert_int_equal(tm_batch_settings_load(&s, &c, "fixtures/batch/naive.json", NULL, &err),
+                     TM_E_ARG);
     tm_err_text(&err, all, sizeof all);
     assert_non_null(strstr(all, "TIDEMARK_SALESFORCE_USERNAME"));
     assert_null(strstr(all, "secret-word"));

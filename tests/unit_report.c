@@ -1,4 +1,5 @@
-/* unit_report: a report told as a page, as text and as JUnit: complete, self-contained, and safe against names. */
+/* unit_report: a report told as a page, as text and as JUnit: complete, self-contained, and safe
+ * against names. */
 #include "reports/report.h"
 #include "base/sql.h"
 #include <expat.h>
@@ -26,7 +27,8 @@ static int folder(void **state)
 static int no_folder(void **state)
 {
     (void)state;
-    const char *const names[] = { "report.json", "report.html", "report.md", "junit.xml", "run.db", "run.db-wal", "run.db-shm" };
+    const char *const names[] = { "report.json", "report.html", "report.md", "junit.xml",
+                                  "run.db",      "run.db-wal",  "run.db-shm" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -60,28 +62,33 @@ static char *get(const char *name)
 
 static json_t *pipeline(const char *name, const char *kind, double p50, int never, int phantom)
 {
-    return json_pack("{s:s, s:s, s:{s:f,s:f,s:f,s:f}, s:{s:f,s:f,s:f,s:f,s:f}, s:{s:i,s:f,s:f,s:f,s:f,s:f,s:i},"
-                     " s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}, s:{s:i,s:f}, s:{s:[s,s],s:[s]}, s:{s:i,s:i,s:i,s:f,s:i,s:f}}",
-        "name", name, "kind", kind, "wait_s", "p50", p50, "p90", p50 * 2, "p99", p50 * 3, "max", p50 * 4,
-        "work_ms", "p50", 17.0, "p90", 20.0, "p99", 30.0, "p99_9", 40.0, "max", 50.0,
-        "freshness_s", "count", 5000, "p50", p50, "p90", p50 * 2, "p99", p50 * 3, "p99_9", p50 * 3.5, "max", p50 * 4,
-        "never", never,
-        "drift", "final_rows", phantom, "peak_rows", 4321, "row_seconds", 7200, "missing", 0, "phantom", phantom, "stale", 0,
-        "mixed", 0, "wrong", 0, "dirty", 0, "lost_history", "states", 120, "share", 0.024,
-        "coverage", "compared", "Name", "Amount", "left_out", "SystemModstamp",
-        "cost", "api_calls", 321, "events", 0, "bytes", 123456, "cpu_s", 1.5, "rss_peak_bytes", 10000000, "query_ms", 2.5);
+    return json_pack(
+        "{s:s, s:s, s:{s:f,s:f,s:f,s:f}, s:{s:f,s:f,s:f,s:f,s:f}, s:{s:i,s:f,s:f,s:f,s:f,s:f,s:i},"
+        " s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}, s:{s:i,s:f}, s:{s:[s,s],s:[s]}, "
+        "s:{s:i,s:i,s:i,s:f,s:i,s:f}}",
+        "name", name, "kind", kind, "wait_s", "p50", p50, "p90", p50 * 2, "p99", p50 * 3, "max",
+        p50 * 4, "work_ms", "p50", 17.0, "p90", 20.0, "p99", 30.0, "p99_9", 40.0, "max", 50.0,
+        "freshness_s", "count", 5000, "p50", p50, "p90", p50 * 2, "p99", p50 * 3, "p99_9",
+        p50 * 3.5, "max", p50 * 4, "never", never, "drift", "final_rows", phantom, "peak_rows",
+        4321, "row_seconds", 7200, "missing", 0, "phantom", phantom, "stale", 0, "mixed", 0,
+        "wrong", 0, "dirty", 0, "lost_history", "states", 120, "share", 0.024, "coverage",
+        "compared", "Name", "Amount", "left_out", "SystemModstamp", "cost", "api_calls", 321,
+        "events", 0, "bytes", 123456, "cpu_s", 1.5, "rss_peak_bytes", 10000000, "query_ms", 2.5);
 }
 
 static json_t *sample(const char *hostile)
 {
-    return json_pack("{s:s, s:s, s:i, s:s, s:[s,s], s:{s:i,s:s,s:i}, s:{s:i,s:f}, s:[{s:s,s:b,s:f,s:f},{s:s,s:b,s:f,s:f}],"
-                     " s:[o,o,o]}",
-        "tidemark", "1", "scenario", "day", "seed", 7, "verdict", "fail", "reasons", "batch-naive: 85 deleted rows are still shown",
-        hostile, "environment", "cpus", 2, "kafka", "embedded", "compress", 360, "offered", "changes", 5000, "per_second", 20.5,
-        "self_tests", "name", "poll visibility equals its closed form", "ok", 1, "expected", 1.5, "measured", 1.5,
-        "name", "latency integral", "ok", 0, "expected", 2.0, "measured", 3.0,
-        "pipelines", pipeline("stream-view", "stream", 0.021, 0, 0), pipeline("batch-naive", "batch", 7200, 85, 85),
-        pipeline(hostile, "batch", 150, 1, 0));
+    return json_pack(
+        "{s:s, s:s, s:i, s:s, s:[s,s], s:{s:i,s:s,s:i}, s:{s:i,s:f}, "
+        "s:[{s:s,s:b,s:f,s:f},{s:s,s:b,s:f,s:f}],"
+        " s:[o,o,o]}",
+        "tidemark", "1", "scenario", "day", "seed", 7, "verdict", "fail", "reasons",
+        "batch-naive: 85 deleted rows are still shown", hostile, "environment", "cpus", 2, "kafka",
+        "embedded", "compress", 360, "offered", "changes", 5000, "per_second", 20.5, "self_tests",
+        "name", "poll visibility equals its closed form", "ok", 1, "expected", 1.5, "measured", 1.5,
+        "name", "latency integral", "ok", 0, "expected", 2.0, "measured", 3.0, "pipelines",
+        pipeline("stream-view", "stream", 0.021, 0, 0),
+        pipeline("batch-naive", "batch", 7200, 85, 85), pipeline(hostile, "batch", 150, 1, 0));
 }
 
 static void render(json_t *report)
@@ -97,7 +104,7 @@ static void render(json_t *report)
 
 static enum tm_code render_text(const char *text, struct tm_err *err)
 {
-    *err = (struct tm_err){ .code = TM_OK };
+    *err = (struct tm_err) { .code = TM_OK };
     put("report.json", text);
     return tm_report_render(dir, err);
 }
@@ -107,7 +114,8 @@ static void page_shows_the_verdict_and_its_reason_before_everything_else(void **
     (void)state;
     render(sample("other"));
     char *html = get("report.html");
-    const char *verdict = strstr(html, "Failed."), *reason = strstr(html, "85 deleted rows are still shown");
+    const char *verdict = strstr(html, "Failed."),
+               *reason = strstr(html, "85 deleted rows are still shown");
     assert_non_null(verdict);
     assert_true(verdict < reason && reason < strstr(html, "<table>"));
     free(html);
@@ -131,14 +139,16 @@ static void page_and_text_name_every_pipeline_and_its_figures(void **state)
     free(md);
 }
 
-/* Nothing is loaded from anywhere: no attribute, style or script of the page names another place. */
+/* Nothing is loaded from anywhere: no attribute, style or script of the page names another place.
+ */
 static void page_is_self_contained(void **state)
 {
     (void)state;
     render(sample("other"));
     char *html = get("report.html");
-    const char *const loads[] = { "src=", "href=", "url(http", "@import", "fetch(", "XMLHttpRequest", "import(", "<link", "<iframe",
-                                  "sendBeacon", "WebSocket" };
+    const char *const loads[] = { "src=",    "href=",          "url(http", "@import",
+                                  "fetch(",  "XMLHttpRequest", "import(",  "<link",
+                                  "<iframe", "sendBeacon",     "WebSocket" };
     for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++)
         if (strstr(html, loads[i]) != NULL)
             fail_msg("the page has %s", loads[i]);
@@ -171,7 +181,8 @@ static void data_of_the_charts_is_json_and_has_a_curve_for_each_pipeline(void **
     char *from = strstr(html, "id=\"data\">") + 10, *to = strstr(from, "</script>");
     json_t *data = json_loadb(from, (size_t)(to - from), 0, NULL);
     assert_non_null(data);
-    json_t *x = json_object_get(json_object_get(data, "freshness"), "x"), *y = json_object_get(json_object_get(data, "freshness"), "y");
+    json_t *x = json_object_get(json_object_get(data, "freshness"), "x"),
+           *y = json_object_get(json_object_get(data, "freshness"), "y");
     assert_int_equal(json_array_size(json_object_get(data, "pipelines")), 3);
     assert_int_equal(json_array_size(y), 3);
     assert_true(json_array_size(x) > 100);
@@ -185,13 +196,16 @@ static void data_of_the_charts_is_json_and_has_a_curve_for_each_pipeline(void **
             assert_true(json_number_value(v) >= last);
             last = json_number_value(v);
         }
-        assert_true(i == 1 ? last < 99 : last > 99.9);          /* 85 of 5,085 were never shown */
+        assert_true(i == 1 ? last < 99 : last > 99.9); /* 85 of 5,085 were never shown */
     }
     json_decref(data);
     free(html);
 }
 
-struct junit_seen { int cases, failures, errors; char first[200]; };
+struct junit_seen {
+    int cases, failures, errors;
+    char first[200];
+};
 
 static void XMLCALL junit_start(void *data, const XML_Char *name, const XML_Char **atts)
 {
@@ -216,7 +230,8 @@ static void junit_is_well_formed_and_counts_what_failed(void **state)
         fail_msg("junit.xml: %s", XML_ErrorString(XML_GetErrorCode(p)));
     XML_ParserFree(p);
     assert_int_equal(seen.cases, 1 + 2 + 3);
-    assert_true(seen.failures >= 2 && seen.errors == 1);         /* the run and batch-naive; the broken self-test */
+    assert_true(seen.failures >= 2
+                && seen.errors == 1); /* the run and batch-naive; the broken self-test */
     assert_string_equal(seen.first, "batch-naive: 85 deleted rows are still shown");
     free(xml);
 }
@@ -227,15 +242,25 @@ static void incomplete_reports_are_refused_with_the_missing_key(void **state)
     struct tm_err err;
     assert_int_equal(render_text("{", &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "report.json"));
-    assert_int_equal(render_text("{\"tidemark\":\"1\",\"reasons\":[],\"pipelines\":[]}", &err), TM_E_ARG);
+    assert_int_equal(render_text("{\"tidemark\":\"1\",\"reasons\":[],\"pipelines\":[]}", &err),
+                     TM_E_ARG);
     assert_non_null(strstr(err.msg, "\"verdict\""));
-    assert_int_equal(render_text("{\"tidemark\":\"2\",\"verdict\":\"pass\",\"reasons\":[],\"pipelines\":[]}", &err), TM_E_ARG);
+    assert_int_equal(
+        render_text("{\"tidemark\":\"2\",\"verdict\":\"pass\",\"reasons\":[],\"pipelines\":[]}",
+                    &err),
+        TM_E_ARG);
     assert_non_null(strstr(err.msg, "format \"2\""));
-    assert_int_equal(render_text("{\"tidemark\":\"1\",\"verdict\":\"maybe\",\"reasons\":[],\"pipelines\":[]}", &err), TM_E_ARG);
-    assert_int_equal(render_text("{\"tidemark\":\"1\",\"verdict\":\"pass\",\"reasons\":[],\"pipelines\":[{\"name\":\"x\","
-                                 "\"kind\":\"batch\",\"drift\":{}}]}", &err), TM_E_ARG);
+    assert_int_equal(
+        render_text("{\"tidemark\":\"1\",\"verdict\":\"maybe\",\"reasons\":[],\"pipelines\":[]}",
+                    &err),
+        TM_E_ARG);
+    assert_int_equal(render_text("{\"tidemark\":\"1\",\"verdict\":\"pass\",\"reasons\":[],"
+                                 "\"pipelines\":[{\"name\":\"x\","
+                                 "\"kind\":\"batch\",\"drift\":{}}]}",
+                                 &err),
+                     TM_E_ARG);
     assert_non_null(strstr(err.msg, "pipelines[0] (x) lacks \"freshness_s\""));
-    err = (struct tm_err){ .code = TM_OK };
+    err = (struct tm_err) { .code = TM_OK };
     assert_int_equal(tm_report_render("/nonexistent/run", &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "/nonexistent/run/report.json"));
 }
@@ -244,8 +269,12 @@ static void figures_that_were_not_measured_are_dashes_not_zeros(void **state)
 {
     (void)state;
     struct tm_err err;
-    assert_int_equal(render_text("{\"tidemark\":\"1\",\"scenario\":\"x\",\"verdict\":\"pass\",\"reasons\":[],\"pipelines\":[{\"name\":"
-                                 "\"p\",\"kind\":\"stream\",\"freshness_s\":{\"p50\":null},\"drift\":{}}]}", &err), TM_OK);
+    assert_int_equal(
+        render_text("{\"tidemark\":\"1\",\"scenario\":\"x\",\"verdict\":\"pass\",\"reasons\":[],"
+                    "\"pipelines\":[{\"name\":"
+                    "\"p\",\"kind\":\"stream\",\"freshness_s\":{\"p50\":null},\"drift\":{}}]}",
+                    &err),
+        TM_OK);
     char *md = get("report.md");
     assert_non_null(strstr(md, "| p | – | – |"));
     assert_non_null(strstr(md, "# Passed: tidemark x"));
@@ -255,12 +284,17 @@ static void figures_that_were_not_measured_are_dashes_not_zeros(void **state)
 static void deletes_that_were_missed_are_named(void **state)
 {
     (void)state;
-    json_t *report = sample("other"), *naive = json_array_get(json_object_get(report, "pipelines"), 1);
-    json_object_set_new(naive, "phantoms", json_pack("{s:i, s:[{s:s,s:s,s:I}]}", "count", 85, "examples", "object", "Opportunity",
-                        "id", "006000000000017AAA", "deleted_org_ms", (json_int_t)1772441000000));
-    json_object_set_new(naive, "examples", json_pack("[{s:s,s:s,s:s,s:s,s:[{s:s,s:s,s:n}]}]", "object", "Account", "id",
-                        "001000000000003AAA", "class", "stale", "first_change", "UPDATE", "fields", "field", "Name", "expected",
-                        "new <name>", "shown"));
+    json_t *report = sample("other"),
+           *naive = json_array_get(json_object_get(report, "pipelines"), 1);
+    json_object_set_new(naive, "phantoms",
+                        json_pack("{s:i, s:[{s:s,s:s,s:I}]}", "count", 85, "examples", "object",
+                                  "Opportunity", "id", "006000000000017AAA", "deleted_org_ms",
+                                  (json_int_t)1772441000000));
+    json_object_set_new(naive, "examples",
+                        json_pack("[{s:s,s:s,s:s,s:s,s:[{s:s,s:s,s:n}]}]", "object", "Account",
+                                  "id", "001000000000003AAA", "class", "stale", "first_change",
+                                  "UPDATE", "fields", "field", "Name", "expected", "new <name>",
+                                  "shown"));
     render(report);
     char *html = get("report.html"), *md = get("report.md");
     assert_non_null(strstr(html, "batch-naive missed 85 deletes"));
@@ -289,16 +323,25 @@ static void curves_come_from_every_sample_of_run_db(void **state)
     struct tm_err err = { .code = TM_OK };
     snprintf(path, sizeof path, "%s/run.db", dir);
     assert_int_equal(tm_sql_open(&db, path, TM_SQL_CREATE, &err), TM_OK);
-    assert_int_equal(tm_sql_exec(db, "CREATE TABLE sample(pipeline TEXT, pos INTEGER, freshness_ms REAL);"
-        "CREATE TABLE curve(pipeline TEXT, org_ms INTEGER, class TEXT, flagged INTEGER, rows REAL);"
-        "INSERT INTO sample VALUES('stream-view', 1, 10), ('stream-view', 2, 20), ('batch-naive', 1, 1000), ('batch-naive', 2, NULL);"
-        "INSERT INTO curve VALUES('batch-naive', 1000000, 'differing_max', 0, 3), ('batch-naive', 1000001, 'differing_max', 0, 7),"
-        "('batch-naive', 2000000, 'differing_max', 0, 0), ('batch-naive', 1500000, 'stale', 0, 99)", &err), TM_OK);
+    assert_int_equal(
+        tm_sql_exec(db,
+                    "CREATE TABLE sample(pipeline TEXT, pos INTEGER, freshness_ms REAL);"
+                    "CREATE TABLE curve(pipeline TEXT, org_ms INTEGER, class TEXT, flagged "
+                    "INTEGER, rows REAL);"
+                    "INSERT INTO sample VALUES('stream-view', 1, 10), ('stream-view', 2, 20), "
+                    "('batch-naive', 1, 1000), ('batch-naive', 2, NULL);"
+                    "INSERT INTO curve VALUES('batch-naive', 1000000, 'differing_max', 0, 3), "
+                    "('batch-naive', 1000001, 'differing_max', 0, 7),"
+                    "('batch-naive', 2000000, 'differing_max', 0, 0), ('batch-naive', 1500000, "
+                    "'stale', 0, 99)",
+                    &err),
+        TM_OK);
     tm_sql_close(db);
     render(sample("other"));
     unlink(path);
     char *html = get("report.html");
-    json_t *x = chart(html, "freshness", "x"), *y = chart(html, "freshness", "y"), *rows = chart(html, "drift", "y");
+    json_t *x = chart(html, "freshness", "x"), *y = chart(html, "freshness", "y"),
+           *rows = chart(html, "drift", "y");
     double half_at = 0, naive_most = 0, peak = 0;
     for (size_t i = 0; i < json_array_size(x); i++) {
         double stream = json_number_value(json_array_get(json_array_get(y, 0), i));
@@ -312,7 +355,7 @@ static void curves_come_from_every_sample_of_run_db(void **state)
         peak = v > peak ? v : peak;
     }
     assert_true(half_at >= 0.01 && half_at < 0.011);
-    assert_true(naive_most > 49.9 && naive_most < 50.1);         /* the other half was never shown */
+    assert_true(naive_most > 49.9 && naive_most < 50.1); /* the other half was never shown */
     assert_true(peak == 7);
     json_decref(x);
     json_decref(y);
@@ -323,7 +366,8 @@ static void curves_come_from_every_sample_of_run_db(void **state)
 static void a_percentile_that_falls_on_a_change_never_shown_says_never(void **state)
 {
     (void)state;
-    json_t *report = sample("other"), *naive = json_array_get(json_object_get(report, "pipelines"), 1);
+    json_t *report = sample("other"),
+           *naive = json_array_get(json_object_get(report, "pipelines"), 1);
     json_object_set_new(json_object_get(naive, "freshness_s"), "p99", json_null());
     render(report);
     char *md = get("report.md");

@@ -8,52 +8,64 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_RETRY_NS (2 * TM_NS_PER_S)     /* first load that failed for a passing reason: again after so long */
-#define BATCH_BUSY_NS TM_NS_PER_MS            /* database busy: again after so long */
-#define BATCH_SOQL_BYTES_MAX (100u << 10)    /* SOQL's own limit: 100,000 characters */
+#define BATCH_RETRY_NS                                                                             \
+    (2 * TM_NS_PER_S) /* first load that failed for a passing reason: again after so long */
+#define BATCH_BUSY_NS TM_NS_PER_MS        /* database busy: again after so long */
+#define BATCH_SOQL_BYTES_MAX (100u << 10) /* SOQL's own limit: 100,000 characters */
 
-enum batch_phase { PHASE_IDLE, PHASE_DESCRIBE, PHASE_BEGIN, PHASE_QUERY, PHASE_STORE, PHASE_MERGE, PHASE_DELETED,
-                   PHASE_VERIFY, PHASE_REMOVE };
+enum batch_phase {
+    PHASE_IDLE,
+    PHASE_DESCRIBE,
+    PHASE_BEGIN,
+    PHASE_QUERY,
+    PHASE_STORE,
+    PHASE_MERGE,
+    PHASE_DELETED,
+    PHASE_VERIFY,
+    PHASE_REMOVE
+};
 struct batch_object {
     const char *name;
-    struct tm_describe *describe;            /* of the last poll that asked; owned */
+    struct tm_describe *describe; /* of the last poll that asked; owned */
     struct tm_batch_state state;
-    bool full_due;                           /* a nightly full reload that has not succeeded yet */
+    bool full_due; /* a nightly full reload that has not succeeded yet */
 };
 struct tm_batch {
     const struct tm_batch_settings *settings;
     struct tm_sf_session *session;
     const struct tm_http *http;
     struct tm_store *store;
-    tm_batch_note *note; void *note_data;
+    tm_batch_note *note;
+    void *note_data;
     struct tm_batch_counts counts;
     struct batch_object objects[TM_BATCH_OBJECTS_MAX];
     size_t objects_count;
 
-    bool started;                            /* the grid and the stored state are known      */
-    bool polling, first;                     /* a poll is under way; it is the first load    */
-    int64_t last_grid_ms;                    /* of the last poll that was on the grid        */
-    int64_t next_ms;                         /* grid point of the next                       */
-    int64_t grid_ms, skipped;                /* of the poll under way                        */
-    int64_t retry_ns;                        /* TM_NEVER, or when a first load is tried again */
-    size_t at;                               /* object of the poll                           */
+    bool started;             /* the grid and the stored state are known      */
+    bool polling, first;      /* a poll is under way; it is the first load    */
+    int64_t last_grid_ms;     /* of the last poll that was on the grid        */
+    int64_t next_ms;          /* grid point of the next                       */
+    int64_t grid_ms, skipped; /* of the poll under way                        */
+    int64_t retry_ns;         /* TM_NEVER, or when a first load is tried again */
+    size_t at;                /* object of the poll                           */
 
-    enum batch_phase phase;                  /* of that object */
-    bool described_again;                    /* after INVALID_FIELD, once a poll and object   */
-    uint64_t calls_before, bytes_before;     /* HTTP counters when the object's read began    */
-    int64_t calls_kept, bytes_kept;          /* of the same read before a restart             */
+    enum batch_phase phase;              /* of that object */
+    bool described_again;                /* after INVALID_FIELD, once a poll and object   */
+    uint64_t calls_before, bytes_before; /* HTTP counters when the object's read began    */
+    int64_t calls_kept, bytes_kept;      /* of the same read before a restart             */
     struct tm_sf_query *query;
     struct tm_sf_call *call;
-    json_t *page;                            /* fetched, not stored yet */
-    bool page_last;                          /* the query has no page behind it */
-    int64_t query_rows;                      /* rows of this query so far: a full LIMIT means another query */
+    json_t *page;       /* fetched, not stored yet */
+    bool page_last;     /* the query has no page behind it */
+    int64_t query_rows; /* rows of this query so far: a full LIMIT means another query */
     uint64_t read_pages;
-    json_t *suspects, *alive;                /* getDeleted: ids to verify; of those the ones that answered */
+    json_t *suspects, *alive; /* getDeleted: ids to verify; of those the ones that answered */
     size_t suspects_asked;
     int64_t deleted_until_ms;
 };
 
-static void batch_tell(struct tm_batch *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void batch_tell(struct tm_batch *b, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 static void batch_tell(struct tm_batch *b, const char *fmt, ...)
 {
     char text[800];
@@ -66,8 +78,9 @@ static void batch_tell(struct tm_batch *b, const char *fmt, ...)
     b->note(b->note_data, text);
 }
 
-enum tm_code tm_batch_open(struct tm_batch **out, const struct tm_batch_settings *settings, struct tm_sf_session *session,
-                           const struct tm_http *http, const char *database, tm_batch_note *note, void *note_data,
+enum tm_code tm_batch_open(struct tm_batch **out, const struct tm_batch_settings *settings,
+                           struct tm_sf_session *session, const struct tm_http *http,
+                           const char *database, tm_batch_note *note, void *note_data,
                            struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -155,7 +168,8 @@ static void batch_poll_begin(struct tm_batch *b, bool first, int64_t grid_ms)
         b->skipped = (grid_ms - b->last_grid_ms) / b->settings->interval_ms - 1;
         assert(b->skipped >= 0);
         for (size_t i = 0; i < b->objects_count; i++)
-            b->objects[i].full_due |= tm_plan_full_due(b->settings->full_at_ms, b->last_grid_ms, grid_ms);
+            b->objects[i].full_due |= tm_plan_full_due(b->settings->full_at_ms, b->last_grid_ms,
+                                                       grid_ms);
         b->counts.grid_skipped += (uint64_t)b->skipped;
         b->last_grid_ms = grid_ms;
     }
@@ -173,7 +187,8 @@ static void batch_next_grid(struct tm_batch *b, const struct tm_now *now)
         b->next_ms = tm_plan_grid_after(t, now->org_ms - 1);
 }
 
-/* The last poll may have been cut off by a crash: its grid point, and the objects it had not finished (B2). */
+/* The last poll may have been cut off by a crash: its grid point, and the objects it had not
+ * finished (B2). */
 static enum tm_code batch_start(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
 {
     bool any = false, under_way = false;
@@ -190,7 +205,8 @@ static enum tm_code batch_start(struct tm_batch *b, const struct tm_now *now, st
     }
     for (size_t i = 0; i < b->objects_count && any; i++) {
         const struct tm_batch_state *s = &b->objects[i].state;
-        under_way |= s->read != TM_READ_NONE || (last_ms == b->last_grid_ms && s->done_grid_ms < last_ms);
+        under_way |= s->read != TM_READ_NONE
+                     || (last_ms == b->last_grid_ms && s->done_grid_ms < last_ms);
         b->objects[i].full_due = s->read == TM_READ_FULL;
     }
     if (!under_way)
@@ -207,12 +223,12 @@ static enum tm_code batch_start(struct tm_batch *b, const struct tm_now *now, st
     return TM_OK;
 }
 
-/* B1. A start that is late by less than T keeps its grid point; a station that was stopped for longer than T takes the
- * last point before now. */
+/* B1. A start that is late by less than T keeps its grid point; a station that was stopped for
+ * longer than T takes the last point before now. */
 static enum tm_code batch_idle(struct tm_batch *b, const struct tm_now *now, struct tm_wake *wake)
 {
     int64_t t = b->settings->interval_ms;
-    if (!tm_batch_loaded(b)) {               /* a first load waits for its next try */
+    if (!tm_batch_loaded(b)) { /* a first load waits for its next try */
         if (now->wall_ns < b->retry_ns) {
             wake->wall_ns = b->retry_ns < wake->wall_ns ? b->retry_ns : wake->wall_ns;
             return TM_E_AGAIN;
@@ -224,7 +240,8 @@ static enum tm_code batch_idle(struct tm_batch *b, const struct tm_now *now, str
         wake->org_ms = b->next_ms < wake->org_ms ? b->next_ms : wake->org_ms;
         return TM_E_AGAIN;
     }
-    batch_poll_begin(b, false, now->org_ms - b->next_ms < t ? b->next_ms : tm_plan_grid_floor(t, now->org_ms));
+    batch_poll_begin(
+        b, false, now->org_ms - b->next_ms < t ? b->next_ms : tm_plan_grid_floor(t, now->org_ms));
     return TM_OK;
 }
 
@@ -240,17 +257,24 @@ static void batch_poll_end(struct tm_batch *b, const struct tm_now *now)
 
 /* ---- failures ---- */
 
-static bool batch_quota(const struct tm_err *why) { return strstr(why->msg, "REQUEST_LIMIT_EXCEEDED") != NULL; }
+static bool batch_quota(const struct tm_err *why)
+{
+    return strstr(why->msg, "REQUEST_LIMIT_EXCEEDED") != NULL;
+}
 
-static void batch_tell_failure(struct tm_batch *b, const struct batch_object *o, const struct tm_err *why)
+static void batch_tell_failure(struct tm_batch *b, const struct batch_object *o,
+                               const struct tm_err *why)
 {
     char text[sizeof why->msg + sizeof why->ctx + 8], when[TM_TIME_BYTES];
     int64_t used, limit;
     tm_err_text(why, text, sizeof text);
     tm_time_z(when, b->grid_ms);
     if (batch_quota(why) && tm_sf_session_usage(b->session, &used, &limit))
-        batch_tell(b, "poll of %s for %s given up, what was there stays: the org's API quota is used up (%" PRId64 " of %"
-                   PRId64 " calls in 24 h); poll less often, or raise the quota: %s", o->name, when, used, limit, text);
+        batch_tell(b,
+                   "poll of %s for %s given up, what was there stays: the org's API quota is used "
+                   "up (%" PRId64 " of %" PRId64
+                   " calls in 24 h); poll less often, or raise the quota: %s",
+                   o->name, when, used, limit, text);
     else
         batch_tell(b, "poll of %s for %s given up, what was there stays: %s", o->name, when, text);
 }
@@ -260,13 +284,14 @@ static bool batch_peer_failed(const struct tm_batch *b, const struct tm_err *why
 {
     if (why->code == TM_E_NOMEM)
         return false;
-    return b->phase == PHASE_DESCRIBE || b->phase == PHASE_QUERY || b->phase == PHASE_DELETED || b->phase == PHASE_VERIFY
-        || why->code == TM_E_PROTO || why->code == TM_E_ARG;
+    return b->phase == PHASE_DESCRIBE || b->phase == PHASE_QUERY || b->phase == PHASE_DELETED
+           || b->phase == PHASE_VERIFY || why->code == TM_E_PROTO || why->code == TM_E_ARG;
 }
 
-/* A peer's failure ends the object's read. The first load keeps what it has and is tried again, if that may help. */
-static enum tm_code batch_give_up(struct tm_batch *b, const struct tm_now *now, const struct tm_err *why,
-                                  struct tm_err *err)
+/* A peer's failure ends the object's read. The first load keeps what it has and is tried again, if
+ * that may help. */
+static enum tm_code batch_give_up(struct tm_batch *b, const struct tm_now *now,
+                                  const struct tm_err *why, struct tm_err *err)
 {
     struct batch_object *o = &b->objects[b->at];
     char text[sizeof why->msg + sizeof why->ctx + 8];
@@ -279,9 +304,10 @@ static enum tm_code batch_give_up(struct tm_batch *b, const struct tm_now *now, 
     if (!b->first && failed.read == TM_READ_NONE)
         failed.read = b->phase >= PHASE_DELETED ? TM_READ_DELETED : TM_READ_INCREMENTAL;
     failed.grid_ms = b->grid_ms;
-    enum tm_code rc = tm_store_give_up(b->store, o->name, &failed, b->first, now, tm_err_text(why, text, sizeof text),
-                                       err);
-    if (rc != TM_OK && rc != TM_E_AGAIN)     /* busy: told and counted all the same, `_failures` just lacks the line */
+    enum tm_code rc = tm_store_give_up(b->store, o->name, &failed, b->first, now,
+                                       tm_err_text(why, text, sizeof text), err);
+    if (rc != TM_OK && rc != TM_E_AGAIN) /* busy: told and counted all the same, `_failures` just
+                                            lacks the line */
         return rc;
     o->state = failed;
     if (!b->first)
@@ -309,10 +335,14 @@ static enum tm_code batch_describe(struct tm_batch *b, const struct tm_now *now,
         tm_describe_close(o->describe);
         o->describe = d;
         if (strcmp(d->object, o->name) != 0)
-            return tm_fail(err, TM_E_ARG, "objects names \"%s\"; the org spells it \"%s\"", o->name, d->object);
+            return tm_fail(err, TM_E_ARG, "objects names \"%s\"; the org spells it \"%s\"", o->name,
+                           d->object);
     }
-    if (b->settings->mode == TM_BATCH_INCREMENTAL && tm_describe_field(o->describe, "SystemModstamp") == NULL)
-        return tm_fail(err, TM_E_ARG, "%s has no SystemModstamp to poll by; give it a preset with mode=full", o->name);
+    if (b->settings->mode == TM_BATCH_INCREMENTAL
+        && tm_describe_field(o->describe, "SystemModstamp") == NULL)
+        return tm_fail(err, TM_E_ARG,
+                       "%s has no SystemModstamp to poll by; give it a preset with mode=full",
+                       o->name);
     b->phase = PHASE_BEGIN;
     return TM_OK;
 }
@@ -326,12 +356,13 @@ static void batch_plan_read(struct tm_batch *b, const struct tm_now *now, struct
     s->started_org_ms = now->org_ms;
     s->started_ns = now->wall_ns;
     s->calls = s->bytes = s->rows = 0;
-    s->place = (struct tm_place){ .any = false };
+    s->place = (struct tm_place) { .any = false };
     s->seen_ms = INT64_MIN;
     s->until_ms = TM_NEVER;
-    s->range = (struct tm_range){ .whole = true, .until_ms = TM_NEVER };
-    s->read = b->first ? TM_READ_INITIAL
-            : set->mode == TM_BATCH_FULL || batch_object(b)->full_due ? TM_READ_FULL : TM_READ_INCREMENTAL;
+    s->range = (struct tm_range) { .whole = true, .until_ms = TM_NEVER };
+    s->read = b->first                                                  ? TM_READ_INITIAL
+              : set->mode == TM_BATCH_FULL || batch_object(b)->full_due ? TM_READ_FULL
+                                                                        : TM_READ_INCREMENTAL;
     if (s->read == TM_READ_FULL || (s->read == TM_READ_INITIAL && set->start_ms == INT64_MIN))
         return;
     s->range.whole = false;
@@ -354,12 +385,14 @@ static enum tm_code batch_begin(struct tm_batch *b, const struct tm_now *now, st
         batch_plan_read(b, now, &next);
     if (resume && b->settings->checkpoint == TM_BATCH_SLICE)
         next.place.any = false;
-    enum tm_code rc = tm_store_begin(b->store, o->describe, &next, resume, &resumed, &b->counts.columns_added, err);
+    enum tm_code rc = tm_store_begin(b->store, o->describe, &next, resume, &resumed,
+                                     &b->counts.columns_added, err);
     if (rc != TM_OK)
         return rc;
-    if (resume && !resumed) {                /* the columns changed meanwhile: the load table is empty again */
+    if (resume && !resumed) { /* the columns changed meanwhile: the load table is empty again */
         batch_plan_read(b, now, &next);
-        rc = tm_store_begin(b->store, o->describe, &next, false, &resumed, &b->counts.columns_added, err);
+        rc = tm_store_begin(b->store, o->describe, &next, false, &resumed, &b->counts.columns_added,
+                            err);
         if (rc != TM_OK)
             return rc;
     }
@@ -384,7 +417,8 @@ static enum tm_code batch_open_query(struct tm_batch *b, struct tm_err *err)
     struct tm_buf soql;
     tm_buf_init(&soql, BATCH_SOQL_BYTES_MAX);
     bool limited = tm_plan_pages_by_limit(b->settings, &o->state.range);
-    enum tm_code rc = tm_plan_soql(&soql, b->settings, o->describe, &o->state.range, &o->state.place, err);
+    enum tm_code rc = tm_plan_soql(&soql, b->settings, o->describe, &o->state.range,
+                                   &o->state.place, err);
     if (rc == TM_OK)
         rc = tm_sf_query_open(&b->query, b->session, tm_buf_text(&soql), b->settings->query_all,
                               limited ? 0 : b->settings->page_rows, err);
@@ -422,13 +456,15 @@ static enum tm_code batch_query(struct tm_batch *b, const struct tm_now *now, st
     b->query_rows += (int64_t)json_array_size(b->page);
     b->counts.pages++;
     if (++b->read_pages > TM_BATCH_PAGES_MAX)
-        return tm_fail(err, TM_E_LIMIT, "%s: more than %d pages in one read", batch_object(b)->name, TM_BATCH_PAGES_MAX);
+        return tm_fail(err, TM_E_LIMIT, "%s: more than %d pages in one read", batch_object(b)->name,
+                       TM_BATCH_PAGES_MAX);
     b->phase = PHASE_STORE;
     return TM_OK;
 }
 
 /* The page is stored: another page, another query, another slice, or done? */
-static enum tm_code batch_after_page(struct tm_batch *b, const struct tm_place *before, struct tm_err *err)
+static enum tm_code batch_after_page(struct tm_batch *b, const struct tm_place *before,
+                                     struct tm_err *err)
 {
     struct batch_object *o = batch_object(b);
     struct tm_batch_state *s = &o->state;
@@ -440,9 +476,13 @@ static enum tm_code batch_after_page(struct tm_batch *b, const struct tm_place *
     tm_sf_query_close(b->query);
     b->query = NULL;
     if (tm_plan_pages_by_limit(set, &s->range) && b->query_rows >= limit) {
-        if (set->paging == TM_BATCH_STAMP && set->inclusive && before->any && before->stamp_ms == s->place.stamp_ms)
-            return tm_fail(err, TM_E_PROTO, "a full page of %" PRId64 " rows shares one SystemModstamp: paging=stamp with >="
-                           " would read it for ever; raise page.rows or use paging=keyset", limit);
+        if (set->paging == TM_BATCH_STAMP && set->inclusive && before->any
+            && before->stamp_ms == s->place.stamp_ms)
+            return tm_fail(err, TM_E_PROTO,
+                           "a full page of %" PRId64
+                           " rows shares one SystemModstamp: paging=stamp with >="
+                           " would read it for ever; raise page.rows or use paging=keyset",
+                           limit);
         return TM_OK;
     }
     int64_t from_ms = s->range.until_ms;
@@ -514,7 +554,8 @@ static enum tm_code batch_deleted(struct tm_batch *b, const struct tm_now *now, 
 {
     struct batch_object *o = batch_object(b);
     struct tm_sf_deleted answer;
-    int64_t end_ms = now->org_ms - now->org_ms % 60000, oldest_ms = end_ms - TM_BATCH_DELETED_DAYS_MAX * TM_BATCH_DAY_MS;
+    int64_t end_ms = now->org_ms - now->org_ms % 60000,
+            oldest_ms = end_ms - TM_BATCH_DELETED_DAYS_MAX * TM_BATCH_DAY_MS;
     int64_t from_ms = o->state.deleted_until_ms - b->settings->overlap_ms;
     enum tm_code rc = TM_OK;
     if (b->call == NULL) {
@@ -532,11 +573,14 @@ static enum tm_code batch_deleted(struct tm_batch *b, const struct tm_now *now, 
     tm_sf_call_close(b->call);
     b->call = NULL;
     if (answer.earliest_available_ms > o->state.deleted_until_ms) {
-        batch_tell(b, "getDeleted of %s reaches back only part of the way: the next poll reads everything", o->name);
+        batch_tell(
+            b, "getDeleted of %s reaches back only part of the way: the next poll reads everything",
+            o->name);
         o->full_due = true;
     }
-    b->deleted_until_ms = answer.latest_covered_ms > o->state.deleted_until_ms ? answer.latest_covered_ms
-                                                                               : o->state.deleted_until_ms;
+    b->deleted_until_ms = answer.latest_covered_ms > o->state.deleted_until_ms
+                              ? answer.latest_covered_ms
+                              : o->state.deleted_until_ms;
     o->state.rows = (int64_t)json_array_size(answer.records);
     rc = tm_store_suspects(b->store, o->name, answer.records, &b->suspects, err);
     json_decref(answer.records);
@@ -566,7 +610,8 @@ static enum tm_code batch_verify_query(struct tm_batch *b, struct tm_err *err)
     return rc;
 }
 
-/* An id that getDeleted names may have been undeleted in the same second: only ids a query does not return go. */
+/* An id that getDeleted names may have been undeleted in the same second: only ids a query does not
+ * return go. */
 static enum tm_code batch_verify(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
 {
     json_t *records = NULL, *record;
@@ -578,11 +623,12 @@ static enum tm_code batch_verify(struct tm_batch *b, const struct tm_now *now, s
     rc = tm_sf_query_next(b->query, now, &records, &last, err);
     if (rc != TM_OK)
         return rc;
-    json_array_foreach(records, i, record) {
+    json_array_foreach (records, i, record) {
         char id[TM_ID_BYTES];
         const char *text = json_string_value(json_object_get(record, "Id"));
         if (rc == TM_OK && (text == NULL || tm_id18(id, text, NULL) != TM_OK))
-            rc = tm_fail(err, TM_E_PROTO, "a record of %s came without a usable Id", batch_object(b)->name);
+            rc = tm_fail(err, TM_E_PROTO, "a record of %s came without a usable Id",
+                         batch_object(b)->name);
         if (rc == TM_OK)
             json_object_set_new(b->alive, id, json_true());
     }
@@ -619,7 +665,8 @@ static enum tm_code batch_remove(struct tm_batch *b, const struct tm_now *now, s
 
 /* ---- steps ---- */
 
-static enum tm_code batch_phase_step(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
+static enum tm_code batch_phase_step(struct tm_batch *b, const struct tm_now *now,
+                                     struct tm_err *err)
 {
     switch (b->phase) {
     case PHASE_DESCRIBE: return batch_describe(b, now, err);
@@ -632,11 +679,12 @@ static enum tm_code batch_phase_step(struct tm_batch *b, const struct tm_now *no
     case PHASE_REMOVE: return batch_remove(b, now, err);
     case PHASE_IDLE: break;
     }
-    assert(b->phase != PHASE_IDLE);          /* a poll has a phase */
+    assert(b->phase != PHASE_IDLE); /* a poll has a phase */
     return TM_E_ARG;
 }
 
-enum tm_code tm_batch_step(struct tm_batch *b, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+enum tm_code tm_batch_step(struct tm_batch *b, const struct tm_now *now, struct tm_wake *wake,
+                           struct tm_err *err)
 {
     struct tm_err why = { .code = TM_OK };
     if (!b->started)
@@ -650,7 +698,8 @@ enum tm_code tm_batch_step(struct tm_batch *b, const struct tm_now *now, struct 
     enum tm_code rc = batch_phase_step(b, now, &why);
     if (rc == TM_E_AGAIN) {
         int64_t at = tm_sf_session_next_at(b->session);
-        if (b->phase == PHASE_BEGIN || b->phase == PHASE_STORE || b->phase == PHASE_MERGE || b->phase == PHASE_REMOVE)
+        if (b->phase == PHASE_BEGIN || b->phase == PHASE_STORE || b->phase == PHASE_MERGE
+            || b->phase == PHASE_REMOVE)
             at = now->wall_ns + BATCH_BUSY_NS;
         wake->wall_ns = at < wake->wall_ns ? at : wake->wall_ns;
         return TM_E_AGAIN;

@@ -1,4 +1,5 @@
-/* load: relations and columns as the describe has them, and pages into the load table. Part of store. */
+/* load: relations and columns as the describe has them, and pages into the load table. Part of
+ * store. */
 #include "batch/store_inner.h"
 #include "base/text.h"
 #include "event/contract.h"
@@ -9,7 +10,8 @@
 static bool load_is_id(const char *name) { return strcasecmp(name, "Id") == 0; }
 
 /* The columns of SELECT behind Id, each called with `each`. */
-static void load_columns(struct tm_buf *out, const struct tm_store *s, const struct tm_describe *d, const char *between)
+static void load_columns(struct tm_buf *out, const struct tm_store *s, const struct tm_describe *d,
+                         const char *between)
 {
     for (size_t i = 0; i < d->fields_count; i++)
         if (!load_is_id(d->fields[i].name) && tm_plan_selects(s->settings, &d->fields[i])) {
@@ -18,10 +20,12 @@ static void load_columns(struct tm_buf *out, const struct tm_store *s, const str
         }
 }
 
-static enum tm_code load_has_column(struct tm_store *s, const char *table, const char *column, bool *out, struct tm_err *err)
+static enum tm_code load_has_column(struct tm_store *s, const char *table, const char *column,
+                                    bool *out, struct tm_err *err)
 {
     sqlite3_stmt *q = NULL;
-    enum tm_code rc = tm_sql_prepare(&q, s->db, "SELECT 1 FROM pragma_table_info(?) WHERE lower(name) = lower(?)", err);
+    enum tm_code rc = tm_sql_prepare(
+        &q, s->db, "SELECT 1 FROM pragma_table_info(?) WHERE lower(name) = lower(?)", err);
     if (rc == TM_OK) {
         sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
         sqlite3_bind_text(q, 2, column, -1, SQLITE_STATIC);
@@ -31,8 +35,8 @@ static enum tm_code load_has_column(struct tm_store *s, const char *table, const
     return rc;
 }
 
-static enum tm_code load_add_column(struct tm_store *s, const char *object, const char *table, const char *column,
-                                    uint64_t *added, struct tm_err *err)
+static enum tm_code load_add_column(struct tm_store *s, const char *object, const char *table,
+                                    const char *column, uint64_t *added, struct tm_err *err)
 {
     bool there = false;
     enum tm_code rc = load_has_column(s, table, column, &there, err);
@@ -47,7 +51,8 @@ static enum tm_code load_add_column(struct tm_store *s, const char *object, cons
 }
 
 /* deletes=flag: the relation is a view, made again when a column came. */
-static enum tm_code load_view(struct tm_store *s, const char *object, bool again, struct tm_err *err)
+static enum tm_code load_view(struct tm_store *s, const char *object, bool again,
+                              struct tm_err *err)
 {
     bool there = false;
     enum tm_code rc = load_has_column(s, object, "Id", &there, err);
@@ -70,24 +75,29 @@ static enum tm_code load_tables(struct tm_store *s, const char *object, struct t
     struct tm_buf *q = &s->sql;
     tm_buf_addz(q, "CREATE TABLE IF NOT EXISTS ");
     tm_store_base(q, s, object);
-    tm_buf_addz(q, "(Id TEXT PRIMARY KEY NOT NULL, _dirty INTEGER NOT NULL DEFAULT 0, _seq INTEGER NOT NULL);"
-                   "CREATE INDEX IF NOT EXISTS ");
+    tm_buf_addz(
+        q,
+        "(Id TEXT PRIMARY KEY NOT NULL, _dirty INTEGER NOT NULL DEFAULT 0, _seq INTEGER NOT NULL);"
+        "CREATE INDEX IF NOT EXISTS ");
     tm_store_name(q, "_seq_", object, "");
     tm_buf_addz(q, " ON ");
     tm_store_base(q, s, object);
     tm_buf_addz(q, "(_seq); CREATE TABLE IF NOT EXISTS ");
     tm_store_name(q, "", object, "_removed");
-    tm_buf_addz(q, "(Id TEXT PRIMARY KEY NOT NULL, _seq INTEGER NOT NULL); CREATE INDEX IF NOT EXISTS ");
+    tm_buf_addz(
+        q, "(Id TEXT PRIMARY KEY NOT NULL, _seq INTEGER NOT NULL); CREATE INDEX IF NOT EXISTS ");
     tm_store_name(q, "_seq_", object, "_removed");
     tm_buf_addz(q, " ON ");
     tm_store_name(q, "", object, "_removed");
     tm_buf_addz(q, "(_seq); CREATE VIEW IF NOT EXISTS ");
     tm_store_name(q, "", object, "_dirty");
-    tm_buf_addz(q, " AS SELECT NULL AS Id, NULL AS position, NULL AS kind, NULL AS _unknown WHERE 0");
+    tm_buf_addz(q,
+                " AS SELECT NULL AS Id, NULL AS position, NULL AS kind, NULL AS _unknown WHERE 0");
     return tm_store_exec_built(s, err);
 }
 
-static enum tm_code load_relations(struct tm_store *s, const struct tm_describe *d, uint64_t *added, struct tm_err *err)
+static enum tm_code load_relations(struct tm_store *s, const struct tm_describe *d, uint64_t *added,
+                                   struct tm_err *err)
 {
     bool flagged = s->settings->deletes == TM_BATCH_FLAG;
     char table[STORE_NAME_BYTES];
@@ -105,7 +115,8 @@ static enum tm_code load_relations(struct tm_store *s, const struct tm_describe 
 }
 
 /* Would the load table of before take this describe's rows? */
-static enum tm_code load_fits(struct tm_store *s, const struct tm_describe *d, bool *out, struct tm_err *err)
+static enum tm_code load_fits(struct tm_store *s, const struct tm_describe *d, bool *out,
+                              struct tm_err *err)
 {
     char table[STORE_NAME_BYTES];
     sqlite3_stmt *q = NULL;
@@ -115,9 +126,11 @@ static enum tm_code load_fits(struct tm_store *s, const struct tm_describe *d, b
     load_columns(&want, s, d, "\n");
     *out = false;
     sqlite3_snprintf(sizeof table, table, "_load_%s", d->object);
-    enum tm_code rc = tm_sql_prepare(&q, s->db,
+    enum tm_code rc = tm_sql_prepare(
+        &q, s->db,
         "SELECT group_concat(char(10) || '\"' || replace(name, '\"', '\"\"') || '\"', '')"
-        " FROM pragma_table_info(?) WHERE name NOT IN ('Id', '_gone')", err);
+        " FROM pragma_table_info(?) WHERE name NOT IN ('Id', '_gone')",
+        err);
     if (rc == TM_OK) {
         sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
         rc = tm_sql_step(q, &row, err);
@@ -130,7 +143,8 @@ static enum tm_code load_fits(struct tm_store *s, const struct tm_describe *d, b
 }
 
 /* The schema stays as it is where it can: readers need not prepare their statements again. */
-static enum tm_code load_empty(struct tm_store *s, const struct tm_describe *d, bool fits, struct tm_err *err)
+static enum tm_code load_empty(struct tm_store *s, const struct tm_describe *d, bool fits,
+                               struct tm_err *err)
 {
     if (fits) {
         tm_buf_addz(&s->sql, "DELETE FROM ");
@@ -147,8 +161,9 @@ static enum tm_code load_empty(struct tm_store *s, const struct tm_describe *d, 
     return tm_store_exec_built(s, err);
 }
 
-enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d, const struct tm_batch_state *state,
-                            bool resume, bool *out_resumed, uint64_t *out_columns_added, struct tm_err *err)
+enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d,
+                            const struct tm_batch_state *state, bool resume, bool *out_resumed,
+                            uint64_t *out_columns_added, struct tm_err *err)
 {
     uint64_t added = 0;
     bool fits = false;
@@ -167,14 +182,16 @@ enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d, con
     if (rc == TM_OK && !*out_resumed)
         rc = tm_store_keep(s, d->object, state, err);
     if (rc == TM_OK)
-        rc = tm_sql_execf(s->db, err, "INSERT OR REPLACE INTO _meta VALUES('last_grid', %lld)", (long long)state->grid_ms);
+        rc = tm_sql_execf(s->db, err, "INSERT OR REPLACE INTO _meta VALUES('last_grid', %lld)",
+                          (long long)state->grid_ms);
     rc = tm_store_end(s, rc, err);
     if (rc == TM_OK)
         *out_columns_added += added;
     return rc;
 }
 
-static enum tm_code load_prepare(struct tm_store *s, const struct tm_describe *d, struct tm_err *err)
+static enum tm_code load_prepare(struct tm_store *s, const struct tm_describe *d,
+                                 struct tm_err *err)
 {
     struct tm_buf *q = &s->sql;
     if (s->insert != NULL)
@@ -202,13 +219,15 @@ static void load_bind(sqlite3_stmt *q, int index, const struct tm_value *v)
     case TM_V_BOOL: sqlite3_bind_int64(q, index, v->as.b); break;
     case TM_V_INT: sqlite3_bind_int64(q, index, v->as.i); break;
     case TM_V_DOUBLE: sqlite3_bind_double(q, index, v->as.d); break;
-    case TM_V_TEXT: case TM_V_JSON:
+    case TM_V_TEXT:
+    case TM_V_JSON:
         sqlite3_bind_text(q, index, v->as.t.text, (int)v->as.t.bytes, SQLITE_TRANSIENT);
         break;
     }
 }
 
-static enum tm_code load_id(char out[TM_ID_BYTES], const struct tm_describe *d, const json_t *record, struct tm_err *err)
+static enum tm_code load_id(char out[TM_ID_BYTES], const struct tm_describe *d,
+                            const json_t *record, struct tm_err *err)
 {
     const char *id = json_string_value(json_object_get(record, "Id"));
     if (id == NULL)
@@ -219,9 +238,11 @@ static enum tm_code load_id(char out[TM_ID_BYTES], const struct tm_describe *d, 
     return TM_OK;
 }
 
-/* One record; *place and *seen move on. Absent columns are NULL: SOQL names every selected field, null or not. */
-static enum tm_code load_record(struct tm_store *s, const struct tm_describe *d, const json_t *record,
-                                struct tm_place *place, int64_t *seen_ms, struct tm_err *err)
+/* One record; *place and *seen move on. Absent columns are NULL: SOQL names every selected field,
+ * null or not. */
+static enum tm_code load_record(struct tm_store *s, const struct tm_describe *d,
+                                const json_t *record, struct tm_place *place, int64_t *seen_ms,
+                                struct tm_err *err)
 {
     int column = 3;
     enum tm_code rc = load_id(place->id, d, record, err);
@@ -233,8 +254,8 @@ static enum tm_code load_record(struct tm_store *s, const struct tm_describe *d,
         if (load_is_id(f->name) || !tm_plan_selects(s->settings, f))
             continue;
         if (json == NULL)
-            rc = tm_fail(err, TM_E_PROTO, "record %s of %s came without its selected field %s", place->id, d->object,
-                         f->name);
+            rc = tm_fail(err, TM_E_PROTO, "record %s of %s came without its selected field %s",
+                         place->id, d->object, f->name);
         else if (!json_is_null(json) && tm_contract_value(&value, &s->arena, f, json, err) != TM_OK)
             rc = tm_at(err, "record %s of %s", place->id, d->object);
         if (rc == TM_OK && strcmp(f->name, "SystemModstamp") == 0 && value.kind == TM_V_INT) {
@@ -262,7 +283,7 @@ enum tm_code tm_store_page(struct tm_store *s, const struct tm_describe *d, cons
     if (rc != TM_OK)
         return rc;
     rc = load_prepare(s, d, err);
-    json_array_foreach(records, i, record) {
+    json_array_foreach (records, i, record) {
         if (rc != TM_OK)
             break;
         rc = load_record(s, d, record, &next.place, &next.seen_ms, err);

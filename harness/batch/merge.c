@@ -6,15 +6,15 @@
 #include <string.h>
 #include <strings.h>
 
-#define MERGE_COLUMNS_MAX 2000            /* SQLite's own limit of a table */
+#define MERGE_COLUMNS_MAX 2000 /* SQLite's own limit of a table */
 
 struct merge {
     struct tm_store *s;
     const char *object;
     bool flagged, missing_are_gone;
-    char *columns[MERGE_COLUMNS_MAX];     /* of the load table, without Id and _gone; owned */
+    char *columns[MERGE_COLUMNS_MAX]; /* of the load table, without Id and _gone; owned */
     size_t columns_count;
-    bool flag_is_field, stamped;          /* the flag column is one of them; SystemModstamp is */
+    bool flag_is_field, stamped; /* the flag column is one of them; SystemModstamp is */
     int64_t seq;
 };
 
@@ -31,8 +31,9 @@ static enum tm_code merge_columns(struct merge *m, struct tm_err *err)
     sqlite3_stmt *q = NULL;
     bool row = false;
     sqlite3_snprintf(sizeof table, table, "_load_%s", m->object);
-    enum tm_code rc = tm_sql_prepare(&q, m->s->db,
-        "SELECT name FROM pragma_table_info(?) WHERE name NOT IN ('Id', '_gone')", err);
+    enum tm_code rc = tm_sql_prepare(
+        &q, m->s->db, "SELECT name FROM pragma_table_info(?) WHERE name NOT IN ('Id', '_gone')",
+        err);
     if (rc == TM_OK)
         sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
     while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row) {
@@ -66,7 +67,8 @@ static void merge_visible(struct merge *m, const char *alias)
 static void merge_not_older(struct merge *m)
 {
     if (m->stamped)
-        tm_buf_addz(&m->s->sql, " AND (b.SystemModstamp IS NULL OR l.SystemModstamp >= b.SystemModstamp)");
+        tm_buf_addz(&m->s->sql,
+                    " AND (b.SystemModstamp IS NULL OR l.SystemModstamp >= b.SystemModstamp)");
 }
 
 static enum tm_code merge_exec(struct merge *m, uint64_t *out_changes, struct tm_err *err)
@@ -84,7 +86,8 @@ static enum tm_code merge_list_removed(struct merge *m, uint64_t *out_removed, s
     uint64_t gone = 0, missing = 0;
     tm_buf_addz(q, "INSERT OR REPLACE INTO ");
     merge_removed(m);
-    tm_buf_addf(q, "(Id, _seq) SELECT l.Id, %lld + row_number() OVER (ORDER BY l.rowid) FROM ", (long long)m->seq);
+    tm_buf_addf(q, "(Id, _seq) SELECT l.Id, %lld + row_number() OVER (ORDER BY l.rowid) FROM ",
+                (long long)m->seq);
     merge_load(m);
     tm_buf_addz(q, " l JOIN ");
     merge_base(m);
@@ -96,7 +99,8 @@ static enum tm_code merge_list_removed(struct merge *m, uint64_t *out_removed, s
     if (rc == TM_OK && m->missing_are_gone) {
         tm_buf_addz(q, "INSERT OR REPLACE INTO ");
         merge_removed(m);
-        tm_buf_addf(q, "(Id, _seq) SELECT b.Id, %lld + row_number() OVER (ORDER BY b.Id) FROM ", (long long)m->seq);
+        tm_buf_addf(q, "(Id, _seq) SELECT b.Id, %lld + row_number() OVER (ORDER BY b.Id) FROM ",
+                    (long long)m->seq);
         merge_base(m);
         tm_buf_addz(q, " b WHERE NOT EXISTS (SELECT 1 FROM ");
         merge_load(m);
@@ -151,7 +155,8 @@ static enum tm_code merge_rows(struct merge *m, uint64_t *out_changed, struct tm
         tm_buf_addz(q, ", ");
         tm_sql_ident(q, m->s->settings->flag_column);
     }
-    tm_buf_addf(q, ") SELECT l.Id, 0, %lld + row_number() OVER (ORDER BY l.rowid)", (long long)m->seq);
+    tm_buf_addf(q, ") SELECT l.Id, 0, %lld + row_number() OVER (ORDER BY l.rowid)",
+                (long long)m->seq);
     merge_list(m, "l.");
     if (extra)
         tm_buf_addz(q, ", l._gone");
@@ -159,7 +164,8 @@ static enum tm_code merge_rows(struct merge *m, uint64_t *out_changed, struct tm
     merge_load(m);
     tm_buf_addz(q, " l LEFT JOIN ");
     merge_base(m);
-    tm_buf_addz(q, m->flagged ? " b ON b.Id = l.Id WHERE (" : " b ON b.Id = l.Id WHERE l._gone = 0 AND (");
+    tm_buf_addz(q, m->flagged ? " b ON b.Id = l.Id WHERE ("
+                              : " b ON b.Id = l.Id WHERE l._gone = 0 AND (");
     merge_differs(m);
     tm_buf_addz(q, ")");
     merge_not_older(m);
@@ -220,9 +226,11 @@ static enum tm_code merge_returned(struct merge *m, struct tm_err *err)
 /* Where the cursor stands after the read (B3, B4). */
 static void merge_cursor(const struct tm_batch_settings *settings, struct tm_batch_state *state)
 {
-    int64_t start_ms = state->started_org_ms - state->started_org_ms % 1000;   /* stamps are whole seconds */
+    int64_t start_ms = state->started_org_ms
+                       - state->started_org_ms % 1000; /* stamps are whole seconds */
     if (state->range.whole) {
-        state->cursor_ms = state->seen_ms != INT64_MIN && state->seen_ms < start_ms ? state->seen_ms : start_ms;
+        state->cursor_ms = state->seen_ms != INT64_MIN && state->seen_ms < start_ms ? state->seen_ms
+                                                                                    : start_ms;
         state->deleted_until_ms = start_ms;
     } else if (settings->advance == TM_BATCH_POLL_START) {
         state->cursor_ms = start_ms;
@@ -239,7 +247,8 @@ static void merge_cursor(const struct tm_batch_settings *settings, struct tm_bat
 }
 
 enum tm_code tm_store_merge(struct tm_store *s, const char *object, struct tm_batch_state *state,
-                            const struct tm_now *now, uint64_t *out_changed, uint64_t *out_removed, struct tm_err *err)
+                            const struct tm_now *now, uint64_t *out_changed, uint64_t *out_removed,
+                            struct tm_err *err)
 {
     struct merge *m = calloc(1, sizeof *m);
     struct tm_batch_state next = *state;
@@ -281,7 +290,8 @@ done:
     return rc;
 }
 
-static enum tm_code suspects_one(struct merge *m, sqlite3_stmt *q, const json_t *record, json_t *out, struct tm_err *err)
+static enum tm_code suspects_one(struct merge *m, sqlite3_stmt *q, const json_t *record,
+                                 json_t *out, struct tm_err *err)
 {
     const char *id = json_string_value(json_object_get(record, "id"));
     const char *when = json_string_value(json_object_get(record, "deletedDate"));
@@ -289,9 +299,11 @@ static enum tm_code suspects_one(struct merge *m, sqlite3_stmt *q, const json_t 
     int64_t deleted_ms;
     bool row = false;
     struct tm_err why = { .code = TM_OK };
-    if (id == NULL || when == NULL || tm_id18(id18, id, &why) != TM_OK || tm_time_parse(&deleted_ms, when, &why) != TM_OK)
-        return tm_fail(err, TM_E_PROTO, "getDeleted of %s: an entry without a usable id and deletedDate%s%s", m->object,
-                       why.code ? ": " : "", why.code ? why.msg : "");
+    if (id == NULL || when == NULL || tm_id18(id18, id, &why) != TM_OK
+        || tm_time_parse(&deleted_ms, when, &why) != TM_OK)
+        return tm_fail(err, TM_E_PROTO,
+                       "getDeleted of %s: an entry without a usable id and deletedDate%s%s",
+                       m->object, why.code ? ": " : "", why.code ? why.msg : "");
     sqlite3_bind_text(q, 1, id18, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(q, 2, deleted_ms);
     enum tm_code rc = tm_sql_step(q, &row, err);
@@ -301,8 +313,8 @@ static enum tm_code suspects_one(struct merge *m, sqlite3_stmt *q, const json_t 
     return rc;
 }
 
-enum tm_code tm_store_suspects(struct tm_store *s, const char *object, const json_t *records, json_t **out,
-                               struct tm_err *err)
+enum tm_code tm_store_suspects(struct tm_store *s, const char *object, const json_t *records,
+                               json_t **out, struct tm_err *err)
 {
     struct merge m = { .s = s, .object = object, .flagged = s->settings->deletes == TM_BATCH_FLAG };
     sqlite3_stmt *q = NULL;
@@ -311,11 +323,12 @@ enum tm_code tm_store_suspects(struct tm_store *s, const char *object, const jso
     json_t *found = json_array();
     tm_buf_addz(&s->sql, "SELECT 1 FROM ");
     merge_base(&m);
-    tm_buf_addz(&s->sql, " b WHERE b.Id = ? AND (b.SystemModstamp IS NULL OR b.SystemModstamp <= ?)");
+    tm_buf_addz(&s->sql,
+                " b WHERE b.Id = ? AND (b.SystemModstamp IS NULL OR b.SystemModstamp <= ?)");
     merge_visible(&m, "b");
     enum tm_code rc = tm_sql_prepare(&q, s->db, tm_buf_text(&s->sql), err);
     tm_buf_reset(&s->sql);
-    json_array_foreach(records, i, record) {
+    json_array_foreach (records, i, record) {
         if (rc != TM_OK)
             break;
         rc = suspects_one(&m, q, record, found, err);
@@ -329,8 +342,9 @@ enum tm_code tm_store_suspects(struct tm_store *s, const char *object, const jso
     return rc;
 }
 
-enum tm_code tm_store_remove(struct tm_store *s, const char *object, const json_t *ids, struct tm_batch_state *state,
-                             const struct tm_now *now, uint64_t *out_removed, struct tm_err *err)
+enum tm_code tm_store_remove(struct tm_store *s, const char *object, const json_t *ids,
+                             struct tm_batch_state *state, const struct tm_now *now,
+                             uint64_t *out_removed, struct tm_err *err)
 {
     struct merge *m = calloc(1, sizeof *m);
     int64_t before = 0;
@@ -346,7 +360,7 @@ enum tm_code tm_store_remove(struct tm_store *s, const char *object, const json_
         goto done;
     rc = tm_sql_int64(&before, s->db, "SELECT value FROM _meta WHERE key = 'seq'", err);
     m->seq = before;
-    json_array_foreach(ids, i, id) {
+    json_array_foreach (ids, i, id) {
         if (rc != TM_OK)
             break;
         tm_buf_addz(&s->sql, "INSERT OR REPLACE INTO ");

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define PLAN_PAGE_ROWS 2000              /* LIMIT when the preset gives none: one server page */
+#define PLAN_PAGE_ROWS 2000 /* LIMIT when the preset gives none: one server page */
 
 int64_t tm_plan_grid_floor(int64_t interval_ms, int64_t org_ms)
 {
@@ -26,12 +26,13 @@ bool tm_plan_full_due(int64_t full_at_ms, int64_t last_ms, int64_t grid_ms)
         return false;
     assert(last_ms <= grid_ms);
     return tm_plan_grid_floor(TM_BATCH_DAY_MS, last_ms - full_at_ms)
-        != tm_plan_grid_floor(TM_BATCH_DAY_MS, grid_ms - full_at_ms);
+           != tm_plan_grid_floor(TM_BATCH_DAY_MS, grid_ms - full_at_ms);
 }
 
 bool tm_plan_selects(const struct tm_batch_settings *s, const struct tm_field *f)
 {
-    if (f->kind == TM_FIELD_COMPOUND || strcasecmp(f->type, "base64") == 0 || strcasecmp(f->type, "json") == 0)
+    if (f->kind == TM_FIELD_COMPOUND || strcasecmp(f->type, "base64") == 0
+        || strcasecmp(f->type, "json") == 0)
         return false;
     return s->formulas || !f->calculated;
 }
@@ -47,7 +48,8 @@ bool tm_plan_resumes(const struct tm_batch_settings *s, const struct tm_range *r
         return false;
     if (s->checkpoint == TM_BATCH_SLICE)
         return s->slice_ms > 0 && !range->whole;
-    return tm_plan_pages_by_limit(s, range) || !range->whole;   /* a range without LIMIT is ordered by stamp */
+    return tm_plan_pages_by_limit(s, range)
+           || !range->whole; /* a range without LIMIT is ordered by stamp */
 }
 
 bool tm_plan_slice(int64_t slice_ms, int64_t from_ms, int64_t until_ms, int64_t *out_until_ms)
@@ -66,23 +68,25 @@ static void plan_stamp(struct tm_buf *out, const char *op, int64_t ms)
 }
 
 /* The lower bound: where the last page ended, else where the range begins. */
-static void plan_from(struct tm_buf *out, const struct tm_batch_settings *s, const struct tm_range *range,
-                      const struct tm_place *place)
+static void plan_from(struct tm_buf *out, const struct tm_batch_settings *s,
+                      const struct tm_range *range, const struct tm_place *place)
 {
     char text[TM_TIME_BYTES];
     if (place->any && s->paging == TM_BATCH_KEYSET) {
         tm_time_z(text, place->stamp_ms);
-        tm_buf_addf(out, "(SystemModstamp > %s OR (SystemModstamp = %s AND Id > '%s'))", text, text, place->id);
+        tm_buf_addf(out, "(SystemModstamp > %s OR (SystemModstamp = %s AND Id > '%s'))", text, text,
+                    place->id);
         return;
     }
-    if (place->any)                      /* #54, #58: `>` loses what shares the last stamp, `>=` reads it again */
+    if (place->any) /* #54, #58: `>` loses what shares the last stamp, `>=` reads it again */
         plan_stamp(out, s->inclusive ? ">=" : ">", place->stamp_ms);
     else
         plan_stamp(out, range->from_inclusive ? ">=" : ">", range->from_ms);
 }
 
-enum tm_code tm_plan_soql(struct tm_buf *out, const struct tm_batch_settings *s, const struct tm_describe *d,
-                          const struct tm_range *range, const struct tm_place *place, struct tm_err *err)
+enum tm_code tm_plan_soql(struct tm_buf *out, const struct tm_batch_settings *s,
+                          const struct tm_describe *d, const struct tm_range *range,
+                          const struct tm_place *place, struct tm_err *err)
 {
     bool limited = tm_plan_pages_by_limit(s, range);
     tm_buf_addz(out, "SELECT Id");

@@ -1,4 +1,5 @@
-/* settings: a batch preset from its JSON file. in: a path; out: tm_batch_settings, checked. Reads one file, no clock. */
+/* settings: a batch preset from its JSON file. in: a path; out: tm_batch_settings, checked. Reads
+ * one file, no clock. */
 #include "batch/plan.h"
 #include "base/text.h"
 #include <stdio.h>
@@ -10,38 +11,59 @@
 
 static const struct tm_key settings_keys[] = {
     { "name", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "name of the pipeline in reports" },
-    { "description", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "what tool this preset imitates" },
-    { "sources", TM_KEY_JSON, TM_KEY_IGNORED, NULL, 0, 0, NULL, "per setting: its public source, or \"assumed\"" },
-    { "carries", TM_KEY_LIST, TM_KEY_IGNORED, NULL, 0, 0, NULL, "change types this preset can show; read by run and check" },
-    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL, "login URL" },
+    { "description", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
+      "what tool this preset imitates" },
+    { "sources", TM_KEY_JSON, TM_KEY_IGNORED, NULL, 0, 0, NULL,
+      "per setting: its public source, or \"assumed\"" },
+    { "carries", TM_KEY_LIST, TM_KEY_IGNORED, NULL, 0, 0, NULL,
+      "change types this preset can show; read by run and check" },
+    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL,
+      "login URL" },
     { "salesforce.username", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "user of the password grant" },
     { "salesforce.password", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its password" },
-    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its security token" },
+    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL,
+      "its security token" },
     { "salesforce.consumer.key", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "connected app" },
     { "salesforce.consumer.secret", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its secret" },
-    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS", "OAuth grant" },
+    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS",
+      "OAuth grant" },
     { "salesforce.version", TM_KEY_TEXT, 0, "latest", 0, 0, NULL, "API version" },
-    { "request.max.retries.time.ms", TM_KEY_INT, 0, "30000", 1, INT64_MAX / NS_PER_MS, NULL, "wall time to retry a call" },
-    { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, INT64_MAX / NS_PER_MS, NULL, "wall time to retry sign-in" },
-    { "requests.per.second", TM_KEY_INT, 0, "0", 0, 100000, NULL, "rate limit over all calls; 0 = none" },
+    { "request.max.retries.time.ms", TM_KEY_INT, 0, "30000", 1, INT64_MAX / NS_PER_MS, NULL,
+      "wall time to retry a call" },
+    { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, INT64_MAX / NS_PER_MS, NULL,
+      "wall time to retry sign-in" },
+    { "requests.per.second", TM_KEY_INT, 0, "0", 0, 100000, NULL,
+      "rate limit over all calls; 0 = none" },
     { "objects", TM_KEY_LIST, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "objects to copy" },
-    { "interval.ms", TM_KEY_INT, TM_KEY_REQUIRED, NULL, 1000, 366 * MS_PER_DAY, NULL, "T: org time between polls" },
+    { "interval.ms", TM_KEY_INT, TM_KEY_REQUIRED, NULL, 1000, 366 * MS_PER_DAY, NULL,
+      "T: org time between polls" },
     { "mode", TM_KEY_TEXT, 0, "incremental", 0, 0, "incremental|full", "what every poll reads" },
     { "query.all", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "queryAll: deleted rows too" },
-    { "cursor.compare", TM_KEY_TEXT, 0, ">=", 0, 0, ">|>=", "how SystemModstamp is compared with the cursor" },
-    { "cursor.advance", TM_KEY_TEXT, 0, "max_seen", 0, 0, "max_seen|poll_start", "what the cursor becomes after a poll" },
-    { "overlap.ms", TM_KEY_INT, 0, "0", 0, 366 * MS_PER_DAY, NULL, "org time read again behind the cursor" },
-    { "slice.ms", TM_KEY_INT, 0, "0", 0, 3660 * MS_PER_DAY, NULL, "org time of one query's range; 0 = one range" },
-    { "start.date", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "YYYY-MM-DD: rows with an older SystemModstamp are never read" },
-    { "paging", TM_KEY_TEXT, 0, "locator", 0, 0, "locator|stamp|keyset", "how pages follow each other" },
+    { "cursor.compare", TM_KEY_TEXT, 0, ">=", 0, 0,
+      ">|>=", "how SystemModstamp is compared with the cursor" },
+    { "cursor.advance", TM_KEY_TEXT, 0, "max_seen", 0, 0, "max_seen|poll_start",
+      "what the cursor becomes after a poll" },
+    { "overlap.ms", TM_KEY_INT, 0, "0", 0, 366 * MS_PER_DAY, NULL,
+      "org time read again behind the cursor" },
+    { "slice.ms", TM_KEY_INT, 0, "0", 0, 3660 * MS_PER_DAY, NULL,
+      "org time of one query's range; 0 = one range" },
+    { "start.date", TM_KEY_TEXT, 0, NULL, 0, 0, NULL,
+      "YYYY-MM-DD: rows with an older SystemModstamp are never read" },
+    { "paging", TM_KEY_TEXT, 0, "locator", 0, 0, "locator|stamp|keyset",
+      "how pages follow each other" },
     { "page.rows", TM_KEY_INT, 0, "0", 0, 2000, NULL, "rows of a page; 0 = the server's default" },
     { "deletes", TM_KEY_TEXT, 0, "ignore", 0, 0, "ignore|remove|flag", "what IsDeleted does here" },
-    { "deletes.column", TM_KEY_TEXT, 0, "_deleted", 0, 0, NULL, "column of deletes=flag; the relation filters on it" },
-    { "get.deleted", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "ask getDeleted after each incremental poll" },
-    { "full.reload.at", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "HH:MM UTC, org time: the first poll from then on reads all" },
-    { "schema.refresh", TM_KEY_TEXT, 0, "poll", 0, 0, "poll|start", "when the object is described again" },
+    { "deletes.column", TM_KEY_TEXT, 0, "_deleted", 0, 0, NULL,
+      "column of deletes=flag; the relation filters on it" },
+    { "get.deleted", TM_KEY_BOOL, 0, "false", 0, 0, NULL,
+      "ask getDeleted after each incremental poll" },
+    { "full.reload.at", TM_KEY_TEXT, 0, NULL, 0, 0, NULL,
+      "HH:MM UTC, org time: the first poll from then on reads all" },
+    { "schema.refresh", TM_KEY_TEXT, 0, "poll", 0, 0, "poll|start",
+      "when the object is described again" },
     { "formulas", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "read calculated fields too" },
-    { "checkpoint", TM_KEY_TEXT, 0, "page", 0, 0, "page|slice|poll", "what a crash in the middle of a read keeps" },
+    { "checkpoint", TM_KEY_TEXT, 0, "page", 0, 0, "page|slice|poll",
+      "what a crash in the middle of a read keeps" },
 };
 #define SETTINGS_KEYS (sizeof settings_keys / sizeof settings_keys[0])
 
@@ -51,11 +73,11 @@ static int settings_choice(const struct tm_config *c, const char *key, const cha
     for (int i = 0; words[i] != NULL; i++)
         if (strcasecmp(text, words[i]) == 0)
             return i;
-    return 0;                           /* config has checked the words */
+    return 0; /* config has checked the words */
 }
 
-static enum tm_code settings_times(struct tm_batch_settings *out, const struct tm_config *c, const char *path,
-                                   struct tm_err *err)
+static enum tm_code settings_times(struct tm_batch_settings *out, const struct tm_config *c,
+                                   const char *path, struct tm_err *err)
 {
     const char *start = tm_config_text(c, "start.date"), *at = tm_config_text(c, "full.reload.at");
     out->start_ms = INT64_MIN;
@@ -70,49 +92,61 @@ static enum tm_code settings_times(struct tm_batch_settings *out, const struct t
         unsigned h = 0, m = 0;
         char rest = 0;
         if (strlen(at) != 5 || sscanf(at, "%2u:%2u%c", &h, &m, &rest) != 2 || h > 23 || m > 59)
-            return tm_fail(err, TM_E_ARG, "%s: full.reload.at is \"%.20s\"; give HH:MM, 00:00 to 23:59 UTC", path, at);
+            return tm_fail(err, TM_E_ARG,
+                           "%s: full.reload.at is \"%.20s\"; give HH:MM, 00:00 to 23:59 UTC", path,
+                           at);
         out->full_at_ms = (int64_t)(h * 60 + m) * 60000;
     }
     return TM_OK;
 }
 
 /* Combinations that would not do what they say. */
-static enum tm_code settings_check(const struct tm_batch_settings *s, const char *path, struct tm_err *err)
+static enum tm_code settings_check(const struct tm_batch_settings *s, const char *path,
+                                   struct tm_err *err)
 {
     if (s->objects_count == 0 || s->objects_count > TM_BATCH_OBJECTS_MAX)
-        return tm_fail(err, TM_E_ARG, "%s: objects lists %zu objects; give 1 to %d", path, s->objects_count,
-                       TM_BATCH_OBJECTS_MAX);
+        return tm_fail(err, TM_E_ARG, "%s: objects lists %zu objects; give 1 to %d", path,
+                       s->objects_count, TM_BATCH_OBJECTS_MAX);
     for (size_t i = 0; i < s->objects_count; i++)
         for (size_t j = 0; j < i; j++)
             if (strcasecmp(s->objects[i], s->objects[j]) == 0)
                 return tm_fail(err, TM_E_ARG, "%s: objects names %s twice", path, s->objects[i]);
     if (s->slice_ms > 0 && s->start_ms == INT64_MIN)
-        return tm_fail(err, TM_E_ARG, "%s: slice.ms needs start.date, where the first slice begins", path);
-    if (s->deletes == TM_BATCH_FLAG && (*s->flag_column == '\0' || strcmp(s->flag_column, "_seq") == 0
-                                        || strcmp(s->flag_column, "_dirty") == 0))
-        return tm_fail(err, TM_E_ARG, "%s: deletes.column cannot be \"%s\"; give another column name", path, s->flag_column);
-    if (s->deletes != TM_BATCH_IGNORE && !s->query_all && !s->get_deleted && s->mode == TM_BATCH_INCREMENTAL
-        && s->full_at_ms < 0)
-        return tm_fail(err, TM_E_ARG, "%s: deletes=%s sees no delete without query.all, get.deleted or a full reload",
-                       path, s->deletes == TM_BATCH_FLAG ? "flag" : "remove");
+        return tm_fail(err, TM_E_ARG, "%s: slice.ms needs start.date, where the first slice begins",
+                       path);
+    if (s->deletes == TM_BATCH_FLAG
+        && (*s->flag_column == '\0' || strcmp(s->flag_column, "_seq") == 0
+            || strcmp(s->flag_column, "_dirty") == 0))
+        return tm_fail(err, TM_E_ARG,
+                       "%s: deletes.column cannot be \"%s\"; give another column name", path,
+                       s->flag_column);
+    if (s->deletes != TM_BATCH_IGNORE && !s->query_all && !s->get_deleted
+        && s->mode == TM_BATCH_INCREMENTAL && s->full_at_ms < 0)
+        return tm_fail(
+            err, TM_E_ARG,
+            "%s: deletes=%s sees no delete without query.all, get.deleted or a full reload", path,
+            s->deletes == TM_BATCH_FLAG ? "flag" : "remove");
     if (s->get_deleted && s->deletes == TM_BATCH_IGNORE)
-        return tm_fail(err, TM_E_ARG, "%s: get.deleted asks for deletes that deletes=ignore throws away", path);
+        return tm_fail(err, TM_E_ARG,
+                       "%s: get.deleted asks for deletes that deletes=ignore throws away", path);
     if (s->paging == TM_BATCH_KEYSET && !s->inclusive)
-        return tm_fail(err, TM_E_ARG, "%s: paging=keyset knows where it stopped; use cursor.compare \">=\"", path);
+        return tm_fail(err, TM_E_ARG,
+                       "%s: paging=keyset knows where it stopped; use cursor.compare \">=\"", path);
     return TM_OK;
 }
 
 static void settings_session(struct tm_sf_settings *out, const struct tm_config *c, const char *url)
 {
     static const char *const grants[] = { "PASSWORD", "CLIENT_CREDENTIALS", NULL };
-    *out = (struct tm_sf_settings){
+    *out = (struct tm_sf_settings) {
         .instance = url != NULL ? url : tm_config_text(c, "salesforce.instance"),
         .username = tm_config_text(c, "salesforce.username"),
         .password = tm_config_text(c, "salesforce.password"),
         .password_token = tm_config_text(c, "salesforce.password.token"),
         .consumer_key = tm_config_text(c, "salesforce.consumer.key"),
         .consumer_secret = tm_config_text(c, "salesforce.consumer.secret"),
-        .grant = settings_choice(c, "salesforce.grant.type", grants) == 1 ? TM_SF_CLIENT_CREDENTIALS : TM_SF_PASSWORD,
+        .grant = settings_choice(c, "salesforce.grant.type", grants) == 1 ? TM_SF_CLIENT_CREDENTIALS
+                                                                          : TM_SF_PASSWORD,
         .api_version = tm_config_text(c, "salesforce.version"),
         .request_retry_ns_max = tm_config_int(c, "request.max.retries.time.ms") * NS_PER_MS,
         .auth_retry_ns_max = tm_config_int(c, "salesforce.auth.retries.time.ms") * NS_PER_MS,
@@ -147,8 +181,8 @@ static void settings_fill(struct tm_batch_settings *out, const struct tm_config 
     out->checkpoint = (enum tm_batch_checkpoint)settings_choice(c, "checkpoint", checkpoints);
 }
 
-enum tm_code tm_batch_settings_load(struct tm_batch_settings *out, struct tm_config **out_config, const char *path,
-                                    const char *url, struct tm_err *err)
+enum tm_code tm_batch_settings_load(struct tm_batch_settings *out, struct tm_config **out_config,
+                                    const char *path, const char *url, struct tm_err *err)
 {
     struct tm_config *c = NULL;
     memset(out, 0, sizeof *out);
@@ -157,7 +191,8 @@ enum tm_code tm_batch_settings_load(struct tm_batch_settings *out, struct tm_con
         goto done;
     settings_fill(out, c);
     settings_session(&out->salesforce, c, url);
-    if ((rc = settings_times(out, c, path, err)) != TM_OK || (rc = settings_check(out, path, err)) != TM_OK)
+    if ((rc = settings_times(out, c, path, err)) != TM_OK
+        || (rc = settings_check(out, path, err)) != TM_OK)
         goto done;
     *out_config = c;
     c = NULL;

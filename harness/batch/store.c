@@ -8,17 +8,24 @@ static const char store_schema[] =
     "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
     "INSERT OR IGNORE INTO _meta VALUES('seq', 0);"
     "CREATE TABLE IF NOT EXISTS _polls("
-    " poll INTEGER PRIMARY KEY, object TEXT NOT NULL, mode TEXT NOT NULL, grid_org_ms INTEGER, skipped INTEGER NOT NULL,"
-    " started_org_ms INTEGER, started_ns INTEGER, finished_ns INTEGER, seq_first INTEGER, seq_last INTEGER,"
+    " poll INTEGER PRIMARY KEY, object TEXT NOT NULL, mode TEXT NOT NULL, grid_org_ms INTEGER, "
+    "skipped INTEGER NOT NULL,"
+    " started_org_ms INTEGER, started_ns INTEGER, finished_ns INTEGER, seq_first INTEGER, seq_last "
+    "INTEGER,"
     " calls INTEGER, rows INTEGER, bytes INTEGER);"
     "CREATE TABLE IF NOT EXISTS _failures("
-    " failure INTEGER PRIMARY KEY, object TEXT NOT NULL, mode TEXT, grid_org_ms INTEGER, org_ms INTEGER, wall_ns INTEGER,"
+    " failure INTEGER PRIMARY KEY, object TEXT NOT NULL, mode TEXT, grid_org_ms INTEGER, org_ms "
+    "INTEGER, wall_ns INTEGER,"
     " why TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS _state("
-    " object TEXT PRIMARY KEY, loaded INTEGER, cursor_ms INTEGER, deleted_until_ms INTEGER, done_grid_ms INTEGER,"
-    " read INTEGER, grid_ms INTEGER, skipped INTEGER, started_org_ms INTEGER, started_ns INTEGER, calls INTEGER,"
-    " bytes INTEGER, rows INTEGER, whole INTEGER, from_ms INTEGER, from_inclusive INTEGER, slice_until_ms INTEGER,"
-    " until_ms INTEGER, place_any INTEGER, place_stamp_ms INTEGER, place_id TEXT, seen_ms INTEGER) WITHOUT ROWID;";
+    " object TEXT PRIMARY KEY, loaded INTEGER, cursor_ms INTEGER, deleted_until_ms INTEGER, "
+    "done_grid_ms INTEGER,"
+    " read INTEGER, grid_ms INTEGER, skipped INTEGER, started_org_ms INTEGER, started_ns INTEGER, "
+    "calls INTEGER,"
+    " bytes INTEGER, rows INTEGER, whole INTEGER, from_ms INTEGER, from_inclusive INTEGER, "
+    "slice_until_ms INTEGER,"
+    " until_ms INTEGER, place_any INTEGER, place_stamp_ms INTEGER, place_id TEXT, seen_ms INTEGER) "
+    "WITHOUT ROWID;";
 
 const char *tm_read_mode_name(enum tm_read_mode mode)
 {
@@ -26,8 +33,8 @@ const char *tm_read_mode_name(enum tm_read_mode mode)
     return names[mode];
 }
 
-enum tm_code tm_store_open(struct tm_store **out, const char *path, const struct tm_batch_settings *settings,
-                           struct tm_err *err)
+enum tm_code tm_store_open(struct tm_store **out, const char *path,
+                           const struct tm_batch_settings *settings, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_store *s = calloc(1, sizeof *s);
@@ -44,7 +51,8 @@ enum tm_code tm_store_open(struct tm_store **out, const char *path, const struct
 done:
     tm_store_close(s);
     if (rc == TM_E_AGAIN)
-        rc = tm_fail(err, TM_E_IO, "%s is in use by another writer; one preset has one database file", path);
+        rc = tm_fail(err, TM_E_IO,
+                     "%s is in use by another writer; one preset has one database file", path);
     return rc;
 }
 
@@ -121,16 +129,23 @@ static void state_read(sqlite3_stmt *q, struct tm_batch_state *out)
     out->seen_ms = state_int(q, 20, INT64_MIN);
 }
 
-enum tm_code tm_store_state(struct tm_store *s, const char *object, struct tm_batch_state *out, struct tm_err *err)
+enum tm_code tm_store_state(struct tm_store *s, const char *object, struct tm_batch_state *out,
+                            struct tm_err *err)
 {
     sqlite3_stmt *q = NULL;
     bool row = false;
-    *out = (struct tm_batch_state){ .cursor_ms = INT64_MIN, .deleted_until_ms = INT64_MIN, .done_grid_ms = INT64_MIN,
-                                    .seen_ms = INT64_MIN, .until_ms = TM_NEVER };
+    *out = (struct tm_batch_state) { .cursor_ms = INT64_MIN,
+                                     .deleted_until_ms = INT64_MIN,
+                                     .done_grid_ms = INT64_MIN,
+                                     .seen_ms = INT64_MIN,
+                                     .until_ms = TM_NEVER };
     enum tm_code rc = tm_sql_prepare(&q, s->db,
-        "SELECT loaded, cursor_ms, deleted_until_ms, done_grid_ms, read, grid_ms, skipped, started_org_ms, started_ns,"
-        " calls, bytes, rows, whole, from_ms, from_inclusive, slice_until_ms, until_ms, place_any, place_stamp_ms,"
-        " place_id, seen_ms FROM _state WHERE object = ?", err);
+                                     "SELECT loaded, cursor_ms, deleted_until_ms, done_grid_ms, "
+                                     "read, grid_ms, skipped, started_org_ms, started_ns,"
+                                     " calls, bytes, rows, whole, from_ms, from_inclusive, "
+                                     "slice_until_ms, until_ms, place_any, place_stamp_ms,"
+                                     " place_id, seen_ms FROM _state WHERE object = ?",
+                                     err);
     if (rc == TM_OK) {
         sqlite3_bind_text(q, 1, object, -1, SQLITE_STATIC);
         rc = tm_sql_step(q, &row, err);
@@ -149,13 +164,18 @@ static void state_bind(sqlite3_stmt *q, int column, int64_t value, int64_t absen
         sqlite3_bind_int64(q, column, value);
 }
 
-enum tm_code tm_store_keep(struct tm_store *s, const char *object, const struct tm_batch_state *state, struct tm_err *err)
+enum tm_code tm_store_keep(struct tm_store *s, const char *object,
+                           const struct tm_batch_state *state, struct tm_err *err)
 {
     sqlite3_stmt *q = NULL;
     enum tm_code rc = tm_sql_prepare(&q, s->db,
-        "INSERT OR REPLACE INTO _state(object, loaded, cursor_ms, deleted_until_ms, done_grid_ms, read, grid_ms, skipped,"
-        " started_org_ms, started_ns, calls, bytes, rows, whole, from_ms, from_inclusive, slice_until_ms, until_ms,"
-        " place_any, place_stamp_ms, place_id, seen_ms) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", err);
+                                     "INSERT OR REPLACE INTO _state(object, loaded, cursor_ms, "
+                                     "deleted_until_ms, done_grid_ms, read, grid_ms, skipped,"
+                                     " started_org_ms, started_ns, calls, bytes, rows, whole, "
+                                     "from_ms, from_inclusive, slice_until_ms, until_ms,"
+                                     " place_any, place_stamp_ms, place_id, seen_ms) "
+                                     "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                                     err);
     if (rc != TM_OK)
         return rc;
     sqlite3_bind_text(q, 1, object, -1, SQLITE_STATIC);
@@ -185,11 +205,13 @@ enum tm_code tm_store_keep(struct tm_store *s, const char *object, const struct 
     return rc;
 }
 
-enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_ms, struct tm_err *err)
+enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_ms,
+                                struct tm_err *err)
 {
     sqlite3_stmt *q = NULL;
     *out_any = false;
-    enum tm_code rc = tm_sql_prepare(&q, s->db, "SELECT value FROM _meta WHERE key = 'last_grid'", err);
+    enum tm_code rc = tm_sql_prepare(&q, s->db, "SELECT value FROM _meta WHERE key = 'last_grid'",
+                                     err);
     if (rc == TM_OK)
         rc = tm_sql_step(q, out_any, err);
     if (rc == TM_OK && *out_any)
@@ -199,22 +221,25 @@ enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_
 }
 
 enum tm_code tm_store_log_poll(struct tm_store *s, const char *object, enum tm_read_mode mode,
-                               const struct tm_batch_state *state, const struct tm_now *now, int64_t seq_first,
-                               int64_t seq_last, struct tm_err *err)
+                               const struct tm_batch_state *state, const struct tm_now *now,
+                               int64_t seq_first, int64_t seq_last, struct tm_err *err)
 {
     struct tm_buf *q = &s->sql;
-    tm_buf_addz(q, "INSERT INTO _polls(object, mode, grid_org_ms, skipped, started_org_ms, started_ns, finished_ns, seq_first,"
+    tm_buf_addz(q, "INSERT INTO _polls(object, mode, grid_org_ms, skipped, started_org_ms, "
+                   "started_ns, finished_ns, seq_first,"
                    " seq_last, calls, rows, bytes) VALUES(");
     tm_sql_literal(q, object);
-    tm_buf_addf(q, ", '%s', %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld);", tm_read_mode_name(mode),
-                (long long)state->grid_ms, (long long)state->skipped, (long long)state->started_org_ms,
-                (long long)state->started_ns, (long long)now->wall_ns, (long long)seq_first, (long long)seq_last,
+    tm_buf_addf(q, ", '%s', %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld);",
+                tm_read_mode_name(mode), (long long)state->grid_ms, (long long)state->skipped,
+                (long long)state->started_org_ms, (long long)state->started_ns,
+                (long long)now->wall_ns, (long long)seq_first, (long long)seq_last,
                 (long long)state->calls, (long long)state->rows, (long long)state->bytes);
     tm_buf_addf(q, "UPDATE _meta SET value = %lld WHERE key = 'seq'", (long long)seq_last);
     return tm_store_exec_built(s, err);
 }
 
-enum tm_code tm_store_give_up(struct tm_store *s, const char *object, const struct tm_batch_state *state, bool keep_read,
+enum tm_code tm_store_give_up(struct tm_store *s, const char *object,
+                              const struct tm_batch_state *state, bool keep_read,
                               const struct tm_now *now, const char *why, struct tm_err *err)
 {
     struct tm_batch_state next = *state;
@@ -224,10 +249,11 @@ enum tm_code tm_store_give_up(struct tm_store *s, const char *object, const stru
     enum tm_code rc = tm_sql_exec(s->db, "BEGIN IMMEDIATE", err);
     if (rc != TM_OK)
         return rc;
-    tm_buf_addz(&s->sql, "INSERT INTO _failures(object, mode, grid_org_ms, org_ms, wall_ns, why) VALUES(");
+    tm_buf_addz(&s->sql,
+                "INSERT INTO _failures(object, mode, grid_org_ms, org_ms, wall_ns, why) VALUES(");
     tm_sql_literal(&s->sql, object);
-    tm_buf_addf(&s->sql, ", '%s', %lld, %lld, %lld, ", tm_read_mode_name(state->read), (long long)state->grid_ms,
-                (long long)now->org_ms, (long long)now->wall_ns);
+    tm_buf_addf(&s->sql, ", '%s', %lld, %lld, %lld, ", tm_read_mode_name(state->read),
+                (long long)state->grid_ms, (long long)now->org_ms, (long long)now->wall_ns);
     tm_sql_literal(&s->sql, why);
     tm_buf_addz(&s->sql, ")");
     rc = tm_store_exec_built(s, err);

@@ -1,4 +1,5 @@
-/* cmd_batch: `tidemark batch CONFIG.json`: one polling preset into one database file (--warehouse). */
+/* cmd_batch: `tidemark batch CONFIG.json`: one polling preset into one database file (--warehouse).
+ */
 #include "run/command.h"
 #include "base/log.h"
 #include "batch/batch.h"
@@ -17,7 +18,8 @@ static void batch_note(void *data, const char *text)
     tm_log(TM_LOG_INFO, "%s", text);
 }
 
-static enum tm_code batch_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code batch_step(void *self, const struct tm_now *now, struct tm_wake *wake,
+                               struct tm_err *err)
 {
     return tm_batch_step(((struct cmd_batch *)self)->batch, now, wake, err);
 }
@@ -31,14 +33,18 @@ static void batch_second(void *self)
 static void batch_summary(const struct cmd_batch *c)
 {
     const struct tm_batch_counts *n = tm_batch_counts(c->batch);
-    tm_log(TM_LOG_INFO, "%llu polls (%llu failed, %llu grid points skipped), %llu pages, %llu rows read, %llu changed, "
-           "%llu removed", (unsigned long long)n->polls, (unsigned long long)n->polls_failed,
-           (unsigned long long)n->grid_skipped, (unsigned long long)n->pages, (unsigned long long)n->rows_read,
-           (unsigned long long)n->rows_changed, (unsigned long long)n->rows_removed);
+    tm_log(TM_LOG_INFO,
+           "%llu polls (%llu failed, %llu grid points skipped), %llu pages, %llu rows read, %llu "
+           "changed, "
+           "%llu removed",
+           (unsigned long long)n->polls, (unsigned long long)n->polls_failed,
+           (unsigned long long)n->grid_skipped, (unsigned long long)n->pages,
+           (unsigned long long)n->rows_read, (unsigned long long)n->rows_changed,
+           (unsigned long long)n->rows_removed);
 }
 
-static enum tm_code batch_run(const struct tm_station_flags *flags, const struct tm_batch_settings *settings,
-                              struct tm_err *err)
+static enum tm_code batch_run(const struct tm_station_flags *flags,
+                              const struct tm_batch_settings *settings, struct tm_err *err)
 {
     struct cmd_batch c = { .stats_path = flags->stats_path, .name = settings->name };
     struct tm_sf_session *session = NULL;
@@ -46,13 +52,18 @@ static enum tm_code batch_run(const struct tm_station_flags *flags, const struct
     char agent[128];
     enum tm_code rc = TM_OK;
     snprintf(agent, sizeof agent, "tidemark-%.100s/1", settings->name);
-    if (flags->clock_path != NULL && (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
+    if (flags->clock_path != NULL
+        && (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
         goto done;
     if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK
         || (rc = tm_sf_session_open(&session, c.http, &settings->salesforce, err)) != TM_OK
-        || (rc = tm_batch_open(&c.batch, settings, session, c.http, flags->warehouse, batch_note, NULL, err)) != TM_OK)
+        || (rc = tm_batch_open(&c.batch, settings, session, c.http, flags->warehouse, batch_note,
+                               NULL, err))
+               != TM_OK)
         goto done;
-    struct tm_driven driven = { .step = batch_step, .self = &c, .http = c.http, .clock = clock, .on_second = batch_second };
+    struct tm_driven driven = {
+        .step = batch_step, .self = &c, .http = c.http, .clock = clock, .on_second = batch_second
+    };
     rc = tm_drive(&driven, err);
     batch_second(&c);
     batch_summary(&c);
@@ -73,11 +84,15 @@ int tm_cmd_batch(int argc, char **argv)
     struct tm_config *config = NULL;
     enum tm_code rc = tm_flags_parse(&flags, argc, argv, NULL, NULL, &err);
     if (rc == TM_OK && flags.config_path == NULL)
-        rc = tm_fail(&err, TM_E_ARG, "no preset given; usage: tidemark batch CONFIG.json --warehouse FILE (see fixtures/batch)");
+        rc = tm_fail(&err, TM_E_ARG,
+                     "no preset given; usage: tidemark batch CONFIG.json --warehouse FILE (see "
+                     "fixtures/batch)");
     if (rc == TM_OK && flags.warehouse == NULL)
-        rc = tm_fail(&err, TM_E_ARG, "no --warehouse given: the SQLite file this preset writes, one file a preset");
+        rc = tm_fail(&err, TM_E_ARG,
+                     "no --warehouse given: the SQLite file this preset writes, one file a preset");
     if (rc == TM_OK)
-        rc = tm_batch_settings_load(&settings, &config, flags.config_path, flags.salesforce_url, &err);
+        rc = tm_batch_settings_load(&settings, &config, flags.config_path, flags.salesforce_url,
+                                    &err);
     if (rc == TM_OK) {
         tm_log_init(settings.name, TM_LOG_INFO);
         rc = batch_run(&flags, &settings, &err);

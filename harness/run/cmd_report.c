@@ -1,4 +1,5 @@
-/* cmd_report: `tidemark report RUN`: renders report.html, report.md and junit.xml of a run's folder again. */
+/* cmd_report: `tidemark report RUN`: renders report.html, report.md and junit.xml of a run's folder
+ * again. */
 #include "run/command.h"
 #include "reports/report.h"
 #include <stdio.h>
