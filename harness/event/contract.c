@@ -49,10 +49,9 @@ static const char contract_header_none[] =
     "{\"entityName\":null,\"recordIds\":null,\"changeType\":null,\"changedFields\":null,\"changeOrigin\":null,"
     "\"transactionKey\":null,\"sequenceNumber\":null,\"commitTimestamp\":null,\"commitUser\":null,\"commitNumber\":null}";
 
-static void contract_begin(struct tm_buf *out, const struct tm_describe *d, const char *name)
+static void contract_begin(struct tm_buf *out, const char *object, const char *name)
 {
-    tm_buf_addf(out, "{\"type\":\"record\",\"name\":\"%s%s\",\"namespace\":\"" NAMESPACE "\",\"fields\":[", d->object,
-                name);
+    tm_buf_addf(out, "{\"type\":\"record\",\"name\":\"%s%s\",\"namespace\":\"" NAMESPACE "\",\"fields\":[", object, name);
 }
 
 static void contract_optional(struct tm_buf *out, const char *name, const char *type)
@@ -99,7 +98,7 @@ static enum tm_code contract_end(struct tm_buf *out, const struct tm_describe *d
 enum tm_code tm_contract_schema_raw(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err)
 {
     tm_buf_reset(out);
-    contract_begin(out, d, "ChangeEvent");
+    contract_begin(out, d->object, "ChangeEvent");
     if (tm_buf_check(out, d->object, err) != TM_OK)
         return err != NULL ? err->code : TM_E_LIMIT;
     contract_plain(out, "Id", "\"string\"", "\"\"");
@@ -113,10 +112,11 @@ enum tm_code tm_contract_schema_raw(struct tm_buf *out, const struct tm_describe
     return contract_end(out, d, err);
 }
 
+/* The same for every object: producers that know an object by its topic only must write the very same schema. */
 enum tm_code tm_contract_schema_alerts(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err)
 {
     tm_buf_reset(out);
-    contract_begin(out, d, "GapEvent");
+    contract_begin(out, "", "GapEvent");
     if (tm_buf_check(out, d->object, err) != TM_OK)
         return err != NULL ? err->code : TM_E_LIMIT;
     contract_plain(out, "Id", "\"string\"", "\"\"");
@@ -131,7 +131,7 @@ enum tm_code tm_contract_schema_alerts(struct tm_buf *out, const struct tm_descr
 enum tm_code tm_contract_schema_recon(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err)
 {
     tm_buf_reset(out);
-    contract_begin(out, d, "Recon");
+    contract_begin(out, d->object, "Recon");
     if (tm_buf_check(out, d->object, err) != TM_OK)
         return err != NULL ? err->code : TM_E_LIMIT;
     contract_plain(out, "Id", "\"string\"", "\"\"");
