@@ -77,7 +77,7 @@ static void mistakes_name_the_file_the_key_and_what_to_write(void **state)
         { "{\"publish_delay\":{\"guessed\":\"2s\"}}", "guessed" },
         { "{\"edition\":\"gold\"}", "enterprise" },
         { "{\"objects\":[]}", "objects" },
-        { "{\"pipelines\":{}}", "pipelines" },
+        { "{\"pipelines\":{\"a\":1}}", "pipelines" },
         { "[]", "JSON object" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
