@@ -112,7 +112,7 @@ void sv_event(struct sv_world *w, const struct sv_event *e)
              "\"commitTimestamp\":1700000000000}", e->ids != NULL ? e->ids : own_ids, e->type,
              e->changed != NULL ? e->changed : "[]");
     const char *texts[] = { e->own, sv_number(n[0], e->replay_id), header, e->values[0], e->values[1], e->values[2],
-                            e->diff != NULL ? e->diff : "[]", sv_number(n[1], e->epoch), sv_number(n[2], ++w->offset) };
+                            e->diff != NULL ? e->diff : "[]", sv_number(n[1], e->epoch > 0 ? e->epoch : 1), sv_number(n[2], ++w->offset) };
     sv_run(w->raw, "INSERT INTO sfdc_cdc_thing_raw VALUES(?1,?2,?3,?4,?5,?6,'ThingChangeEvent','schema',?7,?8,'t',0,?9,0)",
            texts, sizeof texts / sizeof texts[0]);
 }
@@ -128,8 +128,8 @@ void sv_alert(struct sv_world *w, int64_t epoch, int64_t replay_id, const char *
 void sv_answer(struct sv_world *w, const struct sv_answer *a)
 {
     char n[7][24];
-    const char *texts[] = { a->id, a->kind, sv_number(n[0], a->g), sv_number(n[1], a->epoch), a->read_id,
-                            sv_number(n[2], a->seq), a->read_kind, sv_number(n[3], a->count),
+    const char *texts[] = { a->id, a->kind, sv_number(n[0], a->g), sv_number(n[1], a->epoch > 0 ? a->epoch : 1), a->read_id,
+                            sv_number(n[2], a->seq), a->read_kind != NULL ? a->read_kind : "ids", sv_number(n[3], a->count),
                             sv_number(n[4], a->partitions), a->values[0], a->values[1], a->values[2],
                             sv_number(n[5], a->partition), sv_number(n[6], ++w->offset) };
     sv_run(w->raw, "INSERT INTO sfdc_recon_thing VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,'r',?13,?14,0)", texts,

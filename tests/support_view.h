@@ -7,7 +7,7 @@
 
 #define SV_COLUMNS 3                       /* A, B, LastName */
 struct sv_event {
-    int64_t epoch, replay_id;
+    int64_t epoch /* 0 = 1 */, replay_id;
     const char *type, *own;                /* own: the row's Id */
     const char *ids;                       /* JSON array; NULL = [own] */
     const char *changed;                   /* JSON array; NULL = [] */
@@ -15,8 +15,8 @@ struct sv_event {
     const char *values[SV_COLUMNS];        /* NULL = null */
 };
 struct sv_answer {
-    int64_t epoch, g, seq;
-    const char *read_id, *read_kind, *kind, *id;
+    int64_t epoch /* 0 = 1 */, g, seq;
+    const char *read_id, *read_kind /* NULL = ids */, *kind, *id;
     int partition;
     int64_t count, partitions;             /* of an end */
     const char *values[SV_COLUMNS];

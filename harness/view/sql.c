@@ -235,10 +235,11 @@ static void sql_stars(struct tm_buf *b)
         " FROM (SELECT max(\"key\") AS \"key\" FROM x WHERE t<>'GAP_OVERFLOW' AND instr(\"Id\",'*')>0)\n"
         "  WHERE substr(\"key\",1," SQL_PLACE_BYTES ")>(SELECT coalesce(max(substr(\"key\",1," SQL_PLACE_BYTES
         ")),'') FROM reads WHERE whole)\n"
-        "UNION ALL SELECT '*',0,'copy',NULL,epoch FROM (SELECT max(CAST(substr(\"key\",1,10) AS INTEGER)) AS epoch FROM\n"
+        "UNION ALL SELECT '*',0,'copy',NULL,epoch FROM (SELECT coalesce(max(CAST(substr(\"key\",1,10) AS INTEGER)),0)"
+        " AS epoch FROM\n"
         "  (SELECT max(\"key\") AS \"key\" FROM x UNION ALL SELECT max(\"key\") FROM a UNION ALL SELECT max(\"key\") FROM c))\n"
         "  WHERE NOT EXISTS (SELECT 1 FROM reads WHERE whole"
-        " AND CAST(substr(\"key\",1,10) AS INTEGER)=coalesce(epoch,0));\n");
+        " AND CAST(substr(\"key\",1,10) AS INTEGER)=epoch);\n");
 }
 
 static void sql_dirty_relation(const struct tm_view_shape *s, struct tm_buf *b)
