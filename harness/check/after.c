@@ -11,7 +11,6 @@
 
 #define AFTER_READ_NS (INT64_MAX / 4)             /* the one read of the warehouse: after every commit */
 #define AFTER_PROGRESS_OPS 1000000                /* SQLite steps between two looks at the limit */
-#define AFTER_PROGRESS_MAX 5000                   /* so many looks: about a minute of one core */
 #define AFTER_TOLERANCE_WALK_MAX 200              /* older values of a field tried against a tolerance */
 #define AFTER_EXAMPLES_MAX 20
 
@@ -32,7 +31,7 @@ struct after_work {
     uint64_t rows[TM_TRUTH_OBJECTS_MAX], duplicates;
     char duplicate[20];
     struct after_column columns[TM_SHOWN_COLUMNS_MAX];
-    int id_column, dirty_column, looks;
+    int id_column, dirty_column, looks, looks_max;
 };
 
 static int after_authorize(void *self, int action, const char *a, const char *b, const char *db, const char *trigger)
@@ -48,7 +47,7 @@ static int after_authorize(void *self, int action, const char *a, const char *b,
 static int after_progress(void *self)
 {
     struct after_work *w = self;
-    return ++w->looks > AFTER_PROGRESS_MAX;
+    return ++w->looks > w->looks_max;
 }
 
 static enum tm_code after_tolerance(double *out, const json_t *value, const char *where, const char *field,
@@ -104,6 +103,9 @@ static enum tm_code after_spec(const json_t *spec, const struct tm_describe *d, 
                 return tm_fail(err, TM_E_ARG, "%s: %s names the unknown field \"%.60s\"", where, keys[i], key);
             if (i == 1 && !json_is_string(value))
                 return tm_fail(err, TM_E_ARG, "%s: columns.%s must name a column of the query", where, key);
+            double ignored;
+            if (i == 2 && after_tolerance(&ignored, value, where, key, err) != TM_OK)
+                return err->code;
         }
     }
     return TM_OK;
@@ -276,8 +278,8 @@ static enum tm_code after_sql_error(struct after_work *w, const char *where, str
 {
     int code = sqlite3_errcode(w->db) & 0xff;
     if (code == SQLITE_INTERRUPT)
-        return tm_fail(err, TM_E_ARG, "%s: the query did not end within its limit of %d million steps", where,
-                       AFTER_PROGRESS_MAX);
+        return tm_fail(err, TM_E_ARG, "%s: the query did not end within the limit of %d million steps (--steps-max raises it)",
+                       where, w->looks_max);
     if (code == SQLITE_AUTH)
         return tm_fail(err, TM_E_ARG, "%s: the query may only read: %s", where, sqlite3_errmsg(w->db));
     return tm_fail(err, TM_E_ARG, "%s: the query failed: %s", where, sqlite3_errmsg(w->db));
@@ -498,7 +500,8 @@ static enum tm_code after_load(struct after_work *w, struct tm_err *err)
 
 enum tm_code tm_after_check(const struct tm_after_args *args, FILE *out, int *out_exit, struct tm_err *err)
 {
-    struct after_work w = { .args = args, .given = json_object() };
+    struct after_work w = { .args = args, .given = json_object(),
+                            .looks_max = args->steps_max > 0 ? args->steps_max : TM_AFTER_STEPS_MAX };
     struct tm_timing timing = { .kind = TM_PIPELINE_STREAM, .compress = 1 };
     struct tm_match *m = NULL;
     json_t *diff = NULL, *report = NULL, *spec;

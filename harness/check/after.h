@@ -11,6 +11,11 @@
 #include "base/err.h"
 #include <stdio.h>
 
-struct tm_after_args { const char *org, *warehouse, *relations; bool json; };
+struct tm_after_args {
+    const char *org, *warehouse, *relations;
+    bool json;
+    int steps_max;                 /* of SQLite's virtual machine for all queries, in millions; 0 = TM_AFTER_STEPS_MAX */
+};
+#define TM_AFTER_STEPS_MAX 5000    /* about a minute of one core */
 enum tm_code tm_after_check(const struct tm_after_args *args, FILE *out, int *out_exit, struct tm_err *err);
 #endif

@@ -106,6 +106,14 @@ enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct 
     return rc;
 }
 
+bool tm_check_ready(const struct tm_check *c)
+{
+    for (size_t i = 0; i < c->plan->pipelines_count; i++)
+        if (c->targets[i].reader->reads == 0 && c->targets[i].reader->db != NULL)
+            return false;
+    return c->truth != NULL && c->steps > 2 * c->plan->pipelines_count;
+}
+
 /* The last read of one pipeline: by _seq, and then in full, which must show nothing more. */
 static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *err)
 {

@@ -32,6 +32,8 @@ struct tm_check {
 enum tm_code tm_check_open(struct tm_check **out, const char *plan_path, const struct tm_check_ports *ports,
                            struct tm_err *err);
 enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err);
+/* Every pipeline's database was read once, as far as it is there. */
+bool tm_check_ready(const struct tm_check *c);
 /* The last read, all measures, run.db and measures.json. *out_exit: 0 pass, 1 fail, 2 inconclusive, 70 a self-test failed. */
 enum tm_code tm_check_finish(struct tm_check *c, int *out_exit, struct tm_err *err);
 void tm_check_close(struct tm_check *c);

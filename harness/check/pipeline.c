@@ -140,11 +140,14 @@ static enum tm_code pipeline_polls(struct pipeline_work *w, struct tm_err *err)
         used += snprintf(note + used, sizeof note - (size_t)used, " %s %llu%s",
                          tm_poll_exclusion_name((enum tm_poll_exclusion)i), (unsigned long long)test.excluded[i],
                          i + 1 < TM_POLL_EXCLUSIONS ? "," : "");
+    if (test.off_grid > 0)
+        used += snprintf(note + used, sizeof note - (size_t)used, "; %llu polls are off the grid",
+                         (unsigned long long)test.off_grid);
     pipeline_describe(w->r->check->truth, test.first_wrong, example, sizeof example);
     if (example[0] != '\0')
         snprintf(note + used, sizeof note - (size_t)used, "; first that breaks it: %s", example);
-    rc = tm_results_selftest(w->r, w->p->name, "poll_time", test.held == test.tested, (double)test.tested,
-                             (double)test.held, note, err);
+    rc = tm_results_selftest(w->r, w->p->name, "poll_time", test.held == test.tested && test.off_grid == 0,
+                             (double)test.tested, (double)test.held, note, err);
     pipeline_describe(w->r->check->truth, test.first_lost_wrong, example, sizeof example);
     snprintf(note, sizeof note, "of %llu versions with a closed form%s%s", (unsigned long long)test.lost_tested,
              example[0] != '\0' ? "; first that breaks it: " : "", example);

@@ -63,7 +63,7 @@ static int polls_order(const void *a, const void *b)
     return (x->grid_ms > y->grid_ms) - (x->grid_ms < y->grid_ms);
 }
 
-static void polls_grids(struct polls_work *w, int object)
+static void polls_grids(struct polls_work *w, int object, struct tm_poll_test *out)
 {
     w->grids_count = 0;
     w->incremental = false;
@@ -74,6 +74,7 @@ static void polls_grids(struct polls_work *w, int object)
         w->incremental |= strcmp(p->mode, "incremental") == 0;
         if (p->grid_ms == INT64_MIN)
             continue;
+        out->off_grid += p->grid_ms % w->p->interval_ms != 0;
         int64_t from = p->started_org_ms < p->grid_ms ? p->started_org_ms : p->grid_ms;
         w->grids[w->grids_count++] = (struct polls_grid){ .grid_ms = p->grid_ms,
             .from_ms = from - w->lag_ms - SELFTEST_TIE_MS, .until_ms = tm_timing_org_us(w->t, p->finished_ns) / 1000 + 1,
@@ -135,8 +136,9 @@ static void polls_lost(struct polls_work *w, uint32_t v, int64_t grid_ms, struct
     bool expected = false, measured = (w->m->samples[v].flags & TM_SAMPLE_EXACT) == 0;
     if (next != TM_TRUTH_NONE) {
         int why = polls_expected(w, next, &next_grid_ms);
-        if (why >= 0 && next_grid_ms <= grid_ms)
-            return;                           /* whether the next one was in time is not known */
+        for (size_t i = 0; why >= 0 && i < w->grids_count; i++)
+            if (w->grids[i].grid_ms == grid_ms && w->truth->versions[next].org_ms <= w->grids[i].until_ms)
+                return;                       /* whether the next one was in time is not known */
         expected = next_grid_ms == grid_ms;
         if (expected && w->truth->versions[next].delta_count == 0)
             return;                           /* the same state under two versions */
@@ -177,7 +179,7 @@ enum tm_code tm_selftest_polls(struct tm_poll_test *out, const struct tm_truth *
     if (w.grids == NULL)
         return tm_fail(err, TM_E_NOMEM, "selftest: %zu polls", t->polls_count);
     for (size_t i = 0; i < m->coverage_count; i++) {
-        polls_grids(&w, m->coverage[i].shown);
+        polls_grids(&w, m->coverage[i].shown, out);
         for (uint32_t v = 0; v < truth->versions_count; v++)
             if ((m->samples[v].flags & TM_SAMPLE_OF) != 0 &&
                 truth->records[truth->versions[v].record].object == m->coverage[i].truth)

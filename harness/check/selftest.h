@@ -23,6 +23,7 @@ enum tm_poll_exclusion { TM_POLL_NOT_CARRIED, TM_POLL_UNSEEN, TM_POLL_COINCIDENT
                          TM_POLL_RELOAD, TM_POLL_HIDDEN, TM_POLL_EXCLUSIONS };
 struct tm_poll_test {
     uint64_t tested, held;             /* changes with a closed form; those that keep it                   */
+    uint64_t off_grid;                 /* polls whose grid point is no multiple of T                       */
     uint64_t lost_tested, lost_expected, lost_measured, lost_wrong;
     uint64_t excluded[TM_POLL_EXCLUSIONS];
     uint32_t first_wrong, first_lost_wrong;   /* version index or TM_TRUTH_NONE */

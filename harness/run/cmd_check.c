@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -24,16 +25,7 @@ static void check_sleep_until(int64_t wall_ns)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);   /* a signal ends it early */
 }
 
-/* Every pipeline was probed once and the truth is read: from here on nothing is missed. */
-static bool check_ready(const struct tm_check *c)
-{
-    for (size_t i = 0; i < c->plan->pipelines_count; i++)
-        if (c->targets[i].next_ns == 0)
-            return false;
-    return c->truth != NULL;
-}
-
-/* Says "ready" on stdout once, for the supervisor. A probe is timed by the instant its step begins, so this loop sleeps to the nanosecond instead of polling in ms. */
+/* A probe is timed by the instant its step begins, so this loop sleeps to the nanosecond instead of polling in ms. */
 static enum tm_code check_follow(struct tm_check *c, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -42,10 +34,10 @@ static enum tm_code check_follow(struct tm_check *c, struct tm_err *err)
         struct tm_now now = { .wall_ns = tm_clock_monotonic_ns() };
         struct tm_wake wake = { TM_NEVER, TM_NEVER };
         rc = tm_check_step(c, &now, &wake, err);
-        if (!told && rc == TM_OK && check_ready(c)) {
-            printf("ready\n");
-            fflush(stdout);
+        if (!told && tm_check_ready(c)) {          /* whoever started the witness may now start the clock */
             told = true;
+            printf("following %zu pipelines\n", c->plan->pipelines_count);
+            fflush(stdout);
         }
         if (rc == TM_OK && wake.wall_ns > tm_clock_monotonic_ns())
             check_sleep_until(wake.wall_ns);
@@ -66,7 +58,6 @@ static int check_live(const char *plan_path)
     tm_log_init("check", TM_LOG_INFO);
     enum tm_code rc = tm_check_open(&c, plan_path, &ports, &err);
     if (rc == TM_OK) {
-        tm_log(TM_LOG_INFO, "following %zu pipelines", c->plan->pipelines_count);
         rc = check_follow(c, &err);
     }
     if (rc == TM_OK) {
@@ -81,8 +72,8 @@ static int check_live(const char *plan_path)
 
 int tm_cmd_check(int argc, char **argv)
 {
-    static const char *const names[] = { "live", "org", "relations", NULL };
-    const char *extra[3] = { NULL };
+    static const char *const names[] = { "live", "org", "relations", "steps-max", NULL };
+    const char *extra[4] = { NULL };
     struct tm_station_flags flags = { 0 };
     struct tm_err err = { 0 };
     int exit_code = TM_EXIT_OURS;
@@ -98,7 +89,8 @@ int tm_cmd_check(int argc, char **argv)
         tm_fail(&err, TM_E_ARG, "give --org org.db --warehouse W.db --relations MAP.json, or --live PLAN.json");
         return tm_command_fail("check", &err);
     }
-    struct tm_after_args args = { .org = extra[1], .warehouse = flags.warehouse, .relations = extra[2], .json = flags.json };
+    struct tm_after_args args = { .org = extra[1], .warehouse = flags.warehouse, .relations = extra[2], .json = flags.json,
+                                  .steps_max = extra[3] == NULL ? 0 : atoi(extra[3]) };
     if (tm_after_check(&args, stdout, &exit_code, &err) != TM_OK)
         return tm_command_fail("check", &err);
     return exit_code;

@@ -1,0 +1,225 @@
+/* matcher: which version a shown row stands for, and when each became visible (M1-M5 of check/match.h). */
+#include "check/match.h"
+#include "tests/support_history.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define ROW(name, stage, amount) "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
+#define MS INT64_C(1000000)
+
+static void start(struct history_stand *s, const char *name)
+{
+    history_stand_open(s, name);
+    history_commit(s->org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    history_show(s, 1, 0, -100, "a", "new", 1, 0, history_stamp(-1), 0);
+}
+
+static void an_update_is_visible_at_the_first_read_that_returns_it(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "update");
+    int64_t pos = history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
+    history_show(&s, 1, 10, 25, "a", "new", 2, 0, history_stamp(10), 0);
+    history_match(&s);
+    const struct tm_sample *m = history_sample(&s, pos);
+    assert_int_equal(m->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
+    assert_int_equal(m->work_ns, 25 * MS);
+    assert_int_equal(m->lo_ns, history_wall_ns(10) + 24 * MS);
+    assert_int_equal(m->wait_us, 0);
+    assert_int_equal(m->visible_us, (history_org_ms(10) + 25) * 1000);    /* work is not stretched by compress */
+    assert_int_equal(history_differing(&s), 0);
+    history_stand_close(&s);
+}
+
+static void publish_delay_is_waited_and_the_rest_is_work(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "delay");
+    s.timing.delay_ms = 2000;                                             /* 2 ms of wall */
+    int64_t pos = history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
+    history_show(&s, 1, 10, 25, "a", "new", 2, 0, history_stamp(10), 0);
+    history_match(&s);
+    assert_int_equal(history_sample(&s, pos)->wait_us, 2000000);
+    assert_int_equal(history_sample(&s, pos)->work_ns, 23 * MS);
+    assert_int_equal(history_sample(&s, pos)->visible_us, (history_org_ms(10) + 2023) * 1000);
+    history_stand_close(&s);
+}
+
+static void a_version_jumped_over_is_superseded_and_its_state_lost(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "jump");
+    int64_t first = history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
+    int64_t second = history_commit(s.org, 1, "UPDATE", "", 11, "{\"Stage\":\"won\"}");
+    history_show(&s, 1, 11, 5, "a", "won", 2, 0, history_stamp(11), 0);
+    history_match(&s);
+    assert_int_equal(history_sample(&s, first)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN);
+    assert_int_equal(history_sample(&s, second)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
+    assert_int_equal(history_sample(&s, first)->work_ns, 65 * MS);
+    history_stand_close(&s);
+}
+
+static void a_change_never_shown_is_censored(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "never");
+    int64_t pos = history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
+    history_match(&s);
+    assert_int_equal(history_sample(&s, pos)->flags, TM_SAMPLE_OF);
+    assert_true(history_sample(&s, pos)->hi_ns == INT64_MAX);
+    assert_int_equal(s.match->behind_us, 50 * HISTORY_MINUTE_MS * 1000);
+    history_stand_close(&s);
+}
+
+static void a_delete_is_visible_when_the_id_is_no_longer_returned(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "delete");
+    int64_t pos = history_commit(s.org, 1, "DELETE", "", 10, "{}");
+    history_hide(&s, 1, 10, 7);
+    history_match(&s);
+    assert_int_equal(history_sample(&s, pos)->work_ns, 7 * MS);
+    assert_int_equal(history_differing(&s), 0);
+    history_stand_close(&s);
+}
+
+static void a_delete_passed_over_by_an_undelete_is_superseded(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "back");
+    int64_t gone = history_commit(s.org, 1, "DELETE", "", 10, "{}");
+    int64_t back = history_commit(s.org, 1, "UNDELETE", "", 20, ROW("a", "new", "1"));
+    history_show(&s, 1, 20, 9, "a", "new", 1, 0, history_stamp(20), 0);
+    history_match(&s);
+    assert_int_equal(history_sample(&s, gone)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN);
+    assert_int_equal(history_sample(&s, back)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
+    history_stand_close(&s);
+}
+
+static void a_create_and_delete_between_reads_are_coincident_at_the_delete(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "flash");
+    int64_t born = history_commit(s.org, 2, "CREATE", "", 10, ROW("b", "new", "1"));
+    int64_t gone = history_commit(s.org, 2, "DELETE", "", 12, "{}");
+    history_match(&s);
+    assert_int_equal(history_sample(&s, born)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_COINCIDENT);
+    assert_int_equal(history_sample(&s, gone)->flags,
+                     TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_COINCIDENT | TM_SAMPLE_EXACT);
+    assert_int_equal(history_sample(&s, born)->visible_us, history_org_ms(12) * 1000);
+    assert_int_equal(s.match->behind_us, 2 * HISTORY_MINUTE_MS * 1000);
+    history_stand_close(&s);
+}
+
+static void equal_states_give_a_lower_and_an_upper_bound(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "twice");
+    /* within one second, so that not even LastModifiedDate tells the first from the third */
+    int64_t on = history_commit(s.org, 1, "UPDATE", "", 10.0 + 0.1 / 60, "{\"Private\":1}");
+    int64_t off = history_commit(s.org, 1, "UPDATE", "", 10.0 + 0.2 / 60, "{\"Private\":0}");
+    int64_t again = history_commit(s.org, 1, "UPDATE", "", 10.0 + 0.3 / 60, "{\"Private\":1}");
+    history_show(&s, 1, 10, 5, "a", "new", 1, 1, history_stamp(10), 0);
+    history_show(&s, 1, 20, 5, "a", "new", 1, 1, history_stamp(10), TM_SHOWN_DIRTY);
+    history_match(&s);
+    assert_true(s.match->ambiguous_reads > 0);
+    assert_int_equal(history_sample(&s, on)->hi_ns, history_wall_ns(10) + 5 * MS);
+    assert_int_equal(history_sample(&s, again)->lo_ns, history_wall_ns(10) + 4 * MS);
+    (void)off;
+    assert_int_equal(history_differing(&s), 0);
+    history_stand_close(&s);
+}
+
+static void an_update_of_two_fields_is_shown_only_with_both(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "both");
+    int64_t pos = history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2,\"Stage\":\"won\"}");
+    history_show(&s, 1, 10, 5, "a", "won", 1, 0, history_stamp(10), 0);
+    history_show(&s, 1, 10, 15, "a", "won", 2, 0, history_stamp(10), 0);
+    history_match(&s);
+    assert_int_equal(history_sample(&s, pos)->work_ns, 15 * MS);
+    history_stand_close(&s);
+}
+
+static void a_later_change_is_shown_though_an_older_one_is_missing(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "holes");
+    int64_t lost = history_commit(s.org, 1, "UPDATE", "GAP_UPDATE", 10, "{\"Amount\":2}");
+    int64_t next = history_commit(s.org, 1, "UPDATE", "", 20, "{\"Stage\":\"won\"}");
+    history_show(&s, 1, 20, 5, "a", "won", 1, 0, history_stamp(20), TM_SHOWN_DIRTY);
+    history_show(&s, 1, 30, 5, "a", "won", 2, 0, history_stamp(20), 0);
+    history_match(&s);
+    assert_int_equal(history_sample(&s, next)->work_ns, 5 * MS);
+    assert_int_equal(history_sample(&s, lost)->hi_ns, history_wall_ns(30) + 5 * MS);
+    assert_true((history_sample(&s, lost)->flags & TM_SAMPLE_EXACT) == 0);
+    history_stand_close(&s);
+}
+
+static void a_batch_waits_for_its_grid_point_and_works_from_there(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "batch");
+    struct tm_poll poll = { .grid_ms = history_org_ms(30), .started_org_ms = history_org_ms(30),
+                            .started_ns = history_wall_ns(30), .finished_ns = history_wall_ns(30) + 40 * MS,
+                            .seq_first = 2, .seq_last = 5, .object = s.object, .mode = "incremental" };
+    s.timing.kind = TM_PIPELINE_BATCH;
+    s.timing.polls = &poll;
+    s.timing.polls_count = 1;
+    int64_t pos = history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
+    history_show(&s, 1, 30, 41, "a", "new", 2, 0, history_stamp(10), 0);
+    history_match(&s);
+    assert_int_equal(history_sample(&s, pos)->wait_us, 20 * HISTORY_MINUTE_MS * 1000);
+    assert_int_equal(history_sample(&s, pos)->work_ns, 41 * MS);
+    assert_int_equal(history_sample(&s, pos)->poll, 0);
+    assert_int_equal(s.match->behind_us, 20 * HISTORY_MINUTE_MS * 1000 + 41000);
+    history_stand_close(&s);
+}
+
+static void going_back_in_time_is_counted(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "travel");
+    history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
+    history_show(&s, 1, 10, 5, "a", "new", 2, 0, history_stamp(10), 0);
+    history_show(&s, 1, 20, 5, "a", "new", 1, 0, history_stamp(-1), 0);
+    history_match(&s);
+    assert_int_equal(s.match->time_travels, 1);
+    assert_int_equal(history_final(&s, TM_ROW_STALE, 0), 1);
+    history_stand_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_update_is_visible_at_the_first_read_that_returns_it),
+        cmocka_unit_test(publish_delay_is_waited_and_the_rest_is_work),
+        cmocka_unit_test(a_version_jumped_over_is_superseded_and_its_state_lost),
+        cmocka_unit_test(a_change_never_shown_is_censored),
+        cmocka_unit_test(a_delete_is_visible_when_the_id_is_no_longer_returned),
+        cmocka_unit_test(a_delete_passed_over_by_an_undelete_is_superseded),
+        cmocka_unit_test(a_create_and_delete_between_reads_are_coincident_at_the_delete),
+        cmocka_unit_test(equal_states_give_a_lower_and_an_upper_bound),
+        cmocka_unit_test(an_update_of_two_fields_is_shown_only_with_both),
+        cmocka_unit_test(a_later_change_is_shown_though_an_older_one_is_missing),
+        cmocka_unit_test(a_batch_waits_for_its_grid_point_and_works_from_there),
+        cmocka_unit_test(going_back_in_time_is_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
