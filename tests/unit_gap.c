@@ -136,7 +136,9 @@ static void overflow_and_conversion_go_to_every_partition(void **state)
 {
     struct tm_err err;
     (void)state;
-    event(OVERFLOW_ID, "[\"" OVERFLOW_ID "\"]", "GAP_OVERFLOW", "[]", 7, 1);
+    for (int p = 0; p < 3; p++)                       /* as they come: in every raw partition */
+        event(OVERFLOW_ID, "[\"" OVERFLOW_ID "\"]", "GAP_OVERFLOW", "[]", 7, p);
+    assert_int_equal(run(&err), TM_OK);
     event("001*", "[\"001*\"]", "UPDATE", "[]", 8, 1);
     assert_int_equal(run(&err), TM_OK);
     for (int32_t p = 0; p < 3; p++) {

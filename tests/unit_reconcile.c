@@ -420,7 +420,8 @@ static void an_overflow_may_be_read_as_a_range_that_waits_for_the_index(void **s
         of_range += strcmp(json_string_value(field(all, i, "_read_kind")), "range") == 0;
     assert_int_equal(of_range, 8 + PARTITIONS);
     json_decref(all);
-    /* A conversion is always read whole. */
+    /* A conversion is always read whole, and once, however often it is delivered. */
+    alert_all("conversion", 60);
     alert_all("conversion", 60);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     all = stand_all(&stand, RECON);

@@ -11,6 +11,7 @@
 #define GAP_VALUES 6                                /* fields of an alert */
 #define GAP_REASON_BYTES 400
 #define GAP_BYTES_MAX (8u << 20)
+#define GAP_TOLD_MAX 64
 
 enum gap_state { GAP_START, GAP_FETCH, GAP_ROUTE, GAP_FLUSH };
 struct gap_route {
@@ -19,6 +20,8 @@ struct gap_route {
     char *schema_text, *subject;
     int32_t schema_id, partitions;                  /* 0 = not known yet */
 };
+/* Overflow and conversion stand in every partition of the raw topic, once each: the first to come is alerted. */
+struct gap_told { const struct gap_route *route; int64_t epoch; char replay[24]; };
 struct tm_gap {
     struct tm_topic *topic;
     struct tm_registry *registry;
@@ -31,6 +34,7 @@ struct tm_gap {
     json_t *header;                                 /* of `record` when it asks for a read */
     const char *kind; char reason[GAP_REASON_BYTES];
     size_t ids_sent, ids_count; bool everywhere;    /* alerts of `record` already produced, and how many there are */
+    struct gap_told told[GAP_TOLD_MAX]; size_t told_next;
     struct tm_buf value;
     unsigned attempts;
     int64_t retry_ns;                               /* 0 = now */
@@ -243,6 +247,24 @@ static struct gap_route *gap_route_of(struct tm_gap *g, const char *topic)
     return NULL;
 }
 
+static bool gap_is_told(const struct tm_gap *g, const struct gap_route *r)
+{
+    const char *replay = gap_text(g->row, "ReplayId");
+    for (size_t i = 0; i < GAP_TOLD_MAX; i++)
+        if (g->told[i].route == r && g->told[i].epoch == tm_row_get(g->row, "_epoch")->as.i
+            && strcmp(g->told[i].replay, replay) == 0)
+            return true;
+    return false;
+}
+
+static void gap_tell(struct tm_gap *g, const struct gap_route *r)
+{
+    struct gap_told *t = &g->told[g->told_next++ % GAP_TOLD_MAX];
+    t->route = r;
+    t->epoch = tm_row_get(g->row, "_epoch")->as.i;
+    snprintf(t->replay, sizeof t->replay, "%s", gap_text(g->row, "ReplayId"));
+}
+
 /* TM_OK: the whole batch is produced. */
 static enum tm_code gap_batch(struct tm_gap *g, const struct tm_now *now, struct tm_err *err)
 {
@@ -255,10 +277,13 @@ static enum tm_code gap_batch(struct tm_gap *g, const struct tm_now *now, struct
             g->counts.records++;
             rc = gap_look(g, err);
         }
-        if (rc == TM_OK && g->kind != NULL) {
-            rc = gap_alert(g, gap_route_of(g, g->record->topic), err);
+        struct gap_route *r = gap_route_of(g, g->record->topic);
+        if (rc == TM_OK && g->kind != NULL && !(g->everywhere && gap_is_told(g, r))) {
+            rc = gap_alert(g, r, err);
             if (rc == TM_OK && g->kind != NULL)
                 gap_count(g);
+            if (rc == TM_OK && g->kind != NULL && g->everywhere)
+                gap_tell(g, r);
         }
         if (rc != TM_OK)
             return rc;
@@ -288,6 +313,7 @@ static enum tm_code gap_retry(struct tm_gap *g, const struct tm_now *now, struct
     tm_err_clear(err);
     g->counts.batches_retried++;
     tm_inbox_rewind(g->inbox);
+    memset(g->told, 0, sizeof g->told);
     json_decref(g->header);
     g->header = NULL;
     g->record = NULL;

@@ -1,7 +1,7 @@
 /* gap: routes every change event that asks for a read to the alerts topic of its object. in: sfdc.cdc.<object>_raw; out:
  * alerts.sfdc.<object>_gap_events, value as event/contract.h's alerts schema. What asks for a read (rules R3, R5, R7, R8):
- *   GAP_OVERFLOW                         _kind overflow    to every partition
- *   recordIds with "001*", any type      _kind conversion  to every partition
+ *   GAP_OVERFLOW                         _kind overflow    to every partition, once however many raw partitions hold it
+ *   recordIds with "001*", any type      _kind conversion  likewise
  *   GAP_ anything else, in any case      _kind gap         one alert per id, key = id
  *   _DiffFields not empty                _kind diff        one alert per id, key = id
  * A merged event comes as one record per id, or as one record with Id = recordIds[0]; in both forms it is the record

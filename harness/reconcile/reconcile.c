@@ -12,8 +12,10 @@
 
 #define RECON_ASKED_MAX 8                     /* asks of the last whole reads, to know their copies by */
 #define RECON_LOG_IDS_MAX 20
+#define RECON_COPY 'p'                        /* third letter: overflow, conversion, copy differ in it */
 
-/* A whole ask arrives once per partition; a second time on the same partition it is another ask. */
+/* A whole ask arrives once per partition. Overflow and conversion are one event each, however often it is delivered; a
+ * copy that comes a second time on the same partition is another ask (an audit of a quiet object). */
 struct recon_asked { char kind; struct tm_position at; uint64_t partitions[TM_WINDOW_PARTITIONS_MAX / 64]; };
 struct recon_object {
     struct tm_window *open;
@@ -136,7 +138,7 @@ static bool recon_is_copy(struct recon_object *o, char kind, const struct tm_pos
         struct recon_asked *a = &o->asked[i];
         if (a->kind != kind || tm_position_compare(&a->at, at) != 0)
             continue;
-        bool again = (a->partitions[word] & bit) != 0;
+        bool again = kind == RECON_COPY && (a->partitions[word] & bit) != 0;
         if (again)
             memset(a->partitions, 0, sizeof a->partitions);
         a->partitions[word] |= bit;
@@ -198,7 +200,7 @@ static enum tm_code recon_ask(struct tm_recon *r, struct tm_window *w, const str
     if (strcmp(a.kind, "failed") == 0)        /* our own words */
         return TM_OK;
     if (recon_kind_is(a.kind, of_all)) {
-        if (recon_is_copy(&r->objects[w->object], a.kind[0] == 'c' ? a.kind[2] : a.kind[0], &a.at, record->partition))
+        if (recon_is_copy(&r->objects[w->object], a.kind[2], &a.at, record->partition))
             r->counts.duplicates++;
         else
             tm_window_ask_all(w, &a.at, a.commit_ms, a.kind[0] == 'c' || !r->set->overflow_range);
@@ -335,6 +337,8 @@ static void recon_attempt_failed(struct tm_recon *r, struct recon_job *job, cons
         return;
     }
     job->failing = true;
+    if (job->phase == JOB_ALL)                /* whoever asks again is heard again */
+        memset(r->objects[job->window->object].asked, 0, sizeof r->objects[0].asked);
     r->counts.reads_failed++;
     recon_log_failed(r, job);
 }
