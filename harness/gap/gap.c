@@ -13,11 +13,10 @@
 #define GAP_BYTES_MAX (8u << 20)
 #define GAP_TOLD_MAX 64
 
-enum gap_state { GAP_START, GAP_FETCH, GAP_ROUTE, GAP_FLUSH };
+enum gap_state { GAP_FETCH, GAP_ROUTE, GAP_FLUSH };
 struct gap_route {
-    const char *topic, *alerts;
-    struct tm_avro_schema *schema;
-    char *schema_text, *subject;
+    const char *object, *topic, *alerts;
+    struct tm_avro_schema *schema; char *schema_text;
     int32_t schema_id, partitions;                  /* 0 = not known yet */
 };
 /* Overflow and conversion stand in every partition of the raw topic, once each: the first to come is alerted. */
@@ -28,7 +27,6 @@ struct tm_gap {
     struct tm_inbox *inbox;
     struct gap_route *routes; size_t routes_count;
     enum gap_state state;
-    size_t starting;                                /* routes ready */
     const struct tm_record *record;                 /* being routed; NULL = take the next */
     const struct tm_row *row;
     json_t *header;                                 /* of `record` when it asks for a read */
@@ -41,8 +39,8 @@ struct tm_gap {
     struct tm_gap_counts counts;
 };
 
-static enum tm_code gap_route_open(struct gap_route *r, const char *object, const char *topic, const char *alerts,
-                                   struct tm_err *err)
+/* The schema of a route, once the first event to alert has told how the object is spelled: topic names do not. */
+static enum tm_code gap_schema(struct gap_route *r, const char *object, struct tm_err *err)
 {
     struct tm_describe only_name = { .object = object };
     struct tm_buf text;
@@ -50,19 +48,23 @@ static enum tm_code gap_route_open(struct gap_route *r, const char *object, cons
     enum tm_code rc = tm_contract_schema_alerts(&text, &only_name, err);
     if (rc == TM_OK)
         rc = tm_avro_schema_parse(&r->schema, tm_buf_text(&text), text.bytes, err);
-    if (rc == TM_OK) {
-        size_t bytes = strlen(alerts) + sizeof "-value";
-        r->topic = topic;
-        r->alerts = alerts;
-        r->schema_text = strdup(tm_buf_text(&text));
-        r->subject = malloc(bytes);
-        if (r->schema_text == NULL || r->subject == NULL)
-            rc = tm_fail(err, TM_E_NOMEM, "gap: %s", object);
-        else
-            snprintf(r->subject, bytes, "%s-value", alerts);
-    }
+    if (rc == TM_OK && (r->schema_text = strdup(tm_buf_text(&text))) == NULL)
+        rc = tm_fail(err, TM_E_NOMEM, "gap: %s", object);
     tm_buf_free(&text);
     return rc;
+}
+
+static enum tm_code gap_register(struct tm_gap *g, struct gap_route *r, const struct tm_now *now, struct tm_err *err)
+{
+    const char *object = json_string_value(json_object_get(g->header, "entityName"));
+    char subject[TM_TOPIC_NAME_MAX + 8];
+    enum tm_code rc = TM_OK;
+    if (r->schema_id != 0)
+        return TM_OK;
+    if (r->schema_text == NULL)
+        rc = gap_schema(r, object != NULL ? object : r->object, err);
+    snprintf(subject, sizeof subject, "%s-value", r->alerts);
+    return rc == TM_OK ? tm_registry_register(g->registry, now, &r->schema_id, subject, r->schema_text, err) : rc;
 }
 
 enum tm_code tm_gap_open(struct tm_gap **out, const struct tm_gap_settings *settings, struct tm_topic *topic,
@@ -77,10 +79,9 @@ enum tm_code tm_gap_open(struct tm_gap **out, const struct tm_gap_settings *sett
     g->routes = calloc(settings->objects_count, sizeof *g->routes);
     enum tm_code rc = g->routes != NULL ? tm_inbox_open(&g->inbox, topic, registry, aside_path, err)
                                         : tm_fail(err, TM_E_NOMEM, "gap: %zu objects", settings->objects_count);
-    for (size_t i = 0; rc == TM_OK && i < settings->objects_count; i++) {
-        g->routes_count++;
-        rc = gap_route_open(&g->routes[i], settings->objects[i], settings->topics[i], settings->alerts[i], err);
-    }
+    for (size_t i = 0; rc == TM_OK && i < settings->objects_count; i++)
+        g->routes[g->routes_count++] = (struct gap_route){ .object = settings->objects[i], .topic = settings->topics[i],
+                                                           .alerts = settings->alerts[i] };
     if (rc != TM_OK) {
         tm_gap_close(g);
         return rc;
@@ -96,7 +97,6 @@ void tm_gap_close(struct tm_gap *g)
     for (size_t i = 0; i < g->routes_count; i++) {
         tm_avro_schema_close(g->routes[i].schema);
         free(g->routes[i].schema_text);
-        free(g->routes[i].subject);
     }
     json_decref(g->header);
     tm_inbox_close(g->inbox);
@@ -279,7 +279,9 @@ static enum tm_code gap_batch(struct tm_gap *g, const struct tm_now *now, struct
         }
         struct gap_route *r = gap_route_of(g, g->record->topic);
         if (rc == TM_OK && g->kind != NULL && !(g->everywhere && gap_is_told(g, r))) {
-            rc = gap_alert(g, r, err);
+            rc = gap_register(g, r, now, err);
+            if (rc == TM_OK)
+                rc = gap_alert(g, r, err);
             if (rc == TM_OK && g->kind != NULL)
                 gap_count(g);
             if (rc == TM_OK && g->kind != NULL && g->everywhere)
@@ -291,18 +293,6 @@ static enum tm_code gap_batch(struct tm_gap *g, const struct tm_now *now, struct
         g->header = NULL;
         g->record = NULL;
     }
-}
-
-static enum tm_code gap_start(struct tm_gap *g, const struct tm_now *now, struct tm_err *err)
-{
-    struct gap_route *r = &g->routes[g->starting];
-    enum tm_code rc = g->topic->ops->flush(g->topic, err);   /* nothing to flush yet: is the broker there at all? */
-    if (rc != TM_OK && rc != TM_E_AGAIN)
-        return rc;
-    rc = tm_registry_register(g->registry, now, &r->schema_id, r->subject, r->schema_text, err);
-    if (rc == TM_OK && ++g->starting == g->routes_count)
-        g->state = GAP_FETCH;
-    return rc;
 }
 
 /* The broker refused an alert: the whole batch is produced again, a few times, ever later. */
@@ -352,9 +342,6 @@ enum tm_code tm_gap_step(struct tm_gap *g, const struct tm_now *now, struct tm_w
     }
     g->retry_ns = 0;
     switch (g->state) {
-    case GAP_START:
-        rc = gap_start(g, now, err);
-        break;
     case GAP_FETCH:
         rc = tm_inbox_fetch(g->inbox, err);
         if (rc == TM_OK)

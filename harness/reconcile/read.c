@@ -307,7 +307,7 @@ static enum tm_code read_end(struct tm_read *r, struct tm_err *err)
 {
     read_columns_clear(r);
     for (; r->end_at < r->partitions; r->end_at++) {
-        enum tm_code rc = read_produce(r, r->ask->object, "end", &r->ask->at, r->end_at, r->per_partition[r->end_at], err);
+        enum tm_code rc = read_produce(r, r->describe->object, "end", &r->ask->at, r->end_at, r->per_partition[r->end_at], err);
         if (rc != TM_OK)
             return rc;
         r->counts.ends++;

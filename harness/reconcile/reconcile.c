@@ -20,7 +20,7 @@ struct recon_asked { char kind; struct tm_position at; uint64_t partitions[TM_WI
 struct recon_object {
     struct tm_window *open;
     struct recon_asked asked[RECON_ASKED_MAX]; size_t asked_next;
-    struct tm_failed *failed;
+    struct tm_failed *failed; int32_t alert_schema_id;   /* of the last alert taken */
 };
 enum job_phase { JOB_IDS, JOB_ALL, JOB_COMMIT };
 struct recon_job {
@@ -244,6 +244,7 @@ static enum tm_code recon_take(struct tm_recon *r, const struct tm_now *now, str
             return tm_fail(err, TM_E_NOMEM, "window of %s", r->set->objects[object]);
         const char *why = NULL;
         r->counts.alerts++;
+        (void)tm_avro_frame_id(&o->alert_schema_id, record->value, record->value_bytes, NULL);   /* it was decoded by it */
         rc = tm_window_came(o->open, record->partition, record->offset, now->wall_ns, err);
         if (rc == TM_OK)
             rc = recon_ask(r, o->open, record, row, &why, err);
@@ -405,7 +406,8 @@ static enum tm_code recon_read_step(struct tm_recon *r, struct recon_job *job, c
 
 static enum tm_code recon_failing_step(struct tm_recon *r, struct recon_job *job, const struct tm_now *now, struct tm_err *err)
 {
-    enum tm_code rc = tm_failed_step(r->objects[job->window->object].failed, &job->flight, now, job->window,
+    const struct recon_object *o = &r->objects[job->window->object];
+    enum tm_code rc = tm_failed_step(o->failed, o->alert_schema_id, &job->flight, now, job->window,
                                      job->phase == JOB_ALL, job->why, err);
     if (rc == TM_OK) {
         recon_phase_done(job);
