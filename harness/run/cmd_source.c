@@ -3,9 +3,9 @@
 #include "event/contract.h"
 #include "run/command.h"
 #include "source/source.h"
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #define CREATE_MS 15000
 
@@ -81,7 +81,9 @@ static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
     char client[160], group[192];
     const char *topics[] = { TM_TOPIC_OFFSETS };
     snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
-    snprintf(group, sizeof group, "tidemark-source-%s-offsets", c->settings.object);
+    /* A group of this process alone: nothing is committed, and a killed predecessor's membership need not expire first. */
+    snprintf(group, sizeof group, "tidemark-source-%s-%ld-%" PRIx64, c->settings.object, (long)getpid(),
+             (uint64_t)tm_clock_realtime_ns());
     const struct tm_kafka_options consumer = { .brokers = c->flags.brokers, .client_id = client, .group = group,
                                                .topics = topics, .topics_count = 1,
                                                .owner = tm_source_offsets_owner(c->source),
