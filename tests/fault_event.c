@@ -27,7 +27,7 @@ static bool schema_round(unsigned n)
     static const char text[] = "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
                                "{\"name\":\"L\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]}]}";
     struct tm_avro_schema *s = NULL;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     const struct tm_avro_field *fields;
     fault_arm(n);
     enum tm_code rc = tm_avro_schema_parse(&s, text, sizeof text - 1, &err);
@@ -48,7 +48,7 @@ static bool codec_round(unsigned n)
                                                         "some more of it, until the second allocation is needed"),
                                        tm_value_of_json("[\"x\",\"y\"]") };
     struct tm_avro_schema *s = NULL;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_buf out;
     struct tm_row row;
     assert_int_equal(tm_avro_schema_parse(&s, text, sizeof text - 1, &err), TM_OK);
@@ -75,7 +75,7 @@ static bool change_round(unsigned n)
 {
     struct tm_describe *d = support_describe("Opportunity");
     struct tm_change_event e;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     json_t *data = support_change("Opportunity", "UPDATE", 7, "[\"006000000000001\",\"006000000000002AAA\"]", "[\"Amount\"]",
                                   "{\"OwnerId\":\"005000000000001\",\"Amount\":1,\"Description\":{\"diff\":\"x\"},\"New__c\":1}");
     tm_change_event_init(&e);
@@ -100,7 +100,7 @@ static bool contract_round(unsigned n)
 {
     struct tm_describe *d = support_describe("Opportunity");
     struct tm_buf text;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     tm_buf_init(&text, 1 << 20);
     fault_arm(n);
     enum tm_code rc = tm_contract_schema_raw(&text, d, &err);

@@ -44,12 +44,12 @@ int main(int argc, char **argv)
 {
     static const char *const corpus[] = {
         "", "{}", "[]", "null", "{\"payload\":{\"ChangeEventHeader\":null},\"event\":{\"replayId\":1}}",
-        "{\"schema\":\"s\",\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001000000000001AAA\"],"
+        ("{\"schema\":\"s\",\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001000000000001AAA\"],"
         "\"changedFields\":[\"BillingAddress.Street\",\"Amount\"]},\"Amount\":1,\"BillingAddress\":{\"Street\":\"x\"},"
-        "\"Name\":{\"diff\":\"--- \"},\"At\":\"2021-03-05T10:15:30.000Z\"},\"event\":{\"replayId\":7}}",
+        "\"Name\":{\"diff\":\"--- \"},\"At\":\"2021-03-05T10:15:30.000Z\"},\"event\":{\"replayId\":7}}"),
         "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"GAP_OVERFLOW\",\"recordIds\":[]}},\"event\":{\"replayId\":7}}",
-        "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001*\"]},\"BillingAddress\":null,"
-        "\"BillingStreet\":\"twice\",\"New__c\":{\"a\":{\"b\":1}}},\"event\":{\"replayId\":7}}",
+        ("{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001*\"]},\"BillingAddress\":null,"
+        "\"BillingStreet\":\"twice\",\"New__c\":{\"a\":{\"b\":1}}},\"event\":{\"replayId\":7}}"),
     };
     for (size_t i = 0; argc < 2 && i < sizeof corpus / sizeof corpus[0]; i++)
         LLVMFuzzerTestOneInput((const uint8_t *)corpus[i], strlen(corpus[i]));

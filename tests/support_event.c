@@ -38,7 +38,7 @@ json_t *support_describe_json(const char *object)
 
 struct tm_describe *support_describe(const char *object)
 {
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_describe *d = NULL;
     json_t *json = support_describe_json(object);
     if (tm_describe_parse(&d, json, &err) != TM_OK)

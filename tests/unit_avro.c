@@ -27,7 +27,7 @@ enum { FIELDS = 10 };
 
 static struct tm_avro_schema *parse(const char *text)
 {
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_avro_schema *s;
     if (tm_avro_schema_parse(&s, text, strlen(text), &err) != TM_OK)
         fail_msg("%s", err.msg);
@@ -50,7 +50,7 @@ static void fill(struct tm_value v[FIELDS])
 
 static void encode(const struct tm_avro_schema *s, struct tm_buf *out, const struct tm_value *v, size_t count)
 {
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     tm_buf_reset(out);
     if (tm_avro_encode(s, 77, out, v, count, &err) != TM_OK)
         fail_msg("%s", err.msg);
@@ -61,7 +61,7 @@ static void every_type_comes_back_as_it_went(void **state)
     (void)state;
     struct tm_avro_schema *s = parse(schema_text);
     struct tm_value v[FIELDS];
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_buf out;
     struct tm_row row;
     int32_t id;
@@ -97,7 +97,7 @@ static void null_fields_come_back_null(void **state)
     (void)state;
     struct tm_avro_schema *s = parse(schema_text);
     struct tm_value v[FIELDS];
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_buf out;
     struct tm_row row;
     tm_buf_init(&out, 1 << 20);
@@ -135,7 +135,7 @@ static void a_value_that_does_not_fit_names_its_field(void **state)
     tm_buf_init(&out, 1 << 20);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tm_value v[FIELDS];
-        struct tm_err err = { TM_OK };
+        struct tm_err err = { .code = TM_OK };
         fill(v);
         v[bad[i].index] = bad[i].value;
         tm_buf_reset(&out);
@@ -222,7 +222,7 @@ static void decoder_reads_what_libavro_writes(void **state)
 {
     (void)state;
     struct tm_avro_schema *s = parse(schema_text);
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_row row;
     char bytes[512] = { 0, 0, 0, 0, 77 };
     avro_schema_t schema;
@@ -264,12 +264,12 @@ static void every_cut_and_every_flipped_byte_is_survived(void **state)
     fill(v);
     encode(s, &out, v, FIELDS);
     for (size_t cut = 0; cut < out.bytes; cut++) {
-        struct tm_err err = { TM_OK };
+        struct tm_err err = { .code = TM_OK };
         assert_int_equal(tm_avro_decode(s, &row, out.data, cut, &err), TM_E_PROTO);
         assert_int_equal(row.cells_count, 0);
     }
     for (int i = 0; i < 20000; i++) {
-        struct tm_err err = { TM_OK };
+        struct tm_err err = { .code = TM_OK };
         size_t at = TM_AVRO_FRAME_BYTES + tm_rng_below(&rng, out.bytes - TM_AVRO_FRAME_BYTES);
         char kept = out.data[at];
         out.data[at] = (char)tm_rng_below(&rng, 256);
@@ -293,7 +293,7 @@ static void lengths_beyond_the_record_allocate_nothing(void **state)
     static const unsigned char block[] = { 0, 0, 0, 0, 1, 0x01, 0x04, 0x02, 'x', 0x00 };
     static const unsigned char after[] = { 0, 0, 0, 0, 1, 0x00, 0x00 };
     struct tm_row row;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     tm_row_init(&row);
     assert_int_equal(tm_avro_decode(s, &row, huge, sizeof huge, &err), TM_E_PROTO);
     tm_err_clear(&err);
@@ -313,7 +313,7 @@ static void lengths_beyond_the_record_allocate_nothing(void **state)
 static void unframed_values_are_refused(void **state)
 {
     (void)state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     int32_t id;
     assert_int_equal(tm_avro_frame_id(&id, "\0\0\0", 3, &err), TM_E_PROTO);
     tm_err_clear(&err);
@@ -335,7 +335,7 @@ static void schemas_beyond_our_types_are_refused_by_name(void **state)
         "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":\"int\"},{\"name\":\"F\",\"type\":\"int\"}]}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct tm_err err = { TM_OK };
+        struct tm_err err = { .code = TM_OK };
         struct tm_avro_schema *s;
         assert_int_equal(tm_avro_schema_parse(&s, bad[i], strlen(bad[i]), &err), TM_E_PROTO);
         assert_null(s);
@@ -343,7 +343,7 @@ static void schemas_beyond_our_types_are_refused_by_name(void **state)
     char deep[4096] = "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":";
     for (int i = 0; i < 20; i++)
         strcat(deep, "{\"type\":\"array\",\"items\":");
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_avro_schema *s;
     strcat(deep, "\"int\"}}}}}}}}}}}}}}}}}}}}}]}");
     assert_int_equal(tm_avro_schema_parse(&s, deep, strlen(deep), &err), TM_E_LIMIT);

@@ -29,7 +29,7 @@ static int teardown(void **state)
 
 static void parse(struct fixture *f, json_t *data)
 {
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     char text[700];
     json_decref(f->data);
     f->data = data;
@@ -154,7 +154,7 @@ static void broken_events_say_what_is_wrong(void **state)
           "\"commitNumber\":\"x\"}},\"event\":{\"replayId\":7}}", "commitNumber" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct tm_err err = { TM_OK };
+        struct tm_err err = { .code = TM_OK };
         char text[700];
         json_t *data = json_loads(bad[i].json, 0, NULL);
         assert_non_null(data);

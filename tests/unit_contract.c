@@ -30,7 +30,7 @@ static size_t field_index(const struct tm_avro_field *fields, size_t count, cons
 static void raw_schema_has_the_contract_fields_in_order(void **state)
 {
     (void)state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_describe *d = support_describe("Opportunity");
     struct tm_buf text;
     struct tm_avro_schema *s;
@@ -65,7 +65,7 @@ static void raw_schema_has_the_contract_fields_in_order(void **state)
 static void every_schema_field_has_a_default_and_the_text_is_repeatable(void **state)
 {
     (void)state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_describe *d = support_describe("Account");
     enum tm_code (*const build[])(struct tm_buf *, const struct tm_describe *, struct tm_err *) = {
         tm_contract_schema_raw, tm_contract_schema_alerts, tm_contract_schema_recon };
@@ -98,7 +98,7 @@ static void recon_schema_carries_answer_fields_then_columns(void **state)
     (void)state;
     static const char *const first[] = { "Id", "_kind", "_g", "_epoch", "_read_id", "_read_seq", "_read_kind", "_count",
                                          "_partitions", "LastName" };
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_describe *d = support_describe("Account");
     struct tm_buf text;
     struct tm_avro_schema *s;
@@ -116,7 +116,7 @@ static void recon_schema_carries_answer_fields_then_columns(void **state)
 
 static struct tm_value value_of(const struct tm_describe *d, struct tm_buf *arena, const char *field, json_t *json)
 {
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_value v;
     if (tm_contract_value(&v, arena, tm_describe_field(d, field), json, &err) != TM_OK)
         fail_msg("%s", err.msg);
@@ -163,7 +163,7 @@ static void mistyped_rest_values_name_their_field(void **state)
     struct tm_buf arena;
     tm_buf_init(&arena, 1 << 20);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct tm_err err = { TM_OK };
+        struct tm_err err = { .code = TM_OK };
         struct tm_value v;
         char text[700];
         json_t *json = json_loads(bad[i].json, JSON_DECODE_ANY, NULL);

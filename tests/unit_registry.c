@@ -21,7 +21,7 @@ struct fixture {
 static int setup(void **state)
 {
     static struct fixture f;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     memset(&f, 0, sizeof f);
     assert_int_equal(tm_mock_registry_open(&f.mock, &err), TM_OK);
     tm_test_http_init(&f.http);
@@ -76,7 +76,7 @@ static const char *record(const char *fields)
 static void registering_twice_asks_the_registry_once(void **state)
 {
     struct fixture *f = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     int32_t id = 0, again = 0, other = 0;
     assert_int_equal(enroll(f, "t-value", record(STRING_A), &id, &err), TM_OK);
     unsigned calls = f->http.seen_count;
@@ -92,7 +92,7 @@ static void registering_twice_asks_the_registry_once(void **state)
 static void a_schema_is_fetched_by_id_and_kept(void **state)
 {
     struct fixture *f = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     int32_t id;
     const struct tm_avro_schema *s, *again;
     assert_int_equal(enroll(f, "t-value", record(STRING_A), &id, &err), TM_OK);
@@ -110,7 +110,7 @@ static void a_schema_is_fetched_by_id_and_kept(void **state)
 static void an_incompatible_schema_is_refused_and_the_error_names_the_subject(void **state)
 {
     struct fixture *f = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     int32_t id;
     assert_int_equal(enroll(f, "t-value", record(STRING_A), &id, &err), TM_OK);
     assert_int_equal(enroll(f, "t-value", record(DOUBLE_A), &id, &err), TM_E_PROTO);
@@ -126,7 +126,7 @@ static void an_incompatible_schema_is_refused_and_the_error_names_the_subject(vo
 static void a_registry_that_is_away_is_asked_again_with_growing_pauses(void **state)
 {
     struct fixture *f = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     int32_t id = 0;
     f->http.status_next = 2;
     f->http.status = 503;
@@ -139,7 +139,7 @@ static void a_registry_that_is_away_is_asked_again_with_growing_pauses(void **st
 static void a_registry_that_stays_away_is_an_error_after_a_minute(void **state)
 {
     struct fixture *f = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     int32_t id = 0;
     f->http.fail_next = 1000;
     assert_int_equal(enroll(f, "t-value", record(STRING_A), &id, &err), TM_E_IO);
@@ -151,7 +151,7 @@ static void a_registry_that_stays_away_is_an_error_after_a_minute(void **state)
 static void an_abandoned_question_does_not_block_the_next(void **state)
 {
     struct fixture *f = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     const struct tm_avro_schema *s;
     int32_t id = 0;
     assert_int_equal(tm_registry_schema(f->client, &f->now, &s, 4711, &err), TM_E_AGAIN);
@@ -162,7 +162,7 @@ static void an_abandoned_question_does_not_block_the_next(void **state)
 static void a_server_that_is_no_registry_is_told_from_one_that_refuses(void **state)
 {
     struct fixture *f = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     int32_t id;
     f->http.status_next = 1;
     f->http.status = 404;
@@ -180,7 +180,7 @@ static void wrong_addresses_are_usage_errors(void **state)
     struct fixture *f = *state;
     static const char *const bad[] = { "", "registry:8081", "ftp://registry", "http://" };
     for (size_t i = 0; i < 4; i++) {
-        struct tm_err err = { TM_OK };
+        struct tm_err err = { .code = TM_OK };
         struct tm_registry *r;
         assert_int_equal(tm_registry_open(&r, &f->http.port, bad[i], &err), TM_E_ARG);
         assert_null(r);
@@ -191,7 +191,7 @@ static void wrong_addresses_are_usage_errors(void **state)
 
 static int ask(struct fixture *f, const char *method, const char *target, const char *body, char *out, size_t out_bytes)
 {
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_mock_request request;
     struct tm_mock_response response;
     assert_int_equal(tm_mock_request_init(&request, method, target, body, body != NULL ? strlen(body) : 0, &err), TM_OK);

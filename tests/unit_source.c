@@ -403,7 +403,7 @@ static void audits_ask_for_a_copy_on_the_grid_of_org_time(void **state)
 static void topics_may_be_named_by_template(void **state)
 {
     struct source_world *w = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     assert_int_equal(tm_mem_topic_create(w->broker, "cdc.opportunitychangeevent.i8b-dyxvxs5wotcbr4qsew", 3, &err), TM_OK);
     source_world_set(w, "kafka.topic", "cdc.${_ObjectType}.${_EventType}");
     source_world_start(w);
@@ -432,7 +432,7 @@ static void an_event_that_makes_no_sense_ends_the_station_with_its_place(void **
 static void a_broken_checkpoint_names_topic_partition_and_offset(void **state)
 {
     struct source_world *w = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     char text[700];
     source_world_start(w);
     assert_int_equal(w->producer->ops->produce(w->producer, "tidemark.offsets", -1, "Opportunity", 11, "junk", 4, &err), TM_OK);
@@ -455,7 +455,7 @@ static void configs_that_cannot_work_are_refused_by_key(void **state)
     size_t keys_count;
     const struct tm_key *keys = tm_source_keys(&keys_count);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct tm_err err = { TM_OK };
+        struct tm_err err = { .code = TM_OK };
         struct tm_config *config = NULL;
         char text[700];
         json_t *json = json_deep_copy(w->config_json);
@@ -474,7 +474,7 @@ static void configs_that_cannot_work_are_refused_by_key(void **state)
 static void custom_objects_and_both_names_of_the_key_are_understood(void **state)
 {
     struct source_world *w = *state;
-    struct tm_err err = { TM_OK };
+    struct tm_err err = { .code = TM_OK };
     struct tm_config *config;
     size_t keys_count;
     const struct tm_key *keys = tm_source_keys(&keys_count);

@@ -178,7 +178,7 @@ static enum tm_code wire_put_json(struct tm_buf *out, const struct avro_node *n,
             return wire_unfit(n, "JSON text where a whole number belongs", err);
         return wire_put_int(out, n, i, err);
     }
-    assert(!"a type of enum tm_avro_type");
+    assert(0 && "a type of enum tm_avro_type");
     return TM_OK;
 }
 
@@ -227,7 +227,7 @@ static enum tm_code wire_put_value(struct tm_buf *out, const struct avro_node *n
             return wire_unfit(n, "a number where the schema wants another kind", err);
         return TM_OK;
     }
-    assert(!"a kind of enum tm_value_kind");
+    assert(0 && "a kind of enum tm_value_kind");
     return TM_OK;
 }
 
@@ -406,7 +406,7 @@ static enum tm_code wire_json(struct wire *w, const struct avro_node *n, struct 
         tm_buf_addf(out, "%" PRId64, i);
         return TM_OK;
     }
-    assert(!"a type of enum tm_avro_type");
+    assert(0 && "a type of enum tm_avro_type");
     return TM_OK;
 }
 
@@ -457,7 +457,7 @@ static enum tm_code wire_cell(struct wire *w, const struct avro_node *n, struct 
             return wire_bad(w, n, "number is cut short or out of range");
         return TM_OK;
     }
-    assert(!"a type of enum tm_avro_type");
+    assert(0 && "a type of enum tm_avro_type");
     return TM_OK;
 }
 

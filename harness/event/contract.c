@@ -78,7 +78,7 @@ static const char *contract_type(const struct tm_field *f)
     case TM_FIELD_TIME: return "\"string\"";
     case TM_FIELD_COMPOUND: break;
     }
-    assert(!"a compound is no column");
+    assert(0 && "a compound is no column");
     return NULL;
 }
 

@@ -703,7 +703,7 @@ static enum tm_code source_stream(struct tm_source *s, const struct tm_now *now,
     case PHASE_ACK:
     case PHASE_COPY_ACK: return source_ack(s, now, wake, err);
     }
-    assert(!"a phase");
+    assert(0 && "a phase");
     return TM_OK;
 }
 
