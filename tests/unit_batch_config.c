@@ -65,6 +65,8 @@ static void every_preset_loads_and_names_a_source_for_each_of_its_settings(void 
         struct tm_err err = { .code = TM_OK };
         if (tm_batch_settings_load(&s, &c, g.gl_pathv[i], NULL, &err) != TM_OK)
             fail_msg("%s %s", err.ctx, err.msg);
+        const char *const *carried;
+        assert_true(tm_config_list(c, "carries", &carried) >= 3); /* the witness is told them */
         assert_int_equal(s.objects_count, 3);
         json_t *preset = NULL, *value;
         const char *key;

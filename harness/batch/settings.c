@@ -15,7 +15,7 @@ static const struct tm_key settings_keys[] = {
       "what tool this preset imitates" },
     { "sources", TM_KEY_JSON, TM_KEY_IGNORED, NULL, 0, 0, NULL,
       "per setting: its public source, or \"assumed\"" },
-    { "carries", TM_KEY_LIST, TM_KEY_IGNORED, NULL, 0, 0, NULL,
+    { "carries", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "change types this preset can show; read by run and check" },
     { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL,
       "login URL" },

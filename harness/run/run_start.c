@@ -92,7 +92,8 @@ static enum tm_code start_station(struct tm_run *run, const char *command, const
                            start_path(run, state, "state", name, ""), "--trace",
                            start_path(run, trace, "trace", name, ""), "--stats",
                            start_path(run, stats, "stats", name, ".json"), "--objects", run->objects_dir,
-                           "--brokers", run->brokers, "--registry", run->registry, "--salesforce-url", run->url,
+                           "--brokers", run->brokers[0] ? run->brokers : "none", "--registry",
+                           run->registry[0] ? run->registry : "none", "--salesforce-url", run->url,
                            warehouse != NULL ? "--warehouse" : NULL, warehouse, NULL };
     return tm_child_start(&run->kids, &child, name, true, argv, err);
 }
