@@ -232,11 +232,13 @@ static uint8_t match_held(struct match_work *w)
 {
     uint8_t shows = SHOWS_MIXED;
     for (size_t c = 0; c < w->c->count; c++) {
-        uint32_t d = w->at[c];
-        while (d != TM_TRUTH_NONE && w->truth->deltas[d].hash != w->values[c])
-            d = w->truth->deltas[d].prev;
-        w->held[c] = d != TM_TRUTH_NONE ? (int64_t)w->truth->deltas[d].version + 1
-                     : w->values[c] == TM_VHASH_NULL ? 0 : -1;
+        uint32_t d = w->at[c], oldest = TM_TRUTH_NONE;
+        for (; d != TM_TRUTH_NONE && w->truth->deltas[d].hash != w->values[c]; d = w->truth->deltas[d].prev)
+            oldest = d;
+        /* no version set it to null: it was null from the create on, if the create did not set it */
+        bool null = w->values[c] == TM_VHASH_NULL && w->versions > 0 &&
+                    (oldest == TM_TRUTH_NONE || w->truth->deltas[oldest].version != w->index[0]);
+        w->held[c] = d != TM_TRUTH_NONE ? (int64_t)w->truth->deltas[d].version + 1 : null ? 0 : -1;
         if (w->held[c] < 0)
             shows = SHOWS_WRONG;
     }

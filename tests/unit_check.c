@@ -1,0 +1,388 @@
+/* check: for each class of truth and each anomaly, a history and a warehouse that have exactly it, and near misses that stay
+ * silent (M6 of check/match.h). */
+#include "check/breakdown.h"
+#include "check/measure.h"
+#include "check/plan.h"
+#include "check/predict.h"
+#include "check/vhash.h"
+#include "tests/support_history.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define ROW(name, stage, amount) "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
+
+static void start(struct history_stand *s, const char *name)
+{
+    history_stand_open(s, name);
+    history_commit(s->org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    history_commit(s->org, 2, "CREATE", NULL, -1, ROW("b", "new", "2"));
+    history_show(s, 1, 0, -100, "a", "new", 1, 0, history_stamp(-1), 0);
+    history_show(s, 2, 0, -100, "b", "new", 2, 0, history_stamp(-1), 0);
+}
+
+/* Exactly `rows` rows of `class`, and nothing else differs. */
+static void exactly(struct history_stand *s, enum tm_row_class class, int flagged, uint64_t rows)
+{
+    history_match(s);
+    assert_int_equal(history_final(s, class, flagged), rows);
+    if (class != TM_ROW_EQUAL)
+        assert_int_equal(history_differing(s), rows);
+    assert_int_equal(s->match->differences_count, class == TM_ROW_EQUAL ? 0 : rows);
+    history_stand_close(s);
+}
+
+static void what_never_changed_is_equal(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "equal");
+    exactly(&s, TM_ROW_EQUAL, 0, 2);
+}
+
+static void a_row_the_relation_never_returned_is_missing(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "missing");
+    history_commit(s.org, 3, "CREATE", "", 10, ROW("c", "new", "3"));
+    exactly(&s, TM_ROW_MISSING, 0, 1);
+}
+
+static void a_partial_row_counts_as_missing_and_flagged(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "partial");
+    history_commit(s.org, 3, "CREATE", "GAP_CREATE", 10, ROW("c", "new", "3"));
+    history_commit(s.org, 3, "UPDATE", "", 20, "{\"Amount\":4}");
+    history_show(&s, 3, 20, 5, NULL, NULL, 4, 0, history_stamp(20), TM_SHOWN_DIRTY | TM_SHOWN_PARTIAL);
+    exactly(&s, TM_ROW_MISSING, 1, 1);
+}
+
+static void a_row_whose_record_is_gone_is_a_phantom(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "phantom");
+    history_commit(s.org, 1, "HARD_DELETE", NULL, 10, "{}");
+    exactly(&s, TM_ROW_PHANTOM, 0, 1);
+}
+
+static void an_id_the_org_never_had_is_a_phantom(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "stranger");
+    history_show(&s, 9, 10, 5, "z", "new", 9, 0, history_stamp(10), 0);
+    exactly(&s, TM_ROW_PHANTOM, 0, 1);
+}
+
+static void a_removed_row_of_a_deleted_record_is_silent(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "silent");
+    history_commit(s.org, 1, "DELETE", "", 10, "{}");
+    history_hide(&s, 1, 10, 5);
+    exactly(&s, TM_ROW_EQUAL, 0, 1);
+}
+
+static void one_older_whole_version_is_stale(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "stale");
+    history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":5,\"Stage\":\"won\"}");
+    exactly(&s, TM_ROW_STALE, 0, 1);
+}
+
+static void true_fields_of_no_single_version_are_mixed(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "mixed");
+    history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":5}");
+    history_commit(s.org, 1, "UPDATE", "", 20, "{\"Stage\":\"won\"}");
+    history_show(&s, 1, 20, 5, "a", "won", 1, 0, history_stamp(20), 0);
+    exactly(&s, TM_ROW_MIXED, 0, 1);
+}
+
+static void a_value_never_held_is_wrong(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "wrong");
+    history_show(&s, 1, 20, 5, "a", "new", 77, 0, history_stamp(-1), 0);
+    exactly(&s, TM_ROW_WRONG, 0, 1);
+}
+
+static void a_null_where_there_never_was_one_is_wrong(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "null");
+    history_show(&s, 1, 20, 5, NULL, "new", 1, 0, history_stamp(-1), 0);
+    exactly(&s, TM_ROW_WRONG, 0, 1);
+}
+
+static void a_dirty_row_that_is_equal_is_equal_and_flagged(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "flagged");
+    history_show(&s, 1, 20, 5, "a", "new", 1, 0, history_stamp(-1), TM_SHOWN_DIRTY);
+    exactly(&s, TM_ROW_EQUAL, 1, 1);
+}
+
+static void a_dirty_stale_row_is_stale_and_flagged(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "dirtystale");
+    history_commit(s.org, 1, "UPDATE", "GAP_UPDATE", 10, "{\"Amount\":5}");
+    history_show(&s, 1, 20, 5, "a", "new", 1, 0, history_stamp(-1), TM_SHOWN_DIRTY);
+    exactly(&s, TM_ROW_STALE, 1, 1);
+}
+
+static void what_only_a_formula_would_tell_is_coverage_not_drift(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    struct tm_coverage c;
+    struct tm_err err = { 0 };
+    start(&s, "coverage");
+    history_commit(s.org, 1, "UPDATE", NULL, 10, "{\"Expected\":5}");
+    history_match(&s);
+    /* LastModifiedDate moved with it, as the org says; the formula itself is not compared */
+    assert_int_equal(tm_coverage_make(&c, s.truth, s.shown, "Opportunity", &err), TM_OK);
+    assert_int_equal(c.count, 5);
+    char *left = json_dumps(c.left_out, 0);
+    assert_non_null(strstr(left, "Expected"));
+    assert_non_null(strstr(left, "SystemModstamp"));
+    assert_non_null(strstr(left, "Place"));
+    free(left);
+    free(c.from_truth);
+    free(c.from_shown);
+    free(c.truth_column);
+    free(c.shown_column);
+    free(c.names);
+    json_decref(c.left_out);
+    history_stand_close(&s);
+}
+
+static void a_field_added_while_it_runs_is_compared_once_the_relation_has_it(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    uint32_t column;
+    struct tm_err err = { 0 };
+    start(&s, "added");
+    history_add_field(s.org);
+    history_commit(s.org, 1, "UPDATE", "", 10, "{\"Extra__c\":\"x\"}");
+    history_show(&s, 1, 10, 5, "a", "new", 1, 0, history_stamp(10), 0);
+    history_match(&s);
+    assert_int_equal(history_differing(&s), 0);          /* not in the relation: left out, listed */
+    assert_int_equal(tm_shown_column(s.shown, s.object, "Extra__c", &column, &err), TM_OK);
+    history_match(&s);
+    assert_int_equal(history_differing(&s), 1);          /* there, and null: an x is missing */
+    assert_int_equal(history_final(&s, TM_ROW_MIXED, 0), 1);
+    history_stand_close(&s);
+}
+
+static void the_curve_counts_rows_for_as_long_as_they_differ(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    struct tm_curve *c = NULL;
+    struct tm_err err = { 0 };
+    start(&s, "curve");
+    history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":5}");
+    history_show(&s, 1, 10, 250, "a", "new", 5, 0, history_stamp(10), 0);      /* a quarter of a second, not stretched */
+    history_commit(s.org, 2, "UPDATE", "", 30, "{\"Amount\":6}");              /* stale to the end: 30 minutes */
+    history_match(&s);
+    assert_int_equal(tm_curve_make(&c, s.match, &s.timing, &err), TM_OK);
+    double stale_us = c->row_us[1 + 2 * TM_ROW_STALE];
+    assert_true(fabs(stale_us - (250e3 + 30 * 60e6)) < 1);
+    assert_int_equal(c->peak_rows, 1);
+    assert_true(fabs(c->row_us[1 + 2 * TM_ROW_EQUAL] - (2 * 60 * 60e6 - stale_us)) < 1);
+    assert_true(c->max_differing[TM_CURVE_BINS - 1] > 0.5 && c->max_differing[0] < 0.5);
+    free(c);
+    history_stand_close(&s);
+}
+
+static void percentiles_are_exact_and_unseen_changes_push_them_out_of_reach(void **state)
+{
+    (void)state;
+    struct tm_series s = { 0 };
+    struct tm_err err = { 0 };
+    double value = 0;
+    for (int i = 100; i >= 1; i--)
+        assert_int_equal(tm_series_add(&s, i, &err), TM_OK);
+    assert_true(tm_series_at(&s, 0.5, 0, &value));
+    assert_true(fabs(value - 50) < 1e-9);
+    assert_true(tm_series_at(&s, 0.99, 0, &value));
+    assert_true(fabs(value - 99) < 1e-9);
+    assert_true(tm_series_at(&s, 0.5, 100, &value));
+    assert_true(fabs(value - 100) < 1e-9);
+    assert_false(tm_series_at(&s, 0.51, 100, &value));
+    tm_series_free(&s);
+    assert_false(tm_series_at(&s, 0.5, 0, &value));
+}
+
+static void a_plan_with_a_mistake_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct { const char *json, *told; } bad[] = {
+        { "{\"orgg\":\"x\"}", "did you mean \"org\"" },
+        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[]}", "pipelines" },
+        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":\"lake\",\"database\":\"d\"}]}",
+          "lake" },
+        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":\"batch\",\"database\":\"d\","
+          "\"objects\":[\"X\"]}]}", "interval_ms" },
+        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":\"stream\",\"database\":\"d\","
+          "\"objects\":[\"X\"],\"slo\":{\"unsen\":0}}]}", "unseen" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct tm_plan *plan = NULL;
+        struct tm_err err = { 0 };
+        json_t *json = json_loads(bad[i].json, 0, NULL);
+        assert_non_null(json);
+        assert_int_equal(tm_plan_from_json(&plan, json, "plan.json", &err), TM_E_ARG);
+        assert_non_null(strstr(err.msg, bad[i].told));
+        json_decref(json);
+    }
+}
+
+/* ---- option 1: what the views show is predicted from the raw rows ---- */
+
+struct option1 { struct history_stand s; struct tm_reader *reader; };
+
+static void option1_open(struct option1 *o, const char *name)
+{
+    const char *objects[] = { "Opportunity" };
+    struct tm_err err = { 0 };
+    history_stand_open(&o->s, name);
+    assert_int_equal(tm_reader_open(&o->reader, "unused", true, objects, 1, &err), TM_OK);
+}
+
+static void option1_arrival(struct option1 *o, int n, enum tm_arrival_kind kind, int64_t position, double minutes,
+                            const char *name, double amount)
+{
+    char id[19];
+    struct tm_err err = { 0 };
+    struct tm_reader *r = o->reader;
+    uint32_t row, column;
+    uint64_t values[5] = { tm_vhash_text(name, strlen(name)), tm_vhash_text("new", 3), tm_vhash_real(amount), tm_vhash_int(0),
+                           tm_vhash_int(history_stamp(minutes)) };
+    static const char *const columns[] = { "Name", "Stage", "Amount", "Private", "LastModifiedDate" };
+    history_id(id, n);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(tm_shown_column(r->shown, 0, columns[i], &column, &err), TM_OK);
+    assert_int_equal(tm_shown_row(r->shown, 0, id, &row, &err), TM_OK);
+    r->arrivals = realloc(r->arrivals, (r->arrivals_count + 1) * sizeof *r->arrivals);
+    r->values = realloc(r->values, (r->values_count + 5) * sizeof *r->values);
+    r->arrivals[r->arrivals_count] = (struct tm_arrival){
+        .lo_ns = history_wall_ns(minutes), .hi_ns = history_wall_ns(minutes) + 2000000, .position = position,
+        .rowid = (int64_t)r->arrivals_count + 1, .row = row, .values_first = (uint32_t)r->values_count,
+        .values_count = kind == TM_ARRIVAL_IMAGE ? 5 : 0, .kind = (uint8_t)kind };
+    memcpy(r->values + r->values_count, values, sizeof values);
+    r->values_count += 5;
+    r->arrivals_count++;
+}
+
+static struct tm_predict *option1_predict(struct option1 *o)
+{
+    struct tm_predict *p = NULL;
+    struct tm_err err = { 0 };
+    int64_t query_ns[TM_SHOWN_OBJECTS_MAX] = { 3000000 };
+    size_t rows = 1;
+    while (rows > 0)
+        assert_int_equal(tm_truth_tail(o->s.truth, 100, &rows, &err), TM_OK);
+    assert_int_equal(tm_predict_open(&p, o->s.truth, o->reader, query_ns, &err), TM_OK);
+    assert_int_equal(tm_predict_to(p, NULL, NULL, &err), TM_OK);
+    return p;
+}
+
+static void option1_close(struct option1 *o, struct tm_predict *p)
+{
+    tm_predict_close(p);
+    tm_reader_close(o->reader);
+    history_stand_close(&o->s);
+}
+
+static void a_gap_is_dirty_until_its_image_and_later_events_stand_on_top(void **state)
+{
+    (void)state;
+    struct option1 o;
+    option1_open(&o, "gap");
+    history_commit(o.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    int64_t gap = history_commit(o.s.org, 1, "UPDATE", "GAP_UPDATE", 10, "{\"Amount\":5}");
+    int64_t next = history_commit(o.s.org, 1, "UPDATE", "", 20, "{\"Name\":\"z\"}");
+    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 1, -1, "a", 1);           /* the first copy, g = 0 */
+    option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * gap, 10, "", 0);
+    option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * next, 20, "", 0);
+    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 2 * gap + 1, 20, "z", 5);
+    struct tm_predict *p = option1_predict(&o);
+    const struct tm_shown *shown = tm_predict_shown(p);
+    assert_int_equal(shown->obs_count, 4);
+    assert_int_equal(shown->obs[0].flags, TM_SHOWN_PRESENT);
+    assert_int_equal(shown->obs[1].flags, TM_SHOWN_PRESENT | TM_SHOWN_DIRTY);
+    assert_int_equal(shown->obs[3].flags, TM_SHOWN_PRESENT);
+    assert_int_equal(shown->obs[1].hi_ns, history_wall_ns(10) + 5000000);     /* the query's own time is added */
+    option1_close(&o, p);
+}
+
+static void a_view_that_shows_something_else_than_predicted_is_caught(void **state)
+{
+    (void)state;
+    struct option1 o;
+    struct tm_predict_result result;
+    struct tm_err err = { 0 };
+    option1_open(&o, "caught");
+    history_commit(o.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    int64_t pos = history_commit(o.s.org, 1, "UPDATE", "", 10, "{\"Amount\":5}");
+    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 1, -1, "a", 1);
+    option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * pos, 10, "", 0);
+    struct tm_predict *p = option1_predict(&o);
+    history_show(&o.s, 1, 11, 0, "a", "new", 5, 0, history_stamp(10), 0);
+    assert_int_equal(tm_predict_compare(p, o.s.shown, 1, &result, &err), TM_OK);
+    assert_int_equal(result.rows, 1);
+    assert_int_equal(result.differing, 0);
+    history_show(&o.s, 1, 12, 0, "a", "new", 1, 0, history_stamp(10), 0);
+    assert_int_equal(tm_predict_compare(p, o.s.shown, 2, &result, &err), TM_OK);
+    assert_int_equal(result.differing, 1);
+    assert_string_equal(result.field, "Amount");
+    option1_close(&o, p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_never_changed_is_equal),
+        cmocka_unit_test(a_row_the_relation_never_returned_is_missing),
+        cmocka_unit_test(a_partial_row_counts_as_missing_and_flagged),
+        cmocka_unit_test(a_row_whose_record_is_gone_is_a_phantom),
+        cmocka_unit_test(an_id_the_org_never_had_is_a_phantom),
+        cmocka_unit_test(a_removed_row_of_a_deleted_record_is_silent),
+        cmocka_unit_test(one_older_whole_version_is_stale),
+        cmocka_unit_test(true_fields_of_no_single_version_are_mixed),
+        cmocka_unit_test(a_value_never_held_is_wrong),
+        cmocka_unit_test(a_null_where_there_never_was_one_is_wrong),
+        cmocka_unit_test(a_dirty_row_that_is_equal_is_equal_and_flagged),
+        cmocka_unit_test(a_dirty_stale_row_is_stale_and_flagged),
+        cmocka_unit_test(what_only_a_formula_would_tell_is_coverage_not_drift),
+        cmocka_unit_test(a_field_added_while_it_runs_is_compared_once_the_relation_has_it),
+        cmocka_unit_test(the_curve_counts_rows_for_as_long_as_they_differ),
+        cmocka_unit_test(percentiles_are_exact_and_unseen_changes_push_them_out_of_reach),
+        cmocka_unit_test(a_plan_with_a_mistake_is_refused_by_name),
+        cmocka_unit_test(a_gap_is_dirty_until_its_image_and_later_events_stand_on_top),
+        cmocka_unit_test(a_view_that_shows_something_else_than_predicted_is_caught),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
