@@ -1,4 +1,5 @@
-/* bench_org: changes per second the org commits, in groups as the workload does and one by one. Asserts are on. */
+/* bench_org: changes per second the org commits, in groups as the workload does and one by one.
+ * Asserts are on. */
 #include "tests/support_org.h"
 #include "mocks/salesforce/workload.h"
 #include <stdio.h>
@@ -31,10 +32,13 @@ int main(void)
     if (tm_scenario_load(&s, "fixtures/scenarios/day.json", &err) != TM_OK)
         stop("scenario", &err);
     double t = wall_s(), c = cpu_s();
-    if (tm_workload_populate(f.org, s, &err) != TM_OK || tm_workload_open(&w, f.org, s, &err) != TM_OK)
+    if (tm_workload_populate(f.org, s, &err) != TM_OK ||
+        tm_workload_open(&w, f.org, s, &err) != TM_OK)
         stop("population", &err);
-    printf("org: %lld records written in %.2f s, %.2f s of CPU\n", (long long)tm_org_pos_last(f.org), wall_s() - t, cpu_s() - c);
-    struct tm_now now = { s->origin_ms + (int64_t)(s->hours * 3600e3), 1 };      /* all of the day is due: batches are full */
+    printf("org: %lld records written in %.2f s, %.2f s of CPU\n",
+           (long long)tm_org_pos_last(f.org), wall_s() - t, cpu_s() - c);
+    struct tm_now now = { s->origin_ms + (int64_t)(s->hours * 3600e3),
+                          1 }; /* all of the day is due: batches are full */
     double worst = 0;
     t = wall_s(), c = cpu_s();
     while (!tm_workload_done(w)) {
@@ -45,8 +49,9 @@ int main(void)
         worst = wall_s() - began > worst ? wall_s() - began : worst;
     }
     double changes = (double)tm_workload_counts(w)->changes, wall = wall_s() - t, cpu = cpu_s() - c;
-    printf("org: %.0f changes of a mixed day in groups of up to %d: %.0f/s, %.1f us of CPU each, longest step %.1f ms\n", changes,
-           TM_WORKLOAD_BATCH_MAX, changes / wall, cpu / changes * 1e6, worst * 1e3);
+    printf("org: %.0f changes of a mixed day in groups of up to %d: %.0f/s, %.1f us of CPU each, "
+           "longest step %.1f ms\n",
+           changes, TM_WORKLOAD_BATCH_MAX, changes / wall, cpu / changes * 1e6, worst * 1e3);
     char id[TM_ID_BYTES], name[32];
     org_make_account(f.org, id, "bench", now.org_ms);
     t = wall_s(), c = cpu_s();
@@ -56,9 +61,11 @@ int main(void)
         if (org_one(f.org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Account", id, sets, now.org_ms) != TM_OK)
             return 70;
     }
-    printf("org: 5000 single commits: %.0f/s, %.1f us of CPU each\n", 5000 / (wall_s() - t), (cpu_s() - c) / 5000 * 1e6);
+    printf("org: 5000 single commits: %.0f/s, %.1f us of CPU each\n", 5000 / (wall_s() - t),
+           (cpu_s() - c) / 5000 * 1e6);
     printf("org: org.db holds %lld bytes, %lld events of %lld bytes on average\n",
-           (long long)org_ask_int(f.org, "SELECT page_count*page_size FROM pragma_page_count,pragma_page_size"),
+           (long long)org_ask_int(f.org, "SELECT page_count*page_size FROM "
+                                         "pragma_page_count,pragma_page_size"),
            (long long)org_ask_int(f.org, "SELECT count(*) FROM event"),
            (long long)org_ask_int(f.org, "SELECT avg(length(body)) FROM event"));
     tm_workload_close(w);

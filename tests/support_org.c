@@ -24,8 +24,12 @@ void org_fixture_open(struct org_fixture *f)
     if (mkdtemp(f->dir) == NULL)
         abort();
     snprintf(f->path, sizeof f->path, "%s/org.db", f->dir);
-    f->settings = (struct tm_org_settings){ .path = f->path, .objects_dir = "fixtures/objects", .seed = 7,
-                                            .origin_ms = ORG_ORIGIN_MS, .compress = 360, .edition = "none" };
+    f->settings = (struct tm_org_settings){ .path = f->path,
+                                            .objects_dir = "fixtures/objects",
+                                            .seed = 7,
+                                            .origin_ms = ORG_ORIGIN_MS,
+                                            .compress = 360,
+                                            .edition = "none" };
     org_fixture_reopen(f);
 }
 
@@ -42,15 +46,21 @@ void org_fixture_close(struct org_fixture *f)
     rmdir(f->dir);
 }
 
-struct tm_org_value org_text(const char *text) { return (struct tm_org_value){ TM_ORG_TEXT, 0, 0, text }; }
+struct tm_org_value org_text(const char *text)
+{
+    return (struct tm_org_value){ TM_ORG_TEXT, 0, 0, text };
+}
 struct tm_org_value org_int(int64_t i) { return (struct tm_org_value){ TM_ORG_INT, i, 0, NULL }; }
 struct tm_org_value org_real(double d) { return (struct tm_org_value){ TM_ORG_REAL, 0, d, NULL }; }
 struct tm_org_value org_null(void) { return (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL }; }
 
-enum tm_code org_one(struct tm_org *org, enum tm_org_kind kind, enum tm_org_announce announce, const char *object,
-                     char id[TM_ID_BYTES], const struct tm_org_set *sets, int64_t org_ms)
+enum tm_code org_one(struct tm_org *org, enum tm_org_kind kind, enum tm_org_announce announce,
+                     const char *object, char id[TM_ID_BYTES], const struct tm_org_set *sets,
+                     int64_t org_ms)
 {
-    struct tm_org_change change = { .kind = kind, .announce = announce, .object = object, .sets = sets };
+    struct tm_org_change change = {
+        .kind = kind, .announce = announce, .object = object, .sets = sets
+    };
     struct tm_org_txn txn = { .changes = &change, .changes_count = 1, .org_ms = org_ms };
     struct tm_err err = { 0 };
     while (sets != NULL && sets[change.sets_count].field != NULL)
@@ -70,17 +80,23 @@ static void org_made(enum tm_code rc)
 
 void org_make_account(struct tm_org *org, char id[TM_ID_BYTES], const char *name, int64_t org_ms)
 {
-    struct tm_org_set sets[] = { { "Name", org_text(name) }, { "BillingStreet", org_text("1 Sea Road") },
-                                 { "BillingCity", org_text("Tide") }, { NULL, org_null() } };
+    struct tm_org_set sets[] = { { "Name", org_text(name) },
+                                 { "BillingStreet", org_text("1 Sea Road") },
+                                 { "BillingCity", org_text("Tide") },
+                                 { NULL, org_null() } };
     id[0] = 0;
     org_made(org_one(org, TM_ORG_CREATE, TM_ORG_NORMAL, "Account", id, sets, org_ms));
 }
 
-void org_make_opportunity(struct tm_org *org, char id[TM_ID_BYTES], const char *name, const char *account, int64_t org_ms)
+void org_make_opportunity(struct tm_org *org, char id[TM_ID_BYTES], const char *name,
+                          const char *account, int64_t org_ms)
 {
-    struct tm_org_set sets[] = { { "Name", org_text(name) }, { "StageName", org_text("Procurement") },
-                                 { "CloseDate", org_text("2026-06-30") }, { "Amount", org_real(1200.5) },
-                                 { "Probability", org_real(50) }, { "AccountId", account ? org_text(account) : org_null() },
+    struct tm_org_set sets[] = { { "Name", org_text(name) },
+                                 { "StageName", org_text("Procurement") },
+                                 { "CloseDate", org_text("2026-06-30") },
+                                 { "Amount", org_real(1200.5) },
+                                 { "Probability", org_real(50) },
+                                 { "AccountId", account ? org_text(account) : org_null() },
                                  { NULL, org_null() } };
     id[0] = 0;
     org_made(org_one(org, TM_ORG_CREATE, TM_ORG_NORMAL, "Opportunity", id, sets, org_ms));
@@ -91,7 +107,8 @@ const char *org_ask(struct tm_org *org, const char *sql, char *out)
     sqlite3_stmt *s = NULL;
     bool row = false;
     struct tm_err err = { 0 };
-    if (tm_sql_prepare(&s, tm_org_db(org), sql, &err) != TM_OK || tm_sql_step(s, &row, &err) != TM_OK) {
+    if (tm_sql_prepare(&s, tm_org_db(org), sql, &err) != TM_OK ||
+        tm_sql_step(s, &row, &err) != TM_OK) {
         fprintf(stderr, "%s: %s\n", sql, err.msg);
         abort();
     }
@@ -113,7 +130,8 @@ int64_t org_ask_int(struct tm_org *org, const char *sql)
 json_t *org_last_event(struct tm_org *org, const char *object)
 {
     char *text = malloc(65536), sql[200];
-    snprintf(sql, sizeof sql, "SELECT body FROM event WHERE object='%s' ORDER BY replay_id DESC LIMIT 1", object);
+    snprintf(sql, sizeof sql,
+             "SELECT body FROM event WHERE object='%s' ORDER BY replay_id DESC LIMIT 1", object);
     json_t *json = json_loads(org_ask(org, sql, text), 0, NULL);
     free(text);
     return json;

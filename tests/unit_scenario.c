@@ -39,11 +39,16 @@ static void all_keys_are_taken_over(void **state)
     (void)state;
     struct tm_scenario *s = NULL;
     struct tm_err err;
-    if (parse(&s, "{\"seed\":9,\"hours\":2.5,\"compress\":60,\"publish_delay\":{\"assumed\":\"1500ms\"},\"index_lag\":3,"
-                               "\"edition\":\"Enterprise\",\"objects\":[\"Account\",\"User\"],\"workload\":{\"changes\":10,"
-                               "\"records\":30,\"zipf\":0.8,\"shape\":\"flat\",\"burst\":{\"at\":0.1,\"share\":0.2,\"minutes\":4},"
-                               "\"kinds\":{\"update\":3,\"merge\":\"once\",\"delete\":0}},\"pipelines\":[{\"b\":1}],"
-                               "\"slo\":{\"c\":2}}", &err) != TM_OK)
+    if (parse(&s,
+              "{\"seed\":9,\"hours\":2.5,\"compress\":60,\"publish_delay\":{\"assumed\":\"1500ms\"}"
+              ",\"index_lag\":3,"
+              "\"edition\":\"Enterprise\",\"objects\":[\"Account\",\"User\"],\"workload\":{"
+              "\"changes\":10,"
+              "\"records\":30,\"zipf\":0.8,\"shape\":\"flat\",\"burst\":{\"at\":0.1,\"share\":0.2,"
+              "\"minutes\":4},"
+              "\"kinds\":{\"update\":3,\"merge\":\"once\",\"delete\":0}},\"pipelines\":[{\"b\":1}],"
+              "\"slo\":{\"c\":2}}",
+              &err) != TM_OK)
         fail_msg("%s", err.msg);
     assert_int_equal(s->publish_delay_ms, 1500);
     assert_int_equal(s->index_lag_ms, 3000);
@@ -51,7 +56,8 @@ static void all_keys_are_taken_over(void **state)
     assert_int_equal(s->api_calls_per_day, 100000);
     assert_string_equal(s->objects[1], "User");
     assert_null(s->objects[2]);
-    assert_true(s->workload.kinds[TM_WL_UPDATE] && s->workload.kinds[TM_WL_MERGE] && !s->workload.kinds[TM_WL_DELETE]);
+    assert_true(s->workload.kinds[TM_WL_UPDATE] && s->workload.kinds[TM_WL_MERGE] &&
+                !s->workload.kinds[TM_WL_DELETE]);
     assert_true(s->workload.weight[TM_WL_UPDATE] == 3 && s->workload.weight[TM_WL_MERGE] == 0);
     assert_true(s->workload.burst_minutes == 4);
     assert_int_equal(json_integer_value(json_object_get(json_array_get(s->pipelines, 0), "b")), 1);
@@ -99,7 +105,8 @@ static void shipped_scenarios_are_right(void **state)
     struct tm_scenario *s = NULL;
     if (tm_scenario_load(&s, "fixtures/scenarios/day.json", &err) != TM_OK)
         fail_msg("%s", err.msg);
-    assert_true(s->workload.changes >= 50000 && s->workload.records == 20000 && s->compress == 360 && s->hours == 12);
+    assert_true(s->workload.changes >= 50000 && s->workload.records == 20000 &&
+                s->compress == 360 && s->hours == 12);
     for (int k = 0; k < TM_WL_KINDS; k++)
         assert_true(s->workload.kinds[k]);
     tm_scenario_close(s);

@@ -8,7 +8,7 @@
 #define CONTROL_CHANGES_MAX 10000        /* of one request */
 #define CONTROL_HISTORY_MAX 2000
 
-struct control_request {                 /* changes with their values, while one request is served */
+struct control_request { /* changes with their values, while one request is served */
     struct tm_org_change *changes; size_t changes_count, changes_cap;
     struct tm_org_set **sets;            /* [changes_count], one list each */
     char (**scratch)[TM_TIME_BYTES];     /* [changes_count], texts of dates */
@@ -20,7 +20,9 @@ static enum tm_code control_open(struct control_request *q, size_t cap, struct t
     q->sets = calloc(cap, sizeof *q->sets);
     q->scratch = calloc(cap, sizeof *q->scratch);
     q->changes_cap = cap;
-    return q->changes != NULL && q->sets != NULL && q->scratch != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "%zu changes", cap);
+    return q->changes != NULL && q->sets != NULL && q->scratch != NULL
+               ? TM_OK
+               : tm_fail(err, TM_E_NOMEM, "%zu changes", cap);
 }
 
 static void control_close(struct control_request *q)
@@ -35,8 +37,8 @@ static void control_close(struct control_request *q)
 }
 
 /* Fields as REST writes them -> sets of the change. user: refuse what users may not write. */
-static enum tm_code control_fields(struct tm_org *org, struct control_request *q, size_t at, const json_t *fields, bool user,
-                                   struct tm_err *err)
+static enum tm_code control_fields(struct tm_org *org, struct control_request *q, size_t at,
+                                   const json_t *fields, bool user, struct tm_err *err)
 {
     struct tm_org_change *c = &q->changes[at];
     const struct tm_describe *d = tm_org_describe(org, c->object);
@@ -44,7 +46,8 @@ static enum tm_code control_fields(struct tm_org *org, struct control_request *q
     const char *key;
     json_t *value;
     if (d == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", c->object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          c->object);
     q->sets[at] = calloc(count + 1, sizeof *q->sets[at]);
     q->scratch[at] = calloc(count + 1, sizeof *q->scratch[at]);
     if (q->sets[at] == NULL || q->scratch[at] == NULL)
@@ -53,13 +56,19 @@ static enum tm_code control_fields(struct tm_org *org, struct control_request *q
         struct tm_err why = { 0 };
         const struct tm_field *f = tm_describe_field(d, key);
         if (f == NULL || f->kind == TM_FIELD_COMPOUND || f->calculated)
-            return org_refuse(org, f == NULL ? "INVALID_FIELD" : "INVALID_FIELD_FOR_INSERT_UPDATE", key, err,
-                              f == NULL ? "No such column '%s' on sobject of type %s" : "Unable to create/update fields: %s (%s)",
+            return org_refuse(org, f == NULL ? "INVALID_FIELD" : "INVALID_FIELD_FOR_INSERT_UPDATE",
+                              key, err,
+                              f == NULL ? "No such column '%s' on sobject of type %s"
+                                        : "Unable to create/update fields: %s (%s)",
                               key, d->object);
         if (user && (c->kind == TM_ORG_CREATE ? !f->createable : !f->updateable))
-            return org_refuse(org, "INVALID_FIELD_FOR_INSERT_UPDATE", key, err, "Unable to create/update fields: %s. Please check "
-                              "the security settings of this field and verify that it is read/write", key);
-        if (tm_org_value_of_json(&q->sets[at][c->sets_count].value, q->scratch[at][c->sets_count], f, value, &why) != TM_OK)
+            return org_refuse(org, "INVALID_FIELD_FOR_INSERT_UPDATE", key, err,
+                              "Unable to create/update fields: %s. Please check "
+                              "the security settings of this field and verify that it is "
+                              "read/write",
+                              key);
+        if (tm_org_value_of_json(&q->sets[at][c->sets_count].value, q->scratch[at][c->sets_count],
+                                 f, value, &why) != TM_OK)
             return org_refuse(org, "INVALID_FIELD", key, err, "%s: %s", f->name, why.msg);
         q->sets[at][c->sets_count++].field = f->name;
     }
@@ -75,11 +84,12 @@ static int control_word(const char *word, const char *const *words, size_t count
     return -1;
 }
 
-static enum tm_code control_change(struct tm_org *org, struct control_request *q, size_t at, const json_t *json,
-                                   struct tm_err *err)
+static enum tm_code control_change(struct tm_org *org, struct control_request *q, size_t at,
+                                   const json_t *json, struct tm_err *err)
 {
     static const char *const kinds[] = { "create", "update", "delete", "undelete", "hard_delete" };
-    static const char *const ways[] = { "normal", "merged", "gap", "overflow", "diff", "conversion", "silent" };
+    static const char *const ways[] = { "normal", "merged",     "gap",   "overflow",
+                                        "diff",   "conversion", "silent" };
     static const char *const known[] = { "change", "object", "id", "fields", "announce" };
     const json_t *way = json_object_get(json, "announce"), *id = json_object_get(json, "id");
     const json_t *fields = json_object_get(json, "fields");
@@ -87,42 +97,60 @@ static enum tm_code control_change(struct tm_org *org, struct control_request *q
     json_t *value;
     int kind = control_word(json_string_value(json_object_get(json, "change")), kinds, 5);
     int announce = way == NULL ? TM_ORG_NORMAL : control_word(json_string_value(way), ways, 7);
-    json_object_foreach((json_t *)json, key, value)
-        if (control_word(key, known, 5) < 0)
-            return org_refuse(org, "JSON_PARSER_ERROR", "", err, "changes[%zu]: unknown key \"%.40s\": change, object, id, fields, "
-                              "announce are known", at, key);
+    json_object_foreach((json_t *)json, key,
+                        value) if (control_word(key, known, 5) <
+                                   0) return org_refuse(org, "JSON_PARSER_ERROR", "", err,
+                                                        "changes[%zu]: unknown key \"%.40s\": "
+                                                        "change, object, id, fields, "
+                                                        "announce are known",
+                                                        at, key);
     if (!json_is_object(json) || kind < 0)
-        return org_refuse(org, "JSON_PARSER_ERROR", "", err, "changes[%zu]: \"change\" must be create, update, delete, undelete or "
-                          "hard_delete", at);
+        return org_refuse(org, "JSON_PARSER_ERROR", "", err,
+                          "changes[%zu]: \"change\" must be create, update, delete, undelete or "
+                          "hard_delete",
+                          at);
     if (announce < 0)
-        return org_refuse(org, "JSON_PARSER_ERROR", "", err, "changes[%zu]: \"announce\" must be normal, merged, gap, overflow, "
-                          "diff, conversion or silent", at);
-    if (object == NULL || (id != NULL && !json_is_string(id)) || (id == NULL && kind != TM_ORG_CREATE) ||
-        (fields != NULL && !json_is_object(fields)))
-        return org_refuse(org, "JSON_PARSER_ERROR", "", err, "changes[%zu]: needs \"object\" and, unless it is a create, \"id\"; "
-                          "\"fields\" is an object", at);
+        return org_refuse(org, "JSON_PARSER_ERROR", "", err,
+                          "changes[%zu]: \"announce\" must be normal, merged, gap, overflow, "
+                          "diff, conversion or silent",
+                          at);
+    if (object == NULL || (id != NULL && !json_is_string(id)) ||
+        (id == NULL && kind != TM_ORG_CREATE) || (fields != NULL && !json_is_object(fields)))
+        return org_refuse(org, "JSON_PARSER_ERROR", "", err,
+                          "changes[%zu]: needs \"object\" and, unless it is a create, \"id\"; "
+                          "\"fields\" is an object",
+                          at);
     struct tm_org_change *c = &q->changes[q->changes_count++];
-    *c = (struct tm_org_change){ .kind = (enum tm_org_kind)kind, .announce = (enum tm_org_announce)announce, .object = object };
+    *c = (struct tm_org_change){ .kind = (enum tm_org_kind)kind,
+                                 .announce = (enum tm_org_announce)announce,
+                                 .object = object };
     snprintf(c->id, sizeof c->id, "%s", id != NULL ? json_string_value(id) : "");
     return control_fields(org, q, at, fields, false, err);
 }
 
-static enum tm_code control_commit_all(struct tm_org *org, struct control_request *q, const struct tm_now *now, const char *user,
+static enum tm_code control_commit_all(struct tm_org *org, struct control_request *q,
+                                       const struct tm_now *now, const char *user,
                                        const char *origin, struct tm_err *err)
 {
-    struct tm_org_txn txn = { .changes = q->changes, .changes_count = q->changes_count, .org_ms = now->org_ms,
-                              .intended_ns = now->wall_ns, .actual_ns = now->wall_ns, .user = user, .origin = origin };
+    struct tm_org_txn txn = { .changes = q->changes,
+                              .changes_count = q->changes_count,
+                              .org_ms = now->org_ms,
+                              .intended_ns = now->wall_ns,
+                              .actual_ns = now->wall_ns,
+                              .user = user,
+                              .origin = origin };
     return tm_org_commit(org, &txn, err);
 }
 
-enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const struct tm_now *now, json_t **out,
-                               struct tm_err *err)
+enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const struct tm_now *now,
+                               json_t **out, struct tm_err *err)
 {
     const json_t *list = json_object_get(request, "changes");
     size_t count = json_array_size(list);
     struct control_request q = { 0 };
     if (!json_is_array(list) || count == 0 || count > CONTROL_CHANGES_MAX)
-        return org_refuse(org, "JSON_PARSER_ERROR", "", err, "\"changes\" must be a list of 1 to %d changes", CONTROL_CHANGES_MAX);
+        return org_refuse(org, "JSON_PARSER_ERROR", "", err,
+                          "\"changes\" must be a list of 1 to %d changes", CONTROL_CHANGES_MAX);
     enum tm_code rc = control_open(&q, count, err);
     for (size_t i = 0; i < count && rc == TM_OK; i++)
         rc = control_change(org, &q, i, json_array_get(list, i), err);
@@ -135,7 +163,8 @@ enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const 
             json_array_append_new(pos, json_integer(q.changes[i].out_pos));
             json_array_append_new(ids, json_string(q.changes[i].id));
         }
-        *out = json_pack("{s:o,s:o,s:I}", "pos", pos, "ids", ids, "replay_last", (json_int_t)tm_org_replay_last(org, NULL));
+        *out = json_pack("{s:o,s:o,s:I}", "pos", pos, "ids", ids, "replay_last",
+                         (json_int_t)tm_org_replay_last(org, NULL));
         if (*out == NULL)
             rc = tm_fail(err, TM_E_NOMEM, "answer of a commit");
     }
@@ -155,12 +184,14 @@ static void control_child(void *data, const char *object, const char *id)
         c->full = true;
         return;
     }
-    q->changes[q->changes_count] = (struct tm_org_change){ .kind = TM_ORG_DELETE, .object = d->object };
+    q->changes[q->changes_count] =
+        (struct tm_org_change){ .kind = TM_ORG_DELETE, .object = d->object };
     snprintf(q->changes[q->changes_count++].id, TM_ID_BYTES, "%s", id);
 }
 
-enum tm_code tm_control_write(struct tm_org *org, enum tm_org_kind kind, const char *object, char id[TM_ID_BYTES],
-                              const json_t *fields, const struct tm_now *now, const char *origin, struct tm_err *err)
+enum tm_code tm_control_write(struct tm_org *org, enum tm_org_kind kind, const char *object,
+                              char id[TM_ID_BYTES], const json_t *fields, const struct tm_now *now,
+                              const char *origin, struct tm_err *err)
 {
     struct control_request q = { 0 };
     struct control_children children = { org, &q, false };
@@ -169,10 +200,12 @@ enum tm_code tm_control_write(struct tm_org *org, enum tm_org_kind kind, const c
     if (rc == TM_OK && kind == TM_ORG_DELETE && tm_id18(id18, id, NULL) == TM_OK) {
         rc = tm_org_cascade(org, object, id18, control_child, &children, err);
         if (rc == TM_OK && children.full)
-            rc = org_refuse(org, "DELETE_FAILED", "Id", err, "more than %d records hang on %s", CONTROL_CHANGES_MAX - 1, id);
+            rc = org_refuse(org, "DELETE_FAILED", "Id", err, "more than %d records hang on %s",
+                            CONTROL_CHANGES_MAX - 1, id);
     }
     if (rc == TM_OK && q.changes_count == q.changes_cap)
-        rc = org_refuse(org, "DELETE_FAILED", "Id", err, "more than %d records hang on %s", CONTROL_CHANGES_MAX - 1, id);
+        rc = org_refuse(org, "DELETE_FAILED", "Id", err, "more than %d records hang on %s",
+                        CONTROL_CHANGES_MAX - 1, id);
     if (rc == TM_OK) {
         size_t at = q.changes_count++;
         q.changes[at] = (struct tm_org_change){ .kind = kind, .object = object };
@@ -188,18 +221,23 @@ enum tm_code tm_control_write(struct tm_org *org, enum tm_org_kind kind, const c
 }
 
 /* ---- schema ---- */
-enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t **out, struct tm_err *err)
+enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t **out,
+                               struct tm_err *err)
 {
     const char *object = json_string_value(json_object_get(request, "object"));
     json_t *add = json_object_get(request, "add"), *removed = json_object_get(request, "remove");
-    if (object == NULL || (json_is_object(add) ? 1 : 0) + (json_is_string(removed) ? 1 : 0) != 1 || json_object_size(request) != 2)
-        return org_refuse(org, "JSON_PARSER_ERROR", "", err, "schema: {\"object\": …, \"add\": {field}} or {\"object\": …, "
+    if (object == NULL || (json_is_object(add) ? 1 : 0) + (json_is_string(removed) ? 1 : 0) != 1 ||
+        json_object_size(request) != 2)
+        return org_refuse(org, "JSON_PARSER_ERROR", "", err,
+                          "schema: {\"object\": …, \"add\": {field}} or {\"object\": …, "
                           "\"remove\": \"Field__c\"}");
-    enum tm_code rc = add != NULL ? tm_org_field_add(org, object, add, err)
-                                  : tm_org_field_remove(org, object, json_string_value(removed), err);
+    enum tm_code rc = add != NULL
+                          ? tm_org_field_add(org, object, add, err)
+                          : tm_org_field_remove(org, object, json_string_value(removed), err);
     if (rc == TM_OK) {
-        *out = json_pack("{s:s,s:s,s:I}", "object", tm_org_describe(org, object)->object, "schema", tm_org_schema_id(org, object),
-                         "from_pos", (json_int_t)tm_org_pos_last(org) + 1);
+        *out = json_pack("{s:s,s:s,s:I}", "object", tm_org_describe(org, object)->object, "schema",
+                         tm_org_schema_id(org, object), "from_pos",
+                         (json_int_t)tm_org_pos_last(org) + 1);
         if (*out == NULL)
             rc = tm_fail(err, TM_E_NOMEM, "answer of a schema change");
     }
@@ -207,8 +245,8 @@ enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t
 }
 
 /* ---- history ---- */
-static enum tm_code control_number(struct tm_org *org, int64_t *out, const json_t *request, const char *key, int64_t first,
-                                   int64_t last, struct tm_err *err)
+static enum tm_code control_number(struct tm_org *org, int64_t *out, const json_t *request,
+                                   const char *key, int64_t first, int64_t last, struct tm_err *err)
 {
     const json_t *v = json_object_get(request, key);
     const char *text = json_string_value(v);
@@ -217,7 +255,8 @@ static enum tm_code control_number(struct tm_org *org, int64_t *out, const json_
         return TM_OK;
     int64_t n = text != NULL ? strtoll(text, &end, 10) : json_integer_value(v);
     if ((text != NULL ? *text == 0 || *end != 0 : !json_is_integer(v)) || n < first || n > last)
-        return org_refuse(org, "INVALID_PARAMETER", "", err, "history: %s must be a whole number from %lld to %lld", key,
+        return org_refuse(org, "INVALID_PARAMETER", "", err,
+                          "history: %s must be a whole number from %lld to %lld", key,
                           (long long)first, (long long)last);
     *out = n;
     return TM_OK;
@@ -226,21 +265,26 @@ static enum tm_code control_number(struct tm_org *org, int64_t *out, const json_
 static json_t *control_entry(sqlite3_stmt *s)
 {
     static const char *const texts[] = { "object", "id", "txn", "change", "event" };
-    static const char *const numbers[] = { "pos", "version", "seq", "replay_id", "org_ms", "intended_ms" };
+    static const char *const numbers[] = { "pos",       "version", "seq",
+                                           "replay_id", "org_ms",  "intended_ms" };
     json_t *e = json_object();
     for (int i = 0; i < 5; i++) {
         const char *t = (const char *)sqlite3_column_text(s, i);
         json_object_set_new(e, texts[i], t != NULL ? json_string(t) : json_null());
     }
     for (int i = 0; i < 6; i++)
-        json_object_set_new(e, numbers[i], sqlite3_column_type(s, 5 + i) == SQLITE_NULL ? json_null()
-                                                                                      : json_integer(sqlite3_column_int64(s, 5 + i)));
-    json_object_set_new(e, "changed", json_loads((const char *)sqlite3_column_text(s, 11), 0, NULL));
+        json_object_set_new(e, numbers[i],
+                            sqlite3_column_type(s, 5 + i) == SQLITE_NULL
+                                ? json_null()
+                                : json_integer(sqlite3_column_int64(s, 5 + i)));
+    json_object_set_new(e, "changed",
+                        json_loads((const char *)sqlite3_column_text(s, 11), 0, NULL));
     json_object_set_new(e, "fields", json_loads((const char *)sqlite3_column_text(s, 12), 0, NULL));
     return e;
 }
 
-enum tm_code tm_control_history(struct tm_org *org, const json_t *request, json_t **out, struct tm_err *err)
+enum tm_code tm_control_history(struct tm_org *org, const json_t *request, json_t **out,
+                                struct tm_err *err)
 {
     static const char *const known[] = { "object", "id", "after_pos", "limit" };
     const char *object = json_string_value(json_object_get(request, "object"));
@@ -253,21 +297,30 @@ enum tm_code tm_control_history(struct tm_org *org, const json_t *request, json_
     enum tm_code rc = control_number(org, &after, request, "after_pos", 0, INT64_MAX, err);
     if (rc == TM_OK)
         rc = control_number(org, &limit, request, "limit", 1, CONTROL_HISTORY_MAX, err);
-    json_object_foreach((json_t *)request, key, value)
-        if (rc == TM_OK && control_word(key, known, 4) < 0)
-            rc = org_refuse(org, "INVALID_PARAMETER", "", err, "history: unknown parameter \"%.40s\": object, id, after_pos, limit "
-                            "are known", key);
+    json_object_foreach((json_t *)request, key,
+                        value) if (rc == TM_OK && control_word(key, known, 4) < 0) rc =
+        org_refuse(org, "INVALID_PARAMETER", "", err,
+                   "history: unknown parameter \"%.40s\": object, id, after_pos, limit "
+                   "are known",
+                   key);
     if (rc == TM_OK && object != NULL && tm_org_describe(org, object) == NULL)
-        rc = org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%.80s' is not supported", object);
+        rc = org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%.80s' is not supported",
+                        object);
     if (rc == TM_OK && id != NULL && tm_id18(id18, id, NULL) != TM_OK)
         rc = org_refuse(org, "MALFORMED_ID", "Id", err, "%.20s is not an id", id);
     if (rc == TM_OK)
-        rc = tm_sql_prepare(&s, org->db, "SELECT object,id,txn,change,event,pos,version,seq,replay_id,org_ms,intended_ms,changed,"
-                            "fields FROM history WHERE pos>?1 AND (?2 IS NULL OR object=?2) AND (?3='' OR id=?3) "
-                            "ORDER BY pos LIMIT ?4", err);
+        rc = tm_sql_prepare(&s, org->db,
+                            "SELECT "
+                            "object,id,txn,change,event,pos,version,seq,replay_id,org_ms,intended_"
+                            "ms,changed,"
+                            "fields FROM history WHERE pos>?1 AND (?2 IS NULL OR object=?2) AND "
+                            "(?3='' OR id=?3) "
+                            "ORDER BY pos LIMIT ?4",
+                            err);
     if (rc == TM_OK) {
         sqlite3_bind_int64(s, 1, after);
-        sqlite3_bind_text(s, 2, object != NULL ? tm_org_describe(org, object)->object : NULL, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_text(s, 2, object != NULL ? tm_org_describe(org, object)->object : NULL, -1,
+                          SQLITE_TRANSIENT);
         sqlite3_bind_text(s, 3, id18, -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 4, limit);
     }

@@ -6,16 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ORG_ARENA_BYTES 65536            /* ids brought to 18 characters in one change: TM_ORG_FIELDS_MAX of them */
-static_assert(TM_ORG_FIELDS_MAX * TM_ID_BYTES < ORG_ARENA_BYTES, "the arena must not move while a change is written");
+#define ORG_ARENA_BYTES                                                                            \
+    65536 /* ids brought to 18 characters in one change: TM_ORG_FIELDS_MAX of them */
+static_assert(TM_ORG_FIELDS_MAX * TM_ID_BYTES < ORG_ARENA_BYTES, "the arena must not move while a "
+                                                                 "change is written");
 
-/* What the org keeps beside the witness's tables. bin: the delete log, hard-deleted records included. */
-static const char org_tables[] =
-    "CREATE INDEX IF NOT EXISTS event_object ON event(object, replay_id);"
-    "CREATE TABLE IF NOT EXISTS bin(object TEXT, id TEXT, deleted_ms INTEGER NOT NULL, PRIMARY KEY(object, id)) WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS bin_time ON bin(object, deleted_ms);"
-    "CREATE TABLE IF NOT EXISTS usage_hour(hour INTEGER PRIMARY KEY, calls INTEGER NOT NULL, events INTEGER NOT NULL);"
-    "PRAGMA wal_autocheckpoint=4000";
+/* What the org keeps beside the witness's tables. bin: the delete log, hard-deleted records
+ * included. */
+static const char org_tables[] = "CREATE INDEX IF NOT EXISTS event_object ON event(object, "
+                                 "replay_id);"
+                                 "CREATE TABLE IF NOT EXISTS bin(object TEXT, id TEXT, deleted_ms "
+                                 "INTEGER NOT NULL, PRIMARY KEY(object, id)) WITHOUT ROWID;"
+                                 "CREATE INDEX IF NOT EXISTS bin_time ON bin(object, deleted_ms);"
+                                 "CREATE TABLE IF NOT EXISTS usage_hour(hour INTEGER PRIMARY KEY, "
+                                 "calls INTEGER NOT NULL, events INTEGER NOT NULL);"
+                                 "PRAGMA wal_autocheckpoint=4000";
 
 void org_id_make(char out[TM_ID_BYTES], const char *prefix, uint64_t seed, int64_t number)
 {
@@ -33,7 +38,8 @@ void org_id_make(char out[TM_ID_BYTES], const char *prefix, uint64_t seed, int64
     (void)rc;
 }
 
-void tm_org_id_of(const struct tm_org *org, char out[TM_ID_BYTES], const char *prefix, int64_t number)
+void tm_org_id_of(const struct tm_org *org, char out[TM_ID_BYTES], const char *prefix,
+                  int64_t number)
 {
     org_id_make(out, prefix, org->settings.seed, number);
 }
@@ -49,7 +55,8 @@ enum tm_code org_counters_load(struct tm_org *org, struct tm_err *err)
     char text[32];
     enum tm_code rc = tm_sql_int64(&org->pos_last, org->db, "SELECT max(pos) FROM history", err);
     if (rc == TM_OK)
-        rc = tm_sql_int64(&org->ms_last, org->db, "SELECT org_ms FROM history ORDER BY pos DESC LIMIT 1", err);
+        rc = tm_sql_int64(&org->ms_last, org->db,
+                          "SELECT org_ms FROM history ORDER BY pos DESC LIMIT 1", err);
     if (rc == TM_OK)
         rc = tm_sql_int64(&org->replay_last, org->db, "SELECT max(replay_id) FROM event", err);
     if (rc == TM_OK)
@@ -62,23 +69,27 @@ enum tm_code org_counters_load(struct tm_org *org, struct tm_err *err)
     for (size_t i = 0; i < org->objects_count && rc == TM_OK; i++) {
         struct org_object *o = &org->objects[i];
         char sql[256];
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM history WHERE object='%.80s' AND version=1", o->describe->object);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM history WHERE object='%.80s' AND version=1",
+                 o->describe->object);
         rc = tm_sql_int64(&o->ids_given, org->db, sql, err);
-        snprintf(sql, sizeof sql, "SELECT max(replay_id) FROM event WHERE object='%.80s'", o->describe->object);
+        snprintf(sql, sizeof sql, "SELECT max(replay_id) FROM event WHERE object='%.80s'",
+                 o->describe->object);
         if (rc == TM_OK)
             rc = tm_sql_int64(&o->replay_last, org->db, sql, err);
     }
     return rc;
 }
 
-enum tm_code tm_org_meta_set(struct tm_org *org, const char *key, const char *value, struct tm_err *err)
+enum tm_code tm_org_meta_set(struct tm_org *org, const char *key, const char *value,
+                             struct tm_err *err)
 {
     sqlite3_bind_text(org->meta, 1, key, -1, SQLITE_STATIC);
     sqlite3_bind_text(org->meta, 2, value, -1, SQLITE_STATIC);
     return tm_sql_run(org->meta, err);
 }
 
-enum tm_code tm_org_meta_get(struct tm_org *org, const char *key, char *out, size_t out_bytes, struct tm_err *err)
+enum tm_code tm_org_meta_get(struct tm_org *org, const char *key, char *out, size_t out_bytes,
+                             struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
     bool row = false;
@@ -89,19 +100,22 @@ enum tm_code tm_org_meta_get(struct tm_org *org, const char *key, char *out, siz
         rc = tm_sql_step(s, &row, err);
     }
     if (rc == TM_OK && row)
-        snprintf(out, out_bytes, "%s", sqlite3_column_text(s, 0) ? (const char *)sqlite3_column_text(s, 0) : "");
+        snprintf(out, out_bytes, "%s",
+                 sqlite3_column_text(s, 0) ? (const char *)sqlite3_column_text(s, 0) : "");
     sqlite3_finalize(s);
     return rc;
 }
 
-static enum tm_code org_meta_number(struct tm_org *org, const char *key, int64_t value, struct tm_err *err)
+static enum tm_code org_meta_number(struct tm_org *org, const char *key, int64_t value,
+                                    struct tm_err *err)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, value);
     return tm_org_meta_set(org, key, text, err);
 }
 
-/* A file made before keeps its seed; format and seed must fit, the rest of meta is brought up to date. */
+/* A file made before keeps its seed; format and seed must fit, the rest of meta is brought up to
+ * date. */
 static enum tm_code org_meta_open(struct tm_org *org, const char *boot_id, struct tm_err *err)
 {
     const struct tm_org_settings *s = &org->settings;
@@ -113,14 +127,23 @@ static enum tm_code org_meta_open(struct tm_org *org, const char *boot_id, struc
         return rc;
     snprintf(want, sizeof want, "%" PRIu64, s->seed);
     if (*format && strcmp(format, "1") != 0)
-        return tm_fail(err, TM_E_MISMATCH, "%s has format %s, this program writes 1: remove the file", s->path, format);
+        return tm_fail(err, TM_E_MISMATCH,
+                       "%s has format %s, this program writes 1: remove the file", s->path, format);
     if (*seed && strcmp(seed, want) != 0)
-        return tm_fail(err, TM_E_MISMATCH, "%s was made with seed %s, not %s: use that seed or remove the file", s->path, seed,
-                       want);
-    const struct { const char *key, *text; int64_t number; } all[] = {
-        { "format", "1", 0 }, { "seed", want, 0 }, { "org_id", org->id, 0 }, { "boot_id", boot_id, 0 },
-        { "edition", s->edition, 0 }, { "scenario", s->scenario, 0 }, { "compress", NULL, s->compress },
-        { "org_origin_ms", NULL, s->origin_ms }, { "publish_delay_ms", NULL, s->publish_delay_ms },
+        return tm_fail(err, TM_E_MISMATCH,
+                       "%s was made with seed %s, not %s: use that seed or remove the file",
+                       s->path, seed, want);
+    const struct { const char *key, *text; int64_t number;
+    } all[] = {
+        { "format", "1", 0 },
+        { "seed", want, 0 },
+        { "org_id", org->id, 0 },
+        { "boot_id", boot_id, 0 },
+        { "edition", s->edition, 0 },
+        { "scenario", s->scenario, 0 },
+        { "compress", NULL, s->compress },
+        { "org_origin_ms", NULL, s->origin_ms },
+        { "publish_delay_ms", NULL, s->publish_delay_ms },
         { "index_lag_ms", NULL, s->index_lag_ms },
     };
     for (size_t i = 0; i < sizeof all / sizeof *all && rc == TM_OK; i++) {
@@ -134,11 +157,16 @@ static enum tm_code org_meta_open(struct tm_org *org, const char *boot_id, struc
 
 static enum tm_code org_prepare(struct tm_org *org, struct tm_err *err)
 {
-    const struct { sqlite3_stmt **out; const char *sql; } all[] = {
-        { &org->history, "INSERT INTO history(pos,object,id,version,txn,seq,org_ms,intended_ms,intended_ns,actual_ns,change,"
+    const struct { sqlite3_stmt **out; const char *sql;
+    } all[] = {
+        { &org->history, "INSERT INTO "
+                         "history(pos,object,id,version,txn,seq,org_ms,intended_ms,intended_ns,"
+                         "actual_ns,change,"
                          "event,replay_id,changed,fields) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)" },
-        { &org->event, "INSERT INTO event(replay_id,object,change,pos,publish_ms,body) VALUES(?,?,?,?,?,?)" },
-        { &org->meta, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value" },
+        { &org->event, "INSERT INTO event(replay_id,object,change,pos,publish_ms,body) "
+                       "VALUES(?,?,?,?,?,?)" },
+        { &org->meta, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET "
+                      "value=excluded.value" },
         { &org->bin_add, "INSERT OR REPLACE INTO bin VALUES(?,?,?)" },
         { &org->bin_drop, "DELETE FROM bin WHERE object=? AND id=?" },
     };
@@ -148,7 +176,8 @@ static enum tm_code org_prepare(struct tm_org *org, struct tm_err *err)
     return TM_OK;
 }
 
-static enum tm_code org_memory(struct tm_org *org, const struct tm_org_settings *s, struct tm_err *err)
+static enum tm_code org_memory(struct tm_org *org, const struct tm_org_settings *s,
+                               struct tm_err *err)
 {
     const char *texts[4] = { s->path, s->objects_dir, s->edition, s->scenario };
     struct tm_buf *all[] = { &org->fields, &org->changed, &org->body, &org->names, &org->arena,
@@ -166,8 +195,9 @@ static enum tm_code org_memory(struct tm_org *org, const struct tm_org_settings 
         tm_buf_add(&org->arena, zeros, ORG_ARENA_BYTES);
     free(zeros);
     tm_buf_reset(&org->arena);
-    if (org->arena.cap < ORG_ARENA_BYTES || org->mark == NULL || org->values == NULL || org->before == NULL ||
-        org->usage == NULL || !org->texts[0] || !org->texts[1] || !org->texts[2] || !org->texts[3])
+    if (org->arena.cap < ORG_ARENA_BYTES || org->mark == NULL || org->values == NULL ||
+        org->before == NULL || org->usage == NULL || !org->texts[0] || !org->texts[1] ||
+        !org->texts[2] || !org->texts[3])
         return tm_fail(err, TM_E_NOMEM, "org %s", s->path);
     org->settings = *s;
     org->settings.path = org->texts[0];
@@ -178,8 +208,8 @@ static enum tm_code org_memory(struct tm_org *org, const struct tm_org_settings 
     return TM_OK;
 }
 
-
-enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *settings, struct tm_err *err)
+enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *settings,
+                         struct tm_err *err)
 {
     struct tm_org *org = calloc(1, sizeof *org);
     if (org == NULL)

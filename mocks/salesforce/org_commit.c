@@ -7,11 +7,13 @@
 #include <strings.h>
 
 #define COMMIT_NUMBER_FIRST 286001238094LL
-#define COMMIT_TWICE_CHECK_MAX 256       /* larger transactions come from the workload, which names a record once */
+#define COMMIT_TWICE_CHECK_MAX                                                                     \
+    256 /* larger transactions come from the workload, which names a record once */
 
 static const char *const kind_words[] = { "CREATE", "UPDATE", "DELETE", "UNDELETE", "HARD_DELETE" };
 static const char *const event_words[] = { "CREATE", "UPDATE", "DELETE", "UNDELETE", "DELETE" };
-static const char *const gap_words[] = { "GAP_CREATE", "GAP_UPDATE", "GAP_DELETE", "GAP_UNDELETE", "GAP_DELETE" };
+static const char *const gap_words[] = { "GAP_CREATE", "GAP_UPDATE", "GAP_DELETE", "GAP_UNDELETE",
+                                         "GAP_DELETE" };
 
 struct commit {                          /* one transaction under way */
     struct tm_org *org;
@@ -26,7 +28,10 @@ struct commit_undo {                     /* what a refused transaction puts back
 
 static void commit_remember(const struct tm_org *org, struct commit_undo *u)
 {
-    *u = (struct commit_undo){ org->pos_last, org->ms_last, org->replay_last, org->events_count, org->txn_count, {0}, {0} };
+    *u = (struct commit_undo){
+        org->pos_last, org->ms_last, org->replay_last, org->events_count, org->txn_count,
+        { 0 },         { 0 }
+    };
     for (size_t i = 0; i < org->objects_count; i++) {
         u->ids[i] = org->objects[i].ids_given;
         u->replays[i] = org->objects[i].replay_last;
@@ -49,18 +54,29 @@ static void commit_restore(struct tm_org *org, const struct commit_undo *u)
 /* Replay ids grow and leave gaps, as the real bus's do. */
 static int64_t commit_replay_next(struct tm_org *org)
 {
-    uint64_t number = (uint64_t)++org->events_count, h = tm_hash64(&number, sizeof number, org->settings.seed);
+    uint64_t number = (uint64_t)++org->events_count,
+             h = tm_hash64(&number, sizeof number, org->settings.seed);
     org->replay_last += 1 + (int64_t)(h % 16 == 0 ? h / 16 % 40 : h / 16 % 2);
     return org->replay_last;
 }
 
 /* ---- events ---- */
-static enum tm_code commit_event(struct commit *c, struct org_object *o, int64_t replay_id, int64_t pos, const char *change,
-                                 const char *fields, const char *changed, const char *ids, int64_t seq, struct tm_err *err)
+static enum tm_code commit_event(struct commit *c, struct org_object *o, int64_t replay_id,
+                                 int64_t pos, const char *change, const char *fields,
+                                 const char *changed, const char *ids, int64_t seq,
+                                 struct tm_err *err)
 {
     struct tm_org *org = c->org;
-    struct org_header h = { o->describe->object, change, c->user, c->txn->origin != NULL ? c->txn->origin : "", c->key,
-                            c->number, c->second_ms, seq, changed, ids };
+    struct org_header h = { o->describe->object,
+                            change,
+                            c->user,
+                            c->txn->origin != NULL ? c->txn->origin : "",
+                            c->key,
+                            c->number,
+                            c->second_ms,
+                            seq,
+                            changed,
+                            ids };
     tm_buf_reset(&org->body);
     org_render_event(&org->body, o->schema_id, fields, &h);
     if (tm_buf_check(&org->body, "change event", err) != TM_OK)
@@ -82,13 +98,16 @@ static enum tm_code commit_flush_merged(struct commit *c, struct tm_err *err)
     if (!p->open)
         return TM_OK;
     p->open = false;
-    return commit_event(c, &c->org->objects[p->object], p->replay_id, p->pos, p->change, tm_buf_text(&p->fields),
-                        tm_buf_text(&p->changed), tm_buf_text(&p->ids), p->seq, err);
+    return commit_event(c, &c->org->objects[p->object], p->replay_id, p->pos, p->change,
+                        tm_buf_text(&p->fields), tm_buf_text(&p->changed), tm_buf_text(&p->ids),
+                        p->seq, err);
 }
 
-/* Joins the gathered event if it says the same, else starts a new one. out: the replay id of the event. */
-static enum tm_code commit_merge(struct commit *c, struct org_object *o, const char *change, int64_t pos, const char *ids,
-                                 int64_t *out_replay, struct tm_err *err)
+/* Joins the gathered event if it says the same, else starts a new one. out: the replay id of the
+ * event. */
+static enum tm_code commit_merge(struct commit *c, struct org_object *o, const char *change,
+                                 int64_t pos, const char *ids, int64_t *out_replay,
+                                 struct tm_err *err)
 {
     struct tm_org *org = c->org;
     struct org_pending *p = &org->pending;
@@ -131,7 +150,8 @@ static enum tm_code commit_shared_events(struct commit *c, struct tm_err *err)
                               "\"000000000000000AAA\"", o->overflow_seq, err);
         snprintf(ids, sizeof ids, "\"%s*\"", o->describe->key_prefix);
         if (rc == TM_OK && o->conversion_replay != 0)
-            rc = commit_event(c, o, o->conversion_replay, o->conversion_pos, "UPDATE", "", "[]", ids, o->conversion_seq, err);
+            rc = commit_event(c, o, o->conversion_replay, o->conversion_pos, "UPDATE", "", "[]",
+                              ids, o->conversion_seq, err);
         o->overflow_replay = o->conversion_replay = 0;
     }
     return rc;
@@ -164,8 +184,10 @@ static void commit_event_names(struct tm_org *org, const struct org_object *o, b
     tm_buf_addc(&org->changed, ']');
 }
 
-/* Tells subscribers. org->mark names the columns that go along. out: what history.event and replay_id say. */
-static enum tm_code commit_announce(struct commit *c, struct org_object *o, const struct tm_org_change *change, bool was_live,
+/* Tells subscribers. org->mark names the columns that go along. out: what history.event and
+ * replay_id say. */
+static enum tm_code commit_announce(struct commit *c, struct org_object *o,
+                                    const struct tm_org_change *change, bool was_live,
                                     const char **out_event, int64_t *out_replay, struct tm_err *err)
 {
     struct tm_org *org = c->org;
@@ -178,30 +200,35 @@ static enum tm_code commit_announce(struct commit *c, struct org_object *o, cons
         return TM_OK;
     if (how == TM_ORG_OVERFLOW) {
         *out_event = "GAP_OVERFLOW";
-        *out_replay = commit_shared_replay(c, &o->overflow_replay, &o->overflow_pos, &o->overflow_seq);
+        *out_replay =
+            commit_shared_replay(c, &o->overflow_replay, &o->overflow_pos, &o->overflow_seq);
         return TM_OK;
     }
     if (how == TM_ORG_CONVERSION) {
         *out_event = "UPDATE";
-        *out_replay = commit_shared_replay(c, &o->conversion_replay, &o->conversion_pos, &o->conversion_seq);
+        *out_replay =
+            commit_shared_replay(c, &o->conversion_replay, &o->conversion_pos, &o->conversion_seq);
         return TM_OK;
     }
-    bool bare = how == TM_ORG_GAP || change->kind == TM_ORG_DELETE || change->kind == TM_ORG_HARD_DELETE;
+    bool bare =
+        how == TM_ORG_GAP || change->kind == TM_ORG_DELETE || change->kind == TM_ORG_HARD_DELETE;
     snprintf(ids, sizeof ids, "\"%s\"", change->id);
     tm_buf_reset(&org->fields);
     if (!bare)
-        org_render_body(&org->fields, o, org->mark, org->values, how == TM_ORG_DIFF ? org->before : NULL);
+        org_render_body(&org->fields, o, org->mark, org->values,
+                        how == TM_ORG_DIFF ? org->before : NULL);
     commit_event_names(org, o, change->kind == TM_ORG_UPDATE && !bare);
     *out_event = (how == TM_ORG_GAP ? gap_words : event_words)[change->kind];
     if (how == TM_ORG_MERGED)
         return commit_merge(c, o, *out_event, org->pos_last, ids, out_replay, err);
     *out_replay = commit_replay_next(org);
-    return commit_event(c, o, *out_replay, org->pos_last, *out_event, tm_buf_text(&org->fields), tm_buf_text(&org->changed),
-                        ids, c->seq, err);
+    return commit_event(c, o, *out_replay, org->pos_last, *out_event, tm_buf_text(&org->fields),
+                        tm_buf_text(&org->changed), ids, c->seq, err);
 }
 
 /* ---- history ---- */
-static void commit_history_fields(struct tm_org *org, const struct org_object *o, enum tm_org_kind kind)
+static void commit_history_fields(struct tm_org *org, const struct org_object *o,
+                                  enum tm_org_kind kind)
 {
     bool first = true, full = kind == TM_ORG_CREATE || kind == TM_ORG_UNDELETE;
     tm_buf_reset(&org->fields);
@@ -211,7 +238,8 @@ static void commit_history_fields(struct tm_org *org, const struct org_object *o
     for (size_t i = 0; i < o->columns_count && kind != TM_ORG_HARD_DELETE; i++) {
         const struct org_column *column = &o->columns[i];
         bool moved = full ? org->values[i].kind != TM_ORG_NULL
-                          : !org_value_equal(&org->values[i], &org->before[i]) || (kind == TM_ORG_UPDATE && org->mark[i]);
+                          : !org_value_equal(&org->values[i], &org->before[i]) ||
+                                (kind == TM_ORG_UPDATE && org->mark[i]);
         if (kind == TM_ORG_UPDATE && (int)i == o->stamp)
             moved = true;
         if (!moved)
@@ -231,8 +259,9 @@ static void commit_history_fields(struct tm_org *org, const struct org_object *o
     tm_buf_addc(&org->names, ']');
 }
 
-static enum tm_code commit_history(struct commit *c, struct org_object *o, const struct tm_org_change *change,
-                                   int64_t version, const char *event, int64_t replay_id, struct tm_err *err)
+static enum tm_code commit_history(struct commit *c, struct org_object *o,
+                                   const struct tm_org_change *change, int64_t version,
+                                   const char *event, int64_t replay_id, struct tm_err *err)
 {
     struct tm_org *org = c->org;
     const struct tm_org_txn *t = c->txn;
@@ -268,8 +297,8 @@ static enum tm_code commit_history(struct commit *c, struct org_object *o, const
 }
 
 /* ---- current state ---- */
-static enum tm_code commit_store(struct org_object *o, const struct tm_org_value *values, int64_t version, const char *id,
-                                 int64_t rowid, struct tm_err *err)
+static enum tm_code commit_store(struct org_object *o, const struct tm_org_value *values,
+                                 int64_t version, const char *id, int64_t rowid, struct tm_err *err)
 {
     sqlite3_stmt *s = rowid == 0 ? o->insert : o->update;
     int at = 1;
@@ -283,7 +312,8 @@ static enum tm_code commit_store(struct org_object *o, const struct tm_org_value
     return tm_sql_run(s, err);
 }
 
-static enum tm_code commit_bin(struct commit *c, const struct org_object *o, const char *id, bool in, struct tm_err *err)
+static enum tm_code commit_bin(struct commit *c, const struct org_object *o, const char *id,
+                               bool in, struct tm_err *err)
 {
     sqlite3_stmt *s = in ? c->org->bin_add : c->org->bin_drop;
     sqlite3_bind_text(s, 1, o->describe->object, -1, SQLITE_STATIC);
@@ -295,16 +325,22 @@ static enum tm_code commit_bin(struct commit *c, const struct org_object *o, con
 
 static bool commit_is_system(const struct org_object *o, int i)
 {
-    return i == o->deleted || i == o->created || i == o->created_by || i == o->modified || i == o->modified_by ||
-           i == o->stamp || i == o->master;
+    return i == o->deleted || i == o->created || i == o->created_by || i == o->modified ||
+           i == o->modified_by || i == o->stamp || i == o->master;
 }
 
-static struct tm_org_value commit_int(int64_t i) { return (struct tm_org_value){ TM_ORG_INT, i, 0, NULL }; }
-static struct tm_org_value commit_text(const char *t) { return (struct tm_org_value){ TM_ORG_TEXT, 0, 0, t }; }
+static struct tm_org_value commit_int(int64_t i)
+{
+    return (struct tm_org_value){ TM_ORG_INT, i, 0, NULL };
+}
+static struct tm_org_value commit_text(const char *t)
+{
+    return (struct tm_org_value){ TM_ORG_TEXT, 0, 0, t };
+}
 
 /* The sets of a change over org->values, checked; marks what really moves. */
-static enum tm_code commit_sets(struct commit *c, struct org_object *o, const struct tm_org_change *change,
-                                struct tm_err *err)
+static enum tm_code commit_sets(struct commit *c, struct org_object *o,
+                                const struct tm_org_change *change, struct tm_err *err)
 {
     struct tm_org *org = c->org;
     for (size_t i = 0; i < change->sets_count; i++) {
@@ -312,18 +348,21 @@ static enum tm_code commit_sets(struct commit *c, struct org_object *o, const st
         struct tm_org_value value;
         int at = org_column_index(o, set->field);
         if (at < 0)
-            return org_refuse(org, "INVALID_FIELD", set->field, err, "No such column '%s' on sobject of type %s", set->field,
+            return org_refuse(org, "INVALID_FIELD", set->field, err,
+                              "No such column '%s' on sobject of type %s", set->field,
                               o->describe->object);
         if (commit_is_system(o, at) && !(at == o->master && change->kind == TM_ORG_DELETE))
             return org_refuse(org, "INVALID_FIELD_FOR_INSERT_UPDATE", set->field, err,
-                              "Unable to create/update fields: %s. The org keeps it itself", set->field);
+                              "Unable to create/update fields: %s. The org keeps it itself",
+                              set->field);
         enum tm_code rc = org_value_check(org, &value, &o->columns[at], &set->value, err);
         if (rc != TM_OK)
             return rc;
         if (value.kind == TM_ORG_NULL && o->columns[at].field->kind == TM_FIELD_BOOLEAN)
             value = commit_int(0);       /* booleans are never null (facts, section 7) */
         else if (value.kind == TM_ORG_NULL && !o->columns[at].field->nillable)
-            return org_refuse(org, "REQUIRED_FIELD_MISSING", set->field, err, "Required fields are missing: [%s]", set->field);
+            return org_refuse(org, "REQUIRED_FIELD_MISSING", set->field, err,
+                              "Required fields are missing: [%s]", set->field);
         if (!org_value_equal(&value, &org->before[at])) {
             org->values[at] = value;
             org->mark[at] = o->columns[at].in_events;
@@ -332,7 +371,8 @@ static enum tm_code commit_sets(struct commit *c, struct org_object *o, const st
     return TM_OK;
 }
 
-static enum tm_code commit_create(struct commit *c, struct org_object *o, struct tm_org_change *change, struct tm_err *err)
+static enum tm_code commit_create(struct commit *c, struct org_object *o,
+                                  struct tm_org_change *change, struct tm_err *err)
 {
     struct tm_org *org = c->org;
     char id[TM_ID_BYTES];
@@ -342,7 +382,8 @@ static enum tm_code commit_create(struct commit *c, struct org_object *o, struct
     if (rc != TM_OK)
         return rc;
     org->values[o->deleted] = commit_int(0);
-    org->values[o->created] = org->values[o->modified] = org->values[o->stamp] = commit_int(c->second_ms);
+    org->values[o->created] = org->values[o->modified] = org->values[o->stamp] =
+        commit_int(c->second_ms);
     org->values[o->created_by] = org->values[o->modified_by] = commit_text(c->user);
     if (o->owner >= 0 && org->values[o->owner].kind == TM_ORG_NULL)
         org->values[o->owner] = commit_text(c->user);
@@ -351,13 +392,15 @@ static enum tm_code commit_create(struct commit *c, struct org_object *o, struct
         if (org->values[i].kind == TM_ORG_NULL && f->kind == TM_FIELD_BOOLEAN)
             org->values[i] = commit_int(0);
         if (org->values[i].kind == TM_ORG_NULL && !f->nillable)
-            return org_refuse(org, "REQUIRED_FIELD_MISSING", f->name, err, "Required fields are missing: [%s]", f->name);
+            return org_refuse(org, "REQUIRED_FIELD_MISSING", f->name, err,
+                              "Required fields are missing: [%s]", f->name);
         org->mark[i] = org->values[i].kind != TM_ORG_NULL && o->columns[i].in_events;
     }
     if (change->id[0] == 0)
         org_id_make(change->id, o->describe->key_prefix, org->settings.seed, o->ids_given + 1);
     else if (tm_id18(id, change->id, NULL) != TM_OK || strncmp(id, o->describe->key_prefix, 3) != 0)
-        return org_refuse(org, "MALFORMED_ID", "Id", err, "%s is not an id of %s", change->id, o->describe->object);
+        return org_refuse(org, "MALFORMED_ID", "Id", err, "%s is not an id of %s", change->id,
+                          o->describe->object);
     else {
         bool there;
         memcpy(change->id, id, sizeof id);
@@ -371,8 +414,10 @@ static enum tm_code commit_create(struct commit *c, struct org_object *o, struct
     return commit_store(o, org->values, 1, change->id, 0, err);
 }
 
-/* Reads the record into org->before and org->values; the select stays open until the caller resets it. */
-static enum tm_code commit_read(struct commit *c, struct org_object *o, struct tm_org_change *change, int64_t *out_rowid,
+/* Reads the record into org->before and org->values; the select stays open until the caller resets
+ * it. */
+static enum tm_code commit_read(struct commit *c, struct org_object *o,
+                                struct tm_org_change *change, int64_t *out_rowid,
                                 int64_t *out_version, struct tm_err *err)
 {
     struct tm_org *org = c->org;
@@ -386,7 +431,8 @@ static enum tm_code commit_read(struct commit *c, struct org_object *o, struct t
     if (rc != TM_OK)
         return rc;
     if (!row)
-        return org_refuse(org, "NOT_FOUND", "Id", err, "Provided external ID field does not exist or is not accessible: %s",
+        return org_refuse(org, "NOT_FOUND", "Id", err,
+                          "Provided external ID field does not exist or is not accessible: %s",
                           change->id);
     *out_rowid = sqlite3_column_int64(o->select, 0);
     *out_version = sqlite3_column_int64(o->select, 1);
@@ -402,7 +448,7 @@ static void commit_touch(struct commit *c, struct org_object *o, const struct tm
     struct tm_org_value user = commit_text(c->user);
     org->values[o->stamp] = commit_int(c->second_ms);
     if (change->announce == TM_ORG_CONVERSION)
-        return;                          /* a mass system job: SystemModstamp only (facts, section 4) */
+        return; /* a mass system job: SystemModstamp only (facts, section 4) */
     org->values[o->modified] = commit_int(c->second_ms);
     org->mark[o->modified] = 1;
     if (!org_value_equal(&org->before[o->modified_by], &user)) {
@@ -412,14 +458,16 @@ static void commit_touch(struct commit *c, struct org_object *o, const struct tm
 }
 
 /* UPDATE, DELETE, UNDELETE, HARD_DELETE of a record that is there. */
-static enum tm_code commit_alter(struct commit *c, struct org_object *o, struct tm_org_change *change, int64_t rowid,
-                                 int64_t version, bool live, struct tm_err *err)
+static enum tm_code commit_alter(struct commit *c, struct org_object *o,
+                                 struct tm_org_change *change, int64_t rowid, int64_t version,
+                                 bool live, struct tm_err *err)
 {
     struct tm_org *org = c->org;
     enum tm_org_kind kind = change->kind;
     enum tm_code rc = TM_OK;
     if (kind == TM_ORG_UNDELETE && live)
-        return org_refuse(org, "UNDELETE_FAILED", "Id", err, "Entity is not in the recycle bin: %s", change->id);
+        return org_refuse(org, "UNDELETE_FAILED", "Id", err, "Entity is not in the recycle bin: %s",
+                          change->id);
     if (!live && (kind == TM_ORG_UPDATE || kind == TM_ORG_DELETE))
         return org_refuse(org, "ENTITY_IS_DELETED", "Id", err, "entity is deleted: %s", change->id);
     if (kind == TM_ORG_HARD_DELETE) {
@@ -442,7 +490,8 @@ static enum tm_code commit_alter(struct commit *c, struct org_object *o, struct 
     return rc == TM_OK ? commit_store(o, org->values, version, change->id, rowid, err) : rc;
 }
 
-static enum tm_code commit_change(struct commit *c, struct tm_org_change *change, struct tm_err *err)
+static enum tm_code commit_change(struct commit *c, struct tm_org_change *change,
+                                  struct tm_err *err)
 {
     struct tm_org *org = c->org;
     struct org_object *o = org_find(org, change->object);
@@ -451,7 +500,8 @@ static enum tm_code commit_change(struct commit *c, struct tm_org_change *change
     bool live = true;
     enum tm_code rc = TM_OK;
     if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", change->object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          change->object);
     if (change->announce == TM_ORG_CONVERSION && change->kind != TM_ORG_UPDATE)
         return org_refuse(org, "INVALID_OPERATION", "", err, "a conversion can only be an update");
     memset(org->mark, 0, o->columns_count);
@@ -487,7 +537,8 @@ static enum tm_code commit_close(struct tm_org *org, struct tm_err *err)
     return rc == TM_OK ? tm_sql_exec(org->db, "COMMIT", err) : rc;
 }
 
-/* The whole SQLite transaction is lost; memory follows. A busy file in the middle cannot happen after BEGIN IMMEDIATE. */
+/* The whole SQLite transaction is lost; memory follows. A busy file in the middle cannot happen
+ * after BEGIN IMMEDIATE. */
 static enum tm_code commit_abort(struct tm_org *org, enum tm_code rc, struct tm_err *err)
 {
     tm_sql_exec(org->db, "ROLLBACK", NULL);
@@ -519,8 +570,9 @@ static void commit_key(struct tm_org *org, char out[40])
 {
     uint64_t n = (uint64_t)org->txn_count, a = tm_hash64(&n, sizeof n, org->settings.seed ^ 0x5a),
              b = tm_hash64(&n, sizeof n, org->settings.seed ^ 0xa5);
-    snprintf(out, 40, "%08x-%04x-%04x-%04x-%012" PRIx64, (unsigned)(n & 0xffffffffu), (unsigned)(a & 0xffff),
-             (unsigned)(a >> 16 & 0xffff), (unsigned)(a >> 32 & 0xffff), b & (UINT64_MAX >> 16));
+    snprintf(out, 40, "%08x-%04x-%04x-%04x-%012" PRIx64, (unsigned)(n & 0xffffffffu),
+             (unsigned)(a & 0xffff), (unsigned)(a >> 16 & 0xffff), (unsigned)(a >> 32 & 0xffff),
+             b & (UINT64_MAX >> 16));
 }
 
 static enum tm_code commit_prepare(struct commit *c, struct tm_err *err)
@@ -528,12 +580,14 @@ static enum tm_code commit_prepare(struct commit *c, struct tm_err *err)
     struct tm_org *org = c->org;
     const struct tm_org_txn *t = c->txn;
     if (t->changes_count == 0 || t->changes_count > TM_ORG_CHANGES_MAX)
-        return org_refuse(org, "LIMIT_EXCEEDED", "", err, "a transaction has 1 to %d changes, not %zu", TM_ORG_CHANGES_MAX,
+        return org_refuse(org, "LIMIT_EXCEEDED", "", err,
+                          "a transaction has 1 to %d changes, not %zu", TM_ORG_CHANGES_MAX,
                           t->changes_count);
     for (size_t i = 0; i < t->changes_count && t->changes_count <= COMMIT_TWICE_CHECK_MAX; i++)
         for (size_t k = 0; k < i && t->changes[i].id[0] != 0; k++)
             if (memcmp(t->changes[i].id, t->changes[k].id, 15) == 0)
-                return org_refuse(org, "DUPLICATE_VALUE", "Id", err, "%s stands twice in one transaction", t->changes[i].id);
+                return org_refuse(org, "DUPLICATE_VALUE", "Id", err,
+                                  "%s stands twice in one transaction", t->changes[i].id);
     const char *user = t->user != NULL ? t->user : org->user_id;
     if (tm_id18(c->user, user, NULL) != TM_OK)
         return org_refuse(org, "MALFORMED_ID", "", err, "%.20s is not the id of a user", user);

@@ -22,8 +22,9 @@ static void read_value(struct tm_org_value *out, const struct tm_field *f, const
     }
 }
 
-static enum tm_code read_store(struct org_object *o, sqlite3_stmt *s, const struct tm_org_value *values, int64_t version,
-                               const char *id, int64_t rowid, struct tm_err *err)
+static enum tm_code read_store(struct org_object *o, sqlite3_stmt *s,
+                               const struct tm_org_value *values, int64_t version, const char *id,
+                               int64_t rowid, struct tm_err *err)
 {
     int at = 1;
     sqlite3_bind_int64(s, at++, version);
@@ -37,8 +38,9 @@ static enum tm_code read_store(struct org_object *o, sqlite3_stmt *s, const stru
 }
 
 /* One history entry on the lagged copy. Fields the describe no longer names are skipped. */
-static enum tm_code read_apply(struct tm_org *org, struct org_object *o, const char *id, int64_t version, const char *change,
-                               const char *fields, struct tm_err *err)
+static enum tm_code read_apply(struct tm_org *org, struct org_object *o, const char *id,
+                               int64_t version, const char *change, const char *fields,
+                               struct tm_err *err)
 {
     int64_t rowid = 0;
     bool row = false, full = strcmp(change, "CREATE") == 0 || strcmp(change, "UNDELETE") == 0;
@@ -46,7 +48,8 @@ static enum tm_code read_apply(struct tm_org *org, struct org_object *o, const c
     enum tm_code rc = tm_sql_step(o->lagged[0], &row, err);
     json_t *json = rc == TM_OK ? json_loads(fields, 0, NULL) : NULL, *value;
     if (rc == TM_OK && json == NULL)
-        rc = tm_fail(err, TM_E_IO, "history of %s %s, version %" PRId64 ": fields are not JSON", o->describe->object, id, version);
+        rc = tm_fail(err, TM_E_IO, "history of %s %s, version %" PRId64 ": fields are not JSON",
+                     o->describe->object, id, version);
     if (rc == TM_OK && row)
         rowid = sqlite3_column_int64(o->lagged[0], 0);
     for (size_t i = 0; rc == TM_OK && i < o->columns_count; i++) {
@@ -71,14 +74,18 @@ static enum tm_code read_roll(struct tm_org *org, int64_t until_ms, struct tm_er
     sqlite3_stmt *s = NULL;
     bool row = true;
     enum tm_code rc = tm_sql_prepare(&s, org->db,
-        "SELECT pos,object,id,version,change,fields,org_ms FROM history WHERE pos>? ORDER BY pos", err);
+                                     "SELECT pos,object,id,version,change,fields,org_ms FROM "
+                                     "history WHERE pos>? ORDER BY pos",
+                                     err);
     if (rc == TM_OK)
         sqlite3_bind_int64(s, 1, org->lag_pos);
-    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row && sqlite3_column_int64(s, 6) <= until_ms) {
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row &&
+           sqlite3_column_int64(s, 6) <= until_ms) {
         struct org_object *o = org_find(org, (const char *)sqlite3_column_text(s, 1));
         if (o != NULL)
-            rc = read_apply(org, o, (const char *)sqlite3_column_text(s, 2), sqlite3_column_int64(s, 3),
-                            (const char *)sqlite3_column_text(s, 4), (const char *)sqlite3_column_text(s, 5), err);
+            rc = read_apply(org, o, (const char *)sqlite3_column_text(s, 2),
+                            sqlite3_column_int64(s, 3), (const char *)sqlite3_column_text(s, 4),
+                            (const char *)sqlite3_column_text(s, 5), err);
         if (rc == TM_OK)
             org->lag_pos = sqlite3_column_int64(s, 0);
     }
@@ -110,8 +117,8 @@ static enum tm_code read_copies(struct tm_org *org, int64_t until_ms, struct tm_
             tm_sql_ident(&names, o->columns[k].name);
         }
         if (rc == TM_OK && current)
-            rc = tm_sql_execf(org->db, err, "INSERT INTO temp.\"%s\"(%s) SELECT %s FROM \"%s\"", o->lag, tm_buf_text(&names),
-                              tm_buf_text(&names), o->cur);
+            rc = tm_sql_execf(org->db, err, "INSERT INTO temp.\"%s\"(%s) SELECT %s FROM \"%s\"",
+                              o->lag, tm_buf_text(&names), tm_buf_text(&names), o->cur);
         tm_buf_free(&names);
     }
     if (rc == TM_OK)
@@ -119,13 +126,14 @@ static enum tm_code read_copies(struct tm_org *org, int64_t until_ms, struct tm_
     return rc;
 }
 
-enum tm_code tm_org_relation(struct tm_org *org, const char *object, bool range_read, int64_t now_org_ms, const char **out_name,
-                             struct tm_err *err)
+enum tm_code tm_org_relation(struct tm_org *org, const char *object, bool range_read,
+                             int64_t now_org_ms, const char **out_name, struct tm_err *err)
 {
     struct org_object *o = org_find(org, object);
     enum tm_code rc = TM_OK;
     if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          object);
     *out_name = o->cur;
     if (!range_read || org->settings.index_lag_ms <= 0)
         return TM_OK;
@@ -148,14 +156,15 @@ enum tm_code tm_org_relation(struct tm_org *org, const char *object, bool range_
 }
 
 /* ---- single records, deletes ---- */
-enum tm_code tm_org_record_state(struct tm_org *org, const char *object, const char *id18, enum tm_org_state *out,
-                                 struct tm_err *err)
+enum tm_code tm_org_record_state(struct tm_org *org, const char *object, const char *id18,
+                                 enum tm_org_state *out, struct tm_err *err)
 {
     struct org_object *o = org_find(org, object);
     bool row = false;
     *out = TM_ORG_ABSENT;
     if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          object);
     sqlite3_bind_text(o->select, 1, id18, -1, SQLITE_STATIC);
     enum tm_code rc = tm_sql_step(o->select, &row, err);
     if (rc == TM_OK && row)
@@ -164,13 +173,16 @@ enum tm_code tm_org_record_state(struct tm_org *org, const char *object, const c
     return rc;
 }
 
-static enum tm_code read_children(struct tm_org *org, struct org_object *child, const char *field, const char *id18,
-                                  tm_org_child_row *out, void *data, struct tm_err *err)
+static enum tm_code read_children(struct tm_org *org, struct org_object *child, const char *field,
+                                  const char *id18, tm_org_child_row *out, void *data,
+                                  struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
     char sql[320];
     bool row = true;
-    snprintf(sql, sizeof sql, "SELECT \"Id\" FROM \"%s\" WHERE \"%.80s\"=? AND \"IsDeleted\"=0 ORDER BY _row", child->cur, field);
+    snprintf(sql, sizeof sql,
+             "SELECT \"Id\" FROM \"%s\" WHERE \"%.80s\"=? AND \"IsDeleted\"=0 ORDER BY _row",
+             child->cur, field);
     enum tm_code rc = tm_sql_prepare(&s, org->db, sql, err);
     if (rc == TM_OK)
         sqlite3_bind_text(s, 1, id18, -1, SQLITE_STATIC);
@@ -180,36 +192,47 @@ static enum tm_code read_children(struct tm_org *org, struct org_object *child, 
     return rc;
 }
 
-enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *id18, tm_org_child_row *row, void *data,
-                            struct tm_err *err)
+enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *id18,
+                            tm_org_child_row *row, void *data, struct tm_err *err)
 {
     struct org_object *o = org_find(org, object);
     enum tm_code rc = TM_OK;
     size_t i;
     json_t *relation;
     if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          object);
     json_array_foreach(json_object_get(o->describe->json, "childRelationships"), i, relation) {
-        struct org_object *child = org_find(org, json_string_value(json_object_get(relation, "childSObject")));
+        struct org_object *child = org_find(org, json_string_value(json_object_get(relation, "child"
+                                                                                             "SObje"
+                                                                                             "c"
+                                                                                             "t")));
         const char *field = json_string_value(json_object_get(relation, "field"));
-        if (rc == TM_OK && child != NULL && field != NULL && json_is_true(json_object_get(relation, "cascadeDelete")) &&
+        if (rc == TM_OK && child != NULL && field != NULL &&
+            json_is_true(json_object_get(relation, "cascadeDelete")) &&
             org_column_index(child, field) >= 0)
             rc = read_children(org, child, field, id18, row, data, err);
     }
     return rc;
 }
 
-enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t start_ms, int64_t end_ms, int64_t now_org_ms,
-                            tm_org_deleted_row *out, void *data, struct tm_err *err)
+enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t start_ms,
+                            int64_t end_ms, int64_t now_org_ms, tm_org_deleted_row *out, void *data,
+                            struct tm_err *err)
 {
     struct org_object *o = org_find(org, object);
     sqlite3_stmt *s = NULL;
     bool row = true;
-    int64_t oldest_ms = now_org_ms - TM_ORG_RECYCLE_MS, seen_ms = now_org_ms - org->settings.index_lag_ms;
+    int64_t oldest_ms = now_org_ms - TM_ORG_RECYCLE_MS,
+            seen_ms = now_org_ms - org->settings.index_lag_ms;
     if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
-    enum tm_code rc = tm_sql_prepare(&s, org->db, "SELECT id,deleted_ms FROM bin WHERE object=? AND deleted_ms>=? AND "
-                                                  "deleted_ms<? AND deleted_ms<=? ORDER BY deleted_ms,id", err);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          object);
+    enum tm_code rc = tm_sql_prepare(&s, org->db,
+                                     "SELECT id,deleted_ms FROM bin WHERE object=? AND "
+                                     "deleted_ms>=? AND "
+                                     "deleted_ms<? AND deleted_ms<=? ORDER BY deleted_ms,id",
+                                     err);
     if (rc == TM_OK) {
         sqlite3_bind_text(s, 1, o->describe->object, -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 2, start_ms > oldest_ms ? start_ms : oldest_ms);
@@ -222,13 +245,16 @@ enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t star
     return rc;
 }
 
-static enum tm_code read_expired(struct tm_org *org, int64_t before_ms, struct tm_org_change *changes, size_t *out_count,
+static enum tm_code read_expired(struct tm_org *org, int64_t before_ms,
+                                 struct tm_org_change *changes, size_t *out_count,
                                  struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
     bool row = true;
     *out_count = 0;
-    enum tm_code rc = tm_sql_prepare(&s, org->db, "SELECT object,id FROM bin WHERE deleted_ms<? ORDER BY deleted_ms,id LIMIT ?",
+    enum tm_code rc = tm_sql_prepare(&s, org->db,
+                                     "SELECT object,id FROM bin WHERE deleted_ms<? ORDER BY "
+                                     "deleted_ms,id LIMIT ?",
                                      err);
     if (rc == TM_OK) {
         sqlite3_bind_int64(s, 1, before_ms);
@@ -257,7 +283,10 @@ enum tm_code tm_org_purge(struct tm_org *org, const struct tm_now *now, struct t
         rc = tm_org_begin(org, err);
     for (size_t i = 0; i < count && rc == TM_OK; i++) {
         enum tm_org_state state;
-        struct tm_org_txn txn = { .changes = &changes[i], .changes_count = 1, .org_ms = now->org_ms, .actual_ns = now->wall_ns };
+        struct tm_org_txn txn = { .changes = &changes[i],
+                                  .changes_count = 1,
+                                  .org_ms = now->org_ms,
+                                  .actual_ns = now->wall_ns };
         rc = tm_org_record_state(org, changes[i].object, changes[i].id, &state, err);
         if (rc == TM_OK && state == TM_ORG_IN_BIN)
             rc = tm_org_commit(org, &txn, err);
@@ -274,11 +303,12 @@ enum tm_code tm_org_purge(struct tm_org *org, const struct tm_now *now, struct t
 }
 
 /* ---- events ---- */
-/* Last replay id published at or before ms, 0 = none. Publishing times grow with replay ids, so halves are enough. */
+/* Last replay id published at or before ms, 0 = none. Publishing times grow with replay ids, so
+ * halves are enough. */
 static enum tm_code read_published(struct tm_org *org, int64_t ms, int64_t *out, struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
-    int64_t low = 0, high = org->replay_last;      /* low: published by then (or 0); beyond high: not */
+    int64_t low = 0, high = org->replay_last; /* low: published by then (or 0); beyond high: not */
     *out = 0;
     if (org->replay_last == 0)
         return TM_OK;
@@ -303,17 +333,20 @@ static enum tm_code read_published(struct tm_org *org, int64_t ms, int64_t *out,
     return rc;
 }
 
-enum tm_code tm_org_replay_tip(struct tm_org *org, int64_t now_org_ms, int64_t *out, struct tm_err *err)
+enum tm_code tm_org_replay_tip(struct tm_org *org, int64_t now_org_ms, int64_t *out,
+                               struct tm_err *err)
 {
     return read_published(org, now_org_ms, out, err);
 }
 
-enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_t *out, struct tm_err *err)
+enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_t *out,
+                                  struct tm_err *err)
 {
     return read_published(org, now_org_ms - TM_ORG_RETENTION_MS, out, err);
 }
 
-enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms, bool *out, struct tm_err *err)
+enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms,
+                                 bool *out, struct tm_err *err)
 {
     int64_t tip = 0, oldest = 0;
     *out = false;
@@ -331,12 +364,17 @@ int64_t tm_org_replay_last(const struct tm_org *org, const char *object)
     return object == NULL ? org->replay_last : o != NULL ? o->replay_last : 0;
 }
 
-static enum tm_code read_events_after(struct tm_org *org, const char *object, int64_t after, sqlite3_stmt **out,
-                                      struct tm_err *err)
+static enum tm_code read_events_after(struct tm_org *org, const char *object, int64_t after,
+                                      sqlite3_stmt **out, struct tm_err *err)
 {
-    enum tm_code rc = tm_sql_prepare(out, org->db, object != NULL
-        ? "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? AND object=? ORDER BY replay_id"
-        : "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? ORDER BY replay_id", err);
+    enum tm_code rc = tm_sql_prepare(out, org->db,
+                                     object != NULL ? "SELECT replay_id,object,publish_ms,body "
+                                                      "FROM event WHERE replay_id>? AND object=? "
+                                                      "ORDER BY replay_id"
+                                                    : "SELECT replay_id,object,publish_ms,body "
+                                                      "FROM event WHERE replay_id>? ORDER BY "
+                                                      "replay_id",
+                                     err);
     if (rc == TM_OK) {
         sqlite3_bind_int64(*out, 1, after);
         if (object != NULL)
@@ -345,8 +383,9 @@ static enum tm_code read_events_after(struct tm_org *org, const char *object, in
     return rc;
 }
 
-enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t replay_after, int64_t now_org_ms, size_t count_max,
-                           tm_org_event_row *out, void *data, struct tm_err *err)
+enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t replay_after,
+                           int64_t now_org_ms, size_t count_max, tm_org_event_row *out, void *data,
+                           struct tm_err *err)
 {
     const struct org_object *o = object != NULL ? org_find(org, object) : NULL;
     sqlite3_stmt *s = NULL;
@@ -354,15 +393,18 @@ enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t repla
     size_t count = 0;
     int64_t oldest = 0;
     if (object != NULL && o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          object);
     if (replay_after >= tm_org_replay_last(org, object))
         return TM_OK;
     enum tm_code rc = tm_org_replay_oldest(org, now_org_ms, &oldest, err);
     if (rc == TM_OK)
-        rc = read_events_after(org, o != NULL ? o->describe->object : NULL, replay_after > oldest ? replay_after : oldest, &s, err);
+        rc = read_events_after(org, o != NULL ? o->describe->object : NULL,
+                               replay_after > oldest ? replay_after : oldest, &s, err);
     while (rc == TM_OK && count < count_max && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
         struct tm_org_event e = { sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 2),
-                                  (const char *)sqlite3_column_text(s, 1), (const char *)sqlite3_column_text(s, 3),
+                                  (const char *)sqlite3_column_text(s, 1),
+                                  (const char *)sqlite3_column_text(s, 3),
                                   (size_t)sqlite3_column_bytes(s, 3) };
         if (e.publish_ms > now_org_ms || !out(data, &e))
             break;
@@ -372,8 +414,8 @@ enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t repla
     return rc;
 }
 
-enum tm_code tm_org_next_publish_ms(struct tm_org *org, const char *object, int64_t replay_after, int64_t *out,
-                                    struct tm_err *err)
+enum tm_code tm_org_next_publish_ms(struct tm_org *org, const char *object, int64_t replay_after,
+                                    int64_t *out, struct tm_err *err)
 {
     const struct org_object *o = object != NULL ? org_find(org, object) : NULL;
     sqlite3_stmt *s = NULL;
@@ -381,7 +423,8 @@ enum tm_code tm_org_next_publish_ms(struct tm_org *org, const char *object, int6
     *out = TM_NEVER;
     if (replay_after >= tm_org_replay_last(org, object))
         return TM_OK;
-    enum tm_code rc = read_events_after(org, o != NULL ? o->describe->object : NULL, replay_after, &s, err);
+    enum tm_code rc =
+        read_events_after(org, o != NULL ? o->describe->object : NULL, replay_after, &s, err);
     if (rc == TM_OK)
         rc = tm_sql_step(s, &row, err);
     if (rc == TM_OK && row)
@@ -399,11 +442,12 @@ static struct org_hour *read_hour(struct tm_org *org, int64_t hour)
     return h;
 }
 
-void tm_org_usage_add(struct tm_org *org, const char *client, const char *kind, const struct tm_org_usage *more,
-                      int64_t now_org_ms)
+void tm_org_usage_add(struct tm_org *org, const char *client, const char *kind,
+                      const struct tm_org_usage *more, int64_t now_org_ms)
 {
     size_t i = 0;
-    while (i < org->usage_count && (strcmp(org->usage[i].client, client) != 0 || strcmp(org->usage[i].kind, kind) != 0))
+    while (i < org->usage_count &&
+           (strcmp(org->usage[i].client, client) != 0 || strcmp(org->usage[i].kind, kind) != 0))
         i++;
     if (i == ORG_USAGE_MAX) {            /* a flood of names: counted together rather than lost */
         i = ORG_USAGE_MAX - 1;
@@ -420,7 +464,8 @@ void tm_org_usage_add(struct tm_org *org, const char *client, const char *kind, 
     sum->bytes_out += more->bytes_out;
     sum->events += more->events;
     struct org_hour *h = read_hour(org, now_org_ms / 3600000);
-    if (strcmp(kind, "cometd") != 0 && strcmp(kind, "login") != 0) {   /* neither counts against API calls */
+    if (strcmp(kind, "cometd") != 0 &&
+        strcmp(kind, "login") != 0) { /* neither counts against API calls */
         h->calls += more->calls;
         h->calls_new += more->calls;
     }
@@ -431,15 +476,22 @@ void tm_org_usage_add(struct tm_org *org, const char *client, const char *kind, 
 static enum tm_code read_usage_write(struct tm_org *org, struct tm_err *err)
 {
     sqlite3_stmt *s = NULL, *hour = NULL;
-    enum tm_code rc = tm_sql_prepare(&s, org->db, "INSERT INTO usage VALUES(?,?,?,?,?,?) ON CONFLICT DO UPDATE SET "
-        "calls=calls+excluded.calls,bytes_in=bytes_in+excluded.bytes_in,bytes_out=bytes_out+excluded.bytes_out,"
-        "events=events+excluded.events", err);
+    enum tm_code rc = tm_sql_prepare(&s, org->db,
+                                     "INSERT INTO usage VALUES(?,?,?,?,?,?) ON CONFLICT DO UPDATE "
+                                     "SET "
+                                     "calls=calls+excluded.calls,bytes_in=bytes_in+excluded.bytes_"
+                                     "in,bytes_out=bytes_out+excluded.bytes_out,"
+                                     "events=events+excluded.events",
+                                     err);
     if (rc == TM_OK)
-        rc = tm_sql_prepare(&hour, org->db, "INSERT INTO usage_hour VALUES(?,?,?) ON CONFLICT DO UPDATE SET "
-                                            "calls=calls+excluded.calls,events=events+excluded.events", err);
+        rc = tm_sql_prepare(&hour, org->db,
+                            "INSERT INTO usage_hour VALUES(?,?,?) ON CONFLICT DO UPDATE SET "
+                            "calls=calls+excluded.calls,events=events+excluded.events",
+                            err);
     for (size_t i = 0; i < org->usage_count && rc == TM_OK; i++) {
         const struct org_usage *u = &org->usage[i];
-        const int64_t numbers[] = { u->more.calls, u->more.bytes_in, u->more.bytes_out, u->more.events };
+        const int64_t numbers[] = { u->more.calls, u->more.bytes_in, u->more.bytes_out,
+                                    u->more.events };
         sqlite3_bind_text(s, 1, u->client, -1, SQLITE_STATIC);
         sqlite3_bind_text(s, 2, u->kind, -1, SQLITE_STATIC);
         for (int k = 0; k < 4; k++)
@@ -484,8 +536,11 @@ enum tm_code org_usage_load(struct tm_org *org, struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
     bool row = true;
-    enum tm_code rc = tm_sql_prepare(&s, org->db, "SELECT hour,calls,events FROM (SELECT * FROM usage_hour ORDER BY hour DESC "
-                                                  "LIMIT 32) ORDER BY hour", err);
+    enum tm_code rc = tm_sql_prepare(&s, org->db,
+                                     "SELECT hour,calls,events FROM (SELECT * FROM usage_hour "
+                                     "ORDER BY hour DESC "
+                                     "LIMIT 32) ORDER BY hour",
+                                     err);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
         struct org_hour *h = read_hour(org, sqlite3_column_int64(s, 0));
         h->calls = sqlite3_column_int64(s, 1);
@@ -495,7 +550,8 @@ enum tm_code org_usage_load(struct tm_org *org, struct tm_err *err)
     return rc;
 }
 
-void tm_org_usage_day(const struct tm_org *org, int64_t now_org_ms, int64_t *out_calls, int64_t *out_events)
+void tm_org_usage_day(const struct tm_org *org, int64_t now_org_ms, int64_t *out_calls,
+                      int64_t *out_events)
 {
     int64_t hour = now_org_ms / 3600000;
     *out_calls = *out_events = 0;

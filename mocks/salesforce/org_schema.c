@@ -47,20 +47,23 @@ static const char *schema_affinity(const struct tm_field *f)
     }
 }
 
-/* A formula as SQLite writes it: fields quoted, "text" -> 'text', & -> ||. Fields must be stored columns. */
-static enum tm_code schema_formula(struct tm_buf *out, const struct tm_describe *d, const struct tm_field *f,
-                                   struct tm_err *err)
+/* A formula as SQLite writes it: fields quoted, "text" -> 'text', & -> ||. Fields must be stored
+ * columns. */
+static enum tm_code schema_formula(struct tm_buf *out, const struct tm_describe *d,
+                                   const struct tm_field *f, struct tm_err *err)
 {
     const char *p = json_string_value(json_object_get(f->json, "calculatedFormula"));
     if (p == NULL)
-        return tm_fail(err, TM_E_ARG, "describe of %s: formula field %s has no calculatedFormula", d->object, f->name);
+        return tm_fail(err, TM_E_ARG, "describe of %s: formula field %s has no calculatedFormula",
+                       d->object, f->name);
     while (*p) {
         size_t n = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.");
         if (*p == '"') {
             const char *end = strchr(p + 1, '"');
             char text[256];
             if (end == NULL || end - p > 250)
-                return tm_fail(err, TM_E_ARG, "describe of %s: formula of %s: text not closed", d->object, f->name);
+                return tm_fail(err, TM_E_ARG, "describe of %s: formula of %s: text not closed",
+                               d->object, f->name);
             snprintf(text, sizeof text, "%.*s", (int)(end - p - 1), p + 1);
             tm_sql_literal(out, text);
             p = end + 1;
@@ -69,8 +72,9 @@ static enum tm_code schema_formula(struct tm_buf *out, const struct tm_describe 
             snprintf(name, sizeof name, "%.*s", (int)(n < 127 ? n : 127), p);
             const struct tm_field *other = tm_describe_field(d, name);
             if (other == NULL || other->calculated || other->kind == TM_FIELD_COMPOUND)
-                return tm_fail(err, TM_E_ARG, "describe of %s: formula of %s: %s is not a stored field", d->object, f->name,
-                               name);
+                return tm_fail(err, TM_E_ARG,
+                               "describe of %s: formula of %s: %s is not a stored field", d->object,
+                               f->name, name);
             tm_sql_ident(out, other->name);
             p += n;
         } else if (n > 0) {
@@ -80,13 +84,15 @@ static enum tm_code schema_formula(struct tm_buf *out, const struct tm_describe 
             tm_buf_addz(out, *p == '&' ? "||" : (char[2]){ *p, 0 });
             p++;
         } else
-            return tm_fail(err, TM_E_ARG, "describe of %s: formula of %s: '%c' is not understood", d->object, f->name, *p);
+            return tm_fail(err, TM_E_ARG, "describe of %s: formula of %s: '%c' is not understood",
+                           d->object, f->name, *p);
     }
     return TM_OK;
 }
 
 /* A person's Name is text to SOQL: its parts with blanks between. */
-static void schema_person_name(struct tm_buf *out, const struct tm_describe *d, const struct tm_field *name)
+static void schema_person_name(struct tm_buf *out, const struct tm_describe *d,
+                               const struct tm_field *name)
 {
     bool first = true;
     static const char *const order[] = { "FirstName", "MiddleName", "LastName", "Suffix" };
@@ -104,13 +110,15 @@ static void schema_person_name(struct tm_buf *out, const struct tm_describe *d, 
     tm_buf_addz(out, first ? "'')" : ")");
 }
 
-/* The column of one field as CREATE TABLE and ADD COLUMN want it; nothing for compounds that are not a person's Name. */
-static enum tm_code schema_column(struct tm_buf *out, const struct tm_describe *d, const struct tm_field *f, bool *out_any,
-                                  struct tm_err *err)
+/* The column of one field as CREATE TABLE and ADD COLUMN want it; nothing for compounds that are
+ * not a person's Name. */
+static enum tm_code schema_column(struct tm_buf *out, const struct tm_describe *d,
+                                  const struct tm_field *f, bool *out_any, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     *out_any = false;
-    if (strcasecmp(f->name, "Id") == 0 || (f->kind == TM_FIELD_COMPOUND && strcmp(f->type, "string") != 0))
+    if (strcasecmp(f->name, "Id") == 0 ||
+        (f->kind == TM_FIELD_COMPOUND && strcmp(f->type, "string") != 0))
         return TM_OK;
     *out_any = true;
     tm_sql_ident(out, f->name);
@@ -131,25 +139,29 @@ static enum tm_code schema_column(struct tm_buf *out, const struct tm_describe *
     return rc;
 }
 
-static enum tm_code schema_child_indexes(struct tm_org *org, const struct org_object *o, struct tm_err *err)
+static enum tm_code schema_child_indexes(struct tm_org *org, const struct org_object *o,
+                                         struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; i < o->columns_count && rc == TM_OK; i++)
-        if (o->columns[i].field->kind == TM_FIELD_ID && strcmp(o->columns[i].name, "AccountId") == 0)
-            rc = tm_sql_execf(org->db, err, "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\")", o->cur,
-                              o->columns[i].name, o->cur, o->columns[i].name);
+        if (o->columns[i].field->kind == TM_FIELD_ID &&
+            strcmp(o->columns[i].name, "AccountId") == 0)
+            rc =
+                tm_sql_execf(org->db, err, "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\")",
+                             o->cur, o->columns[i].name, o->cur, o->columns[i].name);
     return rc;
 }
 
-enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, const char *table, bool temporary,
-                              struct tm_err *err)
+enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, const char *table,
+                              bool temporary, struct tm_err *err)
 {
     struct tm_buf sql;
     enum tm_code rc = TM_OK;
     tm_buf_init(&sql, SCHEMA_SQL_BYTES_MAX);
     tm_buf_addf(&sql, "CREATE %sTABLE IF NOT EXISTS ", temporary ? "TEMP " : "");
     tm_sql_ident(&sql, table);
-    tm_buf_addz(&sql, "(_row INTEGER PRIMARY KEY,_version INTEGER NOT NULL,\"Id\" TEXT NOT NULL UNIQUE");
+    tm_buf_addz(&sql, "(_row INTEGER PRIMARY KEY,_version INTEGER NOT NULL,\"Id\" TEXT NOT NULL "
+                      "UNIQUE");
     for (size_t i = 0; i < o->describe->fields_count && rc == TM_OK; i++) {
         struct tm_buf column;
         bool any;
@@ -165,7 +177,9 @@ enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, co
     if (rc == TM_OK)
         rc = tm_sql_exec(org->db, tm_buf_text(&sql), err);
     if (rc == TM_OK && o->stamp >= 0)
-        rc = tm_sql_execf(org->db, err, "CREATE INDEX IF NOT EXISTS %s\"%s_stamp\" ON \"%s\"(\"SystemModstamp\",\"Id\")",
+        rc = tm_sql_execf(org->db, err,
+                          "CREATE INDEX IF NOT EXISTS %s\"%s_stamp\" ON "
+                          "\"%s\"(\"SystemModstamp\",\"Id\")",
                           temporary ? "temp." : "", table, table);
     if (rc == TM_OK && !temporary)
         rc = schema_child_indexes(org, o, err);
@@ -173,9 +187,10 @@ enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, co
     return rc;
 }
 
-/* select: rowid, version, columns of an Id. insert: version, Id, columns. update: version, columns, rowid. remove: rowid. */
-enum tm_code org_statements(struct tm_org *org, const struct org_object *o, const char *table, sqlite3_stmt *out[4],
-                            struct tm_err *err)
+/* select: rowid, version, columns of an Id. insert: version, Id, columns. update: version, columns,
+ * rowid. remove: rowid. */
+enum tm_code org_statements(struct tm_org *org, const struct org_object *o, const char *table,
+                            sqlite3_stmt *out[4], struct tm_err *err)
 {
     struct tm_buf names, sets, asks, name, sql;
     struct tm_buf *all[] = { &names, &sets, &asks, &name, &sql };
@@ -199,7 +214,8 @@ enum tm_code org_statements(struct tm_org *org, const struct org_object *o, cons
         if (i == 0)
             tm_buf_addf(&sql, "SELECT _row,_version%s FROM %s WHERE \"Id\"=?", n, t);
         else if (i == 1)
-            tm_buf_addf(&sql, "INSERT INTO %s(_version,\"Id\"%s) VALUES(?,?%s)", t, n, tm_buf_text(&asks));
+            tm_buf_addf(&sql, "INSERT INTO %s(_version,\"Id\"%s) VALUES(?,?%s)", t, n,
+                        tm_buf_text(&asks));
         else if (i == 2)
             tm_buf_addf(&sql, "UPDATE %s SET _version=?%s WHERE _row=?", t, tm_buf_text(&sets));
         else
@@ -218,7 +234,8 @@ enum tm_code org_statements(struct tm_org *org, const struct org_object *o, cons
 /* ---- objects ---- */
 static void schema_id_make(char out[24], const json_t *describe)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
+                                  "_";
     char *text = json_dumps(describe, JSON_COMPACT | JSON_SORT_KEYS);
     size_t bytes = text != NULL ? strlen(text) : 0;
     uint64_t h[2] = { tm_hash64(text, bytes, 1), tm_hash64(text, bytes, 2) };
@@ -247,7 +264,8 @@ static enum tm_code schema_columns(struct org_object *o, struct tm_err *err)
         *c = (struct org_column){ f->name, f, tm_field_in_events(f), -1 };
         for (int g = 0; f->compound != NULL && g <= groups_count && c->group < 0; g++) {
             if (g == SCHEMA_GROUPS_MAX)
-                return tm_fail(err, TM_E_LIMIT, "%s: more than %d compound fields", d->object, SCHEMA_GROUPS_MAX);
+                return tm_fail(err, TM_E_LIMIT, "%s: more than %d compound fields", d->object,
+                               SCHEMA_GROUPS_MAX);
             if (g == groups_count)
                 groups[groups_count++] = f->compound;
             if (strcmp(groups[g], f->compound) == 0)
@@ -260,23 +278,32 @@ static enum tm_code schema_columns(struct org_object *o, struct tm_err *err)
 
 static enum tm_code schema_system(struct org_object *o, struct tm_err *err)
 {
-    const struct { const char *name; int *at; bool must; } system[] = {
-        { "IsDeleted", &o->deleted, true }, { "CreatedDate", &o->created, true }, { "CreatedById", &o->created_by, true },
-        { "LastModifiedDate", &o->modified, true }, { "LastModifiedById", &o->modified_by, true },
-        { "SystemModstamp", &o->stamp, true }, { "MasterRecordId", &o->master, false }, { "OwnerId", &o->owner, false },
+    const struct { const char *name; int *at; bool must;
+    } system[] = {
+        { "IsDeleted", &o->deleted, true },
+        { "CreatedDate", &o->created, true },
+        { "CreatedById", &o->created_by, true },
+        { "LastModifiedDate", &o->modified, true },
+        { "LastModifiedById", &o->modified_by, true },
+        { "SystemModstamp", &o->stamp, true },
+        { "MasterRecordId", &o->master, false },
+        { "OwnerId", &o->owner, false },
     };
     for (size_t i = 0; i < sizeof system / sizeof *system; i++) {
         *system[i].at = org_column_index(o, system[i].name);
         if (*system[i].at < 0 && system[i].must)
-            return tm_fail(err, TM_E_ARG, "describe of %s: no field %s, which every object of the org needs",
+            return tm_fail(err, TM_E_ARG,
+                           "describe of %s: no field %s, which every object of the org needs",
                            o->describe->object, system[i].name);
     }
     if (o->describe->key_prefix == NULL || strlen(o->describe->key_prefix) != 3)
-        return tm_fail(err, TM_E_ARG, "describe of %s: keyPrefix must be three characters", o->describe->object);
+        return tm_fail(err, TM_E_ARG, "describe of %s: keyPrefix must be three characters",
+                       o->describe->object);
     return TM_OK;
 }
 
-/* Letters, digits and underscores, at most 80: what Salesforce allows, and nothing SQL could misread. */
+/* Letters, digits and underscores, at most 80: what Salesforce allows, and nothing SQL could
+ * misread. */
 static bool schema_plain(const char *name)
 {
     size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
@@ -290,13 +317,14 @@ static enum tm_code schema_attach(struct org_object *o, json_t *describe, struct
     if (rc != TM_OK)
         return rc;
     if (o->describe->fields_count > TM_ORG_FIELDS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "%s: more than %d fields", o->describe->object, TM_ORG_FIELDS_MAX);
+        return tm_fail(err, TM_E_LIMIT, "%s: more than %d fields", o->describe->object,
+                       TM_ORG_FIELDS_MAX);
     if (!schema_plain(o->describe->object))
         return tm_fail(err, TM_E_ARG, "\"%.40s\" is not a name of an object", o->describe->object);
     for (size_t i = 0; i < o->describe->fields_count; i++)
         if (!schema_plain(o->describe->fields[i].name))
-            return tm_fail(err, TM_E_ARG, "describe of %s: \"%.40s\" is not a name of a field", o->describe->object,
-                           o->describe->fields[i].name);
+            return tm_fail(err, TM_E_ARG, "describe of %s: \"%.40s\" is not a name of a field",
+                           o->describe->object, o->describe->fields[i].name);
     schema_id_make(o->schema_id, o->describe->json);
     snprintf(o->cur, sizeof o->cur, "cur_%.80s", o->describe->object);
     snprintf(o->lag, sizeof o->lag, "lag_%.80s", o->describe->object);
@@ -331,14 +359,15 @@ enum tm_code org_object_open(struct tm_org *org, json_t *describe, struct tm_err
     return TM_OK;
 }
 
-static enum tm_code schema_describe_store(struct tm_org *org, const char *object, int64_t from_pos, const json_t *describe,
-                                          struct tm_err *err)
+static enum tm_code schema_describe_store(struct tm_org *org, const char *object, int64_t from_pos,
+                                          const json_t *describe, struct tm_err *err)
 {
     char *text = json_dumps(describe, JSON_COMPACT);
     if (text == NULL)
         return tm_fail(err, TM_E_NOMEM, "describe of %s", object);
     sqlite3_stmt *s = NULL;
-    enum tm_code rc = tm_sql_prepare(&s, org->db, "INSERT OR REPLACE INTO describe VALUES(?,?,?)", err);
+    enum tm_code rc =
+        tm_sql_prepare(&s, org->db, "INSERT OR REPLACE INTO describe VALUES(?,?,?)", err);
     if (rc == TM_OK) {
         sqlite3_bind_text(s, 1, object, -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 2, from_pos);
@@ -361,10 +390,14 @@ static bool schema_wanted(const struct tm_org *org, const char *object)
     return false;
 }
 
-static int schema_by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int schema_by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 /* Reads one describe file and takes the object in, unless org.db knows it already. */
-static enum tm_code schema_file(struct tm_org *org, const char *dir, const char *file, struct tm_err *err)
+static enum tm_code schema_file(struct tm_org *org, const char *dir, const char *file,
+                                struct tm_err *err)
 {
     char path[4096];
     json_t *json = NULL;
@@ -376,7 +409,8 @@ static enum tm_code schema_file(struct tm_org *org, const char *dir, const char 
     if (rc == TM_OK && schema_wanted(org, name) && org_find(org, name) == NULL) {
         rc = org_object_open(org, json, err);
         if (rc == TM_OK)
-            rc = schema_describe_store(org, name, org->pos_last == 0 ? 0 : org->pos_last + 1, json, err);
+            rc = schema_describe_store(org, name, org->pos_last == 0 ? 0 : org->pos_last + 1, json,
+                                       err);
         if (rc != TM_OK && rc != TM_E_AGAIN)
             tm_at(err, "%s", path);
     }
@@ -391,7 +425,9 @@ static enum tm_code schema_folder(struct tm_org *org, const char *dir, struct tm
     enum tm_code rc = TM_OK;
     DIR *d = opendir(dir);
     if (d == NULL)
-        return tm_fail(err, TM_E_ARG, "cannot read the objects folder %s (describe files, one *.json an object)", dir);
+        return tm_fail(err, TM_E_ARG,
+                       "cannot read the objects folder %s (describe files, one *.json an object)",
+                       dir);
     for (struct dirent *e; rc == TM_OK && (e = readdir(d)) != NULL;) {
         size_t n = strlen(e->d_name);
         if (n < 6 || e->d_name[0] == '.' || strcmp(e->d_name + n - 5, ".json") != 0)
@@ -418,12 +454,15 @@ static enum tm_code schema_stored(struct tm_org *org, struct tm_err *err)
     sqlite3_stmt *s = NULL;
     bool row = true;
     enum tm_code rc = tm_sql_prepare(&s, org->db,
-        "SELECT json FROM describe d WHERE from_pos=(SELECT max(from_pos) FROM describe WHERE object=d.object) ORDER BY object",
-        err);
+                                     "SELECT json FROM describe d WHERE from_pos=(SELECT "
+                                     "max(from_pos) FROM describe WHERE object=d.object) ORDER BY "
+                                     "object",
+                                     err);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
         json_t *json = json_loads((const char *)sqlite3_column_text(s, 0), 0, NULL);
         if (json == NULL)
-            rc = tm_fail(err, TM_E_IO, "%s: table describe holds what is not JSON", org->settings.path);
+            rc = tm_fail(err, TM_E_IO, "%s: table describe holds what is not JSON",
+                         org->settings.path);
         else if (schema_wanted(org, json_string_value(json_object_get(json, "name"))))
             rc = org_object_open(org, json, err);
         json_decref(json);
@@ -476,24 +515,30 @@ const char *tm_org_schema_id(const struct tm_org *org, const char *object)
 }
 
 /* ---- a describe that changes ---- */
-static void schema_fill(json_t *f)       /* what a describe says about a field when nobody says otherwise */
+static void schema_fill(
+    json_t *f) /* what a describe says about a field when nobody says otherwise */
 {
-    static const char preset[] =
-        "{\"length\":0,\"precision\":0,\"scale\":0,\"nillable\":true,\"createable\":true,\"updateable\":true,"
-        "\"filterable\":true,\"sortable\":true,\"groupable\":false,\"calculated\":false,\"externalId\":false,"
-        "\"idLookup\":false,\"unique\":false,\"caseSensitive\":false,\"referenceTo\":[],\"relationshipName\":null,"
-        "\"compoundFieldName\":null,\"picklistValues\":[],\"defaultedOnCreate\":false,\"soapType\":\"xsd:string\"}";
+    static const char preset[] = "{\"length\":0,\"precision\":0,\"scale\":0,\"nillable\":true,"
+                                 "\"createable\":true,\"updateable\":true,"
+                                 "\"filterable\":true,\"sortable\":true,\"groupable\":false,"
+                                 "\"calculated\":false,\"externalId\":false,"
+                                 "\"idLookup\":false,\"unique\":false,\"caseSensitive\":false,"
+                                 "\"referenceTo\":[],\"relationshipName\":null,"
+                                 "\"compoundFieldName\":null,\"picklistValues\":[],"
+                                 "\"defaultedOnCreate\":false,\"soapType\":\"xsd:string\"}";
     json_t *defaults = json_loads(preset, 0, NULL);
     const char *name = json_string_value(json_object_get(f, "name"));
     size_t n = strlen(name);
     json_object_set_new(defaults, "label", json_string(name));
-    json_object_set_new(defaults, "custom", json_boolean(n > 3 && strcmp(name + n - 3, "__c") == 0));
+    json_object_set_new(defaults, "custom",
+                        json_boolean(n > 3 && strcmp(name + n - 3, "__c") == 0));
     json_object_update_missing(f, defaults);
     json_decref(defaults);
 }
 
 /* Puts `describe` in force for the object from the next position on. */
-static enum tm_code schema_replace(struct tm_org *org, struct org_object *o, json_t *describe, struct tm_err *err)
+static enum tm_code schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,
+                                   struct tm_err *err)
 {
     struct org_object fresh = { 0 };
     sqlite3_stmt *statements[4] = { NULL };
@@ -520,8 +565,9 @@ static enum tm_code schema_replace(struct tm_org *org, struct org_object *o, jso
     return TM_OK;
 }
 
-static enum tm_code schema_column_add(struct tm_org *org, struct org_object *o, const struct tm_describe *d,
-                                      const struct tm_field *f, struct tm_err *err)
+static enum tm_code schema_column_add(struct tm_org *org, struct org_object *o,
+                                      const struct tm_describe *d, const struct tm_field *f,
+                                      struct tm_err *err)
 {
     struct tm_buf sql, column;
     bool any = false, there = false;
@@ -530,22 +576,29 @@ static enum tm_code schema_column_add(struct tm_org *org, struct org_object *o, 
     tm_buf_init(&column, SCHEMA_SQL_BYTES_MAX);
     enum tm_code rc = schema_column(&column, d, f, &any, err);
     if (rc == TM_OK)
-        rc = tm_sql_prepare(&s, org->db, "SELECT upper(type) FROM pragma_table_xinfo(?) WHERE name=? COLLATE NOCASE", err);
+        rc = tm_sql_prepare(&s, org->db,
+                            "SELECT upper(type) FROM pragma_table_xinfo(?) WHERE name=? COLLATE "
+                            "NOCASE",
+                            err);
     if (rc == TM_OK) {
         sqlite3_bind_text(s, 1, o->cur, -1, SQLITE_STATIC);
         sqlite3_bind_text(s, 2, f->name, -1, SQLITE_STATIC);
         rc = tm_sql_step(s, &there, err);
     }
-    if (rc == TM_OK && there && strcmp((const char *)sqlite3_column_text(s, 0), schema_affinity(f)) != 0)
-        rc = tm_fail(err, TM_E_ARG, "%s.%s was there before with another kind of value: choose another name", d->object,
-                     f->name);
+    if (rc == TM_OK && there &&
+        strcmp((const char *)sqlite3_column_text(s, 0), schema_affinity(f)) != 0)
+        rc = tm_fail(err, TM_E_ARG,
+                     "%s.%s was there before with another kind of value: choose another name",
+                     d->object, f->name);
     sqlite3_finalize(s);
     if (rc == TM_OK && any && !there) {
         tm_buf_addf(&sql, "ALTER TABLE \"%s\" ADD COLUMN %s", o->cur, tm_buf_text(&column));
         rc = tm_sql_exec(org->db, tm_buf_text(&sql), err);
         if (rc == TM_OK && org->lag_pos >= 0)
-            rc = tm_sql_execf(org->db, err, "ALTER TABLE temp.\"%s\" ADD COLUMN %s", o->lag, tm_buf_text(&column));
-    } else if (rc == TM_OK && there)      /* what a removed field held is gone in the org: it comes back empty */
+            rc = tm_sql_execf(org->db, err, "ALTER TABLE temp.\"%s\" ADD COLUMN %s", o->lag,
+                              tm_buf_text(&column));
+    } else if (rc == TM_OK &&
+               there) /* what a removed field held is gone in the org: it comes back empty */
         rc = tm_sql_execf(org->db, err, "UPDATE \"%s\" SET \"%s\"=NULL", o->cur, f->name);
     tm_buf_free(&sql);
     tm_buf_free(&column);
@@ -560,19 +613,23 @@ static enum tm_code schema_savepoint(struct tm_org *org, enum tm_code rc, struct
     return rc;
 }
 
-enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *field, struct tm_err *err)
+enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *field,
+                              struct tm_err *err)
 {
     struct org_object *o = org_find(org, object);
     const char *name = json_string_value(json_object_get(field, "name"));
     if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          object);
     if (name == NULL || json_string_value(json_object_get(field, "type")) == NULL)
         return org_refuse(org, "INVALID_FIELD", "", err, "a field needs \"name\" and \"type\"");
     if (tm_describe_field(o->describe, name) != NULL)
-        return org_refuse(org, "DUPLICATE_DEVELOPER_NAME", name, err, "%s has a field %s already", o->describe->object, name);
+        return org_refuse(org, "DUPLICATE_DEVELOPER_NAME", name, err, "%s has a field %s already",
+                          o->describe->object, name);
     json_t *describe = json_deep_copy(o->describe->json), *copy = json_deep_copy(field);
     struct tm_describe *d = NULL;
-    enum tm_code rc = describe != NULL && copy != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "field %s", name);
+    enum tm_code rc =
+        describe != NULL && copy != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "field %s", name);
     if (rc == TM_OK) {
         schema_fill(copy);
         json_array_append(json_object_get(describe, "fields"), copy);
@@ -592,21 +649,29 @@ enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *fi
     return rc;
 }
 
-enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const char *field, struct tm_err *err)
+enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const char *field,
+                                 struct tm_err *err)
 {
     struct org_object *o = org_find(org, object);
     if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          object);
     const struct tm_field *f = tm_describe_field(o->describe, field);
     if (f == NULL)
-        return org_refuse(org, "INVALID_FIELD", field, err, "No such column '%s' on entity '%s'", field, o->describe->object);
+        return org_refuse(org, "INVALID_FIELD", field, err, "No such column '%s' on entity '%s'",
+                          field, o->describe->object);
     if (!f->custom || f->compound != NULL || f->kind == TM_FIELD_COMPOUND)
-        return org_refuse(org, "INVALID_FIELD", field, err, "%s.%s cannot be removed: only custom fields on their own can",
+        return org_refuse(org, "INVALID_FIELD", field, err,
+                          "%s.%s cannot be removed: only custom fields on their own can",
                           o->describe->object, f->name);
     for (size_t i = 0; i < o->describe->fields_count; i++) {
-        const char *formula = json_string_value(json_object_get(o->describe->fields[i].json, "calculatedFormula"));
+        const char *formula = json_string_value(json_object_get(o->describe->fields[i].json, "calcu"
+                                                                                             "lated"
+                                                                                             "Formu"
+                                                                                             "la"));
         if (formula != NULL && strcasestr(formula, f->name) != NULL)
-            return org_refuse(org, "INVALID_FIELD", field, err, "%s.%s cannot be removed: the formula %s uses it",
+            return org_refuse(org, "INVALID_FIELD", field, err,
+                              "%s.%s cannot be removed: the formula %s uses it",
                               o->describe->object, f->name, o->describe->fields[i].name);
     }
     json_t *describe = json_deep_copy(o->describe->json);
@@ -623,25 +688,33 @@ enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const c
     return rc;
 }
 
-enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field, json_t *patch, struct tm_err *err)
+enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field,
+                                 json_t *patch, struct tm_err *err)
 {
     struct org_object *o = org_find(org, object);
     if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported", object);
+        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
+                          object);
     const struct tm_field *f = tm_describe_field(o->describe, field);
     if (f == NULL)
-        return org_refuse(org, "INVALID_FIELD", field, err, "No such column '%s' on entity '%s'", field, o->describe->object);
+        return org_refuse(org, "INVALID_FIELD", field, err, "No such column '%s' on entity '%s'",
+                          field, o->describe->object);
     json_t *describe = json_deep_copy(o->describe->json), *name = json_object_get(patch, "name");
     struct tm_describe *d = NULL;
     if (describe == NULL)
         return tm_fail(err, TM_E_NOMEM, "field %s", field);
     if (name == NULL)
-        json_object_update(json_array_get(json_object_get(describe, "fields"), (size_t)(f - o->describe->fields)), patch);
+        json_object_update(
+            json_array_get(json_object_get(describe, "fields"), (size_t)(f - o->describe->fields)),
+            patch);
     enum tm_code rc = tm_describe_parse(&d, describe, err);
     const struct tm_field *after = rc == TM_OK ? tm_describe_field(d, f->name) : NULL;
-    if (rc == TM_OK && (name != NULL || !f->custom || f->calculated || after->calculated || after->kind != f->kind))
-        rc = org_refuse(org, "INVALID_FIELD", field, err, "%s.%s: only a custom field can be retyped, to a type of the same kind "
-                        "of value", o->describe->object, f->name);
+    if (rc == TM_OK && (name != NULL || !f->custom || f->calculated || after->calculated ||
+                        after->kind != f->kind))
+        rc = org_refuse(org, "INVALID_FIELD", field, err,
+                        "%s.%s: only a custom field can be retyped, to a type of the same kind "
+                        "of value",
+                        o->describe->object, f->name);
     if (rc == TM_OK)
         rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
     if (rc == TM_OK) {

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-enum tm_code org_refuse(struct tm_org *org, const char *code, const char *field, struct tm_err *err, const char *fmt, ...)
+enum tm_code org_refuse(struct tm_org *org, const char *code, const char *field, struct tm_err *err,
+                        const char *fmt, ...)
 {
     char text[240];
     va_list ap;
@@ -62,13 +63,15 @@ void org_value_bind(sqlite3_stmt *stmt, int parameter, const struct tm_org_value
     }
 }
 
-static enum tm_code value_kind_refused(struct tm_org *org, const struct tm_field *f, struct tm_err *err)
+static enum tm_code value_kind_refused(struct tm_org *org, const struct tm_field *f,
+                                       struct tm_err *err)
 {
-    return org_refuse(org, "INVALID_FIELD", f->name, err, "%s: value not of required type: %s", f->name, f->type);
+    return org_refuse(org, "INVALID_FIELD", f->name, err, "%s: value not of required type: %s",
+                      f->name, f->type);
 }
 
-static enum tm_code value_check_text(struct tm_org *org, struct tm_org_value *out, const struct tm_field *f,
-                                     struct tm_err *err)
+static enum tm_code value_check_text(struct tm_org *org, struct tm_org_value *out,
+                                     const struct tm_field *f, struct tm_err *err)
 {
     int32_t days;
     size_t bytes = strlen(out->text), count = 0;
@@ -79,7 +82,8 @@ static enum tm_code value_check_text(struct tm_org *org, struct tm_org_value *ou
     if (f->kind == TM_FIELD_ID) {
         char id[TM_ID_BYTES];
         if (tm_id18(id, out->text, NULL) != TM_OK)
-            return org_refuse(org, "MALFORMED_ID", f->name, err, "%s: id value of incorrect type: %.40s", f->name, out->text);
+            return org_refuse(org, "MALFORMED_ID", f->name, err,
+                              "%s: id value of incorrect type: %.40s", f->name, out->text);
         if (bytes == 15) {                /* kept for the commit in the org's own buffer */
             size_t at = org->arena.bytes;
             tm_buf_add(&org->arena, id, sizeof id);
@@ -94,13 +98,15 @@ static enum tm_code value_check_text(struct tm_org *org, struct tm_org_value *ou
     for (const char *p = out->text; *p; p++)
         count += ((unsigned char)*p & 0xc0) != 0x80;        /* characters, not bytes */
     if (count > (size_t)f->length)
-        return org_refuse(org, "STRING_TOO_LONG", f->name, err, "%s: data value too large: %.60s… (max length=%d)", f->name,
-                          out->text, f->length);
+        return org_refuse(org, "STRING_TOO_LONG", f->name, err,
+                          "%s: data value too large: %.60s… (max length=%d)", f->name, out->text,
+                          f->length);
     return TM_OK;
 }
 
-enum tm_code org_value_check(struct tm_org *org, struct tm_org_value *out, const struct org_column *column,
-                             const struct tm_org_value *in, struct tm_err *err)
+enum tm_code org_value_check(struct tm_org *org, struct tm_org_value *out,
+                             const struct org_column *column, const struct tm_org_value *in,
+                             struct tm_err *err)
 {
     static const double power[10] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
     const struct tm_field *f = column->field;
@@ -127,12 +133,14 @@ enum tm_code org_value_check(struct tm_org *org, struct tm_org_value *out, const
             out->d = (double)llround(out->d * power[f->scale]) / power[f->scale];
         return TM_OK;
     default:
-        return in->kind == TM_ORG_TEXT ? value_check_text(org, out, f, err) : value_kind_refused(org, f, err);
+        return in->kind == TM_ORG_TEXT ? value_check_text(org, out, f, err)
+                                       : value_kind_refused(org, f, err);
     }
 }
 
-enum tm_code tm_org_value_of_json(struct tm_org_value *out, char scratch[TM_TIME_BYTES], const struct tm_field *field,
-                                  const json_t *json, struct tm_err *err)
+enum tm_code tm_org_value_of_json(struct tm_org_value *out, char scratch[TM_TIME_BYTES],
+                                  const struct tm_field *field, const json_t *json,
+                                  struct tm_err *err)
 {
     int32_t days;
     *out = (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL };
@@ -141,7 +149,8 @@ enum tm_code tm_org_value_of_json(struct tm_org_value *out, char scratch[TM_TIME
     if (json_is_boolean(json) && field->kind == TM_FIELD_BOOLEAN) {
         out->kind = TM_ORG_INT;
         out->i = json_is_true(json);
-    } else if (json_is_integer(json) && field->kind != TM_FIELD_BOOLEAN && field->kind != TM_FIELD_DATETIME) {
+    } else if (json_is_integer(json) && field->kind != TM_FIELD_BOOLEAN &&
+               field->kind != TM_FIELD_DATETIME) {
         out->kind = TM_ORG_INT;
         out->i = json_integer_value(json);
     } else if (json_is_real(json)) {
@@ -159,6 +168,7 @@ enum tm_code tm_org_value_of_json(struct tm_org_value *out, char scratch[TM_TIME
         out->kind = TM_ORG_TEXT;
         out->text = json_string_value(json);
     } else
-        return tm_fail(err, TM_E_ARG, "%s: value not of required type: %s", field->name, field->type);
+        return tm_fail(err, TM_E_ARG, "%s: value not of required type: %s", field->name,
+                       field->type);
     return TM_OK;
 }

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORKLOAD_IMPORT_ROWS 200         /* records of one transaction of an import: what the API takes at once */
+#define WORKLOAD_IMPORT_ROWS                                                                       \
+    200 /* records of one transaction of an import: what the API takes at once */
 #define WORKLOAD_BUSY_NS (1 * TM_NS_PER_MS)
 
 struct tm_workload {
@@ -16,13 +17,14 @@ struct tm_workload {
     uint64_t seed;
     struct tm_clock_map clock;
     bool clock_known;
-    bool resumed;                        /* the plan was possible when it began; its field may be gone by now */
+    bool resumed; /* the plan was possible when it began; its field may be gone by now */
     struct tm_workload_counts counts;
-    int64_t changes_first;               /* history position before the first step of this process */
+    int64_t changes_first; /* history position before the first step of this process */
 };
 
 /* ---- the plan ---- */
-/* Traffic over a business day at u of it: quiet edges, a peak before noon and one after, a dip at lunch. Highest value 1. */
+/* Traffic over a business day at u of it: quiet edges, a peak before noon and one after, a dip at
+ * lunch. Highest value 1. */
 static double workload_shape(double u)
 {
     double morning = exp(-pow((u - 0.28) / 0.13, 2)), afternoon = exp(-pow((u - 0.66) / 0.15, 2));
@@ -38,8 +40,8 @@ static double workload_instant(struct tm_rng *rng, bool flat)       /* 0..1, by 
     }
 }
 
-static enum tm_code workload_plan_add(struct tm_workload *w, enum tm_workload_kind kind, int64_t at_ms, size_t size,
-                                      struct tm_err *err)
+static enum tm_code workload_plan_add(struct tm_workload *w, enum tm_workload_kind kind,
+                                      int64_t at_ms, size_t size, struct tm_err *err)
 {
     if (w->steps_count == w->steps_cap) {
         size_t cap = w->steps_cap * 2 + 1024;
@@ -49,7 +51,8 @@ static enum tm_code workload_plan_add(struct tm_workload *w, enum tm_workload_ki
         w->steps = steps;
         w->steps_cap = cap;
     }
-    w->steps[w->steps_count] = (struct wl_step){ at_ms, (uint32_t)w->steps_count, (uint16_t)size, (uint8_t)kind };
+    w->steps[w->steps_count] =
+        (struct wl_step){ at_ms, (uint32_t)w->steps_count, (uint16_t)size, (uint8_t)kind };
     w->steps_count++;
     return TM_OK;
 }
@@ -63,27 +66,31 @@ static size_t workload_size(struct tm_rng *rng, enum tm_workload_kind kind)
     return 0;
 }
 
-static size_t workload_size_planned(enum tm_workload_kind kind, size_t size)     /* record changes to expect of a step */
+static size_t workload_size_planned(enum tm_workload_kind kind,
+                                    size_t size) /* record changes to expect of a step */
 {
     return size > 0 ? size : kind == TM_WL_MERGE ? 4 : kind == TM_WL_FIELD_REMOVE ? 0 : 1;
 }
 
-/* One sure occurrence of every kind asked for, in the middle of the day and in an order that makes sense. */
-static enum tm_code workload_plan_sure(struct tm_workload *w, const struct tm_scenario *s, struct tm_rng *rng, int64_t *left,
-                                       struct tm_err *err)
+/* One sure occurrence of every kind asked for, in the middle of the day and in an order that makes
+ * sense. */
+static enum tm_code workload_plan_sure(struct tm_workload *w, const struct tm_scenario *s,
+                                       struct tm_rng *rng, int64_t *left, struct tm_err *err)
 {
     static const double when[TM_WL_KINDS] = {
-        [TM_WL_CREATE] = 0.10, [TM_WL_UPDATE] = 0.12, [TM_WL_NULLS] = 0.15, [TM_WL_DELETE] = 0.20, [TM_WL_UNDELETE] = 0.45,
-        [TM_WL_HARD_DELETE] = 0.30, [TM_WL_TRANSACTION] = 0.18, [TM_WL_MERGE] = 0.35, [TM_WL_MERGED_EVENT] = 0.32,
-        [TM_WL_GAP_CREATE] = 0.25, [TM_WL_GAP_UPDATE] = 0.27, [TM_WL_GAP_DELETE] = 0.38, [TM_WL_GAP_UNDELETE] = 0.55,
-        [TM_WL_OVERFLOW] = 0.50, [TM_WL_DIFF] = 0.33, [TM_WL_CONVERSION] = 0.60, [TM_WL_FIELD_ADD] = 0.42,
-        [TM_WL_FIELD_REMOVE] = 0.65,
+        [TM_WL_CREATE] = 0.10,       [TM_WL_UPDATE] = 0.12,     [TM_WL_NULLS] = 0.15,
+        [TM_WL_DELETE] = 0.20,       [TM_WL_UNDELETE] = 0.45,   [TM_WL_HARD_DELETE] = 0.30,
+        [TM_WL_TRANSACTION] = 0.18,  [TM_WL_MERGE] = 0.35,      [TM_WL_MERGED_EVENT] = 0.32,
+        [TM_WL_GAP_CREATE] = 0.25,   [TM_WL_GAP_UPDATE] = 0.27, [TM_WL_GAP_DELETE] = 0.38,
+        [TM_WL_GAP_UNDELETE] = 0.55, [TM_WL_OVERFLOW] = 0.50,   [TM_WL_DIFF] = 0.33,
+        [TM_WL_CONVERSION] = 0.60,   [TM_WL_FIELD_ADD] = 0.42,  [TM_WL_FIELD_REMOVE] = 0.65,
     };
     double span_ms = s->hours * 3600e3;
     enum tm_code rc = TM_OK;
     for (int k = 0; k < TM_WL_KINDS && rc == TM_OK; k++) {
         enum tm_workload_kind kind = (enum tm_workload_kind)k;
-        double jitter = (tm_rng_unit(rng) - 0.5) * 0.02;             /* drawn for all, so that kinds do not shift each other */
+        double jitter = (tm_rng_unit(rng) - 0.5) *
+                        0.02; /* drawn for all, so that kinds do not shift each other */
         size_t size = workload_size(rng, kind);
         if (kind == TM_WL_OVERFLOW)
             size = s->workload.changes / 50 < 150 ? (size_t)(s->workload.changes / 50 + 2) : 150;
@@ -93,17 +100,20 @@ static enum tm_code workload_plan_sure(struct tm_workload *w, const struct tm_sc
             continue;
         rc = w->resumed ? TM_OK : wl_possible(&w->maker, kind, err);
         if (rc == TM_OK)
-            rc = workload_plan_add(w, kind, s->origin_ms + (int64_t)((when[k] + jitter) * span_ms), size, err);
+            rc = workload_plan_add(w, kind, s->origin_ms + (int64_t)((when[k] + jitter) * span_ms),
+                                   size, err);
         *left -= (int64_t)workload_size_planned(kind, size);
     }
     return rc;
 }
 
-static enum tm_code workload_plan_burst(struct tm_workload *w, const struct tm_scenario *s, struct tm_rng *rng, int64_t *left,
-                                        struct tm_err *err)
+static enum tm_code workload_plan_burst(struct tm_workload *w, const struct tm_scenario *s,
+                                        struct tm_rng *rng, int64_t *left, struct tm_err *err)
 {
     double span_ms = s->hours * 3600e3, minutes_ms = s->workload.burst_minutes * 60e3;
-    int64_t rows = s->workload.kinds[TM_WL_BURST] ? (int64_t)((double)s->workload.changes * s->workload.burst_share) : 0;
+    int64_t rows = s->workload.kinds[TM_WL_BURST]
+                       ? (int64_t)((double)s->workload.changes * s->workload.burst_share)
+                       : 0;
     double begin_ms = s->workload.burst_at * span_ms;
     enum tm_code rc = TM_OK;
     if (begin_ms + minutes_ms > span_ms)
@@ -114,15 +124,16 @@ static enum tm_code workload_plan_burst(struct tm_workload *w, const struct tm_s
     *left -= rows;
     while (rows > 0 && rc == TM_OK) {
         int64_t size = rows > WORKLOAD_IMPORT_ROWS ? WORKLOAD_IMPORT_ROWS : rows;
-        rc = workload_plan_add(w, TM_WL_BURST, s->origin_ms + (int64_t)(begin_ms + tm_rng_unit(rng) * minutes_ms), (size_t)size,
-                               err);
+        rc = workload_plan_add(w, TM_WL_BURST,
+                               s->origin_ms + (int64_t)(begin_ms + tm_rng_unit(rng) * minutes_ms),
+                               (size_t)size, err);
         rows -= size;
     }
     return rc;
 }
 
-static enum tm_code workload_plan_ordinary(struct tm_workload *w, const struct tm_scenario *s, struct tm_rng *rng, int64_t left,
-                                           struct tm_err *err)
+static enum tm_code workload_plan_ordinary(struct tm_workload *w, const struct tm_scenario *s,
+                                           struct tm_rng *rng, int64_t left, struct tm_err *err)
 {
     double total = 0, span_ms = s->hours * 3600e3;
     bool flat = strcmp(s->workload.shape, "flat") == 0;
@@ -136,7 +147,8 @@ static enum tm_code workload_plan_ordinary(struct tm_workload *w, const struct t
             at -= s->workload.weight[k++];
         enum tm_workload_kind kind = (enum tm_workload_kind)k;
         size_t size = workload_size(rng, kind);
-        rc = workload_plan_add(w, kind, s->origin_ms + (int64_t)(workload_instant(rng, flat) * span_ms), size, err);
+        rc = workload_plan_add(
+            w, kind, s->origin_ms + (int64_t)(workload_instant(rng, flat) * span_ms), size, err);
         left -= (int64_t)workload_size_planned(kind, size);
     }
     return rc;
@@ -145,10 +157,13 @@ static enum tm_code workload_plan_ordinary(struct tm_workload *w, const struct t
 static int workload_by_time(const void *a, const void *b)
 {
     const struct wl_step *x = a, *y = b;
-    return x->at_ms != y->at_ms ? (x->at_ms < y->at_ms ? -1 : 1) : x->number < y->number ? -1 : x->number > y->number;
+    return x->at_ms != y->at_ms    ? (x->at_ms < y->at_ms ? -1 : 1)
+           : x->number < y->number ? -1
+                                   : x->number > y->number;
 }
 
-static enum tm_code workload_plan(struct tm_workload *w, const struct tm_scenario *s, struct tm_err *err)
+static enum tm_code workload_plan(struct tm_workload *w, const struct tm_scenario *s,
+                                  struct tm_err *err)
 {
     struct tm_rng root, rng;
     int64_t left = s->workload.changes;
@@ -167,7 +182,8 @@ static enum tm_code workload_plan(struct tm_workload *w, const struct tm_scenari
 }
 
 /* ---- opening ---- */
-static enum tm_code workload_meta(struct tm_workload *w, const char *key, int64_t value, struct tm_err *err)
+static enum tm_code workload_meta(struct tm_workload *w, const char *key, int64_t value,
+                                  struct tm_err *err)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, value);
@@ -182,8 +198,8 @@ static enum tm_code workload_progress(struct tm_workload *w, struct tm_err *err)
     return rc == TM_OK ? workload_meta(w, "workload_done", w->next == w->steps_count, err) : rc;
 }
 
-enum tm_code tm_workload_open(struct tm_workload **out, struct tm_org *org, const struct tm_scenario *scenario,
-                              struct tm_err *err)
+enum tm_code tm_workload_open(struct tm_workload **out, struct tm_org *org,
+                              const struct tm_scenario *scenario, struct tm_err *err)
 {
     char text[32];
     struct tm_workload *w = calloc(1, sizeof *w);
@@ -199,7 +215,9 @@ enum tm_code tm_workload_open(struct tm_workload **out, struct tm_org *org, cons
         rc = workload_plan(w, scenario, err);
     }
     if (rc == TM_OK && w->next > w->steps_count)
-        rc = tm_fail(err, TM_E_MISMATCH, "org.db is %zu steps into its workload, the scenario has only %zu: it is another scenario",
+        rc = tm_fail(err, TM_E_MISMATCH,
+                     "org.db is %zu steps into its workload, the scenario has only %zu: it is "
+                     "another scenario",
                      w->next, w->steps_count);
     if (rc == TM_OK && w->steps_count > 0)
         rc = workload_meta(w, "workload_first_ms", w->steps[0].at_ms, err);
@@ -234,7 +252,8 @@ void tm_workload_clock(struct tm_workload *w, const struct tm_clock_map *map)
 }
 
 /* ---- stepping ---- */
-static enum tm_code workload_one(struct tm_workload *w, const struct wl_step *step, const struct tm_now *now, struct tm_err *err)
+static enum tm_code workload_one(struct tm_workload *w, const struct wl_step *step,
+                                 const struct tm_now *now, struct tm_err *err)
 {
     struct tm_org_txn when = { .org_ms = now->org_ms, .intended_ms = step->at_ms };
     struct tm_err mine = { 0 };
@@ -244,11 +263,12 @@ static enum tm_code workload_one(struct tm_workload *w, const struct wl_step *st
         when.intended_ns = tm_clock_wall_at(&w->clock, step->at_ms);
         when.actual_ns = now->wall_ns;
     }
-    if (w->maker.schema_version != tm_org_schema_version(w->maker.org) && wl_fields(&w->maker, err) != TM_OK)
+    if (w->maker.schema_version != tm_org_schema_version(w->maker.org) &&
+        wl_fields(&w->maker, err) != TM_OK)
         return TM_E_NOMEM;
     tm_rng_init(&w->maker.rng, tm_hash64(name, sizeof name, 0x776c));
     enum tm_code rc = wl_run(&w->maker, step, &when, &happened, &mine);
-    if (rc == TM_E_ARG) {                /* somebody else changed the record: counted, and looked at afresh */
+    if (rc == TM_E_ARG) { /* somebody else changed the record: counted, and looked at afresh */
         w->counts.refused++;
         return wl_refresh(&w->maker, err);
     }
@@ -265,7 +285,8 @@ static enum tm_code workload_one(struct tm_workload *w, const struct wl_step *st
     return TM_OK;
 }
 
-enum tm_code tm_workload_step(struct tm_workload *w, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+enum tm_code tm_workload_step(struct tm_workload *w, const struct tm_now *now, struct tm_wake *wake,
+                              struct tm_err *err)
 {
     struct tm_org *org = w->maker.org;
     if (w->next == w->steps_count)
@@ -297,4 +318,7 @@ enum tm_code tm_workload_step(struct tm_workload *w, const struct tm_now *now, s
 }
 
 bool tm_workload_done(const struct tm_workload *w) { return w->next == w->steps_count; }
-const struct tm_workload_counts *tm_workload_counts(const struct tm_workload *w) { return &w->counts; }
+const struct tm_workload_counts *tm_workload_counts(const struct tm_workload *w)
+{
+    return &w->counts;
+}

@@ -4,19 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS_CHILDREN_MAX 30            /* accounts with more opportunities are neither deleted nor merged away */
+#define KINDS_CHILDREN_MAX                                                                         \
+    30 /* accounts with more opportunities are neither deleted nor merged away */
 #define KINDS_TRIES_MAX 12
 
 static const char origin_robot[] = "com/salesforce/api/rest/60.0;client=tide";
 static const char origin_bulk[] = "com/salesforce/api/bulk/60.0;client=tide";
 
 /* Most writes are the integration user's, the rest people's. */
-static enum tm_code kinds_commit(struct wl_maker *m, const struct tm_org_txn *when, bool robot, struct tm_err *err)
+static enum tm_code kinds_commit(struct wl_maker *m, const struct tm_org_txn *when, bool robot,
+                                 struct tm_err *err)
 {
     struct tm_org_txn txn = *when;
     char user[TM_ID_BYTES];
     struct wl_object *users = wl_object(m, "User");
-    int64_t at = robot || users == NULL || tm_rng_chance(&m->rng, 0.6) ? -1 : wl_pick(m, users, false, WL_LIVE, 0);
+    int64_t at = robot || users == NULL || tm_rng_chance(&m->rng, 0.6)
+                     ? -1
+                     : wl_pick(m, users, false, WL_LIVE, 0);
     if (at >= 0) {
         wl_id(m, user, users, (size_t)at);
         txn.user = user;
@@ -37,7 +41,8 @@ static bool kinds_taken(const struct wl_maker *m, const struct wl_object *o, int
 }
 
 /* One more record that the transaction does not touch yet. */
-static int64_t kinds_pick(struct wl_maker *m, struct wl_object *o, bool hot, unsigned want, unsigned not_want)
+static int64_t kinds_pick(struct wl_maker *m, struct wl_object *o, bool hot, unsigned want,
+                          unsigned not_want)
 {
     for (int tries = 0; tries < KINDS_TRIES_MAX; tries++) {
         int64_t at = wl_pick(m, o, hot && tries < 2, want, not_want);
@@ -55,14 +60,15 @@ static size_t kinds_field_count(struct wl_maker *m)
     return count;
 }
 
-static enum tm_code kinds_create(struct wl_maker *m, struct wl_object *o, enum tm_org_announce announce, struct tm_err *err)
+static enum tm_code kinds_create(struct wl_maker *m, struct wl_object *o,
+                                 enum tm_org_announce announce, struct tm_err *err)
 {
     enum tm_code rc = wl_change(m, TM_ORG_CREATE, announce, o, -1, err);
     return rc == TM_OK ? wl_create_sets(m, o, err) : rc;
 }
 
-static enum tm_code kinds_update(struct wl_maker *m, struct wl_object *o, bool hot, enum tm_org_announce announce,
-                                 struct tm_err *err)
+static enum tm_code kinds_update(struct wl_maker *m, struct wl_object *o, bool hot,
+                                 enum tm_org_announce announce, struct tm_err *err)
 {
     int64_t at = kinds_pick(m, o, hot, WL_LIVE, 0);
     if (at < 0)
@@ -72,7 +78,12 @@ static enum tm_code kinds_update(struct wl_maker *m, struct wl_object *o, bool h
 }
 
 /* ---- children ---- */
-struct kinds_children { char ids[KINDS_CHILDREN_MAX][TM_ID_BYTES]; char object[88]; size_t count; bool more; };
+struct kinds_children {
+    char ids[KINDS_CHILDREN_MAX][TM_ID_BYTES];
+    char object[88];
+    size_t count;
+    bool more;
+};
 
 static void kinds_child(void *data, const char *object, const char *id)
 {
@@ -86,7 +97,8 @@ static void kinds_child(void *data, const char *object, const char *id)
 }
 
 /* A live record with few enough children; the children in *out. */
-static int64_t kinds_pick_parent(struct wl_maker *m, struct wl_object *o, struct kinds_children *out, struct tm_err *err)
+static int64_t kinds_pick_parent(struct wl_maker *m, struct wl_object *o,
+                                 struct kinds_children *out, struct tm_err *err)
 {
     char id[TM_ID_BYTES];
     for (int tries = 0; tries < KINDS_TRIES_MAX; tries++) {
@@ -112,17 +124,19 @@ static bool kinds_has_children(const struct wl_object *o)
     return false;
 }
 
-static struct wl_object *kinds_leaf(struct wl_maker *m)       /* deletable, and nothing hangs on it */
+static struct wl_object *kinds_leaf(struct wl_maker *m) /* deletable, and nothing hangs on it */
 {
     struct wl_object *best = NULL;
     for (size_t i = 0; i < m->objects_count; i++)
-        if (m->objects[i].deletable && !kinds_has_children(&m->objects[i]) && (best == NULL || m->objects[i].share > best->share))
+        if (m->objects[i].deletable && !kinds_has_children(&m->objects[i]) &&
+            (best == NULL || m->objects[i].share > best->share))
             best = &m->objects[i];
     return best;
 }
 
 /* ---- the kinds ---- */
-static enum tm_code kinds_delete(struct wl_maker *m, enum tm_org_announce announce, struct tm_err *err)
+static enum tm_code kinds_delete(struct wl_maker *m, enum tm_org_announce announce,
+                                 struct tm_err *err)
 {
     struct wl_object *o = wl_pick_object(m, true);
     struct kinds_children children = { .count = 0 };
@@ -139,8 +153,10 @@ static enum tm_code kinds_delete(struct wl_maker *m, enum tm_org_announce announ
     return rc == TM_OK ? wl_change(m, TM_ORG_DELETE, announce, o, at, err) : rc;
 }
 
-/* The account an opportunity hangs on must be back before it; out: its index to bring back too, -1 none, -2 it is gone. */
-static enum tm_code kinds_parent_back(struct wl_maker *m, const struct wl_object *o, size_t index, int64_t *out, struct tm_err *err)
+/* The account an opportunity hangs on must be back before it; out: its index to bring back too, -1
+ * none, -2 it is gone. */
+static enum tm_code kinds_parent_back(struct wl_maker *m, const struct wl_object *o, size_t index,
+                                      int64_t *out, struct tm_err *err)
 {
     struct wl_object *account = wl_object(m, "Account");
     char id[TM_ID_BYTES], sql[200];
@@ -150,7 +166,8 @@ static enum tm_code kinds_parent_back(struct wl_maker *m, const struct wl_object
     if (account == NULL || tm_describe_field(o->describe, "AccountId") == NULL)
         return TM_OK;
     wl_id(m, id, o, index);
-    snprintf(sql, sizeof sql, "SELECT \"AccountId\" FROM \"cur_%s\" WHERE \"Id\"='%s'", o->name, id);
+    snprintf(sql, sizeof sql, "SELECT \"AccountId\" FROM \"cur_%s\" WHERE \"Id\"='%s'", o->name,
+             id);
     enum tm_code rc = tm_sql_prepare(&s, tm_org_db(m->org), sql, err);
     if (rc == TM_OK)
         rc = tm_sql_step(s, &row, err);
@@ -158,13 +175,16 @@ static enum tm_code kinds_parent_back(struct wl_maker *m, const struct wl_object
     if (parent != NULL) {
         int64_t n = wl_number(m, parent);
         bool known = n >= 1 && (size_t)n <= account->count;
-        *out = known && account->state[n - 1] & WL_LIVE ? -1 : known && account->state[n - 1] & WL_BIN ? n - 1 : -2;
+        *out = known && account->state[n - 1] & WL_LIVE  ? -1
+               : known && account->state[n - 1] & WL_BIN ? n - 1
+                                                         : -2;
     }
     sqlite3_finalize(s);
     return rc;
 }
 
-static enum tm_code kinds_undelete(struct wl_maker *m, enum tm_org_announce announce, struct tm_err *err)
+static enum tm_code kinds_undelete(struct wl_maker *m, enum tm_org_announce announce,
+                                   struct tm_err *err)
 {
     struct wl_object *leaf = kinds_leaf(m);
     for (int tries = 0; tries < KINDS_TRIES_MAX; tries++) {
@@ -231,7 +251,8 @@ static enum tm_code kinds_nulls(struct wl_maker *m, struct tm_err *err)
     return rc;
 }
 
-static enum tm_code kinds_set_id(struct wl_maker *m, const struct wl_object *o, const char *field, const char *id, struct tm_err *err)
+static enum tm_code kinds_set_id(struct wl_maker *m, const struct wl_object *o, const char *field,
+                                 const char *id, struct tm_err *err)
 {
     const struct tm_field *f = tm_describe_field(o->describe, field);
     struct tm_org_value v = { TM_ORG_TEXT, 0, 0, id };
@@ -245,7 +266,8 @@ static enum tm_code kinds_transaction(struct wl_maker *m, size_t size, struct tm
     enum tm_code rc = TM_OK;
     if (account != NULL && opportunity != NULL && tm_rng_chance(&m->rng, 0.3)) {
         char id[TM_ID_BYTES];
-        tm_org_id_of(m->org, id, account->describe->key_prefix, tm_org_ids_given(m->org, "Account") + 1);
+        tm_org_id_of(m->org, id, account->describe->key_prefix,
+                     tm_org_ids_given(m->org, "Account") + 1);
         rc = kinds_create(m, account, TM_ORG_NORMAL, err);
         for (size_t i = 1; i < size && rc == TM_OK; i++) {
             rc = kinds_create(m, opportunity, TM_ORG_NORMAL, err);
@@ -273,7 +295,8 @@ static enum tm_code kinds_merge(struct wl_maker *m, struct tm_err *err)
     wl_id(m, winner_id, o, (size_t)winner);
     for (size_t i = 0; i < children.count && rc == TM_OK; i++) {
         struct wl_object *child = wl_object(m, children.object);
-        rc = wl_change(m, TM_ORG_UPDATE, TM_ORG_NORMAL, child, wl_number(m, children.ids[i]) - 1, err);
+        rc = wl_change(m, TM_ORG_UPDATE, TM_ORG_NORMAL, child, wl_number(m, children.ids[i]) - 1,
+                       err);
         if (rc == TM_OK)
             rc = kinds_set_id(m, child, "AccountId", winner_id, err);
     }
@@ -283,7 +306,8 @@ static enum tm_code kinds_merge(struct wl_maker *m, struct tm_err *err)
         rc = kinds_set_id(m, o, "MasterRecordId", winner_id, err);
     if (rc == TM_OK)
         rc = wl_change(m, TM_ORG_UPDATE, TM_ORG_NORMAL, o, winner, err);
-    return rc == TM_OK ? wl_update_sets(m, o, winner, 1 + (size_t)tm_rng_below(&m->rng, 3), err) : rc;
+    return rc == TM_OK ? wl_update_sets(m, o, winner, 1 + (size_t)tm_rng_below(&m->rng, 3), err)
+                       : rc;
 }
 
 /* The same change to several records: one event. Sometimes a delete. */
@@ -292,7 +316,8 @@ static enum tm_code kinds_merged_event(struct wl_maker *m, size_t size, struct t
     struct wl_object *leaf = kinds_leaf(m);
     bool gone = leaf != NULL && tm_rng_chance(&m->rng, 0.15);
     struct wl_object *o = gone ? leaf : wl_pick_object(m, false);
-    const struct tm_field *f = o->unique_count > 0 ? o->unique[tm_rng_below(&m->rng, o->unique_count)] : NULL;
+    const struct tm_field *f =
+        o->unique_count > 0 ? o->unique[tm_rng_below(&m->rng, o->unique_count)] : NULL;
     enum tm_code rc = TM_OK;
     size = gone && size > 5 ? 5 : size;
     for (size_t i = 0; i < size && rc == TM_OK && (gone || f != NULL); i++) {
@@ -326,7 +351,8 @@ static enum tm_code kinds_burst(struct wl_maker *m, size_t size, struct tm_err *
     if (strcmp(o->name, "User") == 0 && m->objects_count > 1)
         o = &m->objects[0];
     for (size_t i = 0; i < size && rc == TM_OK; i++)
-        rc = tm_rng_chance(&m->rng, 0.7) ? kinds_create(m, o, TM_ORG_NORMAL, err) : kinds_update(m, o, false, TM_ORG_NORMAL, err);
+        rc = tm_rng_chance(&m->rng, 0.7) ? kinds_create(m, o, TM_ORG_NORMAL, err)
+                                         : kinds_update(m, o, false, TM_ORG_NORMAL, err);
     return rc;
 }
 
@@ -348,7 +374,8 @@ static struct wl_object *kinds_long_object(struct wl_maker *m)
     return best;
 }
 
-static enum tm_code kinds_diff(struct wl_maker *m, const struct tm_org_txn *when, struct tm_err *err)
+static enum tm_code kinds_diff(struct wl_maker *m, const struct tm_org_txn *when,
+                               struct tm_err *err)
 {
     struct wl_object *o = kinds_long_object(m);
     char id[TM_ID_BYTES], sql[300];
@@ -356,7 +383,8 @@ static enum tm_code kinds_diff(struct wl_maker *m, const struct tm_org_txn *when
     bool row = false;
     enum tm_code rc = TM_OK;
     int64_t at = o != NULL ? wl_pick(m, o, false, WL_LIVE | WL_LONG, 0) : -1;
-    if (o != NULL && at < 0 && (at = wl_pick(m, o, false, WL_LIVE, 0)) >= 0) {      /* first there must be a long text */
+    if (o != NULL && at < 0 &&
+        (at = wl_pick(m, o, false, WL_LIVE, 0)) >= 0) { /* first there must be a long text */
         rc = wl_change(m, TM_ORG_UPDATE, TM_ORG_NORMAL, o, at, err);
         if (rc == TM_OK)
             rc = wl_set_long(m, o->long_text, NULL, err);
@@ -366,7 +394,8 @@ static enum tm_code kinds_diff(struct wl_maker *m, const struct tm_org_txn *when
     if (rc != TM_OK || at < 0)
         return rc;
     wl_id(m, id, o, (size_t)at);
-    snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"cur_%s\" WHERE \"Id\"='%s'", o->long_text->name, o->name, id);
+    snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"cur_%s\" WHERE \"Id\"='%s'", o->long_text->name,
+             o->name, id);
     rc = tm_sql_prepare(&s, tm_org_db(m->org), sql, err);
     if (rc == TM_OK)
         rc = tm_sql_step(s, &row, err);
@@ -389,7 +418,8 @@ static struct wl_object *kinds_with_field(struct wl_maker *m, const char *field)
     return NULL;
 }
 
-static enum tm_code kinds_conversion_seed(struct wl_maker *m, struct wl_object *o, const struct tm_org_txn *when, struct tm_err *err)
+static enum tm_code kinds_conversion_seed(struct wl_maker *m, struct wl_object *o,
+                                          const struct tm_org_txn *when, struct tm_err *err)
 {
     int64_t at = wl_pick(m, o, false, WL_LIVE, 0);
     if (at < 0)
@@ -401,7 +431,8 @@ static enum tm_code kinds_conversion_seed(struct wl_maker *m, struct wl_object *
 }
 
 /* Text becomes a picklist; what was in it is lost, and one event says so for the whole object. */
-static enum tm_code kinds_conversion(struct wl_maker *m, const struct tm_org_txn *when, struct tm_err *err)
+static enum tm_code kinds_conversion(struct wl_maker *m, const struct tm_org_txn *when,
+                                     struct tm_err *err)
 {
     struct wl_object *o = kinds_with_field(m, WL_CONVERSION_FIELD);
     char sql[300];
@@ -409,21 +440,28 @@ static enum tm_code kinds_conversion(struct wl_maker *m, const struct tm_org_txn
     bool row = true;
     assert(o != NULL);                   /* wl_possible */
     enum tm_code rc = kinds_conversion_seed(m, o, when, err);
-    json_t *patch = json_loads("{\"type\":\"picklist\",\"length\":255,\"picklistValues\":[{\"active\":true,\"defaultValue\":false,"
-                               "\"label\":\"Old\",\"validFor\":null,\"value\":\"Old\"},{\"active\":true,\"defaultValue\":false,"
-                               "\"label\":\"New\",\"validFor\":null,\"value\":\"New\"}]}", 0, NULL);
+    json_t *patch = json_loads("{\"type\":\"picklist\",\"length\":255,\"picklistValues\":[{"
+                               "\"active\":true,\"defaultValue\":false,"
+                               "\"label\":\"Old\",\"validFor\":null,\"value\":\"Old\"},{\"active\":"
+                               "true,\"defaultValue\":false,"
+                               "\"label\":\"New\",\"validFor\":null,\"value\":\"New\"}]}",
+                               0, NULL);
     if (rc == TM_OK)
         rc = tm_org_field_retype(m->org, o->name, WL_CONVERSION_FIELD, patch, err);
     json_decref(patch);
     if (rc == TM_OK)
         rc = wl_fields(m, err);
-    snprintf(sql, sizeof sql, "SELECT \"Id\" FROM \"cur_%s\" WHERE \"" WL_CONVERSION_FIELD "\" IS NOT NULL AND \"IsDeleted\"=0 "
-             "ORDER BY _row LIMIT %d", o->name, WL_CHANGES_MAX);
+    snprintf(sql, sizeof sql,
+             "SELECT \"Id\" FROM \"cur_%s\" WHERE \"" WL_CONVERSION_FIELD "\" IS NOT NULL AND "
+                                                                          "\"IsDeleted\"=0 "
+             "ORDER BY _row LIMIT %d",
+             o->name, WL_CHANGES_MAX);
     if (rc == TM_OK)
         rc = tm_sql_prepare(&s, tm_org_db(m->org), sql, err);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
         struct tm_org_value null = { TM_ORG_NULL, 0, 0, NULL };
-        rc = wl_change(m, TM_ORG_UPDATE, TM_ORG_CONVERSION, o, wl_number(m, (const char *)sqlite3_column_text(s, 0)) - 1, err);
+        rc = wl_change(m, TM_ORG_UPDATE, TM_ORG_CONVERSION, o,
+                       wl_number(m, (const char *)sqlite3_column_text(s, 0)) - 1, err);
         if (rc == TM_OK)
             rc = wl_set(m, tm_describe_field(o->describe, WL_CONVERSION_FIELD), &null, err);
     }
@@ -434,9 +472,11 @@ static enum tm_code kinds_conversion(struct wl_maker *m, const struct tm_org_txn
 static enum tm_code kinds_field_add(struct wl_maker *m, struct tm_err *err)
 {
     struct wl_object *o = kinds_leaf(m) != NULL ? kinds_leaf(m) : &m->objects[0];
-    json_t *field = json_pack("{s:s,s:s,s:s,s:i,s:i,s:b}", "name", WL_ADDED_FIELD, "label", "Tide Level", "type", "double",
-                              "precision", 18, "scale", 2, "custom", 1);
-    enum tm_code rc = field != NULL ? tm_org_field_add(m->org, o->name, field, err) : tm_fail(err, TM_E_NOMEM, "field");
+    json_t *field =
+        json_pack("{s:s,s:s,s:s,s:i,s:i,s:b}", "name", WL_ADDED_FIELD, "label", "Tide Level",
+                  "type", "double", "precision", 18, "scale", 2, "custom", 1);
+    enum tm_code rc = field != NULL ? tm_org_field_add(m->org, o->name, field, err)
+                                    : tm_fail(err, TM_E_NOMEM, "field");
     json_decref(field);
     if (rc == TM_OK)
         rc = wl_fields(m, err);
@@ -464,8 +504,13 @@ enum tm_code wl_possible(struct wl_maker *m, enum tm_workload_kind kind, struct 
     const char *missing = NULL;
     struct wl_object *added = kinds_leaf(m) != NULL ? kinds_leaf(m) : &m->objects[0];
     switch (kind) {
-    case TM_WL_DELETE: case TM_WL_UNDELETE: case TM_WL_HARD_DELETE: case TM_WL_GAP_DELETE: case TM_WL_GAP_UNDELETE:
-        missing = kinds_leaf(m) == NULL ? "an object that can be deleted and has no children" : NULL;
+    case TM_WL_DELETE:
+    case TM_WL_UNDELETE:
+    case TM_WL_HARD_DELETE:
+    case TM_WL_GAP_DELETE:
+    case TM_WL_GAP_UNDELETE:
+        missing =
+            kinds_leaf(m) == NULL ? "an object that can be deleted and has no children" : NULL;
         break;
     case TM_WL_MERGE:
         missing = wl_object(m, "Account") == NULL ? "the object Account" : NULL;
@@ -474,22 +519,32 @@ enum tm_code wl_possible(struct wl_maker *m, enum tm_workload_kind kind, struct 
         missing = kinds_long_object(m) == NULL ? "a text area longer than 4,000 characters" : NULL;
         break;
     case TM_WL_CONVERSION:
-        missing = kinds_with_field(m, WL_CONVERSION_FIELD) == NULL ? "a text field " WL_CONVERSION_FIELD : NULL;
+        missing = kinds_with_field(m, WL_CONVERSION_FIELD) == NULL ? "a text "
+                                                                     "field " WL_CONVERSION_FIELD
+                                                                   : NULL;
         break;
     case TM_WL_FIELD_REMOVE:
-        missing = kinds_with_field(m, WL_REMOVED_FIELD) == NULL ? "a text field " WL_REMOVED_FIELD : NULL;
+        missing =
+            kinds_with_field(m, WL_REMOVED_FIELD) == NULL ? "a text field " WL_REMOVED_FIELD : NULL;
         break;
     case TM_WL_FIELD_ADD:
-        missing = tm_describe_field(added->describe, WL_ADDED_FIELD) != NULL ? "an object that has no " WL_ADDED_FIELD " yet" : NULL;
+        missing = tm_describe_field(added->describe, WL_ADDED_FIELD) != NULL
+                      ? "an object that has no " WL_ADDED_FIELD " yet"
+                      : NULL;
         break;
     default: break;
     }
-    return missing == NULL ? TM_OK : tm_fail(err, TM_E_ARG, "workload: kind \"%s\" needs %s: add it to the objects or take the kind "
-                                             "out of the scenario", tm_workload_kind_name(kind), missing);
+    return missing == NULL ? TM_OK
+                           : tm_fail(err, TM_E_ARG,
+                                     "workload: kind \"%s\" needs %s: add it to the objects or "
+                                     "take the kind "
+                                     "out of the scenario",
+                                     tm_workload_kind_name(kind), missing);
 }
 
 /* Undeletes need something in the bin: a delete of its own first where it is empty. */
-static enum tm_code kinds_fill_bin(struct wl_maker *m, const struct tm_org_txn *when, struct tm_err *err)
+static enum tm_code kinds_fill_bin(struct wl_maker *m, const struct tm_org_txn *when,
+                                   struct tm_err *err)
 {
     struct wl_object *leaf = kinds_leaf(m);
     if (leaf == NULL || leaf->bin > 0)
@@ -501,15 +556,17 @@ static enum tm_code kinds_fill_bin(struct wl_maker *m, const struct tm_org_txn *
     return rc == TM_OK ? kinds_commit(m, when, false, err) : rc;
 }
 
-enum tm_code wl_run(struct wl_maker *m, const struct wl_step *step, const struct tm_org_txn *when, bool *out_happened,
-                    struct tm_err *err)
+enum tm_code wl_run(struct wl_maker *m, const struct wl_step *step, const struct tm_org_txn *when,
+                    bool *out_happened, struct tm_err *err)
 {
     struct tm_org_txn txn = *when;
     bool robot = false;
     enum tm_code rc = TM_OK;
     switch ((enum tm_workload_kind)step->kind) {
     case TM_WL_CREATE: rc = kinds_create(m, wl_pick_object(m, false), TM_ORG_NORMAL, err); break;
-    case TM_WL_UPDATE: rc = kinds_update(m, wl_pick_object(m, false), true, TM_ORG_NORMAL, err); break;
+    case TM_WL_UPDATE:
+        rc = kinds_update(m, wl_pick_object(m, false), true, TM_ORG_NORMAL, err);
+        break;
     case TM_WL_NULLS: rc = kinds_nulls(m, err); break;
     case TM_WL_DELETE: rc = kinds_delete(m, TM_ORG_NORMAL, err); break;
     case TM_WL_UNDELETE: case TM_WL_GAP_UNDELETE:
@@ -517,13 +574,21 @@ enum tm_code wl_run(struct wl_maker *m, const struct wl_step *step, const struct
         if (rc == TM_OK)
             rc = kinds_undelete(m, step->kind == TM_WL_UNDELETE ? TM_ORG_NORMAL : TM_ORG_GAP, err);
         break;
-    case TM_WL_HARD_DELETE: rc = kinds_hard_delete(m, step->size == 0 && tm_rng_chance(&m->rng, 0.5), err); break;
+    case TM_WL_HARD_DELETE:
+        rc = kinds_hard_delete(m, step->size == 0 && tm_rng_chance(&m->rng, 0.5), err);
+        break;
     case TM_WL_TRANSACTION: rc = kinds_transaction(m, step->size, err); break;
     case TM_WL_MERGE: rc = kinds_merge(m, err); break;
     case TM_WL_MERGED_EVENT: rc = kinds_merged_event(m, step->size, err); robot = true; break;
-    case TM_WL_BURST: rc = kinds_burst(m, step->size, err); robot = true; txn.origin = origin_bulk; break;
+    case TM_WL_BURST:
+        rc = kinds_burst(m, step->size, err);
+        robot = true;
+        txn.origin = origin_bulk;
+        break;
     case TM_WL_GAP_CREATE: rc = kinds_create(m, wl_pick_object(m, false), TM_ORG_GAP, err); break;
-    case TM_WL_GAP_UPDATE: rc = kinds_update(m, wl_pick_object(m, false), true, TM_ORG_GAP, err); break;
+    case TM_WL_GAP_UPDATE:
+        rc = kinds_update(m, wl_pick_object(m, false), true, TM_ORG_GAP, err);
+        break;
     case TM_WL_GAP_DELETE: rc = kinds_delete(m, TM_ORG_GAP, err); break;
     case TM_WL_OVERFLOW: rc = kinds_overflow(m, step->size, err); robot = true; break;
     case TM_WL_DIFF: rc = kinds_diff(m, when, err); break;

@@ -9,10 +9,15 @@
 #define VALUES_CHUNK 5000                /* records of the population between progress checks */
 #define VALUES_DAY_MS 86400000LL
 
-static const char *const words[] = {
-    "Harbor", "Lighthouse", "Tideway", "Anchor", "Meridian", "Compass", "Breakwater", "Estuary", "Northwind", "Saltmarsh",
-    "Pelican", "Zürich Quay", "Smith & Sons", "O'Brien \"Marine\"", "Åland Ferry", "日本海運", "Delta/East", "Back\\water"
-};
+static const char *const words[] = { "Harbor",       "Lighthouse",
+                                     "Tideway",      "Anchor",
+                                     "Meridian",     "Compass",
+                                     "Breakwater",   "Estuary",
+                                     "Northwind",    "Saltmarsh",
+                                     "Pelican",      "Zürich Quay",
+                                     "Smith & Sons", "O'Brien \"Marine\"",
+                                     "Åland Ferry",  "日本海運",
+                                     "Delta/East",   "Back\\water" };
 #define WORDS_COUNT (sizeof words / sizeof *words)
 
 struct wl_object *wl_object(struct wl_maker *m, const char *name)
@@ -30,7 +35,10 @@ int64_t wl_number(const struct wl_maker *m, const char *id)
     int64_t n = 0;
     for (int i = 5; i < 15; i++) {
         int c = (unsigned char)id[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'Z' ? c - 'A' + 10 : c >= 'a' && c <= 'z' ? c - 'a' + 36 : 62;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'A' && c <= 'Z' ? c - 'A' + 10
+                    : c >= 'a' && c <= 'z' ? c - 'a' + 36
+                                           : 62;
         if (digit == 62 || n > INT32_MAX)
             return -1;
         n = n * 62 + digit;
@@ -44,7 +52,8 @@ void wl_id(const struct wl_maker *m, char out[TM_ID_BYTES], const struct wl_obje
     tm_org_id_of(m->org, out, o->describe->key_prefix, (int64_t)index + 1);
 }
 
-enum tm_code wl_note(struct wl_object *o, int64_t number, unsigned set, unsigned clear, struct tm_err *err)
+enum tm_code wl_note(struct wl_object *o, int64_t number, unsigned set, unsigned clear,
+                     struct tm_err *err)
 {
     if (number < 1 || number > 4 * (int64_t)TM_SCENARIO_RECORDS_MAX)
         return TM_OK;                    /* not one of ours: a test's own id */
@@ -70,9 +79,10 @@ int64_t wl_pick(struct wl_maker *m, struct wl_object *o, bool hot, unsigned want
 {
     if (o->count == 0 || (want & WL_LIVE && o->live == 0) || (want & WL_BIN && o->bin == 0))
         return -1;
-    size_t at = hot && o->first_count > 0
-                    ? (size_t)((tm_zipf_next(&o->zipf, &m->rng) * 2654435761u + 97) % o->first_count)
-                    : (size_t)tm_rng_below(&m->rng, o->count);
+    size_t at =
+        hot && o->first_count > 0
+            ? (size_t)((tm_zipf_next(&o->zipf, &m->rng) * 2654435761u + 97) % o->first_count)
+            : (size_t)tm_rng_below(&m->rng, o->count);
     for (size_t i = 0; i < o->count; i++, at = at + 1 == o->count ? 0 : at + 1)
         if ((o->state[at] & want) == want && (o->state[at] & not_want) == 0)
             return (int64_t)at;
@@ -98,11 +108,13 @@ struct wl_object *wl_pick_object(struct wl_maker *m, bool deletable)
 /* ---- values ---- */
 static bool values_unique(const struct tm_field *f)
 {
-    static const char *const types[] = { "string", "textarea", "phone", "email", "url", "encryptedstring", "currency", "double",
-                                         "int", "long", "datetime", "time" };
+    static const char *const types[] = { "string",          "textarea", "phone",  "email", "url",
+                                         "encryptedstring", "currency", "double", "int",   "long",
+                                         "datetime",        "time" };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(types[i], f->type) == 0)
-            return (f->kind != TM_FIELD_TEXT || f->length == 0 || f->length >= 8) && (f->kind != TM_FIELD_NUMBER || f->precision >= 12);
+            return (f->kind != TM_FIELD_TEXT || f->length == 0 || f->length >= 8) &&
+                   (f->kind != TM_FIELD_NUMBER || f->precision >= 12);
     return false;
 }
 
@@ -116,9 +128,13 @@ static const char *values_base36(char out[16], int64_t n)
     return out + at;
 }
 
-static const char *values_word(struct wl_maker *m) { return words[tm_rng_below(&m->rng, WORDS_COUNT)]; }
+static const char *values_word(struct wl_maker *m)
+{
+    return words[tm_rng_below(&m->rng, WORDS_COUNT)];
+}
 
-static void values_picklist(struct wl_maker *m, const struct tm_field *f, char *out, size_t out_bytes)
+static void values_picklist(struct wl_maker *m, const struct tm_field *f, char *out,
+                            size_t out_bytes)
 {
     const json_t *list = json_object_get(f->json, "picklistValues");
     size_t count = json_array_size(list), used = 0;
@@ -127,7 +143,8 @@ static void values_picklist(struct wl_maker *m, const struct tm_field *f, char *
     if (count == 0)
         return;
     size_t first = (size_t)tm_rng_below(&m->rng, count);
-    for (size_t i = first; i < count && (i == first || (many && tm_rng_chance(&m->rng, 0.5))); i++) {
+    for (size_t i = first; i < count && (i == first || (many && tm_rng_chance(&m->rng, 0.5)));
+         i++) {
         const char *v = json_string_value(json_object_get(json_array_get(list, i), "value"));
         int n = snprintf(out + used, out_bytes - used, "%s%s", used ? ";" : "", v != NULL ? v : "");
         if (n < 0 || used + (size_t)n >= out_bytes)
@@ -141,15 +158,18 @@ static void values_text(struct wl_maker *m, const struct tm_field *f, char *out,
     char token[16];
     const char *t = values_base36(token, ++m->serial);
     if (strcmp(f->type, "phone") == 0)
-        snprintf(out, out_bytes, "+1 (555) %03d-%04d", (int)(m->serial / 10000 % 1000), (int)(m->serial % 10000));
-    else if (strcmp(f->type, "email") == 0 || strcmp(f->name, "Username") == 0 || strcmp(f->name, "Email") == 0)
+        snprintf(out, out_bytes, "+1 (555) %03d-%04d", (int)(m->serial / 10000 % 1000),
+                 (int)(m->serial % 10000));
+    else if (strcmp(f->type, "email") == 0 || strcmp(f->name, "Username") == 0 ||
+             strcmp(f->name, "Email") == 0)
         snprintf(out, out_bytes, "u%s@tide.example", t);
     else if (strcmp(f->type, "url") == 0)
         snprintf(out, out_bytes, "https://tide.example/%s", t);
     else if (strcmp(f->type, "textarea") == 0 && f->length >= 400) {
         int n = 0, lines = 1 + (int)tm_rng_below(&m->rng, 4);
         for (int i = 0; i < lines && n < 300; i++)
-            n += snprintf(out + n, out_bytes - (size_t)n, "%s note %s line %d of the %s\n", values_word(m), t, i + 1, values_word(m));
+            n += snprintf(out + n, out_bytes - (size_t)n, "%s note %s line %d of the %s\n",
+                          values_word(m), t, i + 1, values_word(m));
         out[n - 1] = 0;
     } else if (f->length > 0 && f->length < 40)
         snprintf(out, out_bytes, "%s", t);
@@ -160,8 +180,9 @@ static void values_text(struct wl_maker *m, const struct tm_field *f, char *out,
 static struct tm_org_value values_number(struct wl_maker *m, const struct tm_field *f)
 {
     double n = (double)++m->serial;
-    int64_t spread = m->serial * 7919;             /* prime to every span below: no two serials meet */
-    bool latitude = strstr(f->name, "Latitude") != NULL, longitude = strstr(f->name, "Longitude") != NULL;
+    int64_t spread = m->serial * 7919; /* prime to every span below: no two serials meet */
+    bool latitude = strstr(f->name, "Latitude") != NULL,
+         longitude = strstr(f->name, "Longitude") != NULL;
     if (latitude || longitude) {
         int64_t unit = f->scale >= 6 ? 1000000 : 1000, span = (latitude ? 180 : 360) * unit;
         n = (double)(spread % span) / (double)unit - (latitude ? 90 : 180);
@@ -182,20 +203,27 @@ static void values_reference(struct wl_maker *m, const struct tm_field *f, char 
         wl_id(m, out, to, (size_t)at);
 }
 
-static int64_t values_origin(const struct wl_maker *m) { return tm_org_settings(m->org)->origin_ms; }
+static int64_t values_origin(const struct wl_maker *m)
+{
+    return tm_org_settings(m->org)->origin_ms;
+}
 
-enum tm_code wl_set_fresh(struct wl_maker *m, const struct wl_object *o, const struct tm_field *f, struct tm_err *err)
+enum tm_code wl_set_fresh(struct wl_maker *m, const struct wl_object *o, const struct tm_field *f,
+                          struct tm_err *err)
 {
     char text[1024] = "";
     struct tm_org_value v = { TM_ORG_TEXT, 0, 0, text };
     int64_t spread;
     (void)o;
     switch (f->kind) {
-    case TM_FIELD_BOOLEAN: v = (struct tm_org_value){ TM_ORG_INT, tm_rng_chance(&m->rng, 0.5), 0, NULL }; break;
+    case TM_FIELD_BOOLEAN:
+        v = (struct tm_org_value){ TM_ORG_INT, tm_rng_chance(&m->rng, 0.5), 0, NULL };
+        break;
     case TM_FIELD_INT: v = (struct tm_org_value){ TM_ORG_INT, ++m->serial, 0, NULL }; break;
     case TM_FIELD_NUMBER: v = values_number(m, f); break;
     case TM_FIELD_DATE:
-        tm_date_text(text, (int32_t)(values_origin(m) / VALUES_DAY_MS + tm_rng_between(&m->rng, -200, 400)));
+        tm_date_text(
+            text, (int32_t)(values_origin(m) / VALUES_DAY_MS + tm_rng_between(&m->rng, -200, 400)));
         break;
     case TM_FIELD_DATETIME:              /* six years of seconds before the origin, each once */
         spread = ++m->serial * 7919 % (6 * 365 * 86400LL);
@@ -203,8 +231,8 @@ enum tm_code wl_set_fresh(struct wl_maker *m, const struct wl_object *o, const s
         break;
     case TM_FIELD_TIME:
         spread = ++m->serial * 7919 % VALUES_DAY_MS;
-        snprintf(text, sizeof text, "%02d:%02d:%02d.%03dZ", (int)(spread / 3600000), (int)(spread / 60000 % 60),
-                 (int)(spread / 1000 % 60), (int)(spread % 1000));
+        snprintf(text, sizeof text, "%02d:%02d:%02d.%03dZ", (int)(spread / 3600000),
+                 (int)(spread / 60000 % 60), (int)(spread / 1000 % 60), (int)(spread % 1000));
         break;
     case TM_FIELD_ID: values_reference(m, f, text); break;
     default:
@@ -222,7 +250,8 @@ enum tm_code wl_set_fresh(struct wl_maker *m, const struct wl_object *o, const s
 }
 
 /* Over 1,000 characters: a new text of lines, or `before` with one line in the middle rewritten. */
-enum tm_code wl_set_long(struct wl_maker *m, const struct tm_field *f, const char *before, struct tm_err *err)
+enum tm_code wl_set_long(struct wl_maker *m, const struct tm_field *f, const char *before,
+                         struct tm_err *err)
 {
     char token[16], line[160];
     struct tm_buf text;
@@ -230,17 +259,21 @@ enum tm_code wl_set_long(struct wl_maker *m, const struct tm_field *f, const cha
     const char *t = values_base36(token, ++m->serial);
     size_t lines = 18 + (size_t)tm_rng_below(&m->rng, 12);
     if (before != NULL) {
-        const char *cut = strchr(before + strlen(before) / 3, '\n'), *end = cut != NULL ? strchr(cut + 1, '\n') : NULL;
+        const char *cut = strchr(before + strlen(before) / 3, '\n'),
+                   *end = cut != NULL ? strchr(cut + 1, '\n') : NULL;
         size_t head = cut != NULL ? (size_t)(cut - before) + 1 : 0;
-        snprintf(line, sizeof line, "rewritten in version %s: %s meets the %s, as agreed by the two of them at the quay\n", t,
-                 values_word(m), values_word(m));
+        snprintf(line, sizeof line,
+                 "rewritten in version %s: %s meets the %s, as agreed by the two of them at the "
+                 "quay\n",
+                 t, values_word(m), values_word(m));
         tm_buf_add(&text, before, head);
         tm_buf_addz(&text, line);
         tm_buf_addz(&text, end != NULL ? end + 1 : cut != NULL ? "" : before);
     } else
         for (size_t i = 0; i < lines; i++) {
-            snprintf(line, sizeof line, "%zu. %s of text %s: the %s calls at the %s before the tide turns again\n", i + 1,
-                     values_word(m), t, values_word(m), values_word(m));
+            snprintf(line, sizeof line,
+                     "%zu. %s of text %s: the %s calls at the %s before the tide turns again\n",
+                     i + 1, values_word(m), t, values_word(m), values_word(m));
             tm_buf_addz(&text, line);
         }
     struct tm_org_value v = { TM_ORG_TEXT, 0, 0, tm_buf_text(&text) };
@@ -271,13 +304,15 @@ enum tm_code wl_create_sets(struct wl_maker *m, const struct wl_object *o, struc
             p = 0.1;
         if (!tm_rng_chance(&m->rng, p))
             continue;
-        rc = f == o->long_text && tm_rng_chance(&m->rng, 0.4) ? wl_set_long(m, f, NULL, err) : wl_set_fresh(m, o, f, err);
+        rc = f == o->long_text && tm_rng_chance(&m->rng, 0.4) ? wl_set_long(m, f, NULL, err)
+                                                              : wl_set_fresh(m, o, f, err);
     }
     return rc;
 }
 
 /* `count` different fields, at least one of which names its version. */
-enum tm_code wl_update_sets(struct wl_maker *m, const struct wl_object *o, int64_t index, size_t count, struct tm_err *err)
+enum tm_code wl_update_sets(struct wl_maker *m, const struct wl_object *o, int64_t index,
+                            size_t count, struct tm_err *err)
 {
     const struct tm_field *chosen[16];
     size_t chosen_count = 0;
@@ -287,7 +322,8 @@ enum tm_code wl_update_sets(struct wl_maker *m, const struct wl_object *o, int64
         bool first = chosen_count == 0 && o->unique_count > 0;
         const struct tm_field *f = first ? o->unique[tm_rng_below(&m->rng, o->unique_count)]
                                          : o->fields[tm_rng_below(&m->rng, o->fields_count)];
-        bool twice = f == o->long_text && (o->state[index] & WL_LONG);      /* long texts change by diff */
+        bool twice =
+            f == o->long_text && (o->state[index] & WL_LONG); /* long texts change by diff */
         for (size_t k = 0; k < chosen_count; k++)
             twice = twice || chosen[k] == f;
         if (twice || strcmp(f->name, WL_CONVERSION_FIELD) == 0)
@@ -300,11 +336,12 @@ enum tm_code wl_update_sets(struct wl_maker *m, const struct wl_object *o, int64
 }
 
 /* ---- the transaction being written ---- */
-enum tm_code wl_change(struct wl_maker *m, enum tm_org_kind kind, enum tm_org_announce announce, const struct wl_object *o,
-                       int64_t index, struct tm_err *err)
+enum tm_code wl_change(struct wl_maker *m, enum tm_org_kind kind, enum tm_org_announce announce,
+                       const struct wl_object *o, int64_t index, struct tm_err *err)
 {
     if (m->changes_count == WL_CHANGES_MAX)
-        return tm_fail(err, TM_E_LIMIT, "a transaction of the workload has more than %d changes", WL_CHANGES_MAX);
+        return tm_fail(err, TM_E_LIMIT, "a transaction of the workload has more than %d changes",
+                       WL_CHANGES_MAX);
     struct tm_org_change *c = &m->changes[m->changes_count];
     *c = (struct tm_org_change){ .kind = kind, .announce = announce, .object = o->name };
     if (index >= 0)
@@ -313,7 +350,8 @@ enum tm_code wl_change(struct wl_maker *m, enum tm_org_kind kind, enum tm_org_an
     return TM_OK;
 }
 
-enum tm_code wl_set(struct wl_maker *m, const struct tm_field *f, const struct tm_org_value *value, struct tm_err *err)
+enum tm_code wl_set(struct wl_maker *m, const struct tm_field *f, const struct tm_org_value *value,
+                    struct tm_err *err)
 {
     assert(m->changes_count > 0);
     if (m->sets_count == m->sets_cap) {
@@ -336,7 +374,8 @@ enum tm_code wl_set(struct wl_maker *m, const struct tm_field *f, const struct t
     return tm_buf_check(&m->texts, "texts of a transaction", err);
 }
 
-static enum tm_code values_note(struct wl_maker *m, const struct tm_org_txn *txn, struct tm_err *err)
+static enum tm_code values_note(struct wl_maker *m, const struct tm_org_txn *txn,
+                                struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     bool robot = txn->user == NULL || strcmp(txn->user, tm_org_user_id(m->org)) == 0;
@@ -346,7 +385,8 @@ static enum tm_code values_note(struct wl_maker *m, const struct tm_org_txn *txn
         unsigned set = robot ? WL_ROBOT : 0, clear = robot ? 0 : WL_ROBOT;
         for (size_t k = 0; k < c->sets_count; k++)
             if (o->long_text != NULL && c->sets[k].field == o->long_text->name) {
-                bool is_long = c->sets[k].value.kind == TM_ORG_TEXT && strlen(c->sets[k].value.text) > 1000;
+                bool is_long =
+                    c->sets[k].value.kind == TM_ORG_TEXT && strlen(c->sets[k].value.text) > 1000;
                 set |= is_long ? WL_LONG : 0;
                 clear |= is_long ? 0 : WL_LONG;
             }
@@ -358,7 +398,8 @@ static enum tm_code values_note(struct wl_maker *m, const struct tm_org_txn *txn
             rc = wl_note(o, wl_number(m, c->id), set, clear, err);
         else {                           /* a merge's loser (it has a set) is not brought back */
             bool bin = c->kind == TM_ORG_DELETE && c->sets_count == 0;
-            rc = wl_note(o, wl_number(m, c->id), set | (bin ? WL_BIN : 0), clear | WL_LIVE | (bin ? 0 : WL_BIN), err);
+            rc = wl_note(o, wl_number(m, c->id), set | (bin ? WL_BIN : 0),
+                         clear | WL_LIVE | (bin ? 0 : WL_BIN), err);
         }
     }
     return rc;
@@ -372,7 +413,8 @@ enum tm_code wl_commit(struct wl_maker *m, struct tm_org_txn *txn, struct tm_err
             m->sets[i].value.text = m->texts.data + m->text_at[i];
     for (size_t i = 0; i < m->changes_count; i++) {
         m->changes[i].sets = m->sets + m->sets_first[i];
-        m->changes[i].sets_count = (i + 1 < m->changes_count ? m->sets_first[i + 1] : m->sets_count) - m->sets_first[i];
+        m->changes[i].sets_count =
+            (i + 1 < m->changes_count ? m->sets_first[i + 1] : m->sets_count) - m->sets_first[i];
     }
     txn->changes = m->changes;
     txn->changes_count = m->changes_count;
@@ -388,7 +430,10 @@ enum tm_code wl_commit(struct wl_maker *m, struct tm_org_txn *txn, struct tm_err
 /* ---- opening ---- */
 static double values_share(const char *object)
 {
-    return strcmp(object, "Opportunity") == 0 ? 65 : strcmp(object, "Account") == 0 ? 30 : strcmp(object, "User") == 0 ? 5 : 10;
+    return strcmp(object, "Opportunity") == 0 ? 65
+           : strcmp(object, "Account") == 0   ? 30
+           : strcmp(object, "User") == 0      ? 5
+                                              : 10;
 }
 
 enum tm_code wl_fields(struct wl_maker *m, struct tm_err *err)
@@ -407,7 +452,8 @@ enum tm_code wl_fields(struct wl_maker *m, struct tm_err *err)
         o->deletable = !json_is_false(json_object_get(d->json, "deletable"));
         for (size_t k = 0; k < d->fields_count; k++) {
             const struct tm_field *f = &d->fields[k];
-            if (!f->updateable || !tm_field_in_events(f) || (f->kind == TM_FIELD_ID && wl_object(m, f->reference_to) == NULL))
+            if (!f->updateable || !tm_field_in_events(f) ||
+                (f->kind == TM_FIELD_ID && wl_object(m, f->reference_to) == NULL))
                 continue;
             if (o->long_text == NULL && strcmp(f->type, "textarea") == 0 && f->length > 4000)
                 o->long_text = f;
@@ -420,20 +466,26 @@ enum tm_code wl_fields(struct wl_maker *m, struct tm_err *err)
     return TM_OK;
 }
 
-/* What the org holds now: state of every record, for a start in the middle as for one at the beginning. */
+/* What the org holds now: state of every record, for a start in the middle as for one at the
+ * beginning. */
 static enum tm_code values_states(struct wl_maker *m, struct wl_object *o, struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
     char sql[400];
     bool row = true;
-    bool master = tm_describe_field(o->describe, "MasterRecordId") != NULL;     /* losers of a merge stay gone */
-    snprintf(sql, sizeof sql, "SELECT \"Id\",\"IsDeleted\",\"LastModifiedById\",%s%s%s,%s FROM \"cur_%s\"",
-             o->long_text != NULL ? "length(CAST(\"" : "0", o->long_text != NULL ? o->long_text->name : "",
+    bool master =
+        tm_describe_field(o->describe, "MasterRecordId") != NULL; /* losers of a merge stay gone */
+    snprintf(sql, sizeof sql,
+             "SELECT \"Id\",\"IsDeleted\",\"LastModifiedById\",%s%s%s,%s FROM \"cur_%s\"",
+             o->long_text != NULL ? "length(CAST(\"" : "0",
+             o->long_text != NULL ? o->long_text->name : "",
              o->long_text != NULL ? "\" AS BLOB))>1000" : "",
              master ? "\"MasterRecordId\" IS NOT NULL" : "0", o->name);
     enum tm_code rc = tm_sql_prepare(&s, tm_org_db(m->org), sql, err);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
-        unsigned set = sqlite3_column_int(s, 1) == 0 ? WL_LIVE : sqlite3_column_int(s, 4) == 0 ? WL_BIN : 0;
+        unsigned set = sqlite3_column_int(s, 1) == 0   ? WL_LIVE
+                       : sqlite3_column_int(s, 4) == 0 ? WL_BIN
+                                                       : 0;
         if (strcmp((const char *)sqlite3_column_text(s, 2), tm_org_user_id(m->org)) == 0)
             set |= WL_ROBOT;
         if (sqlite3_column_int(s, 3))
@@ -457,7 +509,8 @@ enum tm_code wl_refresh(struct wl_maker *m, struct tm_err *err)
     return rc;
 }
 
-enum tm_code wl_maker_open(struct wl_maker *m, struct tm_org *org, uint64_t seed, double zipf, struct tm_err *err)
+enum tm_code wl_maker_open(struct wl_maker *m, struct tm_org *org, uint64_t seed, double zipf,
+                           struct tm_err *err)
 {
     char text[32];
     *m = (struct wl_maker){ .org = org };
@@ -507,12 +560,14 @@ void wl_maker_close(struct wl_maker *m)
 }
 
 /* ---- initial population ---- */
-static enum tm_code values_populate_one(struct wl_maker *m, struct wl_object *o, int64_t at_ms, struct tm_err *err)
+static enum tm_code values_populate_one(struct wl_maker *m, struct wl_object *o, int64_t at_ms,
+                                        struct tm_err *err)
 {
     char user[TM_ID_BYTES] = "";
     struct wl_object *users = wl_object(m, "User");
     struct tm_org_txn txn = { .org_ms = at_ms, .before_origin = true };
-    int64_t by = users != NULL && tm_rng_chance(&m->rng, 0.3) ? wl_pick(m, users, false, WL_LIVE, 0) : -1;
+    int64_t by =
+        users != NULL && tm_rng_chance(&m->rng, 0.3) ? wl_pick(m, users, false, WL_LIVE, 0) : -1;
     if (by >= 0) {
         wl_id(m, user, users, (size_t)by);
         txn.user = user;
@@ -524,7 +579,8 @@ static enum tm_code values_populate_one(struct wl_maker *m, struct wl_object *o,
 }
 
 /* Users, then accounts, then the rest: what others point to comes first. */
-static enum tm_code values_populate_all(struct wl_maker *m, const struct tm_scenario *scenario, struct tm_err *err)
+static enum tm_code values_populate_all(struct wl_maker *m, const struct tm_scenario *scenario,
+                                        struct tm_err *err)
 {
     static const char *const order[] = { "User", "Account", "" };
     int64_t records = scenario->workload.records, made = 0;
@@ -547,13 +603,15 @@ static enum tm_code values_populate_all(struct wl_maker *m, const struct tm_scen
     return rc;
 }
 
-enum tm_code tm_workload_populate(struct tm_org *org, const struct tm_scenario *scenario, struct tm_err *err)
+enum tm_code tm_workload_populate(struct tm_org *org, const struct tm_scenario *scenario,
+                                  struct tm_err *err)
 {
     struct wl_maker m = { 0 };
     char text[32], key[40];
     if (tm_org_pos_last(org) > 0)
         return TM_OK;
-    enum tm_code rc = wl_maker_open(&m, org, scenario->seed ^ 0x706f70, scenario->workload.zipf, err);
+    enum tm_code rc =
+        wl_maker_open(&m, org, scenario->seed ^ 0x706f70, scenario->workload.zipf, err);
     if (rc == TM_OK)
         rc = tm_org_begin(org, err);
     if (rc == TM_OK) {
