@@ -195,6 +195,16 @@ static enum tm_code view_apply(struct tm_view *v, int64_t data, const struct tm_
     return rc;
 }
 
+/* The topic has news of its own now and then; unserved, its descriptor would stay readable and the driver would spin. */
+static enum tm_code view_idle(struct tm_view *v, struct tm_wake *wake, struct tm_err *err)
+{
+    if (v->ports.topic == NULL)
+        return TM_E_AGAIN;
+    enum tm_code rc = v->ports.topic->ops->flush(v->ports.topic, err);
+    view_wake(wake, v->ports.topic->ops->next_at(v->ports.topic));
+    return rc == TM_OK ? TM_E_AGAIN : rc;
+}
+
 enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
 {
     int64_t data = 0;
@@ -214,5 +224,5 @@ enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm
     if (v->may_ask)
         return view_ask_begin(v, now, wake, err);
     view_wake(wake, now->wall_ns + v->settings.poll_ns);
-    return TM_E_AGAIN;
+    return view_idle(v, wake, err);
 }
