@@ -1,4 +1,4 @@
-/* `tidemark gap` as a user starts it: over the embedded broker and registry, and with what users get wrong. */
+/* `tidemark gap` and `tidemark reconcile` as a user starts them: over the embedded broker and registry, and with what users get wrong. */
 #include "base/http.h"
 #include "event/contract.h"
 #include "tests/support_command.h"
@@ -155,11 +155,30 @@ static void what_users_get_wrong_is_named(void **state)
     tm_test_folder_remove(folder);
 }
 
+static void a_wrong_password_is_told_before_the_first_ask(void **state)
+{
+    char folder[256];
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", tm_test_folder());
+    tm_test_write_file(folder, "r.json", "{\"name\":\"r\",\"config\":{\"objects\":\"Opportunity\",\"salesforce.username\":"
+                       "\"integration@tidemark.example\",\"salesforce.password\":\"wrong\",\"salesforce.consumer.key\":"
+                       "\"tidemark-consumer-key\",\"salesforce.consumer.secret\":\"tidemark-consumer-secret\"}}");
+    struct tm_test_server kafka = tm_test_server_start("tidemark kafka --topics " ALERTS ":3,sfdc.recon.opportunity:3");
+    struct tm_test_server org = tm_test_server_start("tidemark serve --quiet");
+    tm_test_refused(64, (const char *const[]){ "salesforce.username", NULL }, 30,
+                    "tidemark reconcile %s/r.json --embedded --brokers %s --registry http://127.0.0.1:1 --state %s "
+                    "--salesforce-url %s", folder, kafka.line, folder, org.line);
+    tm_test_server_stop(&org);
+    tm_test_server_stop(&kafka);
+    tm_test_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_gap_event_becomes_an_alert_and_sigterm_ends_the_station),
         cmocka_unit_test(what_users_get_wrong_is_named),
+        cmocka_unit_test(a_wrong_password_is_told_before_the_first_ask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

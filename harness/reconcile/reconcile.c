@@ -41,6 +41,7 @@ struct tm_recon {
     struct recon_job jobs[TM_RECON_QUEUE_MAX]; size_t jobs_count;   /* oldest first */
     size_t running;                           /* index of the job `read` belongs to */
     struct tm_read *read; struct tm_read_ask ask;
+    bool signed_in;                           /* tried once at the start: wrong credentials are told before the first ask */
     struct tm_recon_counts counts;
 };
 
@@ -468,10 +469,28 @@ static void recon_wake(const struct tm_recon *r, struct tm_wake *wake)
         }
 }
 
+/* Refused credentials end the process; an org out of reach is for the reads to try again. */
+static enum tm_code recon_sign_in(struct tm_recon *r, const struct tm_now *now, struct tm_err *err)
+{
+    if (r->signed_in)
+        return TM_OK;
+    enum tm_code rc = tm_sf_session_ready(r->ports.session, now, err);
+    if (rc == TM_E_ARG || rc == TM_E_NOMEM)
+        return rc;
+    if (rc != TM_E_AGAIN) {
+        r->signed_in = true;
+        tm_err_clear(err);
+    }
+    return TM_OK;
+}
+
 enum tm_code tm_recon_step(struct tm_recon *r, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
 {
+    enum tm_code rc = recon_sign_in(r, now, err);
+    if (rc != TM_OK)
+        return rc;
     recon_close_due(r, now);
-    enum tm_code rc = recon_job_step(r, now, wake, err);
+    rc = recon_job_step(r, now, wake, err);
     if (rc == TM_E_AGAIN)
         rc = recon_take(r, now, err);
     recon_wake(r, wake);
