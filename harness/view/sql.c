@@ -74,7 +74,8 @@ static void sql_answers(const struct tm_view_shape *s, struct tm_buf *b)
     }
 }
 
-/* reads, gone: R16. A read is in force once all its ends, and as many answers as they count, are there. */
+/* reads, gone: R16. A read is in force once all its ends, and as many answers as they count, are there.
+ * The missing answers are found by an outer join: (a, b) NOT IN scans the whole list for NULLs at every miss. */
 static void sql_reads(struct tm_buf *b)
 {
     tm_buf_addz(b,
@@ -85,10 +86,11 @@ static void sql_reads(struct tm_buf *b)
         " WHERE k IN ('image','removed','unreadable') AND \"read\" IN (SELECT \"read\" FROM c WHERE k='end')"
         " GROUP BY 1,2) g ON g.\"read\"=f.\"read\" AND g.part=f.part\n"
         "  WHERE coalesce(g.n,0)>=coalesce(f.n,0) GROUP BY f.\"read\" HAVING count(*)>=max(f.parts)),\n"
+        "answered AS MATERIALIZED (SELECT \"read\",id FROM c WHERE k IN ('image','removed','unreadable')),\n"
         "gone AS (SELECT w.id,max(r.\"key\") AS \"key\" FROM (SELECT id FROM e UNION SELECT id FROM c"
         " WHERE k IN ('image','removed','unreadable') UNION SELECT id FROM a WHERE kind IN ('no_base','diff')) w,"
-        "reads r\n  WHERE r.whole AND (r.\"read\",w.id) NOT IN (SELECT \"read\",id FROM c"
-        " WHERE k IN ('image','removed','unreadable')) GROUP BY w.id),\n");
+        "reads r\n  LEFT JOIN answered n ON n.\"read\"=r.\"read\" AND n.id=w.id"
+        " WHERE r.whole AND n.id IS NULL GROUP BY w.id),\n");
 }
 
 /* life, u: R4, R5, R7, R9, R11. A removal hides the record until a full image beyond it. */
