@@ -449,6 +449,20 @@ static void a_client_silent_for_forty_seconds_is_unknown(void **state)
     json_decref(json);
 }
 
+static void a_client_whose_held_poll_broke_late_is_still_known(void **state)
+{
+    struct world *w = *state;
+    struct poll p;
+    handshake(w);
+    first_connect(w);
+    connect_held(w, &p);
+    w->now.wall_ns += 100 * TM_NS_PER_S;
+    json_decref(poll_end(w, &p, false));
+    json_t *json = say(w, connect_body(w, ",\"advice\":{\"timeout\":0}"));
+    assert_string_equal(text_of(json, 0, "error"), "");
+    json_decref(json);
+}
+
 static void a_held_poll_with_an_expired_token_ends_in_401(void **state)
 {
     struct world *w = *state;
@@ -605,6 +619,7 @@ int main(void)
         T(a_replay_id_that_is_not_retained_gets_the_documented_text),
         T(channels_that_do_not_exist_are_refused),
         T(a_client_silent_for_forty_seconds_is_unknown),
+        T(a_client_whose_held_poll_broke_late_is_still_known),
         T(a_held_poll_with_an_expired_token_ends_in_401),
         T(the_daily_allocation_of_events_stops_delivery),
         T(one_answer_carries_at_most_a_megabyte_and_the_rest_comes_next),

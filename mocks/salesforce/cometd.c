@@ -56,6 +56,9 @@ void bayeux_forget(struct tm_bayeux *b, struct bayeux_client *c)
 static void bayeux_expire(struct tm_bayeux *b)
 {
     int64_t oldest_ns = b->now_ns - b->settings.client_ms_max * TM_NS_PER_MS;
+    for (size_t i = 0; i < b->clients_count; i++)
+        if (b->clients[i]->idle_since_ns > b->now_ns)
+            b->clients[i]->idle_since_ns = b->now_ns;
     for (size_t i = 0; i < b->clients_count;)
         if (b->clients[i]->token == 0 && b->clients[i]->idle_since_ns < oldest_ns)
             bayeux_forget(b, b->clients[i]);
@@ -476,7 +479,7 @@ void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent)
     bayeux_unsend(c);
     c->held = false;
     c->token = 0;
-    c->idle_since_ns = b->now_ns;
+    c->idle_since_ns = sent ? b->now_ns : INT64_MAX;     /* when it went nobody told: counted from the next call */
 }
 
 void tm_bayeux_news(struct tm_bayeux *b)
