@@ -120,6 +120,8 @@ const char *tm_word_at(char out[WORD_BYTES], const json_t *object, const char *p
 const char *tm_word_verdict(const json_t *report)
 {
     const char *v = tm_word_text(report, "verdict", "");
+    if (json_is_false(json_object_get(report, "harness_ok")))
+        return "The harness contradicts itself";
     return strcmp(v, "pass") == 0 ? "Passed" : strcmp(v, "fail") == 0 ? "Failed" : "Inconclusive";
 }
 

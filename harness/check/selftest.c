@@ -40,7 +40,7 @@ struct tm_area tm_selftest_area(const struct tm_truth *truth, const struct tm_ma
 const char *tm_poll_exclusion_name(enum tm_poll_exclusion e)
 {
     static const char *const names[TM_POLL_EXCLUSIONS] = {
-        "type not carried", "never seen", "coincident", "committed while a poll ran", "skipped grid point",
+        "type not carried", "never seen", "coincident", "committed or changed again while a poll ran", "skipped grid point",
         "first shown by a full reload", "hidden by a change not carried" };
     return names[e];
 }
@@ -118,6 +118,10 @@ static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_g
         last = w->truth->versions[last].next;
     if ((w->carries & (1u << w->truth->versions[last].change)) == 0)
         return TM_POLL_HIDDEN;
+    /* A poll with an upper bound (slices end at its start) does not return a record that moves beyond it meanwhile. */
+    uint32_t next = w->truth->versions[last].next;
+    if (next != TM_TRUTH_NONE && w->truth->versions[next].org_ms <= polls_at(w, *out_grid_ms)->until_ms)
+        return TM_POLL_RUNNING;
     return -1;
 }
 

@@ -7,7 +7,7 @@
  *   predicted   option 1: full reads of the views show what the raw rows predicted
  *   breakdown   segments add up to work + publish delay
  * poll_time and lost_states leave out, counted: types the preset does not carry, changes never seen, those committed while
- * a poll ran, on skipped grid points, first shown by a full reload of an otherwise incremental preset, coincident ones, and
+ * a poll ran (or whose record changed again meanwhile), on skipped grid points, first shown by a full reload of an otherwise incremental preset, coincident ones, and
  * those hidden at their poll by a change the preset does not carry. Pure. */
 #ifndef TM_CHECK_SELFTEST_H
 #define TM_CHECK_SELFTEST_H
