@@ -322,6 +322,28 @@ static void views_are_made_at_the_start_and_whenever_columns_change(void **state
     ss_close(&w);
 }
 
+static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
+{
+    static const char *const refused[] = { "DROP TABLE IF EXISTS \"a.b\"", "DELETE FROM \"a.b\"", "CREATE TABLE x(y)",
+        "COMMIT", "ATTACH 'x' AS y", "PRAGMA user_version=7", "UPDATE _offsets SET next_offset=0" };
+    struct ss_world w;
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(tm_sink_views_run(w.db, "CREATE VIEW v AS SELECT json_extract(Id,'$') x FROM \"a.b\"; DROP VIEW v;", &err),
+                     TM_OK);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        tm_err_clear(&err);
+        assert_int_equal(tm_sink_views_run(w.db, refused[i], &err), TM_E_ARG);
+    }
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
+    ss_close(&w);
+}
+
 static void a_schema_that_is_still_being_asked_for_holds_the_batch_together(void **state)
 {
     struct ss_world w;
@@ -437,6 +459,7 @@ int main(void)
         cmocka_unit_test(a_second_writer_of_the_file_is_found_out_and_doubles_nothing),
         cmocka_unit_test(evicted_records_are_loss_and_stop_the_sink),
         cmocka_unit_test(views_are_made_at_the_start_and_whenever_columns_change),
+        cmocka_unit_test(view_sql_can_make_and_drop_views_and_nothing_else),
         cmocka_unit_test(a_schema_that_is_still_being_asked_for_holds_the_batch_together),
         cmocka_unit_test(a_busy_warehouse_is_tried_again),
         cmocka_unit_test(several_consumers_of_one_group_write_every_record_once),

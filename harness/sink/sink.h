@@ -37,6 +37,8 @@ struct tm_sink_ports {                          /* all borrowed */
     void *views_self;
     struct tm_trace *trace;                     /* may be NULL */
 };
+/* Runs SQL that may make and drop views and nothing else, whoever wrote it. */
+enum tm_code tm_sink_views_run(sqlite3 *db, const char *sql, struct tm_err *err);
 struct tm_sink_counts { uint64_t rows, undecodable, tombstones, repeated, transactions, schema_updates; };
 struct tm_sink;
 enum tm_code tm_sink_open(struct tm_sink **out, const struct tm_sink_settings *settings, const struct tm_sink_ports *ports,
