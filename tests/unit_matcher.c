@@ -205,6 +205,27 @@ static void going_back_in_time_is_counted(void **state)
     history_stand_close(&s);
 }
 
+static void a_row_a_poll_brings_after_its_delete_is_out_of_order(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "after");
+    struct tm_poll poll = { .grid_ms = history_org_ms(30), .started_org_ms = history_org_ms(30),
+                            .started_ns = history_wall_ns(30), .finished_ns = history_wall_ns(30) + 40 * MS,
+                            .seq_first = 2, .seq_last = 5, .object = s.object, .mode = "incremental" };
+    s.timing.kind = TM_PIPELINE_BATCH;
+    s.timing.polls = &poll;
+    s.timing.polls_count = 1;
+    history_commit(s.org, 2, "CREATE", "", 29, ROW("b", "new", "2"));
+    int64_t gone = history_commit(s.org, 2, "DELETE", "", 30.3, "{}");     /* while the poll runs, on an index that lags */
+    history_show(&s, 2, 30, 41, "b", "new", 2, 0, history_stamp(29), 0);
+    history_match(&s);
+    assert_true((history_sample(&s, gone)->flags & TM_SAMPLE_UNORDERED) != 0);
+    assert_int_equal(s.match->time_travels, 1);
+    assert_int_equal(history_final(&s, TM_ROW_PHANTOM, 0), 1);
+    history_stand_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_later_change_is_shown_though_an_older_one_is_missing),
         cmocka_unit_test(a_batch_waits_for_its_grid_point_and_works_from_there),
         cmocka_unit_test(going_back_in_time_is_counted),
+        cmocka_unit_test(a_row_a_poll_brings_after_its_delete_is_out_of_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,9 @@ static void every_change_keeps_the_closed_form_of_polling(void **state)
     assert_int_equal(b.test.lost_expected, 1);
     assert_int_equal(b.test.lost_measured, 1);
     assert_int_equal(b.test.lost_wrong, 0);
-    struct tm_area a = tm_selftest_area(b.s.truth, b.s.match, &b.s.timing);
+    struct tm_area a;
+    struct tm_err err = { 0 };
+    assert_int_equal(tm_selftest_area(&a, b.s.truth, b.s.match, &b.s.timing, &err), TM_OK);
     assert_int_equal(a.expected_us, a.measured_us);
     assert_true(a.expected_us > 0);
     history_stand_close(&b.s);
@@ -171,10 +173,13 @@ static void a_sample_that_is_wrong_breaks_the_area(void **state)
     batch_shows(&b, 10, 21, 2, 3);
     batch_shows(&b, 40, 21, 6, 36);
     history_match(&b.s);
-    struct tm_area a = tm_selftest_area(b.s.truth, b.s.match, &b.s.timing);
+    struct tm_area a;
+    struct tm_err err = { 0 };
+    assert_int_equal(tm_selftest_area(&a, b.s.truth, b.s.match, &b.s.timing, &err), TM_OK);
     assert_int_equal(a.expected_us, a.measured_us);
     b.s.match->samples[1].visible_us += 1;
-    a = tm_selftest_area(b.s.truth, b.s.match, &b.s.timing);
+    assert_int_equal(tm_selftest_area(&a, b.s.truth, b.s.match, &b.s.timing, &err), TM_OK);
+    assert_int_equal(a.first_wrong, 0);
     assert_int_not_equal(a.expected_us, a.measured_us);
     history_stand_close(&b.s);
 }

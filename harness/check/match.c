@@ -428,6 +428,20 @@ static int64_t match_place(struct match_work *w, const struct tm_shown_obs *o)
     return place != INT64_MIN ? place : tm_timing_org_us(t, o->hi_ns);
 }
 
+/* M5, and not before what it shows was visible: a poll may return a row whose create and delete were coincident when it began. */
+static int64_t match_place_after(struct match_work *w, const struct match_obs *o)
+{
+    int64_t us = match_place(w, o->o);
+    for (int64_t i = (int64_t)w->first_counted; o->shows == SHOWS_WHOLE && i <= o->certain; i++) {
+        const struct tm_sample *s = match_sample(w, (size_t)i);
+        if ((s->flags & TM_SAMPLE_SEEN) == 0 || s->visible_us <= us)
+            continue;
+        us = s->visible_us;
+        w->unordered = true;
+    }
+    return us;
+}
+
 enum { EVENT_STATE, EVENT_MARK };        /* the display changes; or only: a version is shown (by columns) */
 
 static enum tm_code match_event(struct match_work *w, int64_t us, int64_t version, size_t obs, uint8_t kind,
@@ -460,8 +474,10 @@ static enum tm_code match_timeline(struct match_work *w, struct tm_err *err)
             us = s->visible_us == INT64_MAX ? match_place(w, o->o) : s->visible_us;
             rc = match_event(w, us, i, n, o->shows == SHOWS_WHOLE ? EVENT_STATE : EVENT_MARK, err);
         }
+        if (rc == TM_OK && us == INT64_MIN)
+            us = match_place_after(w, o);
         if (rc == TM_OK && (o->shows != SHOWS_WHOLE || newest != o->version))
-            rc = match_event(w, us != INT64_MIN ? us : match_place(w, o->o), o->version, n, EVENT_STATE, err);
+            rc = match_event(w, us, o->version, n, EVENT_STATE, err);
     }
     return rc;
 }
@@ -592,7 +608,9 @@ static enum tm_code match_sweep(struct match_work *w, struct match_area *a, stru
     }
     if (!w->unordered)
         w->m->behind_us += a->behind_us;
-    else
+    if (!w->unordered && w->versions > 0)
+        w->m->record_behind_us[w->truth->versions[w->index[0]].record] = a->behind_us;
+    if (w->unordered)
         for (size_t i = 0; i < w->versions; i++)
             match_sample(w, i)->flags |= TM_SAMPLE_UNORDERED;
     return rc;
@@ -668,6 +686,7 @@ enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth, 
     struct tm_match *m = calloc(1, sizeof *m);
     struct match_work *w = calloc(1, sizeof *w);
     if (m == NULL || w == NULL || (m->samples = calloc(truth->versions_count + 1, sizeof *m->samples)) == NULL ||
+        (m->record_behind_us = calloc(truth->records_count + 1, sizeof *m->record_behind_us)) == NULL ||
         (m->coverage = calloc(objects_count, sizeof *m->coverage)) == NULL) {
         rc = tm_fail(err, TM_E_NOMEM, "match: %zu versions", truth->versions_count);
         goto done;
@@ -706,6 +725,7 @@ void tm_match_close(struct tm_match *m)
         json_decref(c->left_out);
     }
     free(m->samples);
+    free(m->record_behind_us);
     free(m->coverage);
     free(m->steps);
     free(m->differences);

@@ -77,6 +77,7 @@ struct tm_match {
     struct tm_difference *differences; size_t differences_count, differences_cap;
     uint64_t initial[TM_ROW_CODES], final[TM_ROW_CODES];           /* rows by code at start_us and end_us */
     int64_t behind_us;             /* integral of versions behind, from the states the reader saw; without UNORDERED */
+    int64_t *record_behind_us;     /* the same, by record of truth */
     int64_t behind_time_us[TM_BEHIND_BUCKETS];
     double age_us2;                /* integral of age, us * us */
     int64_t age_max_us, record_us; /* record_us: time of all records, the weight of the means */

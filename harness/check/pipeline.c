@@ -107,11 +107,17 @@ static enum tm_code pipeline_match(struct pipeline_work *w, struct tm_err *err)
 
 static enum tm_code pipeline_area(struct pipeline_work *w, struct tm_err *err)
 {
-    char note[160];
-    struct tm_area a = tm_selftest_area(w->r->check->truth, w->m, &w->timing);
-    snprintf(note, sizeof note, "version-seconds; %llu changes of records shown out of order left out",
-             (unsigned long long)a.unordered);
-    return tm_results_selftest(w->r, w->p->name, "area", a.expected_us == a.measured_us, (double)a.expected_us / 1e6,
+    char note[200];
+    struct tm_area a;
+    enum tm_code rc = tm_selftest_area(&a, w->r->check->truth, w->m, &w->timing, err);
+    if (rc != TM_OK)
+        return rc;
+    int used = snprintf(note, sizeof note, "version-seconds; %llu changes of records shown out of order left out",
+                        (unsigned long long)a.unordered);
+    if (a.first_wrong != TM_TRUTH_NONE)
+        snprintf(note + used, sizeof note - (size_t)used, "; first record that breaks it: %s",
+                 w->r->check->truth->records[a.first_wrong].id);
+    return tm_results_selftest(w->r, w->p->name, "area", a.first_wrong == TM_TRUTH_NONE, (double)a.expected_us / 1e6,
                                (double)a.measured_us / 1e6, note, err);
 }
 

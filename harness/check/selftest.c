@@ -17,9 +17,13 @@ json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok, double
                      "expected", expected, "measured", measured, "note", note);
 }
 
-struct tm_area tm_selftest_area(const struct tm_truth *truth, const struct tm_match *m, const struct tm_timing *t)
+enum tm_code tm_selftest_area(struct tm_area *out, const struct tm_truth *truth, const struct tm_match *m,
+                              const struct tm_timing *t, struct tm_err *err)
 {
-    struct tm_area a = { .measured_us = m->behind_us };
+    struct tm_area a = { .measured_us = m->behind_us, .first_wrong = TM_TRUTH_NONE };
+    int64_t *by_record = calloc(truth->records_count + 1, sizeof *by_record);
+    if (by_record == NULL)
+        return tm_fail(err, TM_E_NOMEM, "selftest: %zu records", truth->records_count);
     for (size_t i = 0; i < m->samples_count; i++) {
         const struct tm_sample *s = &m->samples[i];
         int64_t commit_us = truth->versions[i].intended_ms * 1000, until_us = s->visible_us;
@@ -31,10 +35,17 @@ struct tm_area tm_selftest_area(const struct tm_truth *truth, const struct tm_ma
         }
         until_us = until_us > t->end_us ? t->end_us : until_us;
         commit_us = commit_us < t->start_us ? t->start_us : commit_us;
-        if (until_us > commit_us)
-            a.expected_us += until_us - commit_us;
+        if (until_us <= commit_us)
+            continue;
+        a.expected_us += until_us - commit_us;
+        by_record[truth->versions[i].record] += until_us - commit_us;
     }
-    return a;
+    for (uint32_t r = 0; r < truth->records_count && a.first_wrong == TM_TRUTH_NONE; r++)
+        if (by_record[r] != m->record_behind_us[r])
+            a.first_wrong = r;
+    free(by_record);
+    *out = a;
+    return TM_OK;
 }
 
 const char *tm_poll_exclusion_name(enum tm_poll_exclusion e)
@@ -105,7 +116,10 @@ static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_g
         return TM_POLL_NOT_CARRIED;
     if ((s->flags & TM_SAMPLE_SEEN) == 0)
         return TM_POLL_UNSEEN;
-    if ((s->flags & TM_SAMPLE_COINCIDENT) != 0)
+    bool same = version->delta_count == 0 && !tm_truth_is_gone(version->change);
+    if (tm_truth_is_gone(version->change) && version->prev != TM_TRUTH_NONE)
+        same = tm_truth_is_gone(w->truth->versions[version->prev].change);
+    if ((s->flags & TM_SAMPLE_COINCIDENT) != 0 || same)   /* the state of the version before: no read can tell them apart */
         return TM_POLL_COINCIDENT;
     for (size_t i = 0; i < w->grids_count; i++)
         if (org_ms >= w->grids[i].from_ms && org_ms <= w->grids[i].until_ms)

@@ -16,9 +16,10 @@
 
 json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok, double expected, double measured,
                          const char *note);
-struct tm_area { int64_t expected_us, measured_us; uint64_t unordered; };
+struct tm_area { int64_t expected_us, measured_us; uint64_t unordered; uint32_t first_wrong; /* record */ };
 /* expected: sum over the samples. */
-struct tm_area tm_selftest_area(const struct tm_truth *truth, const struct tm_match *m, const struct tm_timing *t);
+enum tm_code tm_selftest_area(struct tm_area *out, const struct tm_truth *truth, const struct tm_match *m,
+                              const struct tm_timing *t, struct tm_err *err);
 enum tm_poll_exclusion { TM_POLL_NOT_CARRIED, TM_POLL_UNSEEN, TM_POLL_COINCIDENT, TM_POLL_RUNNING, TM_POLL_SKIPPED,
                          TM_POLL_RELOAD, TM_POLL_HIDDEN, TM_POLL_EXCLUSIONS };
 struct tm_poll_test {
