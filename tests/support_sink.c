@@ -119,7 +119,7 @@ void ss_schema(struct ss_world *w, int id, const char *fields)
 {
     struct tm_err err = { .code = TM_OK };
     struct tm_buf b;
-    char list[512], *save = NULL;
+    char list[4096], *save = NULL;
     tm_buf_init(&b, 65536);
     tm_buf_addz(&b, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[");
     snprintf(list, sizeof list, "%s", fields);
