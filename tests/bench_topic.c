@@ -1,5 +1,6 @@
-/* bench_topic: the topic port over the embedded broker, one process. Prints records/s produced and fetched (400-byte
- * values, 6 partitions, reader committing), and the time from produce to fetch of single records 2 ms apart. */
+/* bench_topic: the topic port over the embedded broker, one process. Prints records/s produced and
+ * fetched (400-byte values, 6 partitions, reader committing), and the time from produce to fetch of
+ * single records 2 ms apart. */
 #include "mocks/kafka/embedded.h"
 #include "topic/topic.h"
 #include <inttypes.h>
@@ -18,7 +19,8 @@ static int64_t next_offsets[6];
 
 static void bench_wait(int timeout_ms)
 {
-    struct pollfd fds[2] = { { writer->ops->event_fd(writer), POLLIN, 0 }, { reader->ops->event_fd(reader), POLLIN, 0 } };
+    struct pollfd fds[2] = { { writer->ops->event_fd(writer), POLLIN, 0 },
+                             { reader->ops->event_fd(reader), POLLIN, 0 } };
     poll(fds, 2, timeout_ms);
 }
 
@@ -53,11 +55,13 @@ static void bench_flow(void)
         enum tm_code rc = TM_OK;
         for (int burst = 0; sent < BENCH_RECORDS && burst < 500 && rc == TM_OK; burst++) {
             int n = snprintf(key, sizeof key, "006%015zu", sent % 20000);
-            rc = writer->ops->produce(writer, "bench", -1, key, (size_t)n, value, sizeof value, &err);
+            rc = writer->ops->produce(writer, "bench", -1, key, (size_t)n, value, sizeof value,
+                                      &err);
             sent += rc == TM_OK;
         }
         pauses += rc == TM_E_AGAIN;
-        if ((rc != TM_OK && rc != TM_E_AGAIN) || ((rc = writer->ops->flush(writer, &err)) != TM_OK && rc != TM_E_AGAIN))
+        if ((rc != TM_OK && rc != TM_E_AGAIN) ||
+            ((rc = writer->ops->flush(writer, &err)) != TM_OK && rc != TM_E_AGAIN))
             bench_die(&err);
         size_t count = bench_fetch();
         got += count;
@@ -65,7 +69,8 @@ static void bench_flow(void)
             bench_wait(5);
     }
     double s = (double)(tm_clock_monotonic_ns() - begun) / 1e9;
-    printf("%d records of %d bytes, produced, acknowledged, fetched and committed: %.0f records/s (%zu pauses)\n",
+    printf("%d records of %d bytes, produced, acknowledged, fetched and committed: %.0f records/s "
+           "(%zu pauses)\n",
            BENCH_RECORDS, BENCH_BYTES, BENCH_RECORDS / s, pauses);
 }
 
@@ -83,7 +88,8 @@ static void bench_latency(void)
     int64_t due = tm_clock_monotonic_ns();
     while (got < BENCH_SINGLES) {
         if (sent < BENCH_SINGLES && tm_clock_monotonic_ns() >= due) {
-            if (writer->ops->produce(writer, "bench", -1, &due, sizeof due, &due, sizeof due, &err) == TM_OK)
+            if (writer->ops->produce(writer, "bench", -1, &due, sizeof due, &due, sizeof due,
+                                     &err) == TM_OK)
                 sent++;
             due += 2 * TM_NS_PER_MS;
         }
@@ -108,13 +114,20 @@ int main(void)
     struct tm_err err = { .code = TM_OK };
     struct tm_embedded *broker = NULL;
     const char *topics[] = { "bench" }, *readers[] = { "bench" };
-    if (tm_embedded_open(&broker, &err) != TM_OK || tm_embedded_topic(broker, "bench", 6, &err) != TM_OK)
+    if (tm_embedded_open(&broker, &err) != TM_OK ||
+        tm_embedded_topic(broker, "bench", 6, &err) != TM_OK)
         bench_die(&err);
-    struct tm_kafka_options w = { .brokers = tm_embedded_bootstrap(broker), .reading_groups = readers,
-                                  .reading_groups_count = 1, .embedded = true };
-    struct tm_kafka_options r = { .brokers = w.brokers, .group = "bench", .topics = topics, .topics_count = 1,
+    struct tm_kafka_options w = { .brokers = tm_embedded_bootstrap(broker),
+                                  .reading_groups = readers,
+                                  .reading_groups_count = 1,
                                   .embedded = true };
-    if (tm_topic_kafka_open(&writer, &w, &err) != TM_OK || tm_topic_kafka_open(&reader, &r, &err) != TM_OK)
+    struct tm_kafka_options r = { .brokers = w.brokers,
+                                  .group = "bench",
+                                  .topics = topics,
+                                  .topics_count = 1,
+                                  .embedded = true };
+    if (tm_topic_kafka_open(&writer, &w, &err) != TM_OK ||
+        tm_topic_kafka_open(&reader, &r, &err) != TM_OK)
         bench_die(&err);
     /* Joining the group takes seconds; a first record shows that it is over. */
     while (writer->ops->produce(writer, "bench", 0, NULL, 0, "x", 1, &err) == TM_E_AGAIN)

@@ -1,4 +1,5 @@
-/* The topic port: one suite over the in-memory broker, the embedded broker, and the brokers of TIDEMARK_BROKERS when set. */
+/* The topic port: one suite over the in-memory broker, the embedded broker, and the brokers of
+ * TIDEMARK_BROKERS when set. */
 #include "mocks/kafka/embedded.h"
 #include "mocks/kafka/topic_mem.h"
 #include "topic/backlog.h"
@@ -13,7 +14,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define PATIENCE_NS (60 * TM_NS_PER_S)       /* how long a real broker may take before a test gives up */
+#define PATIENCE_NS (60 * TM_NS_PER_S) /* how long a real broker may take before a test gives up   \
+                                        */
 
 static struct world {
     struct tm_mem_broker *mem;
@@ -44,14 +46,15 @@ static struct tm_topic *open_with(struct tm_kafka_options o)
     struct tm_err err = { 0 };
     o.brokers = world.brokers;
     o.embedded = o.embedded || world.embedded != NULL;
-    enum tm_code rc = world.mem != NULL ? tm_topic_mem_open(&t, world.mem, &o, &err) : tm_topic_kafka_open(&t, &o, &err);
+    enum tm_code rc = world.mem != NULL ? tm_topic_mem_open(&t, world.mem, &o, &err)
+                                        : tm_topic_kafka_open(&t, &o, &err);
     if (rc != TM_OK)
         fail_msg("%s", err.msg);
     return t;
 }
 
-static struct tm_topic *open_reader(const char *group, const char *topic, int64_t (*start)(void *, const char *, int32_t),
-                                    void *self)
+static struct tm_topic *open_reader(const char *group, const char *topic,
+                                    int64_t (*start)(void *, const char *, int32_t), void *self)
 {
     const char *topics[] = { topic };
     return open_with((struct tm_kafka_options){ .group = group, .topics = topics, .topics_count = 1,
@@ -76,14 +79,15 @@ static void flush_all(struct tm_topic *t)
         fail_msg("flush: %s %s", tm_code_name(rc), err.msg);
 }
 
-static enum tm_code put(struct tm_topic *t, const char *topic, int32_t partition, const char *key, const void *value,
-                        size_t bytes)
+static enum tm_code put(struct tm_topic *t, const char *topic, int32_t partition, const char *key,
+                        const void *value, size_t bytes)
 {
     struct tm_err err = { 0 };
     enum tm_code rc;
     int64_t until = tm_clock_monotonic_ns() + PATIENCE_NS;
-    while ((rc = t->ops->produce(t, topic, partition, key, key != NULL ? strlen(key) : 0, value, bytes, &err)) ==
-               TM_E_AGAIN && tm_clock_monotonic_ns() < until) {
+    while ((rc = t->ops->produce(t, topic, partition, key, key != NULL ? strlen(key) : 0, value,
+                                 bytes, &err)) == TM_E_AGAIN &&
+           tm_clock_monotonic_ns() < until) {
         (void)t->ops->flush(t, &err);
         wait_for(t);
     }
@@ -92,8 +96,10 @@ static enum tm_code put(struct tm_topic *t, const char *topic, int32_t partition
     return rc;
 }
 
-/* Fetches until *count records came; each goes to `seen`. Returns the first error instead, if one comes. */
-static enum tm_code take(struct tm_topic *t, size_t count, void (*seen)(void *, const struct tm_record *), void *self,
+/* Fetches until *count records came; each goes to `seen`. Returns the first error instead, if one
+ * comes. */
+static enum tm_code take(struct tm_topic *t, size_t count,
+                         void (*seen)(void *, const struct tm_record *), void *self,
                          struct tm_err *err)
 {
     static struct tm_record records[TM_TOPIC_FETCH_MAX];
@@ -241,7 +247,8 @@ static void the_owner_says_where_a_partition_begins(void **state)
     r->ops->close(r);
 }
 
-static enum tm_code ask_watermarks(struct tm_topic *t, const char *topic, int64_t *low, int64_t *high, struct tm_err *err)
+static enum tm_code ask_watermarks(struct tm_topic *t, const char *topic, int64_t *low,
+                                   int64_t *high, struct tm_err *err)
 {
     enum tm_code rc;
     while ((rc = t->ops->watermarks(t, topic, 0, low, high, err)) == TM_E_AGAIN)
@@ -363,10 +370,11 @@ static void a_producer_pauses_before_its_readers_lose_records(void **state)
         skip();
     snprintf(group, sizeof group, "slow-%d-%u", (int)getpid(), world.topics);
     fresh(topic, "pause", 1);
-    struct tm_topic *w = open_with((struct tm_kafka_options){ .reading_groups = readers, .reading_groups_count = 1,
-                                                              .embedded = true });
+    struct tm_topic *w = open_with((struct tm_kafka_options){
+        .reading_groups = readers, .reading_groups_count = 1, .embedded = true });
     put(w, topic, 0, "k", block, sizeof block);
-    while (accepted < 500 && (rc = w->ops->produce(w, topic, 0, "k", 1, block, sizeof block, &err)) == TM_OK)
+    while (accepted < 500 &&
+           (rc = w->ops->produce(w, topic, 0, "k", 1, block, sizeof block, &err)) == TM_OK)
         accepted++;
     assert_int_equal(rc, TM_E_AGAIN);
     assert_in_range(accepted, 30, 50);        /* 2 MB of 50 kB records, and one step more */
@@ -408,7 +416,9 @@ static void members_of_a_group_share_the_partitions(void **state)
     fill(fresh(topic, "share", 6));
     struct tm_topic *m[2];
     for (int i = 0; i < 2; i++)
-        m[i] = open_with((struct tm_kafka_options){ .group = group, .topics = topics, .topics_count = 1,
+        m[i] = open_with((struct tm_kafka_options){ .group = group,
+                                                    .topics = topics,
+                                                    .topics_count = 1,
                                                     .owner = { NULL, revoked_count, &revoked } });
     ledger_init(&seen);
     int64_t until = tm_clock_monotonic_ns() + PATIENCE_NS;
@@ -438,7 +448,7 @@ static void an_unknown_topic_is_named(void **state)
     enum tm_code rc;
     (void)state;
     if (world.mem == NULL)
-        skip();                               /* the embedded broker, and many real ones, make it up */
+        skip(); /* the embedded broker, and many real ones, make it up */
     struct tm_topic *w = open_with((struct tm_kafka_options){ 0 });
     while ((rc = w->ops->produce(w, "contract.nowhere", -1, "k", 1, "v", 1, &err)) == TM_E_AGAIN)
         wait_for(w);
@@ -513,7 +523,9 @@ static void no_broker_address_is_an_argument_error(void **state)
     (void)state;
     assert_int_equal(tm_topic_kafka_open(&t, &o, &err), TM_E_ARG);
     const char *bad[] = { "no.such.property=1" };
-    struct tm_kafka_options p = { .brokers = "127.0.0.1:1", .properties = bad, .properties_count = 1 };
+    struct tm_kafka_options p = { .brokers = "127.0.0.1:1",
+                                  .properties = bad,
+                                  .properties_count = 1 };
     tm_err_clear(&err);
     assert_int_equal(tm_topic_kafka_open(&t, &p, &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "no.such.property"));
@@ -525,7 +537,9 @@ static void a_broker_out_of_reach_is_named(void **state)
     struct tm_err err = { 0 };
     struct tm_topic *t = NULL;
     const char *soon[] = { "tidemark.reach.ms=1500" };
-    struct tm_kafka_options o = { .brokers = "127.0.0.1:1", .properties = soon, .properties_count = 1 };
+    struct tm_kafka_options o = { .brokers = "127.0.0.1:1",
+                                  .properties = soon,
+                                  .properties_count = 1 };
     enum tm_code rc;
     (void)state;
     assert_int_equal(tm_topic_kafka_open(&t, &o, &err), TM_OK);

@@ -1,4 +1,5 @@
-/* `tidemark gap` and `tidemark reconcile` as a user starts them: over the embedded broker and registry, and with what users get wrong. */
+/* `tidemark gap` and `tidemark reconcile` as a user starts them: over the embedded broker and
+ * registry, and with what users get wrong. */
 #include "base/http.h"
 #include "event/contract.h"
 #include "tests/support_command.h"
@@ -21,7 +22,10 @@ static struct tm_topic *kafka_open(const char *brokers, const char *group, const
 {
     struct tm_err err = { .code = TM_OK };
     struct tm_topic *t = NULL;
-    struct tm_kafka_options o = { .brokers = brokers, .group = group, .topics = &topic, .topics_count = group != NULL,
+    struct tm_kafka_options o = { .brokers = brokers,
+                                  .group = group,
+                                  .topics = &topic,
+                                  .topics_count = group != NULL,
                                   .embedded = true };
     if (tm_topic_kafka_open(&t, &o, &err) != TM_OK)
         fail_msg("%s", err.msg);
@@ -69,8 +73,9 @@ static void put_gap_event(const char *brokers, const char *registry_url)
         else if (strcmp(n, "ReplayId") == 0)
             values[i] = tm_value_of_text("77");
         else if (strcmp(n, "ChangeEventHeader") == 0)
-            values[i] = tm_value_of_json("{\"entityName\":\"Opportunity\",\"recordIds\":[\"0061x00000AAAAAAA5\"],"
-                                         "\"changeType\":\"GAP_UPDATE\",\"changedFields\":[]}");
+            values[i] = tm_value_of_json(
+                "{\"entityName\":\"Opportunity\",\"recordIds\":[\"0061x00000AAAAAAA5\"],"
+                "\"changeType\":\"GAP_UPDATE\",\"changedFields\":[]}");
         else if (strcmp(n, "_DiffFields") == 0)
             values[i] = tm_value_of_json("[]");
         else if (strcmp(n, "_epoch") == 0)
@@ -79,7 +84,8 @@ static void put_gap_event(const char *brokers, const char *registry_url)
     if (tm_avro_encode(schema, id, &bytes, values, count, &err) != TM_OK)
         fail_msg("%s", err.msg);
     struct tm_topic *t = kafka_open(brokers, NULL, NULL);
-    while ((rc = t->ops->produce(t, RAW, -1, "0061x00000AAAAAAA5", 18, bytes.data, bytes.bytes, &err)) == TM_E_AGAIN)
+    while ((rc = t->ops->produce(t, RAW, -1, "0061x00000AAAAAAA5", 18, bytes.data, bytes.bytes,
+                                 &err)) == TM_E_AGAIN)
         wait_for(t);
     while (rc == TM_OK && (rc = t->ops->flush(t, &err)) == TM_E_AGAIN) {
         wait_for(t);
@@ -104,12 +110,17 @@ static void a_gap_event_becomes_an_alert_and_sigterm_ends_the_station(void **sta
     size_t count = 0;
     (void)state;
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
-    tm_test_write_file(folder, "gap.json", "{\"name\":\"gap\",\"config\":{\"objects\":\"Opportunity\"}}");
-    struct tm_test_server kafka = tm_test_server_start("tidemark kafka --topics " RAW ":3," ALERTS ":3");
+    tm_test_write_file(folder, "gap.json",
+                       "{\"name\":\"gap\",\"config\":{\"objects\":\"Opportunity\"}}");
+    struct tm_test_server kafka =
+        tm_test_server_start("tidemark kafka --topics " RAW ":3," ALERTS ":3");
     struct tm_test_server registry = tm_test_server_start("tidemark registry --port 0");
     put_gap_event(kafka.line, registry.line);
-    struct tm_test_output o = tm_test_command(60, "timeout -s TERM 6 tidemark gap %s/gap.json --embedded --brokers %s "
-                                              "--registry %s --state %s/state", folder, kafka.line, registry.line, folder);
+    struct tm_test_output o =
+        tm_test_command(60,
+                        "timeout -s TERM 6 tidemark gap %s/gap.json --embedded --brokers %s "
+                        "--registry %s --state %s/state",
+                        folder, kafka.line, registry.line, folder);
     if (strstr(o.err, "1 records, 1 alerts") == NULL)
         fail_msg("exit %d: %s", o.code, o.err);
     tm_test_output_free(&o);
@@ -136,9 +147,11 @@ static void what_users_get_wrong_is_named(void **state)
     char folder[256];
     (void)state;
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
-    tm_test_write_file(folder, "gap.json", "{\"name\":\"gap\",\"config\":{\"objects\":\"Opportunity\","
+    tm_test_write_file(folder, "gap.json",
+                       "{\"name\":\"gap\",\"config\":{\"objects\":\"Opportunity\","
                        "\"kafka.properties\":[\"tidemark.reach.ms=1000\"]}}");
-    tm_test_write_file(folder, "typo.json", "{\"name\":\"gap\",\"config\":{\"objcets\":\"Opportunity\"}}");
+    tm_test_write_file(folder, "typo.json",
+                       "{\"name\":\"gap\",\"config\":{\"objcets\":\"Opportunity\"}}");
     tm_test_write_file(folder, "broken.json", "{\"name\":\"gap\",");
     tm_test_refused(64, (const char *const[]){ "CONFIG.json", NULL }, 20, "tidemark gap");
     tm_test_refused(64, (const char *const[]){ "objcets", "objects", NULL }, 20,
@@ -146,11 +159,15 @@ static void what_users_get_wrong_is_named(void **state)
     tm_test_refused(64, (const char *const[]){ "broken.json", NULL }, 20,
                     "tidemark gap %s/broken.json --registry http://127.0.0.1:1", folder);
     tm_test_refused(64, (const char *const[]){ "--brokers", NULL }, 20,
-                    "TIDEMARK_BROKERS= tidemark gap %s/gap.json --registry http://127.0.0.1:1", folder);
+                    "TIDEMARK_BROKERS= tidemark gap %s/gap.json --registry http://127.0.0.1:1",
+                    folder);
     tm_test_refused(2, (const char *const[]){ "127.0.0.1:1", "--brokers", NULL }, 30,
-                    "tidemark gap %s/gap.json --registry http://127.0.0.1:1 --brokers 127.0.0.1:1", folder);
-    tm_test_refused(64, (const char *const[]){ "salesforce.consumer.key", NULL }, 20,
-                    "tidemark reconcile %s/gap.json --registry http://127.0.0.1:1 --brokers 127.0.0.1:1", folder);
+                    "tidemark gap %s/gap.json --registry http://127.0.0.1:1 --brokers 127.0.0.1:1",
+                    folder);
+    tm_test_refused(
+        64, (const char *const[]){ "salesforce.consumer.key", NULL }, 20,
+        "tidemark reconcile %s/gap.json --registry http://127.0.0.1:1 --brokers 127.0.0.1:1",
+        folder);
     tm_test_refused(64, (const char *const[]){ "a:x", NULL }, 20, "tidemark kafka --topics a:x");
     tm_test_folder_remove(folder);
 }
@@ -160,14 +177,20 @@ static void a_wrong_password_is_told_before_the_first_ask(void **state)
     char folder[256];
     (void)state;
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
-    tm_test_write_file(folder, "r.json", "{\"name\":\"r\",\"config\":{\"objects\":\"Opportunity\",\"salesforce.username\":"
-                       "\"integration@tidemark.example\",\"salesforce.password\":\"wrong\",\"salesforce.consumer.key\":"
-                       "\"tidemark-consumer-key\",\"salesforce.consumer.secret\":\"tidemark-consumer-secret\"}}");
-    struct tm_test_server kafka = tm_test_server_start("tidemark kafka --topics " ALERTS ":3,sfdc.recon.opportunity:3");
+    tm_test_write_file(
+        folder, "r.json",
+        "{\"name\":\"r\",\"config\":{\"objects\":\"Opportunity\",\"salesforce.username\":"
+        "\"integration@tidemark.example\",\"salesforce.password\":\"wrong\",\"salesforce.consumer."
+        "key\":"
+        "\"tidemark-consumer-key\",\"salesforce.consumer.secret\":\"tidemark-consumer-secret\"}}");
+    struct tm_test_server kafka =
+        tm_test_server_start("tidemark kafka --topics " ALERTS ":3,sfdc.recon.opportunity:3");
     struct tm_test_server org = tm_test_server_start("tidemark serve --quiet");
     tm_test_refused(64, (const char *const[]){ "salesforce.username", NULL }, 30,
-                    "tidemark reconcile %s/r.json --embedded --brokers %s --registry http://127.0.0.1:1 --state %s "
-                    "--salesforce-url %s", folder, kafka.line, folder, org.line);
+                    "tidemark reconcile %s/r.json --embedded --brokers %s --registry "
+                    "http://127.0.0.1:1 --state %s "
+                    "--salesforce-url %s",
+                    folder, kafka.line, folder, org.line);
     tm_test_server_stop(&org);
     tm_test_server_stop(&kafka);
     tm_test_folder_remove(folder);

@@ -16,7 +16,8 @@ static void stand_registry(struct stand *s, const struct tm_http_request *q, str
         size_t id = strtoul(by_id + strlen("/schemas/ids/"), NULL, 10);
         c->status = id >= 1 && id <= s->schemas_count ? 200 : 404;
         json_t *body = c->status == 200 ? json_pack("{s:s}", "schema", s->schemas[id - 1])
-                                        : json_pack("{s:i, s:s}", "error_code", 40403, "message", "Schema not found");
+                                        : json_pack("{s:i, s:s}", "error_code", 40403, "message",
+                                                    "Schema not found");
         char *text = json_dumps(body, JSON_COMPACT);
         tm_buf_addz(&c->body, text);
         free(text);
@@ -38,8 +39,8 @@ static void stand_registry(struct stand *s, const struct tm_http_request *q, str
     json_decref(body);
 }
 
-static enum tm_code stand_start(struct tm_http *http, struct tm_http_call **out, const struct tm_http_request *q,
-                                struct tm_err *err)
+static enum tm_code stand_start(struct tm_http *http, struct tm_http_call **out,
+                                const struct tm_http_request *q, struct tm_err *err)
 {
     struct stand *s = (struct stand *)http;
     struct tm_http_call *c = calloc(1, sizeof *c);
@@ -71,8 +72,8 @@ static void stand_drop(struct tm_http *http, struct tm_http_call *c)
     free(c);
 }
 
-static enum tm_code stand_poll(struct tm_http *http, struct tm_http_call *c, struct tm_http_reply *reply,
-                               struct tm_err *err)
+static enum tm_code stand_poll(struct tm_http *http, struct tm_http_call *c,
+                               struct tm_http_reply *reply, struct tm_err *err)
 {
     struct stand *s = (struct stand *)http;
     if (c->polls++ == 0)
@@ -118,7 +119,8 @@ static struct tm_avro_schema *stand_schema(struct stand *s, size_t id)
     struct tm_err err = { .code = TM_OK };
     assert_true(id >= 1 && id <= s->schemas_count);
     if (s->parsed[id - 1] == NULL &&
-        tm_avro_schema_parse(&s->parsed[id - 1], s->schemas[id - 1], strlen(s->schemas[id - 1]), &err) != TM_OK)
+        tm_avro_schema_parse(&s->parsed[id - 1], s->schemas[id - 1], strlen(s->schemas[id - 1]),
+                             &err) != TM_OK)
         fail_msg("schema: %s", err.msg);
     return s->parsed[id - 1];
 }
@@ -139,15 +141,17 @@ static struct tm_value stand_value(const json_t *j, char **text)
     return tm_value_of_json(*text);
 }
 
-void stand_put_raw(struct stand *s, const char *topic, int32_t partition, const char *key, const char *bytes, size_t count)
+void stand_put_raw(struct stand *s, const char *topic, int32_t partition, const char *key,
+                   const char *bytes, size_t count)
 {
     struct tm_err err = { .code = TM_OK };
-    if (s->writer->ops->produce(s->writer, topic, partition, key, key != NULL ? strlen(key) : 0, bytes, count, &err) != TM_OK)
+    if (s->writer->ops->produce(s->writer, topic, partition, key, key != NULL ? strlen(key) : 0,
+                                bytes, count, &err) != TM_OK)
         fail_msg("produce: %s", err.msg);
 }
 
-void stand_put(struct stand *s, const char *topic, int32_t partition, const char *key, const char *schema_text,
-               json_t *values)
+void stand_put(struct stand *s, const char *topic, int32_t partition, const char *key,
+               const char *schema_text, json_t *values)
 {
     struct tm_err err = { .code = TM_OK };
     struct tm_value row[256];
@@ -189,12 +193,16 @@ json_t *stand_get(struct stand *s, const char *topic, int32_t partition, int64_t
     json_t *out = json_object();
     for (size_t i = 0; i < row.cells_count; i++) {
         const struct tm_value *v = &row.cells[i].value;
-        json_t *j = v->kind == TM_V_NULL ? json_null() : v->kind == TM_V_BOOL ? json_boolean(v->as.b)
-                  : v->kind == TM_V_INT ? json_integer(v->as.i) : v->kind == TM_V_DOUBLE ? json_real(v->as.d)
-                  : v->kind == TM_V_TEXT ? json_string(tm_value_text(v)) : json_loads(tm_value_text(v), 0, NULL);
+        json_t *j = v->kind == TM_V_NULL     ? json_null()
+                    : v->kind == TM_V_BOOL   ? json_boolean(v->as.b)
+                    : v->kind == TM_V_INT    ? json_integer(v->as.i)
+                    : v->kind == TM_V_DOUBLE ? json_real(v->as.d)
+                    : v->kind == TM_V_TEXT   ? json_string(tm_value_text(v))
+                                             : json_loads(tm_value_text(v), 0, NULL);
         json_object_set_new(out, row.cells[i].name, j);
     }
-    json_object_set_new(out, "_key", r.key != NULL ? json_stringn(r.key, r.key_bytes) : json_null());
+    json_object_set_new(out, "_key",
+                        r.key != NULL ? json_stringn(r.key, r.key_bytes) : json_null());
     json_object_set_new(out, "_partition", json_integer(partition));
     tm_row_free(&row);
     return out;

@@ -29,8 +29,12 @@ static void gap_up(void)
     const char *topics[] = { RAW };
     struct tm_kafka_options o = { .group = "tidemark-gap", .topics = topics, .topics_count = 1 };
     static char object[] = "Opportunity", raw[] = RAW, alerts[] = ALERTS;
-    struct tm_gap_settings s = { .name = "gap", .group = "tidemark-gap", .objects = { object }, .topics = { raw },
-                                 .alerts = { alerts }, .objects_count = 1 };
+    struct tm_gap_settings s = { .name = "gap",
+                                 .group = "tidemark-gap",
+                                 .objects = { object },
+                                 .topics = { raw },
+                                 .alerts = { alerts },
+                                 .objects_count = 1 };
     assert_int_equal(tm_topic_mem_open(&topic, stand.broker, &o, &err), TM_OK);
     if (tm_gap_open(&gap, &s, topic, stand.registry, aside, &err) != TM_OK)
         fail_msg("%s", err.msg);
@@ -89,15 +93,19 @@ static enum tm_code run(struct tm_err *err)
     return TM_OK;
 }
 
-static void event(const char *id, const char *ids, const char *type, const char *diff, int replay, int partition)
+static void event(const char *id, const char *ids, const char *type, const char *diff, int replay,
+                  int partition)
 {
-    json_t *header = json_pack("{s:s, s:o, s:s, s:[], s:I}", "entityName", "Opportunity", "recordIds", json_loads(ids, 0, NULL),
-                               "changeType", type, "changedFields", "commitTimestamp", (json_int_t)1772438400000 + replay);
+    json_t *header =
+        json_pack("{s:s, s:o, s:s, s:[], s:I}", "entityName", "Opportunity", "recordIds",
+                  json_loads(ids, 0, NULL), "changeType", type, "changedFields", "commitTimestamp",
+                  (json_int_t)1772438400000 + replay);
     char number[20];
     snprintf(number, sizeof number, "%d", replay);
     stand_put(&stand, RAW, partition, id, raw_schema,
-              json_pack("{s:s, s:s, s:o, s:s, s:o, s:i}", "Id", id, "ReplayId", number, "ChangeEventHeader", header,
-                        "_ObjectType", "Opportunity", "_DiffFields", json_loads(diff, 0, NULL), "_epoch", 2));
+              json_pack("{s:s, s:s, s:o, s:s, s:o, s:i}", "Id", id, "ReplayId", number,
+                        "ChangeEventHeader", header, "_ObjectType", "Opportunity", "_DiffFields",
+                        json_loads(diff, 0, NULL), "_epoch", 2));
 }
 
 static const char *text_of(const json_t *records, size_t i, const char *name)
@@ -125,7 +133,9 @@ static void every_kind_that_asks_for_a_read_is_alerted_and_nothing_else(void **s
         assert_string_equal(text_of(all, i, "Id"), replay == 5 ? B : A);
         assert_string_equal(text_of(all, i, "_key"), replay == 5 ? B : A);
         assert_int_equal(json_integer_value(json_object_get(json_array_get(all, i), "_epoch")), 2);
-        assert_non_null(json_object_get(json_object_get(json_array_get(all, i), "ChangeEventHeader"), "commitTimestamp"));
+        assert_non_null(
+            json_object_get(json_object_get(json_array_get(all, i), "ChangeEventHeader"),
+                            "commitTimestamp"));
     }
     assert_true(seen[3] == 1 && seen[4] == 1 && seen[5] == 1);
     json_decref(all);
@@ -156,7 +166,8 @@ static void a_merged_gap_alerts_each_id_once_in_both_forms(void **state)
 {
     struct tm_err err;
     (void)state;
-    event(A, "[\"" A "\",\"" B "\"]", "GAP_UPDATE", "[]", 1, 0);     /* exploded: a record for A and one for B */
+    event(A, "[\"" A "\",\"" B "\"]", "GAP_UPDATE", "[]", 1,
+          0); /* exploded: a record for A and one for B */
     event(B, "[\"" A "\",\"" B "\"]", "GAP_UPDATE", "[]", 1, 1);
     event(A, "[\"" A "\",\"" B "\"]", "GAP_UPDATE", "[]", 2, 0);     /* kept: one record */
     assert_int_equal(run(&err), TM_OK);
@@ -189,7 +200,10 @@ static void an_undecodable_record_is_kept_aside_and_the_rest_goes_on(void **stat
     assert_int_equal(tm_sql_open(&db, aside, TM_SQL_READ, &err), TM_OK);
     assert_int_equal(tm_sql_int64(&count, db, "SELECT count(*) FROM aside", &err), TM_OK);
     assert_int_equal(count, 2);
-    assert_int_equal(tm_sql_prepare(&stmt, db, "SELECT key, value, topic, partition FROM aside WHERE offset = 0", &err), TM_OK);
+    assert_int_equal(
+        tm_sql_prepare(&stmt, db, "SELECT key, value, topic, partition FROM aside WHERE offset = 0",
+                       &err),
+        TM_OK);
     assert_int_equal(tm_sql_step(stmt, &row, &err), TM_OK);
     assert_string_equal((const char *)sqlite3_column_text(stmt, 0), "aw==");
     assert_string_equal((const char *)sqlite3_column_text(stmt, 1), "bm8gZnJhbWU=");
@@ -229,7 +243,7 @@ static void a_refused_alert_is_produced_again(void **state)
     assert_int_equal(tm_gap_counts(gap)->batches_retried, 2);
     event(A, "[\"" A "\"]", "GAP_UPDATE", "[]", 4, 0);
     tm_mem_refuse(stand.broker, 100);
-    assert_int_equal(run(&err), TM_E_IO);           /* for good: the process ends, nothing is committed */
+    assert_int_equal(run(&err), TM_E_IO); /* for good: the process ends, nothing is committed */
     assert_int_equal(tm_mem_committed(stand.broker, "tidemark-gap", RAW, 0), 1);
     tm_mem_refuse(stand.broker, 0);
 }
@@ -242,8 +256,10 @@ static void settings_name_what_is_wrong(void **state)
     char path[400];
     (void)state;
     snprintf(path, sizeof path, "%s/gap.json", folder);
-    tm_test_write_file(folder, "gap.json", "{\"name\":\"g\",\"config\":{\"topics\":\"sfdc.cdc.user_raw, sfdc.cdc.account_raw\","
-                       "\"objects\":[\"User\"],\"reading.groups\":\"a,b\"}}");
+    tm_test_write_file(
+        folder, "gap.json",
+        "{\"name\":\"g\",\"config\":{\"topics\":\"sfdc.cdc.user_raw, sfdc.cdc.account_raw\","
+        "\"objects\":[\"User\"],\"reading.groups\":\"a,b\"}}");
     assert_int_equal(tm_gap_settings_load(&s, &c, path, &err), TM_OK);
     assert_int_equal(s.objects_count, 2);
     assert_string_equal(s.topics[1], "sfdc.cdc.account_raw");
@@ -265,11 +281,16 @@ static void settings_name_what_is_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_kind_that_asks_for_a_read_is_alerted_and_nothing_else, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(overflow_and_conversion_go_to_every_partition, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_merged_gap_alerts_each_id_once_in_both_forms, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_undecodable_record_is_kept_aside_and_the_rest_goes_on, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(offsets_wait_for_the_acknowledgement_of_the_alerts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_kind_that_asks_for_a_read_is_alerted_and_nothing_else,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(overflow_and_conversion_go_to_every_partition, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_merged_gap_alerts_each_id_once_in_both_forms, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_undecodable_record_is_kept_aside_and_the_rest_goes_on,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(offsets_wait_for_the_acknowledgement_of_the_alerts, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_refused_alert_is_produced_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(settings_name_what_is_wrong, set_up, tear_down),
     };

@@ -50,10 +50,12 @@ static void org_row(json_t *records, int i)
 {
     char name[40];
     snprintf(name, sizeof name, "name of %d", i);
-    json_array_append_new(records, json_pack("{s:{s:s}, s:s, s:b, s:s, s:f, s:s, s:b, s:s}", "attributes", "type", "Opportunity",
-                                             "Id", org.ids[i], "IsDeleted", org.deleted[i], "LastName", name, "Amount",
-                                             i + 0.25, "CloseDate", "2026-03-02", "IsWon", i % 2, "LastModifiedDate",
-                                             "2026-03-02T08:00:05.000+0000"));
+    json_array_append_new(records,
+                          json_pack("{s:{s:s}, s:s, s:b, s:s, s:f, s:s, s:b, s:s}", "attributes",
+                                    "type", "Opportunity", "Id", org.ids[i], "IsDeleted",
+                                    org.deleted[i], "LastName", name, "Amount", i + 0.25,
+                                    "CloseDate", "2026-03-02", "IsWon", i % 2, "LastModifiedDate",
+                                    "2026-03-02T08:00:05.000+0000"));
 }
 
 static int org_query(const char *soql, bool all, int from, struct tm_buf *reply)
@@ -70,7 +72,8 @@ static int org_query(const char *soql, bool all, int from, struct tm_buf *reply)
             at = total;
         }
     }
-    body = json_pack("{s:i, s:b, s:o}", "totalSize", total, "done", at >= total, "records", records);
+    body =
+        json_pack("{s:i, s:b, s:o}", "totalSize", total, "done", at >= total, "records", records);
     if (at < total) {
         char next[64];
         snprintf(next, sizeof next, "/services/data/v59.0/query/01g-%d", at);
@@ -83,7 +86,8 @@ static int org_query(const char *soql, bool all, int from, struct tm_buf *reply)
     return 200;
 }
 
-static int org_answer(void *self, const char *method, const char *url, const char *body, struct tm_buf *reply)
+static int org_answer(void *self, const char *method, const char *url, const char *body,
+                      struct tm_buf *reply)
 {
     static char last_soql[32768];
     static bool last_all;
@@ -91,7 +95,9 @@ static int org_answer(void *self, const char *method, const char *url, const cha
     if (strlen(url) > org.url_bytes_max)
         org.url_bytes_max = strlen(url);
     if (strstr(url, "/oauth2/token") != NULL) {
-        tm_buf_addz(reply, "{\"access_token\":\"T\",\"instance_url\":\"http://sf\",\"token_type\":\"Bearer\"}");
+        tm_buf_addz(
+            reply,
+            "{\"access_token\":\"T\",\"instance_url\":\"http://sf\",\"token_type\":\"Bearer\"}");
         return 200;
     }
     if (strstr(url, "/describe") != NULL) {
@@ -106,7 +112,8 @@ static int org_answer(void *self, const char *method, const char *url, const cha
     const char *more = strstr(url, "/query/01g-"), *q = strstr(url, "?q=");
     if (org.fail_queries > 0) {
         org.fail_queries--;
-        tm_buf_addz(reply, "[{\"errorCode\":\"QUERY_TIMEOUT\",\"message\":\"Your query request was running for too long.\"}]");
+        tm_buf_addz(reply, "[{\"errorCode\":\"QUERY_TIMEOUT\",\"message\":\"Your query request was "
+                           "running for too long.\"}]");
         return org.fail_status;
     }
     org.queries++;
@@ -126,8 +133,13 @@ static void recon_up(void)
     char life[20];
     const char *topics[] = { ALERTS };
     struct tm_kafka_options o = { .group = GROUP, .topics = topics, .topics_count = 1 };
-    struct tm_sf_settings sf = { .instance = "http://sf", .username = "u", .password = "p", .consumer_key = "k",
-                                 .consumer_secret = "s", .api_version = "59.0", .request_retry_ns_max = TM_NS_PER_S,
+    struct tm_sf_settings sf = { .instance = "http://sf",
+                                 .username = "u",
+                                 .password = "p",
+                                 .consumer_key = "k",
+                                 .consumer_secret = "s",
+                                 .api_version = "59.0",
+                                 .request_retry_ns_max = TM_NS_PER_S,
                                  .auth_retry_ns_max = TM_NS_PER_S };
     assert_int_equal(tm_topic_mem_open(&topic, stand.broker, &o, &err), TM_OK);
     assert_int_equal(tm_sf_session_open(&session, &stand.http, &sf, &err), TM_OK);
@@ -163,10 +175,19 @@ static int set_up(void **state)
     }
     org.rows = 8;
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
-    set = (struct tm_recon_settings){ .name = "recon", .group = GROUP, .objects = { object }, .alerts = { alerts },
-                                      .recon = { answers }, .objects_count = 1, .window_ms = 5000,
-                                      .idle_ns = 500 * TM_NS_PER_MS, .ids_max = 2000, .sees_all = true,
-                                      .longest_ms = 600000, .attempts_max = 3, .backoff_ns = TM_NS_PER_S,
+    set = (struct tm_recon_settings){ .name = "recon",
+                                      .group = GROUP,
+                                      .objects = { object },
+                                      .alerts = { alerts },
+                                      .recon = { answers },
+                                      .objects_count = 1,
+                                      .window_ms = 5000,
+                                      .idle_ns = 500 * TM_NS_PER_MS,
+                                      .ids_max = 2000,
+                                      .sees_all = true,
+                                      .longest_ms = 600000,
+                                      .attempts_max = 3,
+                                      .backoff_ns = TM_NS_PER_S,
                                       .backoff_ns_max = 60 * TM_NS_PER_S };
     assert_int_equal(tm_mem_topic_create(stand.broker, ALERTS, PARTITIONS, &err), TM_OK);
     assert_int_equal(tm_mem_topic_create(stand.broker, RECON, PARTITIONS, &err), TM_OK);
@@ -209,8 +230,9 @@ static void alert(const char *id, const char *kind, int64_t g, int32_t partition
     char replay[24];
     snprintf(replay, sizeof replay, "%lld", (long long)g);
     stand_put(&stand, ALERTS, partition, id, alert_schema,
-              json_pack("{s:s, s:s, s:{s:I}, s:s, s:s, s:i}", "Id", id, "ReplayId", replay, "ChangeEventHeader",
-                        "commitTimestamp", (json_int_t)1772438400000, "_kind", kind, "_reason", "test", "_epoch", 1));
+              json_pack("{s:s, s:s, s:{s:I}, s:s, s:s, s:i}", "Id", id, "ReplayId", replay,
+                        "ChangeEventHeader", "commitTimestamp", (json_int_t)1772438400000, "_kind",
+                        kind, "_reason", "test", "_epoch", 1));
 }
 
 static void alert_all(const char *kind, int64_t g)
@@ -267,7 +289,8 @@ static void an_idle_window_is_read_once_at_the_highest_position_of_each_id(void 
     assert_int_equal(org.queries, 1);
     assert_int_equal(org.query_all, 1);               /* so that soft-deleted rows are seen */
     for (int32_t p = 0; p < PARTITIONS; p++)
-        assert_true(tm_mem_committed(stand.broker, GROUP, ALERTS, p) == tm_mem_high(stand.broker, ALERTS, p) ||
+        assert_true(tm_mem_committed(stand.broker, GROUP, ALERTS, p) ==
+                        tm_mem_high(stand.broker, ALERTS, p) ||
                     tm_mem_high(stand.broker, ALERTS, p) == 0);
     json_decref(all);
 }
@@ -289,7 +312,8 @@ static void event_time_closes_a_window_without_any_idleness(void **state)
     assert_non_null(answer_of(all, org.ids[1]));
     assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 1);
     json_decref(all);
-    assert_int_equal(run(61 * TM_NS_PER_S, &err), TM_OK);    /* … which closes by its age on the wall clock */
+    assert_int_equal(run(61 * TM_NS_PER_S, &err),
+                     TM_OK); /* … which closes by its age on the wall clock */
     all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 3);
     assert_non_null(answer_of(all, org.ids[3]));
@@ -389,9 +413,10 @@ static void a_whole_read_ends_in_every_partition_with_what_it_answered_there(voi
         }
         assert_int_equal(told, answered);
     }
-    assert_int_equal(tm_recon_counts(recon)->duplicates, PARTITIONS - 1);   /* one read for the three copies of the ask */
+    assert_int_equal(tm_recon_counts(recon)->duplicates,
+                     PARTITIONS - 1); /* one read for the three copies of the ask */
     json_decref(all);
-    alert_all("copy", 40);                            /* asked again at the same position: an audit */
+    alert_all("copy", 40); /* asked again at the same position: an audit */
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "end"), 2 * PARTITIONS);
@@ -409,7 +434,7 @@ static void an_overflow_may_be_read_as_a_range_that_waits_for_the_index(void **s
     alert_all("overflow", 50);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     assert_int_equal(org.queries, 0);
-    alert(org.ids[1], "gap", 51, 0);                  /* other asks of the object keep their order behind it */
+    alert(org.ids[1], "gap", 51, 0); /* other asks of the object keep their order behind it */
     stand.now.org_ms = 1772438400000 + 1000 + 60000;
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
@@ -474,10 +499,14 @@ static void a_read_given_up_is_told_and_its_rows_stay_unanswered(void **state)
         if (strcmp(json_string_value(field(all, i, "_kind")), "failed") == 0) {
             assert_non_null(strstr(json_string_value(field(all, i, "_reason")), "QUERY_TIMEOUT"));
             assert_string_equal(json_string_value(field(all, i, "ReplayId")),
-                                strcmp(json_string_value(field(all, i, "Id")), org.ids[1]) == 0 ? "10" : "11");
+                                strcmp(json_string_value(field(all, i, "Id")), org.ids[1]) == 0
+                                    ? "10"
+                                    : "11");
         }
-    assert_int_equal(tm_recon_counts(recon)->reads_failed, 1);   /* the failed alerts themselves ask for nothing */
-    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), tm_mem_high(stand.broker, ALERTS, 0));
+    assert_int_equal(tm_recon_counts(recon)->reads_failed,
+                     1); /* the failed alerts themselves ask for nothing */
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0),
+                     tm_mem_high(stand.broker, ALERTS, 0));
     json_decref(all);
     json_decref(answers);
 }
@@ -496,8 +525,10 @@ static void a_crash_before_the_commit_answers_again_with_a_higher_number(void **
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 2);
-    assert_true(json_integer_value(field(all, 1, "_read_seq")) > json_integer_value(field(all, 0, "_read_seq")));
-    assert_string_not_equal(json_string_value(field(all, 1, "_read_id")), json_string_value(field(all, 0, "_read_id")));
+    assert_true(json_integer_value(field(all, 1, "_read_seq")) >
+                json_integer_value(field(all, 0, "_read_seq")));
+    assert_string_not_equal(json_string_value(field(all, 1, "_read_id")),
+                            json_string_value(field(all, 0, "_read_id")));
     assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 1);
     json_decref(all);
 }
@@ -569,7 +600,9 @@ static void settings_name_what_is_wrong(void **state)
     char path[400];
     (void)state;
     snprintf(path, sizeof path, "%s/r.json", folder);
-    tm_test_write_file(folder, "r.json", "{\"name\":\"r\",\"config\":{\"objects\":\"User,Account\",\"salesforce.consumer.key\":\"k\","
+    tm_test_write_file(folder, "r.json",
+                       "{\"name\":\"r\",\"config\":{\"objects\":\"User,Account\",\"salesforce."
+                       "consumer.key\":\"k\","
                        "\"overflow.read\":\"range\",\"window.idle.ms\":250}}");
     assert_int_equal(tm_recon_settings_load(&s, &c, path, "http://mock", &err), TM_OK);
     assert_int_equal(s.objects_count, 2);
@@ -580,7 +613,9 @@ static void settings_name_what_is_wrong(void **state)
     tm_recon_settings_free(&s);
     tm_config_close(c);
     c = NULL;
-    tm_test_write_file(folder, "r.json", "{\"config\":{\"objects\":\"User\",\"salesforce.consumer.key\":\"k\",\"window.idel.ms\":1}}");
+    tm_test_write_file(folder, "r.json",
+                       "{\"config\":{\"objects\":\"User\",\"salesforce.consumer.key\":\"k\","
+                       "\"window.idel.ms\":1}}");
     assert_int_equal(tm_recon_settings_load(&s, &c, path, NULL, &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "window.idle.ms"));
 }
@@ -588,20 +623,32 @@ static void settings_name_what_is_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_idle_window_is_read_once_at_the_highest_position_of_each_id, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(event_time_closes_a_window_without_any_idleness, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(many_ids_are_asked_in_as_few_requests_as_limits_allow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_idle_window_is_read_once_at_the_highest_position_of_each_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(event_time_closes_a_window_without_any_idleness, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(many_ids_are_asked_in_as_few_requests_as_limits_allow,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_window_does_not_wait, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_missing_id_is_removed_only_when_the_user_sees_all, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_whole_read_ends_in_every_partition_with_what_it_answered_there, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_overflow_may_be_read_as_a_range_that_waits_for_the_index, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_range_begins_the_longest_transaction_before_the_commit, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_failed_read_starts_again_with_a_new_id, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_read_given_up_is_told_and_its_rows_stay_unanswered, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_crash_before_the_commit_answers_again_with_a_higher_number, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_answer_that_is_not_delivered_is_read_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_missing_id_is_removed_only_when_the_user_sees_all, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_whole_read_ends_in_every_partition_with_what_it_answered_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_overflow_may_be_read_as_a_range_that_waits_for_the_index,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_range_begins_the_longest_transaction_before_the_commit,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_read_starts_again_with_a_new_id, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_read_given_up_is_told_and_its_rows_stay_unanswered,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_crash_before_the_commit_answers_again_with_a_higher_number, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_that_is_not_delivered_is_read_again, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_partition_taken_away_is_not_committed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_alert_that_makes_no_sense_is_kept_aside, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_alert_that_makes_no_sense_is_kept_aside, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(read_numbers_grow_across_lives, set_up, tear_down),
         cmocka_unit_test_setup_teardown(settings_name_what_is_wrong, set_up, tear_down),
     };

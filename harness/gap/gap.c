@@ -19,7 +19,8 @@ struct gap_route {
     struct tm_avro_schema *schema; char *schema_text;
     int32_t schema_id, partitions;                  /* 0 = not known yet */
 };
-/* Overflow and conversion stand in every partition of the raw topic, once each: the first to come is alerted. */
+/* Overflow and conversion stand in every partition of the raw topic, once each: the first to come
+ * is alerted. */
 struct gap_told { const struct gap_route *route; int64_t epoch; char replay[24]; };
 struct tm_gap {
     struct tm_topic *topic;
@@ -31,7 +32,8 @@ struct tm_gap {
     const struct tm_row *row;
     json_t *header;                                 /* of `record` when it asks for a read */
     const char *kind; char reason[GAP_REASON_BYTES];
-    size_t ids_sent, ids_count; bool everywhere;    /* alerts of `record` already produced, and how many there are */
+    size_t ids_sent, ids_count;
+    bool everywhere; /* alerts of `record` already produced, and how many there are */
     struct gap_told told[GAP_TOLD_MAX]; size_t told_next;
     struct tm_buf value;
     unsigned attempts;
@@ -39,7 +41,8 @@ struct tm_gap {
     struct tm_gap_counts counts;
 };
 
-/* The schema of a route, once the first event to alert has told how the object is spelled: topic names do not. */
+/* The schema of a route, once the first event to alert has told how the object is spelled: topic
+ * names do not. */
 static enum tm_code gap_schema(struct gap_route *r, const char *object, struct tm_err *err)
 {
     struct tm_describe only_name = { .object = object };
@@ -54,7 +57,8 @@ static enum tm_code gap_schema(struct gap_route *r, const char *object, struct t
     return rc;
 }
 
-static enum tm_code gap_register(struct tm_gap *g, struct gap_route *r, const struct tm_now *now, struct tm_err *err)
+static enum tm_code gap_register(struct tm_gap *g, struct gap_route *r, const struct tm_now *now,
+                                 struct tm_err *err)
 {
     const char *object = json_string_value(json_object_get(g->header, "entityName"));
     char subject[TM_TOPIC_NAME_MAX + 8];
@@ -64,11 +68,14 @@ static enum tm_code gap_register(struct tm_gap *g, struct gap_route *r, const st
     if (r->schema_text == NULL)
         rc = gap_schema(r, object != NULL ? object : r->object, err);
     snprintf(subject, sizeof subject, "%s-value", r->alerts);
-    return rc == TM_OK ? tm_registry_register(g->registry, now, &r->schema_id, subject, r->schema_text, err) : rc;
+    return rc == TM_OK
+               ? tm_registry_register(g->registry, now, &r->schema_id, subject, r->schema_text, err)
+               : rc;
 }
 
-enum tm_code tm_gap_open(struct tm_gap **out, const struct tm_gap_settings *settings, struct tm_topic *topic,
-                         struct tm_registry *registry, const char *aside_path, struct tm_err *err)
+enum tm_code tm_gap_open(struct tm_gap **out, const struct tm_gap_settings *settings,
+                         struct tm_topic *topic, struct tm_registry *registry,
+                         const char *aside_path, struct tm_err *err)
 {
     struct tm_gap *g = calloc(1, sizeof *g);
     if (g == NULL)
@@ -77,10 +84,12 @@ enum tm_code tm_gap_open(struct tm_gap **out, const struct tm_gap_settings *sett
     g->registry = registry;
     tm_buf_init(&g->value, GAP_BYTES_MAX);
     g->routes = calloc(settings->objects_count, sizeof *g->routes);
-    enum tm_code rc = g->routes != NULL ? tm_inbox_open(&g->inbox, topic, registry, aside_path, err)
-                                        : tm_fail(err, TM_E_NOMEM, "gap: %zu objects", settings->objects_count);
+    enum tm_code rc = g->routes != NULL
+                          ? tm_inbox_open(&g->inbox, topic, registry, aside_path, err)
+                          : tm_fail(err, TM_E_NOMEM, "gap: %zu objects", settings->objects_count);
     for (size_t i = 0; rc == TM_OK && i < settings->objects_count; i++)
-        g->routes[g->routes_count++] = (struct gap_route){ .object = settings->objects[i], .topic = settings->topics[i],
+        g->routes[g->routes_count++] = (struct gap_route){ .object = settings->objects[i],
+                                                           .topic = settings->topics[i],
                                                            .alerts = settings->alerts[i] };
     if (rc != TM_OK) {
         tm_gap_close(g);
@@ -113,7 +122,8 @@ uint64_t tm_gap_aside_count(const struct tm_gap *g) { return tm_inbox_aside_coun
 /* Cheap and never too narrow: most events ask for nothing, and their headers are not parsed. */
 static bool gap_may_ask(const char *header, const char *diff)
 {
-    return strcasestr(header, "GAP") != NULL || strchr(header, '*') != NULL || (diff != NULL && strcmp(diff, "[]") != 0);
+    return strcasestr(header, "GAP") != NULL || strchr(header, '*') != NULL ||
+           (diff != NULL && strcmp(diff, "[]") != 0);
 }
 
 static const char *gap_text(const struct tm_row *row, const char *name)
@@ -123,7 +133,8 @@ static const char *gap_text(const struct tm_row *row, const char *name)
 }
 
 /* NULL when the event asks for nothing. */
-static const char *gap_kind(const char *change, const json_t *ids, const char *diff, char reason[GAP_REASON_BYTES])
+static const char *gap_kind(const char *change, const json_t *ids, const char *diff,
+                            char reason[GAP_REASON_BYTES])
 {
     for (size_t i = 0; i < json_array_size(ids); i++) {
         const char *id = json_string_value(json_array_get(ids, i));
@@ -148,7 +159,8 @@ static bool gap_same_id(const char *a, const char *b)
     char a18[TM_ID_BYTES], b18[TM_ID_BYTES];
     if (strcmp(a, b) == 0)
         return true;
-    return tm_id18(a18, a, NULL) == TM_OK && tm_id18(b18, b, NULL) == TM_OK && strcmp(a18, b18) == 0;
+    return tm_id18(a18, a, NULL) == TM_OK && tm_id18(b18, b, NULL) == TM_OK &&
+           strcmp(a18, b18) == 0;
 }
 
 /* Sets g->kind, or puts the record aside. */
@@ -156,10 +168,12 @@ static enum tm_code gap_look(struct tm_gap *g, struct tm_err *err)
 {
     const char *id = gap_text(g->row, "Id"), *text = gap_text(g->row, "ChangeEventHeader");
     const char *diff = gap_text(g->row, "_DiffFields");
-    const struct tm_value *replay = tm_row_get(g->row, "ReplayId"), *epoch = tm_row_get(g->row, "_epoch");
+    const struct tm_value *replay = tm_row_get(g->row, "ReplayId"),
+                          *epoch = tm_row_get(g->row, "_epoch");
     g->kind = NULL;
     if (id == NULL || text == NULL || replay == NULL || replay->kind != TM_V_TEXT || epoch == NULL)
-        return tm_inbox_refuse(g->inbox, "no Id, ReplayId, ChangeEventHeader or _epoch in the value", err);
+        return tm_inbox_refuse(g->inbox,
+                               "no Id, ReplayId, ChangeEventHeader or _epoch in the value", err);
     if (!gap_may_ask(text, diff))
         return TM_OK;
     g->header = json_loads(text, 0, NULL);
@@ -176,26 +190,32 @@ static enum tm_code gap_look(struct tm_gap *g, struct tm_err *err)
     g->ids_count = json_array_size(ids);
     if (!g->everywhere && first == NULL) {
         g->kind = NULL;
-        return tm_inbox_refuse(g->inbox, "a gap event without recordIds names nothing to read", err);
+        return tm_inbox_refuse(g->inbox, "a gap event without recordIds names nothing to read",
+                               err);
     }
-    if (first != NULL && !gap_same_id(id, first))   /* another id's record of a merged event (see gap.h) */
+    if (first != NULL &&
+        !gap_same_id(id, first)) /* another id's record of a merged event (see gap.h) */
         g->kind = NULL;
     return TM_OK;
 }
 
 /* ---- alerts ---- */
 
-static enum tm_code gap_produce(struct tm_gap *g, struct gap_route *r, const char *id, int32_t partition, const char *key,
-                                struct tm_err *err)
+static enum tm_code gap_produce(struct tm_gap *g, struct gap_route *r, const char *id,
+                                int32_t partition, const char *key, struct tm_err *err)
 {
-    struct tm_value values[GAP_VALUES] = {
-        tm_value_of_text(id), *tm_row_get(g->row, "ReplayId"), *tm_row_get(g->row, "ChangeEventHeader"),
-        tm_value_of_text(g->kind), tm_value_of_text(g->reason), *tm_row_get(g->row, "_epoch") };
+    struct tm_value values[GAP_VALUES] = { tm_value_of_text(id),
+                                           *tm_row_get(g->row, "ReplayId"),
+                                           *tm_row_get(g->row, "ChangeEventHeader"),
+                                           tm_value_of_text(g->kind),
+                                           tm_value_of_text(g->reason),
+                                           *tm_row_get(g->row, "_epoch") };
     tm_buf_reset(&g->value);
     enum tm_code rc = tm_avro_encode(r->schema, r->schema_id, &g->value, values, GAP_VALUES, err);
     if (rc != TM_OK)
         return rc;
-    return g->topic->ops->produce(g->topic, r->alerts, partition, key, strlen(key), g->value.data, g->value.bytes, err);
+    return g->topic->ops->produce(g->topic, r->alerts, partition, key, strlen(key), g->value.data,
+                                  g->value.bytes, err);
 }
 
 /* Every alert of the record; TM_E_AGAIN keeps the place. */
@@ -210,13 +230,15 @@ static enum tm_code gap_alert(struct tm_gap *g, struct gap_route *r, struct tm_e
         if (g->everywhere) {
             const char *object = json_string_value(json_object_get(g->header, "entityName"));
             const char *id = gap_text(g->row, "Id");
-            rc = gap_produce(g, r, id, (int32_t)g->ids_sent, object != NULL ? object : r->topic, err);
+            rc = gap_produce(g, r, id, (int32_t)g->ids_sent, object != NULL ? object : r->topic,
+                             err);
         } else {
             const char *id = json_string_value(json_array_get(ids, g->ids_sent));
             char id18[TM_ID_BYTES];
             if (id == NULL || tm_id18(id18, id, NULL) != TM_OK) {
                 g->kind = NULL;
-                return tm_inbox_refuse(g->inbox, "recordIds hold something that is no record id", err);
+                return tm_inbox_refuse(g->inbox, "recordIds hold something that is no record id",
+                                       err);
             }
             rc = gap_produce(g, r, id18, -1, id18, err);
         }
@@ -333,7 +355,8 @@ static void gap_wake(const struct tm_gap *g, struct tm_wake *wake)
             wake->wall_ns = at[i];
 }
 
-enum tm_code tm_gap_step(struct tm_gap *g, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+enum tm_code tm_gap_step(struct tm_gap *g, const struct tm_now *now, struct tm_wake *wake,
+                         struct tm_err *err)
 {
     enum tm_code rc = TM_E_AGAIN;
     if (g->retry_ns > now->wall_ns) {
@@ -352,7 +375,8 @@ enum tm_code tm_gap_step(struct tm_gap *g, const struct tm_now *now, struct tm_w
         if (rc == TM_OK)
             g->state = GAP_FLUSH;
         else if (rc == TM_E_AGAIN) {
-            /* Room may come only when deliveries are served; a failure then is that of this batch. */
+            /* Room may come only when deliveries are served; a failure then is that of this batch.
+             */
             enum tm_code flushed = g->topic->ops->flush(g->topic, err);
             if (flushed != TM_OK && flushed != TM_E_AGAIN)
                 rc = gap_retry(g, now, err);

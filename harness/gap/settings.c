@@ -6,22 +6,28 @@
 
 static const struct tm_key gap_keys[] = {
     { "objects", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "Salesforce objects" },
-    { "topics", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "raw topics; their objects are read from their names" },
+    { "topics", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "raw topics; their objects are read from their names" },
     { "group.id", TM_KEY_TEXT, 0, "tidemark-gap", 0, 0, NULL, "consumer group" },
-    { "alerts.topic", TM_KEY_TEXT, 0, "alerts.sfdc.${object}_gap_events", 0, 0, NULL, "where alerts go" },
-    { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "groups that read the alerts (embedded broker: pausing)" },
+    { "alerts.topic", TM_KEY_TEXT, 0, "alerts.sfdc.${object}_gap_events", 0, 0, NULL,
+      "where alerts go" },
+    { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "groups that read the alerts (embedded broker: pausing)" },
     { "kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "name=value of librdkafka" },
     { "connector.class", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
     { "kafka.auth.mode", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
     { "kafka.api.key", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted" },
-    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted" },
+    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,
+      "accepted" },
     { "input.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; always AVRO" },
-    { "output.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; always AVRO" },
-    { "tasks.max", TM_KEY_INT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; start more processes instead" },
+    { "output.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
+      "accepted; always AVRO" },
+    { "tasks.max", TM_KEY_INT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
+      "accepted; start more processes instead" },
 };
 
-static enum tm_code gap_add(struct tm_gap_settings *out, const char *object, const char *topic, const char *alerts,
-                            struct tm_err *err)
+static enum tm_code gap_add(struct tm_gap_settings *out, const char *object, const char *topic,
+                            const char *alerts, struct tm_err *err)
 {
     char name[TM_TOPIC_NAME_MAX];
     size_t i = out->objects_count;
@@ -45,7 +51,8 @@ static enum tm_code gap_add(struct tm_gap_settings *out, const char *object, con
     return TM_OK;
 }
 
-static enum tm_code gap_fill(struct tm_gap_settings *out, const struct tm_config *config, struct tm_err *err)
+static enum tm_code gap_fill(struct tm_gap_settings *out, const struct tm_config *config,
+                             struct tm_err *err)
 {
     const char *const *items;
     const char *alerts = tm_config_text(config, "alerts.topic");
@@ -60,15 +67,18 @@ static enum tm_code gap_fill(struct tm_gap_settings *out, const struct tm_config
         char object[128] = "";
         size_t bytes = from != NULL ? strlen(from + 1) : 0;
         if (bytes <= 4 || bytes - 4 >= sizeof object || strcmp(from + 1 + bytes - 4, "_raw") != 0)
-            return tm_fail(err, TM_E_ARG, "topics: \"%.80s\" does not end in .<object>_raw; name the object in \"objects\"",
-                           items[i]);
+            return tm_fail(
+                err, TM_E_ARG,
+                "topics: \"%.80s\" does not end in .<object>_raw; name the object in \"objects\"",
+                items[i]);
         memcpy(object, from + 1, bytes - 4);
         rc = gap_add(out, object, items[i], alerts, err);
     }
     if (rc == TM_OK && out->objects_count == 0)
         rc = tm_fail(err, TM_E_ARG, "nothing to read: give \"objects\" or \"topics\"");
     if (rc == TM_OK && out->objects_count > 1 && strstr(alerts, "${object}") == NULL)
-        rc = tm_fail(err, TM_E_ARG, "alerts.topic \"%.80s\" lacks ${object}, and there are %zu objects", alerts,
+        rc = tm_fail(err, TM_E_ARG,
+                     "alerts.topic \"%.80s\" lacks ${object}, and there are %zu objects", alerts,
                      out->objects_count);
     out->name = tm_config_name(config);
     out->group = tm_config_text(config, "group.id");
@@ -77,12 +87,13 @@ static enum tm_code gap_fill(struct tm_gap_settings *out, const struct tm_config
     return rc;
 }
 
-enum tm_code tm_gap_settings_load(struct tm_gap_settings *out, struct tm_config **out_config, const char *path,
-                                  struct tm_err *err)
+enum tm_code tm_gap_settings_load(struct tm_gap_settings *out, struct tm_config **out_config,
+                                  const char *path, struct tm_err *err)
 {
     struct tm_config *config = NULL;
     memset(out, 0, sizeof *out);
-    enum tm_code rc = tm_config_load(&config, path, gap_keys, sizeof gap_keys / sizeof gap_keys[0], err);
+    enum tm_code rc =
+        tm_config_load(&config, path, gap_keys, sizeof gap_keys / sizeof gap_keys[0], err);
     if (rc != TM_OK)
         return rc;
     *out_config = config;

@@ -13,13 +13,16 @@ struct tm_failed {
     struct tm_buf value;
 };
 
-enum tm_code tm_failed_open(struct tm_failed **out, struct tm_registry *registry, struct tm_topic *topic, const char *object,
-                            const char *alerts_topic, struct tm_err *err)
+enum tm_code tm_failed_open(struct tm_failed **out, struct tm_registry *registry,
+                            struct tm_topic *topic, const char *object, const char *alerts_topic,
+                            struct tm_err *err)
 {
     struct tm_failed *f = calloc(1, sizeof *f);
     if (f == NULL)
         return tm_fail(err, TM_E_NOMEM, "failed alerts of %s", object);
-    *f = (struct tm_failed){ .registry = registry, .topic = topic, .object = object, .alerts = alerts_topic };
+    *f = (struct tm_failed){
+        .registry = registry, .topic = topic, .object = object, .alerts = alerts_topic
+    };
     tm_buf_init(&f->value, 1u << 16);
     *out = f;
     return TM_OK;
@@ -33,8 +36,8 @@ void tm_failed_close(struct tm_failed *f)
     free(f);
 }
 
-static struct tm_value failed_value(const char *field, const char *id, const char *replay, const char *why,
-                                    const struct tm_position *at)
+static struct tm_value failed_value(const char *field, const char *id, const char *replay,
+                                    const char *why, const struct tm_position *at)
 {
     if (strcmp(field, "Id") == 0)
         return tm_value_of_text(id);
@@ -49,8 +52,9 @@ static struct tm_value failed_value(const char *field, const char *id, const cha
     return (struct tm_value){ .kind = TM_V_NULL };
 }
 
-static enum tm_code failed_produce(struct tm_failed *f, const struct tm_avro_schema *schema, int32_t schema_id,
-                                   const char *id, const struct tm_position *at, const char *why, struct tm_err *err)
+static enum tm_code failed_produce(struct tm_failed *f, const struct tm_avro_schema *schema,
+                                   int32_t schema_id, const char *id, const struct tm_position *at,
+                                   const char *why, struct tm_err *err)
 {
     struct tm_value values[FAILED_VALUES_MAX];
     const struct tm_avro_field *fields;
@@ -65,12 +69,13 @@ static enum tm_code failed_produce(struct tm_failed *f, const struct tm_avro_sch
     enum tm_code rc = tm_avro_encode(schema, schema_id, &f->value, values, count, err);
     if (rc != TM_OK)
         return rc;
-    return f->topic->ops->produce(f->topic, f->alerts, -1, id, strlen(id), f->value.data, f->value.bytes, err);
+    return f->topic->ops->produce(f->topic, f->alerts, -1, id, strlen(id), f->value.data,
+                                  f->value.bytes, err);
 }
 
 enum tm_code tm_failed_step(struct tm_failed *f, int32_t schema_id, struct tm_failed_flight *flight,
-                            const struct tm_now *now, const struct tm_window *w, bool all, const char *why,
-                            struct tm_err *err)
+                            const struct tm_now *now, const struct tm_window *w, bool all,
+                            const char *why, struct tm_err *err)
 {
     const struct tm_avro_schema *schema = NULL;
     enum tm_code rc = tm_registry_schema(f->registry, now, &schema, schema_id, err);

@@ -55,7 +55,8 @@ bool tm_idset_find(const struct tm_idset *s, const char *id, size_t *out_index)
     return true;
 }
 
-enum tm_code tm_idset_add(struct tm_idset *s, const char *id, size_t *out_index, bool *out_new, struct tm_err *err)
+enum tm_code tm_idset_add(struct tm_idset *s, const char *id, size_t *out_index, bool *out_new,
+                          struct tm_err *err)
 {
     *out_new = !tm_idset_find(s, id, out_index);
     if (!*out_new)

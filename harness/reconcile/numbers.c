@@ -2,7 +2,10 @@
 #include "base/sql.h"
 #include <stdlib.h>
 
-struct tm_numbers { sqlite3 *db; int64_t next, last; };      /* next..last are reserved; none when next > last */
+struct tm_numbers {
+    sqlite3 *db;
+    int64_t next, last;
+}; /* next..last are reserved; none when next > last */
 
 enum tm_code tm_numbers_open(struct tm_numbers **out, const char *path, struct tm_err *err)
 {
@@ -12,9 +15,12 @@ enum tm_code tm_numbers_open(struct tm_numbers **out, const char *path, struct t
     n->next = 1;
     enum tm_code rc = tm_sql_open(&n->db, path, TM_SQL_CREATE, err);
     if (rc == TM_OK)
-        rc = tm_sql_exec(n->db, "PRAGMA synchronous=FULL;"
-                         "CREATE TABLE IF NOT EXISTS reads(one INTEGER PRIMARY KEY CHECK(one = 1), reserved INTEGER NOT NULL);"
-                         "INSERT OR IGNORE INTO reads VALUES(1, 0)", err);
+        rc = tm_sql_exec(n->db,
+                         "PRAGMA synchronous=FULL;"
+                         "CREATE TABLE IF NOT EXISTS reads(one INTEGER PRIMARY KEY CHECK(one = 1), "
+                         "reserved INTEGER NOT NULL);"
+                         "INSERT OR IGNORE INTO reads VALUES(1, 0)",
+                         err);
     if (rc == TM_E_AGAIN)
         rc = tm_fail_retry(err, TM_E_IO, "%s is in use by another process", path);
     if (rc != TM_OK) {
@@ -39,7 +45,9 @@ enum tm_code tm_numbers_next(struct tm_numbers *n, int64_t *out, struct tm_err *
         int64_t reserved = 0;
         sqlite3_stmt *stmt = NULL;
         bool row = false;
-        enum tm_code rc = tm_sql_prepare(&stmt, n->db, "UPDATE reads SET reserved = reserved + ?1 RETURNING reserved", err);
+        enum tm_code rc =
+            tm_sql_prepare(&stmt, n->db,
+                           "UPDATE reads SET reserved = reserved + ?1 RETURNING reserved", err);
         if (rc != TM_OK)
             return rc;
         sqlite3_bind_int64(stmt, 1, TM_NUMBERS_BLOCK);

@@ -1,5 +1,6 @@
-/* numbers: read numbers that grow for ever, also across restarts and crashes. in: a SQLite file; out: 1, 2, 3 … A block is
- * reserved durably before its first number is used, so that a crash skips numbers but never repeats one. */
+/* numbers: read numbers that grow for ever, also across restarts and crashes. in: a SQLite file;
+ * out: 1, 2, 3 … A block is reserved durably before its first number is used, so that a crash skips
+ * numbers but never repeats one. */
 #ifndef TM_RECONCILE_NUMBERS_H
 #define TM_RECONCILE_NUMBERS_H
 #include "base/err.h"

@@ -10,7 +10,16 @@
 #define READ_MARGIN 128
 #define READ_VALUE_BYTES_MAX (16u << 20)
 
-enum read_state { READ_DESCRIBE, READ_REGISTER, READ_PARTITIONS, READ_QUERY, READ_EMIT, READ_MISSING, READ_END, READ_FLUSH };
+enum read_state {
+    READ_DESCRIBE,
+    READ_REGISTER,
+    READ_PARTITIONS,
+    READ_QUERY,
+    READ_EMIT,
+    READ_MISSING,
+    READ_END,
+    READ_FLUSH
+};
 struct tm_read {
     struct tm_read_ports ports;
     const struct tm_read_ask *ask;
@@ -28,7 +37,7 @@ struct tm_read {
     bool *answered;                           /* [ids->count] */
     json_t *page; size_t page_at; bool page_last;
     size_t missing_at;
-    struct tm_idset seen;                     /* range and whole: ids answered, for the counts of `end` */
+    struct tm_idset seen; /* range and whole: ids answered, for the counts of `end` */
     int32_t partitions, end_at;
     int64_t per_partition[TM_READ_PARTITIONS_MAX];
     struct tm_read_counts counts;
@@ -41,8 +50,9 @@ int tm_position_compare(const struct tm_position *a, const struct tm_position *b
     return a->g == b->g ? 0 : a->g < b->g ? -1 : 1;
 }
 
-enum tm_code tm_read_open(struct tm_read **out, const struct tm_read_ports *ports, const struct tm_read_ask *ask,
-                          const char *read_id, int64_t read_seq, struct tm_err *err)
+enum tm_code tm_read_open(struct tm_read **out, const struct tm_read_ports *ports,
+                          const struct tm_read_ask *ask, const char *read_id, int64_t read_seq,
+                          struct tm_err *err)
 {
     struct tm_read *r = calloc(1, sizeof *r);
     if (r == NULL)
@@ -57,7 +67,8 @@ enum tm_code tm_read_open(struct tm_read **out, const struct tm_read_ports *port
     tm_buf_init(&r->value, READ_VALUE_BYTES_MAX);
     tm_buf_init(&r->arena, 1u << 20);
     tm_idset_init(&r->seen, TM_READ_ROWS_MAX);
-    if (ask->kind == TM_READ_IDS && (r->answered = calloc(ask->ids->count + 1, sizeof *r->answered)) == NULL) {
+    if (ask->kind == TM_READ_IDS &&
+        (r->answered = calloc(ask->ids->count + 1, sizeof *r->answered)) == NULL) {
         tm_read_close(r);
         return tm_fail(err, TM_E_NOMEM, "read of %zu ids", ask->ids->count);
     }
@@ -105,11 +116,13 @@ static enum tm_code read_describe(struct tm_read *r, const struct tm_now *now, s
     r->has_deleted = tm_describe_field(d, "IsDeleted") != NULL;
     rc = tm_contract_schema_recon(&r->schema_text, d, err);
     if (rc == TM_OK)
-        rc = tm_avro_schema_parse(&r->schema, tm_buf_text(&r->schema_text), r->schema_text.bytes, err);
+        rc = tm_avro_schema_parse(&r->schema, tm_buf_text(&r->schema_text), r->schema_text.bytes,
+                                  err);
     if (rc == TM_OK) {
         const struct tm_avro_field *fields;
         size_t count = tm_avro_schema_fields(r->schema, &fields);
-        assert(count == READ_PLAIN + r->columns_count && strcmp(fields[READ_PLAIN - 1].name, "_partitions") == 0);
+        assert(count == READ_PLAIN + r->columns_count &&
+               strcmp(fields[READ_PLAIN - 1].name, "_partitions") == 0);
         (void)count;
         r->state = READ_REGISTER;
     }
@@ -138,9 +151,11 @@ static enum tm_code read_in_list(struct tm_read *r, struct tm_err *err)
                       ? (TM_SOQL_GET_BYTES_MAX - encoded.bytes - READ_MARGIN) / READ_ID_ENCODED : 0;
     tm_buf_free(&encoded);
     if (room == 0)
-        return tm_fail(err, TM_E_LIMIT, "%s has so many fields (%zu) that no id fits into a query beside them",
+        return tm_fail(err, TM_E_LIMIT,
+                       "%s has so many fields (%zu) that no id fits into a query beside them",
                        r->ask->object, r->columns_count);
-    size_t last = r->ids_asked + room < r->ask->ids->count ? r->ids_asked + room : r->ask->ids->count;
+    size_t last =
+        r->ids_asked + room < r->ask->ids->count ? r->ids_asked + room : r->ask->ids->count;
     for (size_t i = r->ids_asked; i < last; i++)
         tm_buf_addf(&r->soql, "%s'%s'", i > r->ids_asked ? "," : "", r->ask->ids->ids[i]);
     tm_buf_addc(&r->soql, ')');
@@ -148,8 +163,8 @@ static enum tm_code read_in_list(struct tm_read *r, struct tm_err *err)
     return TM_OK;
 }
 
-/* queryAll shows soft-deleted rows, which answer `removed`; a whole read removes what it does not return (R16), so that
- * a plain query does, unless the user does not see all. */
+/* queryAll shows soft-deleted rows, which answer `removed`; a whole read removes what it does not
+ * return (R16), so that a plain query does, unless the user does not see all. */
 static enum tm_code read_query(struct tm_read *r, struct tm_err *err)
 {
     const struct tm_read_ask *ask = r->ask;
@@ -199,8 +214,9 @@ static const char *read_kind_word(const struct tm_read_ask *ask)
 }
 
 /* Produces r->values, whose columns are filled or NULL. count < 0: not an end. */
-static enum tm_code read_produce(struct tm_read *r, const char *id, const char *kind, const struct tm_position *at,
-                                 int32_t partition, int64_t count, struct tm_err *err)
+static enum tm_code read_produce(struct tm_read *r, const char *id, const char *kind,
+                                 const struct tm_position *at, int32_t partition, int64_t count,
+                                 struct tm_err *err)
 {
     struct tm_value *v = r->values;
     v[0] = tm_value_of_text(id);
@@ -216,11 +232,12 @@ static enum tm_code read_produce(struct tm_read *r, const char *id, const char *
         v[8] = tm_value_of_int(r->partitions);
     }
     tm_buf_reset(&r->value);
-    enum tm_code rc = tm_avro_encode(r->schema, r->schema_id, &r->value, v, READ_PLAIN + r->columns_count, err);
+    enum tm_code rc =
+        tm_avro_encode(r->schema, r->schema_id, &r->value, v, READ_PLAIN + r->columns_count, err);
     if (rc != TM_OK)
         return tm_at(err, "answer %s of %s", id, r->ask->object);
-    return r->ports.topic->ops->produce(r->ports.topic, r->ask->topic, partition, id, strlen(id), r->value.data,
-                                        r->value.bytes, err);
+    return r->ports.topic->ops->produce(r->ports.topic, r->ask->topic, partition, id, strlen(id),
+                                        r->value.data, r->value.bytes, err);
 }
 
 static void read_columns_clear(struct tm_read *r)
@@ -283,7 +300,9 @@ static enum tm_code read_emit(struct tm_read *r, struct tm_err *err)
     json_decref(r->page);
     r->page = NULL;
     bool more_ids = r->ask->kind == TM_READ_IDS && r->ids_asked < r->ask->ids->count;
-    r->state = !r->page_last || more_ids ? READ_QUERY : r->ask->kind == TM_READ_IDS ? READ_MISSING : READ_END;
+    r->state = !r->page_last || more_ids     ? READ_QUERY
+               : r->ask->kind == TM_READ_IDS ? READ_MISSING
+                                             : READ_END;
     return TM_OK;
 }
 
@@ -293,7 +312,8 @@ static enum tm_code read_missing(struct tm_read *r, struct tm_err *err)
     for (; r->missing_at < r->ask->ids->count; r->missing_at++) {
         if (r->answered[r->missing_at])
             continue;
-        enum tm_code rc = read_produce(r, r->ask->ids->ids[r->missing_at], r->ask->sees_all ? "removed" : "unreadable",
+        enum tm_code rc = read_produce(r, r->ask->ids->ids[r->missing_at],
+                                       r->ask->sees_all ? "removed" : "unreadable",
                                        &r->ask->positions[r->missing_at], -1, -1, err);
         if (rc != TM_OK)
             return rc;
@@ -307,7 +327,8 @@ static enum tm_code read_end(struct tm_read *r, struct tm_err *err)
 {
     read_columns_clear(r);
     for (; r->end_at < r->partitions; r->end_at++) {
-        enum tm_code rc = read_produce(r, r->describe->object, "end", &r->ask->at, r->end_at, r->per_partition[r->end_at], err);
+        enum tm_code rc = read_produce(r, r->describe->object, "end", &r->ask->at, r->end_at,
+                                       r->per_partition[r->end_at], err);
         if (rc != TM_OK)
             return rc;
         r->counts.ends++;
@@ -318,16 +339,19 @@ static enum tm_code read_end(struct tm_read *r, struct tm_err *err)
 
 static enum tm_code read_partitions(struct tm_read *r, struct tm_err *err)
 {
-    enum tm_code rc = r->ports.topic->ops->partitions(r->ports.topic, r->ask->topic, &r->partitions, err);
+    enum tm_code rc =
+        r->ports.topic->ops->partitions(r->ports.topic, r->ask->topic, &r->partitions, err);
     if (rc != TM_OK)
         return rc;
     if (r->partitions > TM_READ_PARTITIONS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "topic %s has more than %d partitions", r->ask->topic, TM_READ_PARTITIONS_MAX);
+        return tm_fail(err, TM_E_LIMIT, "topic %s has more than %d partitions", r->ask->topic,
+                       TM_READ_PARTITIONS_MAX);
     r->state = READ_QUERY;
     return TM_OK;
 }
 
-enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm_read_news *out, struct tm_err *err)
+enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm_read_news *out,
+                          struct tm_err *err)
 {
     enum tm_code rc = TM_E_AGAIN;
     bool producing = false, fatal = false;
@@ -336,7 +360,8 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
         rc = read_describe(r, now, err);
         break;
     case READ_REGISTER:
-        rc = tm_registry_register(r->ports.registry, now, &r->schema_id, r->subject, tm_buf_text(&r->schema_text), err);
+        rc = tm_registry_register(r->ports.registry, now, &r->schema_id, r->subject,
+                                  tm_buf_text(&r->schema_text), err);
         fatal = rc != TM_E_IO;
         if (rc == TM_OK)
             r->state = READ_PARTITIONS;
@@ -371,5 +396,6 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
     }
     out->fatal = fatal && rc != TM_OK && rc != TM_E_AGAIN;
     out->moved = rc == TM_OK;
-    return rc == TM_OK ? TM_E_AGAIN : rc;     /* acknowledgements are asked for in a step of their own */
+    return rc == TM_OK ? TM_E_AGAIN
+                       : rc; /* acknowledgements are asked for in a step of their own */
 }

@@ -1,12 +1,14 @@
-/* read: one read of an object, from a fresh describe to acknowledged answers. in: what is asked, and at which position;
- * out: records of sfdc.recon.<object> (contract.h's recon schema), ended by `end` records where R16 wants them.
+/* read: one read of an object, from a fresh describe to acknowledged answers. in: what is asked,
+ * and at which position; out: records of sfdc.recon.<object> (contract.h's recon schema), ended by
+ * `end` records where R16 wants them.
  *
  *   DESCRIBE -> REGISTER -> PARTITIONS -> QUERY <-> EMIT -> MISSING -> END -> FLUSH -> done
  *
- * One attempt: any failure ends it, and its caller begins another with a new read id (R16). Ports are borrowed, the ask
- * outlives the read. R9: it is opened after the ask was received, so every row is read after that. R10, R11: ids asked
- * for and not returned are `removed` when the user sees all data, else `unreadable`. Where he does not, a read of all
- * rows cannot tell a missing row from a hidden one: it is then answered as a range (dirt cleared, nothing removed). */
+ * One attempt: any failure ends it, and its caller begins another with a new read id (R16). Ports
+ * are borrowed, the ask outlives the read. R9: it is opened after the ask was received, so every
+ * row is read after that. R10, R11: ids asked for and not returned are `removed` when the user sees
+ * all data, else `unreadable`. Where he does not, a read of all rows cannot tell a missing row from
+ * a hidden one: it is then answered as a range (dirt cleared, nothing removed). */
 #ifndef TM_RECONCILE_READ_H
 #define TM_RECONCILE_READ_H
 #include "reconcile/idset.h"
@@ -21,21 +23,31 @@ struct tm_position { int64_t epoch, g; };    /* R1 */
 struct tm_read_ask {
     enum tm_read_kind kind;
     const char *object, *topic;              /* the recon topic */
-    const struct tm_idset *ids; const struct tm_position *positions;   /* TM_READ_IDS: positions[i] of id i */
+    const struct tm_idset *ids;
+    const struct tm_position *positions;     /* TM_READ_IDS: positions[i] of id i */
     struct tm_position at;                   /* else */
     int64_t from_ms;                         /* TM_READ_RANGE: SystemModstamp >= this, org time */
     bool sees_all;
 };
-struct tm_read_ports { struct tm_sf_session *session; struct tm_registry *registry; struct tm_topic *topic; };
+struct tm_read_ports {
+    struct tm_sf_session *session;
+    struct tm_registry *registry;
+    struct tm_topic *topic;
+};
 struct tm_read_counts { uint64_t images, removed, unreadable, ends, calls; };
 
 int tm_position_compare(const struct tm_position *a, const struct tm_position *b);
 struct tm_read;
-enum tm_code tm_read_open(struct tm_read **out, const struct tm_read_ports *ports, const struct tm_read_ask *ask,
-                          const char *read_id, int64_t read_seq, struct tm_err *err);
+enum tm_code tm_read_open(struct tm_read **out, const struct tm_read_ports *ports,
+                          const struct tm_read_ask *ask, const char *read_id, int64_t read_seq,
+                          struct tm_err *err);
 void tm_read_close(struct tm_read *r);       /* NULL-safe */
-struct tm_read_news { bool moved /* step again at once */, fatal /* another attempt cannot help: topic, registry */; };
-/* TM_OK: done and acknowledged. TM_E_AGAIN: step again, at once when something moved. Else the attempt has failed. */
-enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm_read_news *out, struct tm_err *err);
+struct tm_read_news {
+    bool moved /* step again at once */, fatal /* another attempt cannot help: topic, registry */;
+};
+/* TM_OK: done and acknowledged. TM_E_AGAIN: step again, at once when something moved. Else the
+ * attempt has failed. */
+enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm_read_news *out,
+                          struct tm_err *err);
 const struct tm_read_counts *tm_read_counts(const struct tm_read *r);
 #endif

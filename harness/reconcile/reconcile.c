@@ -10,13 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECON_ASKED_MAX 8                     /* asks of the last whole reads, to know their copies by */
+#define RECON_ASKED_MAX 8 /* asks of the last whole reads, to know their copies by */
 #define RECON_LOG_IDS_MAX 20
-#define RECON_COPY 'p'                        /* third letter: overflow, conversion, copy differ in it */
+#define RECON_COPY 'p' /* third letter: overflow, conversion, copy differ in it */
 
-/* A whole ask arrives once per partition. Overflow and conversion are one event each, however often it is delivered; a
- * copy that comes a second time on the same partition is another ask (an audit of a quiet object). */
-struct recon_asked { char kind; struct tm_position at; uint64_t partitions[TM_WINDOW_PARTITIONS_MAX / 64]; };
+/* A whole ask arrives once per partition. Overflow and conversion are one event each, however often
+ * it is delivered; a copy that comes a second time on the same partition is another ask (an audit
+ * of a quiet object). */
+struct recon_asked {
+    char kind;
+    struct tm_position at;
+    uint64_t partitions[TM_WINDOW_PARTITIONS_MAX / 64];
+};
 struct recon_object {
     struct tm_window *open;
     struct recon_asked asked[RECON_ASKED_MAX]; size_t asked_next;
@@ -41,12 +46,13 @@ struct tm_recon {
     struct recon_job jobs[TM_RECON_QUEUE_MAX]; size_t jobs_count;   /* oldest first */
     size_t running;                           /* index of the job `read` belongs to */
     struct tm_read *read; struct tm_read_ask ask;
-    bool signed_in;                           /* tried once at the start: wrong credentials are told before the first ask */
+    bool signed_in; /* tried once at the start: wrong credentials are told before the first ask */
     struct tm_recon_counts counts;
 };
 
 enum tm_code tm_recon_open(struct tm_recon **out, const struct tm_recon_settings *settings,
-                           const struct tm_read_ports *ports, const char *state_dir, const char *life, struct tm_err *err)
+                           const struct tm_read_ports *ports, const char *state_dir,
+                           const char *life, struct tm_err *err)
 {
     char path[4096];
     struct tm_recon *r = calloc(1, sizeof *r);
@@ -61,8 +67,8 @@ enum tm_code tm_recon_open(struct tm_recon **out, const struct tm_recon_settings
     if (rc == TM_OK)
         rc = tm_numbers_open(&r->numbers, path, err);
     for (size_t i = 0; rc == TM_OK && i < settings->objects_count; i++)
-        rc = tm_failed_open(&r->objects[i].failed, ports->registry, ports->topic, settings->objects[i],
-                            settings->alerts[i], err);
+        rc = tm_failed_open(&r->objects[i].failed, ports->registry, ports->topic,
+                            settings->objects[i], settings->alerts[i], err);
     if (rc != TM_OK) {
         tm_recon_close(r);
         return rc;
@@ -124,14 +130,16 @@ static void recon_close_due(struct tm_recon *r, const struct tm_now *now)
 {
     for (size_t i = 0; i < r->set->objects_count && r->jobs_count < TM_RECON_QUEUE_MAX; i++) {
         const struct tm_window *w = r->objects[i].open;
-        if (w != NULL && (tm_window_full(w) ||
-                          tm_window_closes_at(w, r->set->window_ms * TM_NS_PER_MS, r->set->idle_ns) <= now->wall_ns))
+        if (w != NULL &&
+            (tm_window_full(w) || tm_window_closes_at(w, r->set->window_ms * TM_NS_PER_MS,
+                                                      r->set->idle_ns) <= now->wall_ns))
             recon_close_window(r, i);
     }
 }
 
 /* Is this one more copy of a whole ask that another partition brought? Remembers it if not. */
-static bool recon_is_copy(struct recon_object *o, char kind, const struct tm_position *at, int32_t partition)
+static bool recon_is_copy(struct recon_object *o, char kind, const struct tm_position *at,
+                          int32_t partition)
 {
     size_t word = (size_t)partition / 64 % (TM_WINDOW_PARTITIONS_MAX / 64);
     uint64_t bit = 1ULL << ((unsigned)partition % 64);
@@ -157,7 +165,8 @@ struct recon_alert { const char *id, *kind; struct tm_position at; int64_t commi
 static bool recon_parse(struct recon_alert *out, const struct tm_row *row, const char **out_why)
 {
     const struct tm_value *replay = tm_row_get(row, "ReplayId"), *epoch = tm_row_get(row, "_epoch");
-    const struct tm_value *header = tm_row_get(row, "ChangeEventHeader"), *kind = tm_row_get(row, "_kind");
+    const struct tm_value *header = tm_row_get(row, "ChangeEventHeader"),
+                          *kind = tm_row_get(row, "_kind");
     const struct tm_value *id = tm_row_get(row, "Id");
     const char *text = replay != NULL ? tm_value_text(replay) : NULL;
     char *end = NULL;
@@ -166,7 +175,8 @@ static bool recon_parse(struct recon_alert *out, const struct tm_row *row, const
     out->at.g = text != NULL ? strtoll(text, &end, 10) : 0;
     out->at.epoch = epoch != NULL && epoch->kind == TM_V_INT ? epoch->as.i : 0;
     out->commit_ms = -1;
-    if (out->id == NULL || out->kind == NULL || replay == NULL || (text != NULL && (end == text || *end != '\0'))) {
+    if (out->id == NULL || out->kind == NULL || replay == NULL ||
+        (text != NULL && (end == text || *end != '\0'))) {
         *out_why = "an alert needs Id, _kind and a numeric ReplayId";
         return false;
     }
@@ -189,8 +199,9 @@ static bool recon_kind_is(const char *kind, const char *const *words)
 }
 
 /* Puts one alert into the window of its object. */
-static enum tm_code recon_ask(struct tm_recon *r, struct tm_window *w, const struct tm_record *record,
-                              const struct tm_row *row, const char **out_why, struct tm_err *err)
+static enum tm_code recon_ask(struct tm_recon *r, struct tm_window *w,
+                              const struct tm_record *record, const struct tm_row *row,
+                              const char **out_why, struct tm_err *err)
 {
     static const char *const of_ids[] = { "gap", "diff", "no_base", NULL };
     static const char *const of_all[] = { "overflow", "conversion", "copy", NULL };
@@ -237,7 +248,8 @@ static enum tm_code recon_take(struct tm_recon *r, const struct tm_now *now, str
         assert(object < r->set->objects_count);
         struct recon_object *o = &r->objects[object];
         int64_t slot = record->timestamp_ms / r->set->window_ms;
-        /* Event time has passed the window's end, or it is full. Late alerts join the one that is open. */
+        /* Event time has passed the window's end, or it is full. Late alerts join the one that is
+         * open. */
         if (o->open != NULL && (slot > o->open->slot || tm_window_full(o->open)))
             recon_close_window(r, object);
         if (o->open == NULL &&
@@ -245,7 +257,8 @@ static enum tm_code recon_take(struct tm_recon *r, const struct tm_now *now, str
             return tm_fail(err, TM_E_NOMEM, "window of %s", r->set->objects[object]);
         const char *why = NULL;
         r->counts.alerts++;
-        (void)tm_avro_frame_id(&o->alert_schema_id, record->value, record->value_bytes, NULL);   /* it was decoded by it */
+        (void)tm_avro_frame_id(&o->alert_schema_id, record->value, record->value_bytes,
+                               NULL); /* it was decoded by it */
         rc = tm_window_came(o->open, record->partition, record->offset, now->wall_ns, err);
         if (rc == TM_OK)
             rc = recon_ask(r, o->open, record, row, &why, err);
@@ -263,14 +276,20 @@ static void recon_job_ask(struct tm_recon *r, const struct recon_job *job)
 {
     const struct tm_window *w = job->window;
     bool whole = w->all_whole;
-    r->ask = (struct tm_read_ask){ .kind = job->phase == JOB_IDS ? TM_READ_IDS : whole ? TM_READ_WHOLE : TM_READ_RANGE,
-                                   .object = r->set->objects[w->object], .topic = r->set->recon[w->object],
-                                   .ids = &w->ids, .positions = w->positions, .at = w->at,
-                                   .from_ms = w->commit_first_ms - r->set->longest_ms, .sees_all = r->set->sees_all };
+    r->ask = (struct tm_read_ask){ .kind = job->phase == JOB_IDS ? TM_READ_IDS
+                                           : whole               ? TM_READ_WHOLE
+                                                                 : TM_READ_RANGE,
+                                   .object = r->set->objects[w->object],
+                                   .topic = r->set->recon[w->object],
+                                   .ids = &w->ids,
+                                   .positions = w->positions,
+                                   .at = w->at,
+                                   .from_ms = w->commit_first_ms - r->set->longest_ms,
+                                   .sees_all = r->set->sees_all };
 }
 
-/* Org time from which the job may read: a range read must not be behind the commit it answers (R9). The commit time of an
- * event is cut to whole seconds. */
+/* Org time from which the job may read: a range read must not be behind the commit it answers (R9).
+ * The commit time of an event is cut to whole seconds. */
 static int64_t recon_ready_ms(const struct tm_recon *r, const struct recon_job *job)
 {
     const struct tm_window *w = job->window;
@@ -311,8 +330,8 @@ static void recon_log_failed(const struct tm_recon *r, const struct recon_job *j
         tm_buf_addf(&ids, "%s%s", i > 0 ? "," : "", w->ids.ids[i]);
     if (job->phase == JOB_IDS && w->ids.count > RECON_LOG_IDS_MAX)
         tm_buf_addf(&ids, " and %zu more", w->ids.count - RECON_LOG_IDS_MAX);
-    tm_log(TM_LOG_ERROR, "[RECON-FAILED] Failed to reconcile [%s] [%s] in %u attempts: %s", r->set->objects[w->object],
-           tm_buf_text(&ids), job->attempts, job->why);
+    tm_log(TM_LOG_ERROR, "[RECON-FAILED] Failed to reconcile [%s] [%s] in %u attempts: %s",
+           r->set->objects[w->object], tm_buf_text(&ids), job->attempts, job->why);
     tm_buf_free(&ids);
 }
 
@@ -325,7 +344,8 @@ static int64_t recon_backoff(const struct tm_recon *r, unsigned failures)
 }
 
 /* The attempt is over: another later, or the read is given up. */
-static void recon_attempt_failed(struct tm_recon *r, struct recon_job *job, const struct tm_now *now, struct tm_err *err)
+static void recon_attempt_failed(struct tm_recon *r, struct recon_job *job,
+                                 const struct tm_now *now, struct tm_err *err)
 {
     char text[sizeof err->msg + sizeof err->ctx + 4];
     tm_read_close(r->read);
@@ -335,7 +355,8 @@ static void recon_attempt_failed(struct tm_recon *r, struct recon_job *job, cons
     if (++job->attempts < (unsigned)r->set->attempts_max) {
         job->retry_ns = now->wall_ns + recon_backoff(r, job->attempts);
         r->counts.reads_retried++;
-        tm_log(TM_LOG_WARN, "read of %s: attempt %u failed: %s", r->set->objects[job->window->object], job->attempts, job->why);
+        tm_log(TM_LOG_WARN, "read of %s: attempt %u failed: %s",
+               r->set->objects[job->window->object], job->attempts, job->why);
         return;
     }
     job->failing = true;
@@ -366,7 +387,8 @@ static void recon_count_read(struct tm_recon *r)
     r->counts.read.calls += n->calls;
 }
 
-static enum tm_code recon_read_begin(struct tm_recon *r, struct recon_job *job, const struct tm_now *now, struct tm_err *err)
+static enum tm_code recon_read_begin(struct tm_recon *r, struct recon_job *job,
+                                     const struct tm_now *now, struct tm_err *err)
 {
     char read_id[80];
     int64_t number = 0;
@@ -378,13 +400,14 @@ static enum tm_code recon_read_begin(struct tm_recon *r, struct recon_job *job, 
     if (rc == TM_OK)
         rc = tm_numbers_next(r->numbers, &number, err);
     if (rc != TM_OK)
-        return rc;                            /* refused credentials end the process: no read will ever succeed */
+        return rc; /* refused credentials end the process: no read will ever succeed */
     snprintf(read_id, sizeof read_id, "%s-%" PRId64, r->life, number);
     recon_job_ask(r, job);
     return tm_read_open(&r->read, &r->ports, &r->ask, read_id, number, err);
 }
 
-static enum tm_code recon_read_step(struct tm_recon *r, struct recon_job *job, const struct tm_now *now, struct tm_err *err)
+static enum tm_code recon_read_step(struct tm_recon *r, struct recon_job *job,
+                                    const struct tm_now *now, struct tm_err *err)
 {
     struct tm_read_news news = { false, false };
     if (r->read == NULL)
@@ -405,14 +428,16 @@ static enum tm_code recon_read_step(struct tm_recon *r, struct recon_job *job, c
     return TM_OK;
 }
 
-static enum tm_code recon_failing_step(struct tm_recon *r, struct recon_job *job, const struct tm_now *now, struct tm_err *err)
+static enum tm_code recon_failing_step(struct tm_recon *r, struct recon_job *job,
+                                       const struct tm_now *now, struct tm_err *err)
 {
     const struct recon_object *o = &r->objects[job->window->object];
     enum tm_code rc = tm_failed_step(o->failed, o->alert_schema_id, &job->flight, now, job->window,
                                      job->phase == JOB_ALL, job->why, err);
     if (rc == TM_OK) {
         recon_phase_done(job);
-    } else if (rc != TM_E_AGAIN && err->retriable && ++job->flights < (unsigned)r->set->attempts_max) {
+    } else if (rc != TM_E_AGAIN && err->retriable &&
+               ++job->flights < (unsigned)r->set->attempts_max) {
         tm_err_clear(err);
         job->flight = (struct tm_failed_flight){ 0 };
         job->retry_ns = now->wall_ns + recon_backoff(r, job->flights);
@@ -426,8 +451,8 @@ static enum tm_code recon_commit(struct tm_recon *r, size_t at, struct tm_err *e
     struct tm_window *w = r->jobs[at].window;
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < w->offsets_count; i++)
-        rc = r->ports.topic->ops->commit(r->ports.topic, r->set->alerts[w->object], w->offsets[i].partition,
-                                         w->offsets[i].next, err);
+        rc = r->ports.topic->ops->commit(r->ports.topic, r->set->alerts[w->object],
+                                         w->offsets[i].partition, w->offsets[i].next, err);
     if (rc != TM_OK)
         return rc;
     tm_window_close(w);
@@ -436,7 +461,8 @@ static enum tm_code recon_commit(struct tm_recon *r, size_t at, struct tm_err *e
     return TM_OK;
 }
 
-static enum tm_code recon_job_step(struct tm_recon *r, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code recon_job_step(struct tm_recon *r, const struct tm_now *now,
+                                   struct tm_wake *wake, struct tm_err *err)
 {
     size_t at = r->read != NULL ? r->running : recon_pick(r, now, wake);
     if (at == r->jobs_count)
@@ -448,7 +474,7 @@ static enum tm_code recon_job_step(struct tm_recon *r, const struct tm_now *now,
     if (job->phase == JOB_ALL && !job->window->all)
         job->phase = JOB_COMMIT;
     if (recon_ready_ms(r, job) > now->org_ms)
-        return TM_OK;                         /* the phase has just come: pick again, with its wake */
+        return TM_OK; /* the phase has just come: pick again, with its wake */
     if (job->phase == JOB_COMMIT)
         return recon_commit(r, at, err);
     return job->failing ? recon_failing_step(r, job, now, err) : recon_read_step(r, job, now, err);
@@ -457,13 +483,15 @@ static enum tm_code recon_job_step(struct tm_recon *r, const struct tm_now *now,
 static void recon_wake(const struct tm_recon *r, struct tm_wake *wake)
 {
     int64_t at = tm_sf_session_next_at(r->ports.session);
-    int64_t others[] = { at, tm_registry_next_at(r->ports.registry), r->ports.topic->ops->next_at(r->ports.topic) };
+    int64_t others[] = { at, tm_registry_next_at(r->ports.registry),
+                         r->ports.topic->ops->next_at(r->ports.topic) };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (others[i] < wake->wall_ns)
             wake->wall_ns = others[i];
     for (size_t i = 0; i < r->set->objects_count; i++)
         if (r->objects[i].open != NULL && r->jobs_count < TM_RECON_QUEUE_MAX) {
-            at = tm_window_closes_at(r->objects[i].open, r->set->window_ms * TM_NS_PER_MS, r->set->idle_ns);
+            at = tm_window_closes_at(r->objects[i].open, r->set->window_ms * TM_NS_PER_MS,
+                                     r->set->idle_ns);
             if (at < wake->wall_ns)
                 wake->wall_ns = at;
         }
@@ -484,7 +512,8 @@ static enum tm_code recon_sign_in(struct tm_recon *r, const struct tm_now *now, 
     return TM_OK;
 }
 
-enum tm_code tm_recon_step(struct tm_recon *r, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+enum tm_code tm_recon_step(struct tm_recon *r, const struct tm_now *now, struct tm_wake *wake,
+                           struct tm_err *err)
 {
     enum tm_code rc = recon_sign_in(r, now, err);
     if (rc != TM_OK)

@@ -9,44 +9,63 @@
 
 static const struct tm_key recon_keys[] = {
     { "objects", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "Salesforce objects" },
-    { "topics", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "alerts topics; their objects are read from their names" },
+    { "topics", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "alerts topics; their objects are read from their names" },
     { "group.id", TM_KEY_TEXT, 0, "tidemark-reconcile", 0, 0, NULL, "consumer group" },
-    { "alerts.topic", TM_KEY_TEXT, 0, "alerts.sfdc.${object}_gap_events", 0, 0, NULL, "where asks come from" },
+    { "alerts.topic", TM_KEY_TEXT, 0, "alerts.sfdc.${object}_gap_events", 0, 0, NULL,
+      "where asks come from" },
     { "recon.topic", TM_KEY_TEXT, 0, "sfdc.recon.${object}", 0, 0, NULL, "where answers go" },
-    { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "groups that read the answers (embedded broker: pausing)" },
+    { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "groups that read the answers (embedded broker: pausing)" },
     { "kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "name=value of librdkafka" },
-    { "window.size.ms", TM_KEY_INT, 0, "5000", 1, DAY_MS, NULL, "event time of one window, and its longest wall time" },
-    { "window.idle.ms", TM_KEY_INT, 0, "500", 0, DAY_MS, NULL, "a window closes after so long without an alert" },
+    { "window.size.ms", TM_KEY_INT, 0, "5000", 1, DAY_MS, NULL,
+      "event time of one window, and its longest wall time" },
+    { "window.idle.ms", TM_KEY_INT, 0, "500", 0, DAY_MS, NULL,
+      "a window closes after so long without an alert" },
     { "window.ids.max", TM_KEY_INT, 0, "2000", 1, TM_RECON_IDS_MAX, NULL, "ids of one window" },
-    { "user.sees.all.data", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "an id that is not returned is gone, not hidden" },
-    { "overflow.read", TM_KEY_TEXT, 0, "whole", 0, 0, "whole|range", "how an overflow is repaired" },
-    { "transaction.longest.ms", TM_KEY_INT, 0, "600000", 0, DAY_MS, NULL, "org time a range read begins before the commit" },
+    { "user.sees.all.data", TM_KEY_BOOL, 0, "true", 0, 0, NULL,
+      "an id that is not returned is gone, not hidden" },
+    { "overflow.read", TM_KEY_TEXT, 0, "whole", 0, 0, "whole|range",
+      "how an overflow is repaired" },
+    { "transaction.longest.ms", TM_KEY_INT, 0, "600000", 0, DAY_MS, NULL,
+      "org time a range read begins before the commit" },
     { "index.lag.ms", TM_KEY_INT, 0, "0", 0, DAY_MS, NULL, "org time a range read may be behind" },
     { "retries.max", TM_KEY_INT, 0, "5", 1, 1000, NULL, "attempts of one read" },
-    { "retry.backoff.ms", TM_KEY_INT, 0, "1000", 1, DAY_MS, NULL, "wall time before the second attempt; doubles" },
-    { "retry.backoff.max.ms", TM_KEY_INT, 0, "60000", 1, DAY_MS, NULL, "longest wall time between attempts" },
-    { "requests.per.second", TM_KEY_INT, 0, "0", 0, 100000, NULL, "rate limit over all calls; 0 = none" },
-    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL, "login URL" },
+    { "retry.backoff.ms", TM_KEY_INT, 0, "1000", 1, DAY_MS, NULL,
+      "wall time before the second attempt; doubles" },
+    { "retry.backoff.max.ms", TM_KEY_INT, 0, "60000", 1, DAY_MS, NULL,
+      "longest wall time between attempts" },
+    { "requests.per.second", TM_KEY_INT, 0, "0", 0, 100000, NULL,
+      "rate limit over all calls; 0 = none" },
+    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL,
+      "login URL" },
     { "salesforce.username", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "user of the password grant" },
     { "salesforce.password", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its password" },
-    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its security token" },
+    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL,
+      "its security token" },
     { "salesforce.consumer.key", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "connected app" },
     { "salesforce.consumer.secret", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its secret" },
-    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS", "OAuth grant" },
+    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS",
+      "OAuth grant" },
     { "salesforce.version", TM_KEY_TEXT, 0, "latest", 0, 0, NULL, "API version" },
-    { "request.max.retries.time.ms", TM_KEY_INT, 0, "30000", 1, MS_MAX, NULL, "wall time to retry a call" },
-    { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, MS_MAX, NULL, "wall time to retry sign-in" },
+    { "request.max.retries.time.ms", TM_KEY_INT, 0, "30000", 1, MS_MAX, NULL,
+      "wall time to retry a call" },
+    { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, MS_MAX, NULL,
+      "wall time to retry sign-in" },
     { "connector.class", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
     { "kafka.auth.mode", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
     { "kafka.api.key", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted" },
-    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted" },
+    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,
+      "accepted" },
     { "input.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; always AVRO" },
-    { "output.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; always AVRO" },
-    { "tasks.max", TM_KEY_INT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; start more processes instead" },
+    { "output.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
+      "accepted; always AVRO" },
+    { "tasks.max", TM_KEY_INT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
+      "accepted; start more processes instead" },
 };
 
-static enum tm_code recon_add(struct tm_recon_settings *out, const struct tm_config *c, const char *object,
-                              const char *alerts, struct tm_err *err)
+static enum tm_code recon_add(struct tm_recon_settings *out, const struct tm_config *c,
+                              const char *object, const char *alerts, struct tm_err *err)
 {
     size_t i = out->objects_count;
     for (size_t k = 0; k < i; k++)
@@ -57,7 +76,8 @@ static enum tm_code recon_add(struct tm_recon_settings *out, const struct tm_con
     if (*object == '\0' || strlen(object) > 100)
         return tm_fail(err, TM_E_ARG, "objects: \"%.40s\" is no object name", object);
     out->objects[i] = strdup(object);
-    out->alerts[i] = alerts != NULL ? strdup(alerts) : tm_topic_name(tm_config_text(c, "alerts.topic"), object);
+    out->alerts[i] =
+        alerts != NULL ? strdup(alerts) : tm_topic_name(tm_config_text(c, "alerts.topic"), object);
     out->recon[i] = tm_topic_name(tm_config_text(c, "recon.topic"), object);
     out->objects_count++;
     if (out->objects[i] == NULL || out->alerts[i] == NULL || out->recon[i] == NULL)
@@ -65,7 +85,8 @@ static enum tm_code recon_add(struct tm_recon_settings *out, const struct tm_con
     return TM_OK;
 }
 
-static enum tm_code recon_objects(struct tm_recon_settings *out, const struct tm_config *c, struct tm_err *err)
+static enum tm_code recon_objects(struct tm_recon_settings *out, const struct tm_config *c,
+                                  struct tm_err *err)
 {
     static const char tail[] = "_gap_events";
     const char *const *items;
@@ -78,9 +99,13 @@ static enum tm_code recon_objects(struct tm_recon_settings *out, const struct tm
         const char *from = strrchr(items[i], '.');
         char object[128] = "";
         size_t bytes = from != NULL ? strlen(from + 1) : 0, cut = strlen(tail);
-        if (bytes <= cut || bytes - cut >= sizeof object || strcmp(from + 1 + bytes - cut, tail) != 0)
-            return tm_fail(err, TM_E_ARG, "topics: \"%.80s\" does not end in .<object>_gap_events; name the object in "
-                           "\"objects\"", items[i]);
+        if (bytes <= cut || bytes - cut >= sizeof object ||
+            strcmp(from + 1 + bytes - cut, tail) != 0)
+            return tm_fail(
+                err, TM_E_ARG,
+                "topics: \"%.80s\" does not end in .<object>_gap_events; name the object in "
+                "\"objects\"",
+                items[i]);
         memcpy(object, from + 1, bytes - cut);
         rc = recon_add(out, c, object, items[i], err);
     }
@@ -89,8 +114,8 @@ static enum tm_code recon_objects(struct tm_recon_settings *out, const struct tm
     static const char *const templates[] = { "alerts.topic", "recon.topic" };
     for (size_t i = 0; rc == TM_OK && i < 2; i++)
         if (out->objects_count > 1 && strstr(tm_config_text(c, templates[i]), "${object}") == NULL)
-            rc = tm_fail(err, TM_E_ARG, "%s \"%.80s\" lacks ${object}, and there are %zu objects", templates[i],
-                         tm_config_text(c, templates[i]), out->objects_count);
+            rc = tm_fail(err, TM_E_ARG, "%s \"%.80s\" lacks ${object}, and there are %zu objects",
+                         templates[i], tm_config_text(c, templates[i]), out->objects_count);
     return rc;
 }
 
@@ -103,8 +128,9 @@ static void recon_salesforce(struct tm_sf_settings *out, const struct tm_config 
         .password_token = tm_config_text(c, "salesforce.password.token"),
         .consumer_key = tm_config_text(c, "salesforce.consumer.key"),
         .consumer_secret = tm_config_text(c, "salesforce.consumer.secret"),
-        .grant = strcasecmp(tm_config_text(c, "salesforce.grant.type"), "PASSWORD") == 0 ? TM_SF_PASSWORD
-                                                                                         : TM_SF_CLIENT_CREDENTIALS,
+        .grant = strcasecmp(tm_config_text(c, "salesforce.grant.type"), "PASSWORD") == 0
+                     ? TM_SF_PASSWORD
+                     : TM_SF_CLIENT_CREDENTIALS,
         .api_version = tm_config_text(c, "salesforce.version"),
         .request_retry_ns_max = tm_config_int(c, "request.max.retries.time.ms") * TM_NS_PER_MS,
         .auth_retry_ns_max = tm_config_int(c, "salesforce.auth.retries.time.ms") * TM_NS_PER_MS,
@@ -113,12 +139,14 @@ static void recon_salesforce(struct tm_sf_settings *out, const struct tm_config 
     };
 }
 
-enum tm_code tm_recon_settings_load(struct tm_recon_settings *out, struct tm_config **out_config, const char *path,
-                                    const char *salesforce_url, struct tm_err *err)
+enum tm_code tm_recon_settings_load(struct tm_recon_settings *out, struct tm_config **out_config,
+                                    const char *path, const char *salesforce_url,
+                                    struct tm_err *err)
 {
     struct tm_config *c = NULL;
     memset(out, 0, sizeof *out);
-    enum tm_code rc = tm_config_load(&c, path, recon_keys, sizeof recon_keys / sizeof recon_keys[0], err);
+    enum tm_code rc =
+        tm_config_load(&c, path, recon_keys, sizeof recon_keys / sizeof recon_keys[0], err);
     if (rc != TM_OK)
         return rc;
     *out_config = c;

@@ -22,7 +22,8 @@ void tm_window_close(struct tm_window *w)
     free(w);
 }
 
-enum tm_code tm_window_ask_id(struct tm_window *w, const char *id, const struct tm_position *at, struct tm_err *err)
+enum tm_code tm_window_ask_id(struct tm_window *w, const char *id, const struct tm_position *at,
+                              struct tm_err *err)
 {
     size_t index = 0;
     bool fresh = false;
@@ -40,7 +41,8 @@ enum tm_code tm_window_ask_id(struct tm_window *w, const char *id, const struct 
     return rc;
 }
 
-void tm_window_ask_all(struct tm_window *w, const struct tm_position *at, int64_t commit_ms, bool whole)
+void tm_window_ask_all(struct tm_window *w, const struct tm_position *at, int64_t commit_ms,
+                       bool whole)
 {
     if (!w->all || tm_position_compare(at, &w->at) > 0)
         w->at = *at;
@@ -52,13 +54,15 @@ void tm_window_ask_all(struct tm_window *w, const struct tm_position *at, int64_
     w->all = true;
 }
 
-enum tm_code tm_window_came(struct tm_window *w, int32_t partition, int64_t offset, int64_t now_ns, struct tm_err *err)
+enum tm_code tm_window_came(struct tm_window *w, int32_t partition, int64_t offset, int64_t now_ns,
+                            struct tm_err *err)
 {
     size_t i = 0;
     while (i < w->offsets_count && w->offsets[i].partition != partition)
         i++;
     if (i == TM_WINDOW_PARTITIONS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "alerts come from more than %d partitions", TM_WINDOW_PARTITIONS_MAX);
+        return tm_fail(err, TM_E_LIMIT, "alerts come from more than %d partitions",
+                       TM_WINDOW_PARTITIONS_MAX);
     if (i == w->offsets_count)
         w->offsets_count++;
     w->offsets[i].partition = partition;

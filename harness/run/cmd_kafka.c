@@ -1,5 +1,5 @@
-/* tidemark kafka [--topics a:6,b:6]: the embedded broker, alone. First line of stdout is the bootstrap address; runs
- * until SIGTERM or SIGINT. Everything is in memory and gone with it. */
+/* tidemark kafka [--topics a:6,b:6]: the embedded broker, alone. First line of stdout is the
+ * bootstrap address; runs until SIGTERM or SIGINT. Everything is in memory and gone with it. */
 #include "mocks/kafka/embedded.h"
 #include "run/command.h"
 #include <signal.h>
@@ -24,7 +24,8 @@ int tm_cmd_kafka(int argc, char **argv)
 
     enum tm_code rc = tm_flags_parse(&flags, argc, argv, known, &topics, &err);
     if (rc == TM_OK && flags.config_path != NULL)
-        rc = tm_fail(&err, TM_E_ARG, "\"%s\": this command takes no file; topics are given as --topics a:6,b:6",
+        rc = tm_fail(&err, TM_E_ARG,
+                     "\"%s\": this command takes no file; topics are given as --topics a:6,b:6",
                      flags.config_path);
     if (rc == TM_OK)
         rc = tm_embedded_open(&broker, &err);

@@ -36,7 +36,8 @@ uint64_t tm_backlog_unread_bytes(struct tm_backlog *b, int64_t committed)
         b->marks_count = 0;
         return flying;
     }
-    while (b->marks_count > 1 && b->marks[(b->marks_first + 1) % TM_BACKLOG_MARKS_MAX].offset <= committed) {
+    while (b->marks_count > 1 &&
+           b->marks[(b->marks_first + 1) % TM_BACKLOG_MARKS_MAX].offset <= committed) {
         b->marks_first = (b->marks_first + 1) % TM_BACKLOG_MARKS_MAX;
         b->marks_count--;
     }

@@ -16,12 +16,12 @@ struct tm_inbox {
     struct tm_record records[TM_TOPIC_FETCH_MAX]; size_t records_count, taken;
     struct tm_row row;
     struct tm_buf key, value;            /* base64 of what goes aside */
-    char reason[320];                    /* of the record at `taken` that waits to be put aside; "" = none */
+    char reason[320]; /* of the record at `taken` that waits to be put aside; "" = none */
     uint64_t aside_count;
 };
 
-enum tm_code tm_inbox_open(struct tm_inbox **out, struct tm_topic *topic, struct tm_registry *registry,
-                           const char *aside_path, struct tm_err *err)
+enum tm_code tm_inbox_open(struct tm_inbox **out, struct tm_topic *topic,
+                           struct tm_registry *registry, const char *aside_path, struct tm_err *err)
 {
     struct tm_inbox *in = calloc(1, sizeof *in);
     if (in == NULL || (in->aside_path = strdup(aside_path)) == NULL) {
@@ -53,7 +53,8 @@ enum tm_code tm_inbox_fetch(struct tm_inbox *in, struct tm_err *err)
 {
     assert(in->taken == in->records_count);
     in->taken = in->records_count = 0;
-    return in->topic->ops->fetch(in->topic, in->records, TM_TOPIC_FETCH_MAX, &in->records_count, err);
+    return in->topic->ops->fetch(in->topic, in->records, TM_TOPIC_FETCH_MAX, &in->records_count,
+                                 err);
 }
 
 void tm_inbox_rewind(struct tm_inbox *in)
@@ -73,25 +74,31 @@ static void inbox_base64(struct tm_buf *out, const void *data, size_t bytes)
     tm_buf_reset(out);
     for (size_t i = 0; i < bytes; i += 3) {
         size_t left = bytes - i;
-        uint32_t v = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0U);
-        char four[4] = { digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
-                         left > 2 ? digits[v & 63] : '=' };
+        uint32_t v = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
+                     (left > 2 ? p[i + 2] : 0U);
+        char four[4] = { digits[v >> 18], digits[v >> 12 & 63],
+                         left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '=' };
         tm_buf_add(out, four, 4);
     }
 }
 
-static enum tm_code inbox_put_aside(struct tm_inbox *in, const struct tm_record *r, struct tm_err *err)
+static enum tm_code inbox_put_aside(struct tm_inbox *in, const struct tm_record *r,
+                                    struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     sqlite3_stmt *stmt = NULL;
     if (in->aside == NULL) {
         rc = tm_sql_open(&in->aside, in->aside_path, TM_SQL_CREATE, err);
         if (rc == TM_OK)
-            rc = tm_sql_exec(in->aside, "CREATE TABLE IF NOT EXISTS aside(topic TEXT, partition INTEGER, offset INTEGER,"
-                             " reason TEXT, key TEXT, value TEXT, PRIMARY KEY(topic, partition, offset))", err);
+            rc = tm_sql_exec(
+                in->aside,
+                "CREATE TABLE IF NOT EXISTS aside(topic TEXT, partition INTEGER, offset INTEGER,"
+                " reason TEXT, key TEXT, value TEXT, PRIMARY KEY(topic, partition, offset))",
+                err);
     }
     if (rc == TM_OK)
-        rc = tm_sql_prepare(&stmt, in->aside, "INSERT OR IGNORE INTO aside VALUES(?1,?2,?3,?4,?5,?6)", err);
+        rc = tm_sql_prepare(&stmt, in->aside,
+                            "INSERT OR IGNORE INTO aside VALUES(?1,?2,?3,?4,?5,?6)", err);
     if (rc != TM_OK)
         return rc;
     inbox_base64(&in->key, r->key, r->key_bytes);
@@ -108,9 +115,10 @@ static enum tm_code inbox_put_aside(struct tm_inbox *in, const struct tm_record 
     sqlite3_finalize(stmt);
     if (rc != TM_OK)
         return rc;
-    in->aside_count += (uint64_t)sqlite3_changes(in->aside);   /* none when it was there from an earlier run */
-    tm_log(TM_LOG_WARN, "topic %s partition %" PRId32 " offset %" PRId64 " kept aside in %s: %s", r->topic, r->partition,
-           r->offset, in->aside_path, in->reason);
+    in->aside_count +=
+        (uint64_t)sqlite3_changes(in->aside); /* none when it was there from an earlier run */
+    tm_log(TM_LOG_WARN, "topic %s partition %" PRId32 " offset %" PRId64 " kept aside in %s: %s",
+           r->topic, r->partition, r->offset, in->aside_path, in->reason);
     in->reason[0] = '\0';
     in->taken++;
     return TM_OK;
@@ -125,9 +133,10 @@ static void inbox_reason(struct tm_inbox *in, const char *text)
     in->reason[bytes > 0 ? bytes : 1] = '\0';
 }
 
-/* TM_OK: decoded, or `reason` says why not. Only the world's own failures (registry away, memory) are errors. */
-static enum tm_code inbox_decode(struct tm_inbox *in, const struct tm_now *now, const struct tm_record *r,
-                                 struct tm_err *err)
+/* TM_OK: decoded, or `reason` says why not. Only the world's own failures (registry away, memory)
+ * are errors. */
+static enum tm_code inbox_decode(struct tm_inbox *in, const struct tm_now *now,
+                                 const struct tm_record *r, struct tm_err *err)
 {
     const struct tm_avro_schema *schema = NULL;
     struct tm_err bad = { .code = TM_OK };
@@ -152,8 +161,9 @@ static enum tm_code inbox_decode(struct tm_inbox *in, const struct tm_now *now, 
     return rc;
 }
 
-enum tm_code tm_inbox_take(struct tm_inbox *in, const struct tm_now *now, const struct tm_record **out_record,
-                           const struct tm_row **out_row, struct tm_err *err)
+enum tm_code tm_inbox_take(struct tm_inbox *in, const struct tm_now *now,
+                           const struct tm_record **out_record, const struct tm_row **out_row,
+                           struct tm_err *err)
 {
     *out_record = NULL;
     while (in->taken < in->records_count) {
@@ -186,7 +196,8 @@ enum tm_code tm_inbox_commit(struct tm_inbox *in, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < in->records_count; i++) {
-        const struct tm_record *r = &in->records[i], *next = i + 1 < in->records_count ? r + 1 : NULL;
+        const struct tm_record *r = &in->records[i],
+                               *next = i + 1 < in->records_count ? r + 1 : NULL;
         if (next == NULL || next->partition != r->partition || strcmp(next->topic, r->topic) != 0)
             rc = in->topic->ops->commit(in->topic, r->topic, r->partition, r->offset + 1, err);
     }

@@ -1,5 +1,6 @@
 /* topic: what all adapters of the port share: the partition of a key.
- * Source: Kafka's default partitioner, toPositive(murmur2(key)) % partitions (org.apache.kafka.common.utils.Utils). */
+ * Source: Kafka's default partitioner, toPositive(murmur2(key)) % partitions
+ * (org.apache.kafka.common.utils.Utils). */
 #include "topic/topic.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@ static uint32_t topic_murmur2(const unsigned char *data, size_t bytes)
     const uint32_t m = 0x5bd1e995;
     uint32_t h = 0x9747b28cU ^ (uint32_t)bytes;
     for (; bytes >= 4; data += 4, bytes -= 4) {
-        uint32_t k = (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
+        uint32_t k = (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 |
+                     (uint32_t)data[3] << 24;
         k *= m;
         k ^= k >> 24;
         k *= m;
@@ -50,7 +52,8 @@ char *tm_topic_name(const char *template, const char *object)
     out[bytes] = '\0';
     if (mark != NULL) {
         for (size_t i = 0; object[i] != '\0'; i++)
-            out[bytes++] = (char)(object[i] >= 'A' && object[i] <= 'Z' ? object[i] + 32 : object[i]);
+            out[bytes++] =
+                (char)(object[i] >= 'A' && object[i] <= 'Z' ? object[i] + 32 : object[i]);
         strcpy(out + bytes, mark + strlen("${object}"));
     }
     return out;

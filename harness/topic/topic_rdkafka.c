@@ -1,7 +1,8 @@
-/* topic_rdkafka: the topic port over librdkafka 2.x, for the embedded broker and real ones. One consumer handle (when a
- * group is given), one idempotent producer handle (made when first needed), and one watcher thread for the questions
- * librdkafka only answers by blocking: partition counts, watermarks, committed offsets of the reading groups, and whether a
- * broker is there at all. The watcher never touches records. Traps of the embedded broker: facts/running-real-parts.md. */
+/* topic_rdkafka: the topic port over librdkafka 2.x, for the embedded broker and real ones. One
+ * consumer handle (when a group is given), one idempotent producer handle (made when first needed),
+ * and one watcher thread for the questions librdkafka only answers by blocking: partition counts,
+ * watermarks, committed offsets of the reading groups, and whether a broker is there at all. The
+ * watcher never touches records. Traps of the embedded broker: facts/running-real-parts.md. */
 #include "topic/topic_rdkafka_inner.h"
 #include "base/log.h"
 #include <assert.h>
@@ -53,8 +54,9 @@ void tm_rdk_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
     k->topic.counts.delivery_failed++;
     if (p != NULL)
         tm_backlog_failed(&p->backlog, bytes);
-    (void)tm_fail_retry(&k->failed, TM_E_IO, "topic %s partition %" PRId32 " at %s: a record was not delivered: %s", topic,
-                        m->partition, k->brokers, rd_kafka_err2str(m->err));
+    (void)tm_fail_retry(&k->failed, TM_E_IO,
+                        "topic %s partition %" PRId32 " at %s: a record was not delivered: %s",
+                        topic, m->partition, k->brokers, rd_kafka_err2str(m->err));
 }
 
 void tm_rdk_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -63,23 +65,27 @@ void tm_rdk_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         char why[200];
         rd_kafka_resp_err_t e = rd_kafka_fatal_error(rk, why, sizeof why);
-        (void)tm_fail(&k->broken, TM_E_IO, "kafka client at %s: %s: %s", k->brokers, rd_kafka_err2name(e), why);
+        (void)tm_fail(&k->broken, TM_E_IO, "kafka client at %s: %s: %s", k->brokers,
+                      rd_kafka_err2name(e), why);
     } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         if (!k->closing)
             tm_rdk_want(k, &k->probe_wanted);
-    } else if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED) {
+    } else if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+               code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED) {
         (void)tm_fail(&k->broken, TM_E_ARG, "kafka at %s: sign-in failed: %s", k->brokers, reason);
     }
 }
 
-void tm_rdk_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t e, rd_kafka_topic_partition_list_t *offsets, void *opaque)
+void tm_rdk_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t e,
+                      rd_kafka_topic_partition_list_t *offsets, void *opaque)
 {
     struct rdk *k = opaque;
     (void)rk;
     if (k->commits_flying > 0)
         k->commits_flying--;
-    bool gone = e == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || e == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
-                e == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST || e == RD_KAFKA_RESP_ERR__NO_OFFSET || k->closing;
+    bool gone =
+        e == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || e == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+        e == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST || e == RD_KAFKA_RESP_ERR__NO_OFFSET || k->closing;
     for (int i = 0; !gone && offsets != NULL && i < offsets->cnt; i++) {
         const rd_kafka_topic_partition_t *tp = &offsets->elems[i];
         if (e == RD_KAFKA_RESP_ERR_NO_ERROR && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -112,23 +118,27 @@ void tm_rdk_send_commits(struct rdk *k)
 }
 
 /* Where a partition just given begins, as a plain offset that the log still holds. */
-static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int64_t committed, struct tm_err *err)
+static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int64_t committed,
+                              struct tm_err *err)
 {
     int64_t start = TM_OFFSET_COMMITTED, low = 0, high = 0;
     if (k->owner.start != NULL)
         start = k->owner.start(k->owner.self, tp->topic, tp->partition);
     if (start == TM_OFFSET_COMMITTED)
         start = committed >= 0 ? committed : TM_OFFSET_BEGINNING;
-    rd_kafka_resp_err_t e =
-        rd_kafka_query_watermark_offsets(k->consumer, tp->topic, tp->partition, &low, &high, RDK_REPLY_MS);
+    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(k->consumer, tp->topic, tp->partition,
+                                                             &low, &high, RDK_REPLY_MS);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return tm_fail_retry(err, TM_E_IO, "watermarks of topic %s partition %" PRId32 " at %s: %s", tp->topic,
-                             tp->partition, k->brokers, rd_kafka_err2str(e));
+        return tm_fail_retry(err, TM_E_IO, "watermarks of topic %s partition %" PRId32 " at %s: %s",
+                             tp->topic, tp->partition, k->brokers, rd_kafka_err2str(e));
     start = start == TM_OFFSET_END ? high : start == TM_OFFSET_BEGINNING ? 0 : start;
     if (start < low || start > high)
-        return tm_fail(err, TM_E_GAP, "topic %s partition %" PRId32 ": reading should go on at offset %" PRId64
-                       ", but the log holds %" PRId64 " to %" PRId64 ": %s", tp->topic, tp->partition, start, low, high,
-                       start < low ? "records were evicted before they were read" : "the stored offset is of another log");
+        return tm_fail(err, TM_E_GAP,
+                       "topic %s partition %" PRId32 ": reading should go on at offset %" PRId64
+                       ", but the log holds %" PRId64 " to %" PRId64 ": %s",
+                       tp->topic, tp->partition, start, low, high,
+                       start < low ? "records were evicted before they were read"
+                                   : "the stored offset is of another log");
     struct rdk_part *p = tm_rdk_part(k, tp->topic, tp->partition);
     if (p == NULL)
         return tm_fail(err, TM_E_LIMIT, "kafka: more than %d partitions", RDK_PARTS_MAX);
@@ -141,10 +151,11 @@ static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int
 static void rdk_on_assign(struct rdk *k, rd_kafka_topic_partition_list_t *list, bool cooperative)
 {
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
-    rd_kafka_resp_err_t e = list->cnt > 0 ? rd_kafka_committed(k->consumer, committed, RDK_REPLY_MS) : 0;
+    rd_kafka_resp_err_t e =
+        list->cnt > 0 ? rd_kafka_committed(k->consumer, committed, RDK_REPLY_MS) : 0;
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        (void)tm_fail_retry(&k->broken, TM_E_IO, "committed offsets of group %s at %s: %s", k->group, k->brokers,
-                            rd_kafka_err2str(e));
+        (void)tm_fail_retry(&k->broken, TM_E_IO, "committed offsets of group %s at %s: %s",
+                            k->group, k->brokers, rd_kafka_err2str(e));
     for (int i = 0; k->broken.code == TM_OK && i < list->cnt; i++)
         (void)rdk_begin(k, &list->elems[i], committed->elems[i].offset, &k->broken);
     rd_kafka_topic_partition_list_destroy(committed);
@@ -159,8 +170,8 @@ static void rdk_on_assign(struct rdk *k, rd_kafka_topic_partition_list_t *list, 
         rd_kafka_assign(k->consumer, list);
 }
 
-void tm_rdk_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
-                             void *opaque)
+void tm_rdk_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     struct rdk *k = opaque;
     const char *protocol = rd_kafka_rebalance_protocol(rk);
@@ -207,7 +218,8 @@ static enum tm_code rdk_serve(struct rdk *k, struct tm_err *err)
         ;
     if (k->producer != NULL)
         rd_kafka_poll(k->producer, 0);
-    if (k->dirty && k->commits_flying == 0 && tm_clock_monotonic_ns() - k->commit_sent_ns >= RDK_COMMIT_NS)
+    if (k->dirty && k->commits_flying == 0 &&
+        tm_clock_monotonic_ns() - k->commit_sent_ns >= RDK_COMMIT_NS)
         tm_rdk_send_commits(k);
     return rdk_health(k, err);
 }
@@ -220,7 +232,8 @@ static bool rdk_has_room(struct rdk *k, struct rdk_part *p)
     int64_t committed = p->committed;
     uint64_t unread_bytes = tm_backlog_unread_bytes(&p->backlog, committed);
     int64_t unread_records = tm_backlog_unread_records(&p->backlog, committed);
-    if ((unread_bytes > RDK_UNREAD_BYTES_MAX / 4 || unread_records > RDK_UNREAD_RECORDS_MAX / 4) && !k->lag_wanted)
+    if ((unread_bytes > RDK_UNREAD_BYTES_MAX / 4 || unread_records > RDK_UNREAD_RECORDS_MAX / 4) &&
+        !k->lag_wanted)
         tm_rdk_want(k, &k->lag_wanted);
     if (unread_bytes <= RDK_UNREAD_BYTES_MAX && unread_records <= RDK_UNREAD_RECORDS_MAX) {
         p->paused_ns = 0;
@@ -231,15 +244,18 @@ static bool rdk_has_room(struct rdk *k, struct rdk_part *p)
         p->paused_ns = now_ns;
     } else if (now_ns - p->paused_ns > RDK_PAUSE_TOLD_NS) {
         p->paused_ns = now_ns;                 /* told again after as long again */
-        tm_log(TM_LOG_WARN, "topic %s partition %" PRId32 ": paused, %" PRIu64 " bytes wait for the slowest of %zu reading "
-               "groups (first: %s); is each of them running and committing?", p->topic, p->partition, unread_bytes,
-               k->readers_count, k->readers[0]);
+        tm_log(TM_LOG_WARN,
+               "topic %s partition %" PRId32 ": paused, %" PRIu64
+               " bytes wait for the slowest of %zu reading "
+               "groups (first: %s); is each of them running and committing?",
+               p->topic, p->partition, unread_bytes, k->readers_count, k->readers[0]);
     }
     return false;
 }
 
-static enum tm_code rdk_produce(struct tm_topic *t, const char *topic, int32_t partition, const void *key,
-                                size_t key_bytes, const void *value, size_t value_bytes, struct tm_err *err)
+static enum tm_code rdk_produce(struct tm_topic *t, const char *topic, int32_t partition,
+                                const void *key, size_t key_bytes, const void *value,
+                                size_t value_bytes, struct tm_err *err)
 {
     struct rdk *k = (struct rdk *)t;
     struct rdk_ask known;
@@ -254,21 +270,23 @@ static enum tm_code rdk_produce(struct tm_topic *t, const char *topic, int32_t p
         partition = key != NULL ? tm_topic_partition(key, key_bytes, known.count)
                                 : (int32_t)(k->round_robin++ % (uint32_t)known.count);
     if (partition >= known.count)
-        return tm_fail(err, TM_E_ARG, "topic %s has %" PRId32 " partitions, not partition %" PRId32, topic, known.count,
-                       partition);
+        return tm_fail(err, TM_E_ARG, "topic %s has %" PRId32 " partitions, not partition %" PRId32,
+                       topic, known.count, partition);
     struct rdk_part *p = tm_rdk_part(k, topic, partition);
     if (p == NULL)
         return tm_fail(err, TM_E_LIMIT, "kafka: more than %d partitions", RDK_PARTS_MAX);
     if (!rdk_has_room(k, p))
         return TM_E_AGAIN;
-    rd_kafka_resp_err_t e = rd_kafka_producev(
-        k->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_KEY((void *)(uintptr_t)key, key_bytes), RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value_bytes),
-        RD_KAFKA_V_END);
+    rd_kafka_resp_err_t e =
+        rd_kafka_producev(k->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_KEY((void *)(uintptr_t)key, key_bytes),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value_bytes), RD_KAFKA_V_END);
     if (e == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return TM_E_AGAIN;
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return tm_fail(err, TM_E_IO, "topic %s: record of %zu bytes refused: %s", topic, value_bytes, rd_kafka_err2str(e));
+        return tm_fail(err, TM_E_IO, "topic %s: record of %zu bytes refused: %s", topic,
+                       value_bytes, rd_kafka_err2str(e));
     tm_backlog_enqueued(&p->backlog, key_bytes + value_bytes);
     t->counts.produced++;
     t->counts.produced_bytes += key_bytes + value_bytes;
@@ -298,14 +316,18 @@ static enum tm_code rdk_fetch_error(struct rdk *k, const rd_kafka_message_t *m, 
     switch ((int)m->err) {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        return tm_fail(err, TM_E_GAP, "topic %s partition %" PRId32 ": the log at %s no longer holds the position to read: %s",
+        return tm_fail(err, TM_E_GAP,
+                       "topic %s partition %" PRId32
+                       ": the log at %s no longer holds the position to read: %s",
                        topic, m->partition, k->brokers, rd_kafka_message_errstr(m));
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-        return tm_fail(err, TM_E_ARG, "topic %s does not exist at %s; create it first", topic, k->brokers);
+        return tm_fail(err, TM_E_ARG, "topic %s does not exist at %s; create it first", topic,
+                       k->brokers);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-        return tm_fail(err, TM_E_ARG, "group %s, topic %s at %s: %s", k->group, topic, k->brokers, rd_kafka_err2str(m->err));
+        return tm_fail(err, TM_E_ARG, "group %s, topic %s at %s: %s", k->group, topic, k->brokers,
+                       rd_kafka_err2str(m->err));
     default:
         tm_log(TM_LOG_WARN, "group %s, topic %s: %s", k->group, topic, rd_kafka_message_errstr(m));
         return TM_OK;
@@ -319,28 +341,37 @@ void tm_rdk_release(struct rdk *k)
     k->held_count = 0;
 }
 
-static enum tm_code rdk_take(struct rdk *k, rd_kafka_message_t *m, struct tm_record *out, struct tm_err *err)
+static enum tm_code rdk_take(struct rdk *k, rd_kafka_message_t *m, struct tm_record *out,
+                             struct tm_err *err)
 {
     const char *topic = rd_kafka_topic_name(m->rkt);
     struct rdk_part *p = tm_rdk_part(k, topic, m->partition);
     rd_kafka_timestamp_type_t kind;
     if (p == NULL)
         return tm_fail(err, TM_E_LIMIT, "kafka: more than %d partitions", RDK_PARTS_MAX);
-    /* Dense on the embedded broker: no compaction, no transactions. Elsewhere offsets may have honest holes. */
+    /* Dense on the embedded broker: no compaction, no transactions. Elsewhere offsets may have
+     * honest holes. */
     if (k->embedded && p->owned && m->offset != p->position)
-        return tm_fail(err, TM_E_GAP, "topic %s partition %" PRId32 ": offset %" PRId64 " came where %" PRId64
-                       " was due; records were evicted before they were read", topic, m->partition, m->offset, p->position);
+        return tm_fail(err, TM_E_GAP,
+                       "topic %s partition %" PRId32 ": offset %" PRId64 " came where %" PRId64
+                       " was due; records were evicted before they were read",
+                       topic, m->partition, m->offset, p->position);
     p->position = m->offset + 1;
-    *out = (struct tm_record){ .topic = topic, .partition = m->partition, .offset = m->offset, .key = m->key,
-                               .key_bytes = m->key_len, .value = m->payload, .value_bytes = m->len,
+    *out = (struct tm_record){ .topic = topic,
+                               .partition = m->partition,
+                               .offset = m->offset,
+                               .key = m->key,
+                               .key_bytes = m->key_len,
+                               .value = m->payload,
+                               .value_bytes = m->len,
                                .timestamp_ms = rd_kafka_message_timestamp(m, &kind) };
     k->topic.counts.fetched++;
     k->topic.counts.fetched_bytes += m->key_len + m->len;
     return TM_OK;
 }
 
-static enum tm_code rdk_fetch(struct tm_topic *t, struct tm_record *out, size_t out_cap, size_t *out_count,
-                              struct tm_err *err)
+static enum tm_code rdk_fetch(struct tm_topic *t, struct tm_record *out, size_t out_cap,
+                              size_t *out_count, struct tm_err *err)
 {
     struct rdk *k = (struct rdk *)t;
     *out_count = 0;
@@ -372,27 +403,35 @@ static enum tm_code rdk_fetch(struct tm_topic *t, struct tm_record *out, size_t 
     return *out_count > 0 ? TM_OK : TM_E_AGAIN;
 }
 
-static enum tm_code rdk_seek(struct tm_topic *t, const char *topic, int32_t partition, int64_t offset, struct tm_err *err)
+static enum tm_code rdk_seek(struct tm_topic *t, const char *topic, int32_t partition,
+                             int64_t offset, struct tm_err *err)
 {
     struct rdk *k = (struct rdk *)t;
     struct rdk_part *p = tm_rdk_part(k, topic, partition);
     int64_t low = 0, high = 0;
     if (p == NULL || !p->owned)
-        return tm_fail(err, TM_E_ARG, "seek: topic %s partition %" PRId32 " is not ours", topic, partition);
-    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(k->consumer, topic, partition, &low, &high, RDK_REPLY_MS);
+        return tm_fail(err, TM_E_ARG, "seek: topic %s partition %" PRId32 " is not ours", topic,
+                       partition);
+    rd_kafka_resp_err_t e =
+        rd_kafka_query_watermark_offsets(k->consumer, topic, partition, &low, &high, RDK_REPLY_MS);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return tm_fail_retry(err, TM_E_IO, "seek: topic %s partition %" PRId32 ": %s", topic, partition, rd_kafka_err2str(e));
+        return tm_fail_retry(err, TM_E_IO, "seek: topic %s partition %" PRId32 ": %s", topic,
+                             partition, rd_kafka_err2str(e));
     offset = offset == TM_OFFSET_BEGINNING ? 0 : offset == TM_OFFSET_END ? high : offset;
     if (offset < low || offset > high)
-        return tm_fail(err, TM_E_GAP, "seek: topic %s partition %" PRId32 " holds offsets %" PRId64 " to %" PRId64 ", not %"
-                       PRId64, topic, partition, low, high, offset);
+        return tm_fail(err, TM_E_GAP,
+                       "seek: topic %s partition %" PRId32 " holds offsets %" PRId64 " to %" PRId64
+                       ", not %" PRId64,
+                       topic, partition, low, high, offset);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
     rd_kafka_error_t *bad = rd_kafka_seek_partitions(k->consumer, list, RDK_REPLY_MS);
     enum tm_code rc = TM_OK;
     if (bad != NULL || list->elems[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        rc = tm_fail_retry(err, TM_E_IO, "seek: topic %s partition %" PRId32 ": %s", topic, partition,
-                           bad != NULL ? rd_kafka_error_string(bad) : rd_kafka_err2str(list->elems[0].err));
+        rc = tm_fail_retry(err, TM_E_IO, "seek: topic %s partition %" PRId32 ": %s", topic,
+                           partition,
+                           bad != NULL ? rd_kafka_error_string(bad)
+                                       : rd_kafka_err2str(list->elems[0].err));
     else
         p->position = offset;
     rd_kafka_error_destroy(bad);
@@ -400,8 +439,8 @@ static enum tm_code rdk_seek(struct tm_topic *t, const char *topic, int32_t part
     return rc;
 }
 
-static enum tm_code rdk_commit(struct tm_topic *t, const char *topic, int32_t partition, int64_t offset_next,
-                               struct tm_err *err)
+static enum tm_code rdk_commit(struct tm_topic *t, const char *topic, int32_t partition,
+                               int64_t offset_next, struct tm_err *err)
 {
     struct rdk *k = (struct rdk *)t;
     if (k->consumer == NULL)
@@ -409,15 +448,15 @@ static enum tm_code rdk_commit(struct tm_topic *t, const char *topic, int32_t pa
     struct rdk_part *p = tm_rdk_part(k, topic, partition);
     if (p == NULL)
         return tm_fail(err, TM_E_LIMIT, "kafka: more than %d partitions", RDK_PARTS_MAX);
-    if (!p->owned)                    /* went away meanwhile: its next owner reads on from what is committed */
+    if (!p->owned) /* went away meanwhile: its next owner reads on from what is committed */
         return TM_OK;
     p->commit_next = offset_next;
     p->dirty = k->dirty = true;
     return TM_OK;
 }
 
-static enum tm_code rdk_watermarks(struct tm_topic *t, const char *topic, int32_t partition, int64_t *out_low,
-                                   int64_t *out_high, struct tm_err *err)
+static enum tm_code rdk_watermarks(struct tm_topic *t, const char *topic, int32_t partition,
+                                   int64_t *out_low, int64_t *out_high, struct tm_err *err)
 {
     struct rdk *k = (struct rdk *)t;
     struct rdk_ask known;
@@ -431,7 +470,8 @@ static enum tm_code rdk_watermarks(struct tm_topic *t, const char *topic, int32_
     return rc;
 }
 
-static enum tm_code rdk_partitions(struct tm_topic *t, const char *topic, int32_t *out_count, struct tm_err *err)
+static enum tm_code rdk_partitions(struct tm_topic *t, const char *topic, int32_t *out_count,
+                                   struct tm_err *err)
 {
     struct rdk *k = (struct rdk *)t;
     struct rdk_ask known;
@@ -467,10 +507,12 @@ static int64_t rdk_next_at(struct tm_topic *t)
         return 0;
     if (k->dirty && k->commits_flying == 0)
         return k->commit_sent_ns + RDK_COMMIT_NS;
-    return tm_clock_monotonic_ns() + TM_NS_PER_S;      /* librdkafka wants to be polled now and then */
+    return tm_clock_monotonic_ns() + TM_NS_PER_S; /* librdkafka wants to be polled now and then */
 }
 
 static int rdk_event_fd(struct tm_topic *t) { return ((struct rdk *)t)->pipe_fds[0]; }
 
-const struct tm_topic_ops tm_rdk_ops = { rdk_produce, rdk_flush, rdk_fetch, rdk_seek, rdk_commit, rdk_watermarks,
-                                         rdk_partitions, rdk_cluster_id, rdk_next_at, rdk_event_fd, tm_rdk_close };
+const struct tm_topic_ops tm_rdk_ops = { rdk_produce,    rdk_flush,      rdk_fetch,
+                                         rdk_seek,       rdk_commit,     rdk_watermarks,
+                                         rdk_partitions, rdk_cluster_id, rdk_next_at,
+                                         rdk_event_fd,   tm_rdk_close };

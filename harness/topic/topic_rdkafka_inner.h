@@ -1,5 +1,5 @@
 /* topic_rdkafka_inner: what the files of the librdkafka adapter share. Not for anybody else.
- *   topic_rdkafka.c        the port: produce, fetch, commit, and the callbacks behind them (main thread)
+ *   topic_rdkafka.c        the port: produce, fetch, commit, and their callbacks (main thread)
  *   topic_rdkafka_watch.c  the watcher thread: what librdkafka answers only by blocking
  *   topic_rdkafka_open.c   handles, properties, opening, closing, creating topics */
 #ifndef TM_TOPIC_TOPIC_RDKAFKA_INNER_H
@@ -31,11 +31,11 @@ struct rdk_ask {
 };
 struct rdk_part {                             /* a partition read or written */
     char topic[RDK_NAME_MAX]; int32_t partition;
-    bool owned, dirty;                        /* reader: assigned to us; a commit waits to be sent */
+    bool owned, dirty; /* reader: assigned to us; a commit waits to be sent */
     int64_t position, commit_next;
     struct tm_backlog backlog;                /* writer */
-    int64_t paused_ns;                        /* since when its readers are too far behind; 0 = they are not */
-    _Atomic int64_t committed;                /* lowest of the reading groups, by the watcher; -1 = none */
+    int64_t paused_ns;         /* since when its readers are too far behind; 0 = they are not */
+    _Atomic int64_t committed; /* lowest of the reading groups, by the watcher; -1 = none */
 };
 struct rdk {
     struct tm_topic topic;                    /* first: the port */
@@ -47,8 +47,9 @@ struct rdk {
     char **properties; size_t properties_count;
     char **readers; size_t readers_count;
     struct tm_topic_owner owner;
-    bool embedded, closing, full;             /* full: the last fetch may have left records behind */
-    struct rdk_part **parts; size_t parts_count, part_last;   /* appended by the main thread under `lock` */
+    bool embedded, closing, full; /* full: the last fetch may have left records behind */
+    struct rdk_part **parts;
+    size_t parts_count, part_last; /* appended by the main thread under `lock` */
     rd_kafka_message_t *held[TM_TOPIC_FETCH_MAX]; size_t held_count;
     struct tm_err failed;                     /* first delivery failure not yet told      */
     struct tm_err broken;                     /* what fetch or a callback cannot go past   */
@@ -70,19 +71,23 @@ struct rdk {
 
 /* topic_rdkafka.c */
 extern const struct tm_topic_ops tm_rdk_ops;
-struct rdk_part *tm_rdk_part(struct rdk *k, const char *topic, int32_t partition);   /* made when new; NULL = too many */
+struct rdk_part *tm_rdk_part(struct rdk *k, const char *topic,
+                             int32_t partition); /* made when new; NULL = too many */
 void tm_rdk_send_commits(struct rdk *k);
 void tm_rdk_release(struct rdk *k);                    /* the records of the last fetch */
 void tm_rdk_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque);
 void tm_rdk_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque);
-void tm_rdk_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t e, rd_kafka_topic_partition_list_t *offsets, void *opaque);
-void tm_rdk_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
+void tm_rdk_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t e,
+                      rd_kafka_topic_partition_list_t *offsets, void *opaque);
+void tm_rdk_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque);
 /* topic_rdkafka_watch.c */
-void *tm_rdk_watcher(void *self);                      /* thread main; ends when k->stop is set and k->wake signalled */
-/* An answered question is handed out once; `keep` leaves it for the next caller. TM_E_AGAIN until answered. */
-enum tm_code tm_rdk_ask(struct rdk *k, enum rdk_kind kind, const char *topic, int32_t partition, bool keep,
-                        struct rdk_ask *out, struct tm_err *err);
-void tm_rdk_want(struct rdk *k, atomic_bool *flag);          /* sets k->probe_wanted or k->lag_wanted */
+void *tm_rdk_watcher(void *self); /* thread main; ends when k->stop is set and k->wake signalled */
+/* An answered question is handed out once; `keep` leaves it for the next caller. TM_E_AGAIN until
+ * answered. */
+enum tm_code tm_rdk_ask(struct rdk *k, enum rdk_kind kind, const char *topic, int32_t partition,
+                        bool keep, struct rdk_ask *out, struct tm_err *err);
+void tm_rdk_want(struct rdk *k, atomic_bool *flag); /* sets k->probe_wanted or k->lag_wanted */
 /* topic_rdkafka_open.c */
 enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err);
 void tm_rdk_close(struct tm_topic *t);

@@ -1,4 +1,5 @@
-/* topic_rdkafka_open: handles of the librdkafka adapter: their properties, opening, closing, and creating topics. */
+/* topic_rdkafka_open: handles of the librdkafka adapter: their properties, opening, closing, and
+ * creating topics. */
 #include "topic/topic_rdkafka_inner.h"
 #include "base/log.h"
 #include <errno.h>
@@ -13,12 +14,14 @@
 static void rdk_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk;
-    if (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0)
+    if (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "FAIL") == 0 ||
+        strcmp(facility, "ERROR") == 0)
         return;                       /* told by error callback and probe in words of ours */
     tm_log(level <= 3 ? TM_LOG_WARN : TM_LOG_DEBUG, "librdkafka: %s: %s", facility, text);
 }
 
-static enum tm_code rdk_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct tm_err *err)
+static enum tm_code rdk_set(rd_kafka_conf_t *conf, const char *name, const char *value,
+                            struct tm_err *err)
 {
     char why[200];
     if (rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK)
@@ -28,7 +31,8 @@ static enum tm_code rdk_set(rd_kafka_conf_t *conf, const char *name, const char 
 
 /* The user's "name=value" properties come last and win. */
 static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs, size_t pairs_count,
-                                char *const *properties, size_t properties_count, struct tm_err *err)
+                                char *const *properties, size_t properties_count,
+                                struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < pairs_count; i += 2)
@@ -36,8 +40,10 @@ static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs,
     for (size_t i = 0; rc == TM_OK && i < properties_count; i++) {
         const char *equals = strchr(properties[i], '=');
         char name[128];
-        if (equals == NULL || equals == properties[i] || (size_t)(equals - properties[i]) >= sizeof name)
-            return tm_fail(err, TM_E_ARG, "kafka property \"%.60s\" is not name=value", properties[i]);
+        if (equals == NULL || equals == properties[i] ||
+            (size_t)(equals - properties[i]) >= sizeof name)
+            return tm_fail(err, TM_E_ARG, "kafka property \"%.60s\" is not name=value",
+                           properties[i]);
         memcpy(name, properties[i], (size_t)(equals - properties[i]));
         name[equals - properties[i]] = '\0';
         if (strcmp(name, RDK_REACH_PROPERTY) == 0)
@@ -47,12 +53,21 @@ static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs,
     return rc;
 }
 
-static enum tm_code rdk_handle(struct rdk *k, rd_kafka_t **out, rd_kafka_type_t type, rd_kafka_conf_t *conf,
-                               struct tm_err *err)
+static enum tm_code rdk_handle(struct rdk *k, rd_kafka_t **out, rd_kafka_type_t type,
+                               rd_kafka_conf_t *conf, struct tm_err *err)
 {
-    const char *common[] = { "bootstrap.servers", k->brokers, "client.id", k->client_id, "log.connection.close", "false",
-                             "socket.nagle.disable", "true", "reconnect.backoff.max.ms", "1000" };
-    enum tm_code rc = rdk_set_all(conf, common, sizeof common / sizeof common[0], k->properties, k->properties_count, err);
+    const char *common[] = { "bootstrap.servers",
+                             k->brokers,
+                             "client.id",
+                             k->client_id,
+                             "log.connection.close",
+                             "false",
+                             "socket.nagle.disable",
+                             "true",
+                             "reconnect.backoff.max.ms",
+                             "1000" };
+    enum tm_code rc = rdk_set_all(conf, common, sizeof common / sizeof common[0], k->properties,
+                                  k->properties_count, err);
     char why[200];
     rd_kafka_conf_set_opaque(conf, k);
     rd_kafka_conf_set_error_cb(conf, tm_rdk_on_error);
@@ -60,17 +75,31 @@ static enum tm_code rdk_handle(struct rdk *k, rd_kafka_t **out, rd_kafka_type_t 
     if (rc == TM_OK && (*out = rd_kafka_new(type, conf, why, sizeof why)) == NULL)
         rc = tm_fail(err, TM_E_ARG, "kafka client: %s", why);
     if (rc != TM_OK)
-        rd_kafka_conf_destroy(conf);                  /* rd_kafka_new takes it only when it succeeds */
+        rd_kafka_conf_destroy(conf); /* rd_kafka_new takes it only when it succeeds */
     return rc;
 }
 
 enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err)
 {
-    /* The embedded broker answers over sockets with Nagle's algorithm on: of several answers under way to one client, the
-     * second waits for the delayed acknowledgement of the first. One request at a time: 44 ms a batch became 1.6 ms. */
-    const char *const pairs[] = {
-        "max.in.flight", k->embedded ? "1" : "5", "enable.idempotence", "true", "acks", "all", "linger.ms", "1", "message.timeout.ms", "60000",
-        "partitioner", "murmur2_random", "queue.buffering.max.kbytes", "65536", "message.max.bytes", "4000000" };
+    /* The embedded broker answers over sockets with Nagle's algorithm on: of several answers under
+     * way to one client, the second waits for the delayed acknowledgement of the first. One request
+     * at a time: 44 ms a batch became 1.6 ms. */
+    const char *const pairs[] = { "max.in.flight",
+                                  k->embedded ? "1" : "5",
+                                  "enable.idempotence",
+                                  "true",
+                                  "acks",
+                                  "all",
+                                  "linger.ms",
+                                  "1",
+                                  "message.timeout.ms",
+                                  "60000",
+                                  "partitioner",
+                                  "murmur2_random",
+                                  "queue.buffering.max.kbytes",
+                                  "65536",
+                                  "message.max.bytes",
+                                  "4000000" };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_dr_msg_cb(conf, tm_rdk_on_delivery);
     enum tm_code rc = rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0], NULL, 0, err);
@@ -86,15 +115,31 @@ enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err)
     return TM_OK;
 }
 
-static enum tm_code rdk_consumer(struct rdk *k, const struct tm_kafka_options *options, struct tm_err *err)
+static enum tm_code rdk_consumer(struct rdk *k, const struct tm_kafka_options *options,
+                                 struct tm_err *err)
 {
-    const char *pairs[] = { "group.id", options->group, "enable.auto.commit", "false", "enable.auto.offset.store", "false",
-                            "auto.offset.reset", "error", "max.poll.interval.ms", "1800000",
-                            "queued.max.messages.kbytes", "32768",
-                            "fetch.wait.max.ms", k->embedded ? "5" : "50", "fetch.error.backoff.ms", "50",
-                            "session.timeout.ms", k->embedded ? "6000" : "15000",
-                            "heartbeat.interval.ms", k->embedded ? "300" : "1000",
-                            "partition.assignment.strategy", k->embedded ? "range,roundrobin" : "cooperative-sticky" };
+    const char *pairs[] = { "group.id",
+                            options->group,
+                            "enable.auto.commit",
+                            "false",
+                            "enable.auto.offset.store",
+                            "false",
+                            "auto.offset.reset",
+                            "error",
+                            "max.poll.interval.ms",
+                            "1800000",
+                            "queued.max.messages.kbytes",
+                            "32768",
+                            "fetch.wait.max.ms",
+                            k->embedded ? "5" : "50",
+                            "fetch.error.backoff.ms",
+                            "50",
+                            "session.timeout.ms",
+                            k->embedded ? "6000" : "15000",
+                            "heartbeat.interval.ms",
+                            k->embedded ? "300" : "1000",
+                            "partition.assignment.strategy",
+                            k->embedded ? "range,roundrobin" : "cooperative-sticky" };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_rebalance_cb(conf, tm_rdk_on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, tm_rdk_on_commit);
@@ -109,13 +154,15 @@ static enum tm_code rdk_consumer(struct rdk *k, const struct tm_kafka_options *o
     rd_kafka_poll_set_consumer(k->consumer);
     k->consumer_queue = rd_kafka_queue_get_consumer(k->consumer);
     rd_kafka_queue_io_event_enable(k->consumer_queue, k->pipe_fds[1], "c", 1);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)options->topics_count);
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)options->topics_count);
     for (size_t i = 0; i < options->topics_count; i++)
         rd_kafka_topic_partition_list_add(list, options->topics[i], RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t e = rd_kafka_subscribe(k->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return tm_fail(err, TM_E_ARG, "group %s cannot subscribe: %s", options->group, rd_kafka_err2str(e));
+        return tm_fail(err, TM_E_ARG, "group %s cannot subscribe: %s", options->group,
+                       rd_kafka_err2str(e));
     return TM_OK;
 }
 
@@ -169,7 +216,8 @@ void tm_rdk_close(struct tm_topic *t)
     free(k);
 }
 
-static bool rdk_copy_list(char ***out, size_t *out_count, const char *const *items, size_t items_count)
+static bool rdk_copy_list(char ***out, size_t *out_count, const char *const *items,
+                          size_t items_count)
 {
     *out = calloc(items_count + 1, sizeof **out);
     for (size_t i = 0; *out != NULL && i < items_count; i++)
@@ -188,13 +236,15 @@ static enum tm_code rdk_reach(struct rdk *k, struct tm_err *err)
             continue;
         long ms = strtol(k->properties[i] + bytes, &end, 10);
         if (*end != '\0' || ms < 1 || ms > 3600000)
-            return tm_fail(err, TM_E_ARG, "kafka property %.80s: want 1 to 3600000 milliseconds", k->properties[i]);
+            return tm_fail(err, TM_E_ARG, "kafka property %.80s: want 1 to 3600000 milliseconds",
+                           k->properties[i]);
         k->reach_ms = (int)ms;
     }
     return TM_OK;
 }
 
-static enum tm_code rdk_start(struct rdk *k, const struct tm_kafka_options *options, struct tm_err *err)
+static enum tm_code rdk_start(struct rdk *k, const struct tm_kafka_options *options,
+                              struct tm_err *err)
 {
     enum tm_code rc = rdk_reach(k, err);
     if (rc != TM_OK)
@@ -214,10 +264,12 @@ static enum tm_code rdk_start(struct rdk *k, const struct tm_kafka_options *opti
     return TM_OK;
 }
 
-enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options, struct tm_err *err)
+enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options,
+                                 struct tm_err *err)
 {
     if (options->brokers == NULL || *options->brokers == '\0')
-        return tm_fail(err, TM_E_ARG, "no Kafka broker given: say --brokers HOST:PORT or set TIDEMARK_BROKERS");
+        return tm_fail(err, TM_E_ARG,
+                       "no Kafka broker given: say --brokers HOST:PORT or set TIDEMARK_BROKERS");
     struct rdk *k = calloc(1, sizeof *k);
     if (k == NULL)
         return tm_fail(err, TM_E_NOMEM, "kafka client: %zu bytes", sizeof *k);
@@ -233,8 +285,10 @@ enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_op
     k->parts = calloc(RDK_PARTS_MAX, sizeof *k->parts);   /* never moves: the watcher reads it */
     bool ok = k->brokers != NULL && k->client_id != NULL && k->parts != NULL &&
               (options->group == NULL || k->group != NULL) &&
-              rdk_copy_list(&k->properties, &k->properties_count, options->properties, options->properties_count) &&
-              rdk_copy_list(&k->readers, &k->readers_count, options->reading_groups, options->reading_groups_count);
+              rdk_copy_list(&k->properties, &k->properties_count, options->properties,
+                            options->properties_count) &&
+              rdk_copy_list(&k->readers, &k->readers_count, options->reading_groups,
+                            options->reading_groups_count);
     enum tm_code rc = ok ? rdk_start(k, options, err) : tm_fail(err, TM_E_NOMEM, "kafka client");
     if (rc != TM_OK) {
         tm_rdk_close(&k->topic);
@@ -244,28 +298,35 @@ enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_op
     return TM_OK;
 }
 
-static enum tm_code rdk_create(rd_kafka_t *rk, const char *brokers, const char *topic, int32_t partitions,
-                               int16_t replication, int timeout_ms, struct tm_err *err)
+static enum tm_code rdk_create(rd_kafka_t *rk, const char *brokers, const char *topic,
+                               int32_t partitions, int16_t replication, int timeout_ms,
+                               struct tm_err *err)
 {
     char why[200];
     enum tm_code rc = TM_OK;
-    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, replication, why, sizeof why);
+    rd_kafka_NewTopic_t *wanted =
+        rd_kafka_NewTopic_new(topic, partitions, replication, why, sizeof why);
     if (wanted == NULL)
         return tm_fail(err, TM_E_ARG, "topic %s: %s", topic, why);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof why);
     rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, why, sizeof why);
     rd_kafka_CreateTopics(rk, &wanted, 1, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    const rd_kafka_CreateTopics_result_t *result = event != NULL ? rd_kafka_event_CreateTopics_result(event) : NULL;
+    const rd_kafka_CreateTopics_result_t *result =
+        event != NULL ? rd_kafka_event_CreateTopics_result(event) : NULL;
     size_t count = 0;
-    const rd_kafka_topic_result_t **topics = result != NULL ? rd_kafka_CreateTopics_result_topics(result, &count) : NULL;
-    rd_kafka_resp_err_t e = event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
+    const rd_kafka_topic_result_t **topics =
+        result != NULL ? rd_kafka_CreateTopics_result_topics(result, &count) : NULL;
+    rd_kafka_resp_err_t e =
+        event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
     if (e == RD_KAFKA_RESP_ERR_NO_ERROR && count == 1)
         e = rd_kafka_topic_result_error(topics[0]);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR && e != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        rc = tm_fail_retry(err, TM_E_IO, "cannot create topic %s at %s: %s", topic, brokers, rd_kafka_err2str(e));
+        rc = tm_fail_retry(err, TM_E_IO, "cannot create topic %s at %s: %s", topic, brokers,
+                           rd_kafka_err2str(e));
     if (event != NULL)
         rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);
@@ -274,16 +335,18 @@ static enum tm_code rdk_create(rd_kafka_t *rk, const char *brokers, const char *
     return rc;
 }
 
-enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32_t partitions, int16_t replication,
-                                   const char *const *properties, size_t properties_count, int timeout_ms,
-                                   struct tm_err *err)
+enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32_t partitions,
+                                   int16_t replication, const char *const *properties,
+                                   size_t properties_count, int timeout_ms, struct tm_err *err)
 {
-    const char *pairs[] = { "bootstrap.servers", brokers, "client.id", "tidemark-create", "log.connection.close", "false" };
+    const char *pairs[] = { "bootstrap.servers",    brokers, "client.id", "tidemark-create",
+                            "log.connection.close", "false" };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     const struct rd_kafka_metadata *md = NULL;
     rd_kafka_t *rk = NULL;
     char why[200];
-    enum tm_code rc = rdk_set_all(conf, pairs, 6, (char *const *)(uintptr_t)properties, properties_count, err);
+    enum tm_code rc =
+        rdk_set_all(conf, pairs, 6, (char *const *)(uintptr_t)properties, properties_count, err);
     rd_kafka_conf_set_log_cb(conf, rdk_on_log);
     if (rc == TM_OK && (rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)) == NULL)
         rc = tm_fail(err, TM_E_ARG, "kafka client: %s", why);
@@ -291,11 +354,13 @@ enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32
         rd_kafka_conf_destroy(conf);
         return rc;
     }
-    /* All topics, not this one: asking for it by name could make the broker create it with a count of its own. */
+    /* All topics, not this one: asking for it by name could make the broker create it with a count
+     * of its own. */
     rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 1, NULL, &md, timeout_ms);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rc = tm_fail_retry(err, TM_E_IO, "no Kafka broker answers at %s (tried for %d ms: %s); is it running?", brokers,
-                           timeout_ms, rd_kafka_err2str(e));
+        rc = tm_fail_retry(err, TM_E_IO,
+                           "no Kafka broker answers at %s (tried for %d ms: %s); is it running?",
+                           brokers, timeout_ms, rd_kafka_err2str(e));
     } else {
         bool there = false;
         for (int i = 0; i < md->topic_cnt; i++)

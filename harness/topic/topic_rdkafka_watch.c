@@ -1,5 +1,6 @@
-/* topic_rdkafka_watch: the watcher thread of the librdkafka adapter. It asks what librdkafka answers only by blocking, one
- * question at a time, and wakes the main thread by the adapter's pipe. It touches no record and no consumer state. */
+/* topic_rdkafka_watch: the watcher thread of the librdkafka adapter. It asks what librdkafka
+ * answers only by blocking, one question at a time, and wakes the main thread by the adapter's
+ * pipe. It touches no record and no consumer state. */
 #include "topic/topic_rdkafka_inner.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,15 +17,18 @@ static void rdk_answer_partitions(struct rdk *k, struct rdk_ask *a)
 {
     const struct rd_kafka_metadata *md = NULL;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(k->any, a->topic, NULL);
-    rd_kafka_resp_err_t e = rkt == NULL ? rd_kafka_last_error() : rd_kafka_metadata(k->any, 0, rkt, &md, RDK_REACH_MS);
+    rd_kafka_resp_err_t e =
+        rkt == NULL ? rd_kafka_last_error() : rd_kafka_metadata(k->any, 0, rkt, &md, RDK_REACH_MS);
     if (e == RD_KAFKA_RESP_ERR_NO_ERROR && md->topic_cnt == 1)
         e = md->topics[0].err;
     if (e == RD_KAFKA_RESP_ERR_NO_ERROR && md->topic_cnt == 1 && md->topics[0].partition_cnt > 0)
         a->count = md->topics[0].partition_cnt;
     else if (e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || e == RD_KAFKA_RESP_ERR_NO_ERROR)
-        (void)tm_fail(&a->err, TM_E_ARG, "topic %s does not exist at %s; create it first", a->topic, k->brokers);
+        (void)tm_fail(&a->err, TM_E_ARG, "topic %s does not exist at %s; create it first", a->topic,
+                      k->brokers);
     else
-        (void)tm_fail_retry(&a->err, TM_E_IO, "topic %s at %s: %s", a->topic, k->brokers, rd_kafka_err2str(e));
+        (void)tm_fail_retry(&a->err, TM_E_IO, "topic %s at %s: %s", a->topic, k->brokers,
+                            rd_kafka_err2str(e));
     if (md != NULL)
         rd_kafka_metadata_destroy(md);
     if (rkt != NULL)
@@ -33,12 +37,14 @@ static void rdk_answer_partitions(struct rdk *k, struct rdk_ask *a)
 
 static void rdk_answer_watermarks(struct rdk *k, struct rdk_ask *a)
 {
-    rd_kafka_resp_err_t e =
-        rd_kafka_query_watermark_offsets(k->any, a->topic, a->partition, &a->low, &a->high, RDK_REPLY_MS);
+    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(k->any, a->topic, a->partition,
+                                                             &a->low, &a->high, RDK_REPLY_MS);
     if (e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        (void)tm_fail(&a->err, TM_E_ARG, "topic %s has no partition %" PRId32 " at %s", a->topic, a->partition, k->brokers);
+        (void)tm_fail(&a->err, TM_E_ARG, "topic %s has no partition %" PRId32 " at %s", a->topic,
+                      a->partition, k->brokers);
     else if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        (void)tm_fail_retry(&a->err, TM_E_IO, "watermarks of topic %s partition %" PRId32 " at %s: %s", a->topic,
+        (void)tm_fail_retry(&a->err, TM_E_IO,
+                            "watermarks of topic %s partition %" PRId32 " at %s: %s", a->topic,
                             a->partition, k->brokers, rd_kafka_err2str(e));
 }
 
@@ -58,7 +64,8 @@ static void rdk_probe(struct rdk *k, bool was_reached)
         k->was_reached = true;
     } else if (!k->stop) {
         (void)tm_fail_retry(&k->unreachable, TM_E_IO,
-                            "no Kafka broker answers at %s (tried for %d ms: %s); is it running, and is --brokers right?",
+                            "no Kafka broker answers at %s (tried for %d ms: %s); is it running, "
+                            "and is --brokers right?",
                             k->brokers, limit_ms, rd_kafka_err2str(e));
         k->unreachable_set = true;
     }
@@ -67,15 +74,17 @@ static void rdk_probe(struct rdk *k, bool was_reached)
         rd_kafka_metadata_destroy(md);
 }
 
-/* Lowest committed offsets of one reading group into lows[]; false when the broker gave no answer. */
-static bool rdk_group_lows(struct rdk *k, rd_kafka_queue_t *queue, const char *group, struct rdk_part *const *parts,
-                           size_t parts_count, int64_t *lows)
+/* Lowest committed offsets of one reading group into lows[]; false when the broker gave no answer.
+ */
+static bool rdk_group_lows(struct rdk *k, rd_kafka_queue_t *queue, const char *group,
+                           struct rdk_part *const *parts, size_t parts_count, int64_t *lows)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)parts_count);
     for (size_t i = 0; i < parts_count; i++)
         rd_kafka_topic_partition_list_add(list, parts[i]->topic, parts[i]->partition);
     rd_kafka_ListConsumerGroupOffsets_t *ask = rd_kafka_ListConsumerGroupOffsets_new(group, list);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(k->any, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(k->any, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
     bool ok = false;
     char why[128];
     rd_kafka_AdminOptions_set_request_timeout(options, 2000, why, sizeof why);
@@ -85,14 +94,17 @@ static bool rdk_group_lows(struct rdk *k, rd_kafka_queue_t *queue, const char *g
         event != NULL ? rd_kafka_event_ListConsumerGroupOffsets_result(event) : NULL;
     size_t groups_count = 0;
     const rd_kafka_group_result_t **groups =
-        result != NULL ? rd_kafka_ListConsumerGroupOffsets_result_groups(result, &groups_count) : NULL;
+        result != NULL ? rd_kafka_ListConsumerGroupOffsets_result_groups(result, &groups_count)
+                       : NULL;
     if (groups_count == 1 && rd_kafka_group_result_error(groups[0]) == NULL) {
         const rd_kafka_topic_partition_list_t *found = rd_kafka_group_result_partitions(groups[0]);
         for (size_t i = 0; found != NULL && i < parts_count; i++) {
             const rd_kafka_topic_partition_t *tp =
-                rd_kafka_topic_partition_list_find((rd_kafka_topic_partition_list_t *)found, parts[i]->topic,
-                                                   parts[i]->partition);
-            int64_t next = tp != NULL && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR && tp->offset >= 0 ? tp->offset : -1;
+                rd_kafka_topic_partition_list_find((rd_kafka_topic_partition_list_t *)found,
+                                                   parts[i]->topic, parts[i]->partition);
+            int64_t next = tp != NULL && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR && tp->offset >= 0
+                               ? tp->offset
+                               : -1;
             if (next < lows[i])
                 lows[i] = next;
         }
@@ -131,7 +143,8 @@ void *tm_rdk_watcher(void *self)
             if (k->asks[i].state == RDK_ASKED)
                 ask = &k->asks[i];
         bool probe = k->probe_wanted, lag = k->lag_wanted;
-        size_t parts_count = k->parts_count;       /* parts are only ever added, and stay where they are */
+        size_t parts_count =
+            k->parts_count; /* parts are only ever added, and stay where they are */
         if (ask == NULL && !probe && !lag) {
             pthread_cond_wait(&k->wake, &k->lock);
             continue;
@@ -152,7 +165,7 @@ void *tm_rdk_watcher(void *self)
         if (!probe && ask != NULL)
             ask->state = RDK_ANSWERED;
         rdk_poke(k);
-        if (!probe && ask == NULL) {               /* committed offsets: no more often than every 10 ms */
+        if (!probe && ask == NULL) { /* committed offsets: no more often than every 10 ms */
             pthread_mutex_unlock(&k->lock);
             usleep(10 * 1000);
             pthread_mutex_lock(&k->lock);
@@ -163,13 +176,14 @@ void *tm_rdk_watcher(void *self)
 }
 
 /* An answered question is handed out once; `keep` leaves it for the next caller. */
-enum tm_code tm_rdk_ask(struct rdk *k, enum rdk_kind kind, const char *topic, int32_t partition, bool keep,
-                            struct rdk_ask *out, struct tm_err *err)
+enum tm_code tm_rdk_ask(struct rdk *k, enum rdk_kind kind, const char *topic, int32_t partition,
+                        bool keep, struct rdk_ask *out, struct tm_err *err)
 {
     enum tm_code rc = TM_E_AGAIN;
     struct rdk_ask *spare = NULL;
     if (strlen(topic) >= RDK_NAME_MAX)
-        return tm_fail(err, TM_E_ARG, "topic name %.40s… is longer than %d", topic, RDK_NAME_MAX - 1);
+        return tm_fail(err, TM_E_ARG, "topic name %.40s… is longer than %d", topic,
+                       RDK_NAME_MAX - 1);
     pthread_mutex_lock(&k->lock);
     for (size_t i = 0; i < RDK_ASKS_MAX; i++) {
         struct rdk_ask *a = &k->asks[i];

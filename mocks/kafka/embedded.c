@@ -44,13 +44,15 @@ void tm_embedded_close(struct tm_embedded *e)
     free(e);
 }
 
-enum tm_code tm_embedded_topic(struct tm_embedded *e, const char *topic, int32_t partitions, struct tm_err *err)
+enum tm_code tm_embedded_topic(struct tm_embedded *e, const char *topic, int32_t partitions,
+                               struct tm_err *err)
 {
     if (partitions < 1 || partitions > TM_EMBEDDED_PARTITIONS_MAX)
-        return tm_fail(err, TM_E_ARG, "topic %s: %" PRId32 " partitions, want 1 to %d", topic, partitions,
-                       TM_EMBEDDED_PARTITIONS_MAX);
+        return tm_fail(err, TM_E_ARG, "topic %s: %" PRId32 " partitions, want 1 to %d", topic,
+                       partitions, TM_EMBEDDED_PARTITIONS_MAX);
     if (e->topics_count == TM_EMBEDDED_TOPICS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "embedded broker: more than %d topics", TM_EMBEDDED_TOPICS_MAX);
+        return tm_fail(err, TM_E_LIMIT, "embedded broker: more than %d topics",
+                       TM_EMBEDDED_TOPICS_MAX);
     rd_kafka_resp_err_t code = rd_kafka_mock_topic_create(e->cluster, topic, partitions, 1);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return tm_fail(err, TM_E_ARG, "topic %s: %s", topic, rd_kafka_err2str(code));
@@ -73,9 +75,11 @@ enum tm_code tm_embedded_topics(struct tm_embedded *e, const char *list, struct 
         if (colon != NULL) {
             char *end;
             partitions = strtol(colon + 1, &end, 10);
-            if (*end != '\0' || end == colon + 1 || partitions < 1 || partitions > TM_EMBEDDED_PARTITIONS_MAX)
-                return tm_fail(err, TM_E_ARG, "topics: \"%.60s\" is not NAME:PARTITIONS with 1 to %d partitions", name,
-                               TM_EMBEDDED_PARTITIONS_MAX);
+            if (*end != '\0' || end == colon + 1 || partitions < 1 ||
+                partitions > TM_EMBEDDED_PARTITIONS_MAX)
+                return tm_fail(err, TM_E_ARG,
+                               "topics: \"%.60s\" is not NAME:PARTITIONS with 1 to %d partitions",
+                               name, TM_EMBEDDED_PARTITIONS_MAX);
             *colon = '\0';
         }
         rc = tm_embedded_topic(e, name, (int32_t)partitions, err);
@@ -84,7 +88,10 @@ enum tm_code tm_embedded_topics(struct tm_embedded *e, const char *list, struct 
     return rc;
 }
 
-const char *tm_embedded_bootstrap(const struct tm_embedded *e) { return rd_kafka_mock_cluster_bootstraps(e->cluster); }
+const char *tm_embedded_bootstrap(const struct tm_embedded *e)
+{
+    return rd_kafka_mock_cluster_bootstraps(e->cluster);
+}
 
 void tm_embedded_set_down(struct tm_embedded *e, bool down)
 {
@@ -96,7 +103,8 @@ void tm_embedded_set_down(struct tm_embedded *e, bool down)
 
 void tm_embedded_fail_produce(struct tm_embedded *e, unsigned count, bool retriable)
 {
-    rd_kafka_resp_err_t code = retriable ? RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS : RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    rd_kafka_resp_err_t code = retriable ? RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS
+                                         : RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     for (unsigned i = 0; i < count; i++)
         rd_kafka_mock_push_request_errors(e->cluster, EMBEDDED_API_PRODUCE, 1, code);
 }

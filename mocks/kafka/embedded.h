@@ -1,6 +1,7 @@
-/* embedded: librdkafka's mock cluster as a broker of our own, in this process, one broker, listening on loopback.
- * in: topics with their partition counts; out: a bootstrap address. It keeps at most 5 MB or 100,000 records a partition
- * and evicts silently; everything is in memory. Its traps: facts/running-real-parts.md, design section 11. */
+/* embedded: librdkafka's mock cluster as a broker of our own, in this process, one broker,
+ * listening on loopback. in: topics with their partition counts; out: a bootstrap address. It keeps
+ * at most 5 MB or 100,000 records a partition and evicts silently; everything is in memory. Its
+ * traps: facts/running-real-parts.md, design section 11. */
 #ifndef TM_MOCKS_KAFKA_EMBEDDED_H
 #define TM_MOCKS_KAFKA_EMBEDDED_H
 #include "base/err.h"
@@ -11,12 +12,14 @@
 struct tm_embedded;
 enum tm_code tm_embedded_open(struct tm_embedded **out, struct tm_err *err);
 void tm_embedded_close(struct tm_embedded *e);                    /* NULL-safe */
-enum tm_code tm_embedded_topic(struct tm_embedded *e, const char *topic, int32_t partitions, struct tm_err *err);
+enum tm_code tm_embedded_topic(struct tm_embedded *e, const char *topic, int32_t partitions,
+                               struct tm_err *err);
 /* "a:6,b:1": TM_E_ARG names the part that is not NAME:PARTITIONS; no count means 6. */
 enum tm_code tm_embedded_topics(struct tm_embedded *e, const char *list, struct tm_err *err);
 const char *tm_embedded_bootstrap(const struct tm_embedded *e);   /* host:port */
 /* The broker refuses (is down) or serves again: connections are cut. */
 void tm_embedded_set_down(struct tm_embedded *e, bool down);
-/* The next `count` produce requests are answered with a retriable (NOT_ENOUGH_REPLICAS) or a final error. */
+/* The next `count` produce requests are answered with a retriable (NOT_ENOUGH_REPLICAS) or a final
+ * error. */
 void tm_embedded_fail_produce(struct tm_embedded *e, unsigned count, bool retriable);
 #endif

@@ -4,12 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct mem_stored { size_t key_bytes, value_bytes; int64_t timestamp_ms; bool has_key, has_value; char *data; };
+struct mem_stored {
+    size_t key_bytes, value_bytes;
+    int64_t timestamp_ms;
+    bool has_key, has_value;
+    char *data;
+};
 struct mem_partition {
-    struct mem_stored *records; size_t records_count, records_cap;   /* [0] is offset 0 for ever; evicted data is NULL */
-    uint64_t *bytes_before;                                          /* [i] = bytes of records before offset i     */
+    struct mem_stored *records;
+    size_t records_count, records_cap; /* [0] is offset 0 for ever; evicted data is NULL */
+    uint64_t *bytes_before;            /* [i] = bytes of records before offset i     */
     uint64_t bytes;
-    int64_t low, hold;                                               /* hold -1 = nothing held                     */
+    int64_t low, hold; /* hold -1 = nothing held                     */
 };
 struct mem_topic { char name[250]; int32_t partitions_count; struct mem_partition *partitions; };
 struct topic_mem;
@@ -17,7 +23,7 @@ struct mem_claim { struct topic_mem *owner; int64_t committed, position; };
 struct mem_group {
     char name[128];
     struct topic_mem *members[TM_MEM_MEMBERS_MAX]; size_t members_count;
-    struct mem_claim *claims[TM_MEM_TOPICS_MAX];                     /* per topic: [partitions]; NULL = none read  */
+    struct mem_claim *claims[TM_MEM_TOPICS_MAX]; /* per topic: [partitions]; NULL = none read  */
 };
 struct tm_mem_broker {
     struct mem_topic topics[TM_MEM_TOPICS_MAX]; size_t topics_count;
@@ -32,10 +38,11 @@ struct topic_mem {
     struct tm_mem_broker *broker;
     struct mem_group *group;                                         /* NULL = producer only */
     bool *subscribed;                                                /* [TM_MEM_TOPICS_MAX] */
-    char **wanted; size_t wanted_count;                              /* topic names of the subscription */
+    char **wanted;
+    size_t wanted_count; /* topic names of the subscription */
     struct mem_group *readers[TM_MEM_GROUPS_MAX]; size_t readers_count;
     struct tm_topic_owner owner;
-    struct tm_err failed;                                            /* first delivery failure not yet told */
+    struct tm_err failed; /* first delivery failure not yet told */
     bool embedded;
     uint32_t round_robin, turn;
 };
@@ -78,16 +85,18 @@ static size_t mem_topic_index(const struct tm_mem_broker *b, const char *name)
     return SIZE_MAX;
 }
 
-enum tm_code tm_mem_topic_create(struct tm_mem_broker *b, const char *topic, int32_t partitions, struct tm_err *err)
+enum tm_code tm_mem_topic_create(struct tm_mem_broker *b, const char *topic, int32_t partitions,
+                                 struct tm_err *err)
 {
     struct mem_topic *t = &b->topics[b->topics_count];
     if (mem_topic_index(b, topic) != SIZE_MAX)
         return TM_OK;
     if (partitions < 1 || partitions > TM_MEM_PARTITIONS_MAX || strlen(topic) >= sizeof t->name)
-        return tm_fail(err, TM_E_ARG, "topic %s: %" PRId32 " partitions, want 1 to %d", topic, partitions,
-                       TM_MEM_PARTITIONS_MAX);
+        return tm_fail(err, TM_E_ARG, "topic %s: %" PRId32 " partitions, want 1 to %d", topic,
+                       partitions, TM_MEM_PARTITIONS_MAX);
     if (b->topics_count == TM_MEM_TOPICS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "in-memory broker: %d topics are all it keeps", TM_MEM_TOPICS_MAX);
+        return tm_fail(err, TM_E_LIMIT, "in-memory broker: %d topics are all it keeps",
+                       TM_MEM_TOPICS_MAX);
     t->partitions = calloc((size_t)partitions, sizeof *t->partitions);
     if (t->partitions == NULL)
         return tm_fail(err, TM_E_NOMEM, "topic %s", topic);
@@ -99,7 +108,8 @@ enum tm_code tm_mem_topic_create(struct tm_mem_broker *b, const char *topic, int
     return TM_OK;
 }
 
-static struct mem_partition *mem_partition(const struct tm_mem_broker *b, const char *topic, int32_t partition)
+static struct mem_partition *mem_partition(const struct tm_mem_broker *b, const char *topic,
+                                           int32_t partition)
 {
     size_t t = mem_topic_index(b, topic);
     if (t == SIZE_MAX || partition < 0 || partition >= b->topics[t].partitions_count)
@@ -113,7 +123,8 @@ static struct mem_group *mem_group(struct tm_mem_broker *b, const char *name, st
         if (strcmp(b->groups[g].name, name) == 0)
             return &b->groups[g];
     if (b->groups_count == TM_MEM_GROUPS_MAX || strlen(name) >= sizeof b->groups[0].name) {
-        (void)tm_fail(err, TM_E_LIMIT, "in-memory broker: group %s is one too many, or its name too long", name);
+        (void)tm_fail(err, TM_E_LIMIT,
+                      "in-memory broker: group %s is one too many, or its name too long", name);
         return NULL;
     }
     struct mem_group *g = &b->groups[b->groups_count++];
@@ -121,7 +132,8 @@ static struct mem_group *mem_group(struct tm_mem_broker *b, const char *name, st
     return g;
 }
 
-static struct mem_claim *mem_claims(const struct tm_mem_broker *b, struct mem_group *g, size_t topic)
+static struct mem_claim *mem_claims(const struct tm_mem_broker *b, struct mem_group *g,
+                                    size_t topic)
 {
     int32_t count = b->topics[topic].partitions_count;
     if (g->claims[topic] == NULL) {
@@ -134,8 +146,9 @@ static struct mem_claim *mem_claims(const struct tm_mem_broker *b, struct mem_gr
 
 /* ---- appending ---- */
 
-static enum tm_code mem_append(struct mem_partition *part, int64_t time_ms, const void *key, size_t key_bytes,
-                               const void *value, size_t value_bytes, struct tm_err *err)
+static enum tm_code mem_append(struct mem_partition *part, int64_t time_ms, const void *key,
+                               size_t key_bytes, const void *value, size_t value_bytes,
+                               struct tm_err *err)
 {
     if (part->records_count == part->records_cap) {
         size_t cap = part->records_cap ? part->records_cap * 2 : 64;
@@ -150,8 +163,11 @@ static enum tm_code mem_append(struct mem_partition *part, int64_t time_ms, cons
         part->records_cap = cap;
     }
     struct mem_stored *s = &part->records[part->records_count];
-    *s = (struct mem_stored){ .key_bytes = key_bytes, .value_bytes = value_bytes, .timestamp_ms = time_ms,
-                              .has_key = key != NULL, .has_value = value != NULL };
+    *s = (struct mem_stored){ .key_bytes = key_bytes,
+                              .value_bytes = value_bytes,
+                              .timestamp_ms = time_ms,
+                              .has_key = key != NULL,
+                              .has_value = value != NULL };
     s->data = malloc(key_bytes + value_bytes + 1);
     if (s->data == NULL)
         return tm_fail(err, TM_E_NOMEM, "in-memory topic: %zu bytes", key_bytes + value_bytes);
@@ -171,16 +187,19 @@ static uint64_t mem_unread(struct topic_mem *m, size_t topic, int32_t partition)
     uint64_t worst = 0;
     for (size_t i = 0; i < m->readers_count; i++) {
         struct mem_claim *claims = mem_claims(m->broker, m->readers[i], topic);
-        int64_t next = claims != NULL && claims[partition].committed > 0 ? claims[partition].committed : 0;
-        uint64_t unread = (size_t)next < part->records_count ? part->bytes - part->bytes_before[next] : 0;
+        int64_t next =
+            claims != NULL && claims[partition].committed > 0 ? claims[partition].committed : 0;
+        uint64_t unread =
+            (size_t)next < part->records_count ? part->bytes - part->bytes_before[next] : 0;
         if (unread > worst)
             worst = unread;
     }
     return worst;
 }
 
-static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_t partition, const void *key,
-                                size_t key_bytes, const void *value, size_t value_bytes, struct tm_err *err)
+static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_t partition,
+                                const void *key, size_t key_bytes, const void *value,
+                                size_t value_bytes, struct tm_err *err)
 {
     struct topic_mem *m = (struct topic_mem *)topic;
     struct tm_mem_broker *b = m->broker;
@@ -189,19 +208,23 @@ static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_
         return tm_fail(err, TM_E_ARG, "topic %s does not exist", name);
     int32_t count = b->topics[t].partitions_count;
     if (partition < 0)
-        partition = key != NULL ? tm_topic_partition(key, key_bytes, count) : (int32_t)(m->round_robin++ % (uint32_t)count);
+        partition = key != NULL ? tm_topic_partition(key, key_bytes, count)
+                                : (int32_t)(m->round_robin++ % (uint32_t)count);
     if (partition >= count)
-        return tm_fail(err, TM_E_ARG, "topic %s has %" PRId32 " partitions, not partition %" PRId32, name, count, partition);
+        return tm_fail(err, TM_E_ARG, "topic %s has %" PRId32 " partitions, not partition %" PRId32,
+                       name, count, partition);
     if (m->embedded && mem_unread(m, t, partition) > TM_MEM_UNREAD_BYTES_MAX)
         return TM_E_AGAIN;
     if (b->refuse > 0) {
         b->refuse--;
         topic->counts.delivery_failed++;
-        (void)tm_fail_retry(&m->failed, TM_E_IO, "topic %s partition %" PRId32 ": delivery refused", name, partition);
+        (void)tm_fail_retry(&m->failed, TM_E_IO, "topic %s partition %" PRId32 ": delivery refused",
+                            name, partition);
         return TM_OK;
     }
     for (int copies = b->duplicate > 0 ? 2 : 1; copies > 0; copies--)
-        if (mem_append(&b->topics[t].partitions[partition], b->time_ms, key, key_bytes, value, value_bytes, err) != TM_OK)
+        if (mem_append(&b->topics[t].partitions[partition], b->time_ms, key, key_bytes, value,
+                       value_bytes, err) != TM_OK)
             return err != NULL ? err->code : TM_E_NOMEM;
     if (b->duplicate > 0)
         b->duplicate--;
@@ -225,7 +248,8 @@ static enum tm_code mem_flush(struct tm_topic *topic, struct tm_err *err)
 
 /* ---- reading ---- */
 
-/* Who should own a partition: members that want the topic, in joining order, dealt round by partition. */
+/* Who should own a partition: members that want the topic, in joining order, dealt round by
+ * partition. */
 static struct topic_mem *mem_target(const struct mem_group *g, size_t topic, int32_t partition)
 {
     size_t want = 0;
@@ -240,7 +264,8 @@ static struct topic_mem *mem_target(const struct mem_group *g, size_t topic, int
     return NULL;
 }
 
-static enum tm_code mem_place(struct topic_mem *m, size_t topic, int32_t partition, struct tm_err *err)
+static enum tm_code mem_place(struct topic_mem *m, size_t topic, int32_t partition,
+                              struct tm_err *err)
 {
     struct tm_mem_broker *b = m->broker;
     struct mem_claim *claim = &m->group->claims[topic][partition];
@@ -252,9 +277,13 @@ static enum tm_code mem_place(struct topic_mem *m, size_t topic, int32_t partiti
         start = m->owner.start(m->owner.self, t->name, partition);
     if (start == TM_OFFSET_COMMITTED)
         start = claim->committed >= 0 ? claim->committed : TM_OFFSET_BEGINNING;
-    claim->position = start == TM_OFFSET_END ? (int64_t)part->records_count : start == TM_OFFSET_BEGINNING ? 0 : start;
+    claim->position = start == TM_OFFSET_END         ? (int64_t)part->records_count
+                      : start == TM_OFFSET_BEGINNING ? 0
+                                                     : start;
     if (claim->position > (int64_t)part->records_count)
-        return tm_fail(err, TM_E_GAP, "topic %s partition %" PRId32 ": offset %" PRId64 " is beyond the log's end %zu",
+        return tm_fail(err, TM_E_GAP,
+                       "topic %s partition %" PRId32 ": offset %" PRId64
+                       " is beyond the log's end %zu",
                        t->name, partition, claim->position, part->records_count);
     return TM_OK;
 }
@@ -286,8 +315,9 @@ static enum tm_code mem_rebalance(struct topic_mem *m, struct tm_err *err)
     return rc;
 }
 
-static enum tm_code mem_fetch_partition(struct topic_mem *m, size_t topic, int32_t partition, struct tm_record *out,
-                                        size_t out_cap, size_t *out_count, struct tm_err *err)
+static enum tm_code mem_fetch_partition(struct topic_mem *m, size_t topic, int32_t partition,
+                                        struct tm_record *out, size_t out_cap, size_t *out_count,
+                                        struct tm_err *err)
 {
     struct mem_claim *claim = &m->group->claims[topic][partition];
     const struct mem_topic *t = &m->broker->topics[topic];
@@ -295,8 +325,11 @@ static enum tm_code mem_fetch_partition(struct topic_mem *m, size_t topic, int32
     if (claim->owner != m)
         return TM_OK;
     if (claim->position < part->low)
-        return tm_fail(err, TM_E_GAP, "topic %s partition %" PRId32 ": offset %" PRId64 " is gone, the log begins at %"
-                       PRId64 "; records were lost before they were read", t->name, partition, claim->position, part->low);
+        return tm_fail(err, TM_E_GAP,
+                       "topic %s partition %" PRId32 ": offset %" PRId64
+                       " is gone, the log begins at %" PRId64
+                       "; records were lost before they were read",
+                       t->name, partition, claim->position, part->low);
     int64_t end = (int64_t)part->records_count;
     if (part->hold >= 0 && part->hold < end)
         end = part->hold;
@@ -314,8 +347,8 @@ static enum tm_code mem_fetch_partition(struct topic_mem *m, size_t topic, int32
     return TM_OK;
 }
 
-static enum tm_code mem_fetch(struct tm_topic *topic, struct tm_record *out, size_t out_cap, size_t *out_count,
-                              struct tm_err *err)
+static enum tm_code mem_fetch(struct tm_topic *topic, struct tm_record *out, size_t out_cap,
+                              size_t *out_count, struct tm_err *err)
 {
     struct topic_mem *m = (struct topic_mem *)topic;
     struct tm_mem_broker *b = m->broker;
@@ -339,49 +372,61 @@ static enum tm_code mem_fetch(struct tm_topic *topic, struct tm_record *out, siz
 static struct mem_claim *mem_claim(struct topic_mem *m, const char *topic, int32_t partition)
 {
     size_t t = mem_topic_index(m->broker, topic);
-    if (m->group == NULL || t == SIZE_MAX || partition < 0 || partition >= m->broker->topics[t].partitions_count)
+    if (m->group == NULL || t == SIZE_MAX || partition < 0 ||
+        partition >= m->broker->topics[t].partitions_count)
         return NULL;
     struct mem_claim *claims = mem_claims(m->broker, m->group, t);
     return claims != NULL ? &claims[partition] : NULL;
 }
 
-static enum tm_code mem_seek(struct tm_topic *topic, const char *name, int32_t partition, int64_t offset,
-                             struct tm_err *err)
+static enum tm_code mem_seek(struct tm_topic *topic, const char *name, int32_t partition,
+                             int64_t offset, struct tm_err *err)
 {
     struct mem_claim *claim = mem_claim((struct topic_mem *)topic, name, partition);
-    const struct mem_partition *part = mem_partition(((struct topic_mem *)topic)->broker, name, partition);
+    const struct mem_partition *part =
+        mem_partition(((struct topic_mem *)topic)->broker, name, partition);
     if (claim == NULL || claim->owner != (struct topic_mem *)topic)
-        return tm_fail(err, TM_E_ARG, "seek: topic %s partition %" PRId32 " is not ours", name, partition);
-    claim->position = offset == TM_OFFSET_BEGINNING ? 0 : offset == TM_OFFSET_END ? (int64_t)part->records_count : offset;
+        return tm_fail(err, TM_E_ARG, "seek: topic %s partition %" PRId32 " is not ours", name,
+                       partition);
+    claim->position = offset == TM_OFFSET_BEGINNING ? 0
+                      : offset == TM_OFFSET_END     ? (int64_t)part->records_count
+                                                    : offset;
     if (claim->position < part->low || claim->position > (int64_t)part->records_count)
-        return tm_fail(err, TM_E_GAP, "seek: topic %s partition %" PRId32 " holds offsets %" PRId64 " to %zu, not %"
-                       PRId64, name, partition, part->low, part->records_count, claim->position);
+        return tm_fail(err, TM_E_GAP,
+                       "seek: topic %s partition %" PRId32 " holds offsets %" PRId64
+                       " to %zu, not %" PRId64,
+                       name, partition, part->low, part->records_count, claim->position);
     return TM_OK;
 }
 
-static enum tm_code mem_commit(struct tm_topic *topic, const char *name, int32_t partition, int64_t offset_next,
-                               struct tm_err *err)
+static enum tm_code mem_commit(struct tm_topic *topic, const char *name, int32_t partition,
+                               int64_t offset_next, struct tm_err *err)
 {
     struct mem_claim *claim = mem_claim((struct topic_mem *)topic, name, partition);
     if (claim == NULL)
-        return tm_fail(err, TM_E_ARG, "commit: no partition %" PRId32 " of topic %s, or no group", partition, name);
-    if (claim->owner == (struct topic_mem *)topic)         /* a zombie's commit is refused, as by a broker */
+        return tm_fail(err, TM_E_ARG, "commit: no partition %" PRId32 " of topic %s, or no group",
+                       partition, name);
+    if (claim->owner ==
+        (struct topic_mem *)topic) /* a zombie's commit is refused, as by a broker */
         claim->committed = offset_next;
     return TM_OK;
 }
 
-static enum tm_code mem_watermarks(struct tm_topic *topic, const char *name, int32_t partition, int64_t *out_low,
-                                   int64_t *out_high, struct tm_err *err)
+static enum tm_code mem_watermarks(struct tm_topic *topic, const char *name, int32_t partition,
+                                   int64_t *out_low, int64_t *out_high, struct tm_err *err)
 {
-    const struct mem_partition *part = mem_partition(((struct topic_mem *)topic)->broker, name, partition);
+    const struct mem_partition *part =
+        mem_partition(((struct topic_mem *)topic)->broker, name, partition);
     if (part == NULL)
-        return tm_fail(err, TM_E_ARG, "watermarks: no partition %" PRId32 " of topic %s", partition, name);
+        return tm_fail(err, TM_E_ARG, "watermarks: no partition %" PRId32 " of topic %s", partition,
+                       name);
     *out_low = part->low;
     *out_high = (int64_t)part->records_count;
     return TM_OK;
 }
 
-static enum tm_code mem_partitions(struct tm_topic *topic, const char *name, int32_t *out_count, struct tm_err *err)
+static enum tm_code mem_partitions(struct tm_topic *topic, const char *name, int32_t *out_count,
+                                   struct tm_err *err)
 {
     const struct tm_mem_broker *b = ((struct topic_mem *)topic)->broker;
     size_t t = mem_topic_index(b, name);
@@ -419,12 +464,14 @@ static void mem_close(struct tm_topic *topic)
         struct mem_group *g = m->group;
         for (size_t i = 0; i < g->members_count; i++)
             if (g->members[i] == m) {
-                memmove(&g->members[i], &g->members[i + 1], (g->members_count - i - 1) * sizeof g->members[0]);
+                memmove(&g->members[i], &g->members[i + 1],
+                        (g->members_count - i - 1) * sizeof g->members[0]);
                 g->members_count--;
                 break;
             }
         for (size_t t = 0; t < m->broker->topics_count; t++)
-            for (int32_t p = 0; g->claims[t] != NULL && p < m->broker->topics[t].partitions_count; p++)
+            for (int32_t p = 0; g->claims[t] != NULL && p < m->broker->topics[t].partitions_count;
+                 p++)
                 if (g->claims[t][p].owner == m)
                     g->claims[t][p].owner = NULL;
     }
@@ -436,11 +483,13 @@ static void mem_close(struct tm_topic *topic)
     free(m);
 }
 
-enum tm_code tm_topic_mem_open(struct tm_topic **out, struct tm_mem_broker *b, const struct tm_kafka_options *options,
-                               struct tm_err *err)
+enum tm_code tm_topic_mem_open(struct tm_topic **out, struct tm_mem_broker *b,
+                               const struct tm_kafka_options *options, struct tm_err *err)
 {
-    static const struct tm_topic_ops ops = { mem_produce, mem_flush, mem_fetch, mem_seek, mem_commit, mem_watermarks,
-                                             mem_partitions, mem_cluster_id, mem_next_at, mem_event_fd, mem_close };
+    static const struct tm_topic_ops ops = { mem_produce,    mem_flush,      mem_fetch,
+                                             mem_seek,       mem_commit,     mem_watermarks,
+                                             mem_partitions, mem_cluster_id, mem_next_at,
+                                             mem_event_fd,   mem_close };
     struct topic_mem *m = calloc(1, sizeof *m);
     if (m == NULL)
         return tm_fail(err, TM_E_NOMEM, "in-memory topic: %zu bytes", sizeof *m);
@@ -456,7 +505,8 @@ enum tm_code tm_topic_mem_open(struct tm_topic **out, struct tm_mem_broker *b, c
         ok = (m->wanted[m->wanted_count++] = strdup(options->topics[i])) != NULL;
     for (size_t i = 0; ok && i < options->reading_groups_count; i++)
         ok = m->readers_count < TM_MEM_GROUPS_MAX &&
-             (m->readers[m->readers_count++] = mem_group(b, options->reading_groups[i], err)) != NULL;
+             (m->readers[m->readers_count++] = mem_group(b, options->reading_groups[i], err)) !=
+                 NULL;
     struct mem_group *g = ok && options->group != NULL ? mem_group(b, options->group, err) : NULL;
     if (!ok || (options->group != NULL && (g == NULL || g->members_count == TM_MEM_MEMBERS_MAX))) {
         mem_close(&m->topic);
@@ -483,14 +533,16 @@ void tm_mem_evict(struct tm_mem_broker *b, const char *topic, int32_t partition,
     part->low = offset_low;
 }
 
-void tm_mem_hold(struct tm_mem_broker *b, const char *topic, int32_t partition, int64_t offset_first)
+void tm_mem_hold(struct tm_mem_broker *b, const char *topic, int32_t partition,
+                 int64_t offset_first)
 {
     struct mem_partition *part = mem_partition(b, topic, partition);
     assert(part != NULL);
     part->hold = offset_first;
 }
 
-int64_t tm_mem_committed(const struct tm_mem_broker *b, const char *group, const char *topic, int32_t partition)
+int64_t tm_mem_committed(const struct tm_mem_broker *b, const char *group, const char *topic,
+                         int32_t partition)
 {
     size_t t = mem_topic_index(b, topic);
     for (size_t g = 0; t != SIZE_MAX && g < b->groups_count; g++)
@@ -499,8 +551,8 @@ int64_t tm_mem_committed(const struct tm_mem_broker *b, const char *group, const
     return -1;
 }
 
-bool tm_mem_record(const struct tm_mem_broker *b, const char *topic, int32_t partition, int64_t offset,
-                   struct tm_record *out)
+bool tm_mem_record(const struct tm_mem_broker *b, const char *topic, int32_t partition,
+                   int64_t offset, struct tm_record *out)
 {
     const struct mem_partition *part = mem_partition(b, topic, partition);
     if (part == NULL || offset < part->low || offset >= (int64_t)part->records_count)
