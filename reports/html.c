@@ -81,7 +81,9 @@ static void html_verdict(struct tm_buf *b, const json_t *report)
     tm_buf_addf(
         b,
         "</h1>\n<section class=\"verdict %s\">\n<p class=\"say\"><span class=\"word\">%s.</span> ",
-        tm_word_text(report, "verdict", ""), tm_word_verdict(report));
+        json_is_false(json_object_get(report, "harness_ok")) ? "fail"
+                                                             : tm_word_text(report, "verdict", ""),
+        tm_word_verdict(report));
     const char *first = json_string_value(json_array_get(reasons, 0));
     html_text(b, first != NULL ? first : "Every promise the pipelines made was kept.");
     tm_buf_addz(b, "</p>\n");

@@ -176,10 +176,17 @@ static void findings_final(const struct findings *f, const json_t *p)
         return;
     tm_word_number(p, "drift.phantom", &phantom);
     tm_word_number(p, "drift.missing", &missing);
-    int n = snprintf(text, sizeof text, "%s ends with %s %s that %s from Salesforce",
+    int n;
+    if (phantom == rows)
+        n = snprintf(text, sizeof text,
+                     "%s ends with %s %s that Salesforce no longer has: deletes it never heard of",
+                     tm_word_text(p, "name", "?"), tm_word_count(a[0], rows),
+                     rows < 2 ? "row" : "rows");
+    else
+        n = snprintf(text, sizeof text, "%s ends with %s %s that %s from Salesforce",
                      tm_word_text(p, "name", "?"), tm_word_count(a[0], rows),
                      rows < 2 ? "row" : "rows", rows < 2 ? "differs" : "differ");
-    if (phantom >= 1)
+    if (phantom >= 1 && phantom != rows)
         n += snprintf(text + n, sizeof text - (size_t)n, "; %s of them %s deleted there",
                       tm_word_count(a[1], phantom), phantom < 2 ? "was" : "were");
     if (missing >= 1)
@@ -228,6 +235,23 @@ static void findings_lost(const struct findings *f, const char *kind, const char
     f->each(f->data, text);
 }
 
+/* What the scenario assumes of the org, and therefore part of every figure. */
+static void findings_assumed(const struct findings *f, const json_t *report)
+{
+    char text[SENTENCE_BYTES], a[2][WORD_BYTES];
+    double delay_ms = 0, lag_ms = 0;
+    tm_word_number(report, "clock.publish_delay_ms", &delay_ms);
+    tm_word_number(report, "clock.index_lag_ms", &lag_ms);
+    if (delay_ms <= 0 && lag_ms <= 0)
+        return;
+    snprintf(text, sizeof text,
+             "Assumed of the org, and part of the figures: an event is published %s after its "
+             "commit (streaming waits for that), "
+             "and a query by time sees the org as it was %s before (polling may wait for that).",
+             tm_word_span(a[0], delay_ms / 1000), tm_word_span(a[1], lag_ms / 1000));
+    f->each(f->data, text);
+}
+
 void tm_word_findings(const json_t *report, void (*each)(void *data, const char *sentence),
                       void *data)
 {
@@ -239,4 +263,5 @@ void tm_word_findings(const json_t *report, void (*each)(void *data, const char 
         findings_final(&f, p);
     findings_lost(&f, "stream", "Streaming");
     findings_lost(&f, "batch", "Polling");
+    findings_assumed(&f, report);
 }

@@ -375,6 +375,25 @@ static void a_percentile_that_falls_on_a_change_never_shown_says_never(void **st
     free(md);
 }
 
+static void a_harness_that_contradicts_itself_is_the_headline(void **state)
+{
+    (void)state;
+    json_t *report = sample("other");
+    json_object_set_new(report, "verdict", json_string("inconclusive"));
+    json_object_set_new(report, "harness_ok", json_false());
+    json_object_set_new(report, "clock",
+                        json_pack("{s:i, s:i}", "publish_delay_ms", 2000, "index_lag_ms", 5000));
+    render(report);
+    char *html = get("report.html"), *md = get("report.md");
+    assert_non_null(strstr(
+        html,
+        "verdict fail\">\n<p class=\"say\"><span class=\"word\">The harness contradicts itself."));
+    assert_non_null(strstr(md, "an event is published 2 s after its commit"));
+    assert_non_null(strstr(md, "batch-naive ends with 85 rows that Salesforce no longer has"));
+    free(html);
+    free(md);
+}
+
 static void words_have_units_people_use(void **state)
 {
     (void)state;
@@ -407,6 +426,7 @@ int main(void)
         cmocka_unit_test(deletes_that_were_missed_are_named),
         cmocka_unit_test(curves_come_from_every_sample_of_run_db),
         cmocka_unit_test(a_percentile_that_falls_on_a_change_never_shown_says_never),
+        cmocka_unit_test(a_harness_that_contradicts_itself_is_the_headline),
         cmocka_unit_test(words_have_units_people_use),
     };
     return cmocka_run_group_tests(tests, folder, no_folder);
