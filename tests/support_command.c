@@ -35,6 +35,8 @@ static char *command_slurp(const char *path)
 static void command_shell(char *out, size_t out_bytes, int timeout_s, const char *text)
 {
     const char *at = strstr(text, "tidemark ");
+    while (at != NULL && at != text && at[-1] != ' ')
+        at = strstr(at + 1, "tidemark ");
     assert_non_null(at);
     int head = (int)(at - text);
     if (timeout_s > 0)
