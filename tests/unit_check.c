@@ -304,7 +304,7 @@ static struct tm_predict *option1_predict(struct option1 *o)
     size_t rows = 1;
     while (rows > 0)
         assert_int_equal(tm_truth_tail(o->s.truth, 100, &rows, &err), TM_OK);
-    assert_int_equal(tm_predict_open(&p, o->s.truth, o->reader, query_ns, &err), TM_OK);
+    assert_int_equal(tm_predict_open(&p, o->s.truth, o->reader, query_ns, 0, &err), TM_OK);
     assert_int_equal(tm_predict_to(p, NULL, NULL, &err), TM_OK);
     return p;
 }

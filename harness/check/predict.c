@@ -13,7 +13,7 @@ struct predict_row {                   /* by row of the reader's `shown` */
 struct tm_predict {
     const struct tm_truth *truth;
     const struct tm_reader *reader;
-    int64_t query_ns[TM_SHOWN_OBJECTS_MAX];
+    int64_t query_ns[TM_SHOWN_OBJECTS_MAX], clock_ns;
     struct tm_shown *shown;
     struct predict_row *rows;
     int64_t **set;                     /* [row][column]: position of the value shown, owned, NULL until needed */
@@ -62,7 +62,7 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
 }
 
 enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *truth, const struct tm_reader *reader,
-                             const int64_t *query_ns, struct tm_err *err)
+                             const int64_t *query_ns, int64_t clock_ns, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_predict *p = calloc(1, sizeof *p);
@@ -70,6 +70,7 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
         return tm_fail(err, TM_E_NOMEM, "predict");
     p->truth = truth;
     p->reader = reader;
+    p->clock_ns = clock_ns;
     memcpy(p->query_ns, query_ns, reader->objects_count * sizeof *query_ns);
     p->rows_count = reader->shown->rows_count;
     p->rows = calloc(p->rows_count + 1, sizeof *p->rows);
@@ -226,7 +227,7 @@ static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *
         predict_event(p, a);
     else
         predict_answer(p, a);
-    int64_t query_ns = p->query_ns[p->reader->shown->rows[a->row].object];
+    int64_t query_ns = a->hi_ns <= p->clock_ns ? 0 : p->query_ns[p->reader->shown->rows[a->row].object];
     unsigned flags = r->present ? TM_SHOWN_PRESENT | (r->dirt >= 0 ? TM_SHOWN_DIRTY : 0u) : 0u;
     const struct tm_shown_object *mine = &p->shown->objects[p->shown->rows[r->mine].object];
     return tm_shown_set(p->shown, r->mine, flags, p->values[a->row], mine->columns_count, a->lo_ns + query_ns,
