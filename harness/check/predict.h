@@ -1,7 +1,7 @@
 /* predict: what option 1's views show, from the raw rows and reconciled images that have arrived.
  * in: arrivals (check/reader.h) and the history, which gives an event its values; out: observations as if the views had been
  * read at every arrival. It is a second, small reading of rules R4-R11: full images and updates by position, an answer just
- * after its g, gaps and diffs dirty until answered. Not predicted, and left out of the comparison, counted: records touched by
+ * after its g, gaps and diffs dirty until answered; an event of many records shows for all with its first row (R3). Not predicted, and left out of the comparison, counted: records touched by
  * what leaves no row of their own (silent changes, overflow), answers that are `unreadable`, and runs with more than one epoch.
  * Pure. Owner: the caller of open. */
 #ifndef TM_CHECK_PREDICT_H
