@@ -26,7 +26,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test check asan tsan cov bench fuzz fuzz-run layering clean deps help tests-built
+.PHONY: all run test check asan tsan cov bench fuzz fuzz-run layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -42,7 +42,10 @@ deps:
 
 check: all layering
 	@sh tests/run.sh $(BUILD)
-asan tsan cov: ; @$(MAKE) --no-print-directory -j$(JOBS) MODE=$@ check
+asan tsan: ; @$(MAKE) --no-print-directory -j$(JOBS) MODE=$@ check
+cov:
+	@$(MAKE) --no-print-directory -j$(JOBS) MODE=cov check
+	@sh tests/coverage.sh build/cov
 bench: $(BUILD)/tidemark $(BENCHES)
 	@for b in $(BENCHES); do TIDEMARK_BIN=$(BUILD)/tidemark $$b || exit 1; done
 # libFuzzer over everything that parses bytes from outside; SECONDS_EACH bounds each target. Needs clang.
@@ -52,6 +55,11 @@ fuzz:
 fuzz-run: $(FUZZERS)
 	@for f in $(FUZZERS); do mkdir -p $(BUILD)/corpus/$$(basename $$f); \
 	  $$f -max_total_time=$(SECONDS_EACH) -rss_limit_mb=2048 -print_final_stats=0 $(BUILD)/corpus/$$(basename $$f) || exit 1; done
+# Static analysis (clang-tidy), the unit tests under valgrind, and which lines the tests reach (after `make cov`).
+tidy:
+	@for f in $(SOURCES); do clang-tidy --quiet $$f -- -std=c11 $(CPPFLAGS) 2>/dev/null || bad=1; done; exit $${bad:-0}
+valgrind: all
+	@RUNNER="valgrind -q --error-exitcode=9 --leak-check=full --suppressions=tests/valgrind.supp" ONLY=unit_ sh tests/run.sh $(BUILD)
 layering:
 	@sh tests/layering.sh
 clean:
@@ -87,5 +95,6 @@ $(BUILD)/reports/page.c: reports/embed.sh $(foreach p,$(PAGE),$(lastword $(subst
 $(BUILD)/reports/page.o: $(BUILD)/reports/page.c
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-.PRECIOUS: $(BUILD)/tests/%.o
+# Objects of tests are kept: the next build needs them.
+.SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
