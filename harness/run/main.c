@@ -16,6 +16,7 @@ static const struct { const char *name; tm_command_main *main; const char *help;
     { "view", tm_cmd_view, "CONFIG.json                         raw tables to kept snapshots (option 2)" },
     { "batch", tm_cmd_batch, "CONFIG.json                         the polling baseline" },
     { "check", tm_cmd_check, "--org org.db --warehouse W.db       verdict on a warehouse" },
+    { "simulate", tm_cmd_simulate, "--seeds A..B                        random histories and faults, virtual time" },
     { "report", tm_cmd_report, "RUN                                 render a run's report again" },
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -1,0 +1,270 @@
+#include "simulate/history.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HISTORY_SETS_MAX 40
+#define HISTORY_CHANGES_MAX 5
+#define HISTORY_TEXT_BYTES 2400
+#define HISTORY_ARENA_BYTES (HISTORY_CHANGES_MAX * 4 * HISTORY_TEXT_BYTES)
+#define HISTORY_FIELDS_ADDED_MAX 3
+
+/* One transaction being made; texts live in the arena until it is committed. */
+struct history_txn {
+    struct tm_org_change changes[HISTORY_CHANGES_MAX];
+    size_t records[HISTORY_CHANGES_MAX], count;
+    struct tm_org_set sets[HISTORY_CHANGES_MAX][HISTORY_SETS_MAX];
+    char arena[HISTORY_ARENA_BYTES]; size_t arena_bytes;
+};
+
+static size_t history_weighted(struct tm_rng *rng, const unsigned *weights, size_t count)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += weights[i];
+    uint64_t at = tm_rng_below(rng, total);
+    for (size_t i = 0; i < count; i++) {
+        if (at < weights[i])
+            return i;
+        at -= weights[i];
+    }
+    return 0;
+}
+
+void tm_sim_history_init(struct tm_sim_history *h, uint64_t seed, struct tm_org *org, const char *const *objects,
+                         size_t objects_count)
+{
+    *h = (struct tm_sim_history){ .org = org, .objects = objects, .objects_count = objects_count };
+    tm_rng_init(&h->rng, seed ^ 0x686973746f7279);
+    h->announce[TM_ORG_NORMAL] = 4;
+    h->kinds[TM_ORG_CREATE] = 2;
+    h->kinds[TM_ORG_UPDATE] = 4;
+    for (size_t i = 1; i < 6; i++)
+        h->announce[i] = tm_rng_chance(&h->rng, 0.5) ? (unsigned)tm_rng_between(&h->rng, 1, 4) : 0;
+    for (size_t i = 2; i < 5; i++)
+        h->kinds[i] = tm_rng_chance(&h->rng, 0.6) ? (unsigned)tm_rng_between(&h->rng, 1, 4) : 0;
+    h->null = tm_rng_chance(&h->rng, 0.7) ? 0.3 : 0;
+    h->same_ms = tm_rng_chance(&h->rng, 0.5) ? 0.4 : 0;
+    h->same_second = tm_rng_chance(&h->rng, 0.7) ? 0.5 : 0;
+    h->schema = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
+    h->left = (size_t)tm_rng_between(&h->rng, 1, tm_rng_chance(&h->rng, 0.2) ? 60 : 16);
+    h->org_ms = TM_SIM_ORIGIN_MS;
+}
+
+/* ---- values ---- */
+
+static const char *history_text(struct history_txn *t, uint64_t number, size_t bytes)
+{
+    char *out = t->arena + t->arena_bytes;
+    int n = snprintf(out, HISTORY_TEXT_BYTES, "v%" PRIu64, number);
+    assert(t->arena_bytes + HISTORY_TEXT_BYTES <= sizeof t->arena && bytes < HISTORY_TEXT_BYTES);
+    for (size_t i = (size_t)n; i < bytes; i++)
+        out[i] = (i % 60) == 59 ? '\n' : (char)('a' + (number + i) % 26);
+    size_t total = bytes > (size_t)n ? bytes : (size_t)n;
+    out[total] = '\0';
+    t->arena_bytes += total + 1;
+    return out;
+}
+
+static struct tm_org_value history_value(struct tm_sim_history *h, struct history_txn *t, const struct tm_field *f, bool diff)
+{
+    uint64_t n = ++h->value;
+    if (f->nillable && tm_rng_chance(&h->rng, h->null))
+        return (struct tm_org_value){ .kind = TM_ORG_NULL };
+    if (tm_rng_chance(&h->rng, 0.1))
+        n = tm_rng_below(&h->rng, n) + 1;                  /* a value that may have been there before */
+    struct tm_org_value v = { .kind = TM_ORG_TEXT };
+    char word[40];
+    switch (f->kind) {
+    case TM_FIELD_BOOLEAN: return (struct tm_org_value){ .kind = TM_ORG_INT, .i = (int64_t)(n % 2) };
+    case TM_FIELD_INT: return (struct tm_org_value){ .kind = TM_ORG_INT, .i = (int64_t)n };
+    case TM_FIELD_NUMBER: return (struct tm_org_value){ .kind = TM_ORG_REAL, .d = (double)n / 4 };
+    case TM_FIELD_DATETIME:
+        return (struct tm_org_value){ .kind = TM_ORG_INT, .i = TM_SIM_ORIGIN_MS + (int64_t)n * 1000 };
+    case TM_FIELD_DATE: snprintf(word, sizeof word, "20%02d-%02d-%02d", (int)(n / 300 % 90) + 10, (int)(n / 28 % 12) + 1, (int)(n % 28) + 1);
+        break;
+    case TM_FIELD_TIME: snprintf(word, sizeof word, "%02d:%02d:00.000Z", (int)(n / 60 % 24), (int)(n % 60)); break;
+    default:
+        v.text = history_text(t, n, diff && f->length > 1500 ? (size_t)tm_rng_between(&h->rng, 1010, 1500) : 0);
+        return v;
+    }
+    v.text = strcpy(t->arena + t->arena_bytes, word);
+    t->arena_bytes += strlen(word) + 1;
+    return v;
+}
+
+static bool history_may_set(const struct tm_field *f)
+{
+    static const char *const own[] = { "CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "MasterRecordId" };
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strcmp(f->name, own[i]) == 0)
+            return false;
+    return tm_field_in_events(f) && f->kind != TM_FIELD_ID;
+}
+
+/* Values for a create (every required field) or an update (a few fields). */
+static void history_sets(struct tm_sim_history *h, struct history_txn *t, struct tm_org_change *c, struct tm_org_set *sets)
+{
+    const struct tm_describe *d = tm_org_describe(h->org, c->object);
+    double share = tm_rng_chance(&h->rng, 0.2) ? 1 : 0.3;
+    c->sets = sets;
+    c->sets_count = 0;
+    for (size_t i = 0; i < d->fields_count && c->sets_count < HISTORY_SETS_MAX; i++) {
+        const struct tm_field *f = &d->fields[i];
+        bool must = c->kind == TM_ORG_CREATE && !f->nillable, diff = c->announce == TM_ORG_DIFF;
+        if (!history_may_set(f) || !(must || tm_rng_chance(&h->rng, share) || (diff && f->length > 1500)))
+            continue;
+        sets[c->sets_count++] = (struct tm_org_set){ f->name, history_value(h, t, f, diff || tm_rng_chance(&h->rng, 0.05)) };
+    }
+}
+
+/* ---- transactions ---- */
+
+static bool history_fits(enum tm_org_kind kind, enum tm_org_state state)
+{
+    switch (kind) {
+    case TM_ORG_CREATE: return false;
+    case TM_ORG_UPDATE: case TM_ORG_DELETE: return state == TM_ORG_LIVE;
+    case TM_ORG_UNDELETE: return state == TM_ORG_IN_BIN;
+    case TM_ORG_HARD_DELETE: return state != TM_ORG_ABSENT;
+    }
+    return false;
+}
+
+/* A record of `object` that the transaction does not have yet; records_count when none. */
+static size_t history_pick(struct tm_sim_history *h, const struct history_txn *t, size_t object, enum tm_org_kind kind)
+{
+    size_t fitting[TM_SIM_RECORDS_MAX], count = 0;
+    for (size_t i = 0; i < h->records_count; i++) {
+        bool taken = false;
+        for (size_t k = 0; k < t->count; k++)
+            taken |= t->records[k] == i;
+        if (!taken && h->records[i].object == object && history_fits(kind, h->records[i].state))
+            fitting[count++] = i;
+    }
+    return count > 0 ? fitting[tm_rng_below(&h->rng, count)] : h->records_count;
+}
+
+static bool history_add(struct tm_sim_history *h, struct history_txn *t, size_t object, enum tm_org_kind kind,
+                        enum tm_org_announce announce)
+{
+    size_t at = h->records_count;
+    if (t->count == HISTORY_CHANGES_MAX)
+        return false;
+    if (kind == TM_ORG_CREATE) {
+        if (h->records_count == TM_SIM_RECORDS_MAX)
+            return false;
+        h->records[h->records_count++] = (struct tm_sim_record){ .object = object, .state = TM_ORG_ABSENT };
+    } else if ((at = history_pick(h, t, object, kind)) == h->records_count) {
+        return false;
+    }
+    struct tm_org_change *c = &t->changes[t->count];
+    *c = (struct tm_org_change){ .kind = kind, .announce = announce, .object = h->objects[object] };
+    memcpy(c->id, h->records[at].id, sizeof c->id);
+    t->records[t->count++] = at;
+    return true;
+}
+
+static void history_settle(struct tm_sim_history *h, const struct history_txn *t)
+{
+    static const enum tm_org_state after[] = { TM_ORG_LIVE, TM_ORG_LIVE, TM_ORG_IN_BIN, TM_ORG_LIVE, TM_ORG_ABSENT };
+    for (size_t i = 0; i < t->count; i++) {
+        struct tm_sim_record *r = &h->records[t->records[i]];
+        memcpy(r->id, t->changes[i].id, sizeof r->id);
+        r->state = after[t->changes[i].kind];
+    }
+}
+
+static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn *t, int64_t org_ms, bool before,
+                                   struct tm_err *err)
+{
+    struct tm_org_txn txn = { .changes = t->changes, .changes_count = t->count, .org_ms = org_ms, .before_origin = before };
+    for (size_t i = 0; i < t->count; i++) {
+        struct tm_org_change *c = &t->changes[i];
+        bool same = i > 0 && c->announce == TM_ORG_MERGED && c->kind == c[-1].kind && c->object == c[-1].object;
+        if (same) {
+            c->sets = c[-1].sets;
+            c->sets_count = c[-1].sets_count;
+        } else if (c->kind == TM_ORG_CREATE || c->kind == TM_ORG_UPDATE) {
+            history_sets(h, t, c, t->sets[i]);
+        }
+    }
+    enum tm_code rc = tm_org_commit(h->org, &txn, err);
+    if (rc != TM_OK)
+        return tm_at(err, "the simulated history");
+    history_settle(h, t);
+    h->commits++;
+    h->org_ms = tm_org_ms_last(h->org);
+    return TM_OK;
+}
+
+/* One announcement for a group of changes, so that merged events, overflows and conversions have several. */
+static void history_group(struct tm_sim_history *h, struct history_txn *t)
+{
+    enum tm_org_announce announce = (enum tm_org_announce)history_weighted(&h->rng, h->announce, 6);
+    enum tm_org_kind kind = (enum tm_org_kind)history_weighted(&h->rng, h->kinds, 5);
+    size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count), count = 1;
+    if (announce == TM_ORG_CONVERSION || announce == TM_ORG_DIFF)
+        kind = TM_ORG_UPDATE;
+    if (announce == TM_ORG_MERGED || announce == TM_ORG_OVERFLOW || tm_rng_chance(&h->rng, 0.1))
+        count = (size_t)tm_rng_between(&h->rng, 1, 4);
+    for (size_t i = 0; i < count; i++)
+        if (!history_add(h, t, object, kind, announce))
+            break;
+}
+
+static enum tm_code history_schema(struct tm_sim_history *h, struct tm_err *err)
+{
+    size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count);
+    char name[32];
+    if (!h->removed[object] && tm_rng_chance(&h->rng, 0.4)) {
+        h->removed[object] = true;
+        return tm_org_field_remove(h->org, h->objects[object], "Old__c", err);
+    }
+    if (h->fields_added == HISTORY_FIELDS_ADDED_MAX)
+        return TM_OK;
+    snprintf(name, sizeof name, "New%u__c", ++h->fields_added);
+    json_t *field = json_pack("{s:s, s:s, s:i}", "name", name, "type", "string", "length", 80);
+    enum tm_code rc = tm_org_field_add(h->org, h->objects[object], field, err);
+    json_decref(field);
+    return rc;
+}
+
+enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, struct tm_err *err)
+{
+    static _Thread_local struct history_txn t;
+    assert(h->left > 0);
+    h->left--;
+    if (tm_rng_chance(&h->rng, h->schema))
+        return history_schema(h, err);
+    t.count = t.arena_bytes = 0;
+    do
+        history_group(h, &t);
+    while (t.count < 3 && tm_rng_chance(&h->rng, 0.25));
+    if (t.count == 0)
+        history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE, TM_ORG_NORMAL);
+    return t.count > 0 ? history_commit(h, &t, now_org_ms, false, err) : TM_OK;
+}
+
+enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *err)
+{
+    static _Thread_local struct history_txn t;
+    size_t count = (size_t)tm_rng_between(&h->rng, 0, 6);
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; i < count && rc == TM_OK; i++) {
+        t.count = t.arena_bytes = 0;
+        history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE, TM_ORG_NORMAL);
+        rc = history_commit(h, &t, TM_SIM_ORIGIN_MS - 1000, true, err);
+    }
+    return rc;
+}
+
+int64_t tm_sim_history_pause_ms(struct tm_sim_history *h)
+{
+    if (tm_rng_chance(&h->rng, h->same_ms))
+        return 0;
+    if (tm_rng_chance(&h->rng, h->same_second))
+        return tm_rng_between(&h->rng, 1, 400);
+    return tm_rng_between(&h->rng, 1, tm_rng_chance(&h->rng, 0.1) ? 60000 : 4000);
+}

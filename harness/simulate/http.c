@@ -1,0 +1,257 @@
+#include "simulate/http.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HTTP_TIMEOUT_NS (30 * TM_NS_PER_S)
+#define HTTP_HOP_NS_MAX (60 * TM_NS_PER_MS)
+#define HTTP_SLOW_NS_MAX (8 * TM_NS_PER_S)
+
+enum http_state { HTTP_SENT, HTTP_HELD, HTTP_COMING, HTTP_THERE };
+struct tm_http_call {
+    struct tm_http_call *next;
+    enum http_state state;
+    const struct tm_sim_host *host;
+    struct tm_mock_request request;
+    struct tm_mock_response response;
+    uint64_t token;
+    bool woken, broken, refused, repeat;
+    bool lose_answer;                    /* the server may believe that it arrived */
+    int64_t sent_ns, due_ns, deadline_ns;
+};
+
+static int64_t http_hop(struct tm_sim_http *h, double slow)
+{
+    int64_t ns = tm_rng_between(h->rng, 1, HTTP_HOP_NS_MAX);
+    if (!tm_rng_chance(h->rng, slow))
+        return ns;
+    h->planted++;
+    return ns + tm_rng_between(h->rng, 0, HTTP_SLOW_NS_MAX);
+}
+
+static enum tm_code http_headers(struct tm_mock_request *out, const struct tm_http_request *q, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; i < TM_HTTP_HEADERS_MAX && q->headers[i] != NULL && rc == TM_OK; i++) {
+        char name[128];
+        const char *colon = strchr(q->headers[i], ':');
+        assert(colon != NULL && (size_t)(colon - q->headers[i]) < sizeof name);
+        snprintf(name, sizeof name, "%.*s", (int)(colon - q->headers[i]), q->headers[i]);
+        rc = tm_mock_pairs_add(&out->headers, name, colon + 1 + strspn(colon + 1, " "), err);
+    }
+    return rc;
+}
+
+/* What will go wrong with it is drawn when it is sent, so that the draw does not depend on what it finds. */
+static void http_fate(struct tm_sim_http *h, struct tm_http_call *c)
+{
+    const struct tm_sim_faults *f = h->faults;
+    double p = tm_rng_unit(h->rng);
+    if ((p -= f->lose_request) < 0) {
+        c->state = HTTP_COMING;
+        c->broken = true;
+    } else if ((p -= f->hang) < 0) {
+        c->state = HTTP_COMING;
+        c->broken = true;
+        c->due_ns = TM_NEVER;
+    } else if ((p -= f->refuse) < 0) {
+        c->refused = true;
+    } else if ((p -= f->repeat) < 0) {
+        c->repeat = true;
+    } else if ((p -= f->lose_answer) < 0) {
+        c->lose_answer = true;
+    } else {
+        return;
+    }
+    h->planted++;
+}
+
+static void http_drop(struct tm_sim_http *h, struct tm_http_call *c)
+{
+    struct tm_http_call **at = &h->calls;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    tm_mock_request_free(&c->request);
+    tm_mock_response_free(&c->response);
+    free(c);
+}
+
+static enum tm_code http_start(struct tm_http *http, struct tm_http_call **out, const struct tm_http_request *q,
+                               struct tm_err *err)
+{
+    struct tm_sim_http *h = (struct tm_sim_http *)http;
+    const struct tm_sim_host *host = NULL;
+    for (size_t i = 0; i < TM_SIM_HOSTS_MAX && host == NULL; i++)
+        if (strncmp(q->url, h->hosts[i].prefix, strlen(h->hosts[i].prefix)) == 0)
+            host = &h->hosts[i];
+    if (host == NULL)
+        return tm_fail(err, TM_E_IO, "no such host: %.200s", q->url);
+    struct tm_http_call *c = calloc(1, sizeof *c), **at = &h->calls;
+    if (c == NULL)
+        return tm_fail(err, TM_E_NOMEM, "an HTTP exchange");
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = c;
+    c->host = host;
+    c->sent_ns = h->now.wall_ns;
+    c->deadline_ns = h->now.wall_ns + (q->timeout_ns > 0 ? q->timeout_ns : HTTP_TIMEOUT_NS);
+    c->due_ns = h->now.wall_ns + http_hop(h, h->faults->slow);
+    tm_mock_response_init(&c->response);
+    enum tm_code rc = tm_mock_request_init(&c->request, q->method, q->url + strlen(host->prefix), q->body, q->body_bytes, err);
+    if (rc == TM_OK)
+        rc = http_headers(&c->request, q, err);
+    if (rc != TM_OK) {
+        http_drop(h, c);
+        return rc;
+    }
+    http_fate(h, c);
+    http->counts.calls++;
+    *out = c;
+    return TM_OK;
+}
+
+static void http_copy(struct tm_http_reply *reply, const struct tm_mock_response *from)
+{
+    tm_buf_reset(&reply->headers);
+    tm_buf_reset(&reply->body);
+    reply->status = from->status;
+    for (const char *p = tm_buf_text(&from->headers); *p != '\0'; p++) {
+        if (*p == '\n')
+            tm_buf_addc(&reply->headers, '\r');
+        tm_buf_addc(&reply->headers, *p);
+    }
+    tm_buf_add(&reply->body, tm_buf_text(&from->body), from->body.bytes);
+}
+
+static enum tm_code http_poll(struct tm_http *http, struct tm_http_call *c, struct tm_http_reply *reply,
+                              struct tm_err *err)
+{
+    struct tm_sim_http *h = (struct tm_sim_http *)http;
+    if (c->state != HTTP_THERE)
+        return TM_E_AGAIN;
+    bool broken = c->broken;
+    if (!broken)
+        http_copy(reply, &c->response);
+    reply->started_ns = c->sent_ns;
+    reply->done_ns = h->now.wall_ns;
+    http_drop(h, c);
+    return broken ? tm_fail_retry(err, TM_E_IO, "the connection broke") : TM_OK;
+}
+
+static void http_cancel(struct tm_http *http, struct tm_http_call *c)
+{
+    struct tm_sim_http *h = (struct tm_sim_http *)http;
+    if (c == NULL)
+        return;
+    if (c->state == HTTP_HELD && c->host->handler.finished != NULL)
+        c->host->handler.finished(c->host->handler.self, c->token, false);
+    http_drop(h, c);
+}
+
+static void http_close(struct tm_http *http) { (void)http; }
+
+/* The handler has spoken: held, or on its way back. */
+static void http_spoke(struct tm_sim_http *h, struct tm_http_call *c)
+{
+    struct tm_mock_response *r = &c->response;
+    if (r->outcome == TM_MOCK_HOLD) {
+        c->state = HTTP_HELD;
+        c->token = r->token;
+        return;
+    }
+    c->broken = r->outcome == TM_MOCK_DROP || c->lose_answer;
+    /* A server that lost its peer only sometimes hears of it. */
+    bool sent = r->outcome != TM_MOCK_DROP && (!c->lose_answer || tm_rng_chance(h->rng, 0.5));
+    if (r->token != 0 && c->host->handler.finished != NULL)
+        c->host->handler.finished(c->host->handler.self, r->token, sent);
+    c->state = HTTP_COMING;
+    c->due_ns = h->now.wall_ns + http_hop(h, h->faults->slow);
+}
+
+static void http_arrive(struct tm_sim_http *h, struct tm_http_call *c)
+{
+    struct tm_mock_handler *to = (struct tm_mock_handler *)&c->host->handler;
+    if (c->refused) {
+        tm_mock_answer(&c->response, 503, "text/plain", "planted");
+        http_spoke(h, c);
+        return;
+    }
+    to->request(to->self, &c->request, &c->response);
+    if (c->repeat && c->response.outcome == TM_MOCK_ANSWER) {
+        if (c->response.token != 0 && to->finished != NULL)
+            to->finished(to->self, c->response.token, false);
+        tm_mock_response_reset(&c->response);
+        to->request(to->self, &c->request, &c->response);
+    }
+    http_spoke(h, c);
+}
+
+static void http_move(struct tm_sim_http *h, struct tm_http_call *c)
+{
+    struct tm_mock_handler *to = (struct tm_mock_handler *)&c->host->handler;
+    c->request.now = h->now;
+    if (c->state == HTTP_SENT && c->due_ns <= h->now.wall_ns)
+        http_arrive(h, c);
+    if (c->state == HTTP_HELD
+        && (c->woken || c->response.until.wall_ns <= h->now.wall_ns || c->response.until.org_ms <= h->now.org_ms)) {
+        c->woken = false;
+        tm_mock_response_reset(&c->response);
+        to->resume(to->self, &c->request, c->token, &c->response);
+        http_spoke(h, c);
+    }
+    if (c->state == HTTP_COMING && c->due_ns <= h->now.wall_ns)
+        c->state = HTTP_THERE;
+    if (c->state != HTTP_THERE && c->deadline_ns <= h->now.wall_ns) {
+        if (c->state == HTTP_HELD && to->finished != NULL)
+            to->finished(to->self, c->token, false);
+        c->state = HTTP_THERE;
+        c->broken = true;
+    }
+}
+
+void tm_sim_http_pump(struct tm_sim_http *h, const struct tm_now *now)
+{
+    h->now = *now;
+    for (struct tm_http_call *c = h->calls; c != NULL; c = c->next) {
+        enum http_state before = c->state;
+        if (before != HTTP_THERE)
+            http_move(h, c);
+        h->news |= before != HTTP_THERE && c->state == HTTP_THERE;
+    }
+}
+
+static int64_t http_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+int64_t tm_sim_http_next(const struct tm_sim_http *h, const struct tm_now *origin)
+{
+    int64_t next = TM_NEVER;
+    for (const struct tm_http_call *c = h->calls; c != NULL; c = c->next) {
+        if (c->state == HTTP_THERE)
+            continue;
+        next = http_earlier(next, c->deadline_ns);
+        if (c->state != HTTP_HELD) {
+            next = http_earlier(next, c->due_ns);
+            continue;
+        }
+        next = http_earlier(next, c->woken ? h->now.wall_ns : c->response.until.wall_ns);
+        if (c->response.until.org_ms < TM_NEVER)
+            next = http_earlier(next, origin->wall_ns + (c->response.until.org_ms - origin->org_ms) * TM_NS_PER_MS);
+    }
+    return next;
+}
+
+void tm_sim_http_woken(struct tm_sim_http *h, uint64_t token)
+{
+    for (struct tm_http_call *c = h->calls; c != NULL; c = c->next)
+        if (c->state == HTTP_HELD && c->token == token)
+            c->woken = true;
+}
+
+void tm_sim_http_init(struct tm_sim_http *h, const struct tm_sim_host *hosts, const struct tm_sim_faults *faults,
+                      struct tm_rng *rng)
+{
+    static const struct tm_http_ops ops = { http_start, http_poll, http_cancel, http_close };
+    *h = (struct tm_sim_http){ .port = { .ops = &ops }, .hosts = hosts, .faults = faults, .rng = rng };
+}

@@ -1,0 +1,378 @@
+#include "simulate/simulate.h"
+#include "base/text.h"
+#include "simulate/history.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SIM_STEPS_MAX 400000
+#define SIM_QUIET_NS (60 * TM_NS_PER_S)
+#define SIM_QUIET_LONG_NS (900 * TM_NS_PER_S)
+#define SIM_CRASHES_MAX 40
+#define SIM_ENDS_MAX 60
+#define SIM_EXPIRIES_MAX 3                      /* a client gives up when fresh tokens are refused again and again */
+#define SIM_STATION_PAUSE_NS TM_NS_PER_MS       /* a station that has nothing to do and does not say until when */
+
+/* Which faults a seed has; each either off or at a rate of its own. */
+struct sim_swarm { double crash, duplicate, refuse, hold, hold_acks, expire; unsigned expiries; };
+struct sim {
+    struct tm_sim_world world;
+    struct tm_sim_history history;
+    struct tm_rng rng;
+    struct sim_swarm swarm;
+    struct tm_now origin;
+    bool calm;
+    int64_t commit_ns, fault_ns, release_ns, moved_ns, start_ns[TM_SIM_STATIONS_MAX];
+    uint64_t moved;                             /* what `moved_ns` last saw */
+    int64_t quiet_ns;
+    char last_end[300];
+    struct tm_sim_result *result;
+};
+
+static double sim_rate(struct tm_rng *rng, double chance, double most)
+{
+    bool on = tm_rng_chance(rng, chance);
+    double rate = tm_rng_unit(rng) * most;
+    return on ? rate : 0;
+}
+
+static struct tm_sim_settings sim_settings(struct tm_rng *rng, uint64_t seed, const struct tm_sim_options *options)
+{
+    struct tm_sim_settings s = { .seed = seed, .planted_from = options->planted_from,
+                                 .planted_to = options->planted_to };
+    s.objects_count = tm_rng_chance(rng, 0.25) ? 2 : 1;
+    s.tasks = tm_rng_chance(rng, 0.3) ? 2 : 1;
+    s.partitions = (int32_t)tm_rng_between(rng, 1, 3);
+    s.keep_merged = tm_rng_chance(rng, 0.4);
+    s.overflow_range = tm_rng_chance(rng, 0.4);
+    s.convert_changed_fields = tm_rng_chance(rng, 0.2);
+    s.start_all = tm_rng_chance(rng, 0.3);
+    s.publish_delay_ms = tm_rng_chance(rng, 0.4) ? tm_rng_between(rng, 1, 3000) : 0;
+    s.index_lag_ms = tm_rng_chance(rng, 0.3) ? tm_rng_between(rng, 1, 3000) : 0;
+    s.window_ms = tm_rng_between(rng, 10, 3000);
+    s.idle_ms = tm_rng_between(rng, 0, 500);
+    s.ids_max = tm_rng_chance(rng, 0.3) ? tm_rng_between(rng, 1, 4) : 2000;
+    s.view_poll_ms = tm_rng_between(rng, 50, 1500);
+    s.rows_max = tm_rng_chance(rng, 0.4) ? tm_rng_between(rng, 1, 5) : 2000;
+    return s;
+}
+
+static void sim_swarm(struct sim *s)
+{
+    struct tm_rng *r = &s->rng;
+    s->swarm = (struct sim_swarm){ sim_rate(r, 0.5, 0.02), sim_rate(r, 0.5, 1), sim_rate(r, 0.3, 1), sim_rate(r, 0.5, 1),
+                                   sim_rate(r, 0.3, 1), sim_rate(r, 0.3, 1), SIM_EXPIRIES_MAX };
+    s->world.faults = (struct tm_sim_faults){ sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15),
+                                              sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.3), sim_rate(r, 0.2, 0.05) };
+}
+
+static void sim_digest(struct sim *s, uint64_t number)
+{
+    s->result->digest = tm_hash64(&number, sizeof number, s->result->digest);
+}
+
+static void sim_found(struct sim *s, const char *rule, const char *text)
+{
+    struct tm_sim_finding *f = &s->result->finding;
+    if (f->found)
+        return;
+    f->found = true;
+    snprintf(f->rule, sizeof f->rule, "%s", rule);
+    snprintf(f->text, sizeof f->text, "%s", text);
+}
+
+/* ---- faults ---- */
+
+static void sim_release(struct sim *s)
+{
+    struct tm_sim_world *w = &s->world;
+    for (size_t i = 0; i < w->set.objects_count * 3; i++)
+        for (int32_t p = 0; p < w->set.partitions; p++)
+            tm_mem_hold(w->broker, w->sink_topics[i], p, -1);
+    tm_mem_hold_acks(w->broker, false);
+    for (size_t i = 0; i < w->stations_count; i++)         /* their descriptors would become readable */
+        w->stations[i].run_ns = w->now.wall_ns;
+    s->release_ns = TM_NEVER;
+}
+
+static void sim_fault(struct sim *s)
+{
+    struct tm_sim_world *w = &s->world;
+    struct tm_rng *r = &s->rng;
+    const char *topic = w->sink_topics[tm_rng_below(r, w->set.objects_count * 3)];
+    int32_t partition = (int32_t)tm_rng_below(r, (uint64_t)w->set.partitions);
+    unsigned count = (unsigned)tm_rng_between(r, 1, 4);
+    int64_t until_ns = w->now.wall_ns + tm_rng_between(r, 0, 12 * TM_NS_PER_S);
+    if (tm_rng_chance(r, s->swarm.duplicate))
+        tm_mem_duplicate(w->broker, count);
+    if (tm_rng_chance(r, s->swarm.refuse))
+        tm_mem_refuse(w->broker, count);
+    if (s->swarm.expiries > 0 && tm_rng_chance(r, s->swarm.expire)) {
+        s->swarm.expiries--;
+        tm_oauth_expire_all(tm_salesforce_oauth(w->salesforce));
+    }
+    if (s->release_ns == TM_NEVER && tm_rng_chance(r, s->swarm.hold)) {
+        tm_mem_hold(w->broker, topic, partition, tm_mem_high(w->broker, topic, partition));
+        s->release_ns = until_ns;
+    }
+    if (s->release_ns == TM_NEVER && tm_rng_chance(r, s->swarm.hold_acks)) {
+        tm_mem_hold_acks(w->broker, true);
+        s->release_ns = until_ns;
+    }
+    s->result->faults++;
+    s->fault_ns = w->now.wall_ns + tm_rng_between(r, 50 * TM_NS_PER_MS, 5 * TM_NS_PER_S);
+}
+
+/* From here on the world is kind: what has broken must now heal. */
+static void sim_calm(struct sim *s)
+{
+    s->calm = true;
+    s->commit_ns = s->fault_ns = TM_NEVER;
+    s->world.faults = (struct tm_sim_faults){ 0 };
+    s->swarm = (struct sim_swarm){ 0 };
+    tm_mem_duplicate(s->world.broker, 0);
+    tm_mem_refuse(s->world.broker, 0);
+    sim_release(s);
+}
+
+static void sim_crash(struct sim *s, size_t i, int64_t down_ns)
+{
+    tm_sim_station_crash(&s->world.stations[i]);
+    s->start_ns[i] = s->world.now.wall_ns + down_ns;
+    sim_digest(s, 0xc4a5);
+}
+
+/* ---- one step ---- */
+
+static int64_t sim_wall_of(const struct sim *s, int64_t org_ms)
+{
+    return org_ms == TM_NEVER ? TM_NEVER : s->origin.wall_ns + (org_ms - s->origin.org_ms) * TM_NS_PER_MS;
+}
+
+static void sim_ended(struct sim *s, size_t i, struct tm_err *err)
+{
+    char text[700];
+    struct tm_sim_station *station = &s->world.stations[i];
+    tm_err_text(err, text, sizeof text);
+    snprintf(s->last_end, sizeof s->last_end, "%s ended: %.250s", tm_sim_station_name(station), text);
+    s->result->ended++;
+    bool ours = err->code == TM_E_ARG || err->code == TM_E_LIMIT || err->code == TM_E_MISMATCH || err->code == TM_E_GAP
+        || err->code == TM_E_NOMEM;
+    tm_err_clear(err);
+    if (ours || s->result->ended > SIM_ENDS_MAX)
+        sim_found(s, "end", s->last_end);
+    sim_crash(s, i, TM_NS_PER_S);
+}
+
+static void sim_step(struct sim *s, size_t i, struct tm_err *err)
+{
+    struct tm_sim_station *station = &s->world.stations[i];
+    struct tm_wake wake = { TM_NEVER, TM_NEVER };
+    int64_t now_ns = s->world.now.wall_ns;
+    station->seen = tm_sim_world_records(&s->world);
+    enum tm_code rc = tm_sim_station_step(station, &wake, err);
+    s->result->steps++;
+    sim_digest(s, (uint64_t)now_ns ^ (i << 56) ^ ((uint64_t)rc << 48));
+    if (rc == TM_OK) {
+        station->run_ns = now_ns;
+    } else if (rc == TM_E_AGAIN) {
+        int64_t org_ns = sim_wall_of(s, wake.org_ms);
+        station->run_ns = wake.wall_ns < org_ns ? wake.wall_ns : org_ns;
+        if (station->run_ns <= now_ns)
+            station->run_ns = now_ns + SIM_STATION_PAUSE_NS;
+    } else {
+        sim_ended(s, i, err);
+        return;
+    }
+    if (s->result->crashes < SIM_CRASHES_MAX && tm_rng_chance(&s->rng, s->swarm.crash)) {
+        s->result->crashes++;
+        sim_crash(s, i, tm_rng_chance(&s->rng, 0.5) ? 0 : tm_rng_between(&s->rng, 0, 20 * TM_NS_PER_S));
+    }
+}
+
+static bool sim_ready(const struct sim *s, size_t i)
+{
+    const struct tm_sim_station *station = &s->world.stations[i];
+    if (!station->up)
+        return s->start_ns[i] <= s->world.now.wall_ns;
+    return station->run_ns <= s->world.now.wall_ns || station->http.news
+        || station->seen != tm_sim_world_records(&s->world);
+}
+
+/* Something that lasts has changed: records, or rows of a warehouse. */
+static void sim_watch(struct sim *s)
+{
+    uint64_t seen = tm_sim_world_records(&s->world) + s->history.commits * 1000003;
+    for (size_t i = 0; i < s->world.stations_count; i++)
+        if (s->world.stations[i].db != NULL)
+            seen = seen * 31 + (uint64_t)sqlite3_total_changes(s->world.stations[i].db) + s->world.stations[i].lives * 7919;
+    if (seen != s->moved)
+        s->moved_ns = s->world.now.wall_ns;
+    s->moved = seen;
+}
+
+static int64_t sim_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static void sim_advance(struct sim *s)
+{
+    struct tm_sim_world *w = &s->world;
+    int64_t next = sim_earlier(sim_earlier(s->commit_ns, s->fault_ns), s->release_ns);
+    next = sim_earlier(next, s->moved_ns + s->quiet_ns);
+    for (size_t i = 0; i < w->stations_count; i++) {
+        struct tm_sim_station *station = &w->stations[i];
+        next = sim_earlier(next, station->up ? station->run_ns : s->start_ns[i]);
+        next = sim_earlier(next, tm_sim_http_next(&station->http, &s->origin));
+    }
+    if (next <= w->now.wall_ns)
+        next = w->now.wall_ns + 1;
+    w->now.wall_ns = next;
+    w->now.org_ms = s->origin.org_ms + (next - s->origin.wall_ns) / TM_NS_PER_MS;
+    tm_mem_set_time(w->broker, w->now.org_ms);
+}
+
+static enum tm_code sim_commit(struct sim *s, struct tm_err *err)
+{
+    enum tm_code rc = tm_sim_history_next(&s->history, s->world.now.org_ms, err);
+    tm_salesforce_news(s->world.salesforce);
+    if (s->history.left > 0)
+        s->commit_ns = s->world.now.wall_ns + tm_sim_history_pause_ms(&s->history) * TM_NS_PER_MS;
+    else
+        s->commit_ns = TM_NEVER;
+    sim_digest(s, (uint64_t)tm_org_pos_last(s->world.org));
+    return rc;
+}
+
+/* What is due at this instant before any station runs; true when something was. */
+static enum tm_code sim_outside(struct sim *s, bool *out_any, struct tm_err *err)
+{
+    struct tm_sim_world *w = &s->world;
+    enum tm_code rc = TM_OK;
+    *out_any = true;
+    if (s->release_ns <= w->now.wall_ns)
+        sim_release(s);
+    else if (s->commit_ns <= w->now.wall_ns && tm_rng_chance(&s->rng, 0.5))
+        rc = sim_commit(s, err);
+    else if (s->fault_ns <= w->now.wall_ns)
+        sim_fault(s);
+    else
+        *out_any = false;
+    if (rc == TM_OK && !s->calm && s->commit_ns == TM_NEVER && tm_rng_chance(&s->rng, 0.02))
+        sim_calm(s);
+    return rc;
+}
+
+static enum tm_code sim_turn(struct sim *s, struct tm_err *err)
+{
+    struct tm_sim_world *w = &s->world;
+    size_t ready[TM_SIM_STATIONS_MAX], count = 0;
+    bool any = false;
+    for (size_t i = 0; i < w->stations_count; i++)
+        tm_sim_http_pump(&w->stations[i].http, &w->now);
+    enum tm_code rc = sim_outside(s, &any, err);
+    if (rc != TM_OK || any)
+        return rc;
+    for (size_t i = 0; i < w->stations_count; i++)
+        if (sim_ready(s, i))
+            ready[count++] = i;
+    if (count == 0) {
+        sim_advance(s);
+        return TM_OK;
+    }
+    size_t at = ready[tm_rng_below(&s->rng, count)];
+    if (w->stations[at].up)
+        sim_step(s, at, err);
+    else if (tm_sim_station_start(&w->stations[at], err) != TM_OK)
+        sim_ended(s, at, err);
+    sim_watch(s);
+    return TM_OK;
+}
+
+/* Quiet long enough: compare. A difference counts only when the longest timer could not mend it. */
+static enum tm_code sim_rest(struct sim *s, bool *out_done, struct tm_err *err)
+{
+    struct tm_sim_finding f = { .found = false };
+    enum tm_code rc = TM_OK;
+    *out_done = false;
+    for (size_t i = 0; i < s->world.stations_count; i++)
+        if (!s->world.stations[i].up)
+            return TM_OK;
+    rc = tm_sim_compare_rest(&s->world, &f, err);
+    if (rc != TM_OK)
+        return tm_at(err, "comparing");
+    *out_done = !f.found || s->quiet_ns == SIM_QUIET_LONG_NS;
+    if (f.found && *out_done)
+        s->result->finding = f;
+    s->quiet_ns = SIM_QUIET_LONG_NS;
+    return TM_OK;
+}
+
+static void sim_digest_topics(struct sim *s)
+{
+    struct tm_sim_world *w = &s->world;
+    for (size_t i = 0; i < w->set.objects_count * 3; i++)
+        for (int32_t p = 0; p < w->set.partitions; p++) {
+            struct tm_record r;
+            for (int64_t o = 0; tm_mem_record(w->broker, w->sink_topics[i], p, o, &r); o++)
+                s->result->digest = tm_hash64(r.value, r.value_bytes, s->result->digest);
+        }
+}
+
+static enum tm_code sim_run(struct sim *s, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    bool done = false;
+    while (rc == TM_OK && !done && !s->result->finding.found) {
+        if (s->result->steps >= SIM_STEPS_MAX) {
+            sim_found(s, "rest", s->last_end[0] != '\0' ? s->last_end : "never comes to rest");
+            break;
+        }
+        rc = sim_turn(s, err);
+        if (rc == TM_OK && s->calm && s->world.now.wall_ns >= s->moved_ns + s->quiet_ns)
+            rc = sim_rest(s, &done, err);
+    }
+    return rc;
+}
+
+static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_options *options, struct tm_err *err)
+{
+    tm_rng_init(&s->rng, seed);
+    const struct tm_sim_settings set = sim_settings(&s->rng, seed, options);
+    enum tm_code rc = tm_sim_world_open(&s->world, options->dir, &set, err);
+    if (rc != TM_OK)
+        return rc;
+    s->origin = s->world.now;
+    s->quiet_ns = SIM_QUIET_NS;
+    s->release_ns = TM_NEVER;
+    s->moved_ns = s->world.now.wall_ns;
+    sim_swarm(s);
+    tm_mem_set_time(s->world.broker, s->world.now.org_ms);
+    tm_sim_history_init(&s->history, seed, s->world.org, s->world.objects, s->world.set.objects_count);
+    if (set.overflow_range)                     /* no range read can tell of rows that are gone for good; audits do */
+        s->history.kinds[TM_ORG_HARD_DELETE] = 0;
+    s->commit_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 15 * TM_NS_PER_S);
+    s->fault_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 3 * TM_NS_PER_S);
+    for (size_t i = 0; i < s->world.stations_count; i++)
+        s->start_ns[i] = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 3 * TM_NS_PER_S);
+    return tm_sim_history_populate(&s->history, err);
+}
+
+enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed, const struct tm_sim_options *options, struct tm_err *err)
+{
+    static _Thread_local struct sim s;
+    memset(&s, 0, sizeof s);
+    *out = (struct tm_sim_result){ .seed = seed, .digest = seed };
+    s.result = out;
+    enum tm_code rc = sim_open(&s, seed, options, err);
+    if (rc == TM_OK)
+        rc = sim_run(&s, err);
+    if (rc == TM_OK) {
+        out->virtual_ms = s.world.now.org_ms - s.origin.org_ms;
+        out->commits = s.history.commits;
+        out->records = tm_sim_world_records(&s.world);
+        for (size_t i = 0; i < s.world.stations_count; i++)
+            out->faults += s.world.stations[i].http.planted;
+        sim_digest_topics(&s);
+    }
+    tm_sim_world_close(&s.world);
+    return rc == TM_OK ? rc : tm_at(err, "seed %" PRIu64, seed);
+}

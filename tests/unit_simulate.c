@@ -1,0 +1,160 @@
+/* The simulated driver itself: a slice of seeds, determinism, and that planted mistakes are noticed. */
+#include "simulate/simulate.h"
+#include "base/log.h"
+#include "tests/support_command.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SEEDS_SLICE 80
+#define SEEDS_WRONG_MAX 40
+static char scratch[TM_SIM_PATH_BYTES];
+
+static void run(struct tm_sim_result *out, uint64_t seed, const char *from, const char *to)
+{
+    struct tm_err err = { .code = TM_OK };
+    char text[700];
+    const struct tm_sim_options options = { .dir = scratch, .planted_from = from, .planted_to = to };
+    if (tm_simulate(out, seed, &options, &err) != TM_OK)
+        fail_msg("%s", tm_err_text(&err, text, sizeof text));
+}
+
+static void a_slice_of_seeds_breaks_no_rule(void **state)
+{
+    struct tm_sim_result r;
+    uint64_t crashes = 0, faults = 0, commits = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS_SLICE; seed++) {
+        run(&r, seed, NULL, NULL);
+        if (r.finding.found)
+            fail_msg("seed %" PRIu64 ": %s: %s", seed, r.finding.rule, r.finding.text);
+        crashes += r.crashes;
+        faults += r.faults;
+        commits += r.commits;
+    }
+    assert_true(crashes > SEEDS_SLICE);
+    assert_true(faults > 2 * SEEDS_SLICE);
+    assert_true(commits > 5 * SEEDS_SLICE);
+}
+
+static void the_same_seed_gives_the_same_run_byte_for_byte(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct tm_sim_result a, b;
+        memset(&a, 0, sizeof a);
+        memset(&b, 0, sizeof b);
+        run(&a, seed, NULL, NULL);
+        run(&b, seed, NULL, NULL);
+        assert_memory_equal(&a, &b, sizeof a);
+    }
+}
+
+static void different_seeds_give_different_runs(void **state)
+{
+    struct tm_sim_result a, b;
+    (void)state;
+    run(&a, 1, NULL, NULL);
+    run(&b, 2, NULL, NULL);
+    assert_true(a.digest != b.digest);
+}
+
+/* Option 1's own SQL with one thing wrong in it. */
+static void noticed(const char *from, const char *to, const char *rule)
+{
+    for (uint64_t seed = 1; seed <= SEEDS_WRONG_MAX; seed++) {
+        struct tm_sim_result r;
+        run(&r, seed, from, to);
+        if (!r.finding.found)
+            continue;
+        assert_string_equal(r.finding.rule, rule);
+        assert_non_null(strstr(r.finding.text, "option 1: "));
+        return;
+    }
+    fail_msg("%d seeds did not notice: %s", SEEDS_WRONG_MAX, to);
+}
+
+static void a_view_in_which_the_first_update_of_a_field_wins_is_noticed(void **state)
+{
+    (void)state;
+    noticed("max(CASE WHEN (", "min(CASE WHEN (", "R13");
+}
+
+static void a_view_that_ignores_updates_is_noticed(void **state)
+{
+    (void)state;
+    noticed("e.t='UPDATE' AND (", "e.t='update' AND (", "R13");
+}
+
+static void a_view_that_keeps_what_a_read_found_removed_is_noticed(void **state)
+{
+    (void)state;
+    noticed("WHERE k IN ('image','removed')", "WHERE k IN ('image')", "R13");
+}
+
+static void a_view_that_keeps_what_a_whole_read_did_not_find_is_noticed(void **state)
+{
+    (void)state;
+    noticed("WHERE r.whole AND n.id IS NULL", "WHERE 0", "R13");
+}
+
+static void commands_refuse_what_they_do_not_know(void **state)
+{
+    static const char *const no_seeds[] = { "which seeds?", NULL };
+    static const char *const bad_seeds[] = { "--seeds \"7..3\"", "A..B", NULL };
+    static const char *const bad_flag[] = { "unknown flag --seed", "--seeds", NULL };
+    static const char *const bad_word[] = { "day.json", "takes no scenario", NULL };
+    (void)state;
+    tm_test_refused(64, no_seeds, 10, "tidemark simulate");
+    tm_test_refused(64, bad_seeds, 10, "tidemark simulate --seeds 7..3");
+    tm_test_refused(64, bad_flag, 10, "tidemark simulate --seed 1..2");
+    tm_test_refused(64, bad_word, 10, "tidemark simulate day.json --seeds 1..2");
+}
+
+static void two_runs_of_the_command_print_the_same(void **state)
+{
+    (void)state;
+    struct tm_test_output a = tm_test_command(60, "tidemark simulate --seeds 1..5");
+    struct tm_test_output b = tm_test_command(60, "tidemark simulate --seeds 1..5");
+    assert_int_equal(a.code, 0);
+    assert_string_equal(a.out, b.out);
+    assert_non_null(strstr(a.out, "5 seeds, 0 failed"));
+    tm_test_output_free(&a);
+    tm_test_output_free(&b);
+}
+
+static int scratch_make(void **state)
+{
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    tm_log_init("simulate", TM_LOG_ERROR);
+    return tm_sim_scratch_make(scratch, &err) == TM_OK ? 0 : -1;
+}
+
+static int scratch_remove(void **state)
+{
+    (void)state;
+    tm_sim_scratch_remove(scratch);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_slice_of_seeds_breaks_no_rule),
+        cmocka_unit_test(the_same_seed_gives_the_same_run_byte_for_byte),
+        cmocka_unit_test(different_seeds_give_different_runs),
+        cmocka_unit_test(a_view_in_which_the_first_update_of_a_field_wins_is_noticed),
+        cmocka_unit_test(a_view_that_ignores_updates_is_noticed),
+        cmocka_unit_test(a_view_that_keeps_what_a_read_found_removed_is_noticed),
+        cmocka_unit_test(a_view_that_keeps_what_a_whole_read_did_not_find_is_noticed),
+        cmocka_unit_test(commands_refuse_what_they_do_not_know),
+        cmocka_unit_test(two_runs_of_the_command_print_the_same),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
