@@ -23,7 +23,7 @@ static enum tm_code err_record(struct tm_err *err, enum tm_code code, bool retri
     return code;
 }
 
-enum tm_code tm_fail(struct tm_err *err, enum tm_code code, const char *fmt, ...)
+enum tm_code (tm_fail)(struct tm_err *err, enum tm_code code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -32,7 +32,7 @@ enum tm_code tm_fail(struct tm_err *err, enum tm_code code, const char *fmt, ...
     return code;
 }
 
-enum tm_code tm_fail_retry(struct tm_err *err, enum tm_code code, const char *fmt, ...)
+enum tm_code (tm_fail_retry)(struct tm_err *err, enum tm_code code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);

@@ -283,8 +283,8 @@ static enum tm_code reader_arrival(struct tm_reader *r, struct tm_reader_object 
     }
     if (a->values_count > 0 && r->values_count + a->values_count > r->values_cap) {
         size_t cap = (r->values_cap + a->values_count) * 2;
-        void *grown = realloc(r->values, cap * sizeof *r->values);
-        if (grown == NULL || cap > UINT32_MAX)
+        void *grown = cap > UINT32_MAX ? NULL : realloc(r->values, cap * sizeof *r->values);
+        if (grown == NULL)
             return tm_fail(err, TM_E_NOMEM, "reader: %zu values of images", cap);
         r->values = grown;
         r->values_cap = cap;
