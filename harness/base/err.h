@@ -31,8 +31,8 @@ enum tm_code (tm_fail)(struct tm_err *err, enum tm_code code, const char *fmt, .
 enum tm_code (tm_fail_retry)(struct tm_err *err, enum tm_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 #ifdef __clang_analyzer__   /* the analyzer does not see that what is returned is `code` */
-#define tm_fail(err, code, ...) ((void)(err), (code))
-#define tm_fail_retry(err, code, ...) ((void)(err), (code))
+#define tm_fail(err, code, ...) ((void)(tm_fail)(err, code, __VA_ARGS__), (code))
+#define tm_fail_retry(err, code, ...) ((void)(tm_fail_retry)(err, code, __VA_ARGS__), (code))
 #endif
 /* On the way up: puts "fmt: " before the context; returns err->code. */
 enum tm_code tm_at(struct tm_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

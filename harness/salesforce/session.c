@@ -319,7 +319,7 @@ static enum tm_code session_take_version(struct tm_sf_session *s, const struct t
     json_array_foreach(json, i, item) {
         const char *version = json_string_value(json_object_get(item, "version"));
         double n = version != NULL ? strtod(version, NULL) : 0;
-        if (n > best && strlen(version) < sizeof s->version) {
+        if (version != NULL && n > best && strlen(version) < sizeof s->version) {
             best = n;
             snprintf(s->version, sizeof s->version, "%s", version);
         }

@@ -163,6 +163,7 @@ static enum tm_code mem_append(struct mem_partition *part, int64_t time_ms, cons
         part->records_cap = cap;
     }
     struct mem_stored *s = &part->records[part->records_count];
+    assert((key != NULL || key_bytes == 0) && (value != NULL || value_bytes == 0));
     *s = (struct mem_stored){ .key_bytes = key_bytes,
                               .value_bytes = value_bytes,
                               .timestamp_ms = time_ms,

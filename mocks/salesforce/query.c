@@ -110,6 +110,7 @@ static void query_name(struct tm_query *q, struct query_cursor *c)
     for (struct query_cursor *at = q->cursors; at != NULL; at = at->next)
         if (at->open && at != c && (oldest == NULL || at->used_ns < oldest->used_ns))
             oldest = at;
+    assert(oldest != NULL);                   /* more than TM_QUERY_OPEN_MAX are open, c is one of them */
     oldest->open = false;
     query_sweep(q);
 }

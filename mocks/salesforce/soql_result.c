@@ -143,7 +143,7 @@ struct result_value { int type; int64_t i; double d; const char *text; uint32_t 
 
 static const char *result_read(const char *at, struct result_value *out)
 {
-    out->type = *at++;
+    out->type = (unsigned char)*at++;
     switch (out->type) {
     case SQLITE_NULL:
         return at;
