@@ -422,6 +422,45 @@ static void a_replay_id_that_is_not_retained_gets_the_documented_text(void **sta
         assert_string_equal(subscribe(w, CHANNEL, 1), wanted);
 }
 
+static void a_live_subscription_that_fell_behind_retention_is_ended_not_skipped(void **state)
+{
+    struct world *w = *state;
+    int64_t last;
+    commit(w, "a");
+    handshake(w);
+    assert_string_equal(subscribe(w, CHANNEL, -2), "");
+    json_t *json = say(w, connect_body(w, ""));
+    assert_int_equal(deliveries(json, &last), 1);
+    json_decref(json);
+    commit(w, "missed");
+    w->now.org_ms += TM_ORG_RETENTION_MS + 1000;
+    commit(w, "much later");
+    json = say(w, connect_body(w, ""));
+    assert_int_equal(deliveries(json, NULL), 0);
+    assert_string_equal(text_of(json, 0, "error"), "403::Unknown client");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(json, 0), "advice"), "reconnect")),
+                        "handshake");
+    json_decref(json);
+    assert_int_equal(tm_bayeux_clients(w->bayeux), 0);
+    handshake(w);
+    assert_non_null(strstr(subscribe(w, CHANNEL, last), "you provided was invalid"));
+}
+
+static void a_quiet_channel_does_not_fall_behind_while_others_expire(void **state)
+{
+    struct world *w = *state;
+    char id[TM_ID_BYTES];
+    handshake(w);
+    assert_string_equal(subscribe(w, CHANNEL, -1), "");
+    first_connect(w);
+    org_make_opportunity(w->f.org, id, "of another channel", NULL, w->now.org_ms);
+    w->now.org_ms += TM_ORG_RETENTION_MS + 1000;
+    commit(w, "the first of its own");
+    json_t *json = say(w, connect_body(w, ""));
+    assert_int_equal(deliveries(json, NULL), 1);
+    json_decref(json);
+}
+
 static void channels_that_do_not_exist_are_refused(void **state)
 {
     struct world *w = *state;
@@ -617,6 +656,8 @@ int main(void)
         T(a_new_connect_ends_the_held_one),
         T(replay_starts_at_the_tip_the_oldest_or_after_an_id),
         T(a_replay_id_that_is_not_retained_gets_the_documented_text),
+        T(a_live_subscription_that_fell_behind_retention_is_ended_not_skipped),
+        T(a_quiet_channel_does_not_fall_behind_while_others_expire),
         T(channels_that_do_not_exist_are_refused),
         T(a_client_silent_for_forty_seconds_is_unknown),
         T(a_client_whose_held_poll_broke_late_is_still_known),

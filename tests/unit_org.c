@@ -433,6 +433,8 @@ static void stop_and_start_goes_on_where_the_org_stopped(void **state)
     struct tm_org *wrong = NULL;
     struct tm_err err = { 0 };
     other.seed = 8;
+    tm_org_close(f->org);
+    f->org = NULL;
     assert_int_equal(tm_org_open(&wrong, &other, &err), TM_E_MISMATCH);
     assert_non_null(strstr(err.msg, "seed"));
 }
@@ -486,7 +488,9 @@ static void events_are_kept_for_72_hours_and_older_positions_refused(void **stat
         org_make_account(f->org, id, "A", T0 + i * 10 * hour);
     int64_t now = T0 + 95 * hour; /* events at 0, 10, 20 h are gone, the one at 30 h is not */
     assert_int_equal(tm_org_replay_oldest(f->org, now, &oldest, NULL), TM_OK);
-    assert_int_equal(tm_org_events(f->org, NULL, 0, now, 64, take, &t, NULL), TM_OK);
+    assert_int_equal(tm_org_events(f->org, NULL, 0, now, 64, take, &t, NULL), TM_E_GAP);
+    assert_int_equal(t.count, 0);
+    assert_int_equal(tm_org_events(f->org, NULL, oldest, now, 64, take, &t, NULL), TM_OK);
     assert_int_equal(t.count, 7);
     assert_true(t.ids[0] > oldest);
     assert_int_equal(org_ask_int(f->org, "SELECT replay_id FROM event ORDER BY replay_id LIMIT 1 "
@@ -743,6 +747,20 @@ static void control_commits_reads_history_and_cascades_deletes(void **state)
     json_decref(fields);
 }
 
+static void a_file_has_one_writer(void **state)
+{
+    struct org_fixture *f = *state;
+    struct tm_org *second = NULL;
+    struct tm_err err = { 0 };
+    char id[TM_ID_BYTES];
+    assert_int_equal(tm_org_open(&second, &f->settings, &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, f->path));
+    assert_non_null(strstr(err.msg, "in use"));
+    org_make_account(f->org, id, "still the first one's", T0);
+    org_fixture_reopen(f);               /* closing lets go of it */
+    assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM history"), 1);
+}
+
 static void unknown_objects_and_folders_are_named(void **state)
 {
     struct org_fixture *f = *state;
@@ -789,6 +807,7 @@ int main(void)
         T(formulas_and_the_name_of_a_person_are_computed),
         T(usage_is_counted_by_client_and_day),
         T(control_commits_reads_history_and_cascades_deletes),
+        T(a_file_has_one_writer),
         T(unknown_objects_and_folders_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

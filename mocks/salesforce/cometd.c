@@ -246,14 +246,27 @@ static void bayeux_connected(struct tm_bayeux *b, struct bayeux_client *c, struc
     c->connected = true;
 }
 
-/* Events into the answer, or an error reply. True: there is something to answer with. */
+/* Events it has not had are past retention. It must subscribe again, by its last replay id, and will be refused: a
+ * subscription that went on at the oldest retained event would hide the loss. */
+static void bayeux_left_behind(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id)
+{
+    bayeux_reply(t, bayeux_advice(bayeux_message("/meta/connect", id, "403::Unknown client"), "handshake", -1));
+    bayeux_forget(b, c);
+}
+
+/* Events into the answer, or an error reply. True: there is something to answer with; `c` may be gone then. */
 static bool bayeux_gather(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id,
                           int64_t *out_next_ms)
 {
     *out_next_ms = TM_NEVER;
     if (bayeux_no_events(b, c, t, id))
         return true;
-    if (bayeux_events(b, c, t, out_next_ms, NULL) != TM_OK) {
+    enum tm_code rc = bayeux_events(b, c, t, out_next_ms, NULL);
+    if (rc == TM_E_GAP) {
+        bayeux_left_behind(b, c, t, id);
+        return true;
+    }
+    if (rc != TM_OK) {
         const char *busy = "503::Server is too busy. Please try your request again later.";
         json_t *reply = bayeux_message("/meta/connect", id, "500::The org cannot be read");
         json_object_set_new(reply, "ext", json_pack("{s:{s:s}}", "sfdc", "failureReason", busy));
@@ -455,6 +468,7 @@ void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint
         tm_mock_hold(out, token, (struct tm_wake){ next_ms, h->until_ns });
         return;
     }
+    c = h->end == BAYEUX_WAIT ? bayeux_find(b, h->client) : NULL;
     if (c != NULL)
         c->held = false;
     bayeux_hold_drop(b, h);

@@ -7,6 +7,8 @@
  *   Invariants: 1. A position moves only when `finished` says that the answer left for a live peer; events handed to a dead
  *   poll are sent again. 2. One outstanding connect a client: a new one ends the old. 3. A client without a connect for
  *   40 s is forgotten (403::Unknown client).
+ *   4. A subscription never skips: when events it has not had pass their 72 h, its client is forgotten too, and its last
+ *   replay id is refused when it subscribes again (assumed: no source tells what a live subscription gets).
  * Facts: salesforce-wire.md section 2. */
 #ifndef TM_MOCKS_SALESFORCE_COMETD_H
 #define TM_MOCKS_SALESFORCE_COMETD_H

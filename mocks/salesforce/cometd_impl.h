@@ -67,7 +67,8 @@ void bayeux_end_hold(struct tm_bayeux *b, struct bayeux_client *c, enum bayeux_e
 /* ---- cometd_channel.c ---- */
 void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message);
 void bayeux_unsubscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message);
-/* Puts due events of the client's channels into the answer; returns how many. *out_next_ms: org instant of the next one. */
+/* Puts due events of the client's channels into the answer, counted in handed_events. *out_next_ms: org instant of the
+ * next one. TM_E_GAP: one that it has not had is no longer retained. */
 enum tm_code bayeux_events(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, int64_t *out_next_ms,
                            struct tm_err *err);
 #endif

@@ -1,10 +1,14 @@
 #include "mocks/salesforce/org_impl.h"
 #include "base/org_db.h"
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #define ORG_ARENA_BYTES                                                                            \
     65536 /* ids brought to 18 characters in one change: TM_ORG_FIELDS_MAX of them */
@@ -208,6 +212,21 @@ static enum tm_code org_memory(struct tm_org *org, const struct tm_org_settings 
     return TM_OK;
 }
 
+/* One writing process a file: counters and current values are kept in memory too. The descriptor is opened before
+ * SQLite's and closed after it, since closing any descriptor of a file ends the POSIX locks SQLite has on it. */
+static enum tm_code org_lock(struct tm_org *org, struct tm_err *err)
+{
+    const char *path = org->settings.path;
+    if (strcmp(path, ":memory:") == 0)
+        return TM_OK;
+    org->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (org->lock_fd < 0)
+        return tm_fail(err, TM_E_ARG, "cannot write the org's file %s: %s", path, strerror(errno));
+    if (flock(org->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return TM_OK;
+    return tm_fail(err, TM_E_ARG, "%s is in use by another tidemark serve: stop it, or take another file", path);
+}
+
 enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *settings,
                          struct tm_err *err)
 {
@@ -215,9 +234,12 @@ enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *sett
     if (org == NULL)
         return tm_fail(err, TM_E_NOMEM, "org");
     org->lag_pos = -1;
+    org->lock_fd = -1;
     enum tm_code rc = org_memory(org, settings, err);
     org_id_make(org->id, "00D", settings->seed, 1);
     org_id_make(org->user_id, "005", settings->seed, 1);
+    if (rc == TM_OK)
+        rc = org_lock(org, err);
     if (rc == TM_OK)
         rc = tm_sql_open(&org->db, settings->path, TM_SQL_CREATE, err);
     if (rc == TM_OK)
@@ -274,6 +296,8 @@ void tm_org_close(struct tm_org *org)
     free(org->before);
     free(org->usage);
     tm_sql_close(org->db);
+    if (org->lock_fd >= 0)
+        close(org->lock_fd);
     free(org);
 }
 

@@ -146,7 +146,7 @@ struct tm_org_event {
 /* Return false to stop before this event is counted as taken. */
 typedef bool tm_org_event_row(void *data, const struct tm_org_event *event);
 /* Events after replay_after, oldest first, published (commit + D <= now) and retained; object NULL = all objects. At most
- * count_max. */
+ * count_max. TM_E_GAP: an event beyond replay_after is past its 72 h, so the rest would look whole and is not. */
 enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t replay_after, int64_t now_org_ms,
                            size_t count_max, tm_org_event_row *row, void *data, struct tm_err *err);
 /* Cheap, from memory: last replay id given out for the object (NULL: any), published or not; 0 = none. */

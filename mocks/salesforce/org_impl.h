@@ -45,6 +45,7 @@ struct org_hour { int64_t hour, calls, events, calls_new, events_new; };
 struct tm_org {
     struct tm_org_settings settings;
     char *texts[4];                  /* copies the settings point to */
+    int lock_fd;                     /* holds the file against a second writer; -1 = in memory */
     sqlite3 *db;
     struct org_object objects[TM_ORG_OBJECTS_MAX];
     size_t objects_count;

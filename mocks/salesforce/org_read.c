@@ -383,6 +383,21 @@ static enum tm_code read_events_after(struct tm_org *org, const char *object, in
     return rc;
 }
 
+/* Whether an event of the object (NULL = any) between two replay ids, the last one included, ever was. */
+static enum tm_code read_lost(struct tm_org *org, const char *object, int64_t after, int64_t last,
+                              bool *out, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    *out = false;
+    enum tm_code rc = read_events_after(org, object, after, &s, err);
+    bool row = false;
+    if (rc == TM_OK)
+        rc = tm_sql_step(s, &row, err);
+    *out = rc == TM_OK && row && sqlite3_column_int64(s, 0) <= last;
+    sqlite3_finalize(s);
+    return rc;
+}
+
 enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t replay_after,
                            int64_t now_org_ms, size_t count_max, tm_org_event_row *out, void *data,
                            struct tm_err *err)
@@ -397,10 +412,16 @@ enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t repla
                           object);
     if (replay_after >= tm_org_replay_last(org, object))
         return TM_OK;
+    const char *name = o != NULL ? o->describe->object : NULL;
+    bool lost = false;
     enum tm_code rc = tm_org_replay_oldest(org, now_org_ms, &oldest, err);
+    if (rc == TM_OK && replay_after < oldest)
+        rc = read_lost(org, name, replay_after, oldest, &lost, err);
+    if (lost)
+        return tm_fail(err, TM_E_GAP, "events after replay id %lld are no longer retained",
+                       (long long)replay_after);
     if (rc == TM_OK)
-        rc = read_events_after(org, o != NULL ? o->describe->object : NULL,
-                               replay_after > oldest ? replay_after : oldest, &s, err);
+        rc = read_events_after(org, name, replay_after, &s, err);
     while (rc == TM_OK && count < count_max && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
         struct tm_org_event e = { sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 2),
                                   (const char *)sqlite3_column_text(s, 1),
