@@ -56,7 +56,7 @@ static void org_connect(struct source_org *o, struct tm_mock_response *out)
     size_t i;
     snprintf(channel, sizeof channel, "/data/%sChangeEvent", o->entity);
     json_array_foreach(o->events, i, data) {
-        if (org_replay_id(data) <= o->position || org_replay_id(data) < o->low || !o->live
+        if (org_replay_id(data) <= o->position || org_replay_id(data) < o->low || (!o->live && !o->eager)
             || (o->deliver_max > 0 && json_array_size(answer) >= o->deliver_max))
             continue;
         json_array_append_new(answer, json_pack("{s:O, s:s}", "data", data, "channel", channel));

@@ -15,6 +15,7 @@ struct source_org {
     int64_t subscribed_from;           /* of the last subscribe                                        */
     int64_t position; bool live; unsigned subscribes, describes, handshakes, deliver_max;
     uint64_t held;
+    bool eager;                        /* the first connect brings events already */
 };
 struct source_world {
     struct source_org org;

@@ -171,6 +171,35 @@ static void a_crash_before_the_acknowledgement_repeats_the_events(void **state)
     json_decref(all);
 }
 
+/* The first answer of the first poll may bring events, before anything is known of a checkpoint. */
+static void a_crash_after_the_very_first_events_leaves_no_hole_behind_them(void **state)
+{
+    struct source_world *w = *state;
+    char text[700];
+    w->org.eager = true;
+    source_world_start(w);
+    for (unsigned steps = 0; steps < 2000 && tm_mem_high(w->broker, RAW, 0) + tm_mem_high(w->broker, RAW, 1)
+                                                 + tm_mem_high(w->broker, RAW, 2) == 0; steps++) {
+        struct tm_wake wake = { TM_NEVER, TM_NEVER };
+        if (w->org.subscribes == 1 && json_array_size(w->org.events) == 0)
+            put(w, "UPDATE", 5, "[\"" ID1 "\"]", "{\"StageName\":\"First\"}");
+        w->http.now = w->now;
+        enum tm_code rc = tm_source_step(w->source, &w->now, &wake, &w->err);
+        if (rc != TM_OK && rc != TM_E_AGAIN)
+            fail_msg("%s", tm_err_text(&w->err, text, sizeof text));
+        w->now.wall_ns += rc == TM_E_AGAIN ? 10 * TM_NS_PER_MS : 0;
+    }
+    source_world_crash(w);
+    put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{\"StageName\":\"Meanwhile\"}");
+    source_world_start(w);
+    run(w);
+    assert_int_equal(w->org.subscribed_from, -2);
+    json_t *all = source_world_records(w, RAW);
+    record_of(all, ID1, "5", 2);
+    assert_string_equal(text_of(record_of(all, ID1, "6", 1), "StageName"), "Meanwhile");
+    json_decref(all);
+}
+
 static void records_that_kafka_loses_are_sent_again(void **state)
 {
     struct source_world *w = *state;
@@ -510,6 +539,7 @@ int main(void)
         WORLD(a_copy_before_any_event_is_asked_at_zero_and_nothing_after_it_is_missed),
         WORLD(a_restart_goes_on_behind_what_was_acknowledged),
         WORLD(a_crash_before_the_acknowledgement_repeats_the_events),
+        WORLD(a_crash_after_the_very_first_events_leaves_no_hole_behind_them),
         WORLD(records_that_kafka_loses_are_sent_again),
         WORLD(merged_events_are_exploded_or_kept),
         WORLD(keep_leaves_the_connectors_single_record),

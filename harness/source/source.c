@@ -53,6 +53,7 @@ struct tm_source {
     bool resumed;                                    /* a checkpoint was found, or a position is known  */
     int64_t high, high_commit_ms;                    /* highest received in this epoch; -1 = none      */
     bool checkpoint_due;
+    bool begun, begin_sent;                          /* a checkpoint of this epoch is acknowledged; is under way */
     int64_t checkpoint_next_ns;
     int64_t audit_next_ms;                           /* org time; TM_NEVER = not scheduled             */
     const char *copy_reason; bool copy_first;
@@ -217,7 +218,7 @@ static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *
     enum tm_code rc = tm_checkpoint_read(&s->reader, now, s->ports.registry, &s->at, &found, err);
     if (rc != TM_OK)
         return rc;
-    s->resumed = found;
+    s->resumed = s->begun = found;
     s->high = s->at.replay_id;
     s->high_commit_ms = s->at.commit_ms;
     s->state = SOURCE_PARTITIONS;
@@ -260,6 +261,7 @@ static void source_new_epoch(struct tm_source *s, const char *why)
     s->high = s->batch_high = -1;
     s->high_commit_ms = 0;
     s->resumed = true;
+    s->begun = s->begin_sent = false;
     s->audit_next_ms = TM_NEVER;
     s->counts.epochs++;
 }
@@ -471,6 +473,31 @@ static enum tm_code source_finish_event(struct tm_source *s, int64_t commit_ms, 
     return source_mark(s, replay_id, err);
 }
 
+/* Before an epoch's first event is in Kafka it must be known that the epoch has begun. A successor that found no checkpoint
+ * would listen to what is new only, and ask for its copy at a position below events that are there already (R9, R14). */
+static enum tm_code source_begin(struct tm_source *s, struct tm_err *err)
+{
+    struct tm_topic *t = s->ports.checkpoints;
+    enum tm_code rc = TM_OK;
+    if (!s->begin_sent) {
+        rc = tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
+        if (rc == TM_OK)
+            rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object), s->record.data,
+                                 s->record.bytes, err);
+        s->begin_sent = rc == TM_OK;
+    }
+    if (rc == TM_OK)
+        rc = t->ops->flush(t, err);
+    if (rc != TM_OK && rc != TM_E_AGAIN) {           /* lost: sent again */
+        tm_err_clear(err);
+        s->begin_sent = false;
+        return TM_E_AGAIN;
+    }
+    s->begun = rc == TM_OK;
+    s->counts.checkpoints += s->begun;
+    return rc;
+}
+
 /* TM_OK: the event is done, or something else has to be done first (then the phase, state or batch has changed). */
 static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
 {
@@ -494,7 +521,9 @@ static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
             tm_log(TM_LOG_WARN, "%s: event %" PRId64 " has a change type nobody knows; it is passed on as it is", s->set.object,
                    s->event.replay_id);
     }
-    enum tm_code rc = source_produce_event(s, err);
+    enum tm_code rc = s->begun ? TM_OK : source_begin(s, err);
+    if (rc == TM_OK)
+        rc = source_produce_event(s, err);
     if (rc != TM_OK)
         return rc;
     return source_finish_event(s, json_integer_value(json_object_get(s->event.header, "commitTimestamp")), err);
@@ -736,6 +765,7 @@ static enum tm_code source_serve(struct tm_source *s, struct tm_err *err)
     if (rc != TM_OK && rc != TM_E_AGAIN) {
         tm_log(TM_LOG_WARN, "%s: a checkpoint was not written: %s", s->set.object, tm_err_text(&lost, text, sizeof text));
         s->checkpoint_due = s->cometd != NULL;
+        s->begin_sent = false;
     }
     return TM_E_AGAIN;
 }

@@ -11,7 +11,8 @@
  * 1. A replay id is confirmed to CometD, and put into the checkpoint, only when every record of every event up to it is
  *    acknowledged. 2. A position is (epoch, replay id); the epoch grows exactly when the replay line broke (R15), and each
  *    epoch asks for its own first copy. 3. No event is produced under a schema that does not know all its fields, unless
- *    the object itself no longer has them. */
+ *    the object itself no longer has them. 4. An epoch's first event is produced only when a checkpoint of that epoch is
+ *    acknowledged: whoever comes after a crash reads on, and does not begin anew above a hole. */
 #ifndef TM_SOURCE_SOURCE_H
 #define TM_SOURCE_SOURCE_H
 #include "base/config.h"
