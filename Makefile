@@ -1,6 +1,9 @@
 # tidemark. `make run` and `make test` do everything; `make help` lists the rest.
 # MODE picks a compiler setting; each has an object tree of its own under build/, so nothing needs cleaning between.
 MODE ?= release
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+JOBS := $(shell nproc 2>/dev/null || echo 2)
 BUILD := build/$(MODE)
 PKGS := libcurl jansson sqlite3 rdkafka cmocka libmicrohttpd avro-c expat
 CPPFLAGS += -D_GNU_SOURCE -Iharness -I. -MMD -MP
@@ -23,23 +26,26 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test check asan tsan cov bench fuzz fuzz-run layering clean deps help tests-built
+.PHONY: all run test check asan tsan cov bench fuzz fuzz-run layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
 
 # Installing comes first, and pkg-config is asked again by a second make: it knows nothing before.
 run: deps
-	@$(MAKE) --no-print-directory $(BUILD)/tidemark
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tidemark
 	@$(BUILD)/tidemark run $(SCENARIO) $(ARGS)
 test: deps
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory -j$(JOBS) check
 deps:
 	@sh .ci/packages
 
 check: all layering
 	@sh tests/run.sh $(BUILD)
-asan tsan cov: ; @$(MAKE) --no-print-directory MODE=$@ check
+asan tsan: ; @$(MAKE) --no-print-directory -j$(JOBS) MODE=$@ check
+cov:
+	@$(MAKE) --no-print-directory -j$(JOBS) MODE=cov check
+	@sh tests/coverage.sh build/cov
 bench: $(BUILD)/tidemark $(BENCHES)
 	@for b in $(BENCHES); do TIDEMARK_BIN=$(BUILD)/tidemark $$b || exit 1; done
 # libFuzzer over everything that parses bytes from outside; SECONDS_EACH bounds each target. Needs clang.
@@ -49,6 +55,11 @@ fuzz:
 fuzz-run: $(FUZZERS)
 	@for f in $(FUZZERS); do mkdir -p $(BUILD)/corpus/$$(basename $$f); \
 	  $$f -max_total_time=$(SECONDS_EACH) -rss_limit_mb=2048 -print_final_stats=0 $(BUILD)/corpus/$$(basename $$f) || exit 1; done
+# Static analysis (clang-tidy), the unit tests under valgrind, and which lines the tests reach (after `make cov`).
+tidy:
+	@for f in $(SOURCES); do clang-tidy --quiet $$f -- -std=c11 $(CPPFLAGS) 2>/dev/null || bad=1; done; exit $${bad:-0}
+valgrind: all
+	@RUNNER="valgrind -q --error-exitcode=9 --leak-check=full --suppressions=tests/valgrind.supp" ONLY=unit_ sh tests/run.sh $(BUILD)
 layering:
 	@sh tests/layering.sh
 clean:
@@ -59,25 +70,31 @@ help:
 # The shim must be in the program itself, not in an archive: nothing but a shared library asks for it.
 EXTRA := $(SOURCES_$(MODE):%.c=$(BUILD)/%.o)
 $(BUILD)/tidemark: $(BUILD)/libtidemark.a $(MAIN) $(EXTRA)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)
 $(BUILD)/libtidemark.a: $(filter-out $(MAIN),$(OBJECTS))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@echo "  AR $@"
+	$(Q)$(AR) rcs $@ $^
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)
 # tests/support_fault.h: the Nth allocation fails.
 comma := ,
 $(BUILD)/tests/fault_%: LDFLAGS += $(foreach f,malloc calloc realloc strdup strndup,-Wl$(comma)--wrap=$(f))
 $(BUILD)/tests/fuzz_%: LDFLAGS += $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 # The report's page travels inside the program.
 PAGE := template=reports/page/template.html uplot_js=reports/page/uplot.min.js uplot_css=reports/page/uplot.min.css
 $(BUILD)/reports/page.c: reports/embed.sh $(foreach p,$(PAGE),$(lastword $(subst =, ,$(p))))
 	@mkdir -p $(@D)
 	sh reports/embed.sh $(PAGE) >$@
 $(BUILD)/reports/page.o: $(BUILD)/reports/page.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-.PRECIOUS: $(BUILD)/tests/%.o
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+# Objects of tests are kept: the next build needs them.
+.SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

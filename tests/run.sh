@@ -1,5 +1,6 @@
 #!/bin/sh
 # Runs every test program of a build tree, short ones first; prints one line each and the log of what failed.
+# ONLY=prefix runs those whose name begins so; RUNNER=command runs them under a tool such as valgrind.
 set -u
 build=$1
 passed=0 failed=0
@@ -12,7 +13,8 @@ for t in "$build"/tests/unit_* "$build"/tests/fuzz_* "$build"/tests/fault_* "$bu
     case $t in *.o|*.d|*.gc*) continue;; esac
     [ -x "$t" ] || continue
     name=$(basename "$t")
-    if TIDEMARK_BIN="$build/tidemark" timeout 600 "$t" >"$build/log/$name.log" 2>&1; then
+    case $name in ${ONLY:-}*) ;; *) continue;; esac
+    if TIDEMARK_BIN="$build/tidemark" timeout 900 ${RUNNER:-} "$t" >"$build/log/$name.log" 2>&1; then
         passed=$((passed + 1))
         printf 'ok    %s (%s tests)\n' "$name" "$(grep -c '^\[       OK' "$build/log/$name.log")"
     else

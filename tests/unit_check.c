@@ -304,7 +304,7 @@ static struct tm_predict *option1_predict(struct option1 *o)
     size_t rows = 1;
     while (rows > 0)
         assert_int_equal(tm_truth_tail(o->s.truth, 100, &rows, &err), TM_OK);
-    assert_int_equal(tm_predict_open(&p, o->s.truth, o->reader, query_ns, &err), TM_OK);
+    assert_int_equal(tm_predict_open(&p, o->s.truth, o->reader, query_ns, 0, &err), TM_OK);
     assert_int_equal(tm_predict_to(p, NULL, NULL, &err), TM_OK);
     return p;
 }
@@ -335,6 +335,25 @@ static void a_gap_is_dirty_until_its_image_and_later_events_stand_on_top(void **
     assert_int_equal(shown->obs[1].flags, TM_SHOWN_PRESENT | TM_SHOWN_DIRTY);
     assert_int_equal(shown->obs[3].flags, TM_SHOWN_PRESENT);
     assert_int_equal(shown->obs[1].hi_ns, history_wall_ns(10) + 5000000);     /* the query's own time is added */
+    option1_close(&o, p);
+}
+
+static void an_event_of_many_records_is_shown_for_all_with_its_first_row(void **state)
+{
+    (void)state;
+    struct option1 o;
+    option1_open(&o, "merged");
+    history_commit(o.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    history_commit(o.s.org, 2, "CREATE", NULL, -1, ROW("b", "new", "1"));
+    int64_t one = history_commit(o.s.org, 1, "UPDATE", "", 10, "{\"Amount\":5}");
+    history_commit(o.s.org, 2, "UPDATE", "", 10, "{\"Amount\":5}");
+    history_exec(o.s.org, "UPDATE history SET replay_id = 3 WHERE pos = 4");
+    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 1, -1, "a", 1);
+    option1_arrival(&o, 2, TM_ARRIVAL_IMAGE, 1, -1, "b", 1);
+    option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * one, 10, "", 0);
+    struct tm_predict *p = option1_predict(&o);
+    assert_int_equal(one, 3);
+    assert_int_equal(tm_predict_shown(p)->obs_count, 4);
     option1_close(&o, p);
 }
 
@@ -382,6 +401,7 @@ int main(void)
         cmocka_unit_test(percentiles_are_exact_and_unseen_changes_push_them_out_of_reach),
         cmocka_unit_test(a_plan_with_a_mistake_is_refused_by_name),
         cmocka_unit_test(a_gap_is_dirty_until_its_image_and_later_events_stand_on_top),
+        cmocka_unit_test(an_event_of_many_records_is_shown_for_all_with_its_first_row),
         cmocka_unit_test(a_view_that_shows_something_else_than_predicted_is_caught),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -287,6 +287,22 @@ static void match_mixed(struct match_work *w, size_t obs)
         }
 }
 
+/* What seemed visible at its commit, because an older state was not shown yet, was not: now that older state is shown. */
+static void match_not_coincident(struct match_work *w, int64_t shown)
+{
+    int64_t k;
+    for (k = w->frontier; k > shown; k--)
+        if (!w->coincident[k])
+            return;                                        /* really shown before: the row goes back in time */
+    for (k = w->frontier; k >= 0 && w->coincident[k] && SIZE_MAX - 1 - w->hi_obs[k] > (size_t)shown; k--) {
+        w->coincident[k] = false;
+        w->lo[k] = w->hi[k] = INT64_MAX;
+        w->hi_obs[k] = SIZE_MAX;
+        match_sample(w, (size_t)k)->flags &= (uint8_t)~TM_SAMPLE_EXACT;
+    }
+    w->frontier = k;
+}
+
 static void match_observe(struct match_work *w, size_t obs)
 {
     struct match_obs *o = &w->obs[obs];
@@ -311,6 +327,8 @@ static void match_observe(struct match_work *w, size_t obs)
             o->shows = SHOWS_PARTIAL;
         return;
     }
+    if (newest >= 0 && newest < w->frontier)
+        match_not_coincident(w, newest);
     o->version = newest;
     o->certain = oldest;
     if (newest < w->frontier)

@@ -56,7 +56,8 @@ static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *e
     struct tm_sampler *s = w->target->sampler;
     uint64_t rows = 0, equal = 0, left_out = 0, reads = 0;
     char note[240] = "";
-    enum tm_code rc = tm_predict_open(&again, w->r->check->truth, w->target->reader, w->query_ns, err);
+    enum tm_code rc = tm_predict_open(&again, w->r->check->truth, w->target->reader, w->query_ns,
+                                      w->timing.wall_origin_ns, err);
     for (size_t i = 0; rc == TM_OK && i <= s->reads_count; i++) {
         const struct tm_full_read *read = i < s->reads_count ? &s->reads[i] : &w->target->final;
         struct tm_predict_result one;
@@ -90,7 +91,7 @@ static enum tm_code pipeline_match(struct pipeline_work *w, struct tm_err *err)
     w->shown = w->target->reader->shown;
     if (w->target->sampler != NULL) {
         pipeline_query_time(w);
-        rc = tm_predict_open(&w->predict, c->truth, w->target->reader, w->query_ns, err);
+        rc = tm_predict_open(&w->predict, c->truth, w->target->reader, w->query_ns, w->timing.wall_origin_ns, err);
         if (rc == TM_OK)
             rc = tm_predict_to(w->predict, NULL, NULL, err);
         if (rc == TM_OK)

@@ -13,13 +13,14 @@ struct predict_row {                   /* by row of the reader's `shown` */
 struct tm_predict {
     const struct tm_truth *truth;
     const struct tm_reader *reader;
-    int64_t query_ns[TM_SHOWN_OBJECTS_MAX];
+    int64_t query_ns[TM_SHOWN_OBJECTS_MAX], clock_ns;
     struct tm_shown *shown;
     struct predict_row *rows;
     int64_t **set;                     /* [row][column]: position of the value shown, owned, NULL until needed */
     uint64_t **values;                 /* [row][column] */
     size_t rows_count;
     bool *taken;                       /* by arrival */
+    uint32_t *by_replay; size_t by_replay_count;   /* versions with an event, by replay id */
     struct { uint64_t **values; uint8_t *flags; size_t rows; } seen;      /* the views, as replayed by compare */
     uint32_t seen_obs;
 };
@@ -61,8 +62,27 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
     return rc;
 }
 
+static enum tm_code predict_index(struct tm_predict *p, struct tm_err *err)
+{
+    const struct tm_truth_version *v = p->truth->versions;
+    size_t count = 0;
+    p->by_replay = calloc(p->truth->versions_count + 1, sizeof *p->by_replay);
+    if (p->by_replay == NULL)
+        return tm_fail(err, TM_E_NOMEM, "predict: %zu versions", p->truth->versions_count);
+    for (size_t i = 0; i < p->truth->versions_count; i++) {
+        if (v[i].replay_id <= 0)
+            continue;
+        size_t at = count++;                           /* commits and replay ids go up together, but for a few */
+        for (; at > 0 && v[p->by_replay[at - 1]].replay_id > v[i].replay_id; at--)
+            p->by_replay[at] = p->by_replay[at - 1];
+        p->by_replay[at] = (uint32_t)i;
+    }
+    p->by_replay_count = count;
+    return TM_OK;
+}
+
 enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *truth, const struct tm_reader *reader,
-                             const int64_t *query_ns, struct tm_err *err)
+                             const int64_t *query_ns, int64_t clock_ns, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_predict *p = calloc(1, sizeof *p);
@@ -70,6 +90,7 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
         return tm_fail(err, TM_E_NOMEM, "predict");
     p->truth = truth;
     p->reader = reader;
+    p->clock_ns = clock_ns;
     memcpy(p->query_ns, query_ns, reader->objects_count * sizeof *query_ns);
     p->rows_count = reader->shown->rows_count;
     p->rows = calloc(p->rows_count + 1, sizeof *p->rows);
@@ -78,6 +99,8 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
     p->taken = calloc(reader->arrivals_count + 1, sizeof *p->taken);
     if (p->rows == NULL || p->set == NULL || p->values == NULL || p->taken == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "predict: %zu rows", p->rows_count);
+    if (rc == TM_OK)
+        rc = predict_index(p, err);
     if (rc == TM_OK)
         rc = tm_shown_open(&p->shown, err);
     for (size_t i = 0; rc == TM_OK && i < reader->objects_count; i++) {
@@ -112,6 +135,7 @@ void tm_predict_close(struct tm_predict *p)
     free(p->set);
     free(p->values);
     free(p->taken);
+    free(p->by_replay);
     tm_shown_close(p->shown);
     free(p);
 }
@@ -157,9 +181,9 @@ static uint32_t predict_version(const struct tm_predict *p, uint32_t record, int
     return v;
 }
 
-static void predict_event(struct tm_predict *p, const struct tm_arrival *a)
+static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_arrival *a)
 {
-    struct predict_row *r = &p->rows[a->row];
+    struct predict_row *r = &p->rows[row];
     uint32_t v = predict_version(p, r->record, a->position / 2);
     if (v == TM_TRUTH_NONE) {
         r->left_out = true;                            /* an event the history does not know */
@@ -168,7 +192,7 @@ static void predict_event(struct tm_predict *p, const struct tm_arrival *a)
     const struct tm_truth_version *version = &p->truth->versions[v];
     bool gap = version->event == TM_TRUTH_GAP;
     if (tm_truth_is_gone(version->change)) {
-        predict_gone(p, a->row, a->position);
+        predict_gone(p, row, a->position);
         if (gap && r->dirt < a->position)
             r->dirt = a->position;
         return;
@@ -180,19 +204,19 @@ static void predict_event(struct tm_predict *p, const struct tm_arrival *a)
     r->left_out |= a->kind == TM_ARRIVAL_DIFF;         /* which fields it withholds is the event's affair */
     if (version->change != TM_TRUTH_UPDATE) {
         const struct tm_truth_object *o = &p->truth->objects[p->truth->records[r->record].object];
-        predict_image(p, a->row, a->position);
+        predict_image(p, row, a->position);
         for (uint32_t c = 0; version->change == TM_TRUTH_UNDELETE && c < o->columns_count; c++) {
             uint32_t d = o->heads[(size_t)p->truth->records[r->record].local * o->width + c];
             while (d != TM_TRUTH_NONE && p->truth->deltas[d].version > v)
                 d = p->truth->deltas[d].prev;
-            predict_put(p, a->row, c, d == TM_TRUTH_NONE ? TM_VHASH_NULL : p->truth->deltas[d].hash, a->position);
+            predict_put(p, row, c, d == TM_TRUTH_NONE ? TM_VHASH_NULL : p->truth->deltas[d].hash, a->position);
         }
         for (uint32_t c = 0; version->change == TM_TRUTH_CREATE && c < o->columns_count; c++)
-            predict_put(p, a->row, c, TM_VHASH_NULL, a->position);
+            predict_put(p, row, c, TM_VHASH_NULL, a->position);
     }
     for (uint32_t d = 0; d < version->delta_count; d++) {
         const struct tm_truth_delta *delta = &p->truth->deltas[version->delta_first + d];
-        predict_put(p, a->row, delta->column, delta->hash, a->position);
+        predict_put(p, row, delta->column, delta->hash, a->position);
     }
 }
 
@@ -217,20 +241,47 @@ static void predict_answer(struct tm_predict *p, const struct tm_arrival *a)
     }
 }
 
-static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *a, struct tm_err *err)
+static enum tm_code predict_apply(struct tm_predict *p, uint32_t row, const struct tm_arrival *a, struct tm_err *err)
 {
-    struct predict_row *r = &p->rows[a->row];
+    struct predict_row *r = &p->rows[row];
     if (r->mine == TM_SHOWN_NONE)
         return TM_OK;
     if (a->kind == TM_ARRIVAL_EVENT || a->kind == TM_ARRIVAL_DIFF)
-        predict_event(p, a);
+        predict_event(p, row, a);
     else
         predict_answer(p, a);
-    int64_t query_ns = p->query_ns[p->reader->shown->rows[a->row].object];
+    int64_t query_ns = a->hi_ns <= p->clock_ns ? 0 : p->query_ns[p->reader->shown->rows[a->row].object];
     unsigned flags = r->present ? TM_SHOWN_PRESENT | (r->dirt >= 0 ? TM_SHOWN_DIRTY : 0u) : 0u;
     const struct tm_shown_object *mine = &p->shown->objects[p->shown->rows[r->mine].object];
-    return tm_shown_set(p->shown, r->mine, flags, p->values[a->row], mine->columns_count, a->lo_ns + query_ns,
+    return tm_shown_set(p->shown, r->mine, flags, p->values[row], mine->columns_count, a->lo_ns + query_ns,
                         a->hi_ns + query_ns, a->rowid, NULL, err);
+}
+
+/* A row of an event speaks for every id in its recordIds (R3): each of them shows it with the first of its rows. */
+static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *a, struct tm_err *err)
+{
+    enum tm_code rc = predict_apply(p, a->row, a, err);
+    const struct tm_shown *theirs = p->reader->shown;
+    size_t first = 0, last = p->by_replay_count;
+    if (a->kind != TM_ARRIVAL_EVENT && a->kind != TM_ARRIVAL_DIFF)
+        return rc;
+    while (first < last) {
+        size_t middle = (first + last) / 2;
+        if (p->truth->versions[p->by_replay[middle]].replay_id < a->position / 2)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    int object = predict_truth_object(p, a->row);
+    for (; rc == TM_OK && first < p->by_replay_count; first++) {
+        const struct tm_truth_version *v = &p->truth->versions[p->by_replay[first]];
+        if (v->replay_id != a->position / 2)
+            break;
+        uint32_t row = tm_shown_find(theirs, theirs->rows[a->row].object, p->truth->records[v->record].id);
+        if (p->truth->records[v->record].object == object && row != TM_SHOWN_NONE && row != a->row)
+            rc = predict_apply(p, row, a, err);
+    }
+    return rc;
 }
 
 enum tm_code tm_predict_to(struct tm_predict *p, const int64_t *raw_rowid, const int64_t *recon_rowid, struct tm_err *err)

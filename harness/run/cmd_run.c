@@ -58,6 +58,10 @@ static enum tm_code run_flags(struct tm_run *run, int argc, char **argv, struct 
         if (errno != 0 || *end != '\0' || end == given[1] || run->seed < 0)
             return tm_fail(err, TM_E_ARG, "--seed must be a whole number from 0, not \"%s\"", given[1]);
     }
+    if (given[0] != NULL && strlen(given[0]) >= sizeof run->dir)
+        return tm_fail(err, TM_E_ARG, "the path of --out is longer than %d bytes", TM_RUN_DIR_MAX);
+    if (strlen(flags.config_path != NULL ? flags.config_path : "") >= sizeof run->scenario_path)
+        return tm_fail(err, TM_E_ARG, "the scenario's path is too long");
     if (given[0] != NULL)
         snprintf(run->dir, sizeof run->dir, "%s", given[0]);
     else

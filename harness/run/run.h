@@ -17,6 +17,7 @@
 #define TM_RUN_PIPELINES_MAX 24
 #define TM_RUN_SOURCES_MAX 32
 #define TM_RUN_PARTITIONS 6
+#define TM_RUN_DIR_MAX 700                     /* bytes; the files of a run have longer paths */
 
 enum tm_run_kind { TM_RUN_STREAM, TM_RUN_BATCH };
 struct tm_run_pipeline {

@@ -71,10 +71,10 @@ static json_t *finish_processes(const struct tm_run *run)
     return list;
 }
 
-/* A run that did not come to its end has measures of a part only: inconclusive at best, and says why first. */
+/* A run that did not come to its end has measures of a part only. What was not shown may have been on its way: that is
+ * no witness against anybody, so it is inconclusive, and says why first. */
 static void finish_verdict(json_t *report, const char *why)
 {
-    const char *verdict = json_string_value(json_object_get(report, "verdict"));
     json_t *reasons = json_object_get(report, "reasons");
     if (why == NULL)
         return;
@@ -84,8 +84,9 @@ static void finish_verdict(json_t *report, const char *why)
     snprintf(text, sizeof text, "The run did not come to its end: %.900s. The figures cover a part only.", why);
     json_array_insert_new(reasons, 0, json_string(text));
     json_object_set_new(report, "partial", json_true());
-    if (verdict == NULL || strcmp(verdict, "fail") != 0)
-        json_object_set_new(report, "verdict", json_string("inconclusive"));
+    json_object_set_new(report, "verdict", json_string("inconclusive"));
+    if (json_is_true(json_object_get(report, "harness_ok")))
+        json_object_set_new(report, "exit_code", json_integer(TM_EXIT_INCONCLUSIVE));
 }
 
 static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **out, struct tm_err *err)
@@ -121,6 +122,16 @@ static int finish_exit(const json_t *report, int witness_exit)
     return verdict != NULL && strcmp(verdict, "fail") == 0 ? TM_EXIT_FAIL : TM_EXIT_INCONCLUSIVE;
 }
 
+/* The witness left something to report: it came up, was not killed, and wrote its measures where the run ended early. */
+static bool finish_measured(const struct tm_run *run, int witness_exit, const struct tm_err *why)
+{
+    char path[TM_PATH_MAX];
+    if (run->witness == NULL || witness_exit < 0 || witness_exit >= 128)
+        return false;
+    snprintf(path, sizeof path, "%.800s/measures.json", run->dir);
+    return why == NULL || access(path, R_OK) == 0;
+}
+
 int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *err)
 {
     char why_text[700];
@@ -131,7 +142,7 @@ int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *e
     tm_children_stop(&run->kids, FINISH_CHILD_MS);
     if (why != NULL)
         tm_err_text(why, why_text, sizeof why_text);
-    if (run->witness == NULL || witness_exit < 0 || witness_exit >= 128) {
+    if (!finish_measured(run, witness_exit, why)) {
         if (why != NULL)
             tm_fail(err, why->code, "%s", why_text);
         else

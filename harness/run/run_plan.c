@@ -54,6 +54,49 @@ static enum tm_code plan_keys(const struct tm_run *run, const json_t *pipeline, 
     return TM_OK;
 }
 
+/* What a scenario or a pipeline promises: named limits, numbers from 0. `known` ends with NULL. */
+static const char *const run_promises[] = { "lateness_ms_p99", "achieved", NULL };
+static const char *const pipeline_promises[] = { "unseen", "differing", "dirty", NULL };
+
+static enum tm_code plan_promises(const struct tm_run *run, const json_t *slo, const char *where,
+                                  const char *const *known, struct tm_err *err)
+{
+    const char *key;
+    json_t *value;
+    size_t count = 0;
+    while (known[count] != NULL)
+        count++;
+    if (slo == NULL)
+        return TM_OK;
+    if (!json_is_object(slo))
+        return tm_fail(err, TM_E_ARG, "%s: %s must be an object of limits", run->scenario_path, where);
+    json_object_foreach((json_t *)(uintptr_t)slo, key, value) {
+        size_t i = 0;
+        while (i < count && strcmp(key, known[i]) != 0)
+            i++;
+        const char *near = i < count ? NULL : tm_nearest(key, known, count);
+        if (i == count)
+            return tm_fail(err, TM_E_ARG, "%s: %s: unknown key \"%.60s\"%s%s%s", run->scenario_path, where, key,
+                           near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+        bool good = known == pipeline_promises ? json_is_integer(value) : json_is_number(value);
+        if (!good || json_number_value(value) < 0)
+            return tm_fail(err, TM_E_ARG, "%s: %s: \"%s\" must be a %s from 0", run->scenario_path, where, key,
+                           known == pipeline_promises ? "whole number" : "number");
+    }
+    return TM_OK;
+}
+
+/* No fault can be asked for yet: one that is named would be believed to have happened. */
+static enum tm_code plan_faults(const struct tm_run *run, struct tm_err *err)
+{
+    const json_t *faults = json_object_get(run->scenario, "faults");
+    void *first = json_object_iter((json_t *)(uintptr_t)faults);
+    if (first == NULL)
+        return TM_OK;
+    return tm_fail(err, TM_E_ARG, "%s: faults: unknown key \"%.60s\"; leave \"faults\" empty", run->scenario_path,
+                   json_object_iter_key(first));
+}
+
 /* Stations sign their HTTP calls with a name from their config: `tidemark-<name>/1`. Whose calls the pipeline pays for. */
 static enum tm_code plan_client(struct tm_run_pipeline *p, const char *path, const char *key, struct tm_err *err)
 {
@@ -199,6 +242,10 @@ static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct
         if (strcmp(run->pipelines[i].name, p->name) == 0)
             return tm_fail(err, TM_E_ARG, "%s: two pipelines are named \"%s\"", run->scenario_path, p->name);
     run->pipelines_count++;
+    char where[160];
+    snprintf(where, sizeof where, "pipelines \"%.100s\" slo", p->name);
+    if (plan_promises(run, p->slo, where, pipeline_promises, err) != TM_OK)
+        return err->code;
     if (kind != NULL && strcmp(kind, "stream") == 0) {
         for (size_t i = 0; i + 1 < run->pipelines_count; i++)
             if (run->pipelines[i].kind == TM_RUN_STREAM)
@@ -241,6 +288,9 @@ static enum tm_code plan_folder(struct tm_run *run, struct tm_err *err)
 {
     char path[TM_PATH_MAX + 16];
     static const char *const folders[] = { "", "/log", "/state", "/trace", "/stats", "/config" };
+    if (strlen(run->dir) > TM_RUN_DIR_MAX)
+        return tm_fail(err, TM_E_ARG, "the path of the run's folder is longer than %d bytes: %.60s…; choose another "
+                       "with --out", TM_RUN_DIR_MAX, run->dir);
     for (char *slash = strchr(run->dir + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         int made = mkdir(run->dir, 0755);
@@ -262,6 +312,25 @@ static enum tm_code plan_folder(struct tm_run *run, struct tm_err *err)
     snprintf(run->view_path, TM_PATH_MAX, "%.900s/view.db", run->dir);
     snprintf(run->kids.dir, sizeof run->kids.dir, "%s", run->dir);
     return TM_OK;
+}
+
+/* After a mistake: takes away what plan_folder made and plan_set wrote, so that the same --out serves the next try. */
+static void plan_folder_undo(const struct tm_run *run)
+{
+    static const char *const folders[] = { "/log", "/state", "/trace", "/stats", "/config" };
+    char path[TM_PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/config", run->dir);
+    DIR *config = opendir(path);
+    const struct dirent *entry;
+    while (config != NULL && (entry = readdir(config)) != NULL)
+        if (entry->d_name[0] != '.')
+            unlinkat(dirfd(config), entry->d_name, 0);
+    if (config != NULL)
+        closedir(config);
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        snprintf(path, sizeof path, "%s%s", run->dir, folders[i]);
+        rmdir(path);
+    }
 }
 
 static enum tm_code plan_object(struct tm_run *run, const char *name, size_t bytes, struct tm_err *err)
@@ -343,8 +412,13 @@ enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err)
         rc = plan_objects(run, s->objects, err);
     tm_scenario_close(s);
     if (rc == TM_OK)
-        rc = plan_folder(run, err);
+        rc = plan_promises(run, json_object_get(run->scenario, "slo"), "slo", run_promises, err);
     if (rc == TM_OK)
-        rc = plan_pipelines(run, json_object_get(run->scenario, "pipelines"), err);
+        rc = plan_faults(run, err);
+    if (rc != TM_OK || (rc = plan_folder(run, err)) != TM_OK)
+        return rc;
+    rc = plan_pipelines(run, json_object_get(run->scenario, "pipelines"), err);
+    if (rc != TM_OK)
+        plan_folder_undo(run);
     return rc;
 }

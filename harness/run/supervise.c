@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,15 +21,33 @@ static void supervise_pause(int ms)
     nanosleep(&ts, NULL);
 }
 
+/* This program by its path, so that `ps` shows its name; by /proc when another file has taken its place since. */
+static const char *child_program(char out[TM_PATH_MAX])
+{
+    static const char self[] = "/proc/self/exe";
+    struct stat here, there;
+    ssize_t n = readlink(self, out, TM_PATH_MAX - 1);
+    if (n <= 0)
+        return self;
+    out[n] = '\0';
+    bool same = stat(self, &here) == 0 && stat(out, &there) == 0 && here.st_dev == there.st_dev
+                && here.st_ino == there.st_ino;
+    return same ? out : self;
+}
+
 static void child_exec(const struct tm_child *child, pid_t parent)
 {
+    char program[TM_PATH_MAX];
     sigset_t none;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);      /* a polite end may wait for a broker that is gone as well */
+    if (getppid() != parent)
+        _exit(70);
+    setpgid(0, 0); /* Ctrl-C is the supervisor's to handle: it ends its children in order */
+    signal(SIGTERM, SIG_DFL);              /* the supervisor's own handlers would swallow an early request to end */
+    signal(SIGINT, SIG_DFL);
+    signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
-        _exit(TM_E_IO);
-    setpgid(0, 0); /* Ctrl-C is the supervisor's to handle: it ends its children in order */
     int out = open(child->out_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
     int log = open(child->log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
     int null = open("/dev/null", O_RDONLY);
@@ -37,18 +56,22 @@ static void child_exec(const struct tm_child *child, pid_t parent)
     dup2(null, 0);
     dup2(out, 1);
     dup2(log, 2);
-    execv("/proc/self/exe", child->argv);
+    execv(child_program(program), child->argv);
     fprintf(stderr, "cannot start: %s\n", strerror(errno));
     _exit(70);
 }
 
 static enum tm_code child_spawn(struct tm_child *child, struct tm_err *err)
 {
+    sigset_t every, before;
+    sigfillset(&every);
+    sigprocmask(SIG_SETMASK, &every, &before);         /* until the child has its own answer to them */
     pid_t parent = getpid(), pid = fork();
-    if (pid < 0)
-        return tm_fail(err, TM_E_IO, "cannot start %s: %s", child->name, strerror(errno));
     if (pid == 0)
         child_exec(child, parent);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0)
+        return tm_fail(err, TM_E_IO, "cannot start %s: %s", child->name, strerror(errno));
     child->pid = pid;
     child->exit_code = -1;
     return TM_OK;
@@ -67,14 +90,13 @@ enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, cons
     if (snprintf(child->out_path, TM_PATH_MAX, "%.900s/log/%.60s.out", dir, name) >= TM_PATH_MAX
         || snprintf(child->log_path, TM_PATH_MAX, "%.900s/log/%.60s.log", dir, name) >= TM_PATH_MAX)
         return tm_fail(err, TM_E_ARG, "the output folder's path is too long");
-    child->argv[0] = strdup("tidemark");
-    for (size_t i = 0; argv[i] != NULL; i++) {
-        assert(i + 1 < TM_CHILD_ARGS_MAX);
-        child->argv[i + 1] = strdup(argv[i]);
-        if (child->argv[i + 1] == NULL)
+    all->count++;                        /* from here on its arguments are freed with the list */
+    for (size_t i = 0; i == 0 || argv[i - 1] != NULL; i++) {
+        assert(i < TM_CHILD_ARGS_MAX);
+        child->argv[i] = strdup(i == 0 ? "tidemark" : argv[i - 1]);
+        if (child->argv[i] == NULL)
             return tm_fail(err, TM_E_NOMEM, "starting %s", name);
     }
-    all->count++;
     *out = child;
     return child_spawn(child, err);
 }

@@ -122,20 +122,24 @@ static void table_target(char out[TM_SINK_NAME_MAX], const struct tm_sink_table 
         snprintf(out, TM_SINK_NAME_MAX, "%.280s__%s", name, table_type_word(type));
 }
 
+/* A table that is not there yet gets its columns in memory first, then this one statement: every ALTER TABLE has SQLite read
+ * the whole schema again, views and all. */
 static enum tm_code table_create(struct tm_sink_table *t, sqlite3 *db, struct tm_err *err)
 {
     struct tm_buf b;
     tm_buf_init(&b, TABLE_SQL_BYTES_MAX);
     tm_buf_addz(&b, "CREATE TABLE ");
     tm_sql_ident(&b, t->name);
-    tm_buf_addz(&b, "(\"_topic\" TEXT NOT NULL,\"_partition\" INTEGER NOT NULL,\"_offset\" INTEGER NOT NULL,"
-                    "\"_written_ns\" INTEGER NOT NULL,UNIQUE(\"_topic\",\"_partition\",\"_offset\"))");
+    for (size_t i = 0; i < t->columns_count; i++) {
+        tm_buf_addc(&b, i == 0 ? '(' : ',');
+        tm_sql_ident(&b, t->columns[i].name);
+        tm_buf_addf(&b, " %s%s", t->columns[i].type, i < TABLE_SYSTEM ? " NOT NULL" : "");
+    }
+    tm_buf_addz(&b, ",UNIQUE(\"_topic\",\"_partition\",\"_offset\"))");
     enum tm_code rc = tm_buf_check(&b, "SQL", err);
     if (rc == TM_OK)
         rc = tm_sql_exec(db, tm_buf_text(&b), err);
     tm_buf_free(&b);
-    for (size_t i = 0; i < TABLE_SYSTEM && rc == TM_OK; i++)
-        rc = table_keep(t, table_system[i], i == 0 ? "TEXT" : "INTEGER", err);
     t->there = rc == TM_OK;
     return rc;
 }
@@ -143,6 +147,8 @@ static enum tm_code table_create(struct tm_sink_table *t, sqlite3 *db, struct tm
 static enum tm_code table_add(struct tm_sink_table *t, sqlite3 *db, const char *name, const char *type, struct tm_err *err)
 {
     struct tm_buf b;
+    if (!t->there)                                   /* table_create is to come */
+        return table_keep(t, name, type, err);
     tm_buf_init(&b, TABLE_SQL_BYTES_MAX);
     tm_buf_addz(&b, "ALTER TABLE ");
     tm_sql_ident(&b, t->name);
@@ -235,12 +241,14 @@ static enum tm_code table_update(struct tm_sink_table *t, sqlite3 *db, const str
                        t->name, missing, (int)lacking);
     if (!rules->unionization && t->there)
         rc = table_nothing_dropped(t, rules, &b->schemas[b->last], err);
-    if (rc == TM_OK && !t->there)
-        rc = table_create(t, db, err);
+    for (size_t i = 0; i < TABLE_SYSTEM && rc == TM_OK && !t->there; i++)
+        rc = table_add(t, db, table_system[i], i == 0 ? "TEXT" : "INTEGER", err);
     /* Union mode folds all schemas of the batch in, in order; else the last record's schema is the proposal. */
     for (size_t i = 0; i < b->count && rc == TM_OK; i++)
         if (rules->unionization || i == b->last)
             rc = table_extend(t, db, rules, b->schemas[i].schema, err);
+    if (rc == TM_OK && !t->there)
+        rc = table_create(t, db, err);
     for (size_t i = 0; i < b->count && rc == TM_OK; i++) {
         rc = table_missing(t, rules, b->schemas[i].schema, &missing, err);
         if (rc == TM_OK && missing != NULL)

@@ -290,7 +290,7 @@ static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, stru
         rc = scenario_whole(&seed, s->json, "seed", where, 0, INT64_MAX, err);
     s->seed = (uint64_t)seed;
     if (rc == TM_OK)
-        rc = scenario_number(&s->hours, s->json, "hours", where, 0.01, 24 * 60, err);
+        rc = scenario_number(&s->hours, s->json, "hours", where, 0.001, 24 * 60, err);
     if (rc == TM_OK)
         rc = scenario_whole(&s->compress, s->json, "compress", where, 1, 100000, err);
     if (rc == TM_OK)

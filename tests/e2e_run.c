@@ -1,0 +1,165 @@
+/* The main job on a short scenario, as a user runs it: one process tree, real protocols, one verdict.
+ * What it must show: streaming ends equal and clean, a full reload ends equal, the naive script keeps its phantoms and
+ * the report names the deletes it missed, and the harness agrees with itself. */
+#include "support_command.h"
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char run_folder[64];
+static json_t *run_report;
+static int run_code = -1;
+static char *run_stdout;
+
+static int run_once(void **state)
+{
+    (void)state;
+    char path[128];
+    json_error_t error;
+    snprintf(run_folder, sizeof run_folder, "%s", tm_test_folder());
+    struct tm_test_output o = tm_test_command(400, "tidemark run fixtures/scenarios/short.json --out %s/run", run_folder);
+    run_code = o.code;
+    run_stdout = strdup(o.out);
+    snprintf(path, sizeof path, "%s/run/report.json", run_folder);
+    run_report = json_load_file(path, 0, &error);
+    if (run_report == NULL)
+        print_error("exit %d\n%s\n%s\n", o.code, o.err, o.out);
+    else if (o.code != 0)
+        print_error("exit %d\n%s\n", o.code, o.out);
+    tm_test_output_free(&o);
+    return run_report == NULL ? -1 : 0;
+}
+
+static int run_forget(void **state)
+{
+    (void)state;
+    json_decref(run_report);
+    free(run_stdout);
+    if (getenv("TIDEMARK_KEEP") == NULL)
+        tm_test_folder_remove(run_folder);
+    return 0;
+}
+
+static json_t *pipeline_of(const char *name)
+{
+    json_t *p;
+    size_t i;
+    json_array_foreach(json_object_get(run_report, "pipelines"), i, p)
+        if (strcmp(json_string_value(json_object_get(p, "name")), name) == 0)
+            return p;
+    fail_msg("the report has no pipeline %s", name);
+    return NULL;
+}
+
+static json_int_t number_of(const char *pipeline, const char *group, const char *key)
+{
+    json_t *value = json_object_get(json_object_get(pipeline_of(pipeline), group), key);
+    if (!json_is_number(value))
+        fail_msg("%s.%s.%s is not a number", pipeline, group, key);
+    return (json_int_t)json_number_value(value);
+}
+
+static bool file_says(const char *name, const char *text)
+{
+    char line[256];
+    snprintf(line, sizeof line, "grep -qF '%s' %s/run/%s", text, run_folder, name);
+    return system(line) == 0;
+}
+
+static void the_run_passes_and_prints_where_its_report_is(void **state)
+{
+    (void)state;
+    char path[128];
+    assert_int_equal(run_code, 0);
+    assert_string_equal(json_string_value(json_object_get(run_report, "verdict")), "pass");
+    snprintf(path, sizeof path, "report: %s/run/report.html", run_folder);
+    assert_non_null(strstr(run_stdout, path));
+}
+
+static void every_promised_file_is_left(void **state)
+{
+    static const char *const names[] = { "report.html", "report.md", "report.json", "junit.xml", "run.db", "org.db",
+                                         "raw.db", "view.db" };
+    char path[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/run/%s", run_folder, names[i]);
+        if (access(path, R_OK) != 0)
+            fail_msg("%s is missing", path);
+    }
+}
+
+static void streaming_ends_with_no_differing_row_and_no_dirt_in_both_options(void **state)
+{
+    static const char *const names[] = { "stream-view", "stream-sql" };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(number_of(names[i], "drift", "final_rows"), 0);
+        assert_int_equal(number_of(names[i], "drift", "dirty"), 0);
+        assert_int_equal(number_of(names[i], "freshness_s", "never"), 0);
+        assert_true(number_of(names[i], "freshness_s", "count") > 1000);
+    }
+}
+
+static void the_best_poller_ends_equal_after_its_full_reload(void **state)
+{
+    (void)state;
+    assert_int_equal(number_of("batch-full", "drift", "final_rows"), 0);
+}
+
+static void the_naive_script_keeps_phantoms_and_the_report_names_them(void **state)
+{
+    (void)state;
+    assert_true(number_of("batch-naive", "drift", "phantom") > 0);
+    json_t *missed = json_object_get(pipeline_of("batch-naive"), "phantoms");
+    json_t *first = json_array_get(json_object_get(missed, "examples"), 0);
+    assert_int_equal(json_integer_value(json_object_get(missed, "count")), number_of("batch-naive", "drift", "phantom"));
+    const char *id = json_string_value(json_object_get(first, "id"));
+    assert_int_equal(strlen(id), 18);
+    assert_non_null(json_string_value(json_object_get(first, "deleted")));
+    assert_true(file_says("report.md", id) && file_says("report.html", id));
+}
+
+static void every_self_test_holds(void **state)
+{
+    json_t *test;
+    size_t i;
+    (void)state;
+    json_t *tests = json_object_get(run_report, "self_tests");
+    assert_true(json_array_size(tests) >= 5);
+    json_array_foreach(tests, i, test) {
+        if (!json_is_true(json_object_get(test, "ok")))
+            fail_msg("self-test does not hold: %s", json_string_value(json_object_get(test, "name")));
+    }
+}
+
+static void streaming_is_fresher_than_the_best_poller_at_every_percentile(void **state)
+{
+    static const char *const percentiles[] = { "p50", "p90", "p99" };
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        json_t *stream = json_object_get(json_object_get(pipeline_of("stream-view"), "freshness_s"), percentiles[i]);
+        json_t *best = json_object_get(json_object_get(pipeline_of("batch-best"), "freshness_s"), percentiles[i]);
+        assert_true(json_number_value(stream) < json_number_value(best));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_run_passes_and_prints_where_its_report_is),
+        cmocka_unit_test(every_promised_file_is_left),
+        cmocka_unit_test(streaming_ends_with_no_differing_row_and_no_dirt_in_both_options),
+        cmocka_unit_test(the_best_poller_ends_equal_after_its_full_reload),
+        cmocka_unit_test(the_naive_script_keeps_phantoms_and_the_report_names_them),
+        cmocka_unit_test(every_self_test_holds),
+        cmocka_unit_test(streaming_is_fresher_than_the_best_poller_at_every_percentile),
+    };
+    return cmocka_run_group_tests(tests, run_once, run_forget);
+}
