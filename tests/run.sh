@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every test program of a build tree, short ones first; prints one line each and the log of what failed.
-# ONLY=prefix runs those whose name begins so; RUNNER=command runs them under a tool such as valgrind.
+# ONLY="unit_ fault_" runs those whose names begin so; RUNNER=command runs them under a tool such as valgrind.
 set -u
 build=$1
 passed=0 failed=0
@@ -13,7 +13,11 @@ for t in "$build"/tests/unit_* "$build"/tests/fuzz_* "$build"/tests/fault_* "$bu
     case $t in *.o|*.d|*.gc*) continue;; esac
     [ -x "$t" ] || continue
     name=$(basename "$t")
-    case $name in ${ONLY:-}*) ;; *) continue;; esac
+    wanted=${ONLY:+no}
+    for prefix in ${ONLY:-}; do
+        case $name in "$prefix"*) wanted=;; esac
+    done
+    [ -z "$wanted" ] || continue
     if TIDEMARK_BIN="$build/tidemark" timeout 900 ${RUNNER:-} "$t" >"$build/log/$name.log" 2>&1; then
         passed=$((passed + 1))
         printf 'ok    %s (%s tests)\n' "$name" "$(grep -c '^\[       OK' "$build/log/$name.log")"
