@@ -60,6 +60,9 @@ static int act(int argc, char **argv)
     } else if (strcmp(what, "fail") == 0) {
         fprintf(stderr, "first words\nthe disk is full\n\n");
         return 64;
+    } else if (strcmp(what, "hint") == 0) {
+        fprintf(stderr, "tidemark x: no broker\n  this may pass\n");
+        return 2;
     } else if (strcmp(what, "crash") == 0) {
         raise(SIGKILL);
     } else if (strcmp(what, "work") == 0) {
@@ -153,6 +156,15 @@ static void a_child_that_ends_early_is_told_with_its_last_words(void **state)
     struct tm_child *child = start(all, false, "fail", NULL);
     assert_int_equal(tm_child_first_line(all, child, WAIT_MS, line, sizeof line, &err), TM_E_ARG);
     assert_string_equal(err.msg, "fail ended with exit code 64: the disk is full");
+}
+
+static void last_words_are_the_error_not_the_hint_after_it(void **state)
+{
+    struct tm_children *all = *state;
+    struct tm_err err = { 0 };
+    start(all, false, "hint", NULL);
+    assert_true(watch_until_error(all, &err));
+    assert_string_equal(err.msg, "hint ended with exit code 2: tidemark x: no broker");
 }
 
 static void a_silent_child_is_given_up_after_its_time(void **state)
@@ -259,6 +271,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CHILD_TEST(the_first_line_of_a_child_is_returned_whole),
         CHILD_TEST(a_child_that_ends_early_is_told_with_its_last_words),
+        CHILD_TEST(last_words_are_the_error_not_the_hint_after_it),
         CHILD_TEST(a_silent_child_is_given_up_after_its_time),
         CHILD_TEST(a_crash_is_started_again_until_it_is_too_often),
         CHILD_TEST(a_crash_of_what_may_not_start_again_ends_the_run_at_once),

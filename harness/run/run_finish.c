@@ -14,6 +14,7 @@
 
 #define FINISH_WITNESS_MS 180000
 #define FINISH_CHILD_MS 20000
+#define FINISH_BROKEN_MS 2000      /* where something ended on its own: others may wait for it in vain */
 
 static json_t *finish_environment(const struct tm_run *run)
 {
@@ -139,7 +140,7 @@ int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *e
     int witness_exit = -1, code;
     if (run->witness != NULL)
         witness_exit = tm_child_stop(run->witness, FINISH_WITNESS_MS);
-    tm_children_stop(&run->kids, FINISH_CHILD_MS);
+    tm_children_stop(&run->kids, why != NULL ? FINISH_BROKEN_MS : FINISH_CHILD_MS);
     if (why != NULL)
         tm_err_text(why, why_text, sizeof why_text);
     if (!finish_measured(run, witness_exit, why)) {

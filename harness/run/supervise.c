@@ -124,7 +124,21 @@ static bool child_reap(struct tm_child *child)
     return true;
 }
 
-/* The last non-empty line of the child's log: usually its error. */
+/* Where in a log's tail its last message begins: the last line that a command says in its own name (a hint may follow
+ * it), else the last line. */
+static const char *child_last_message(const char *tail)
+{
+    const char *last = tail, *said = NULL;
+    for (const char *line = tail; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        last = line;
+        if (strncmp(line, "tidemark ", 9) == 0)
+            said = line;
+    }
+    return said != NULL ? said : last;
+}
+
+/* The last thing the child said in its log: usually its error. */
 static void child_last_words(const struct tm_child *child, char out[256])
 {
     char tail[2048];
@@ -141,9 +155,10 @@ static void child_last_words(const struct tm_child *child, char out[256])
     tail[n] = '\0';
     while (n > 0 && tail[n - 1] == '\n')
         tail[--n] = '\0';
-    char *line = strrchr(tail, '\n');
+    const char *said = child_last_message(tail);
+    int bytes = (int)strcspn(said, "\n");
     if (n > 0)
-        snprintf(out, 256, "%.255s", line != NULL ? line + 1 : tail);
+        snprintf(out, 256, "%.*s", bytes < 255 ? bytes : 255, said);
 }
 
 static enum tm_code child_ended(const struct tm_child *child, struct tm_err *err)
