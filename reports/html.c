@@ -560,7 +560,7 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
         b,
         "<thead><tr><th>self-test</th><th></th><th>expected</th><th>measured</th></tr></thead>\n");
     json_array_foreach (json_object_get(report, "self_tests"), i, t) {
-        bool ok = json_is_true(json_object_get(t, "ok"));
+        bool ok = json_is_true(json_object_get(t, "ok")), nothing = tm_word_untested(t);
         tm_buf_addz(b, "<tr><td class=\"words\">");
         html_text(b, tm_word_text(t, "name", "?"));
         if (*tm_word_text(t, "note", "") != '\0') {
@@ -568,8 +568,8 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
             html_text(b, tm_word_text(t, "note", ""));
             tm_buf_addz(b, "</span>");
         }
-        tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>", ok ? "good" : "bad",
-                    ok ? "holds" : "broken");
+        tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>", nothing ? "words" : ok ? "good" : "bad",
+                    nothing ? "nothing to test" : ok ? "holds" : "broken");
         html_number(b, json_object_get(t, "expected"));
         tm_buf_addz(b, "</td><td>");
         html_number(b, json_object_get(t, "measured"));

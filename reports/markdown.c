@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MD_IDS_MAX 5
+
 /* Text inside a table or a line: no markup, no line end of its own. */
 static void md_text(struct tm_buf *b, const char *text)
 {
@@ -62,8 +64,13 @@ static void md_self_tests(struct tm_buf *b, const json_t *report)
         double expected = 0, measured = 0;
         tm_word_number(t, "expected", &expected);
         tm_word_number(t, "measured", &measured);
-        tm_buf_addz(b, json_is_true(json_object_get(t, "ok")) ? "- holds: " : "- **broken**: ");
+        bool ok = json_is_true(json_object_get(t, "ok")), nothing = tm_word_untested(t);
+        tm_buf_addz(b, nothing ? "- nothing to test: " : ok ? "- holds: " : "- **broken**: ");
         md_text(b, tm_word_text(t, "name", "?"));
+        if (nothing) {
+            tm_buf_addz(b, "\n");
+            continue;
+        }
         tm_buf_addf(b, " (expected %.6g, measured %.6g)\n", expected, measured);
     }
 }
@@ -79,12 +86,14 @@ static void md_phantoms(struct tm_buf *b, const json_t *p)
     md_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addf(b, " missed %s deletes:", tm_word_at(word, p, "phantoms.count", tm_word_count, 1));
     json_array_foreach (list, i, one) {
+        if (i == MD_IDS_MAX)
+            break;
         tm_buf_addz(b, i > 0 ? ", " : " ");
         md_text(b, tm_word_text(one, "object", "?"));
         tm_buf_addz(b, " ");
         md_text(b, tm_word_text(one, "id", "?"));
     }
-    tm_buf_addz(b, "\n");
+    tm_buf_addz(b, json_array_size(list) > MD_IDS_MAX ? " … (all in run.db, final\\_diff)\n" : "\n");
 }
 
 static void md_differences(struct tm_buf *b, const json_t *report)

@@ -125,6 +125,12 @@ const char *tm_word_verdict(const json_t *report)
     return strcmp(v, "pass") == 0 ? "Passed" : strcmp(v, "fail") == 0 ? "Failed" : "Inconclusive";
 }
 
+bool tm_word_untested(const json_t *self_test)
+{
+    return json_is_null(json_object_get(self_test, "ok"))
+           && json_is_false(json_object_get(self_test, "exercised"));
+}
+
 /* ---- findings ---- */
 
 struct findings {
@@ -235,6 +241,34 @@ static void findings_lost(const struct findings *f, const char *kind, const char
     f->each(f->data, text);
 }
 
+/* Compressed org time lets many changes fall inside a poll: they waited for nothing. */
+static void findings_during_poll(const struct findings *f, const json_t *report)
+{
+    char text[SENTENCE_BYTES], a[5][WORD_BYTES];
+    const json_t *p;
+    double compress = 1, changes;
+    size_t i;
+    tm_word_number(report, "clock.compress", &compress);
+    if (compress <= 1)
+        return;
+    json_array_foreach (f->pipelines, i, p) {
+        if (!tm_word_number(p, "freshness_s.during_poll.changes", &changes) || changes < 1)
+            continue;
+        snprintf(text, sizeof text,
+                 "%s looks fresher than it is: %s %s committed while the poll that shows %s ran, "
+                 "with no wait at all, which org time running %s times faster makes common. "
+                 "Without %s its freshness is %s at p50 and %s at p99, not %s and %s.",
+                 tm_word_text(p, "name", "?"), tm_word_count(a[0], changes),
+                 changes < 2 ? "change was" : "changes were", changes < 2 ? "it" : "them",
+                 tm_word_count(a[1], compress), changes < 2 ? "it" : "them",
+                 tm_word_at(a[2], p, "freshness_s.during_poll.p50", tm_word_span, 1),
+                 tm_word_at(a[3], p, "freshness_s.during_poll.p99", tm_word_span, 1),
+                 tm_word_at(a[4], p, "freshness_s.p50", tm_word_span, 1),
+                 tm_word_at((char[WORD_BYTES]){ 0 }, p, "freshness_s.p99", tm_word_span, 1));
+        f->each(f->data, text);
+    }
+}
+
 /* What the scenario assumes of the org, and therefore part of every figure. */
 static void findings_assumed(const struct findings *f, const json_t *report)
 {
@@ -263,5 +297,6 @@ void tm_word_findings(const json_t *report, void (*each)(void *data, const char 
         findings_final(&f, p);
     findings_lost(&f, "stream", "Streaming");
     findings_lost(&f, "batch", "Polling");
+    findings_during_poll(&f, report);
     findings_assumed(&f, report);
 }

@@ -306,6 +306,59 @@ static void deletes_that_were_missed_are_named(void **state)
     free(md);
 }
 
+static void a_self_test_of_nothing_is_neither_good_nor_bad(void **state)
+{
+    (void)state;
+    json_t *report = sample("other"), *tests = json_array();
+    json_array_append_new(tests, json_pack("{s:s,s:n,s:b,s:f,s:f}", "name", "lost states", "ok",
+                                           "exercised", 0, "expected", 0.0, "measured", 0.0));
+    json_object_set_new(report, "self_tests", tests);
+    render(report);
+    char *html = get("report.html"), *md = get("report.md"), *xml = get("junit.xml");
+    assert_non_null(strstr(html, "nothing to test"));
+    assert_null(strstr(html, ">holds<"));
+    assert_null(strstr(html, ">broken<"));
+    assert_non_null(strstr(md, "- nothing to test: lost states\n"));
+    assert_non_null(strstr(xml, "skipped=\"1\""));
+    assert_non_null(strstr(xml, "<skipped message=\"nothing to test\"/>"));
+    free(html);
+    free(md);
+    free(xml);
+}
+
+static void text_names_five_missed_deletes_and_says_where_the_rest_is(void **state)
+{
+    (void)state;
+    json_t *report = sample("other"), *list = json_array(),
+           *naive = json_array_get(json_object_get(report, "pipelines"), 1);
+    for (int i = 0; i < 8; i++)
+        json_array_append_new(list, json_pack("{s:s,s:o}", "object", "Opportunity", "id",
+                                              json_sprintf("00600000000000%dAAA", i)));
+    json_object_set_new(naive, "phantoms", json_pack("{s:i,s:o}", "count", 8, "examples", list));
+    json_object_set_new(naive, "examples",
+                        json_pack("[{s:s,s:s,s:s}]", "object", "Opportunity", "id",
+                                  "006000000000000AAA", "class", "phantom"));
+    render(report);
+    char *md = get("report.md");
+    assert_non_null(strstr(md, "006000000000004AAA … (all in run.db"));
+    assert_null(strstr(md, "006000000000005AAA"));
+    free(md);
+}
+
+static void polls_that_look_longer_than_they_are_are_told(void **state)
+{
+    (void)state;
+    json_t *report = sample("other"),
+           *naive = json_array_get(json_object_get(report, "pipelines"), 1);
+    json_object_set_new(report, "clock", json_pack("{s:i}", "compress", 360));
+    json_object_set_new(json_object_get(naive, "freshness_s"), "during_poll",
+                        json_pack("{s:i,s:f,s:f}", "changes", 44, "p50", 8000.0, "p99", 9000.0));
+    render(report);
+    char *md = get("report.md");
+    assert_non_null(strstr(md, "batch-naive looks fresher than it is: 44 changes were committed"));
+    free(md);
+}
+
 static json_t *chart(const char *html, const char *name, const char *axis)
 {
     const char *from = strstr(html, "id=\"data\">") + 10, *to = strstr(from, "</script>");
@@ -424,6 +477,9 @@ int main(void)
         cmocka_unit_test(incomplete_reports_are_refused_with_the_missing_key),
         cmocka_unit_test(figures_that_were_not_measured_are_dashes_not_zeros),
         cmocka_unit_test(deletes_that_were_missed_are_named),
+        cmocka_unit_test(a_self_test_of_nothing_is_neither_good_nor_bad),
+        cmocka_unit_test(text_names_five_missed_deletes_and_says_where_the_rest_is),
+        cmocka_unit_test(polls_that_look_longer_than_they_are_are_told),
         cmocka_unit_test(curves_come_from_every_sample_of_run_db),
         cmocka_unit_test(a_percentile_that_falls_on_a_change_never_shown_says_never),
         cmocka_unit_test(a_harness_that_contradicts_itself_is_the_headline),

@@ -7,9 +7,10 @@
 _Static_assert(TM_CURVE_BINS % FIGURES_CURVE_POINTS == 0, "bins are gathered evenly");
 
 struct figures_series {
-    struct tm_series wait_s, work_ms, fresh_s, reader_ms, by_change[TM_TRUTH_CHANGES];
+    struct tm_series wait_s, work_ms, fresh_s, waited_s, reader_ms, by_change[TM_TRUTH_CHANGES];
     size_t never_by_change[TM_TRUTH_CHANGES];
     size_t of, never, superseded, ambiguous, coincident, lost;
+    size_t during;                     /* batch: committed while the poll that shows them ran */
 };
 
 static void figures_free(struct figures_series *f)
@@ -17,6 +18,7 @@ static void figures_free(struct figures_series *f)
     tm_series_free(&f->wait_s);
     tm_series_free(&f->work_ms);
     tm_series_free(&f->fresh_s);
+    tm_series_free(&f->waited_s);
     tm_series_free(&f->reader_ms);
     for (int i = 0; i < TM_TRUTH_CHANGES; i++)
         tm_series_free(&f->by_change[i]);
@@ -38,6 +40,10 @@ static enum tm_code figures_sample(struct figures_series *f, const struct tm_tru
     enum tm_code rc = tm_series_add(&f->fresh_s, fresh_s, err);
     if (rc == TM_OK)
         rc = tm_series_add(&f->by_change[v->change], fresh_s, err);
+    bool during = s->poll != TM_TRUTH_NONE && s->wait_us == 0 && (s->flags & TM_SAMPLE_COINCIDENT) == 0;
+    f->during += during;
+    if (rc == TM_OK && !during)
+        rc = tm_series_add(&f->waited_s, fresh_s, err);
     if ((s->flags & TM_SAMPLE_COINCIDENT) != 0) {          /* neither waited nor worked for */
         f->coincident++;
         return rc;
@@ -51,7 +57,7 @@ static enum tm_code figures_sample(struct figures_series *f, const struct tm_tru
     return rc;
 }
 
-static void figures_latency(json_t *out, struct figures_series *f)
+static void figures_latency(json_t *out, struct figures_series *f, const struct tm_plan_pipeline *p)
 {
     json_t *fresh = tm_series_json(&f->fresh_s, f->never), *changes = json_object();
     json_object_set_new(fresh, "count", json_integer((json_int_t)f->of));
@@ -60,6 +66,11 @@ static void figures_latency(json_t *out, struct figures_series *f)
     json_object_set_new(fresh, "superseded", json_integer((json_int_t)f->superseded));
     json_object_set_new(fresh, "ambiguous", json_integer((json_int_t)f->ambiguous));
     json_object_set_new(fresh, "coincident", json_integer((json_int_t)f->coincident));
+    if (p->kind == TM_PIPELINE_BATCH) {
+        json_t *during = tm_series_json(&f->waited_s, f->never);
+        json_object_set_new(during, "changes", json_integer((json_int_t)f->during));
+        json_object_set_new(fresh, "during_poll", during);
+    }
     for (uint8_t i = 0; i < TM_TRUTH_CHANGES; i++) {
         if (f->by_change[i].count + f->never_by_change[i] == 0)
             continue;
@@ -245,7 +256,7 @@ enum tm_code tm_figures_json(json_t *out, const struct tm_results *r, const stru
         if ((m->samples[i].flags & TM_SAMPLE_OF) != 0)
             rc = figures_sample(&f, &truth->versions[i], &m->samples[i], err);
     if (rc == TM_OK) {
-        figures_latency(out, &f);
+        figures_latency(out, &f, p);
         figures_drift(out, m, curve, reader);
         figures_curve(out, curve);
         json_object_set_new(out, "lost_history", figures_lost(&f, p, t));

@@ -10,6 +10,7 @@
 
 #define PIPELINE_EXAMPLES_MAX 20
 #define PIPELINE_PHANTOMS_MAX 50
+#define PIPELINE_TESTABLE_MIN 1000     /* carried changes from which on some must have a closed form */
 
 struct pipeline_work {                 /* one pipeline while its results are made */
     struct tm_results *r;
@@ -76,12 +77,13 @@ static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *e
             snprintf(note, sizeof note, "read %zu: %s, first in %s; ", i + 1, one.example, one.field);
     }
     tm_predict_close(again);
-    if (rc != TM_OK || reads == 0)
+    if (rc != TM_OK)
         return rc;
     size_t used = strlen(note);
     snprintf(note + used, sizeof note - used, "%llu full reads, %llu rows of records that are not predicted left out",
              (unsigned long long)reads, (unsigned long long)left_out);
-    return tm_results_selftest(w->r, w->p->name, "predicted", equal == rows, (double)rows, (double)equal, note, err);
+    return tm_results_selftest(w->r, w->p->name, "predicted", equal == rows,
+                               rows > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, (double)rows, (double)equal, note, err);
 }
 
 static enum tm_code pipeline_match(struct pipeline_work *w, struct tm_err *err)
@@ -118,8 +120,9 @@ static enum tm_code pipeline_area(struct pipeline_work *w, struct tm_err *err)
     if (a.first_wrong != TM_TRUTH_NONE)
         snprintf(note + used, sizeof note - (size_t)used, "; first record that breaks it: %s",
                  w->r->check->truth->records[a.first_wrong].id);
-    return tm_results_selftest(w->r, w->p->name, "area", a.first_wrong == TM_TRUTH_NONE, (double)a.expected_us / 1e6,
-                               (double)a.measured_us / 1e6, note, err);
+    return tm_results_selftest(w->r, w->p->name, "area", a.first_wrong == TM_TRUTH_NONE,
+                               a.expected_us != 0 || a.measured_us != 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST,
+                               (double)a.expected_us / 1e6, (double)a.measured_us / 1e6, note, err);
 }
 
 static void pipeline_describe(const struct tm_truth *t, uint32_t v, char *out, size_t out_bytes)
@@ -132,6 +135,22 @@ static void pipeline_describe(const struct tm_truth *t, uint32_t v, char *out, s
     const struct tm_truth_record *r = &t->records[t->versions[v].record];
     snprintf(out, out_bytes, "%s of %s %s at position %u, %s", tm_truth_change_name(t->versions[v].change),
              t->objects[r->object].name, r->id, v + 1, tm_time_z(at, t->versions[v].org_ms));
+}
+
+/* Polls on the grid, after a workload that was done, with changes they carry and could be held to: then something was tested. */
+static enum tm_exercised pipeline_exercised(const struct pipeline_work *w, const struct tm_poll_test *test, uint64_t tested)
+{
+    uint64_t changes = test->tested, carried;
+    bool grid = false;
+    for (int i = 0; i < TM_POLL_EXCLUSIONS; i++)
+        changes += test->excluded[i];
+    carried = changes - test->excluded[TM_POLL_NOT_CARRIED];
+    for (size_t i = 0; i < w->polls_count; i++)
+        grid |= w->polls[i].grid_ms != INT64_MIN;
+    bool done = tm_truth_meta(w->r->check->truth, "workload_done", 0) != 0;
+    if (tested > 0)
+        return TM_EXERCISED;
+    return grid && done && carried >= PIPELINE_TESTABLE_MIN ? TM_NOTHING_TESTED : TM_NOTHING_TO_TEST;
 }
 
 static enum tm_code pipeline_polls(struct pipeline_work *w, struct tm_err *err)
@@ -154,12 +173,13 @@ static enum tm_code pipeline_polls(struct pipeline_work *w, struct tm_err *err)
     if (example[0] != '\0')
         snprintf(note + used, sizeof note - (size_t)used, "; first that breaks it: %s", example);
     rc = tm_results_selftest(w->r, w->p->name, "poll_time", test.held == test.tested && test.off_grid == 0,
-                             (double)test.tested, (double)test.held, note, err);
+                             pipeline_exercised(w, &test, test.tested + test.off_grid), (double)test.tested, (double)test.held, note, err);
     pipeline_describe(w->r->check->truth, test.first_lost_wrong, example, sizeof example);
     snprintf(note, sizeof note, "of %llu versions with a closed form%s%s", (unsigned long long)test.lost_tested,
              example[0] != '\0' ? "; first that breaks it: " : "", example);
     if (rc == TM_OK)
-        rc = tm_results_selftest(w->r, w->p->name, "lost_states", test.lost_wrong == 0, (double)test.lost_expected,
+        rc = tm_results_selftest(w->r, w->p->name, "lost_states", test.lost_wrong == 0,
+                                 pipeline_exercised(w, &test, test.lost_tested), (double)test.lost_expected,
                                  (double)test.lost_measured, note, err);
     return rc;
 }
@@ -174,14 +194,14 @@ static enum tm_code pipeline_breakdown(struct pipeline_work *w, struct tm_err *e
         if (b.have[i])
             json_object_set_new(out, tm_segment_name((enum tm_segment)i), tm_series_json(&b.segments[i], 0));
     json_object_set_new(w->out, "breakdown", out);
-    if (rc == TM_OK && b.counted > 0) {
+    if (rc == TM_OK) {
         double off = b.sum_ms - b.expected_ms;
         snprintf(note, sizeof note, "mean ms over %llu changes; %llu without all marks left out",
                  (unsigned long long)b.counted, (unsigned long long)b.left_out);
         rc = tm_run_db_breakdown(&w->r->db, w->p->name, &b, err);
         if (rc == TM_OK)
-            rc = tm_results_selftest(w->r, w->p->name, "breakdown", off < 0.001 && off > -0.001, b.expected_ms, b.sum_ms,
-                                     note, err);
+            rc = tm_results_selftest(w->r, w->p->name, "breakdown", off < 0.001 && off > -0.001,
+                                     b.counted > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, b.expected_ms, b.sum_ms, note, err);
     }
     tm_breakdown_free(&b);
     return rc;
@@ -356,7 +376,7 @@ static enum tm_code pipeline_selftests(struct pipeline_work *w, struct tm_err *e
         rc = pipeline_predicted(w, err);
     if (rc == TM_OK && w->target->sampler == NULL && w->target->final.ok)
         rc = tm_results_selftest(w->r, w->p->name, "full_read", w->target->final.changed == 0,
-                                 (double)w->target->final.rows, (double)w->target->final.rows -
+                                 w->target->final.rows > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, (double)w->target->final.rows, (double)w->target->final.rows -
                                  (double)w->target->final.changed, w->target->final.example, err);
     if (rc == TM_OK && w->p->kind == TM_PIPELINE_STREAM)
         rc = pipeline_breakdown(w, err);

@@ -1,6 +1,5 @@
 #include "check/results.h"
 #include "base/clock.h"
-#include "check/selftest.h"
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -23,14 +22,16 @@ void tm_results_reason(struct tm_results *r, json_t *own, const char *fmt, ...)
     json_array_append_new(r->reasons, text);
 }
 
-enum tm_code tm_results_selftest(struct tm_results *r, const char *pipeline, const char *name, bool ok, double expected,
-                                 double measured, const char *note, struct tm_err *err)
+enum tm_code tm_results_selftest(struct tm_results *r, const char *pipeline, const char *name, bool ok,
+                                 enum tm_exercised exercised, double expected, double measured, const char *note,
+                                 struct tm_err *err)
 {
-    json_t *test = tm_selftest_json(pipeline, name, ok, expected, measured, note);
+    json_t *test = tm_selftest_json(pipeline, name, ok, exercised, expected, measured, note);
     json_array_append_new(r->self_tests, test);
-    if (!ok) {
+    if (tm_selftest_failed(ok, exercised)) {
         r->broken = true;
-        tm_results_reason(r, NULL, "self-test \"%s: %s\" failed: expected %.10g, measured %.10g (%s)", pipeline, name,
+        tm_results_reason(r, NULL, "self-test \"%s: %s\" %s: expected %.10g, measured %.10g (%s)", pipeline, name,
+                          exercised == TM_EXERCISED ? "failed" : "tested nothing, though there was something to test",
                           expected, measured, note);
     }
     return tm_run_db_selftest(&r->db, test, err);

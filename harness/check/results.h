@@ -1,10 +1,12 @@
 /* results: everything a live check leaves: run.db (check/rundb.h), measures.json, the verdict.
  * measures.json is report.json of design section 9 with, besides (all numbers org clock unless the name says otherwise):
  *   offered.lateness_ms_p50/_max, .achieved_share, .workload_done; clock {compress, publish_delay_ms, index_lag_ms, start_ms,
- *   end_ms}; self_tests[] also {pipeline, test, note}; pipelines[] also:
+ *   end_ms}; self_tests[] also {pipeline, test, note, exercised (false: nothing to test, ok is null)}; pipelines[] also:
  *   option, interval_s, objects; verdict (pass | fail | inconclusive | none: nothing was promised) and reasons[];
  *   freshness_s also: mean, unseen (= never), superseded (seen only through a later version), ambiguous, coincident;
  *     any percentile is null where its rank falls on a change never seen ("not reached"); max and mean are of those seen;
+ *     during_poll {changes, and without them p50, p90, p99, max} (batch): committed while the poll that shows them ran, so
+ *     with no wait at all; compressed org time makes polls look longer, and these many;
  *   freshness_curve [[share, seconds | null], …]; freshness_by_change {CREATE: {count, p50, …, never}, …};
  *   reader_ms {p50, p99, max}: wall width of the interval in which each change became visible (what the witness cannot tell);
  *   drift also: peak_at_ms, final_differing (= final_rows), row_seconds_by_class, flag {precision, recall} (row-seconds of rows
@@ -23,6 +25,7 @@
 #include "check/breakdown.h"
 #include "check/check.h"
 #include "check/rundb.h"
+#include "check/selftest.h"
 
 struct tm_results {
     struct tm_check *check;
@@ -37,8 +40,9 @@ enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *e
 /* One pipeline: match, measures, self-tests; appends to r->pipelines, r->self_tests, r->reasons. (pipeline.c) */
 enum tm_code tm_results_pipeline(struct tm_results *r, size_t index, struct tm_err *err);
 void tm_results_reason(struct tm_results *r, json_t *own, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-enum tm_code tm_results_selftest(struct tm_results *r, const char *pipeline, const char *name, bool ok, double expected,
-                                 double measured, const char *note, struct tm_err *err);
+enum tm_code tm_results_selftest(struct tm_results *r, const char *pipeline, const char *name, bool ok,
+                                 enum tm_exercised exercised, double expected, double measured, const char *note,
+                                 struct tm_err *err);
 /* Polls of a batch database, sorted by object and _seq. Caller frees. (cost.c) */
 enum tm_code tm_polls_load(struct tm_poll **out, size_t *out_count, struct tm_reader *reader, struct tm_err *err);
 /* Cost of a pipeline as the org counted it. (cost.c) */

@@ -8,13 +8,19 @@
 #define SELFTEST_STAMP_NS (5 * TM_NS_PER_MS)  /* a poll's finished_ns is taken this little before or after its commit  */
 #define SELFTEST_COMMIT_NS (5 * TM_NS_PER_S)  /* and its commit may take this long on a busy disk                       */
 
-json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok, double expected, double measured,
-                         const char *note)
+bool tm_selftest_failed(bool ok, enum tm_exercised exercised)
 {
+    return exercised == TM_NOTHING_TESTED || (exercised == TM_EXERCISED && !ok);
+}
+
+json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok, enum tm_exercised exercised, double expected,
+                         double measured, const char *note)
+{
+    json_t *verdict = exercised == TM_NOTHING_TO_TEST ? json_null() : json_boolean(!tm_selftest_failed(ok, exercised));
     char full[160];
     snprintf(full, sizeof full, "%s: %s", pipeline, name);
-    return json_pack("{s:s, s:s, s:s, s:b, s:f, s:f, s:s}", "name", full, "pipeline", pipeline, "test", name, "ok", ok,
-                     "expected", expected, "measured", measured, "note", note);
+    return json_pack("{s:s, s:s, s:s, s:o, s:b, s:f, s:f, s:s}", "name", full, "pipeline", pipeline, "test", name, "ok",
+                     verdict, "exercised", exercised == TM_EXERCISED, "expected", expected, "measured", measured, "note", note);
 }
 
 enum tm_code tm_selftest_area(struct tm_area *out, const struct tm_truth *truth, const struct tm_match *m,

@@ -14,8 +14,11 @@
 #include "check/match.h"
 #include <jansson.h>
 
-json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok, double expected, double measured,
-                         const char *note);
+/* What was compared: a test of nothing is no pass ("ok" null, "exercised" false), and failed where the plan calls for it. */
+enum tm_exercised { TM_EXERCISED, TM_NOTHING_TO_TEST, TM_NOTHING_TESTED /* though there should have been */ };
+bool tm_selftest_failed(bool ok, enum tm_exercised exercised);
+json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok, enum tm_exercised exercised, double expected,
+                         double measured, const char *note);
 struct tm_area { int64_t expected_us, measured_us; uint64_t unordered; uint32_t first_wrong; /* record */ };
 /* expected: sum over the samples. */
 enum tm_code tm_selftest_area(struct tm_area *out, const struct tm_truth *truth, const struct tm_match *m,
