@@ -180,3 +180,143 @@ enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *
     }
     return rc;
 }
+
+/* ---- in flight ---- */
+
+/* Has option 2 applied every row that option 1 sees? */
+static enum tm_code compare_caught_up(sqlite3 *raw, sqlite3 *view, const char *object, bool *out, struct tm_err *err)
+{
+    struct tm_view_object o;
+    struct tm_view_shape shape;
+    *out = false;
+    enum tm_code rc = tm_view_store_object_load(view, &o, object, err);
+    if (rc == TM_OK)
+        rc = tm_view_shape_read(&shape, raw, object, err);
+    if (rc != TM_OK)
+        return rc;
+    *out = true;
+    for (int i = 0; i < TM_VIEW_TABLES && rc == TM_OK; i++) {
+        char sql[TM_VIEW_NAME_MAX + 64];
+        int64_t last = 0;
+        snprintf(sql, sizeof sql, "SELECT max(rowid) FROM \"%s\"", shape.tables[i]);
+        if (shape.there[i])
+            rc = tm_sql_int64(&last, raw, sql, err);
+        *out = *out && o.rows_read[i] == last;
+    }
+    tm_view_shape_free(&shape);
+    return rc;
+}
+
+/* Two queries that must give the same rows. */
+static enum tm_code compare_same(struct tm_sim_finding *out, const char *object, const char *what, sqlite3_stmt *a,
+                                 sqlite3_stmt *b, struct tm_err *err)
+{
+    bool more_a = true, more_b = true;
+    enum tm_code rc = TM_OK;
+    while (rc == TM_OK && !out->found && (more_a || more_b)) {
+        char text[300], x[COMPARE_WORD_BYTES], y[COMPARE_WORD_BYTES];
+        rc = tm_sql_step(a, &more_a, err);
+        if (rc == TM_OK)
+            rc = tm_sql_step(b, &more_b, err);
+        if (rc != TM_OK || (!more_a && !more_b))
+            break;
+        sqlite3_stmt *any = more_a ? a : b;
+        if (more_a != more_b) {
+            snprintf(text, sizeof text, "%s shown by %s only", what, compare_names[more_a ? 0 : 1]);
+            compare_found(out, "agree", "in flight", object, (const char *)sqlite3_column_text(any, 0), text);
+        }
+        for (int i = 0; more_a && more_b && i < sqlite3_column_count(a) && !out->found; i++) {
+            if (compare_equal(a, i, b, i))
+                continue;
+            compare_word(x, a, i);
+            compare_word(y, b, i);
+            snprintf(text, sizeof text, "%s: %s is %s in option 1, %s in option 2", what, sqlite3_column_name(a, i), x, y);
+            compare_found(out, "agree", "in flight", object, (const char *)sqlite3_column_text(a, 0), text);
+        }
+    }
+    return rc;
+}
+
+static enum tm_code compare_agree(struct tm_sim_world *w, const char *object, sqlite3 *raw, sqlite3 *view,
+                                  struct tm_sim_finding *out, struct tm_err *err)
+{
+    const struct tm_describe *d = tm_org_describe(w->org, object);
+    sqlite3_stmt *a = NULL, *b = NULL;
+    char sql[256];
+    enum tm_code rc = compare_prepare(&a, raw, d, false, err);
+    if (rc == TM_OK)
+        rc = compare_prepare(&b, view, d, false, err);
+    if (rc == TM_OK)
+        rc = compare_same(out, object, "row", a, b, err);
+    sqlite3_finalize(a);
+    sqlite3_finalize(b);
+    a = b = NULL;
+    snprintf(sql, sizeof sql, "SELECT Id, kind, position, _unknown FROM \"%s_dirty\" ORDER BY 1, 2, 3", object);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&a, raw, sql, err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&b, view, sql, err);
+    if (rc == TM_OK)
+        rc = compare_same(out, object, "dirt", a, b, err);
+    sqlite3_finalize(a);
+    sqlite3_finalize(b);
+    return rc;
+}
+
+/* Every value shown stands somewhere in the record's history. Nulls are left out: they may be unknown. */
+static enum tm_code compare_held(struct tm_sim_world *w, const char *object, sqlite3 *db, const char *where,
+                                 struct tm_sim_finding *out, struct tm_err *err)
+{
+    const struct tm_describe *d = tm_org_describe(w->org, object);
+    sqlite3_stmt *shown = NULL, *held = NULL;
+    bool more = false;
+    enum tm_code rc = compare_prepare(&shown, db, d, false, err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&held, tm_org_db(w->org), "SELECT 1 FROM history WHERE object = ?1 AND id = ?2"
+                            " AND json_extract(fields, '$.' || ?3) = ?4 LIMIT 1", err);
+    while (rc == TM_OK && !out->found && (rc = tm_sql_step(shown, &more, err)) == TM_OK && more) {
+        for (int i = 2; i < sqlite3_column_count(shown) && rc == TM_OK && !out->found; i++) {
+            char text[300], word[COMPARE_WORD_BYTES];
+            bool there = false;
+            if (sqlite3_column_type(shown, i) == SQLITE_NULL)
+                continue;
+            sqlite3_bind_text(held, 1, object, -1, SQLITE_STATIC);
+            sqlite3_bind_value(held, 2, sqlite3_column_value(shown, 0));
+            sqlite3_bind_text(held, 3, compare_column(d, i - 2), -1, SQLITE_STATIC);
+            sqlite3_bind_value(held, 4, sqlite3_column_value(shown, i));
+            rc = tm_sql_step(held, &there, err);
+            sqlite3_reset(held);
+            if (rc != TM_OK || there)
+                continue;
+            compare_word(word, shown, i);
+            snprintf(text, sizeof text, "%s shows %s, which it never held", compare_column(d, i - 2), word);
+            compare_found(out, "R13", where, object, (const char *)sqlite3_column_text(shown, 0), text);
+        }
+    }
+    sqlite3_finalize(shown);
+    sqlite3_finalize(held);
+    return rc;
+}
+
+enum tm_code tm_sim_compare_flight(struct tm_sim_world *w, struct tm_sim_finding *out, struct tm_err *err)
+{
+    const struct tm_sim_station *sink = &w->stations[w->stations_count - 2], *view = &w->stations[w->stations_count - 1];
+    enum tm_code rc = TM_OK;
+    assert(sink->kind == TM_SIM_SINK && view->kind == TM_SIM_VIEW && sink->up && view->up);
+    for (size_t i = 0; i < w->set.objects_count && rc == TM_OK && !out->found; i++) {
+        bool views = false, states = false, caught_up = false;
+        const char *object = w->objects[i];
+        rc = compare_has(sink->db, object, "Id", &views, err);
+        if (rc == TM_OK)
+            rc = compare_has(view->db, object, "Id", &states, err);
+        if (rc == TM_OK && views)
+            rc = compare_held(w, object, sink->db, "option 1, in flight", out, err);
+        if (rc == TM_OK && states)
+            rc = compare_held(w, object, view->db, "option 2, in flight", out, err);
+        if (rc == TM_OK && views && states)
+            rc = compare_caught_up(sink->db, view->db, object, &caught_up, err);
+        if (rc == TM_OK && caught_up && !out->found)
+            rc = compare_agree(w, object, sink->db, view->db, out, err);
+    }
+    return rc;
+}

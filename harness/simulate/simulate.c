@@ -8,6 +8,8 @@
 #define SIM_STEPS_MAX 400000
 #define SIM_QUIET_NS (60 * TM_NS_PER_S)
 #define SIM_QUIET_LONG_NS (900 * TM_NS_PER_S)
+#define SIM_LOOK_NS_MIN (2 * TM_NS_PER_S)
+#define SIM_LOOK_NS_MAX (40 * TM_NS_PER_S)
 #define SIM_CRASHES_MAX 40
 #define SIM_ENDS_MAX 60
 #define SIM_EXPIRIES_MAX 3                      /* a client gives up when fresh tokens are refused again and again */
@@ -22,7 +24,7 @@ struct sim {
     struct sim_swarm swarm;
     struct tm_now origin;
     bool calm;
-    int64_t commit_ns, fault_ns, release_ns, moved_ns, start_ns[TM_SIM_STATIONS_MAX];
+    int64_t look_ns, commit_ns, fault_ns, release_ns, moved_ns, start_ns[TM_SIM_STATIONS_MAX];
     uint64_t moved;                             /* what `moved_ns` last saw */
     int64_t quiet_ns;
     char last_end[300];
@@ -230,6 +232,18 @@ static void sim_advance(struct sim *s)
     tm_mem_set_time(w->broker, w->now.org_ms);
 }
 
+/* A look in flight, now and then. */
+static enum tm_code sim_look(struct sim *s, struct tm_err *err)
+{
+    const struct tm_sim_world *w = &s->world;
+    const struct tm_sim_station *sink = &w->stations[w->stations_count - 2], *view = &w->stations[w->stations_count - 1];
+    if (s->look_ns > w->now.wall_ns || sink->db == NULL || view->db == NULL || view->self == NULL || sink->self == NULL)
+        return TM_OK;
+    s->look_ns = w->now.wall_ns + tm_rng_between(&s->rng, SIM_LOOK_NS_MIN, SIM_LOOK_NS_MAX);
+    enum tm_code rc = tm_sim_compare_flight(&s->world, &s->result->finding, err);
+    return rc == TM_OK ? rc : tm_at(err, "looking in flight");
+}
+
 static enum tm_code sim_commit(struct sim *s, struct tm_err *err)
 {
     enum tm_code rc = tm_sim_history_next(&s->history, s->world.now.org_ms, err);
@@ -284,7 +298,7 @@ static enum tm_code sim_turn(struct sim *s, struct tm_err *err)
     else if (tm_sim_station_start(&w->stations[at], err) != TM_OK)
         sim_ended(s, at, err);
     sim_watch(s);
-    return TM_OK;
+    return sim_look(s, err);
 }
 
 /* Quiet long enough: compare. A difference counts only when the longest timer could not mend it. */
@@ -349,6 +363,7 @@ static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_o
     tm_sim_history_init(&s->history, seed, s->world.org, s->world.objects, s->world.set.objects_count);
     if (set.overflow_range)                     /* no range read can tell of rows that are gone for good; audits do */
         s->history.kinds[TM_ORG_HARD_DELETE] = 0;
+    s->look_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, SIM_LOOK_NS_MAX);
     s->commit_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 15 * TM_NS_PER_S);
     s->fault_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 3 * TM_NS_PER_S);
     for (size_t i = 0; i < s->world.stations_count; i++)
