@@ -158,7 +158,8 @@ void source_world_start(struct source_world *w)
     world_must(tm_registry_open(&w->registry, &w->http.port, "http://registry", &w->err), &w->err);
     world_must(tm_topic_mem_open(&w->producer, w->broker, &producer, &w->err), &w->err);
     world_must(tm_topic_mem_open(&w->checkpoints, w->broker, &producer, &w->err), &w->err);
-    struct tm_source_ports ports = { w->session, w->producer, w->checkpoints, w->registry, NULL };
+    world_must(tm_aside_open(&w->aside, ":memory:", &w->err), &w->err);
+    struct tm_source_ports ports = { w->session, w->producer, w->checkpoints, w->registry, NULL, w->aside };
     world_must(tm_source_open(&w->source, &w->settings, &ports, &w->err), &w->err);
     struct tm_kafka_options consumer = { .client_id = "t", .group = "offsets", .topics = offsets_topic, .topics_count = 1,
                                          .owner = tm_source_offsets_owner(w->source) };
@@ -172,6 +173,7 @@ void source_world_crash(struct source_world *w)
         return;
     tm_source_close(w->source);
     w->source = NULL;
+    tm_aside_close(w->aside);
     w->producer->ops->close(w->producer);
     w->checkpoints->ops->close(w->checkpoints);
     w->offsets->ops->close(w->offsets);

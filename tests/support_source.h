@@ -29,6 +29,7 @@ struct source_world {
     struct tm_sf_session *session;
     struct tm_registry *registry;
     struct tm_topic *producer, *checkpoints, *offsets;
+    struct tm_aside *aside;
     struct tm_source *source;
     struct tm_now now;
     struct tm_err err;

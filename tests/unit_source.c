@@ -392,6 +392,33 @@ static void replay_ids_that_go_back_begin_a_new_epoch(void **state)
     json_decref(alerts);
 }
 
+/* A position of the broken line must not survive in the subscription: it names another event, or none, on the new one. */
+static void a_dropped_poll_after_a_broken_line_goes_on_along_the_new_line(void **state)
+{
+    struct source_world *w = *state;
+    source_world_set(w, "invalid.replay.id.behaviour", "latest");
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 500, "[\"" ID1 "\"]", "{}");
+    run(w);
+    json_array_clear(w->org.events);
+    json_t *early = support_change("Opportunity", "UPDATE", 3, "[\"" ID1 "\"]", "[]", "{}");
+    json_t *header = json_object_get(json_object_get(early, "payload"), "ChangeEventHeader");
+    json_object_set_new(header, "commitTimestamp", json_integer(1655997704000 + 600000));
+    source_world_event(w, early);
+    w->org.position = 0;
+    run(w);
+    assert_int_equal(tm_source_counts(w->source)->epochs, 1);
+    w->http.fail_next = 1;                                    /* the poll breaks: subscribed again */
+    put(w, "UPDATE", 4, "[\"" ID1 "\"]", "{}");
+    run(w);
+    assert_int_equal(w->org.subscribed_from, 3);
+    assert_int_equal(tm_source_counts(w->source)->epochs, 1);
+    json_t *all = source_world_records(w, RAW);
+    assert_int_equal(json_integer_value(json_object_get(record_of(all, ID1, "4", 1), "_epoch")), 1);
+    json_decref(all);
+}
+
 static void events_delivered_twice_do_not_look_like_a_broken_line(void **state)
 {
     struct source_world *w = *state;
@@ -444,18 +471,47 @@ static void topics_may_be_named_by_template(void **state)
     json_decref(all);
 }
 
-static void an_event_that_makes_no_sense_ends_the_station_with_its_place(void **state)
+/* Loss is never silent, and one bad event does not stop the object for ever. */
+static void an_event_that_cannot_be_read_is_kept_aside_asked_for_and_passed_over(void **state)
 {
     struct source_world *w = *state;
-    char text[700];
     source_world_start(w);
     run(w);
-    put(w, "UPDATE", 5, "[\"" ID1 "\"]", "{\"Amount\":\"twelve\"}");
-    assert_int_equal(source_world_run(w), TM_E_PROTO);
-    tm_err_text(&w->err, text, sizeof text);
-    assert_non_null(strstr(text, "/data/OpportunityChangeEvent"));
-    assert_non_null(strstr(text, "change event 5"));
-    assert_non_null(strstr(text, "Amount"));
+    put(w, "UPDATE", 5, "[\"" ID1 "\",\"" ID2 "\"]", "{\"Amount\":\"twelve\"}");
+    put(w, "UPDATE", 6, "[\"" ID3 "\"]", "{}");
+    run(w);
+    assert_int_equal(tm_source_counts(w->source)->aside, 1);
+    json_t *all = source_world_records(w, RAW), *alerts = source_world_records(w, ALERTS);
+    record_of(all, ID1, "5", 0);
+    record_of(all, ID3, "6", 1);
+    assert_string_equal(text_of(record_of(alerts, ID1, "5", 1), "_kind"), "diff");
+    const json_t *alert = record_of(alerts, ID2, "5", 1);
+    assert_non_null(strstr(text_of(alert, "_reason"), "Amount"));
+    assert_string_equal(text_of(alert, "_key"), ID2);
+    json_decref(all);
+    json_decref(alerts);
+    source_world_crash(w);                                    /* passed over for good: a restart goes on behind it */
+    source_world_start(w);
+    run(w);
+    assert_int_equal(w->org.subscribed_from, 6);
+    assert_int_equal(tm_source_counts(w->source)->aside, 0);
+}
+
+static void an_event_that_names_no_records_asks_for_the_whole_object(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 4, "[\"" ID1 "\"]", "{}");
+    source_world_event(w, json_pack("{s:{s:i}, s:{s:s}}", "event", "replayId", 5, "payload", "Name", "no header"));
+    put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{}");
+    run(w);
+    json_t *all = source_world_records(w, RAW), *alerts = source_world_records(w, ALERTS);
+    assert_int_equal(tm_source_counts(w->source)->aside, 1);
+    record_of(all, ID1, "6", 1);
+    assert_string_equal(text_of(record_of(alerts, "*", "5", 3), "_kind"), "copy");
+    json_decref(all);
+    json_decref(alerts);
 }
 
 static void a_broken_checkpoint_names_topic_partition_and_offset(void **state)
@@ -550,10 +606,12 @@ int main(void)
         WORLD(a_refused_replay_id_raises_the_epoch_and_asks_for_a_new_copy),
         WORLD(a_refused_replay_id_is_an_error_where_the_config_says_fail),
         WORLD(replay_ids_that_go_back_begin_a_new_epoch),
+        WORLD(a_dropped_poll_after_a_broken_line_goes_on_along_the_new_line),
         WORLD(events_delivered_twice_do_not_look_like_a_broken_line),
         WORLD(audits_ask_for_a_copy_on_the_grid_of_org_time),
         WORLD(topics_may_be_named_by_template),
-        WORLD(an_event_that_makes_no_sense_ends_the_station_with_its_place),
+        WORLD(an_event_that_cannot_be_read_is_kept_aside_asked_for_and_passed_over),
+        WORLD(an_event_that_names_no_records_asks_for_the_whole_object),
         WORLD(a_broken_checkpoint_names_topic_partition_and_offset),
         WORLD(configs_that_cannot_work_are_refused_by_key),
         WORLD(custom_objects_and_both_names_of_the_key_are_understood),

@@ -3,8 +3,11 @@
 #include "event/contract.h"
 #include "run/command.h"
 #include "source/source.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CREATE_MS 15000
@@ -19,6 +22,7 @@ struct cmd_source {
     struct tm_registry *registry;
     struct tm_topic *producer, *checkpoints, *offsets;
     struct tm_trace *trace;
+    struct tm_aside *aside;
     struct tm_source *source;
     int fds[3];                                  /* producer, offsets, checkpoints */
 };
@@ -96,6 +100,16 @@ static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
     return rc;
 }
 
+static enum tm_code cmd_source_aside(struct cmd_source *c, struct tm_err *err)
+{
+    char path[4096];
+    const char *folder = c->flags.state_dir != NULL ? c->flags.state_dir : ".";
+    if (c->flags.state_dir != NULL && mkdir(folder, 0777) != 0 && errno != EEXIST)
+        return tm_fail(err, TM_E_ARG, "cannot make the folder --state %s: %s", folder, strerror(errno));
+    snprintf(path, sizeof path, "%.3800s/source-%s-aside.db", folder, c->settings.object);
+    return tm_aside_open(&c->aside, path, err);
+}
+
 static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
 {
     char agent[128], client[160];
@@ -110,6 +124,8 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
         rc = tm_clock_file_open(&c->clock, c->flags.clock_path, err);
     if (rc == TM_OK && c->flags.trace_path != NULL)
         rc = tm_trace_open(&c->trace, c->flags.trace_path, err);
+    if (rc == TM_OK)
+        rc = cmd_source_aside(c, err);
     if (rc == TM_OK)
         rc = tm_http_curl_open(&c->http, agent, NULL, err);
     if (rc == TM_OK)
@@ -126,7 +142,7 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
         rc = tm_topic_kafka_open(&c->producer, &producer, err);
     if (rc != TM_OK)
         return rc;
-    const struct tm_source_ports ports = { c->session, c->producer, c->checkpoints, c->registry, c->trace };
+    const struct tm_source_ports ports = { c->session, c->producer, c->checkpoints, c->registry, c->trace, c->aside };
     rc = tm_source_open(&c->source, &c->settings, &ports, err);
     return rc == TM_OK ? cmd_source_offsets(c, err) : rc;
 }
@@ -134,6 +150,7 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
 static void cmd_source_close(struct cmd_source *c)
 {
     tm_source_close(c->source);
+    tm_aside_close(c->aside);
     if (c->offsets != NULL)
         c->offsets->ops->close(c->offsets);
     if (c->producer != NULL)

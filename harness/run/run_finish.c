@@ -72,8 +72,8 @@ static json_t *finish_processes(const struct tm_run *run)
     return list;
 }
 
-/* A run that did not come to its end has measures of a part only. What was not shown may have been on its way: that is
- * no witness against anybody, so it is inconclusive, and says why first. */
+/* A run that did not come to its end has measures of a part only. What was not shown may have been on its way, and
+ * nothing was drained: no witness against a pipeline, nor against ourselves. It is inconclusive, and says why first. */
 static void finish_verdict(json_t *report, const char *why)
 {
     json_t *reasons = json_object_get(report, "reasons");
@@ -86,8 +86,8 @@ static void finish_verdict(json_t *report, const char *why)
     json_array_insert_new(reasons, 0, json_string(text));
     json_object_set_new(report, "partial", json_true());
     json_object_set_new(report, "verdict", json_string("inconclusive"));
-    if (json_is_true(json_object_get(report, "harness_ok")))
-        json_object_set_new(report, "exit_code", json_integer(TM_EXIT_INCONCLUSIVE));
+    json_object_set_new(report, "exit_code", json_integer(TM_EXIT_INCONCLUSIVE));
+    json_object_del(report, "harness_ok");
 }
 
 static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **out, struct tm_err *err)
@@ -116,7 +116,7 @@ static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **
 static int finish_exit(const json_t *report, int witness_exit)
 {
     const char *verdict = json_string_value(json_object_get(report, "verdict"));
-    if (witness_exit == TM_EXIT_OURS)
+    if (witness_exit == TM_EXIT_OURS && !json_is_true(json_object_get(report, "partial")))
         return TM_EXIT_OURS;
     if (verdict != NULL && strcmp(verdict, "pass") == 0)
         return TM_EXIT_PASS;

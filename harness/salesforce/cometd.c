@@ -94,6 +94,8 @@ void tm_cometd_resume(struct tm_cometd *c, int64_t replay_from)
     c->at_ns = 0;
 }
 
+void tm_cometd_forget(struct tm_cometd *c) { c->replay_from = TM_REPLAY_NEW; }
+
 bool tm_cometd_live(const struct tm_cometd *c) { return c->live; }
 unsigned tm_cometd_handshakes(const struct tm_cometd *c) { return c->handshakes; }
 const char *tm_cometd_trouble(const struct tm_cometd *c) { return c->trouble; }

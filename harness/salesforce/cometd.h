@@ -26,6 +26,9 @@ enum tm_code tm_cometd_next(struct tm_cometd *c, const struct tm_now *now, json_
 /* Everything up to replay_id is durable at the owner: a new subscription starts after it. */
 void tm_cometd_confirm(struct tm_cometd *c, int64_t replay_id);
 void tm_cometd_resume(struct tm_cometd *c, int64_t replay_from);
+/* What was confirmed is of a replay line that broke (R15). The subscription goes on; a renewed one begins at what is
+ * confirmed from now on. */
+void tm_cometd_forget(struct tm_cometd *c);
 bool tm_cometd_live(const struct tm_cometd *c);               /* subscribed, at least one connect answered since */
 int64_t tm_cometd_next_at(const struct tm_cometd *c);         /* wall ns */
 unsigned tm_cometd_handshakes(const struct tm_cometd *c);

@@ -87,7 +87,7 @@ static enum tm_code world_source(struct tm_sim_station *s, struct tm_err *err)
         rc = world_topic(s, &checkpoints, &(struct tm_kafka_options){ .client_id = "source" }, err);
     if (rc == TM_OK)
         rc = tm_source_open(&source, &s->source_settings,
-                            &(struct tm_source_ports){ s->session, producer, checkpoints, s->registry, NULL }, err);
+                            &(struct tm_source_ports){ s->session, producer, checkpoints, s->registry, NULL, NULL }, err);
     if (rc != TM_OK)
         return rc;
     s->self = source;

@@ -1,8 +1,5 @@
-#include "source/source.h"
-#include "source/checkpoint.h"
-#include "event/change.h"
-#include "event/contract.h"
-#include "salesforce/cometd.h"
+#include "source/source_inner.h"
+#include "source/aside.h"
 #include "base/log.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -14,57 +11,11 @@
 #define SOURCE_EVENTS_A_STEP 200                     /* a step is bounded work                              */
 #define SOURCE_RECORD_BYTES_MAX (16u << 20)
 #define SOURCE_SCHEMA_BYTES_MAX (1u << 20)
-#define SOURCE_SEEN_MAX 64                           /* event schema ids remembered                         */
 #define SOURCE_DELIVERY_TRIES 5                      /* a batch that Kafka lost is sent again so often      */
 #define SOURCE_DELIVERY_PAUSE_NS TM_NS_PER_S
 #define SOURCE_LOOK_NS (20 * TM_NS_PER_MS)           /* a port that does not say when: look again           */
 #define SOURCE_CHECKPOINT_NS (50 * TM_NS_PER_MS)     /* no more often: a restart repeats that much          */
 #define SOURCE_BACKWARD_MS 1000                      /* commit times are whole seconds: closer is no proof  */
-
-enum source_state { SOURCE_SIGN_IN, SOURCE_DESCRIBE, SOURCE_REGISTER, SOURCE_CHECKPOINT, SOURCE_PARTITIONS,
-                    SOURCE_SUBSCRIBE, SOURCE_STREAM };
-enum source_phase { PHASE_TAKE, PHASE_PRODUCE, PHASE_ACK, PHASE_COPY, PHASE_COPY_ACK };
-
-#define SOURCE_SCHEMA_ID_BYTES 64                    /* Salesforce's have 22 characters                     */
-struct source_seen { char names[SOURCE_SEEN_MAX][SOURCE_SCHEMA_ID_BYTES]; size_t count; };
-struct tm_source {
-    struct tm_source_settings set;
-    struct tm_source_ports ports;
-    struct tm_source_counts counts;
-    enum source_state state;
-    enum source_phase phase;
-    struct tm_cometd *cometd;
-    struct tm_describe *describe;
-    /* schemas in force */
-    char raw_topic[TM_TOPIC_NAME_MAX], alerts_topic[TM_TOPIC_NAME_MAX];
-    int32_t raw_id, alerts_id, offsets_id, raw_partitions, alerts_partitions;
-    unsigned registered;                             /* how many of the three are */
-    char event_type[SOURCE_SCHEMA_ID_BYTES];         /* event schema id the raw topic was named by; "" = none yet */
-    struct tm_avro_schema *raw, *alerts, *offsets;
-    struct tm_buf schema_text, record;
-    struct tm_value *values; size_t values_count;
-    const char **columns; size_t columns_count;      /* names of the describe; column i is schema field 3 + i */
-    struct source_seen schema_ids;
-    json_t *dropped;                                 /* fields that even a fresh describe does not know */
-    bool renewed;                                    /* described again for the event at hand */
-    /* where it stands */
-    struct tm_checkpoint_reader reader;
-    struct tm_checkpoint at;                         /* acknowledged */
-    bool resumed;                                    /* a checkpoint was found, or a position is known  */
-    int64_t high, high_commit_ms;                    /* highest received in this epoch; -1 = none      */
-    bool checkpoint_due;
-    bool begun, begin_sent;                          /* a checkpoint of this epoch is acknowledged; is under way */
-    int64_t checkpoint_next_ns;
-    int64_t audit_next_ms;                           /* org time; TM_NEVER = not scheduled             */
-    const char *copy_reason; bool copy_first;
-    int64_t copy_g;
-    /* the batch under way */
-    json_t *events; size_t event_at, id_at; int32_t part_at;
-    struct tm_change_event event; bool event_parsed;
-    int64_t *marks; size_t marks_count, marks_cap;   /* replay ids to be traced when acknowledged */
-    int64_t batch_high, batch_high_commit_ms;        /* highest of the batch; -1 = nothing to confirm */
-    unsigned delivery_failures; int64_t pause_until_ns;
-};
 
 /* ---- opening and closing ---- */
 
@@ -127,89 +78,6 @@ static void source_wake(struct tm_wake *wake, int64_t wall_ns)
 {
     if (wall_ns < wake->wall_ns)
         wake->wall_ns = wall_ns;
-}
-
-/* ---- describe and register ---- */
-
-static enum tm_code source_describe(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
-{
-    struct tm_describe *d;
-    enum tm_code rc = tm_sf_describe(s->ports.session, now, &d, s->set.object, err);
-    if (rc == TM_E_AGAIN)
-        return rc;
-    if (rc != TM_OK)
-        return tm_at(err, "object %s of salesforce.cdc.name", s->set.object);
-    s->event_parsed = false;                         /* its names point into the old one */
-    tm_describe_close(s->describe);
-    s->describe = d;
-    s->counts.describes++;
-    s->registered = 0;
-    s->state = SOURCE_REGISTER;
-    return TM_OK;
-}
-
-static enum tm_code source_columns(struct tm_source *s, struct tm_err *err)
-{
-    const struct tm_avro_field *fields;
-    size_t count = tm_avro_schema_fields(s->raw, &fields);
-    struct tm_value *values = realloc(s->values, count * sizeof *values);
-    if (values != NULL)
-        s->values = values;
-    const char **columns = realloc(s->columns, count * sizeof *columns);
-    if (columns != NULL)
-        s->columns = columns;
-    if (values == NULL || columns == NULL)
-        return tm_fail(err, TM_E_NOMEM, "schema of %zu fields", count);
-    s->values_count = count;
-    s->columns_count = 0;
-    for (size_t i = 0; i < s->describe->fields_count; i++)
-        if (tm_contract_column(&s->describe->fields[i]))
-            s->columns[s->columns_count++] = s->describe->fields[i].name;
-    assert(s->columns_count + 7 == count);           /* Id ReplayId ChangeEventHeader … _ObjectType _EventType _DiffFields _epoch */
-    return TM_OK;
-}
-
-static enum tm_code source_register_one(struct tm_source *s, const struct tm_now *now, const char *topic, int32_t *out_id,
-                                        struct tm_avro_schema **out, struct tm_err *err)
-{
-    char subject[TM_TOPIC_NAME_MAX + 8];
-    snprintf(subject, sizeof subject, "%s-value", topic);
-    enum tm_code rc = tm_registry_register(s->ports.registry, now, out_id, subject, tm_buf_text(&s->schema_text), err);
-    if (rc != TM_OK)
-        return rc;
-    tm_avro_schema_close(*out);
-    *out = NULL;
-    return tm_avro_schema_parse(out, tm_buf_text(&s->schema_text), s->schema_text.bytes, err);
-}
-
-/* One registration a step: raw, alerts, offsets. */
-static enum tm_code source_register(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
-{
-    enum tm_code rc = TM_OK;
-    const char *event_type = s->event_type[0] != '\0' ? s->event_type : NULL;
-    switch (s->registered) {
-    case 0:
-        if ((rc = tm_contract_schema_raw(&s->schema_text, s->describe, err)) != TM_OK
-            || (rc = tm_source_topic(s->raw_topic, &s->set, event_type, err)) != TM_OK)
-            return rc;
-        if (s->raw_topic[0] != '\0')                 /* else its name waits for the first event */
-            rc = source_register_one(s, now, s->raw_topic, &s->raw_id, &s->raw, err);
-        if (rc == TM_OK && s->raw != NULL)
-            rc = source_columns(s, err);
-        break;
-    case 1:
-        if ((rc = tm_contract_schema_alerts(&s->schema_text, s->describe, err)) == TM_OK)
-            rc = source_register_one(s, now, s->alerts_topic, &s->alerts_id, &s->alerts, err);
-        break;
-    default:
-        tm_buf_reset(&s->schema_text);
-        tm_buf_addz(&s->schema_text, tm_checkpoint_schema);
-        rc = source_register_one(s, now, TM_TOPIC_OFFSETS, &s->offsets_id, &s->offsets, err);
-        break;
-    }
-    if (rc == TM_OK && ++s->registered == 3)
-        s->state = s->cometd != NULL ? SOURCE_PARTITIONS : SOURCE_CHECKPOINT;
-    return rc;
 }
 
 static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
@@ -296,6 +164,7 @@ static enum tm_code source_went_back_do(struct tm_source *s, struct tm_err *err)
         return tm_fail(err, TM_E_GAP, "%s: %s: the org was restored or moved, and events may be lost; "
                        "invalid.replay.id.behaviour=all or latest begins anew", s->set.object, why);
     source_new_epoch(s, why);
+    tm_cometd_forget(s->cometd);
     if (s->set.invalid_replay == TM_SOURCE_ALL) {    /* the rest of the batch comes again with all that is retained */
         json_array_clear(s->events);
         s->event_at = 0;
@@ -307,23 +176,6 @@ static enum tm_code source_went_back_do(struct tm_source *s, struct tm_err *err)
 
 /* ---- one event ---- */
 
-static bool source_seen(const struct source_seen *seen, const char *name)
-{
-    for (size_t i = 0; i < seen->count; i++)
-        if (strncmp(seen->names[i], name, SOURCE_SCHEMA_ID_BYTES - 1) == 0)
-            return true;
-    return false;
-}
-
-static void source_see(struct source_seen *seen, const char *name)
-{
-    if (seen->count == SOURCE_SEEN_MAX) {            /* forgetting costs one describe */
-        memmove(seen->names[0], seen->names[1], sizeof seen->names - sizeof seen->names[0]);
-        seen->count--;
-    }
-    snprintf(seen->names[seen->count++], sizeof seen->names[0], "%s", name);
-}
-
 /* Does the event at hand ask for a fresh describe? Unknown names that survive one are dropped, with a line that says so. */
 static bool source_is_stale(struct tm_source *s)
 {
@@ -331,9 +183,9 @@ static bool source_is_stale(struct tm_source *s)
     bool stale = false;
     size_t i;
     const json_t *name;
-    if (e->schema_id != NULL && !source_seen(&s->schema_ids, e->schema_id)) {
+    if (e->schema_id != NULL && !tm_source_seen_has(&s->schema_ids, e->schema_id)) {
         stale = s->schema_ids.count > 0;             /* the describe of the start is newer than the first event */
-        source_see(&s->schema_ids, e->schema_id);
+        tm_source_seen_add(&s->schema_ids, e->schema_id);
     }
     if (e->schema_id != NULL && strstr(s->set.topic_template, "${_EventType}") != NULL
         && strncmp(s->event_type, e->schema_id, sizeof s->event_type - 1) != 0) {
@@ -364,8 +216,8 @@ static enum tm_code source_parse(struct tm_source *s, struct tm_err *err)
     if (rc != TM_OK)
         return tm_at(err, "channel %s", s->set.channel);
     const char *entity = json_string_value(json_object_get(s->event.header, "entityName"));
-    if (entity != NULL && strcasecmp(entity, s->set.object) != 0)
-        return tm_fail(err, TM_E_PROTO, "channel %s brought an event of %.60s", s->set.channel, entity);
+    if (entity != NULL && strcasecmp(entity, s->set.object) != 0)      /* a wrong channel, not a bad event */
+        return tm_fail(err, TM_E_ARG, "channel %s brought an event of %.60s", s->set.channel, entity);
     s->event_parsed = true;
     s->id_at = 0;
     s->part_at = 0;
@@ -467,10 +319,10 @@ static enum tm_code source_finish_event(struct tm_source *s, int64_t commit_ms, 
         s->batch_high = replay_id;
         s->batch_high_commit_ms = commit_ms;
     }
-    s->event_parsed = s->renewed = false;
+    s->event_parsed = s->renewed = s->event_aside = false;
     s->event_at++;
     s->counts.events++;
-    return source_mark(s, replay_id, err);
+    return replay_id >= 0 ? source_mark(s, replay_id, err) : TM_OK;
 }
 
 /* Before an epoch's first event is in Kafka it must be known that the epoch has begun. A successor that found no checkpoint
@@ -498,11 +350,72 @@ static enum tm_code source_begin(struct tm_source *s, struct tm_err *err)
     return rc;
 }
 
+/* ---- an event that cannot be read ---- */
+
+/* "*" goes to every partition. TM_E_AGAIN: called again, s->part_at keeps the place. */
+static enum tm_code source_alert(struct tm_source *s, const char *id, int64_t g, const char *kind, const char *reason,
+                                 struct tm_err *err)
+{
+    char replay[24];
+    snprintf(replay, sizeof replay, "%" PRId64, g);
+    const struct tm_value values[] = { tm_value_of_text(id), tm_value_of_text(replay), tm_value_of_json(NULL),
+                                       tm_value_of_text(kind), tm_value_of_text(reason), tm_value_of_int(s->at.epoch) };
+    tm_buf_reset(&s->record);
+    enum tm_code rc = tm_avro_encode(s->alerts, s->alerts_id, &s->record, values, sizeof values / sizeof values[0], err);
+    if (strcmp(id, "*") != 0)
+        return rc == TM_OK ? source_send(s, s->alerts_topic, -1, id, err) : rc;
+    for (; rc == TM_OK && s->part_at < s->alerts_partitions; s->part_at += rc == TM_OK)
+        rc = source_send(s, s->alerts_topic, s->part_at, s->set.object, err);
+    return rc;
+}
+
+/* Read again by a fresh describe first; then kept aside. It is never applied, so that its records are read instead: those
+ * it names, or the whole object. A `diff` makes the rows dirty until they are answered. */
+static enum tm_code source_unreadable(struct tm_source *s, struct tm_err *err)
+{
+    const json_t *delivery = json_array_get(s->events, s->event_at), *ids = tm_aside_ids(delivery);
+    char why[sizeof err->msg + sizeof err->ctx + 4], reason[sizeof why + 40], id18[TM_ID_BYTES];
+    enum tm_code rc = TM_OK;
+    if (s->counts.aside >= TM_ASIDE_EVENTS_MAX)
+        return tm_at(err, "%s: more than %d events could not be read", s->set.object, TM_ASIDE_EVENTS_MAX);
+    snprintf(reason, sizeof reason, "an event could not be read: %s", tm_err_text(err, why, sizeof why));
+    tm_err_clear(err);
+    if (!s->renewed) {
+        s->renewed = true;
+        s->state = SOURCE_DESCRIBE;
+        return TM_OK;
+    }
+    if (!s->begun && (rc = source_begin(s, err)) != TM_OK)   /* its answer stands at a position like an event's */
+        return rc;
+    if (!s->event_aside) {
+        if ((rc = tm_aside_put(s->ports.aside, s->set.channel, delivery, reason, err)) != TM_OK)
+            return rc;
+        tm_log(TM_LOG_WARN, "%s: %s; kept aside in %s, %s is read instead", s->set.object, reason,
+               tm_aside_path(s->ports.aside), ids != NULL ? "what it names" : "the whole object");
+        s->event_aside = true;
+        s->id_at = 0;
+        s->part_at = 0;
+        s->counts.aside++;
+    }
+    s->event.replay_id = tm_aside_replay_id(delivery);
+    int64_t g = s->event.replay_id > s->high ? s->event.replay_id : s->high > 0 ? s->high : 0;
+    for (; rc == TM_OK && s->id_at < json_array_size(ids); s->id_at += rc == TM_OK) {
+        rc = tm_id18(id18, json_string_value(json_array_get(ids, s->id_at)), err);
+        if (rc == TM_OK)
+            rc = source_alert(s, id18, s->event.replay_id >= 0 ? s->event.replay_id : g, "diff", reason, err);
+    }
+    if (rc == TM_OK && ids == NULL)
+        rc = source_alert(s, "*", g, "copy", reason, err);
+    return rc == TM_OK ? source_finish_event(s, s->high_commit_ms, err) : rc;
+}
+
 /* TM_OK: the event is done, or something else has to be done first (then the phase, state or batch has changed). */
 static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
 {
     if (!s->event_parsed) {
         enum tm_code rc = source_parse(s, err);
+        if ((rc == TM_E_PROTO || rc == TM_E_LIMIT) && s->ports.aside != NULL)
+            return source_unreadable(s, err);
         if (rc != TM_OK)
             return rc;
         int64_t commit_ms = json_integer_value(json_object_get(s->event.header, "commitTimestamp"));
@@ -607,7 +520,7 @@ static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, s
         s->phase = s->phase == PHASE_COPY_ACK || s->phase == PHASE_COPY ? PHASE_COPY : PHASE_PRODUCE;
     s->event_at = 0;
     s->part_at = 0;
-    s->event_parsed = s->renewed = false;
+    s->event_parsed = s->renewed = s->event_aside = false;
     s->marks_count = 0;
     s->pause_until_ns = now->wall_ns + SOURCE_DELIVERY_PAUSE_NS;
     source_wake(wake, s->pause_until_ns);
@@ -658,18 +571,7 @@ static bool source_copy_is_due(struct tm_source *s, const struct tm_now *now)
 
 static enum tm_code source_copy(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
 {
-    char replay[24];
-    snprintf(replay, sizeof replay, "%" PRId64, s->copy_g);
-    const struct tm_value values[] = { tm_value_of_text("*"), tm_value_of_text(replay), tm_value_of_json(NULL),
-                                       tm_value_of_text("copy"), tm_value_of_text(s->copy_reason),
-                                       tm_value_of_int(s->at.epoch) };
-    tm_buf_reset(&s->record);
-    enum tm_code rc = tm_avro_encode(s->alerts, s->alerts_id, &s->record, values, sizeof values / sizeof values[0], err);
-    for (; rc == TM_OK && s->part_at < s->alerts_partitions;) {
-        rc = source_send(s, s->alerts_topic, s->part_at, s->set.object, err);
-        if (rc == TM_OK)
-            s->part_at++;
-    }
+    enum tm_code rc = source_alert(s, "*", s->copy_g, "copy", s->copy_reason, err);
     if (rc == TM_E_AGAIN)
         return source_room(s, now, wake, err);
     if (rc != TM_OK)
@@ -779,8 +681,8 @@ enum tm_code tm_source_step(struct tm_source *s, const struct tm_now *now, struc
         if (rc == TM_OK)
             s->state = SOURCE_DESCRIBE;
         break;
-    case SOURCE_DESCRIBE: rc = source_describe(s, now, err); break;
-    case SOURCE_REGISTER: rc = source_register(s, now, err); break;
+    case SOURCE_DESCRIBE: rc = tm_source_describe(s, now, err); break;
+    case SOURCE_REGISTER: rc = tm_source_register(s, now, err); break;
     case SOURCE_CHECKPOINT: rc = source_checkpoint(s, now, err); break;
     case SOURCE_PARTITIONS: rc = source_partitions(s, err); break;
     case SOURCE_SUBSCRIBE: rc = source_subscribe(s, err); break;

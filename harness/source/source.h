@@ -12,12 +12,14 @@
  *    acknowledged. 2. A position is (epoch, replay id); the epoch grows exactly when the replay line broke (R15), and each
  *    epoch asks for its own first copy. 3. No event is produced under a schema that does not know all its fields, unless
  *    the object itself no longer has them. 4. An epoch's first event is produced only when a checkpoint of that epoch is
- *    acknowledged: whoever comes after a crash reads on, and does not begin anew above a hole. */
+ *    acknowledged: whoever comes after a crash reads on, and does not begin anew above a hole. 5. An event that cannot be
+ *    read is kept aside, asked for and passed over. */
 #ifndef TM_SOURCE_SOURCE_H
 #define TM_SOURCE_SOURCE_H
 #include "base/config.h"
 #include "base/trace.h"
 #include "salesforce/session.h"
+#include "source/aside.h"
 #include "topic/registry.h"
 #include "topic/topic.h"
 
@@ -49,8 +51,9 @@ struct tm_source_ports {                 /* borrowed */
     struct tm_topic *checkpoints;        /* producer of checkpoints, which no reading group ever consumes  */
     struct tm_registry *registry;
     struct tm_trace *trace;              /* may be NULL */
+    struct tm_aside *aside;              /* of events that cannot be read; NULL: such an event ends the station */
 };
-struct tm_source_counts { uint64_t events, records, copies, epochs, describes, checkpoints, unknown_fields; };
+struct tm_source_counts { uint64_t events, records, copies, epochs, describes, checkpoints, unknown_fields, aside; };
 struct tm_source;
 enum tm_code tm_source_open(struct tm_source **out, const struct tm_source_settings *settings,
                             const struct tm_source_ports *ports, struct tm_err *err);
