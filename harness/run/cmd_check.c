@@ -1,5 +1,7 @@
-/* cmd_check: `tidemark check`: the independent witness. --live PLAN.json follows a run until SIGTERM, then measures;
- * --org, --warehouse and --relations judge a finished warehouse. Results on stdout, progress on stderr. */
+/* cmd_check: `tidemark check`: the independent witness. --live PLAN.json follows a run until
+ * SIGTERM, then measures;
+ * --org, --warehouse and --relations judge a finished warehouse. Results on stdout, progress on
+ * stderr. */
 #include "run/command.h"
 #include "base/log.h"
 #include "check/after.h"
@@ -21,11 +23,13 @@ static void check_on_signal(int signal_number)
 
 static void check_sleep_until(int64_t wall_ns)
 {
-    struct timespec at = { .tv_sec = (time_t)(wall_ns / TM_NS_PER_S), .tv_nsec = (long)(wall_ns % TM_NS_PER_S) };
+    struct timespec at = { .tv_sec = (time_t)(wall_ns / TM_NS_PER_S),
+                           .tv_nsec = (long)(wall_ns % TM_NS_PER_S) };
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);   /* a signal ends it early */
 }
 
-/* A probe is timed by the instant its step begins, so this loop sleeps to the nanosecond instead of polling in ms. */
+/* A probe is timed by the instant its step begins, so this loop sleeps to the nanosecond instead of
+ * polling in ms. */
 static enum tm_code check_follow(struct tm_check *c, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -34,7 +38,7 @@ static enum tm_code check_follow(struct tm_check *c, struct tm_err *err)
         struct tm_now now = { .wall_ns = tm_clock_monotonic_ns() };
         struct tm_wake wake = { TM_NEVER, TM_NEVER };
         rc = tm_check_step(c, &now, &wake, err);
-        if (!told && tm_check_ready(c)) {          /* whoever started the witness may now start the clock */
+        if (!told && tm_check_ready(c)) { /* whoever started the witness may now start the clock */
             told = true;
             printf("following %zu pipelines\n", c->plan->pipelines_count);
             fflush(stdout);
@@ -80,16 +84,21 @@ int tm_cmd_check(int argc, char **argv)
     if (tm_flags_parse(&flags, argc, argv, names, extra, &err) != TM_OK)
         return tm_command_fail("check", &err);
     if (extra[0] != NULL && (extra[1] != NULL || extra[2] != NULL)) {
-        tm_fail(&err, TM_E_ARG, "--live PLAN.json names everything itself; leave --org and --relations out");
+        tm_fail(&err, TM_E_ARG,
+                "--live PLAN.json names everything itself; leave --org and --relations out");
         return tm_command_fail("check", &err);
     }
     if (extra[0] != NULL)
         return check_live(extra[0]);
     if (extra[1] == NULL || flags.warehouse == NULL || extra[2] == NULL) {
-        tm_fail(&err, TM_E_ARG, "give --org org.db --warehouse W.db --relations MAP.json, or --live PLAN.json");
+        tm_fail(&err, TM_E_ARG,
+                "give --org org.db --warehouse W.db --relations MAP.json, or --live PLAN.json");
         return tm_command_fail("check", &err);
     }
-    struct tm_after_args args = { .org = extra[1], .warehouse = flags.warehouse, .relations = extra[2], .json = flags.json,
+    struct tm_after_args args = { .org = extra[1],
+                                  .warehouse = flags.warehouse,
+                                  .relations = extra[2],
+                                  .json = flags.json,
                                   .steps_max = extra[3] == NULL ? 0 : atoi(extra[3]) };
     if (tm_after_check(&args, stdout, &exit_code, &err) != TM_OK)
         return tm_command_fail("check", &err);

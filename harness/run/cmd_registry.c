@@ -1,5 +1,5 @@
-/* tidemark registry [--port N]: the embedded schema registry, alone. First line of stdout is its URL; runs until SIGTERM or
- * SIGINT. Everything is in memory and gone with it. */
+/* tidemark registry [--port N]: the embedded schema registry, alone. First line of stdout is its
+ * URL; runs until SIGTERM or SIGINT. Everything is in memory and gone with it. */
 #include "base/log.h"
 #include "mocks/http/server.h"
 #include "mocks/registry/registry.h"
@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static enum tm_code cmd_registry_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code cmd_registry_step(void *self, const struct tm_now *now, struct tm_wake *wake,
+                                      struct tm_err *err)
 {
     enum tm_code rc = tm_mock_server_step(self, now, wake, err);
-    return rc == TM_OK ? TM_E_AGAIN : rc;      /* what is still to do is in *wake and in the descriptor */
+    return rc == TM_OK ? TM_E_AGAIN
+                       : rc; /* what is still to do is in *wake and in the descriptor */
 }
 
 static enum tm_code cmd_registry_port(int *out, const char *text, struct tm_err *err)
@@ -18,7 +20,8 @@ static enum tm_code cmd_registry_port(int *out, const char *text, struct tm_err 
     char *end;
     long port = text != NULL ? strtol(text, &end, 10) : 0;
     if (text != NULL && (*end != '\0' || port < 0 || port > 65535))
-        return tm_fail(err, TM_E_ARG, "--port %s is not a port; give 0 (any free one) to 65535", text);
+        return tm_fail(err, TM_E_ARG, "--port %s is not a port; give 0 (any free one) to 65535",
+                       text);
     *out = (int)port;
     return TM_OK;
 }
@@ -47,7 +50,9 @@ int tm_cmd_registry(int argc, char **argv)
     }
     if (rc == TM_OK) {
         const int fds[] = { tm_mock_server_fd(server) };
-        const struct tm_driven driven = { .step = cmd_registry_step, .self = server, .fds = fds, .fds_count = 1 };
+        const struct tm_driven driven = {
+            .step = cmd_registry_step, .self = server, .fds = fds, .fds_count = 1
+        };
         printf("%s\n", tm_mock_server_url(server));
         fflush(stdout);
         rc = tm_drive(&driven, &err);

@@ -1,6 +1,7 @@
-/* cmd_view: `tidemark view CONFIG.json`: follows raw.db (--raw, TIDEMARK_RAW; else raw.db beside the
- * warehouse) and keeps the snapshots of design section 5 in a database of
- * its own (--warehouse). With raise.no_base it also asks, on the alerts topics, for records that lack a full image. */
+/* cmd_view: `tidemark view CONFIG.json`: follows raw.db (--raw, TIDEMARK_RAW; else raw.db beside
+ * the warehouse) and keeps the snapshots of design section 5 in a database of its own
+ * (--warehouse). With raise.no_base it also asks, on the alerts topics, for records that lack a
+ * full image. */
 #include "run/command.h"
 #include "base/config.h"
 #include "base/describe.h"
@@ -11,11 +12,16 @@
 
 static const struct tm_key view_keys[] = {
     { "name", TM_KEY_TEXT, 0, "view", 0, 0, NULL, "of this station, in logs and counters" },
-    { "objects", TM_KEY_LIST, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "objects to keep: Opportunity, Account, …" },
-    { "raise.no_base", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "ask for records whose updates have no full image below" },
-    { "poll.interval.ms", TM_KEY_INT, 0, "2", 1, 60000, NULL, "how often to look for new raw rows" },
-    { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "consumer groups that read the alerts topics (embedded broker)" },
-    { "batch.max.rows", TM_KEY_INT, 0, "2000", 1, 100000, NULL, "raw rows of a table applied in one transaction" },
+    { "objects", TM_KEY_LIST, TM_KEY_REQUIRED, NULL, 0, 0, NULL,
+      "objects to keep: Opportunity, Account, …" },
+    { "raise.no_base", TM_KEY_BOOL, 0, "false", 0, 0, NULL,
+      "ask for records whose updates have no full image below" },
+    { "poll.interval.ms", TM_KEY_INT, 0, "2", 1, 60000, NULL,
+      "how often to look for new raw rows" },
+    { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "consumer groups that read the alerts topics (embedded broker)" },
+    { "batch.max.rows", TM_KEY_INT, 0, "2000", 1, 100000, NULL,
+      "raw rows of a table applied in one transaction" },
 };
 #define VIEW_KEYS (sizeof view_keys / sizeof view_keys[0])
 
@@ -26,7 +32,8 @@ struct cmd_view {
     const char *stats_path, *name;
 };
 
-static enum tm_code view_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code view_step(void *self, const struct tm_now *now, struct tm_wake *wake,
+                              struct tm_err *err)
 {
     return tm_view_step(((struct cmd_view *)self)->view, now, wake, err);
 }
@@ -37,9 +44,10 @@ static void view_second(void *self)
     tm_stats_write(c->stats_path, c->name, c->http, &c->topic, c->topic != NULL ? 1 : 0);
 }
 
-/* Describes are only needed to spell the alerts' schema as every other producer of the topic does. */
-static enum tm_code view_describes(struct tm_describe **out, const char *const *objects, size_t count, const char *dir,
-                                   struct tm_err *err)
+/* Describes are only needed to spell the alerts' schema as every other producer of the topic does.
+ */
+static enum tm_code view_describes(struct tm_describe **out, const char *const *objects,
+                                   size_t count, const char *dir, struct tm_err *err)
 {
     for (size_t i = 0; i < count; i++) {
         char path[1024];
@@ -51,14 +59,16 @@ static enum tm_code view_describes(struct tm_describe **out, const char *const *
     return TM_OK;
 }
 
-static enum tm_code view_ports(struct cmd_view *c, struct tm_view_ports *ports, const struct tm_station_flags *flags,
-                               const struct tm_config *config, struct tm_err *err)
+static enum tm_code view_ports(struct cmd_view *c, struct tm_view_ports *ports,
+                               const struct tm_station_flags *flags, const struct tm_config *config,
+                               struct tm_err *err)
 {
     struct tm_kafka_options kafka = { .brokers = flags->brokers, .client_id = "tidemark-view",
                                       .embedded = flags->embedded };
     kafka.reading_groups_count = tm_config_list(config, "reading.groups", &kafka.reading_groups);
     if (flags->brokers == NULL || flags->registry == NULL || flags->objects_dir == NULL)
-        return tm_fail(err, TM_E_ARG, "raise.no_base wants --brokers, --registry and --objects (describe files)");
+        return tm_fail(err, TM_E_ARG,
+                       "raise.no_base wants --brokers, --registry and --objects (describe files)");
     enum tm_code rc = tm_http_curl_open(&c->http, "tidemark-view/1", NULL, err);
     if (rc == TM_OK)
         rc = tm_registry_open(&ports->registry, c->http, flags->registry, err);
@@ -68,12 +78,16 @@ static enum tm_code view_ports(struct cmd_view *c, struct tm_view_ports *ports, 
     return rc;
 }
 
-static enum tm_code view_drive(struct cmd_view *c, const struct tm_station_flags *flags, const struct tm_config *config,
-                               const char *raw_path, struct tm_err *err)
+static enum tm_code view_drive(struct cmd_view *c, const struct tm_station_flags *flags,
+                               const struct tm_config *config, const char *raw_path,
+                               struct tm_err *err)
 {
-    struct tm_view_settings settings = { .raw_path = raw_path, .raise_no_base = tm_config_bool(config, "raise.no_base"),
+    struct tm_view_settings settings = {
+        .raw_path = raw_path,
+        .raise_no_base = tm_config_bool(config, "raise.no_base"),
         .poll_ns = tm_config_int(config, "poll.interval.ms") * TM_NS_PER_MS,
-        .rows_max = (size_t)tm_config_int(config, "batch.max.rows") };
+        .rows_max = (size_t)tm_config_int(config, "batch.max.rows")
+    };
     struct tm_view_ports ports = { .db = NULL };
     struct tm_describe *describes[TM_VIEW_OBJECTS_MAX] = { NULL };
     struct tm_clock_file *clock = NULL;
@@ -90,7 +104,8 @@ static enum tm_code view_drive(struct cmd_view *c, const struct tm_station_flags
     if (rc == TM_OK && settings.raise_no_base)
         rc = view_ports(c, &ports, flags, config, err);
     if (rc == TM_OK && settings.raise_no_base)
-        rc = view_describes(describes, settings.objects, settings.objects_count, flags->objects_dir, err);
+        rc = view_describes(describes, settings.objects, settings.objects_count, flags->objects_dir,
+                            err);
     ports.db = db;
     ports.describes = (const struct tm_describe *const *)describes;
     if (rc == TM_OK)
@@ -105,9 +120,12 @@ static enum tm_code view_drive(struct cmd_view *c, const struct tm_station_flags
         rc = tm_drive(&driven, err);
         view_second(c);
         const struct tm_view_counts *n = tm_view_counted(c->view);
-        tm_log(TM_LOG_INFO, "%llu raw rows, %llu events, %llu records written, %llu whole or range reads, %llu asks",
-               (unsigned long long)n->rows, (unsigned long long)n->events, (unsigned long long)n->records,
-               (unsigned long long)n->reads, (unsigned long long)n->asks);
+        tm_log(TM_LOG_INFO,
+               "%llu raw rows, %llu events, %llu records written, %llu whole or range reads, %llu "
+               "asks",
+               (unsigned long long)n->rows, (unsigned long long)n->events,
+               (unsigned long long)n->records, (unsigned long long)n->reads,
+               (unsigned long long)n->asks);
     }
     tm_view_close(c->view);
     tm_registry_close(ports.registry);
@@ -129,16 +147,21 @@ int tm_cmd_view(int argc, char **argv)
     struct cmd_view c = { .view = NULL };
     enum tm_code rc = tm_flags_parse(&flags, argc, argv, extra_names, extra, &err);
     if (rc == TM_OK && flags.config_path == NULL)
-        rc = tm_fail(&err, TM_E_ARG, "no config given; usage: tidemark view CONFIG.json --raw raw.db --warehouse view.db");
+        rc = tm_fail(
+            &err, TM_E_ARG,
+            "no config given; usage: tidemark view CONFIG.json --raw raw.db --warehouse view.db");
     if (rc == TM_OK && flags.warehouse == NULL)
-        rc = tm_fail(&err, TM_E_ARG, "no --warehouse given: the SQLite file the view writes, one of its own");
+        rc = tm_fail(&err, TM_E_ARG,
+                     "no --warehouse given: the SQLite file the view writes, one of its own");
     if (rc == TM_OK && extra[0] == NULL) {
         const char *slash = strrchr(flags.warehouse, '/');
-        snprintf(beside, sizeof beside, "%.*sraw.db", slash != NULL ? (int)(slash - flags.warehouse) + 1 : 0, flags.warehouse);
+        snprintf(beside, sizeof beside, "%.*sraw.db",
+                 slash != NULL ? (int)(slash - flags.warehouse) + 1 : 0, flags.warehouse);
         extra[0] = beside;
     }
     if (rc == TM_OK && strcmp(flags.warehouse, extra[0]) == 0)
-        rc = tm_fail(&err, TM_E_ARG, "--raw and --warehouse are one file; the view needs one of its own");
+        rc = tm_fail(&err, TM_E_ARG,
+                     "--raw and --warehouse are one file; the view needs one of its own");
     if (rc == TM_OK)
         rc = tm_config_load(&config, flags.config_path, view_keys, VIEW_KEYS, &err);
     if (rc == TM_OK) {

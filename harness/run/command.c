@@ -36,7 +36,8 @@ static void command_known(struct command_flags *f, struct tm_station_flags *out)
         { "brokers", &out->brokers, NULL, NULL, "HOST:PORT,…   Kafka" },
         { "registry", &out->registry, NULL, NULL, "URL   schema registry" },
         { "warehouse", &out->warehouse, NULL, NULL, "FILE   SQLite warehouse" },
-        { "salesforce-url", &out->salesforce_url, NULL, NULL, "URL   instead of salesforce.instance" },
+        { "salesforce-url", &out->salesforce_url, NULL, NULL,
+          "URL   instead of salesforce.instance" },
         { "clock", &out->clock_path, NULL, NULL, "FILE   shared clock; none = real time" },
         { "state", &out->state_dir, NULL, NULL, "DIR   the station's own durable state" },
         { "trace", &out->trace_path, NULL, NULL, "FILE   marks of when events were touched" },
@@ -49,7 +50,10 @@ static void command_known(struct command_flags *f, struct tm_station_flags *out)
     f->count = sizeof known / sizeof known[0];
 }
 
-static bool command_truth(const char *text) { return strcmp(text, "1") == 0 || strcasecmp(text, "true") == 0; }
+static bool command_truth(const char *text)
+{
+    return strcmp(text, "1") == 0 || strcasecmp(text, "true") == 0;
+}
 
 static void command_environment(const struct command_flags *f)
 {
@@ -74,11 +78,15 @@ static void command_help(const char *command, const struct command_flags *f)
     printf("usage: tidemark %s [ARGUMENT] [FLAGS]\n\n", command);
     for (size_t i = 0; i < f->count; i++)
         printf("  --%-18s %s\n", f->items[i].name,
-               f->items[i].help != NULL ? f->items[i].help : f->items[i].text != NULL ? "VALUE" : "");
-    printf("\nFlags may be written --name VALUE or --name=VALUE; most are also read from TIDEMARK_<NAME>.\n");
+               f->items[i].help != NULL   ? f->items[i].help
+               : f->items[i].text != NULL ? "VALUE"
+                                          : "");
+    printf("\nFlags may be written --name VALUE or --name=VALUE; most are also read from "
+           "TIDEMARK_<NAME>.\n");
 }
 
-static enum tm_code command_unknown(const char *word, size_t bytes, const struct command_flags *f, struct tm_err *err)
+static enum tm_code command_unknown(const char *word, size_t bytes, const struct command_flags *f,
+                                    struct tm_err *err)
 {
     const char *names[COMMAND_FLAGS_MAX];
     char name[80];
@@ -92,11 +100,13 @@ static enum tm_code command_unknown(const char *word, size_t bytes, const struct
 }
 
 /* One "--name", "--name VALUE" or "--name=VALUE" at argv[*at]; *at moves past what was used. */
-static enum tm_code command_take(const struct command_flags *f, int argc, char **argv, int *at, struct tm_err *err)
+static enum tm_code command_take(const struct command_flags *f, int argc, char **argv, int *at,
+                                 struct tm_err *err)
 {
     const char *word = argv[*at] + 2, *equals = strchr(word, '='), *value;
     size_t bytes = equals != NULL ? (size_t)(equals - word) : strlen(word), i = 0;
-    while (i < f->count && (strlen(f->items[i].name) != bytes || strncmp(f->items[i].name, word, bytes) != 0))
+    while (i < f->count
+           && (strlen(f->items[i].name) != bytes || strncmp(f->items[i].name, word, bytes) != 0))
         i++;
     (*at)++;
     if (i == f->count)
@@ -117,10 +127,12 @@ static enum tm_code command_take(const struct command_flags *f, int argc, char *
     return TM_OK;
 }
 
-enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv, const char *const *names_extra,
-                            const char **out_extra, struct tm_err *err)
+enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
+                            const char *const *names_extra, const char **out_extra,
+                            struct tm_err *err)
 {
-    static char extra[COMMAND_FLAGS_MAX][64];   /* names without "--" and "!"; lives as long as the process */
+    static char extra[COMMAND_FLAGS_MAX]
+                     [64]; /* names without "--" and "!"; lives as long as the process */
     struct command_flags f;
     memset(out, 0, sizeof *out);
     command_known(&f, out);
@@ -130,8 +142,8 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
         assert(f.count < COMMAND_FLAGS_MAX && n < sizeof extra[i]);
         snprintf(extra[i], sizeof extra[i], "%.*s", (int)n, name);
         out_extra[i] = NULL;
-        f.items[f.count++] = (struct command_flag){ extra[i], name[n] == '!' ? NULL : &out_extra[i], NULL,
-                                                    &out_extra[i], NULL };
+        f.items[f.count++] = (struct command_flag){ extra[i], name[n] == '!' ? NULL : &out_extra[i],
+                                                    NULL, &out_extra[i], NULL };
     }
     command_environment(&f);
     for (int at = 1; at < argc;) {
@@ -145,14 +157,16 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
         else if (argv[at][0] == '-' && argv[at][1] != '\0')
             rc = tm_fail(err, TM_E_ARG, "unknown flag %.60s; --help lists them", argv[at]);
         else if (out->config_path != NULL)
-            rc = tm_fail(err, TM_E_ARG, "unexpected argument \"%.80s\" after \"%.80s\"", argv[at], out->config_path);
+            rc = tm_fail(err, TM_E_ARG, "unexpected argument \"%.80s\" after \"%.80s\"", argv[at],
+                         out->config_path);
         else
             out->config_path = argv[at++];
         if (rc != TM_OK)
             return rc;
     }
     /* Configs say ${env:TIDEMARK_SALESFORCE_URL}: the flag must reach them too. */
-    if (out->salesforce_url != NULL && setenv("TIDEMARK_SALESFORCE_URL", out->salesforce_url, 1) != 0)
+    if (out->salesforce_url != NULL
+        && setenv("TIDEMARK_SALESFORCE_URL", out->salesforce_url, 1) != 0)
         return tm_fail(err, TM_E_NOMEM, "--salesforce-url");
     return TM_OK;
 }
@@ -189,7 +203,8 @@ static enum tm_code command_catch(struct tm_err *err)
 }
 
 /* The wall instant of a wake, by the clock as it stands now. */
-static int64_t command_wake_at(const struct tm_wake *wake, const struct tm_now *now, const struct tm_clock_file *clock)
+static int64_t command_wake_at(const struct tm_wake *wake, const struct tm_now *now,
+                               const struct tm_clock_file *clock)
 {
     struct tm_clock_map map;
     int64_t at = wake->wall_ns, by_org;
@@ -199,15 +214,18 @@ static int64_t command_wake_at(const struct tm_wake *wake, const struct tm_now *
         return now->wall_ns;
     if (clock == NULL) {
         int64_t ms = wake->org_ms - now->org_ms;
-        by_org = ms > (TM_NEVER - now->wall_ns) / TM_NS_PER_MS ? TM_NEVER : now->wall_ns + ms * TM_NS_PER_MS;
+        by_org = ms > (TM_NEVER - now->wall_ns) / TM_NS_PER_MS ? TM_NEVER
+                                                               : now->wall_ns + ms * TM_NS_PER_MS;
     } else {
         tm_clock_file_read(clock, &map);
-        by_org = map.wall_origin_ns == TM_NEVER ? now->wall_ns + COMMAND_FROZEN_NS : tm_clock_wall_at(&map, wake->org_ms);
+        by_org = map.wall_origin_ns == TM_NEVER ? now->wall_ns + COMMAND_FROZEN_NS
+                                                : tm_clock_wall_at(&map, wake->org_ms);
     }
     return by_org < at ? by_org : at;
 }
 
-static enum tm_code command_wait(const struct tm_driven *driven, int64_t timeout_ns, struct tm_err *err)
+static enum tm_code command_wait(const struct tm_driven *driven, int64_t timeout_ns,
+                                 struct tm_err *err)
 {
     struct pollfd polled[COMMAND_FDS_MAX + 1];
     int fds[COMMAND_FDS_MAX + 1];
@@ -221,7 +239,8 @@ static enum tm_code command_wait(const struct tm_driven *driven, int64_t timeout
         return tm_http_curl_wait(driven->http, fds, count, timeout_ns, err);
     for (size_t i = 0; i < count; i++)
         polled[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-    struct timespec ts = { .tv_sec = timeout_ns / TM_NS_PER_S, .tv_nsec = timeout_ns % TM_NS_PER_S };
+    struct timespec ts = { .tv_sec = timeout_ns / TM_NS_PER_S,
+                           .tv_nsec = timeout_ns % TM_NS_PER_S };
     if (ppoll(polled, count, &ts, NULL) < 0 && errno != EINTR)
         return tm_fail(err, TM_E_IO, "poll: %s", strerror(errno));
     return TM_OK;
@@ -255,7 +274,8 @@ int tm_command_fail(const char *command, const struct tm_err *err)
     char text[sizeof err->msg + sizeof err->ctx + 8];
     const char *hint = "";
     if (err->code == TM_E_MISMATCH)
-        hint = "\n  what is stored belongs to another cluster, org or boot: use fresh state, or the one it was made with";
+        hint = "\n  what is stored belongs to another cluster, org or boot: use fresh state, or "
+               "the one it was made with";
     else if (err->retriable)
         hint = "\n  this may pass: see that the other side is up and reachable, then start again";
     fprintf(stderr, "tidemark %s: %s%s\n", command, tm_err_text(err, text, sizeof text), hint);
@@ -264,7 +284,10 @@ int tm_command_fail(const char *command, const struct tm_err *err)
 
 /* ---- counters ---- */
 
-static void command_count(struct tm_buf *b, const char *name, uint64_t n) { tm_buf_addf(b, ",\"%s\":%" PRIu64, name, n); }
+static void command_count(struct tm_buf *b, const char *name, uint64_t n)
+{
+    tm_buf_addf(b, ",\"%s\":%" PRIu64, name, n);
+}
 
 static void command_usage(struct tm_buf *b)
 {
@@ -276,8 +299,8 @@ static void command_usage(struct tm_buf *b)
     command_count(b, "rss_peak_bytes", (uint64_t)u.ru_maxrss * 1024u);
 }
 
-void tm_stats_write(const char *path, const char *station, const struct tm_http *http, struct tm_topic *const *topics,
-                    size_t topics_count)
+void tm_stats_write(const char *path, const char *station, const struct tm_http *http,
+                    struct tm_topic *const *topics, size_t topics_count)
 {
     struct tm_topic_counts t = { 0 };
     struct tm_buf b, temporary;

@@ -1,4 +1,5 @@
-/* run_plan: a scenario file to a checked plan. Every mistake is found here, before anything is started. */
+/* run_plan: a scenario file to a checked plan. Every mistake is found here, before anything is
+ * started. */
 #include "run/run.h"
 #include "base/config.h"
 #include "base/text.h"
@@ -12,8 +13,8 @@
 #include <unistd.h>
 
 /* A path in a scenario is relative to the scenario's own folder. */
-static enum tm_code plan_path(const struct tm_run *run, char out[TM_PATH_MAX], const char *path, const char *what,
-                              struct tm_err *err)
+static enum tm_code plan_path(const struct tm_run *run, char out[TM_PATH_MAX], const char *path,
+                              const char *what, struct tm_err *err)
 {
     const char *slash = strrchr(run->scenario_path, '/');
     int folder = path[0] == '/' || slash == NULL ? 0 : (int)(slash - run->scenario_path) + 1;
@@ -21,23 +22,26 @@ static enum tm_code plan_path(const struct tm_run *run, char out[TM_PATH_MAX], c
     if (n >= TM_PATH_MAX)
         return tm_fail(err, TM_E_ARG, "%s: path of %s is too long", run->scenario_path, what);
     if (access(out, R_OK) != 0)
-        return tm_fail(err, TM_E_ARG, "%s: %s names %s: %s", run->scenario_path, what, out, strerror(errno));
+        return tm_fail(err, TM_E_ARG, "%s: %s names %s: %s", run->scenario_path, what, out,
+                       strerror(errno));
     return TM_OK;
 }
 
-static enum tm_code plan_file(const struct tm_run *run, char out[TM_PATH_MAX], const json_t *pipeline, const char *key,
-                              struct tm_err *err)
+static enum tm_code plan_file(const struct tm_run *run, char out[TM_PATH_MAX],
+                              const json_t *pipeline, const char *key, struct tm_err *err)
 {
     const json_t *value = json_object_get(pipeline, key);
     char what[160];
-    snprintf(what, sizeof what, "pipelines \"%s\" key \"%s\"", json_string_value(json_object_get(pipeline, "name")), key);
+    snprintf(what, sizeof what, "pipelines \"%s\" key \"%s\"",
+             json_string_value(json_object_get(pipeline, "name")), key);
     if (!json_is_string(value))
-        return tm_fail(err, TM_E_ARG, "%s: %s must be the path of a config file", run->scenario_path, what);
+        return tm_fail(err, TM_E_ARG, "%s: %s must be the path of a config file",
+                       run->scenario_path, what);
     return plan_path(run, out, json_string_value(value), what, err);
 }
 
-static enum tm_code plan_keys(const struct tm_run *run, const json_t *pipeline, const char *const *known, size_t count,
-                              struct tm_err *err)
+static enum tm_code plan_keys(const struct tm_run *run, const json_t *pipeline,
+                              const char *const *known, size_t count, struct tm_err *err)
 {
     const char *key;
     json_t *value;
@@ -47,8 +51,9 @@ static enum tm_code plan_keys(const struct tm_run *run, const json_t *pipeline, 
             found = strcmp(key, known[i]) == 0;
         if (!found) {
             const char *near = tm_nearest(key, known, count);
-            return tm_fail(err, TM_E_ARG, "%s: pipelines: unknown key \"%s\"%s%s%s", run->scenario_path, key,
-                           near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+            return tm_fail(err, TM_E_ARG, "%s: pipelines: unknown key \"%s\"%s%s%s",
+                           run->scenario_path, key, near ? " (did you mean \"" : "",
+                           near ? near : "", near ? "\"?)" : "");
         }
     }
     return TM_OK;
@@ -69,19 +74,21 @@ static enum tm_code plan_promises(const struct tm_run *run, const json_t *slo, c
     if (slo == NULL)
         return TM_OK;
     if (!json_is_object(slo))
-        return tm_fail(err, TM_E_ARG, "%s: %s must be an object of limits", run->scenario_path, where);
+        return tm_fail(err, TM_E_ARG, "%s: %s must be an object of limits", run->scenario_path,
+                       where);
     json_object_foreach((json_t *)(uintptr_t)slo, key, value) {
         size_t i = 0;
         while (i < count && strcmp(key, known[i]) != 0)
             i++;
         const char *near = i < count ? NULL : tm_nearest(key, known, count);
         if (i == count)
-            return tm_fail(err, TM_E_ARG, "%s: %s: unknown key \"%.60s\"%s%s%s", run->scenario_path, where, key,
-                           near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+            return tm_fail(err, TM_E_ARG, "%s: %s: unknown key \"%.60s\"%s%s%s", run->scenario_path,
+                           where, key, near ? " (did you mean \"" : "", near ? near : "",
+                           near ? "\"?)" : "");
         bool good = known == pipeline_promises ? json_is_integer(value) : json_is_number(value);
         if (!good || json_number_value(value) < 0)
-            return tm_fail(err, TM_E_ARG, "%s: %s: \"%s\" must be a %s from 0", run->scenario_path, where, key,
-                           known == pipeline_promises ? "whole number" : "number");
+            return tm_fail(err, TM_E_ARG, "%s: %s: \"%s\" must be a %s from 0", run->scenario_path,
+                           where, key, known == pipeline_promises ? "whole number" : "number");
     }
     return TM_OK;
 }
@@ -93,12 +100,14 @@ static enum tm_code plan_faults(const struct tm_run *run, struct tm_err *err)
     void *first = json_object_iter((json_t *)(uintptr_t)faults);
     if (first == NULL)
         return TM_OK;
-    return tm_fail(err, TM_E_ARG, "%s: faults: unknown key \"%.60s\"; leave \"faults\" empty", run->scenario_path,
-                   json_object_iter_key(first));
+    return tm_fail(err, TM_E_ARG, "%s: faults: unknown key \"%.60s\"; leave \"faults\" empty",
+                   run->scenario_path, json_object_iter_key(first));
 }
 
-/* Stations sign their HTTP calls with a name from their config: `tidemark-<name>/1`. Whose calls the pipeline pays for. */
-static enum tm_code plan_client(struct tm_run_pipeline *p, const char *path, const char *key, struct tm_err *err)
+/* Stations sign their HTTP calls with a name from their config: `tidemark-<name>/1`. Whose calls
+ * the pipeline pays for. */
+static enum tm_code plan_client(struct tm_run_pipeline *p, const char *path, const char *key,
+                                struct tm_err *err)
 {
     json_t *config = NULL;
     char agent[160];
@@ -114,17 +123,18 @@ static enum tm_code plan_client(struct tm_run_pipeline *p, const char *path, con
     return TM_OK;
 }
 
-/* "set": keys of a config that this scenario changes. The changed config is written into the run's folder as `stem`.json
- * and `config` becomes its path. */
-static enum tm_code plan_set(const struct tm_run *run, char config[TM_PATH_MAX], const char *stem, const json_t *set,
-                             struct tm_err *err)
+/* "set": keys of a config that this scenario changes. The changed config is written into the run's
+ * folder as `stem`.json and `config` becomes its path. */
+static enum tm_code plan_set(const struct tm_run *run, char config[TM_PATH_MAX], const char *stem,
+                             const json_t *set, struct tm_err *err)
 {
     json_t *json = NULL, *inner;
     char path[TM_PATH_MAX];
     if (set == NULL)
         return TM_OK;
     if (!json_is_object(set))
-        return tm_fail(err, TM_E_ARG, "%s: pipelines: \"set\" must be an object of config keys", run->scenario_path);
+        return tm_fail(err, TM_E_ARG, "%s: pipelines: \"set\" must be an object of config keys",
+                       run->scenario_path);
     if (tm_json_load(&json, config, err) != TM_OK)
         return err->code;
     inner = json_object_get(json, "config");
@@ -137,8 +147,8 @@ static enum tm_code plan_set(const struct tm_run *run, char config[TM_PATH_MAX],
     return err->code;
 }
 
-static enum tm_code plan_stream_set(const struct tm_run *run, struct tm_run_pipeline *p, const json_t *set,
-                                    struct tm_err *err)
+static enum tm_code plan_stream_set(const struct tm_run *run, struct tm_run_pipeline *p,
+                                    const json_t *set, struct tm_err *err)
 {
     static const char *const known[] = { "source", "gap", "reconcile", "sink", "view" };
     char stem[64];
@@ -158,14 +168,16 @@ static enum tm_code plan_stream_set(const struct tm_run *run, struct tm_run_pipe
     return plan_set(run, p->view, "view", json_object_get(set, "view"), err);
 }
 
-/* How long until a scheduled copy has looked at everything once more: what has no event is found by nothing else. */
+/* How long until a scheduled copy has looked at everything once more: what has no event is found by
+ * nothing else. */
 static enum tm_code plan_audit(struct tm_run_pipeline *p, const char *path, struct tm_err *err)
 {
     json_t *json = NULL;
     if (tm_json_load(&json, path, err) != TM_OK)
         return err->code;
     const json_t *inner = json_object_get(json, "config");
-    const json_t *value = json_object_get(inner != NULL ? inner : json, "tidemark.audit.interval.ms");
+    const json_t *value =
+        json_object_get(inner != NULL ? inner : json, "tidemark.audit.interval.ms");
     int64_t ms = json_is_integer(value) ? json_integer_value(value)
                  : json_is_string(value) ? strtoll(json_string_value(value), NULL, 10) : 0;
     if (ms > p->interval_ms)
@@ -174,36 +186,44 @@ static enum tm_code plan_audit(struct tm_run_pipeline *p, const char *path, stru
     return TM_OK;
 }
 
-static enum tm_code plan_stream(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json, struct tm_err *err)
+static enum tm_code plan_stream(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json,
+                                struct tm_err *err)
 {
-    static const char *const known[] = { "name", "kind", "sources", "gap", "reconcile", "sink", "view", "set",
-                                         "slo" };
+    static const char *const known[] = { "name", "kind", "sources", "gap", "reconcile",
+                                         "sink", "view", "set",     "slo" };
     const json_t *sources = json_object_get(json, "sources"), *source;
     size_t i;
     if (plan_keys(run, json, known, sizeof known / sizeof known[0], err) != TM_OK)
         return err->code;
-    if (!json_is_array(sources) || json_array_size(sources) == 0 || json_array_size(sources) > TM_RUN_SOURCES_MAX)
-        return tm_fail(err, TM_E_ARG, "%s: pipelines \"%s\": \"sources\" must list 1 to %d config files",
+    if (!json_is_array(sources) || json_array_size(sources) == 0
+        || json_array_size(sources) > TM_RUN_SOURCES_MAX)
+        return tm_fail(err, TM_E_ARG,
+                       "%s: pipelines \"%s\": \"sources\" must list 1 to %d config files",
                        run->scenario_path, p->name, TM_RUN_SOURCES_MAX);
     json_array_foreach(sources, i, source) {
         if (!json_is_string(source))
-            return tm_fail(err, TM_E_ARG, "%s: pipelines \"%s\": \"sources\" must be paths", run->scenario_path, p->name);
+            return tm_fail(err, TM_E_ARG, "%s: pipelines \"%s\": \"sources\" must be paths",
+                           run->scenario_path, p->name);
         if (plan_path(run, p->sources[i], json_string_value(source), "sources", err) != TM_OK)
             return err->code;
         p->sources_count++;
     }
-    if (plan_file(run, p->gap, json, "gap", err) != TM_OK || plan_file(run, p->reconcile, json, "reconcile", err) != TM_OK
-        || plan_file(run, p->sink, json, "sink", err) != TM_OK || plan_file(run, p->view, json, "view", err) != TM_OK
+    if (plan_file(run, p->gap, json, "gap", err) != TM_OK
+        || plan_file(run, p->reconcile, json, "reconcile", err) != TM_OK
+        || plan_file(run, p->sink, json, "sink", err) != TM_OK
+        || plan_file(run, p->view, json, "view", err) != TM_OK
         || plan_stream_set(run, p, json_object_get(json, "set"), err) != TM_OK
         || plan_client(p, p->reconcile, "name", err) != TM_OK)
         return err->code;
     for (i = 0; i < p->sources_count; i++)
-        if (plan_client(p, p->sources[i], "tidemark.pipeline", err) != TM_OK || plan_audit(p, p->sources[i], err) != TM_OK)
+        if (plan_client(p, p->sources[i], "tidemark.pipeline", err) != TM_OK
+            || plan_audit(p, p->sources[i], err) != TM_OK)
             return err->code;
     return TM_OK;
 }
 
-static enum tm_code plan_batch(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json, struct tm_err *err)
+static enum tm_code plan_batch(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json,
+                               struct tm_err *err)
 {
     static const char *const known[] = { "name", "kind", "config", "set", "slo" };
     struct tm_batch_settings settings;
@@ -236,11 +256,13 @@ static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct
     p->clients = json_array();
     p->slo = json_object_get(json, "slo");
     if (p->name == NULL || *p->name == '\0' || strpbrk(p->name, "/ .") != NULL)
-        return tm_fail(err, TM_E_ARG, "%s: every pipeline needs a \"name\" without blanks, dots or slashes",
+        return tm_fail(err, TM_E_ARG,
+                       "%s: every pipeline needs a \"name\" without blanks, dots or slashes",
                        run->scenario_path);
     for (size_t i = 0; i < run->pipelines_count; i++)
         if (strcmp(run->pipelines[i].name, p->name) == 0)
-            return tm_fail(err, TM_E_ARG, "%s: two pipelines are named \"%s\"", run->scenario_path, p->name);
+            return tm_fail(err, TM_E_ARG, "%s: two pipelines are named \"%s\"", run->scenario_path,
+                           p->name);
     run->pipelines_count++;
     char where[160];
     snprintf(where, sizeof where, "pipelines \"%.100s\" slo", p->name);
@@ -249,7 +271,8 @@ static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct
     if (kind != NULL && strcmp(kind, "stream") == 0) {
         for (size_t i = 0; i + 1 < run->pipelines_count; i++)
             if (run->pipelines[i].kind == TM_RUN_STREAM)
-                return tm_fail(err, TM_E_ARG, "%s: one pipeline of kind \"stream\" a run, \"%s\" is the second",
+                return tm_fail(err, TM_E_ARG,
+                               "%s: one pipeline of kind \"stream\" a run, \"%s\" is the second",
                                run->scenario_path, p->name);
         p->kind = TM_RUN_STREAM;
         return plan_stream(run, p, json, err);
@@ -258,17 +281,18 @@ static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct
         p->kind = TM_RUN_BATCH;
         return plan_batch(run, p, json, err);
     }
-    return tm_fail(err, TM_E_ARG, "%s: pipelines \"%s\": \"kind\" must be \"stream\" or \"batch\"", run->scenario_path,
-                   p->name);
+    return tm_fail(err, TM_E_ARG, "%s: pipelines \"%s\": \"kind\" must be \"stream\" or \"batch\"",
+                   run->scenario_path, p->name);
 }
 
 static enum tm_code plan_pipelines(struct tm_run *run, const json_t *list, struct tm_err *err)
 {
     const json_t *item;
     size_t i;
-    if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > TM_RUN_PIPELINES_MAX)
-        return tm_fail(err, TM_E_ARG, "%s: \"pipelines\" must list 1 to %d pipelines", run->scenario_path,
-                       TM_RUN_PIPELINES_MAX);
+    if (!json_is_array(list) || json_array_size(list) == 0
+        || json_array_size(list) > TM_RUN_PIPELINES_MAX)
+        return tm_fail(err, TM_E_ARG, "%s: \"pipelines\" must list 1 to %d pipelines",
+                       run->scenario_path, TM_RUN_PIPELINES_MAX);
     run->pipelines = calloc(json_array_size(list), sizeof *run->pipelines);
     if (run->pipelines == NULL)
         return tm_fail(err, TM_E_NOMEM, "reading %s", run->scenario_path);
@@ -278,8 +302,11 @@ static enum tm_code plan_pipelines(struct tm_run *run, const json_t *list, struc
         /* Section 4: every polling interval must last half a wall second at least. */
         const struct tm_run_pipeline *p = &run->pipelines[i];
         if (p->kind == TM_RUN_BATCH && p->interval_ms < run->compress * 500)
-            return tm_fail(err, TM_E_ARG, "%s: compress %lld leaves \"%s\" less than half a second between polls; at most %lld",
-                           run->scenario_path, (long long)run->compress, p->name, (long long)(p->interval_ms / 500));
+            return tm_fail(err, TM_E_ARG,
+                           "%s: compress %lld leaves \"%s\" less than half a second between polls; "
+                           "at most %lld",
+                           run->scenario_path, (long long)run->compress, p->name,
+                           (long long)(p->interval_ms / 500));
     }
     return TM_OK;
 }
@@ -289,21 +316,26 @@ static enum tm_code plan_folder(struct tm_run *run, struct tm_err *err)
     char path[TM_PATH_MAX + 16];
     static const char *const folders[] = { "", "/log", "/state", "/trace", "/stats", "/config" };
     if (strlen(run->dir) > TM_RUN_DIR_MAX)
-        return tm_fail(err, TM_E_ARG, "the path of the run's folder is longer than %d bytes: %.60s…; choose another "
-                       "with --out", TM_RUN_DIR_MAX, run->dir);
+        return tm_fail(
+            err, TM_E_ARG,
+            "the path of the run's folder is longer than %d bytes: %.60s…; choose another "
+            "with --out",
+            TM_RUN_DIR_MAX, run->dir);
     for (char *slash = strchr(run->dir + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         int made = mkdir(run->dir, 0755);
         bool bad = made != 0 && errno != EEXIST;
         *slash = '/';
         if (bad)
-            return tm_fail(err, TM_E_ARG, "cannot make the folder of %s: %s; choose another with --out", run->dir,
+            return tm_fail(err, TM_E_ARG,
+                           "cannot make the folder of %s: %s; choose another with --out", run->dir,
                            strerror(errno));
     }
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         snprintf(path, sizeof path, "%s%s", run->dir, folders[i]);
         if (mkdir(path, 0755) != 0 && (i > 0 || errno != EEXIST || access(path, W_OK) != 0))
-            return tm_fail(err, TM_E_ARG, "cannot write to %s: %s; choose another folder with --out", path,
+            return tm_fail(err, TM_E_ARG,
+                           "cannot write to %s: %s; choose another folder with --out", path,
                            errno == EEXIST ? "an earlier run is in it" : strerror(errno));
     }
     snprintf(run->clock_path, TM_PATH_MAX, "%.900s/clock", run->dir);
@@ -314,7 +346,8 @@ static enum tm_code plan_folder(struct tm_run *run, struct tm_err *err)
     return TM_OK;
 }
 
-/* After a mistake: takes away what plan_folder made and plan_set wrote, so that the same --out serves the next try. */
+/* After a mistake: takes away what plan_folder made and plan_set wrote, so that the same --out
+ * serves the next try. */
 static void plan_folder_undo(const struct tm_run *run)
 {
     static const char *const folders[] = { "/log", "/state", "/trace", "/stats", "/config" };
@@ -333,10 +366,12 @@ static void plan_folder_undo(const struct tm_run *run)
     }
 }
 
-static enum tm_code plan_object(struct tm_run *run, const char *name, size_t bytes, struct tm_err *err)
+static enum tm_code plan_object(struct tm_run *run, const char *name, size_t bytes,
+                                struct tm_err *err)
 {
     if (run->objects_count == TM_RUN_OBJECTS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "%s: more than %d objects", run->scenario_path, TM_RUN_OBJECTS_MAX);
+        return tm_fail(err, TM_E_LIMIT, "%s: more than %d objects", run->scenario_path,
+                       TM_RUN_OBJECTS_MAX);
     snprintf(run->objects[run->objects_count++], sizeof run->objects[0], "%.*s", (int)bytes, name);
     return TM_OK;
 }
@@ -368,10 +403,12 @@ static enum tm_code plan_objects(struct tm_run *run, const char *const *named, s
 /* Event types that this workload must produce: a run that never saw one has not tested it. */
 static json_t *plan_events(const struct tm_scenario_workload *w)
 {
-    static const struct { enum tm_workload_kind kind; const char *event; } map[] = {
-        { TM_WL_CREATE, "CREATE" }, { TM_WL_UPDATE, "UPDATE" }, { TM_WL_DELETE, "DELETE" }, { TM_WL_UNDELETE, "UNDELETE" },
-        { TM_WL_GAP_CREATE, "GAP_CREATE" }, { TM_WL_GAP_UPDATE, "GAP_UPDATE" }, { TM_WL_GAP_DELETE, "GAP_DELETE" },
-        { TM_WL_GAP_UNDELETE, "GAP_UNDELETE" }, { TM_WL_OVERFLOW, "GAP_OVERFLOW" } };
+    static const struct { enum tm_workload_kind kind; const char *event;
+    } map[] = { { TM_WL_CREATE, "CREATE" },         { TM_WL_UPDATE, "UPDATE" },
+                { TM_WL_DELETE, "DELETE" },         { TM_WL_UNDELETE, "UNDELETE" },
+                { TM_WL_GAP_CREATE, "GAP_CREATE" }, { TM_WL_GAP_UPDATE, "GAP_UPDATE" },
+                { TM_WL_GAP_DELETE, "GAP_DELETE" }, { TM_WL_GAP_UNDELETE, "GAP_UNDELETE" },
+                { TM_WL_OVERFLOW, "GAP_OVERFLOW" } };
     json_t *events = json_array();
     for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
         if (w->kinds[map[i].kind])
@@ -379,7 +416,8 @@ static json_t *plan_events(const struct tm_scenario_workload *w)
     return events;
 }
 
-/* Credentials of the mock for `${env:…}` in the connector configs; a user's own values in the environment win. */
+/* Credentials of the mock for `${env:…}` in the connector configs; a user's own values in the
+ * environment win. */
 static void plan_credentials(void)
 {
     setenv("TIDEMARK_SALESFORCE_USERNAME", "integration@tidemark.example", 0);

@@ -1,5 +1,6 @@
-/* run_start: brings up broker, registry, org, stations, batch and witness, in that order, and waits until every
- * pipeline shows the org as it stood at its origin. The org's clock stands still all the while. */
+/* run_start: brings up broker, registry, org, stations, batch and witness, in that order, and waits
+ * until every pipeline shows the org as it stood at its origin. The org's clock stands still all
+ * the while. */
 #include "run/run.h"
 #include "base/log.h"
 #include "base/sql.h"
@@ -13,8 +14,8 @@
 #define START_SERVER_MS 60000    /* population of the org included */
 #define START_COPY_MS 180000     /* first copies and initial loads */
 
-static const char *start_path(const struct tm_run *run, char out[TM_PATH_MAX], const char *folder, const char *name,
-                              const char *ending)
+static const char *start_path(const struct tm_run *run, char out[TM_PATH_MAX], const char *folder,
+                              const char *name, const char *ending)
 {
     snprintf(out, TM_PATH_MAX, "%.800s/%s/%s%s", run->dir, folder, name, ending);
     return out;
@@ -43,7 +44,8 @@ static enum tm_code start_kafka(struct tm_run *run, struct tm_err *err)
     const char *argv[] = { "kafka", "--topics", tm_buf_text(&topics), NULL };
     rc = tm_child_start(&run->kids, &child, "kafka", false, argv, err);
     if (rc == TM_OK)
-        rc = tm_child_first_line(&run->kids, child, START_SERVER_MS, run->brokers, sizeof run->brokers, err);
+        rc = tm_child_first_line(&run->kids, child, START_SERVER_MS, run->brokers,
+                                 sizeof run->brokers, err);
     tm_buf_free(&topics);
     return rc;
 }
@@ -58,18 +60,33 @@ static enum tm_code start_registry(struct tm_run *run, struct tm_err *err)
     }
     if (tm_child_start(&run->kids, &child, "registry", false, argv, err) != TM_OK)
         return err->code;
-    return tm_child_first_line(&run->kids, child, START_SERVER_MS, run->registry, sizeof run->registry, err);
+    return tm_child_first_line(&run->kids, child, START_SERVER_MS, run->registry,
+                               sizeof run->registry, err);
 }
 
 static enum tm_code start_org(struct tm_run *run, struct tm_err *err)
 {
     char seed[32];
     snprintf(seed, sizeof seed, "%" PRId64, run->seed);
-    const char *argv[] = { "serve", "--port", "0", "--org", run->org_path, "--objects", run->objects_dir, "--scenario",
-                           run->scenario_path, "--clock", run->clock_path, "--seed", seed, "--quiet", NULL };
+    const char *argv[] = { "serve",
+                           "--port",
+                           "0",
+                           "--org",
+                           run->org_path,
+                           "--objects",
+                           run->objects_dir,
+                           "--scenario",
+                           run->scenario_path,
+                           "--clock",
+                           run->clock_path,
+                           "--seed",
+                           seed,
+                           "--quiet",
+                           NULL };
     if (tm_child_start(&run->kids, &run->serve, "serve", false, argv, err) != TM_OK)
         return err->code;
-    return tm_child_first_line(&run->kids, run->serve, START_SERVER_MS, run->url, sizeof run->url, err);
+    return tm_child_first_line(&run->kids, run->serve, START_SERVER_MS, run->url, sizeof run->url,
+                               err);
 }
 
 static void start_environment(const struct tm_run *run)
@@ -83,22 +100,37 @@ static void start_environment(const struct tm_run *run)
         setenv("TIDEMARK_EMBEDDED", "1", 1);
 }
 
-static enum tm_code start_station(struct tm_run *run, const char *command, const char *name, const char *config,
-                                  const char *warehouse, struct tm_err *err)
+static enum tm_code start_station(struct tm_run *run, const char *command, const char *name,
+                                  const char *config, const char *warehouse, struct tm_err *err)
 {
     char state[TM_PATH_MAX], trace[TM_PATH_MAX], stats[TM_PATH_MAX];
     struct tm_child *child;
-    const char *argv[] = { command, config, "--clock", run->clock_path, "--state",
-                           start_path(run, state, "state", name, ""), "--trace",
-                           start_path(run, trace, "trace", name, ""), "--stats",
-                           start_path(run, stats, "stats", name, ".json"), "--objects", run->objects_dir,
-                           "--brokers", run->brokers[0] ? run->brokers : "none", "--registry",
-                           run->registry[0] ? run->registry : "none", "--salesforce-url", run->url,
-                           warehouse != NULL ? "--warehouse" : NULL, warehouse, NULL };
+    const char *argv[] = { command,
+                           config,
+                           "--clock",
+                           run->clock_path,
+                           "--state",
+                           start_path(run, state, "state", name, ""),
+                           "--trace",
+                           start_path(run, trace, "trace", name, ""),
+                           "--stats",
+                           start_path(run, stats, "stats", name, ".json"),
+                           "--objects",
+                           run->objects_dir,
+                           "--brokers",
+                           run->brokers[0] ? run->brokers : "none",
+                           "--registry",
+                           run->registry[0] ? run->registry : "none",
+                           "--salesforce-url",
+                           run->url,
+                           warehouse != NULL ? "--warehouse" : NULL,
+                           warehouse,
+                           NULL };
     return tm_child_start(&run->kids, &child, name, true, argv, err);
 }
 
-static enum tm_code start_stream(struct tm_run *run, const struct tm_run_pipeline *p, struct tm_err *err)
+static enum tm_code start_stream(struct tm_run *run, const struct tm_run_pipeline *p,
+                                 struct tm_err *err)
 {
     char name[64];
     if (start_station(run, "sink", "sink", p->sink, run->raw_path, err) != TM_OK
@@ -114,21 +146,23 @@ static enum tm_code start_stream(struct tm_run *run, const struct tm_run_pipelin
     return TM_OK;
 }
 
-/* One number out of a database that another process writes; -1 while it is not there yet or busy. */
+/* One number out of a database that another process writes; -1 while it is not there yet or busy.
+ */
 static int64_t start_ask(const char *path, const char *sql)
 {
     sqlite3 *db = NULL;
     struct tm_err err;
     int64_t n = -1;
     tm_err_clear(&err);
-    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK || tm_sql_int64(&n, db, sql, &err) != TM_OK)
+    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK
+        || tm_sql_int64(&n, db, sql, &err) != TM_OK)
         n = -1;
     tm_sql_close(db);
     return n;
 }
 
-static enum tm_code start_wait(struct tm_run *run, const char *path, const char *sql, int64_t at_least, const char *what,
-                               struct tm_err *err)
+static enum tm_code start_wait(struct tm_run *run, const char *path, const char *sql,
+                               int64_t at_least, const char *what, struct tm_err *err)
 {
     int64_t n = -1;
     for (int waited_ms = 0; waited_ms < START_COPY_MS; waited_ms += 50) {
@@ -141,19 +175,24 @@ static enum tm_code start_wait(struct tm_run *run, const char *path, const char 
             return TM_OK;
         tm_run_pause(50);
     }
-    return tm_fail(err, TM_E_IO, "%s is not there after %d s (%" PRId64 " of %" PRId64 "); the logs are in %s/log", what,
-                   START_COPY_MS / 1000, n, at_least, run->dir);
+    return tm_fail(err, TM_E_IO,
+                   "%s is not there after %d s (%" PRId64 " of %" PRId64
+                   "); the logs are in %s/log",
+                   what, START_COPY_MS / 1000, n, at_least, run->dir);
 }
 
 /* All records of the object are shown, none of them in doubt. */
 static enum tm_code start_wait_copy(struct tm_run *run, const char *object, struct tm_err *err)
 {
     char sql[512], what[128];
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM history WHERE object = '%s' AND event IS NULL AND change = 'CREATE'",
-             object);
+    snprintf(
+        sql, sizeof sql,
+        "SELECT count(*) FROM history WHERE object = '%s' AND event IS NULL AND change = 'CREATE'",
+        object);
     int64_t records = start_ask(run->org_path, sql);
     snprintf(sql, sizeof sql,
-             "SELECT CASE WHEN (SELECT count(*) FROM \"%s_dirty\") = 0 THEN (SELECT count(*) FROM \"%s\") ELSE 0 END",
+             "SELECT CASE WHEN (SELECT count(*) FROM \"%s_dirty\") = 0 THEN (SELECT count(*) FROM "
+             "\"%s\") ELSE 0 END",
              object, object);
     snprintf(what, sizeof what, "the first copy of %s", object);
     return start_wait(run, run->view_path, sql, records, what, err);
@@ -173,8 +212,10 @@ static enum tm_code start_batch(struct tm_run *run, struct tm_err *err)
         snprintf(what, sizeof what, "the initial load of %s", p->name);
         if (p->kind == TM_RUN_BATCH
             && start_wait(run, p->database,
-                          "SELECT count(DISTINCT object) FROM _polls WHERE mode = 'initial' AND finished_ns IS NOT NULL",
-                          (int64_t)run->objects_count, what, err) != TM_OK)
+                          "SELECT count(DISTINCT object) FROM _polls WHERE mode = 'initial' AND "
+                          "finished_ns IS NOT NULL",
+                          (int64_t)run->objects_count, what, err)
+                   != TM_OK)
             return err->code;
     }
     return TM_OK;
@@ -183,7 +224,8 @@ static enum tm_code start_batch(struct tm_run *run, struct tm_err *err)
 enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err)
 {
     const struct tm_run_pipeline *stream = NULL;
-    if (tm_clock_file_create(&run->clock, run->clock_path, run->org_origin_ms, run->compress, err) != TM_OK)
+    if (tm_clock_file_create(&run->clock, run->clock_path, run->org_origin_ms, run->compress, err)
+        != TM_OK)
         return err->code;
     for (size_t i = 0; i < run->pipelines_count; i++)
         if (run->pipelines[i].kind == TM_RUN_STREAM)
@@ -193,7 +235,8 @@ enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err)
     if (start_org(run, err) != TM_OK)
         return tm_at(err, "starting up");
     start_environment(run);
-    tm_log(TM_LOG_INFO, "org at %s, broker at %s, registry at %s", run->url, run->brokers, run->registry);
+    tm_log(TM_LOG_INFO, "org at %s, broker at %s, registry at %s", run->url, run->brokers,
+           run->registry);
     if (stream != NULL && start_stream(run, stream, err) != TM_OK)
         return tm_at(err, "starting up");
     if (start_batch(run, err) != TM_OK)

@@ -1,6 +1,7 @@
-/* run_work: the witness begins to read, the org's clock starts, the generator works its hours, every pipeline drains.
- * Drained = every batch pipeline has finished a poll on a grid point later than the last commit plus V, and the
- * streaming views have been quiet and free of dirt for a while (or a bound passed: then the witness counts what is missing). */
+/* run_work: the witness begins to read, the org's clock starts, the generator works its hours,
+ * every pipeline drains. Drained = every batch pipeline has finished a poll on a grid point later
+ * than the last commit plus V, and the streaming views have been quiet and free of dirt for a while
+ * (or a bound passed: then the witness counts what is missing). */
 #include "run/run.h"
 #include "base/log.h"
 #include "base/sql.h"
@@ -21,7 +22,8 @@ static int64_t work_ask(const char *path, const char *sql)
     struct tm_err err;
     int64_t n = -1;
     tm_err_clear(&err);
-    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK || tm_sql_int64(&n, db, sql, &err) != TM_OK)
+    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK
+        || tm_sql_int64(&n, db, sql, &err) != TM_OK)
         n = -1;
     tm_sql_close(db);
     return n;
@@ -35,24 +37,28 @@ static json_t *work_objects(const struct tm_run *run)
     return objects;
 }
 
-static void work_plan_pipeline(const struct tm_run *run, const struct tm_run_pipeline *p, json_t *list)
+static void work_plan_pipeline(const struct tm_run *run, const struct tm_run_pipeline *p,
+                               json_t *list)
 {
     char name[96];
     if (p->kind == TM_RUN_BATCH) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:O, s:o, s:O, s:O*}", "name", p->name, "kind",
-                                              "batch", "database", p->database, "interval_ms",
-                                              (json_int_t)p->interval_ms, "carries", p->carries, "objects",
-                                              work_objects(run), "clients", p->clients, "slo", p->slo));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:O, s:o, s:O, s:O*}", "name",
+                                              p->name, "kind", "batch", "database", p->database,
+                                              "interval_ms", (json_int_t)p->interval_ms, "carries",
+                                              p->carries, "objects", work_objects(run), "clients",
+                                              p->clients, "slo", p->slo));
         return;
     }
     snprintf(name, sizeof name, "%s-view", p->name);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:O, s:O*}", "name", name, "kind", "stream", "option",
-                                          2, "database", run->view_path, "objects", work_objects(run), "clients",
-                                          p->clients, "slo", p->slo));
+    json_array_append_new(list,
+                          json_pack("{s:s, s:s, s:i, s:s, s:o, s:O, s:O*}", "name", name, "kind",
+                                    "stream", "option", 2, "database", run->view_path, "objects",
+                                    work_objects(run), "clients", p->clients, "slo", p->slo));
     snprintf(name, sizeof name, "%s-sql", p->name);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:O, s:O*}", "name", name, "kind", "stream", "option",
-                                          1, "database", run->raw_path, "objects", work_objects(run), "clients",
-                                          p->clients, "slo", p->slo));
+    json_array_append_new(list,
+                          json_pack("{s:s, s:s, s:i, s:s, s:o, s:O, s:O*}", "name", name, "kind",
+                                    "stream", "option", 1, "database", run->raw_path, "objects",
+                                    work_objects(run), "clients", p->clients, "slo", p->slo));
 }
 
 static enum tm_code work_plan_witness(struct tm_run *run, const char *path, struct tm_err *err)
@@ -65,11 +71,14 @@ static enum tm_code work_plan_witness(struct tm_run *run, const char *path, stru
     text[strcspn(text, ".")] = '\0';
     for (size_t i = 0; i < run->pipelines_count; i++)
         work_plan_pipeline(run, &run->pipelines[i], pipelines);
-    plan = json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:O, s:O*}", "scenario", text, "seed",
-                     (json_int_t)run->seed, "org", run->org_path, "publish_delay_ms", (json_int_t)run->publish_delay_ms,
-                     "index_lag_ms", (json_int_t)run->index_lag_ms, "compress", (json_int_t)run->compress, "offered",
-                     (json_int_t)run->offered, "broker", run->brokers_given != NULL ? "external" : "embedded", "cpus",
-                     (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "pipelines", pipelines, "events", run->events, "slo", slo);
+    plan =
+        json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:O, s:O*}", "scenario", text,
+                  "seed", (json_int_t)run->seed, "org", run->org_path, "publish_delay_ms",
+                  (json_int_t)run->publish_delay_ms, "index_lag_ms", (json_int_t)run->index_lag_ms,
+                  "compress", (json_int_t)run->compress, "offered", (json_int_t)run->offered,
+                  "broker", run->brokers_given != NULL ? "external" : "embedded", "cpus",
+                  (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "pipelines", pipelines, "events",
+                  run->events, "slo", slo);
     for (size_t i = 0; i < run->kids.count; i++) {
         snprintf(text, sizeof text, "%.800s/trace/%s", run->dir, run->kids.items[i].name);
         if (access(text, R_OK) == 0)
@@ -102,15 +111,17 @@ static void work_progress(const struct tm_run *run, const char *phase)
     char when[TM_TIME_BYTES];
     struct tm_now now = tm_clock_now(run->clock);
     int64_t changes = work_ask(run->org_path, "SELECT max(pos) FROM history");
-    int64_t first = work_ask(run->org_path, "SELECT count(*) FROM history WHERE event IS NULL AND actual_ns IS NULL");
+    int64_t first = work_ask(
+        run->org_path, "SELECT count(*) FROM history WHERE event IS NULL AND actual_ns IS NULL");
     tm_time_z(when, now.org_ms);
-    tm_log(TM_LOG_INFO, "%s: org time %.10s %.8s, %" PRId64 " changes so far", phase, when, when + 11,
-           changes - (first > 0 ? first : 0));
+    tm_log(TM_LOG_INFO, "%s: org time %.10s %.8s, %" PRId64 " changes so far", phase, when,
+           when + 11, changes - (first > 0 ? first : 0));
 }
 
 /* Waits until `done` says so; watches the children, prints progress. */
 static enum tm_code work_until(struct tm_run *run, const char *phase, int seconds_max,
-                               bool (*done)(struct tm_run *, void *), void *self, struct tm_err *err)
+                               bool (*done)(struct tm_run *, void *), void *self,
+                               struct tm_err *err)
 {
     int64_t began_ns = tm_clock_monotonic_ns(), told_ns = began_ns;
     for (;;) {
@@ -134,7 +145,9 @@ static enum tm_code work_until(struct tm_run *run, const char *phase, int second
 static bool work_workload_done(struct tm_run *run, void *self)
 {
     (void)self;
-    return work_ask(run->org_path, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1;
+    return work_ask(run->org_path,
+                    "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'")
+           == 1;
 }
 
 static bool work_batch_done(struct tm_run *run, void *self)
@@ -146,8 +159,10 @@ static bool work_batch_done(struct tm_run *run, void *self)
         if (p->kind != TM_RUN_BATCH)
             continue;
         snprintf(sql, sizeof sql,
-                 "SELECT count(DISTINCT object) FROM _polls WHERE finished_ns IS NOT NULL AND mode IN ('incremental', "
-                 "'full') AND grid_org_ms > %" PRId64, last_ms);
+                 "SELECT count(DISTINCT object) FROM _polls WHERE finished_ns IS NOT NULL AND mode "
+                 "IN ('incremental', "
+                 "'full') AND grid_org_ms > %" PRId64,
+                 last_ms);
         if (work_ask(p->database, sql) < (int64_t)run->objects_count)
             return false;
     }
@@ -156,7 +171,8 @@ static bool work_batch_done(struct tm_run *run, void *self)
 
 struct work_quiet { int64_t raw_rows, since_ns, not_before_ms; };
 
-/* Streaming is at rest: nothing was written and nothing was dirty for WORK_QUIET_S, and a scheduled copy came by. */
+/* Streaming is at rest: nothing was written and nothing was dirty for WORK_QUIET_S, and a scheduled
+ * copy came by. */
 static bool work_stream_quiet(struct tm_run *run, void *self)
 {
     struct work_quiet *q = self;
@@ -171,12 +187,14 @@ static bool work_stream_quiet(struct tm_run *run, void *self)
         q->raw_rows = rows;
         q->since_ns = now_ns;
     }
-    return now_ns - q->since_ns > WORK_QUIET_S * TM_NS_PER_S && tm_clock_now(run->clock).org_ms >= q->not_before_ms;
+    return now_ns - q->since_ns > WORK_QUIET_S * TM_NS_PER_S
+           && tm_clock_now(run->clock).org_ms >= q->not_before_ms;
 }
 
 static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
 {
-    int64_t last_ms = work_ask(run->org_path, "SELECT max(intended_ms) FROM history"), longest_ms = 0;
+    int64_t last_ms = work_ask(run->org_path, "SELECT max(intended_ms) FROM history"),
+            longest_ms = 0;
     struct work_quiet quiet = { .raw_rows = -1 };
     bool stream = false;
     for (size_t i = 0; i < run->pipelines_count; i++) {
@@ -206,7 +224,8 @@ enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err)
     if (work_witness(run, err) != TM_OK)
         return tm_at(err, "starting the witness");
     tm_clock_file_start(run->clock, tm_clock_monotonic_ns() + 100 * TM_NS_PER_MS);
-    tm_log(TM_LOG_INFO, "every pipeline shows the org as it stands; the org's clock starts: %.4g hours in %d s",
+    tm_log(TM_LOG_INFO,
+           "every pipeline shows the org as it stands; the org's clock starts: %.4g hours in %d s",
            run->hours, hours_s);
     enum tm_code rc = work_until(run, "working", hours_s * 2 + 120, work_workload_done, NULL, err);
     if (rc == TM_E_AGAIN)

@@ -21,7 +21,8 @@ static void supervise_pause(int ms)
     nanosleep(&ts, NULL);
 }
 
-/* This program by its path, so that `ps` shows its name; by /proc when another file has taken its place since. */
+/* This program by its path, so that `ps` shows its name; by /proc when another file has taken its
+ * place since. */
 static const char *child_program(char out[TM_PATH_MAX])
 {
     static const char self[] = "/proc/self/exe";
@@ -39,11 +40,12 @@ static void child_exec(const struct tm_child *child, pid_t parent)
 {
     char program[TM_PATH_MAX];
     sigset_t none;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);      /* a polite end may wait for a broker that is gone as well */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a polite end may wait for a broker that is gone as well */
     if (getppid() != parent)
         _exit(70);
     setpgid(0, 0); /* Ctrl-C is the supervisor's to handle: it ends its children in order */
-    signal(SIGTERM, SIG_DFL);              /* the supervisor's own handlers would swallow an early request to end */
+    signal(SIGTERM,
+           SIG_DFL); /* the supervisor's own handlers would swallow an early request to end */
     signal(SIGINT, SIG_DFL);
     signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
@@ -65,7 +67,7 @@ static enum tm_code child_spawn(struct tm_child *child, struct tm_err *err)
 {
     sigset_t every, before;
     sigfillset(&every);
-    sigprocmask(SIG_SETMASK, &every, &before);         /* until the child has its own answer to them */
+    sigprocmask(SIG_SETMASK, &every, &before); /* until the child has its own answer to them */
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
         child_exec(child, parent);
@@ -77,8 +79,8 @@ static enum tm_code child_spawn(struct tm_child *child, struct tm_err *err)
     return TM_OK;
 }
 
-enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, const char *name, bool restartable,
-                            const char *const *argv, struct tm_err *err)
+enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, const char *name,
+                            bool restartable, const char *const *argv, struct tm_err *err)
 {
     if (all->count == TM_CHILDREN_MAX)
         return tm_fail(err, TM_E_LIMIT, "more than %d processes in one run", TM_CHILDREN_MAX);
@@ -124,8 +126,8 @@ static bool child_reap(struct tm_child *child)
     return true;
 }
 
-/* Where in a log's tail its last message begins: the last line that a command says in its own name (a hint may follow
- * it), else the last line. */
+/* Where in a log's tail its last message begins: the last line that a command says in its own name
+ * (a hint may follow it), else the last line. */
 static const char *child_last_message(const char *tail)
 {
     const char *last = tail, *said = NULL;
@@ -167,8 +169,10 @@ static enum tm_code child_ended(const struct tm_child *child, struct tm_err *err
     child_last_words(child, words);
     enum tm_code code = child->exit_code == 64 ? TM_E_ARG : TM_E_IO;
     if (child->exit_code >= 128)
-        return tm_fail(err, code, "%s was killed by signal %d: %s", child->name, child->exit_code - 128, words);
-    return tm_fail(err, code, "%s ended with exit code %d: %s", child->name, child->exit_code, words);
+        return tm_fail(err, code, "%s was killed by signal %d: %s", child->name,
+                       child->exit_code - 128, words);
+    return tm_fail(err, code, "%s ended with exit code %d: %s", child->name, child->exit_code,
+                   words);
 }
 
 static bool child_read_line(const struct tm_child *child, char *out, size_t out_bytes)
@@ -186,8 +190,8 @@ static bool child_read_line(const struct tm_child *child, char *out, size_t out_
     return whole;
 }
 
-enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms, char *out,
-                                 size_t out_bytes, struct tm_err *err)
+enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms,
+                                 char *out, size_t out_bytes, struct tm_err *err)
 {
     (void)all;
     for (int waited_ms = 0; waited_ms <= timeout_ms; waited_ms += 10) {
@@ -197,8 +201,8 @@ enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child
             return child_ended(child, err);
         supervise_pause(10);
     }
-    return tm_fail(err, TM_E_IO, "%s did not come up within %d s; see %s", child->name, timeout_ms / 1000,
-                   child->log_path);
+    return tm_fail(err, TM_E_IO, "%s did not come up within %d s; see %s", child->name,
+                   timeout_ms / 1000, child->log_path);
 }
 
 enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err)

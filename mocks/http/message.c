@@ -6,11 +6,13 @@
 
 #define MESSAGE_HEADERS_BYTES_MAX 65536u
 
-enum tm_code tm_mock_pairs_add(struct tm_mock_pairs *p, const char *name, const char *value, struct tm_err *err)
+enum tm_code tm_mock_pairs_add(struct tm_mock_pairs *p, const char *name, const char *value,
+                               struct tm_err *err)
 {
     assert(p->count <= p->cap);
     if (p->count == TM_MOCK_PAIRS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "more than %d parameters, headers or cookies in a request", TM_MOCK_PAIRS_MAX);
+        return tm_fail(err, TM_E_LIMIT, "more than %d parameters, headers or cookies in a request",
+                       TM_MOCK_PAIRS_MAX);
     if (p->count == p->cap) {
         size_t cap = p->cap == 0 ? 8 : p->cap * 2;
         struct tm_mock_pair *items = realloc(p->items, cap * sizeof *items);
@@ -40,7 +42,8 @@ static int message_hex(char c)
     return -1;
 }
 
-/* Decodes [text, text + bytes) into a new string; NULL on a bad escape, an escaped NUL or no memory. */
+/* Decodes [text, text + bytes) into a new string; NULL on a bad escape, an escaped NUL or no
+ * memory. */
 static char *message_decode(const char *text, size_t bytes, bool plus_is_space)
 {
     char *out = malloc(bytes + 1), *to = out;
@@ -70,7 +73,8 @@ static char *message_decode(const char *text, size_t bytes, bool plus_is_space)
     return out;
 }
 
-enum tm_code tm_mock_pairs_parse(struct tm_mock_pairs *p, const char *text, size_t bytes, struct tm_err *err)
+enum tm_code tm_mock_pairs_parse(struct tm_mock_pairs *p, const char *text, size_t bytes,
+                                 struct tm_err *err)
 {
     const char *end = text + bytes;
     for (const char *at = text; at < end;) {
@@ -121,8 +125,8 @@ void tm_mock_pairs_free(struct tm_mock_pairs *p)
     *p = (struct tm_mock_pairs){ 0 };
 }
 
-enum tm_code tm_mock_request_init(struct tm_mock_request *r, const char *method, const char *target, const void *body,
-                                  size_t body_bytes, struct tm_err *err)
+enum tm_code tm_mock_request_init(struct tm_mock_request *r, const char *method, const char *target,
+                                  const void *body, size_t body_bytes, struct tm_err *err)
 {
     const char *question = strchr(target, '?');
     size_t path_bytes = question != NULL ? (size_t)(question - target) : strlen(target);
@@ -178,7 +182,8 @@ const char *tm_mock_user_agent(const struct tm_mock_request *r)
     return agent != NULL ? agent : "";
 }
 
-static enum tm_code message_cookie(struct tm_mock_request *r, const char *text, size_t bytes, struct tm_err *err)
+static enum tm_code message_cookie(struct tm_mock_request *r, const char *text, size_t bytes,
+                                   struct tm_err *err)
 {
     while (bytes > 0 && (*text == ' ' || *text == '\t')) {
         text++;
@@ -191,8 +196,9 @@ static enum tm_code message_cookie(struct tm_mock_request *r, const char *text, 
         return TM_OK;
     char *name = strndup(text, (size_t)(equals - text));
     char *value = strndup(equals + 1, bytes - (size_t)(equals + 1 - text));
-    enum tm_code rc = name != NULL && value != NULL ? tm_mock_pairs_add(&r->cookies, name, value, err)
-        : tm_fail(err, TM_E_NOMEM, "a cookie");
+    enum tm_code rc = name != NULL && value != NULL
+                          ? tm_mock_pairs_add(&r->cookies, name, value, err)
+                          : tm_fail(err, TM_E_NOMEM, "a cookie");
     free(name);
     free(value);
     return rc;
@@ -240,7 +246,8 @@ void tm_mock_response_header(struct tm_mock_response *r, const char *name, const
     tm_buf_addf(&r->headers, "%s: %s\n", name, value);
 }
 
-void tm_mock_answer(struct tm_mock_response *r, int status, const char *content_type, const char *body)
+void tm_mock_answer(struct tm_mock_response *r, int status, const char *content_type,
+                    const char *body)
 {
     assert(status >= 100 && status <= 599);
     r->outcome = TM_MOCK_ANSWER;

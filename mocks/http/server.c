@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #define SERVER_BODY_BYTES_PRESET (8u << 20)
-#define SERVER_DISCARD_BYTES_MAX (64u << 20)  /* of a body that is too big: read and thrown away, then 413 */
-#define SERVER_CONNECTION_BYTES 65536u        /* request line and headers; libmicrohttpd answers 414/431 beyond */
+#define SERVER_DISCARD_BYTES_MAX                                                                   \
+    (64u << 20) /* of a body that is too big: read and thrown away, then 413 */
+#define SERVER_CONNECTION_BYTES                                                                    \
+    65536u /* request line and headers; libmicrohttpd answers 414/431 beyond */
 #define SERVER_WAIT_FDS_MAX 32
 #define SERVER_EVENTS_MAX 64
 
@@ -86,7 +88,8 @@ static void *server_begin(void *self, const char *uri, struct MHD_Connection *co
     struct server_exchange *x = calloc(1, sizeof *x);
     if (x == NULL)
         return NULL;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     x->server = s;
     x->connection = connection;
     x->fd = info != NULL ? info->connect_fd : -1;
@@ -96,7 +99,8 @@ static void *server_begin(void *self, const char *uri, struct MHD_Connection *co
     return x;
 }
 
-static void server_end(void *self, struct MHD_Connection *connection, void **own, enum MHD_RequestTerminationCode code)
+static void server_end(void *self, struct MHD_Connection *connection, void **own,
+                       enum MHD_RequestTerminationCode code)
 {
     struct server_exchange *x = *own;
     (void)self;
@@ -115,7 +119,8 @@ static void server_end(void *self, struct MHD_Connection *connection, void **own
     *own = NULL;
 }
 
-static enum MHD_Result server_pair(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result server_pair(void *self, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
 {
     struct server_exchange *x = self;
     struct tm_mock_pairs *to = kind == MHD_HEADER_KIND ? &x->request.headers : &x->request.query;
@@ -131,13 +136,15 @@ static bool server_heads(struct server_exchange *x, const char *path, const char
     r->path = strdup(path);
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, server_pair, x);
     MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, server_pair, x);
-    return r->method != NULL && r->path != NULL && !x->failed && tm_mock_request_cookies(r, NULL) == TM_OK;
+    return r->method != NULL && r->path != NULL && !x->failed
+           && tm_mock_request_cookies(r, NULL) == TM_OK;
 }
 
-static enum MHD_Result server_send_text(struct server_exchange *x, unsigned status, const char *text)
+static enum MHD_Result server_send_text(struct server_exchange *x, unsigned status,
+                                        const char *text)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
-                                                                    MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         return MHD_NO;
     MHD_add_response_header(response, "Content-Type", "text/plain;charset=UTF-8");
@@ -152,14 +159,17 @@ static enum MHD_Result server_send(struct server_exchange *x)
     struct tm_mock_response *r = &x->response;
     if (r->outcome == TM_MOCK_DROP)
         return MHD_NO;
-    if (tm_buf_check(&r->body, "a response body", NULL) != TM_OK || tm_buf_check(&r->headers, "headers", NULL) != TM_OK)
+    if (tm_buf_check(&r->body, "a response body", NULL) != TM_OK
+        || tm_buf_check(&r->headers, "headers", NULL) != TM_OK)
         return server_send_text(x, 500, "the answer is larger than this server allows\n");
     size_t bytes = r->body.bytes;
-    struct MHD_Response *response = MHD_create_response_from_buffer(bytes, r->body.data, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(bytes, r->body.data, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
         return MHD_NO;
     r->body = (struct tm_buf){ .max = r->body.max };   /* the response owns the bytes now */
-    for (char *save = NULL, *line = r->headers.data != NULL ? strtok_r(r->headers.data, "\n", &save) : NULL;
+    for (char *save = NULL,
+              *line = r->headers.data != NULL ? strtok_r(r->headers.data, "\n", &save) : NULL;
          line != NULL; line = strtok_r(NULL, "\n", &save)) {
         char *colon = strchr(line, ':');
         assert(colon != NULL && colon[1] == ' ');
@@ -197,8 +207,9 @@ static void server_body(struct server_exchange *x, const char *data, size_t byte
     }
 }
 
-static enum MHD_Result server_access(void *self, struct MHD_Connection *connection, const char *path, const char *method,
-                                     const char *version, const char *data, size_t *data_bytes, void **own)
+static enum MHD_Result server_access(void *self, struct MHD_Connection *connection,
+                                     const char *path, const char *method, const char *version,
+                                     const char *data, size_t *data_bytes, void **own)
 {
     struct server_exchange *x = *own;
     struct tm_mock_server *s = self;
@@ -241,7 +252,8 @@ static void server_watch(struct server_exchange *x, bool on)
     struct epoll_event event = { .events = EPOLLRDHUP, .data.ptr = x };
     if (on == x->watched || x->fd < 0)
         return;
-    if (epoll_ctl(x->server->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, x->fd, &event) == 0 || !on)
+    if (epoll_ctl(x->server->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, x->fd, &event) == 0
+        || !on)
         x->watched = on;
 }
 
@@ -302,7 +314,8 @@ void tm_mock_server_wake(struct tm_mock_server *s, uint64_t token)
 
 /* ---- the step ---- */
 
-static void server_call(struct tm_mock_server *s, struct server_exchange *x, const struct tm_now *now)
+static void server_call(struct tm_mock_server *s, struct server_exchange *x,
+                        const struct tm_now *now)
 {
     uint64_t token = x->response.token;
     server_list_remove(&s->queued, x);
@@ -328,7 +341,8 @@ static void server_call(struct tm_mock_server *s, struct server_exchange *x, con
     server_watch(x, true);
 }
 
-static void server_wake_at(const struct tm_mock_server *s, const struct tm_now *now, struct tm_wake *wake)
+static void server_wake_at(const struct tm_mock_server *s, const struct tm_now *now,
+                           struct tm_wake *wake)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
     if (s->queued.first != NULL)
@@ -346,8 +360,8 @@ static void server_wake_at(const struct tm_mock_server *s, const struct tm_now *
     }
 }
 
-enum tm_code tm_mock_server_step(struct tm_mock_server *s, const struct tm_now *now, struct tm_wake *wake,
-                                 struct tm_err *err)
+enum tm_code tm_mock_server_step(struct tm_mock_server *s, const struct tm_now *now,
+                                 struct tm_wake *wake, struct tm_err *err)
 {
     if (MHD_run(s->daemon) != MHD_YES)
         return tm_fail(err, TM_E_IO, "the HTTP server on %s stopped working", s->url);
@@ -362,17 +376,19 @@ enum tm_code tm_mock_server_step(struct tm_mock_server *s, const struct tm_now *
     return TM_OK;
 }
 
-enum tm_code tm_mock_server_wait(struct tm_mock_server *s, const int *fds, size_t fds_count, int64_t timeout_ns,
-                                 struct tm_err *err)
+enum tm_code tm_mock_server_wait(struct tm_mock_server *s, const int *fds, size_t fds_count,
+                                 int64_t timeout_ns, struct tm_err *err)
 {
     struct pollfd polled[SERVER_WAIT_FDS_MAX + 1] = { { .fd = s->epoll_fd, .events = POLLIN } };
-    struct timespec timeout = { .tv_sec = timeout_ns / TM_NS_PER_S, .tv_nsec = timeout_ns % TM_NS_PER_S };
+    struct timespec timeout = { .tv_sec = timeout_ns / TM_NS_PER_S,
+                                .tv_nsec = timeout_ns % TM_NS_PER_S };
     assert(fds_count <= SERVER_WAIT_FDS_MAX);
     for (size_t i = 0; i < fds_count; i++)
         polled[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
     if (timeout_ns < 0)
         timeout = (struct timespec){ 0, 0 };
-    if (ppoll(polled, (nfds_t)(fds_count + 1), timeout_ns == TM_NEVER ? NULL : &timeout, NULL) < 0 && errno != EINTR)
+    if (ppoll(polled, (nfds_t)(fds_count + 1), timeout_ns == TM_NEVER ? NULL : &timeout, NULL) < 0
+        && errno != EINTR)
         return tm_fail(err, TM_E_IO, "waiting for connections: %s", strerror(errno));
     return TM_OK;
 }
@@ -382,12 +398,16 @@ enum tm_code tm_mock_server_wait(struct tm_mock_server *s, const int *fds, size_
 static enum tm_code server_bind_failed(struct tm_err *err, const char *address, int port, int why)
 {
     if (why == EADDRINUSE)
-        return tm_fail(err, TM_E_ARG, "port %d on %s is in use; stop what listens there or choose another port "
-                       "(0 takes any free one)", port, address);
-    return tm_fail(err, TM_E_ARG, "cannot listen on port %d of %s: %s", port, address, strerror(why));
+        return tm_fail(err, TM_E_ARG,
+                       "port %d on %s is in use; stop what listens there or choose another port "
+                       "(0 takes any free one)",
+                       port, address);
+    return tm_fail(err, TM_E_ARG, "cannot listen on port %d of %s: %s", port, address,
+                   strerror(why));
 }
 
-static enum tm_code server_listen(int *out_fd, int *out_port, const char *address, int port, struct tm_err *err)
+static enum tm_code server_listen(int *out_fd, int *out_port, const char *address, int port,
+                                  struct tm_err *err)
 {
     struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
     struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
@@ -396,14 +416,16 @@ static enum tm_code server_listen(int *out_fd, int *out_port, const char *addres
     if (port < 0 || port > 65535)
         return tm_fail(err, TM_E_ARG, "port %d is not between 0 and 65535", port);
     if (!is_v4 && inet_pton(AF_INET6, address, &v6.sin6_addr) != 1)
-        return tm_fail(err, TM_E_ARG, "\"%s\" is not an IP address to listen on (for example 127.0.0.1)", address);
+        return tm_fail(err, TM_E_ARG,
+                       "\"%s\" is not an IP address to listen on (for example 127.0.0.1)", address);
     struct sockaddr *name = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
     socklen_t name_bytes = is_v4 ? sizeof v4 : sizeof v6;
     int fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return tm_fail(err, TM_E_IO, "a listening socket: %s", strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, name, name_bytes) != 0 || listen(fd, 128) != 0 || getsockname(fd, name, &name_bytes) != 0) {
+    if (bind(fd, name, name_bytes) != 0 || listen(fd, 128) != 0
+        || getsockname(fd, name, &name_bytes) != 0) {
         int why = errno;
         close(fd);
         return server_bind_failed(err, address, port, why);
@@ -418,12 +440,14 @@ static enum tm_code server_watch_daemon(struct tm_mock_server *s, struct tm_err 
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (info == NULL || s->epoll_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
+    if (info == NULL || s->epoll_fd < 0
+        || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
         return tm_fail(err, TM_E_IO, "epoll for the HTTP server: %s", strerror(errno));
     return TM_OK;
 }
 
-enum tm_code tm_mock_server_open(struct tm_mock_server **out, const struct tm_mock_server_settings *settings,
+enum tm_code tm_mock_server_open(struct tm_mock_server **out,
+                                 const struct tm_mock_server_settings *settings,
                                  const struct tm_mock_handler *handler, struct tm_err *err)
 {
     const char *address = settings->bind != NULL ? settings->bind : "127.0.0.1";
@@ -434,19 +458,20 @@ enum tm_code tm_mock_server_open(struct tm_mock_server **out, const struct tm_mo
         return tm_fail(err, TM_E_NOMEM, "an HTTP server");
     s->handler = *handler;
     s->epoll_fd = -1;
-    s->body_bytes_max = settings->body_bytes_max != 0 ? settings->body_bytes_max : SERVER_BODY_BYTES_PRESET;
+    s->body_bytes_max =
+        settings->body_bytes_max != 0 ? settings->body_bytes_max : SERVER_BODY_BYTES_PRESET;
     enum tm_code rc = server_listen(&listen_fd, &s->port, address, settings->port, err);
     if (rc != TM_OK)
         goto done;
     snprintf(s->url, sizeof s->url, strchr(address, ':') ? "http://[%s]:%d" : "http://%s:%d",
              strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, s->port);
-    s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, server_access, s,
-                                 MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_URI_LOG_CALLBACK, server_begin, s,
-                                 MHD_OPTION_NOTIFY_COMPLETED, server_end, s,
-                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)TM_MOCK_CONNECTIONS_MAX,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_BYTES,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_s_max != 0 ? settings->idle_s_max : 120u,
-                                 MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, server_access, s,
+        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_URI_LOG_CALLBACK, server_begin, s,
+        MHD_OPTION_NOTIFY_COMPLETED, server_end, s, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)TM_MOCK_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)SERVER_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        settings->idle_s_max != 0 ? settings->idle_s_max : 120u, MHD_OPTION_END);
     if (s->daemon == NULL) {
         rc = tm_fail(err, TM_E_IO, "libmicrohttpd would not start on %s", s->url);
         goto done;
@@ -471,7 +496,8 @@ void tm_mock_server_close(struct tm_mock_server *s)
     s->closing = true;
     while (s->held.first != NULL)
         server_requeue(s->held.first);
-    while (s->queued.first != NULL) {          /* a suspended connection would make stopping the daemon abort */
+    while (s->queued.first
+           != NULL) { /* a suspended connection would make stopping the daemon abort */
         struct server_exchange *x = s->queued.first;
         server_list_remove(&s->queued, x);
         server_drop(x);
@@ -488,4 +514,7 @@ void tm_mock_server_close(struct tm_mock_server *s)
 int tm_mock_server_port(const struct tm_mock_server *s) { return s->port; }
 const char *tm_mock_server_url(const struct tm_mock_server *s) { return s->url; }
 int tm_mock_server_fd(const struct tm_mock_server *s) { return s->epoll_fd; }
-const struct tm_mock_server_counts *tm_mock_server_counts(const struct tm_mock_server *s) { return &s->counts; }
+const struct tm_mock_server_counts *tm_mock_server_counts(const struct tm_mock_server *s)
+{
+    return &s->counts;
+}

@@ -2,11 +2,16 @@
 #include <ctype.h>
 #include <string.h>
 
-#define RULES_DEPTH_MAX 64        /* deeper than this both schemas are recursive: what was compared so far decides */
+#define RULES_DEPTH_MAX                                                                            \
+    64 /* deeper than this both schemas are recursive: what was compared so far decides */
 #define RULES_NAMED_MAX 256
 
 /* Named types of one schema by unqualified name: the resolution rules compare those. */
-struct named { const char *names[RULES_NAMED_MAX]; const json_t *types[RULES_NAMED_MAX]; size_t count; };
+struct named {
+    const char *names[RULES_NAMED_MAX];
+    const json_t *types[RULES_NAMED_MAX];
+    size_t count;
+};
 
 static const char *rules_tail(const char *name)
 {
@@ -30,7 +35,8 @@ static bool rules_in_field(struct tm_buf *why, const char *field)
 
 static bool rules_primitive(const char *word)
 {
-    static const char *const words[] = { "null", "boolean", "int", "long", "float", "double", "bytes", "string" };
+    static const char *const words[] = { "null",  "boolean", "int",   "long",
+                                         "float", "double",  "bytes", "string" };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcmp(word, words[i]) == 0)
             return true;
@@ -45,7 +51,8 @@ static const json_t *rules_find(const struct named *n, const char *name)
     return NULL;
 }
 
-/* The word of a type ("record", "int", …), following references; *out is where its parts stand. NULL for a union. */
+/* The word of a type ("record", "int", …), following references; *out is where its parts stand.
+ * NULL for a union. */
 static const char *rules_word(const struct named *n, const json_t *type, const json_t **out)
 {
     for (int hops = 0; hops < 8; hops++) {
@@ -62,8 +69,10 @@ static const char *rules_word(const struct named *n, const json_t *type, const j
             return NULL;
         const json_t *inner = json_object_get(type, "type");
         const char *word = json_string_value(inner);
-        if (word != NULL && (rules_primitive(word) || strcmp(word, "record") == 0 || strcmp(word, "enum") == 0
-                             || strcmp(word, "array") == 0 || strcmp(word, "map") == 0 || strcmp(word, "fixed") == 0))
+        if (word != NULL
+            && (rules_primitive(word) || strcmp(word, "record") == 0 || strcmp(word, "enum") == 0
+                || strcmp(word, "array") == 0 || strcmp(word, "map") == 0
+                || strcmp(word, "fixed") == 0))
             return word;
         type = inner;
     }
@@ -78,7 +87,8 @@ static bool rules_name(const json_t *type, struct named *n, struct tm_buf *why)
     if (name == NULL || *rules_tail(name) == '\0')
         return rules_no(why, "a named type without a name", NULL);
     for (const char *p = rules_tail(name); *p != '\0'; p++)
-        if (!(isalpha((unsigned char)*p) || *p == '_' || (p > rules_tail(name) && isdigit((unsigned char)*p))))
+        if (!(isalpha((unsigned char)*p) || *p == '_'
+              || (p > rules_tail(name) && isdigit((unsigned char)*p))))
             return rules_no(why, "illegal name", name);
     if (rules_find(n, name) != NULL)
         return rules_no(why, "type is defined twice", name);
@@ -96,13 +106,15 @@ static bool rules_valid_record(const json_t *type, struct named *n, int depth, s
     const json_t *fields = json_object_get(type, "fields"), *field;
     size_t i;
     if (!json_is_array(fields))
-        return rules_no(why, "a record without fields", json_string_value(json_object_get(type, "name")));
+        return rules_no(why, "a record without fields",
+                        json_string_value(json_object_get(type, "name")));
     json_array_foreach(fields, i, field) {
         const char *name = json_string_value(json_object_get(field, "name"));
         if (name == NULL)
             return rules_no(why, "a field without a name", NULL);
         for (size_t k = 0; k < i; k++)
-            if (strcmp(json_string_value(json_object_get(json_array_get(fields, k), "name")), name) == 0)
+            if (strcmp(json_string_value(json_object_get(json_array_get(fields, k), "name")), name)
+                == 0)
                 return rules_no(why, "duplicate field", name);
         if (!rules_valid(json_object_get(field, "type"), n, depth + 1, why))
             return rules_in_field(why, name);
@@ -136,7 +148,8 @@ static bool rules_valid(const json_t *type, struct named *n, int depth, struct t
         return rules_valid_union(type, n, depth, why);
     if (json_is_string(type)) {
         const char *word = json_string_value(type);
-        return rules_primitive(word) || rules_find(n, word) != NULL || rules_no(why, "no such type", word);
+        return rules_primitive(word) || rules_find(n, word) != NULL
+               || rules_no(why, "no such type", word);
     }
     if (!json_is_object(type))
         return rules_no(why, "a type is neither text, object nor list", NULL);
@@ -152,10 +165,12 @@ static bool rules_valid(const json_t *type, struct named *n, int depth, struct t
         return rules_name(type, n, why) && rules_valid_record(type, n, depth, why);
     if (strcmp(word, "enum") == 0)
         return rules_name(type, n, why)
-               && (json_array_size(json_object_get(type, "symbols")) > 0 || rules_no(why, "an enum without symbols", NULL));
+               && (json_array_size(json_object_get(type, "symbols")) > 0
+                   || rules_no(why, "an enum without symbols", NULL));
     if (strcmp(word, "fixed") == 0)
         return rules_name(type, n, why)
-               && (json_is_integer(json_object_get(type, "size")) || rules_no(why, "a fixed without a size", NULL));
+               && (json_is_integer(json_object_get(type, "size"))
+                   || rules_no(why, "a fixed without a size", NULL));
     return rules_valid(inner, n, depth + 1, why);
 }
 
@@ -198,14 +213,16 @@ static bool rules_read_record(struct pair *p, const json_t *reader, const json_t
     const json_t *field;
     size_t i;
     if (!rules_same_name(reader, writer))
-        return rules_no(p->why, "the record has another name", json_string_value(json_object_get(reader, "name")));
+        return rules_no(p->why, "the record has another name",
+                        json_string_value(json_object_get(reader, "name")));
     json_array_foreach(json_object_get(reader, "fields"), i, field) {
         const char *name = json_string_value(json_object_get(field, "name"));
         const json_t *old = rules_field(writer, field);
         if (old == NULL) {
             if (json_object_get(field, "default") == NULL)
                 return rules_no(p->why, "READER_FIELD_MISSING_DEFAULT_VALUE", name);
-        } else if (!rules_read(p, json_object_get(field, "type"), json_object_get(old, "type"), depth + 1)) {
+        } else if (!rules_read(p, json_object_get(field, "type"), json_object_get(old, "type"),
+                               depth + 1)) {
             return rules_in_field(p->why, name);
         }
     }
@@ -217,7 +234,8 @@ static bool rules_read_enum(struct pair *p, const json_t *reader, const json_t *
     const json_t *symbol, *mine;
     size_t i, k;
     if (!rules_same_name(reader, writer))
-        return rules_no(p->why, "the enum has another name", json_string_value(json_object_get(reader, "name")));
+        return rules_no(p->why, "the enum has another name",
+                        json_string_value(json_object_get(reader, "name")));
     if (json_object_get(reader, "default") != NULL)
         return true;
     json_array_foreach(json_object_get(writer, "symbols"), i, symbol) {
@@ -232,8 +250,9 @@ static bool rules_read_enum(struct pair *p, const json_t *reader, const json_t *
 
 static bool rules_promotes(const char *from, const char *to)
 {
-    static const char *const allowed[][2] = { { "int", "long" },   { "int", "float" },   { "int", "double" },
-                                              { "long", "float" }, { "long", "double" }, { "float", "double" },
+    static const char *const allowed[][2] = { { "int", "long" },     { "int", "float" },
+                                              { "int", "double" },   { "long", "float" },
+                                              { "long", "double" },  { "float", "double" },
                                               { "string", "bytes" }, { "bytes", "string" } };
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         if (strcmp(from, allowed[i][0]) == 0 && strcmp(to, allowed[i][1]) == 0)
@@ -277,7 +296,8 @@ static bool rules_read(struct pair *p, const json_t *reader, const json_t *write
     if (strcmp(to, "map") == 0)
         return rules_read(p, json_object_get(r, "values"), json_object_get(w, "values"), depth + 1);
     if (strcmp(to, "fixed") == 0)
-        return (rules_same_name(r, w) && json_equal(json_object_get(r, "size"), json_object_get(w, "size")))
+        return (rules_same_name(r, w)
+                && json_equal(json_object_get(r, "size"), json_object_get(w, "size")))
                || rules_no(p->why, "FIXED_SIZE_MISMATCH", NULL);
     return true;
 }

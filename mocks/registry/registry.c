@@ -9,17 +9,29 @@
 #define MEDIA_TYPE "application/vnd.schemaregistry.v1+json"
 #define PARTS_MAX 6                   /* of a path */
 
-enum level { LEVEL_UNSET, NONE, BACKWARD, BACKWARD_TRANSITIVE, FORWARD, FORWARD_TRANSITIVE, FULL, FULL_TRANSITIVE };
-static const char *const level_names[] = { "", "NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE",
-                                           "FULL", "FULL_TRANSITIVE" };
+enum level {
+    LEVEL_UNSET,
+    NONE,
+    BACKWARD,
+    BACKWARD_TRANSITIVE,
+    FORWARD,
+    FORWARD_TRANSITIVE,
+    FULL,
+    FULL_TRANSITIVE
+};
+static const char *const level_names[] = { "",         "NONE",
+                                           "BACKWARD", "BACKWARD_TRANSITIVE",
+                                           "FORWARD",  "FORWARD_TRANSITIVE",
+                                           "FULL",     "FULL_TRANSITIVE" };
 #define LEVELS (sizeof level_names / sizeof level_names[0])
 
 struct schema { char *text; json_t *json; };                       /* its id is its place + 1 */
 struct subject {
     char *name;
-    int versions[TM_MOCK_VERSIONS_MAX]; size_t versions_count;     /* schema ids; version is the place + 1 */
-    bool deleted;                                                  /* softly: lookups by id go on          */
-    size_t deleted_before;                                         /* versions below are gone for good     */
+    int versions[TM_MOCK_VERSIONS_MAX];
+    size_t versions_count; /* schema ids; version is the place + 1 */
+    bool deleted;          /* softly: lookups by id go on          */
+    size_t deleted_before; /* versions below are gone for good     */
     enum level level;
 };
 struct tm_mock_registry {
@@ -77,7 +89,8 @@ static void registry_error(struct call *c, int code, const char *message, const 
     registry_json(c, status, json_pack("{s:i, s:s}", "error_code", code, "message", text));
 }
 
-static struct subject *registry_subject(const struct tm_mock_registry *r, const char *name, bool deleted_too)
+static struct subject *registry_subject(const struct tm_mock_registry *r, const char *name,
+                                        bool deleted_too)
 {
     for (size_t i = 0; i < r->subjects_count; i++)
         if (strcmp(r->subjects[i]->name, name) == 0)
@@ -91,7 +104,8 @@ static struct subject *registry_subject_add(struct call *c, const char *name)
     struct subject *s = registry_subject(r, name, true);
     if (s != NULL || r->subjects_count == TM_MOCK_SUBJECTS_MAX)
         return s;
-    struct subject **grown = realloc(r->subjects, (r->subjects_count + 1) * sizeof(struct subject *));
+    struct subject **grown =
+        realloc(r->subjects, (r->subjects_count + 1) * sizeof(struct subject *));
     if (grown != NULL)
         r->subjects = grown;
     if (grown == NULL || (s = calloc(1, sizeof *s)) == NULL || (s->name = strdup(name)) == NULL) {
@@ -122,18 +136,22 @@ static int registry_version(const struct subject *s, int id)
     return 0;
 }
 
-static bool registry_pair(enum level level, const json_t *new_schema, const json_t *old, struct tm_buf *why)
+static bool registry_pair(enum level level, const json_t *new_schema, const json_t *old,
+                          struct tm_buf *why)
 {
     if (level >= FORWARD && !tm_mock_avro_can_read(old, new_schema, why))
         return false;
-    return level == FORWARD || level == FORWARD_TRANSITIVE || tm_mock_avro_can_read(new_schema, old, why);
+    return level == FORWARD || level == FORWARD_TRANSITIVE
+           || tm_mock_avro_can_read(new_schema, old, why);
 }
 
-static bool registry_compatible(const struct tm_mock_registry *r, const struct subject *s, const json_t *new_schema,
-                                size_t from, size_t to, struct tm_buf *why)
+static bool registry_compatible(const struct tm_mock_registry *r, const struct subject *s,
+                                const json_t *new_schema, size_t from, size_t to,
+                                struct tm_buf *why)
 {
     enum level level = registry_level(r, s);
-    bool all = level == BACKWARD_TRANSITIVE || level == FORWARD_TRANSITIVE || level == FULL_TRANSITIVE;
+    bool all =
+        level == BACKWARD_TRANSITIVE || level == FORWARD_TRANSITIVE || level == FULL_TRANSITIVE;
     if (s == NULL || level == NONE || to == from)
         return true;
     for (size_t i = to; i > from; i--) {
@@ -149,7 +167,8 @@ static bool registry_compatible(const struct tm_mock_registry *r, const struct s
 static json_t *registry_body(struct call *c, const char **out_text)
 {
     struct tm_buf why;
-    json_t *body = json_loadb(c->request->body != NULL ? c->request->body : "", c->request->body_bytes, 0, NULL);
+    json_t *body = json_loadb(c->request->body != NULL ? c->request->body : "",
+                              c->request->body_bytes, 0, NULL);
     const char *type = json_string_value(json_object_get(body, "schemaType"));
     const json_t *text = json_object_get(body, "schema");
     json_t *schema = NULL;
@@ -159,9 +178,11 @@ static json_t *registry_body(struct call *c, const char **out_text)
     } else if (type != NULL && strcasecmp(type, "AVRO") != 0) {
         registry_error(c, 42201, "Invalid schema: this registry knows AVRO only, not ", type);
     } else {
-        schema = json_loadb(json_string_value(text), json_string_length(text), JSON_DECODE_ANY, NULL);
+        schema =
+            json_loadb(json_string_value(text), json_string_length(text), JSON_DECODE_ANY, NULL);
         if (schema == NULL || !tm_mock_avro_valid(schema, &why)) {
-            registry_error(c, 42201, "Invalid schema: ", schema == NULL ? "not JSON" : tm_buf_text(&why));
+            registry_error(c, 42201,
+                           "Invalid schema: ", schema == NULL ? "not JSON" : tm_buf_text(&why));
             json_decref(schema);
             schema = NULL;
         }
@@ -209,9 +230,12 @@ static void registry_register(struct call *c)
         registry_json(c, 200, json_pack("{s:i}", "id", id));
         goto done;
     }
-    if (s != NULL && !registry_compatible(c->r, s, schema, s->deleted_before, s->versions_count, &why)) {
-        registry_error(c, 409, "Schema being registered is incompatible with an earlier schema for this subject: ",
-                       tm_buf_text(&why));
+    if (s != NULL
+        && !registry_compatible(c->r, s, schema, s->deleted_before, s->versions_count, &why)) {
+        registry_error(
+            c, 409,
+            "Schema being registered is incompatible with an earlier schema for this subject: ",
+            tm_buf_text(&why));
         goto done;
     }
     s = registry_subject_add(c, c->parts[1]);
@@ -237,14 +261,16 @@ static void registry_lookup(struct call *c)
     if (schema == NULL)
         return;
     const struct subject *s = registry_subject(c->r, c->parts[1], false);
-    int id = registry_id(c->r, schema), version = s != NULL && id != 0 ? registry_version(s, id) : 0;
+    int id = registry_id(c->r, schema),
+        version = s != NULL && id != 0 ? registry_version(s, id) : 0;
     if (s == NULL)
         registry_error(c, 40401, "Subject not found: ", c->parts[1]);
     else if (version == 0)
         registry_error(c, 40403, "Schema not found", "");
     else
-        registry_json(c, 200, json_pack("{s:s, s:i, s:i, s:s}", "subject", s->name, "id", id, "version", version, "schema",
-                                        c->r->schemas[id - 1].text));
+        registry_json(c, 200,
+                      json_pack("{s:s, s:i, s:i, s:s}", "subject", s->name, "id", id, "version",
+                                version, "schema", c->r->schemas[id - 1].text));
     free((char *)text);
     json_decref(schema);
 }
@@ -281,8 +307,9 @@ static void registry_get_version(struct call *c)
     if (c->parts_count == 5)
         tm_mock_answer(c->out, 200, MEDIA_TYPE, text);
     else
-        registry_json(c, 200, json_pack("{s:s, s:i, s:i, s:s}", "subject", s->name, "version", (int)version, "id",
-                                        s->versions[version - 1], "schema", text));
+        registry_json(c, 200,
+                      json_pack("{s:s, s:i, s:i, s:s}", "subject", s->name, "version", (int)version,
+                                "id", s->versions[version - 1], "schema", text));
 }
 
 static json_t *registry_versions(const struct subject *s)
@@ -301,7 +328,8 @@ static void registry_delete(struct call *c)
     if (s == NULL || (hard && s->deleted && s->deleted_before == s->versions_count)) {
         registry_error(c, 40401, "Subject not found: ", c->parts[1]);
     } else if (hard && !s->deleted) {
-        registry_error(c, 40405, "Subject must be deleted softly before it is deleted for good: ", c->parts[1]);
+        registry_error(c, 40405, "Subject must be deleted softly before it is deleted for good: ",
+                       c->parts[1]);
     } else {
         registry_json(c, 200, registry_versions(s));
         s->deleted = true;
@@ -336,9 +364,11 @@ static void registry_by_id(struct call *c)
     } else {
         json_t *list = json_array();
         for (size_t i = 0; i < c->r->subjects_count; i++) {
-            int version = c->r->subjects[i]->deleted ? 0 : registry_version(c->r->subjects[i], (int)id);
+            int version =
+                c->r->subjects[i]->deleted ? 0 : registry_version(c->r->subjects[i], (int)id);
             if (version != 0)
-                json_array_append_new(list, json_pack("{s:s, s:i}", "subject", c->r->subjects[i]->name, "version", version));
+                json_array_append_new(list, json_pack("{s:s, s:i}", "subject",
+                                                      c->r->subjects[i]->name, "version", version));
         }
         registry_json(c, 200, list);
     }
@@ -346,28 +376,36 @@ static void registry_by_id(struct call *c)
 
 static void registry_config_get(struct call *c)
 {
-    const struct subject *s = c->parts_count == 2 ? registry_subject(c->r, c->parts[1], true) : NULL;
+    const struct subject *s =
+        c->parts_count == 2 ? registry_subject(c->r, c->parts[1], true) : NULL;
     const char *global = tm_mock_query(c->request, "defaultToGlobal");
     if (c->parts_count == 2 && (s == NULL || s->level == LEVEL_UNSET)
         && (global == NULL || strcasecmp(global, "true") != 0)) {
-        registry_error(c, 40408, "Subject does not have subject-level compatibility configured: ", c->parts[1]);
+        registry_error(c, 40408, "Subject does not have subject-level compatibility configured: ",
+                       c->parts[1]);
         return;
     }
-    registry_json(c, 200, json_pack("{s:s}", "compatibilityLevel", level_names[registry_level(c->r, s)]));
+    registry_json(c, 200,
+                  json_pack("{s:s}", "compatibilityLevel", level_names[registry_level(c->r, s)]));
 }
 
 static void registry_config_put(struct call *c)
 {
-    json_t *body = json_loadb(c->request->body != NULL ? c->request->body : "", c->request->body_bytes, 0, NULL);
+    json_t *body = json_loadb(c->request->body != NULL ? c->request->body : "",
+                              c->request->body_bytes, 0, NULL);
     const char *word = json_string_value(json_object_get(body, "compatibility"));
     enum level level = LEVEL_UNSET;
     for (size_t i = 1; word != NULL && i < LEVELS; i++)
         if (strcasecmp(word, level_names[i]) == 0)
             level = (enum level)i;
-    struct subject *s = level != LEVEL_UNSET && c->parts_count == 2 ? registry_subject_add(c, c->parts[1]) : NULL;
+    struct subject *s =
+        level != LEVEL_UNSET && c->parts_count == 2 ? registry_subject_add(c, c->parts[1]) : NULL;
     if (level == LEVEL_UNSET) {
-        registry_error(c, 42203, "Invalid compatibility level. Valid values are NONE, BACKWARD, FORWARD, FULL and the "
-                                 "_TRANSITIVE ones", "");
+        registry_error(
+            c, 42203,
+            "Invalid compatibility level. Valid values are NONE, BACKWARD, FORWARD, FULL and the "
+            "_TRANSITIVE ones",
+            "");
     } else if (c->parts_count == 2 && s == NULL) {
         registry_error(c, 50001, "the registry is full", "");
     } else {
@@ -395,11 +433,14 @@ static void registry_compatibility(struct call *c)
     if (schema == NULL)
         return;
     tm_buf_init(&why, 4096);
-    bool ok = s == NULL || registry_compatible(c->r, s, schema, version != 0 ? version - 1 : s->deleted_before,
-                                               version != 0 ? version : s->versions_count, &why);
+    bool ok =
+        s == NULL
+        || registry_compatible(c->r, s, schema, version != 0 ? version - 1 : s->deleted_before,
+                               version != 0 ? version : s->versions_count, &why);
     json_t *body = json_pack("{s:b}", "is_compatible", ok);
     if (verbose != NULL && strcasecmp(verbose, "true") == 0)
-        json_object_set_new(body, "messages", ok ? json_array() : json_pack("[s]", tm_buf_text(&why)));
+        json_object_set_new(body, "messages",
+                            ok ? json_array() : json_pack("[s]", tm_buf_text(&why)));
     registry_json(c, 200, body);
     tm_buf_free(&why);
     json_decref(schema);
@@ -434,8 +475,8 @@ static void registry_route(struct call *c)
         tm_mock_answer(c->out, 200, MEDIA_TYPE, "{}");
         return;
     }
-    if (strcmp(c->request->method, "GET") == 0 && c->parts_count == 3 && strcmp(c->parts[0], "subjects") == 0
-        && strcmp(c->parts[2], "versions") == 0) {
+    if (strcmp(c->request->method, "GET") == 0 && c->parts_count == 3
+        && strcmp(c->parts[0], "subjects") == 0 && strcmp(c->parts[2], "versions") == 0) {
         const struct subject *s = registry_subject(c->r, c->parts[1], false);
         if (s == NULL)
             registry_error(c, 40401, "Subject not found: ", c->parts[1]);
@@ -443,7 +484,8 @@ static void registry_route(struct call *c)
             registry_json(c, 200, registry_versions(s));
         return;
     }
-    if (c->parts_count == 2 && strcmp(c->parts[0], "schemas") == 0 && strcmp(c->parts[1], "types") == 0) {
+    if (c->parts_count == 2 && strcmp(c->parts[0], "schemas") == 0
+        && strcmp(c->parts[1], "types") == 0) {
         tm_mock_answer(c->out, 200, MEDIA_TYPE, "[\"AVRO\"]");
         return;
     }
@@ -457,10 +499,12 @@ static void registry_route(struct call *c)
         }
         path_known = path_known || fits;
     }
-    registry_error(c, path_known ? 405 : 404, path_known ? "HTTP 405 Method Not Allowed" : "HTTP 404 Not Found", "");
+    registry_error(c, path_known ? 405 : 404,
+                   path_known ? "HTTP 405 Method Not Allowed" : "HTTP 404 Not Found", "");
 }
 
-void tm_mock_registry_request(void *self, const struct tm_mock_request *request, struct tm_mock_response *out)
+void tm_mock_registry_request(void *self, const struct tm_mock_request *request,
+                              struct tm_mock_response *out)
 {
     struct call c = { .r = self, .request = request, .out = out };
     char *path = strdup(request->path), *rest = path, *part;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BAYEUX_VERSION_FIRST 37            /* API versions this endpoint serves; /cometd/replay/ is older */
+#define BAYEUX_VERSION_FIRST 37 /* API versions this endpoint serves; /cometd/replay/ is older */
 #define BAYEUX_MESSAGES_MAX 64             /* in one request */
 
 /* ---- clients ---- */
@@ -99,21 +99,24 @@ json_t *bayeux_advice(json_t *reply, const char *reconnect, int64_t timeout_ms)
     return reply;
 }
 
-struct bayeux_client *bayeux_admit(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message, const char *channel)
+struct bayeux_client *bayeux_admit(struct tm_bayeux *b, struct bayeux_turn *t,
+                                   const json_t *message, const char *channel)
 {
     const char *id = json_string_value(json_object_get(message, "clientId"));
     struct bayeux_client *c = bayeux_find(b, id);
     json_t *reply;
     if (t->verdict != TM_OAUTH_GOOD) {
-        reply = bayeux_message(channel, json_object_get(message, "id"), t->verdict == TM_OAUTH_BAD
-                               ? "401::Authentication invalid" : "401::Request requires authentication");
+        reply = bayeux_message(channel, json_object_get(message, "id"),
+                               t->verdict == TM_OAUTH_BAD ? "401::Authentication invalid"
+                                                          : "401::Request requires authentication");
         if (id != NULL)
             json_object_set_new(reply, "clientId", json_string(id));
         bayeux_reply(t, bayeux_advice(reply, "none", -1));
         return NULL;
     }
     if (c == NULL)
-        bayeux_reply(t, bayeux_advice(bayeux_message(channel, json_object_get(message, "id"), "403::Unknown client"),
+        bayeux_reply(t, bayeux_advice(bayeux_message(channel, json_object_get(message, "id"),
+                                                     "403::Unknown client"),
                                       "handshake", -1));
     return c;
 }
@@ -140,7 +143,8 @@ static bool bayeux_offers_long_polling(const json_t *message)
     return false;
 }
 
-static void bayeux_denied(struct bayeux_turn *t, const json_t *message, const char *error, const char *reason)
+static void bayeux_denied(struct bayeux_turn *t, const json_t *message, const char *error,
+                          const char *reason)
 {
     json_t *reply = bayeux_message("/meta/handshake", json_object_get(message, "id"), error);
     json_object_set_new(reply, "ext", json_pack("{s:{s:s}}", "sfdc", "failureReason", reason));
@@ -175,10 +179,12 @@ static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const j
         return;
     }
     if (!bayeux_offers_long_polling(message)) {
-        bayeux_denied(t, message, "400::Invalid connection type {}", "400::Invalid connection type {}");
+        bayeux_denied(t, message, "400::Invalid connection type {}",
+                      "400::Invalid connection type {}");
         return;
     }
-    if (b->clients_count >= bayeux_clients_most(b) || (c = bayeux_new_client(b, t->request)) == NULL) {
+    if (b->clients_count >= bayeux_clients_most(b)
+        || (c = bayeux_new_client(b, t->request)) == NULL) {
         bayeux_denied(t, message, "403::Organization concurrent user limit exceeded",
                       "403::Organization concurrent user limit exceeded");
         return;
@@ -187,15 +193,17 @@ static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const j
     snprintf(header, sizeof header, "BAYEUX_BROWSER=%s; Path=/; HttpOnly", cookie);
     tm_mock_response_header(t->out, "Set-Cookie", header);
     json_t *reply = bayeux_message("/meta/handshake", json_object_get(message, "id"), NULL);
-    json_object_update_new(reply, json_pack("{s:{s:b,s:b},s:s,s:s,s:s,s:[s]}", "ext", "replay", 1, "payload.format", 1,
-                                            "version", "1.0", "minimumVersion", "1.0", "clientId", c->id,
-                                            "supportedConnectionTypes", "long-polling"));
+    json_object_update_new(reply, json_pack("{s:{s:b,s:b},s:s,s:s,s:s,s:[s]}", "ext", "replay", 1,
+                                            "payload.format", 1, "version", "1.0", "minimumVersion",
+                                            "1.0", "clientId", c->id, "supportedConnectionTypes",
+                                            "long-polling"));
     bayeux_reply(t, reply);
 }
 
 /* ---- connect ---- */
 
-static bool bayeux_hold_add(struct tm_bayeux *b, struct bayeux_client *c, const json_t *id, int64_t until_ns)
+static bool bayeux_hold_add(struct tm_bayeux *b, struct bayeux_client *c, const json_t *id,
+                            int64_t until_ns)
 {
     if (b->holds_count == b->holds_cap) {
         size_t cap = b->holds_cap == 0 ? 16 : b->holds_cap * 2;
@@ -206,7 +214,9 @@ static bool bayeux_hold_add(struct tm_bayeux *b, struct bayeux_client *c, const 
         b->holds_cap = cap;
     }
     struct bayeux_hold *h = &b->holds[b->holds_count++];
-    *h = (struct bayeux_hold){ .token = c->token, .id = id != NULL ? json_deep_copy(id) : NULL, .until_ns = until_ns };
+    *h = (struct bayeux_hold){ .token = c->token,
+                               .id = id != NULL ? json_deep_copy(id) : NULL,
+                               .until_ns = until_ns };
     snprintf(h->client, sizeof h->client, "%s", c->id);
     return true;
 }
@@ -226,19 +236,22 @@ static struct bayeux_hold *bayeux_hold_of(struct tm_bayeux *b, uint64_t token)
 }
 
 /* The org cannot be read or the day's allocation is spent: an error reply instead of events. */
-static bool bayeux_no_events(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id)
+static bool bayeux_no_events(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t,
+                             const json_t *id)
 {
     int64_t calls, events, most = tm_org_settings(b->org)->events_per_day;
     tm_org_usage_day(b->org, b->now_ms, &calls, &events);
     if (most <= 0 || events < most)
         return false;
-    json_t *reply = bayeux_message("/meta/connect", id, "403::Organization total events daily limit exceeded");
+    json_t *reply =
+        bayeux_message("/meta/connect", id, "403::Organization total events daily limit exceeded");
     json_object_set_new(reply, "clientId", json_string(c->id));
     bayeux_reply(t, bayeux_advice(reply, "none", -1));
     return true;
 }
 
-static void bayeux_connected(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id)
+static void bayeux_connected(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t,
+                             const json_t *id)
 {
     json_t *reply = bayeux_message("/meta/connect", id, NULL);
     json_object_set_new(reply, "clientId", json_string(c->id));
@@ -246,17 +259,20 @@ static void bayeux_connected(struct tm_bayeux *b, struct bayeux_client *c, struc
     c->connected = true;
 }
 
-/* Events it has not had are past retention. It must subscribe again, by its last replay id, and will be refused: a
- * subscription that went on at the oldest retained event would hide the loss. */
-static void bayeux_left_behind(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id)
+/* Events it has not had are past retention. It must subscribe again, by its last replay id, and
+ * will be refused: a subscription that went on at the oldest retained event would hide the loss. */
+static void bayeux_left_behind(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t,
+                               const json_t *id)
 {
-    bayeux_reply(t, bayeux_advice(bayeux_message("/meta/connect", id, "403::Unknown client"), "handshake", -1));
+    bayeux_reply(t, bayeux_advice(bayeux_message("/meta/connect", id, "403::Unknown client"),
+                                  "handshake", -1));
     bayeux_forget(b, c);
 }
 
-/* Events into the answer, or an error reply. True: there is something to answer with; `c` may be gone then. */
-static bool bayeux_gather(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, const json_t *id,
-                          int64_t *out_next_ms)
+/* Events into the answer, or an error reply. True: there is something to answer with; `c` may be
+ * gone then. */
+static bool bayeux_gather(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t,
+                          const json_t *id, int64_t *out_next_ms)
 {
     *out_next_ms = TM_NEVER;
     if (bayeux_no_events(b, c, t, id))
@@ -291,7 +307,8 @@ static void bayeux_connect(struct tm_bayeux *b, struct bayeux_turn *t, const jso
         return;
     if (type == NULL || strcmp(type, "long-polling") != 0) {
         char error[120];
-        snprintf(error, sizeof error, "400::Invalid connection type {%.60s}", type != NULL ? type : "");
+        snprintf(error, sizeof error, "400::Invalid connection type {%.60s}",
+                 type != NULL ? type : "");
         bayeux_reply(t, bayeux_message("/meta/connect", id, error));
         return;
     }
@@ -301,7 +318,8 @@ static void bayeux_connect(struct tm_bayeux *b, struct bayeux_turn *t, const jso
         return;
     if (json_is_integer(timeout) && json_integer_value(timeout) < wait_ms)
         wait_ms = json_integer_value(timeout);
-    if (!c->connected || !t->alone || wait_ms <= 0 || !bayeux_hold_add(b, c, id, b->now_ns + wait_ms * TM_NS_PER_MS)) {
+    if (!c->connected || !t->alone || wait_ms <= 0
+        || !bayeux_hold_add(b, c, id, b->now_ns + wait_ms * TM_NS_PER_MS)) {
         bayeux_connected(b, c, t, id);
         return;
     }
@@ -328,11 +346,16 @@ static void bayeux_dispatch(struct tm_bayeux *b, struct bayeux_turn *t, const js
     const char *channel = json_string_value(json_object_get(message, "channel"));
     const json_t *id = json_object_get(message, "id");
     if (t->version == 0)
-        bayeux_reply(t, bayeux_message(channel != NULL ? channel : "", id,
-                                       "400::API version in the URI is mandatory. URI format: '/cometd/NN.0'"));
+        bayeux_reply(
+            t,
+            bayeux_message(channel != NULL ? channel : "", id,
+                           "400::API version in the URI is mandatory. URI format: '/cometd/NN.0'"));
     else if (t->version < BAYEUX_VERSION_FIRST)
-        bayeux_reply(t, bayeux_message(channel != NULL ? channel : "", id,
-                                       "400::Unsupported API version. Only API versions '37.0' and later are supported"));
+        bayeux_reply(
+            t,
+            bayeux_message(
+                channel != NULL ? channel : "", id,
+                "400::Unsupported API version. Only API versions '37.0' and later are supported"));
     else if (channel == NULL)
         bayeux_reply(t, bayeux_message("", id, "400::Channel name not specified"));
     else if (strcmp(channel, "/meta/handshake") == 0)
@@ -358,7 +381,8 @@ static int bayeux_version(const char *path)
     if (replay)
         at += 7;
     long version = *at == '/' ? strtol(at + 1, &end, 10) : 0;
-    if (version <= 0 || version > 1000 || strncmp(end, ".0", 2) != 0 || (end[2] != '\0' && end[2] != '/'))
+    if (version <= 0 || version > 1000 || strncmp(end, ".0", 2) != 0
+        || (end[2] != '\0' && end[2] != '/'))
         return 0;
     return replay ? BAYEUX_VERSION_FIRST : (int)version;
 }
@@ -369,9 +393,12 @@ static void bayeux_now(struct tm_bayeux *b, const struct tm_mock_request *r)
     b->now_ms = r->now.org_ms;
 }
 
-static void bayeux_used(struct tm_bayeux *b, const struct tm_mock_request *r, const struct tm_mock_response *out)
+static void bayeux_used(struct tm_bayeux *b, const struct tm_mock_request *r,
+                        const struct tm_mock_response *out)
 {
-    struct tm_org_usage more = { .calls = 1, .bytes_in = (int64_t)r->body_bytes, .bytes_out = (int64_t)out->body.bytes };
+    struct tm_org_usage more = { .calls = 1,
+                                 .bytes_in = (int64_t)r->body_bytes,
+                                 .bytes_out = (int64_t)out->body.bytes };
     tm_org_usage_add(b->org, tm_mock_user_agent(r), "cometd", &more, b->now_ms);
 }
 
@@ -399,14 +426,16 @@ static void bayeux_messages(struct tm_bayeux *b, struct bayeux_turn *t, const js
         bayeux_finish(b, t);
 }
 
-void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r, struct tm_mock_response *out)
+void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
+                       struct tm_mock_response *out)
 {
     struct bayeux_turn t = { .request = r, .out = out, .verdict = tm_oauth_check(b->oauth, r),
                              .version = bayeux_version(r->path) };
     bayeux_now(b, r);
     bayeux_expire(b);
     if (strcmp(r->method, "POST") != 0) {
-        tm_mock_answer(out, 400, "text/plain;charset=UTF-8", "Bayeux messages come by POST; websockets are not served\n");
+        tm_mock_answer(out, 400, "text/plain;charset=UTF-8",
+                       "Bayeux messages come by POST; websockets are not served\n");
         return;
     }
     if (r->body_bytes > TM_BAYEUX_REQUEST_BYTES_MAX) {
@@ -419,15 +448,16 @@ void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r, str
     json_array_foreach(json, i, message)
         bad += !json_is_object(message);
     if (json == NULL || bad > 0 || (json_is_array(json) && json_array_size(json) == 0))
-        tm_mock_answer(out, 400, "text/plain;charset=UTF-8", "the body must be a Bayeux message or an array of them\n");
+        tm_mock_answer(out, 400, "text/plain;charset=UTF-8",
+                       "the body must be a Bayeux message or an array of them\n");
     else
         bayeux_messages(b, &t, json);
     json_decref(json);
 }
 
 /* A held connect is looked at again; true when it has an answer. */
-static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, struct bayeux_hold *h, struct bayeux_client *c,
-                         int64_t *out_next_ms)
+static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, struct bayeux_hold *h,
+                         struct bayeux_client *c, int64_t *out_next_ms)
 {
     json_t *message;
     *out_next_ms = TM_NEVER;
@@ -454,9 +484,12 @@ static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, struct baye
     return true;
 }
 
-void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint64_t token, struct tm_mock_response *out)
+void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint64_t token,
+                      struct tm_mock_response *out)
 {
-    struct bayeux_turn t = { .request = r, .out = out, .verdict = tm_oauth_check(b->oauth, r), .token = token };
+    struct bayeux_turn t = {
+        .request = r, .out = out, .verdict = tm_oauth_check(b->oauth, r), .token = token
+    };
     struct bayeux_hold *h = bayeux_hold_of(b, token);
     int64_t next_ms;
     assert(h != NULL);
@@ -493,7 +526,8 @@ void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent)
     bayeux_unsend(c);
     c->held = false;
     c->token = 0;
-    c->idle_since_ns = sent ? b->now_ns : INT64_MAX;     /* when it went nobody told: counted from the next call */
+    c->idle_since_ns =
+        sent ? b->now_ns : INT64_MAX; /* when it went nobody told: counted from the next call */
 }
 
 void tm_bayeux_news(struct tm_bayeux *b)
@@ -507,7 +541,8 @@ void tm_bayeux_news(struct tm_bayeux *b)
         c->replay_seen = last;
         for (size_t k = 0; k < c->channels_count && !concerned; k++) {
             const char *object = c->channels[k].object;
-            concerned = tm_org_replay_last(b->org, *object != '\0' ? object : NULL) > c->channels[k].handed;
+            concerned =
+                tm_org_replay_last(b->org, *object != '\0' ? object : NULL) > c->channels[k].handed;
         }
         if (concerned)
             b->settings.wake(b->settings.wake_data, c->token);

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BAYEUX_BAD_REPLAY "400::The replayId {%" PRId64 "} you provided was invalid.  Please provide a valid ID, -2 to replay " \
-                          "all events, or -1 to replay only new events."
+#define BAYEUX_BAD_REPLAY                                                                          \
+    "400::The replayId {%" PRId64                                                                  \
+    "} you provided was invalid.  Please provide a valid ID, -2 to replay "                        \
+    "all events, or -1 to replay only new events."
 
 static struct bayeux_channel *channel_find(struct bayeux_client *c, const char *name)
 {
@@ -15,8 +17,10 @@ static struct bayeux_channel *channel_find(struct bayeux_client *c, const char *
     return NULL;
 }
 
-/* /data/OpportunityChangeEvent -> Opportunity, /data/X__ChangeEvent -> X__c, /data/ChangeEvents -> "". */
-static bool channel_object(const struct tm_org *org, const char *channel, char *out, size_t out_bytes)
+/* /data/OpportunityChangeEvent -> Opportunity, /data/X__ChangeEvent -> X__c, /data/ChangeEvents ->
+ * "". */
+static bool channel_object(const struct tm_org *org, const char *channel, char *out,
+                           size_t out_bytes)
 {
     static const char prefix[] = "/data/", suffix[] = "ChangeEvent", custom[] = "__ChangeEvent";
     size_t bytes = strlen(channel), from = sizeof prefix - 1;
@@ -27,7 +31,8 @@ static bool channel_object(const struct tm_org *org, const char *channel, char *
     if (strncmp(channel, prefix, from) != 0 || bytes <= from + sizeof suffix - 1
         || strcmp(channel + bytes - (sizeof suffix - 1), suffix) != 0)
         return false;
-    bool is_custom = bytes > from + sizeof custom - 1 && strcmp(channel + bytes - (sizeof custom - 1), custom) == 0;
+    bool is_custom = bytes > from + sizeof custom - 1
+                     && strcmp(channel + bytes - (sizeof custom - 1), custom) == 0;
     size_t name_bytes = bytes - from - (is_custom ? sizeof custom - 1 : sizeof suffix - 1);
     if (name_bytes + 4 > out_bytes)
         return false;
@@ -37,8 +42,9 @@ static bool channel_object(const struct tm_org *org, const char *channel, char *
 }
 
 /* Where a subscription starts: ext.replay[channel], -1 when it says nothing. */
-static enum tm_code channel_position(struct tm_bayeux *b, const json_t *message, const char *subscription, int64_t *out,
-                                     char *error, size_t error_bytes, struct tm_err *err)
+static enum tm_code channel_position(struct tm_bayeux *b, const json_t *message,
+                                     const char *subscription, int64_t *out, char *error,
+                                     size_t error_bytes, struct tm_err *err)
 {
     const json_t *map = json_object_get(json_object_get(message, "ext"), "replay");
     const json_t *asked = json_object_get(map, subscription);
@@ -60,11 +66,13 @@ static enum tm_code channel_position(struct tm_bayeux *b, const json_t *message,
     return rc;
 }
 
-static enum tm_code channel_add(struct bayeux_client *c, const char *name, const char *object, int64_t position)
+static enum tm_code channel_add(struct bayeux_client *c, const char *name, const char *object,
+                                int64_t position)
 {
     struct bayeux_channel *channel = channel_find(c, name);
     if (channel == NULL) {
-        struct bayeux_channel *grown = realloc(c->channels, (c->channels_count + 1) * sizeof *grown);
+        struct bayeux_channel *grown =
+            realloc(c->channels, (c->channels_count + 1) * sizeof *grown);
         if (grown == NULL)
             return TM_E_NOMEM;
         c->channels = grown;
@@ -77,8 +85,8 @@ static enum tm_code channel_add(struct bayeux_client *c, const char *name, const
 }
 
 /* Checks a subscription and takes it; `error` stays empty when it is good. */
-static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const json_t *message, const char *subscription,
-                         char *error, size_t error_bytes)
+static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const json_t *message,
+                         const char *subscription, char *error, size_t error_bytes)
 {
     char name[BAYEUX_CHANNEL_BYTES], object[96];
     int64_t position = 0;
@@ -91,8 +99,11 @@ static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const jso
         return;
     }
     snprintf(name, sizeof name, "%.*s", (int)strcspn(subscription, "?"), subscription);
-    if (strlen(subscription) >= sizeof name || !channel_object(b->org, name, object, sizeof object)) {
-        snprintf(error, error_bytes, "400::The channel you requested to subscribe to does not exist {%.120s}", subscription);
+    if (strlen(subscription) >= sizeof name
+        || !channel_object(b->org, name, object, sizeof object)) {
+        snprintf(error, error_bytes,
+                 "400::The channel you requested to subscribe to does not exist {%.120s}",
+                 subscription);
         return;
     }
     if (channel_find(c, name) == NULL && c->channels_count == TM_BAYEUX_CHANNELS_MAX) {
@@ -103,7 +114,8 @@ static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const jso
     if (rc == TM_OK && *error == '\0')
         rc = channel_add(c, name, object, position);
     if (rc != TM_OK)
-        snprintf(error, error_bytes, "503::Server is too busy. Please try your request again later.");
+        snprintf(error, error_bytes,
+                 "503::Server is too busy. Please try your request again later.");
 }
 
 void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
@@ -114,7 +126,8 @@ void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *
     if (c == NULL)
         return;
     channel_take(b, c, message, json_string_value(subscription), error, sizeof error);
-    json_t *reply = bayeux_message("/meta/subscribe", json_object_get(message, "id"), *error != '\0' ? error : NULL);
+    json_t *reply = bayeux_message("/meta/subscribe", json_object_get(message, "id"),
+                                   *error != '\0' ? error : NULL);
     json_object_set_new(reply, "clientId", json_string(c->id));
     if (json_is_string(subscription))
         json_object_set_new(reply, "subscription", json_deep_copy(subscription));
@@ -152,8 +165,9 @@ static bool channel_event(void *data, const struct tm_org_event *e)
     if (fill->turn->replies > 0 && body->bytes + e->body_bytes > TM_BAYEUX_POLL_BYTES_MAX)
         return false;
     tm_buf_addz(body, fill->turn->replies++ > 0 ? ",{\"data\":" : "{\"data\":");
-    tm_buf_add(body, e->body, e->body_bytes - 1);         /* without its last brace: "event" goes inside */
-    tm_buf_addf(body, ",\"event\":{\"replayId\":%" PRId64 "}},\"channel\":\"%s\"}", e->replay_id, fill->channel->name);
+    tm_buf_add(body, e->body, e->body_bytes - 1); /* without its last brace: "event" goes inside */
+    tm_buf_addf(body, ",\"event\":{\"replayId\":%" PRId64 "}},\"channel\":\"%s\"}", e->replay_id,
+                fill->channel->name);
     fill->channel->handed = e->replay_id;
     fill->count++;
     return true;
@@ -169,8 +183,8 @@ static int64_t channel_allowance(const struct tm_bayeux *b)
     return left < TM_BAYEUX_POLL_EVENTS_MAX ? left : TM_BAYEUX_POLL_EVENTS_MAX;
 }
 
-enum tm_code bayeux_events(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t, int64_t *out_next_ms,
-                           struct tm_err *err)
+enum tm_code bayeux_events(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t,
+                           int64_t *out_next_ms, struct tm_err *err)
 {
     int64_t room = channel_allowance(b);
     enum tm_code rc = TM_OK;
@@ -182,10 +196,11 @@ enum tm_code bayeux_events(struct tm_bayeux *b, struct bayeux_client *c, struct 
         struct channel_fill fill = { t, channel, 0 };
         int64_t next_ms = TM_NEVER;
         if (room > 0)
-            rc = tm_org_events(b->org, object, channel->handed, b->now_ms, (size_t)room, channel_event, &fill, err);
+            rc = tm_org_events(b->org, object, channel->handed, b->now_ms, (size_t)room,
+                               channel_event, &fill, err);
         room -= fill.count;
         c->handed_events += fill.count;
-        if (rc == TM_OK && c->handed_events == 0)         /* asked only where the poll may be held */
+        if (rc == TM_OK && c->handed_events == 0) /* asked only where the poll may be held */
             rc = tm_org_next_publish_ms(b->org, object, channel->handed, &next_ms, err);
         if (next_ms < *out_next_ms)
             *out_next_ms = next_ms;

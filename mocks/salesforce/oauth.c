@@ -24,10 +24,12 @@ static const char *oauth_copy(const char *given, const char *preset)
     return strdup(given != NULL ? given : preset);
 }
 
-enum tm_code tm_oauth_open(struct tm_oauth **out, const struct tm_oauth_settings *settings, struct tm_err *err)
+enum tm_code tm_oauth_open(struct tm_oauth **out, const struct tm_oauth_settings *settings,
+                           struct tm_err *err)
 {
     if (settings->username != NULL && strpbrk(settings->username, "\"\\\r\n") != NULL)
-        return tm_fail(err, TM_E_ARG, "the username must not hold quotes, backslashes or line ends");
+        return tm_fail(err, TM_E_ARG,
+                       "the username must not hold quotes, backslashes or line ends");
     struct tm_oauth *o = calloc(1, sizeof *o);
     if (o == NULL)
         return tm_fail(err, TM_E_NOMEM, "sign-in");
@@ -44,8 +46,9 @@ enum tm_code tm_oauth_open(struct tm_oauth **out, const struct tm_oauth_settings
         s->token_ns_max = OAUTH_LIFE_NS;
     tm_rng_init(&o->rng, settings->seed);
     o->tokens = calloc(TM_OAUTH_TOKENS_MAX, sizeof *o->tokens);
-    if (s->username == NULL || s->password == NULL || s->password_token == NULL || s->consumer_key == NULL
-        || s->consumer_secret == NULL || s->org_id == NULL || s->user_id == NULL || o->tokens == NULL) {
+    if (s->username == NULL || s->password == NULL || s->password_token == NULL
+        || s->consumer_key == NULL || s->consumer_secret == NULL || s->org_id == NULL
+        || s->user_id == NULL || o->tokens == NULL) {
         tm_oauth_close(o);
         return tm_fail(err, TM_E_NOMEM, "sign-in");
     }
@@ -105,7 +108,8 @@ static bool oauth_same(const char *a, const char *b)
 static void oauth_refuse(struct tm_mock_response *out, const char *error, const char *description)
 {
     char body[256];
-    snprintf(body, sizeof body, "{\"error\":\"%s\",\"error_description\":\"%s\"}", error, description);
+    snprintf(body, sizeof body, "{\"error\":\"%s\",\"error_description\":\"%s\"}", error,
+             description);
     tm_mock_answer(out, 400, "application/json;charset=UTF-8", body);
 }
 
@@ -156,9 +160,11 @@ static enum tm_code oauth_basic(const struct tm_mock_request *r, struct tm_mock_
     return rc;
 }
 
-static bool oauth_client(const struct tm_oauth *o, const struct tm_mock_pairs *form, struct tm_mock_response *out)
+static bool oauth_client(const struct tm_oauth *o, const struct tm_mock_pairs *form,
+                         struct tm_mock_response *out)
 {
-    const char *id = tm_mock_pairs_get(form, "client_id"), *secret = tm_mock_pairs_get(form, "client_secret");
+    const char *id = tm_mock_pairs_get(form, "client_id"),
+               *secret = tm_mock_pairs_get(form, "client_secret");
     if (id == NULL)
         oauth_refuse(out, "invalid_request", "missing required parameter: client_id");
     else if (!oauth_same(id, o->settings.consumer_key))
@@ -170,13 +176,16 @@ static bool oauth_client(const struct tm_oauth *o, const struct tm_mock_pairs *f
     return false;
 }
 
-static bool oauth_user(const struct tm_oauth *o, const struct tm_mock_pairs *form, struct tm_mock_response *out)
+static bool oauth_user(const struct tm_oauth *o, const struct tm_mock_pairs *form,
+                       struct tm_mock_response *out)
 {
-    const char *username = tm_mock_pairs_get(form, "username"), *password = tm_mock_pairs_get(form, "password");
+    const char *username = tm_mock_pairs_get(form, "username"),
+               *password = tm_mock_pairs_get(form, "password");
     char wanted[OAUTH_SECRET_BYTES_MAX];
     if (username == NULL || password == NULL) {
-        oauth_refuse(out, "invalid_request", username == NULL ? "missing required parameter: username"
-                                                              : "missing required parameter: password");
+        oauth_refuse(out, "invalid_request",
+                     username == NULL ? "missing required parameter: username"
+                                      : "missing required parameter: password");
         return false;
     }
     snprintf(wanted, sizeof wanted, "%s%s", o->settings.password, o->settings.password_token);
@@ -218,16 +227,21 @@ static void oauth_given(struct tm_oauth *o, const struct tm_mock_request *r, con
     signature[43] = '=';
     tm_mock_response_header(out, "Cache-Control", "no-store");
     tm_mock_answer(out, 200, "application/json;charset=UTF-8", "");
-    tm_buf_addf(&out->body, "{\"access_token\":\"%s\",\"instance_url\":\"%s\",\"id\":\"%s/id/%s/%s\",\"token_type\":\"Bearer\","
-                "\"issued_at\":\"%" PRId64 "\",\"signature\":\"%s\",\"scope\":\"api\"}", t->text, base_url, base_url,
-                o->settings.org_id, o->settings.user_id, r->now.org_ms, signature);
+    tm_buf_addf(&out->body,
+                "{\"access_token\":\"%s\",\"instance_url\":\"%s\",\"id\":\"%s/id/%s/"
+                "%s\",\"token_type\":\"Bearer\","
+                "\"issued_at\":\"%" PRId64 "\",\"signature\":\"%s\",\"scope\":\"api\"}",
+                t->text, base_url, base_url, o->settings.org_id, o->settings.user_id, r->now.org_ms,
+                signature);
 }
 
-void tm_oauth_token(struct tm_oauth *o, const struct tm_mock_request *r, const char *base_url, struct tm_mock_response *out)
+void tm_oauth_token(struct tm_oauth *o, const struct tm_mock_request *r, const char *base_url,
+                    struct tm_mock_response *out)
 {
     struct tm_mock_pairs form = { 0 };
     enum tm_code rc = TM_OK;
-    for (size_t i = 0; i < r->query.count && rc == TM_OK; i++)   /* some clients send the form in the URL */
+    for (size_t i = 0; i < r->query.count && rc == TM_OK;
+         i++) /* some clients send the form in the URL */
         rc = tm_mock_pairs_add(&form, r->query.items[i].name, r->query.items[i].value, NULL);
     if (rc == TM_OK && r->body != NULL)
         rc = tm_mock_pairs_parse(&form, r->body, r->body_bytes, NULL);
@@ -240,7 +254,8 @@ void tm_oauth_token(struct tm_oauth *o, const struct tm_mock_request *r, const c
         oauth_refuse(out, "invalid_request", "missing required parameter: grant_type");
     else if (strcmp(grant, "password") != 0 && strcmp(grant, "client_credentials") != 0)
         oauth_refuse(out, "unsupported_grant_type", "grant type not supported");
-    else if (oauth_client(o, &form, out) && (strcmp(grant, "password") != 0 || oauth_user(o, &form, out)))
+    else if (oauth_client(o, &form, out)
+             && (strcmp(grant, "password") != 0 || oauth_user(o, &form, out)))
         oauth_given(o, r, base_url, out);
     tm_mock_pairs_free(&form);
 }
@@ -274,12 +289,14 @@ enum tm_oauth_verdict tm_oauth_check(const struct tm_oauth *o, const struct tm_m
     return good ? TM_OAUTH_GOOD : TM_OAUTH_BAD;
 }
 
-void tm_oauth_revoke(struct tm_oauth *o, const struct tm_mock_request *r, struct tm_mock_response *out)
+void tm_oauth_revoke(struct tm_oauth *o, const struct tm_mock_request *r,
+                     struct tm_mock_response *out)
 {
     struct tm_mock_pairs form = { 0 };
     const char *token = tm_mock_query(r, "token");
     bool found = false;
-    if (token == NULL && r->body != NULL && tm_mock_pairs_parse(&form, r->body, r->body_bytes, NULL) == TM_OK)
+    if (token == NULL && r->body != NULL
+        && tm_mock_pairs_parse(&form, r->body, r->body_bytes, NULL) == TM_OK)
         token = tm_mock_pairs_get(&form, "token");
     for (size_t i = 0; token != NULL && i < o->tokens_count && !found; i++)
         if (oauth_same(token, o->tokens[i].text)) {
@@ -293,15 +310,23 @@ void tm_oauth_revoke(struct tm_oauth *o, const struct tm_mock_request *r, struct
     tm_mock_pairs_free(&form);
 }
 
-void tm_oauth_identity(struct tm_oauth *o, const char *base_url, bool userinfo, struct tm_mock_response *out)
+void tm_oauth_identity(struct tm_oauth *o, const char *base_url, bool userinfo,
+                       struct tm_mock_response *out)
 {
     const struct tm_oauth_settings *s = &o->settings;
     tm_mock_answer(out, 200, "application/json;charset=UTF-8", "");
-    tm_buf_addf(&out->body, "{\"%s\":\"%s/id/%s/%s\",\"asserted_user\":true,\"user_id\":\"%s\",\"organization_id\":\"%s\","
-                "\"%s\":\"%s\",\"display_name\":\"Integration User\",\"name\":\"Integration User\",\"email\":\"%s\",", userinfo ? "sub" : "id",
-                base_url, s->org_id, s->user_id, s->user_id, s->org_id, userinfo ? "preferred_username" : "username",
-                s->username, s->username);
-    tm_buf_addf(&out->body, "\"urls\":{\"rest\":\"%s/services/data/v{version}/\",\"sobjects\":\"%s/services/data/v{version}/sobjects/\","
-                "\"query\":\"%s/services/data/v{version}/query/\"},\"active\":true,\"user_type\":\"STANDARD\",\"language\":\"en_US\","
-                "\"locale\":\"en_US\",\"utcOffset\":0,\"zoneinfo\":\"Etc/UTC\"}", base_url, base_url, base_url);
+    tm_buf_addf(&out->body,
+                "{\"%s\":\"%s/id/%s/"
+                "%s\",\"asserted_user\":true,\"user_id\":\"%s\",\"organization_id\":\"%s\","
+                "\"%s\":\"%s\",\"display_name\":\"Integration User\",\"name\":\"Integration "
+                "User\",\"email\":\"%s\",",
+                userinfo ? "sub" : "id", base_url, s->org_id, s->user_id, s->user_id, s->org_id,
+                userinfo ? "preferred_username" : "username", s->username, s->username);
+    tm_buf_addf(&out->body,
+                "\"urls\":{\"rest\":\"%s/services/data/v{version}/\",\"sobjects\":\"%s/services/"
+                "data/v{version}/sobjects/\","
+                "\"query\":\"%s/services/data/v{version}/query/"
+                "\"},\"active\":true,\"user_type\":\"STANDARD\",\"language\":\"en_US\","
+                "\"locale\":\"en_US\",\"utcOffset\":0,\"zoneinfo\":\"Etc/UTC\"}",
+                base_url, base_url, base_url);
 }

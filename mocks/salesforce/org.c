@@ -213,8 +213,9 @@ static enum tm_code org_memory(struct tm_org *org, const struct tm_org_settings 
     return TM_OK;
 }
 
-/* One writing process a file: counters and current values are kept in memory too. The descriptor is opened before
- * SQLite's and closed after it, since closing any descriptor of a file ends the POSIX locks SQLite has on it. */
+/* One writing process a file: counters and current values are kept in memory too. The descriptor is
+ * opened before SQLite's and closed after it, since closing any descriptor of a file ends the POSIX
+ * locks SQLite has on it. */
 static enum tm_code org_lock(struct tm_org *org, struct tm_err *err)
 {
     const char *path = org->settings.path;
@@ -225,7 +226,8 @@ static enum tm_code org_lock(struct tm_org *org, struct tm_err *err)
         return tm_fail(err, TM_E_ARG, "cannot write the org's file %s: %s", path, strerror(errno));
     if (flock(org->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return TM_OK;
-    return tm_fail(err, TM_E_ARG, "%s is in use by another tidemark serve: stop it, or take another file", path);
+    return tm_fail(err, TM_E_ARG,
+                   "%s is in use by another tidemark serve: stop it, or take another file", path);
 }
 
 enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *settings,

@@ -383,7 +383,8 @@ static enum tm_code read_events_after(struct tm_org *org, const char *object, in
     return rc;
 }
 
-/* Whether an event of the object (NULL = any) between two replay ids, the last one included, ever was. */
+/* Whether an event of the object (NULL = any) between two replay ids, the last one included, ever
+ * was. */
 static enum tm_code read_lost(struct tm_org *org, const char *object, int64_t after, int64_t last,
                               bool *out, struct tm_err *err)
 {

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-struct query_cursor {                      /* one result; kept while it has a locator or a page under way */
+struct query_cursor { /* one result; kept while it has a locator or a page under way */
     struct tm_soql_result *result;
     char id[TM_ID_BYTES];                  /* "" = no locator: the first page was all of it */
     size_t page_rows;
@@ -32,7 +32,8 @@ struct tm_query {
     uint64_t token_last;
 };
 
-enum tm_code tm_query_open(struct tm_query **out, struct tm_org *org, struct tm_oauth *oauth, struct tm_err *err)
+enum tm_code tm_query_open(struct tm_query **out, struct tm_org *org, struct tm_oauth *oauth,
+                           struct tm_err *err)
 {
     struct tm_query *q = calloc(1, sizeof *q);
     if (q == NULL)
@@ -110,7 +111,7 @@ static void query_name(struct tm_query *q, struct query_cursor *c)
     for (struct query_cursor *at = q->cursors; at != NULL; at = at->next)
         if (at->open && at != c && (oldest == NULL || at->used_ns < oldest->used_ns))
             oldest = at;
-    assert(oldest != NULL);                   /* more than TM_QUERY_OPEN_MAX are open, c is one of them */
+    assert(oldest != NULL); /* more than TM_QUERY_OPEN_MAX are open, c is one of them */
     oldest->open = false;
     query_sweep(q);
 }
@@ -131,9 +132,11 @@ static void query_head(struct query_page *p)
 {
     const struct query_cursor *c = p->cursor;
     bool done = p->row_end == tm_soql_result_rows(c->result);
-    tm_buf_addf(&p->body, "{\"totalSize\":%" PRId64 ",\"done\":%s,", tm_soql_result_total(c->result), done ? "true" : "false");
+    tm_buf_addf(&p->body, "{\"totalSize\":%" PRId64 ",\"done\":%s,",
+                tm_soql_result_total(c->result), done ? "true" : "false");
     if (!done)
-        tm_buf_addf(&p->body, "\"nextRecordsUrl\":\"/services/data/v%s/query/%s-%zu\",", p->version, c->id, p->row_end);
+        tm_buf_addf(&p->body, "\"nextRecordsUrl\":\"/services/data/v%s/query/%s-%zu\",", p->version,
+                    c->id, p->row_end);
     tm_buf_addz(&p->body, "\"records\":[");
 }
 
@@ -158,8 +161,8 @@ static void query_slice(struct tm_query *q, struct query_page *p, struct tm_mock
     query_page_free(q, p);
 }
 
-static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, size_t page_rows, const char *version,
-                       struct tm_mock_response *out)
+static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, size_t page_rows,
+                       const char *version, struct tm_mock_response *out)
 {
     size_t rows = tm_soql_result_rows(c->result);
     struct query_page *p = calloc(1, sizeof *p);
@@ -185,8 +188,8 @@ static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, s
     query_slice(q, p, out);
 }
 
-void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const char *version, bool all,
-                    struct tm_mock_response *out)
+void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const char *version,
+                    bool all, struct tm_mock_response *out)
 {
     const char *text = tm_mock_query(r, "q");
     struct tm_soql_error error = { 0 };
@@ -194,7 +197,9 @@ void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const c
     struct tm_soql *soql = NULL;
     struct query_cursor *c = calloc(1, sizeof *c);
     query_expire(q, r->now.wall_ns);
-    enum tm_code rc = c == NULL ? TM_E_NOMEM : text != NULL ? tm_soql_parse(&soql, text, &error, &err) : TM_E_ARG;
+    enum tm_code rc = c == NULL      ? TM_E_NOMEM
+                      : text != NULL ? tm_soql_parse(&soql, text, &error, &err)
+                                     : TM_E_ARG;
     if (text == NULL)
         snprintf(error.code, sizeof error.code, "MALFORMED_QUERY");
     if (rc == TM_OK)
@@ -203,7 +208,8 @@ void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const c
     if (rc != TM_OK) {
         free(c);
         if (rc == TM_E_ARG)
-            tm_rest_error(out, 400, error.code, text != NULL ? error.message : "the query is missing: ?q=SELECT …");
+            tm_rest_error(out, 400, error.code,
+                          text != NULL ? error.message : "the query is missing: ?q=SELECT …");
         else
             tm_rest_broken(out, rc, &err);
         return;
@@ -215,17 +221,19 @@ void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const c
     query_page(q, c, 0, c->page_rows, version, out);
 }
 
-void tm_query_more(struct tm_query *q, const struct tm_mock_request *r, const char *version, const char *locator,
-                   struct tm_mock_response *out)
+void tm_query_more(struct tm_query *q, const struct tm_mock_request *r, const char *version,
+                   const char *locator, struct tm_mock_response *out)
 {
     const char *dash = strchr(locator, '-');
     size_t id_bytes = dash != NULL ? (size_t)(dash - locator) : strlen(locator);
     char *end = NULL;
-    unsigned long row = dash != NULL && dash[1] >= '0' && dash[1] <= '9' ? strtoul(dash + 1, &end, 10) : 0;
+    unsigned long row =
+        dash != NULL && dash[1] >= '0' && dash[1] <= '9' ? strtoul(dash + 1, &end, 10) : 0;
     struct query_cursor *c = NULL;
     query_expire(q, r->now.wall_ns);
     for (struct query_cursor *at = q->cursors; at != NULL; at = at->next)
-        if (at->open && (id_bytes == 15 || id_bytes == 18) && strncmp(at->id, locator, id_bytes) == 0)
+        if (at->open && (id_bytes == 15 || id_bytes == 18)
+            && strncmp(at->id, locator, id_bytes) == 0)
             c = at;
     if (c == NULL || end == NULL || *end != '\0' || row > tm_soql_result_rows(c->result)) {
         tm_rest_error(out, 400, "INVALID_QUERY_LOCATOR", "invalid query locator");

@@ -60,17 +60,20 @@ static bool rest_method(struct rest_call *c, const char *method)
     if (strcmp(c->request->method, method) == 0)
         return true;
     char message[160];
-    snprintf(message, sizeof message, "HTTP Method '%.20s' not allowed. Allowed are %s", c->request->method, method);
+    snprintf(message, sizeof message, "HTTP Method '%.20s' not allowed. Allowed are %s",
+             c->request->method, method);
     tm_rest_error(c->out, 405, "METHOD_NOT_ALLOWED", message);
     return false;
 }
 
-static void rest_limit_info(struct tm_rest *rest, const struct tm_mock_request *r, struct tm_mock_response *out)
+static void rest_limit_info(struct tm_rest *rest, const struct tm_mock_request *r,
+                            struct tm_mock_response *out)
 {
     int64_t calls, events, most = tm_org_settings(rest->org)->api_calls_per_day;
     char text[64];
     tm_org_usage_day(rest->org, r->now.org_ms, &calls, &events);
-    snprintf(text, sizeof text, "api-usage=%" PRId64 "/%" PRId64, calls, most > 0 ? most : TM_REST_NO_LIMIT);
+    snprintf(text, sizeof text, "api-usage=%" PRId64 "/%" PRId64, calls,
+             most > 0 ? most : TM_REST_NO_LIMIT);
     tm_mock_response_header(out, "Sforce-Limit-Info", text);
 }
 
@@ -86,7 +89,8 @@ static void rest_versions(struct tm_mock_response *out)
         snprintf(label, sizeof label, "%s '%02d", seasons[since % 3], 16 + since / 3);
         snprintf(version, sizeof version, "%d.0", v);
         snprintf(url, sizeof url, "/services/data/v%s", version);
-        json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "label", label, "url", url, "version", version));
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:s}", "label", label, "url", url, "version", version));
     }
     tm_rest_json(out, 200, list);
 }
@@ -96,28 +100,36 @@ static void rest_resources(struct rest_call *c)
     static const char *const names[] = { "sobjects", "query", "queryAll", "limits" };
     json_t *map = json_object();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        json_object_set_new(map, names[i], json_sprintf("/services/data/v%s/%s", c->version, names[i]));
+        json_object_set_new(map, names[i],
+                            json_sprintf("/services/data/v%s/%s", c->version, names[i]));
     tm_rest_json(c->out, 200, map);
 }
 
 static json_t *rest_urls(const struct rest_call *c, const char *object)
 {
     json_t *urls = json_object();
-    json_object_set_new(urls, "sobject", json_sprintf("/services/data/v%s/sobjects/%s", c->version, object));
-    json_object_set_new(urls, "describe", json_sprintf("/services/data/v%s/sobjects/%s/describe", c->version, object));
-    json_object_set_new(urls, "rowTemplate", json_sprintf("/services/data/v%s/sobjects/%s/{ID}", c->version, object));
+    json_object_set_new(urls, "sobject",
+                        json_sprintf("/services/data/v%s/sobjects/%s", c->version, object));
+    json_object_set_new(
+        urls, "describe",
+        json_sprintf("/services/data/v%s/sobjects/%s/describe", c->version, object));
+    json_object_set_new(urls, "rowTemplate",
+                        json_sprintf("/services/data/v%s/sobjects/%s/{ID}", c->version, object));
     return urls;
 }
 
 /* What the list of objects and the head of a describe say; what the describe file tells wins. */
 static json_t *rest_basic(const struct rest_call *c, const struct tm_describe *d)
 {
-    static const char *const yes[] = { "createable", "deletable", "layoutable", "mergeable", "queryable", "replicateable",
-                                       "retrieveable", "searchable", "triggerable", "undeletable", "updateable" };
-    static const char *const no[] = { "activateable", "custom", "customSetting", "deepCloneable", "deprecatedAndHidden",
-                                      "feedEnabled", "hasSubtypes", "isInterface", "isSubtype", "mruEnabled" };
-    static const char *const lists[] = { "fields", "childRelationships", "recordTypeInfos", "namedLayoutInfos",
-                                         "actionOverrides" };
+    static const char *const yes[] = { "createable",  "deletable",     "layoutable",   "mergeable",
+                                       "queryable",   "replicateable", "retrieveable", "searchable",
+                                       "triggerable", "undeletable",   "updateable" };
+    static const char *const no[] = {
+        "activateable", "custom",      "customSetting", "deepCloneable", "deprecatedAndHidden",
+        "feedEnabled",  "hasSubtypes", "isInterface",   "isSubtype",     "mruEnabled"
+    };
+    static const char *const lists[] = { "fields", "childRelationships", "recordTypeInfos",
+                                         "namedLayoutInfos", "actionOverrides" };
     json_t *info = json_object();
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
         json_object_set_new(info, yes[i], json_true());
@@ -137,13 +149,17 @@ static void rest_sobjects(struct tm_rest *rest, struct rest_call *c)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < tm_org_objects(rest->org); i++)
-        json_array_append_new(list, rest_basic(c, tm_org_describe(rest->org, tm_org_object_name(rest->org, i))));
-    tm_rest_json(c->out, 200, json_pack("{s:s,s:i,s:o}", "encoding", "UTF-8", "maxBatchSize", 200, "sobjects", list));
+        json_array_append_new(
+            list, rest_basic(c, tm_org_describe(rest->org, tm_org_object_name(rest->org, i))));
+    tm_rest_json(
+        c->out, 200,
+        json_pack("{s:s,s:i,s:o}", "encoding", "UTF-8", "maxBatchSize", 200, "sobjects", list));
 }
 
 static void rest_describe(struct rest_call *c, const struct tm_describe *d)
 {
-    static const char *const lists[] = { "childRelationships", "recordTypeInfos", "namedLayoutInfos", "actionOverrides" };
+    static const char *const lists[] = { "childRelationships", "recordTypeInfos",
+                                         "namedLayoutInfos", "actionOverrides" };
     json_t *info = rest_basic(c, d);
     json_object_set(info, "fields", json_object_get(d->json, "fields"));
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
@@ -157,32 +173,42 @@ static void rest_describe(struct rest_call *c, const struct tm_describe *d)
 static void rest_limits(struct tm_rest *rest, struct rest_call *c)
 {
     const struct tm_org_settings *s = tm_org_settings(rest->org);
-    int64_t calls, events, calls_max = s->api_calls_per_day > 0 ? s->api_calls_per_day : TM_REST_NO_LIMIT;
+    int64_t calls, events,
+        calls_max = s->api_calls_per_day > 0 ? s->api_calls_per_day : TM_REST_NO_LIMIT;
     int64_t events_max = s->events_per_day > 0 ? s->events_per_day : TM_REST_NO_LIMIT;
     tm_org_usage_day(rest->org, c->request->now.org_ms, &calls, &events);
-    struct { const char *name; int64_t max, used; } rows[] = {
-        { "DailyApiRequests", calls_max, calls }, { "DailyBulkApiBatches", 15000, 0 }, { "DailyBulkV2QueryJobs", 10000, 0 },
-        { "DailyBulkV2QueryFileStorageMB", 976562, 0 }, { "DailyDeliveredPlatformEvents", events_max, events },
-        { "HourlyPublishedPlatformEvents", 250000, 0 }, { "DailyStreamingApiEvents", events_max, events },
+    struct { const char *name; int64_t max, used;
+    } rows[] = {
+        { "DailyApiRequests", calls_max, calls },
+        { "DailyBulkApiBatches", 15000, 0 },
+        { "DailyBulkV2QueryJobs", 10000, 0 },
+        { "DailyBulkV2QueryFileStorageMB", 976562, 0 },
+        { "DailyDeliveredPlatformEvents", events_max, events },
+        { "HourlyPublishedPlatformEvents", 250000, 0 },
+        { "DailyStreamingApiEvents", events_max, events },
         { "ConcurrentAsyncGetReportInstances", 200, 0 },
     };
     json_t *map = json_object();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        json_object_set_new(map, rows[i].name, json_pack("{s:I,s:I}", "Max", (json_int_t)rows[i].max, "Remaining",
-            (json_int_t)(rows[i].used < rows[i].max ? rows[i].max - rows[i].used : 0)));
+        json_object_set_new(
+            map, rows[i].name,
+            json_pack("{s:I,s:I}", "Max", (json_int_t)rows[i].max, "Remaining",
+                      (json_int_t)(rows[i].used < rows[i].max ? rows[i].max - rows[i].used : 0)));
     tm_rest_json(c->out, 200, map);
 }
 
 /* ---- getDeleted, getUpdated ---- */
 
 /* start and end of a replication call, cut to whole seconds; false: the error is written. */
-static bool rest_window(struct rest_call *c, int days_max, int64_t *out_start_ms, int64_t *out_end_ms)
+static bool rest_window(struct rest_call *c, int days_max, int64_t *out_start_ms,
+                        int64_t *out_end_ms)
 {
     const char *start = tm_mock_query(c->request, "start"), *end = tm_mock_query(c->request, "end");
     const char *wrong = NULL;
     if (start == NULL || end == NULL)
         wrong = "start and end are required: ISO 8601 times, their '+' escaped as %2B";
-    else if (tm_time_parse(out_start_ms, start, NULL) != TM_OK || tm_time_parse(out_end_ms, end, NULL) != TM_OK)
+    else if (tm_time_parse(out_start_ms, start, NULL) != TM_OK
+             || tm_time_parse(out_end_ms, end, NULL) != TM_OK)
         wrong = "start and end must be ISO 8601 times with a time zone, their '+' escaped as %2B";
     if (wrong != NULL) {
         tm_rest_error(c->out, 400, "MALFORMED_QUERY", wrong);
@@ -206,7 +232,8 @@ static void rest_deleted_row(void *data, const char *id, int64_t deleted_ms)
     struct rest_deleted *d = data;
     char when[TM_TIME_BYTES];
     tm_time_rest(when, deleted_ms - deleted_ms % 1000);
-    tm_buf_addf(d->body, "%s{\"id\":\"%s\",\"deletedDate\":\"%s\"}", d->count++ > 0 ? "," : "", id, when);
+    tm_buf_addf(d->body, "%s{\"id\":\"%s\",\"deletedDate\":\"%s\"}", d->count++ > 0 ? "," : "", id,
+                when);
 }
 
 static void rest_deleted(struct tm_rest *rest, struct rest_call *c, const char *object)
@@ -220,20 +247,23 @@ static void rest_deleted(struct tm_rest *rest, struct rest_call *c, const char *
     if (!rest_window(c, (int)(TM_ORG_RECYCLE_MS / REST_DAY_MS), &start_ms, &end_ms))
         return;
     tm_buf_addz(&c->out->body, "{\"deletedRecords\":[");
-    enum tm_code rc = tm_org_deleted(rest->org, object, start_ms, end_ms, now_ms, rest_deleted_row, &rows, &err);
+    enum tm_code rc =
+        tm_org_deleted(rest->org, object, start_ms, end_ms, now_ms, rest_deleted_row, &rows, &err);
     if (rc != TM_OK || rows.count > TM_REST_DELETED_IDS_MAX) {
         tm_buf_reset(&c->out->body);
         if (rc != TM_OK)
             tm_rest_broken(c->out, rc, &err);
         else
-            tm_rest_error(c->out, 400, "EXCEEDED_ID_LIMIT", "more than 600000 records: ask for a shorter time");
+            tm_rest_error(c->out, 400, "EXCEEDED_ID_LIMIT",
+                          "more than 600000 records: ask for a shorter time");
         return;
     }
     if (end_ms > seen_ms)
         end_ms = seen_ms - seen_ms % 1000;
     tm_time_rest(covered, end_ms < start_ms ? start_ms : end_ms);
     tm_time_rest(earliest, now_ms - TM_ORG_RECYCLE_MS);
-    tm_buf_addf(&c->out->body, "],\"earliestDateAvailable\":\"%s\",\"latestDateCovered\":\"%s\"}", earliest, covered);
+    tm_buf_addf(&c->out->body, "],\"earliestDateAvailable\":\"%s\",\"latestDateCovered\":\"%s\"}",
+                earliest, covered);
     tm_mock_answer(c->out, 200, "application/json;charset=UTF-8", "");
 }
 
@@ -257,29 +287,37 @@ static struct tm_soql_result *rest_soql(struct tm_rest *rest, struct rest_call *
 
 /* ---- single records ---- */
 
-static void rest_no_record(struct tm_rest *rest, struct rest_call *c, const char *object, const char *id)
+static void rest_no_record(struct tm_rest *rest, struct rest_call *c, const char *object,
+                           const char *id)
 {
     enum tm_org_state state = TM_ORG_ABSENT;
     char message[160];
-    if (tm_org_record_state(rest->org, object, id, &state, NULL) == TM_OK && state == TM_ORG_IN_BIN) {
+    if (tm_org_record_state(rest->org, object, id, &state, NULL) == TM_OK
+        && state == TM_ORG_IN_BIN) {
         tm_rest_error(c->out, 404, "ENTITY_IS_DELETED", "entity is deleted");
         return;
     }
-    snprintf(message, sizeof message, "Provided external ID field does not exist or is not accessible: %s", id);
+    snprintf(message, sizeof message,
+             "Provided external ID field does not exist or is not accessible: %s", id);
     tm_rest_error(c->out, 404, "NOT_FOUND", message);
 }
 
-static void rest_retrieve(struct tm_rest *rest, struct rest_call *c, const char *object, const char *id)
+static void rest_retrieve(struct tm_rest *rest, struct rest_call *c, const char *object,
+                          const char *id)
 {
     const char *fields = tm_mock_query(c->request, "fields");
     struct tm_buf text;
     c->kind = "retrieve";
-    if (fields != NULL && strspn(fields, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_., ") != strlen(fields)) {
-        tm_rest_error(c->out, 400, "INVALID_FIELD", "fields must be names with commas between them");
+    if (fields != NULL
+        && strspn(fields, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_., ")
+               != strlen(fields)) {
+        tm_rest_error(c->out, 400, "INVALID_FIELD",
+                      "fields must be names with commas between them");
         return;
     }
     tm_buf_init(&text, TM_SOQL_BYTES_MAX);
-    tm_buf_addf(&text, "SELECT %s FROM %s WHERE Id = '%s' LIMIT 1", fields != NULL ? fields : "FIELDS(ALL)", object, id);
+    tm_buf_addf(&text, "SELECT %s FROM %s WHERE Id = '%s' LIMIT 1",
+                fields != NULL ? fields : "FIELDS(ALL)", object, id);
     struct tm_soql_result *result = rest_soql(rest, c, tm_buf_text(&text));
     tm_buf_free(&text);
     if (result == NULL)
@@ -294,7 +332,8 @@ static void rest_retrieve(struct tm_rest *rest, struct rest_call *c, const char 
 }
 
 /* Create, update, delete as one user of the REST API does. */
-static void rest_write(struct tm_rest *rest, struct rest_call *c, enum tm_org_kind kind, const char *object, const char *id)
+static void rest_write(struct tm_rest *rest, struct rest_call *c, enum tm_org_kind kind,
+                       const char *object, const char *id)
 {
     const struct tm_mock_request *r = c->request;
     char id18[TM_ID_BYTES] = "", origin[64];
@@ -310,7 +349,8 @@ static void rest_write(struct tm_rest *rest, struct rest_call *c, enum tm_org_ki
         snprintf(id18, sizeof id18, "%s", id);
     json_object_del(fields, "attributes");
     snprintf(origin, sizeof origin, "com/salesforce/api/rest/%s", c->version);
-    enum tm_code rc = tm_control_write(rest->org, kind, object, id18, fields, &r->now, origin, &err);
+    enum tm_code rc =
+        tm_control_write(rest->org, kind, object, id18, fields, &r->now, origin, &err);
     json_decref(fields);
     if (rc == TM_E_ARG) {
         const char *code = tm_org_error_code(rest->org);
@@ -345,7 +385,8 @@ static void rest_record(struct tm_rest *rest, struct rest_call *c, const struct 
 
 static void rest_updated(struct tm_rest *rest, struct rest_call *c, const struct tm_describe *d)
 {
-    int64_t start_ms, end_ms, seen_ms = c->request->now.org_ms - tm_org_settings(rest->org)->index_lag_ms;
+    int64_t start_ms, end_ms,
+        seen_ms = c->request->now.org_ms - tm_org_settings(rest->org)->index_lag_ms;
     char from[TM_TIME_BYTES], to[TM_TIME_BYTES], text[256];
     struct tm_buf rows;
     json_t *ids = json_array(), *list, *row;
@@ -353,8 +394,9 @@ static void rest_updated(struct tm_rest *rest, struct rest_call *c, const struct
     c->kind = "updated";
     struct tm_soql_result *result = NULL;
     if (rest_window(c, 30, &start_ms, &end_ms)) {
-        snprintf(text, sizeof text, "SELECT Id FROM %.80s WHERE SystemModstamp >= %s AND SystemModstamp < %s", d->object,
-                 tm_time_z(from, start_ms), tm_time_z(to, end_ms));
+        snprintf(text, sizeof text,
+                 "SELECT Id FROM %.80s WHERE SystemModstamp >= %s AND SystemModstamp < %s",
+                 d->object, tm_time_z(from, start_ms), tm_time_z(to, end_ms));
         result = rest_soql(rest, c, text);
     }
     if (result == NULL) {
@@ -384,7 +426,8 @@ static void rest_sobject(struct tm_rest *rest, struct rest_call *c)
     else if (c->parts_count == 2 && strcmp(c->request->method, "POST") == 0)
         rest_write(rest, c, TM_ORG_CREATE, d->object, NULL);
     else if (c->parts_count == 2 && rest_method(c, "GET"))
-        tm_rest_json(c->out, 200, json_pack("{s:o,s:[]}", "objectDescribe", rest_basic(c, d), "recentItems"));
+        tm_rest_json(c->out, 200,
+                     json_pack("{s:o,s:[]}", "objectDescribe", rest_basic(c, d), "recentItems"));
     else if (c->parts_count == 2)
         return;
     else if (strcmp(what, "describe") == 0) {
@@ -402,7 +445,8 @@ static void rest_sobject(struct tm_rest *rest, struct rest_call *c)
 
 /* ---- routes ---- */
 
-/* "/services/data/v59.0/sobjects/Account/" -> version "59.0", parts {sobjects, Account}. False: no such resource. */
+/* "/services/data/v59.0/sobjects/Account/" -> version "59.0", parts {sobjects, Account}. False: no
+ * such resource. */
 static bool rest_split(struct rest_call *c)
 {
     char *save = NULL, *part;
@@ -461,9 +505,12 @@ static void rest_dispatch(struct tm_rest *rest, struct rest_call *c)
 }
 
 /* Counts the call and says what is left; a held answer is counted when it is whole. */
-static void rest_count(struct tm_rest *rest, const struct tm_mock_request *r, const char *kind, struct tm_mock_response *out)
+static void rest_count(struct tm_rest *rest, const struct tm_mock_request *r, const char *kind,
+                       struct tm_mock_response *out)
 {
-    struct tm_org_usage more = { .calls = 1, .bytes_in = (int64_t)r->body_bytes, .bytes_out = (int64_t)out->body.bytes };
+    struct tm_org_usage more = { .calls = 1,
+                                 .bytes_in = (int64_t)r->body_bytes,
+                                 .bytes_out = (int64_t)out->body.bytes };
     if (out->outcome != TM_MOCK_ANSWER)
         return;
     tm_org_usage_add(rest->org, tm_mock_user_agent(r), kind, &more, r->now.org_ms);
@@ -487,7 +534,8 @@ static bool rest_admit(struct tm_rest *rest, struct rest_call *c)
     return true;
 }
 
-void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r, struct tm_mock_response *out)
+void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r,
+                     struct tm_mock_response *out)
 {
     struct rest_call c = { .request = r, .out = out, .kind = "other" };
     bool there = rest_split(&c);
@@ -509,7 +557,8 @@ void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r, stru
     rest_count(rest, r, c.kind, out);
 }
 
-void tm_rest_resume(struct tm_rest *rest, const struct tm_mock_request *r, uint64_t token, struct tm_mock_response *out)
+void tm_rest_resume(struct tm_rest *rest, const struct tm_mock_request *r, uint64_t token,
+                    struct tm_mock_response *out)
 {
     tm_query_resume(rest->query, token, out);
     rest_count(rest, r, "query", out);

@@ -24,17 +24,21 @@ static void routes_wake(void *self, uint64_t token)
 }
 
 /* "http://" and the Host the client used, so that what it is told is what it can reach. */
-static void routes_base(const struct tm_salesforce *s, const struct tm_mock_request *r, char *out, size_t out_bytes)
+static void routes_base(const struct tm_salesforce *s, const struct tm_mock_request *r, char *out,
+                        size_t out_bytes)
 {
     const char *host = tm_mock_header(r, "Host");
-    bool usable = host != NULL && *host != '\0' && strlen(host) < 200
-        && strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]") == strlen(host);
+    bool usable =
+        host != NULL && *host != '\0' && strlen(host) < 200
+        && strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]")
+               == strlen(host);
     snprintf(out, out_bytes, "%s%s", usable ? "http://" : "", usable ? host : s->base_url);
 }
 
 /* ---- sign-in ---- */
 
-static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *r, struct tm_mock_response *out)
+static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *r,
+                         struct tm_mock_response *out)
 {
     const char *path = r->path;
     char base[256];
@@ -54,7 +58,8 @@ static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *
 
 /* ---- the control API ---- */
 
-static void routes_control_done(enum tm_code rc, json_t *answer, const struct tm_err *err, struct tm_mock_response *out)
+static void routes_control_done(enum tm_code rc, json_t *answer, const struct tm_err *err,
+                                struct tm_mock_response *out)
 {
     char text[700];
     if (rc == TM_OK)
@@ -83,8 +88,9 @@ static json_t *routes_clock(const struct tm_salesforce *s, const struct tm_mock_
     const struct tm_org_settings *settings = tm_org_settings(s->org);
     char now[TM_TIME_BYTES];
     return json_pack("{s:I,s:s,s:I,s:I,s:I,s:I}", "org_ms", (json_int_t)r->now.org_ms, "org_time",
-                     tm_time_z(now, r->now.org_ms), "compress", (json_int_t)settings->compress, "publish_delay_ms",
-                     (json_int_t)settings->publish_delay_ms, "index_lag_ms", (json_int_t)settings->index_lag_ms, "pos_last",
+                     tm_time_z(now, r->now.org_ms), "compress", (json_int_t)settings->compress,
+                     "publish_delay_ms", (json_int_t)settings->publish_delay_ms, "index_lag_ms",
+                     (json_int_t)settings->index_lag_ms, "pos_last",
                      (json_int_t)tm_org_pos_last(s->org));
 }
 
@@ -92,12 +98,14 @@ static json_t *routes_usage(const struct tm_salesforce *s, const struct tm_mock_
 {
     int64_t calls, events;
     tm_org_usage_day(s->org, r->now.org_ms, &calls, &events);
-    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "api_calls_day", (json_int_t)calls, "events_day", (json_int_t)events, "tokens",
-                     (json_int_t)tm_oauth_tokens(s->oauth), "streaming_clients", (json_int_t)tm_bayeux_clients(s->bayeux),
-                     "locators", (json_int_t)tm_query_locators(s->query));
+    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "api_calls_day", (json_int_t)calls, "events_day",
+                     (json_int_t)events, "tokens", (json_int_t)tm_oauth_tokens(s->oauth),
+                     "streaming_clients", (json_int_t)tm_bayeux_clients(s->bayeux), "locators",
+                     (json_int_t)tm_query_locators(s->query));
 }
 
-static enum tm_code routes_faults(struct tm_salesforce *s, const json_t *body, json_t **out, struct tm_err *err)
+static enum tm_code routes_faults(struct tm_salesforce *s, const json_t *body, json_t **out,
+                                  struct tm_err *err)
 {
     const char *tokens = json_string_value(json_object_get(body, "tokens"));
     if (tokens == NULL || strcmp(tokens, "expire") != 0 || json_object_size(body) != 1)
@@ -107,13 +115,15 @@ static enum tm_code routes_faults(struct tm_salesforce *s, const json_t *body, j
     return TM_OK;
 }
 
-static void routes_control(struct tm_salesforce *s, const struct tm_mock_request *r, struct tm_mock_response *out)
+static void routes_control(struct tm_salesforce *s, const struct tm_mock_request *r,
+                           struct tm_mock_response *out)
 {
     const char *name = r->path + strlen("/tidemark/v1/");
     bool post = strcmp(r->method, "POST") == 0;
     json_error_t wrong;
     struct tm_err err = { 0 };
-    json_t *answer = NULL, *body = post && r->body != NULL ? json_loadb(r->body, r->body_bytes, 0, &wrong) : NULL;
+    json_t *answer = NULL,
+           *body = post && r->body != NULL ? json_loadb(r->body, r->body_bytes, 0, &wrong) : NULL;
     enum tm_code rc = TM_OK;
     if (post && !json_is_object(body))
         rc = tm_fail(&err, TM_E_ARG, "%s: the body must be a JSON object", name);
@@ -130,21 +140,26 @@ static void routes_control(struct tm_salesforce *s, const struct tm_mock_request
     else if (!post && strcmp(name, "usage") == 0)
         answer = routes_usage(s, r);
     else
-        rc = tm_fail(&err, TM_E_ARG, "%s %s: there are POST commit, schema, faults and GET history, clock, usage", r->method,
-                     r->path);
+        rc = tm_fail(&err, TM_E_ARG,
+                     "%s %s: there are POST commit, schema, faults and GET history, clock, usage",
+                     r->method, r->path);
     routes_control_done(rc, answer, &err, out);
     json_decref(body);
 }
 
 /* ---- the handler ---- */
 
-static void routes_welcome(const struct tm_salesforce *s, const struct tm_mock_request *r, struct tm_mock_response *out)
+static void routes_welcome(const struct tm_salesforce *s, const struct tm_mock_request *r,
+                           struct tm_mock_response *out)
 {
     char base[256];
     routes_base(s, r, base, sizeof base);
     tm_mock_answer(out, 200, "text/plain;charset=UTF-8", "");
-    tm_buf_addf(&out->body, "tidemark: a mock Salesforce org\n\nsign in  POST %s/services/oauth2/token\nREST     %s/services/data\n"
-                "events   POST %s/cometd/59.0\ncontrol  %s/tidemark/v1/clock\n", base, base, base, base);
+    tm_buf_addf(&out->body,
+                "tidemark: a mock Salesforce org\n\nsign in  POST %s/services/oauth2/token\nREST   "
+                "  %s/services/data\n"
+                "events   POST %s/cometd/59.0\ncontrol  %s/tidemark/v1/clock\n",
+                base, base, base, base);
 }
 
 static bool routes_under(const char *path, const char *folder)
@@ -153,7 +168,8 @@ static bool routes_under(const char *path, const char *folder)
     return strncmp(path, folder, bytes) == 0 && (path[bytes] == '\0' || path[bytes] == '/');
 }
 
-static void routes_request(void *self, const struct tm_mock_request *r, struct tm_mock_response *out)
+static void routes_request(void *self, const struct tm_mock_request *r,
+                           struct tm_mock_response *out)
 {
     struct tm_salesforce *s = self;
     int64_t before = tm_org_pos_last(s->org);
@@ -173,7 +189,8 @@ static void routes_request(void *self, const struct tm_mock_request *r, struct t
         tm_bayeux_news(s->bayeux);
 }
 
-static void routes_resume(void *self, const struct tm_mock_request *r, uint64_t token, struct tm_mock_response *out)
+static void routes_resume(void *self, const struct tm_mock_request *r, uint64_t token,
+                          struct tm_mock_response *out)
 {
     struct tm_salesforce *s = self;
     if (token >= TM_QUERY_TOKEN)
@@ -196,7 +213,8 @@ struct tm_mock_handler tm_salesforce_handler(struct tm_salesforce *s)
     return (struct tm_mock_handler){ s, routes_request, routes_resume, routes_finished };
 }
 
-void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint64_t token), void *data)
+void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint64_t token),
+                         void *data)
 {
     s->wake = wake;
     s->wake_data = data;
@@ -219,7 +237,8 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
     oauth.user_id = tm_org_user_id(org);
     bayeux.wake = routes_wake;
     bayeux.wake_data = s;
-    enum tm_code rc = s->base_url != NULL ? tm_oauth_open(&s->oauth, &oauth, err) : tm_fail(err, TM_E_NOMEM, "a URL");
+    enum tm_code rc = s->base_url != NULL ? tm_oauth_open(&s->oauth, &oauth, err)
+                                          : tm_fail(err, TM_E_NOMEM, "a URL");
     if (rc == TM_OK)
         rc = tm_query_open(&s->query, org, s->oauth, err);
     if (rc == TM_OK)

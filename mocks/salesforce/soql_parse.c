@@ -9,7 +9,13 @@
 
 #define SOQL_CONTEXT_BYTES 60              /* of the query shown either side of an error */
 
-enum soql_token_kind { SOQL_END, SOQL_WORD, SOQL_LITERAL /* number, date, time */, SOQL_STRING, SOQL_SIGN };
+enum soql_token_kind {
+    SOQL_END,
+    SOQL_WORD,
+    SOQL_LITERAL /* number, date, time */,
+    SOQL_STRING,
+    SOQL_SIGN
+};
 struct soql_token { enum soql_token_kind kind; size_t at, bytes; };
 struct soql_parser {
     struct tm_soql *q;
@@ -22,8 +28,8 @@ struct soql_parser {
     struct tm_err *err;
 };
 
-enum tm_code tm_soql_complain(struct tm_soql_error *error, struct tm_err *err, const char *code, const char *text,
-                              size_t at, const char *fmt, ...)
+enum tm_code tm_soql_complain(struct tm_soql_error *error, struct tm_err *err, const char *code,
+                              const char *text, size_t at, const char *fmt, ...)
 {
     char why[400];
     va_list ap;
@@ -41,8 +47,8 @@ enum tm_code tm_soql_complain(struct tm_soql_error *error, struct tm_err *err, c
     while (text[to] && text[to] != '\n' && to - at < SOQL_CONTEXT_BYTES)
         to++;
     snprintf(error->code, sizeof error->code, "%s", code);
-    snprintf(error->message, sizeof error->message, "\n%.*s\n%*s^\nERROR at Row:%zu:Column:%zu\n%s", (int)(to - from),
-             text + from, (int)(at - from), "", line, at - line_at + 1, why);
+    snprintf(error->message, sizeof error->message, "\n%.*s\n%*s^\nERROR at Row:%zu:Column:%zu\n%s",
+             (int)(to - from), text + from, (int)(at - from), "", line, at - line_at + 1, why);
     return tm_fail(err, TM_E_ARG, "%s: %s", code, why);
 }
 
@@ -51,8 +57,10 @@ static bool soql_name_char(char c) { return isalnum((unsigned char)c) || c == '_
 static enum tm_code soql_unexpected(struct soql_parser *p)
 {
     if (p->now.kind == SOQL_END)
-        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->now.at, "unexpected token: <EOF>");
-    return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->now.at, "unexpected token: '%.*s'",
+        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->now.at,
+                                "unexpected token: <EOF>");
+    return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->now.at,
+                            "unexpected token: '%.*s'",
                             (int)(p->now.bytes < 60 ? p->now.bytes : 60), p->text + p->now.at);
 }
 
@@ -64,16 +72,19 @@ static enum tm_code soql_next(struct soql_parser *p)
         p->at++;
     size_t from = p->at, i = from;
     enum soql_token_kind kind = SOQL_SIGN;
-    bool number_sign = (t[i] == '+' || t[i] == '-') && (isdigit((unsigned char)t[i + 1]) || t[i + 1] == '.');
+    bool number_sign =
+        (t[i] == '+' || t[i] == '-') && (isdigit((unsigned char)t[i + 1]) || t[i + 1] == '.');
     if (t[i] == '\0') {
         kind = SOQL_END;
     } else if (isalpha((unsigned char)t[i]) || t[i] == '_') {
         kind = SOQL_WORD;
         while (soql_name_char(t[i]))
             i++;
-    } else if (isdigit((unsigned char)t[i]) || number_sign || (t[i] == '.' && isdigit((unsigned char)t[i + 1]))) {
+    } else if (isdigit((unsigned char)t[i]) || number_sign
+               || (t[i] == '.' && isdigit((unsigned char)t[i + 1]))) {
         kind = SOQL_LITERAL;
-        for (i++; soql_name_char(t[i]) || t[i] == ':' || t[i] == '.' || t[i] == '-' || t[i] == '+'; i++)
+        for (i++; soql_name_char(t[i]) || t[i] == ':' || t[i] == '.' || t[i] == '-' || t[i] == '+';
+             i++)
             ;
     } else if (t[i] == '\'') {
         kind = SOQL_STRING;
@@ -81,10 +92,12 @@ static enum tm_code soql_next(struct soql_parser *p)
             if (t[i] == '\\' && t[i + 1] != '\0')
                 i++;
         if (t[i] == '\0')
-            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", t, from, "unclosed string literal");
+            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", t, from,
+                                    "unclosed string literal");
         i++;
     } else {
-        bool two = ((t[i] == '<' || t[i] == '>' || t[i] == '!') && t[i + 1] == '=') || (t[i] == '<' && t[i + 1] == '>');
+        bool two = ((t[i] == '<' || t[i] == '>' || t[i] == '!') && t[i + 1] == '=')
+                   || (t[i] == '<' && t[i + 1] == '>');
         i += two ? 2 : 1;
     }
     p->now = (struct soql_token){ kind, from, i - from };
@@ -94,12 +107,14 @@ static enum tm_code soql_next(struct soql_parser *p)
 
 static bool soql_is(const struct soql_parser *p, const char *word)
 {
-    return p->now.kind == SOQL_WORD && p->now.bytes == strlen(word) && strncasecmp(p->text + p->now.at, word, p->now.bytes) == 0;
+    return p->now.kind == SOQL_WORD && p->now.bytes == strlen(word)
+           && strncasecmp(p->text + p->now.at, word, p->now.bytes) == 0;
 }
 
 static bool soql_sign(const struct soql_parser *p, const char *sign)
 {
-    return p->now.kind == SOQL_SIGN && p->now.bytes == strlen(sign) && strncmp(p->text + p->now.at, sign, p->now.bytes) == 0;
+    return p->now.kind == SOQL_SIGN && p->now.bytes == strlen(sign)
+           && strncmp(p->text + p->now.at, sign, p->now.bytes) == 0;
 }
 
 static enum tm_code soql_want(struct soql_parser *p, const char *word)
@@ -118,13 +133,14 @@ static char *soql_keep(struct soql_parser *p, const char *from, size_t bytes)
     return to;
 }
 
-static enum tm_code soql_grow(struct soql_parser *p, void **array, size_t count, size_t *cap, size_t item_bytes, size_t max,
-                              const char *what)
+static enum tm_code soql_grow(struct soql_parser *p, void **array, size_t count, size_t *cap,
+                              size_t item_bytes, size_t max, const char *what)
 {
     if (count < *cap)
         return TM_OK;
     if (count >= max)
-        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->now.at, "more than %zu %s", max, what);
+        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->now.at,
+                                "more than %zu %s", max, what);
     size_t more = *cap == 0 ? 16 : *cap * 2;
     void *grown = realloc(*array, more * item_bytes);
     if (grown == NULL)
@@ -153,8 +169,9 @@ static enum tm_code soql_path(struct soql_parser *p, struct tm_soql_path *out)
     if (rc == TM_OK)
         rc = soql_name(p, &out->field);
     if (rc == TM_OK && soql_sign(p, "."))
-        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, out->at,
-                                "only one level of relationship is served here (Owner.Name, not Account.Owner.Name)");
+        return tm_soql_complain(
+            p->error, p->err, "MALFORMED_QUERY", p->text, out->at,
+            "only one level of relationship is served here (Owner.Name, not Account.Owner.Name)");
     return rc;
 }
 
@@ -166,7 +183,8 @@ static int soql_hex4(const char *t)
     for (int i = 0; i < 4; i++) {
         if (!isxdigit((unsigned char)t[i]))
             return -1;
-        n = n * 16 + (isdigit((unsigned char)t[i]) ? t[i] - '0' : tolower((unsigned char)t[i]) - 'a' + 10);
+        n = n * 16
+            + (isdigit((unsigned char)t[i]) ? t[i] - '0' : tolower((unsigned char)t[i]) - 'a' + 10);
     }
     return n;
 }
@@ -188,7 +206,8 @@ static size_t soql_utf8(char *to, int c)
     return 3;
 }
 
-/* One escape at t (behind the backslash): its bytes to `to`, how many were read to *used; 0 written = unknown escape. */
+/* One escape at t (behind the backslash): its bytes to `to`, how many were read to *used; 0 written
+ * = unknown escape. */
 static size_t soql_escape(const char *t, char *to, size_t *used)
 {
     static const char from[] = "nNrRtTbBfF\"'\\", into[] = "\n\n\r\r\t\t\b\b\f\f\"'\\";
@@ -222,7 +241,8 @@ static enum tm_code soql_string(struct soql_parser *p, const char **out)
         }
         size_t used, wrote = soql_escape(t + i + 1, write, &used);
         if (wrote == 0)
-            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", t, i, "illegal escape sequence in a string");
+            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", t, i,
+                                    "illegal escape sequence in a string");
         write += wrote;
         i += used;
     }
@@ -262,8 +282,8 @@ static enum tm_code soql_literal(struct soql_parser *p)
 {
     struct tm_soql *q = p->q;
     struct tm_soql_literal literal = { .at = p->now.at };
-    enum tm_code rc = soql_grow(p, (void **)&q->literals, q->literals_count, &p->literals_cap, sizeof literal,
-                                TM_SOQL_LITERALS_MAX, "values");
+    enum tm_code rc = soql_grow(p, (void **)&q->literals, q->literals_count, &p->literals_cap,
+                                sizeof literal, TM_SOQL_LITERALS_MAX, "values");
     if (rc != TM_OK)
         return rc;
     if (soql_is(p, "null")) {
@@ -290,8 +310,8 @@ static enum tm_code soql_literal(struct soql_parser *p)
 static enum tm_code soql_node(struct soql_parser *p, struct tm_soql_node node, size_t *out)
 {
     struct tm_soql *q = p->q;
-    enum tm_code rc = soql_grow(p, (void **)&q->nodes, q->nodes_count, &p->nodes_cap, sizeof node, TM_SOQL_NODES_MAX,
-                                "conditions");
+    enum tm_code rc = soql_grow(p, (void **)&q->nodes, q->nodes_count, &p->nodes_cap, sizeof node,
+                                TM_SOQL_NODES_MAX, "conditions");
     if (rc == TM_OK) {
         *out = q->nodes_count;
         q->nodes[q->nodes_count++] = node;
@@ -301,9 +321,11 @@ static enum tm_code soql_node(struct soql_parser *p, struct tm_soql_node node, s
 
 static enum tm_code soql_operator(struct soql_parser *p, enum tm_soql_op *out)
 {
-    static const struct { const char *sign; enum tm_soql_op op; } signs[] = {
-        { "=", TM_SOQL_EQ }, { "!=", TM_SOQL_NE }, { "<>", TM_SOQL_NE }, { "<", TM_SOQL_LT }, { "<=", TM_SOQL_LE },
-        { ">", TM_SOQL_GT }, { ">=", TM_SOQL_GE }, { "like", TM_SOQL_LIKE }, { "in", TM_SOQL_IN },
+    static const struct { const char *sign; enum tm_soql_op op;
+    } signs[] = {
+        { "=", TM_SOQL_EQ },  { "!=", TM_SOQL_NE },     { "<>", TM_SOQL_NE },
+        { "<", TM_SOQL_LT },  { "<=", TM_SOQL_LE },     { ">", TM_SOQL_GT },
+        { ">=", TM_SOQL_GE }, { "like", TM_SOQL_LIKE }, { "in", TM_SOQL_IN },
     };
     if (soql_is(p, "not")) {
         enum tm_code rc = soql_next(p);
@@ -362,8 +384,8 @@ static enum tm_code soql_unary(struct soql_parser *p, size_t *out)
         if (rc == TM_OK)
             rc = soql_unary(p, &child);
         if (rc == TM_OK)
-            rc = soql_grow(p, (void **)&p->q->children, p->q->children_count, &p->children_cap, sizeof child,
-                           TM_SOQL_NODES_MAX, "conditions");
+            rc = soql_grow(p, (void **)&p->q->children, p->q->children_count, &p->children_cap,
+                           sizeof child, TM_SOQL_NODES_MAX, "conditions");
         if (rc == TM_OK) {
             node.first = p->q->children_count;
             p->q->children[p->q->children_count++] = child;
@@ -380,14 +402,16 @@ static enum tm_code soql_unary(struct soql_parser *p, size_t *out)
     return rc;
 }
 
-/* The members of one AND or OR chain end up side by side in `children`, whatever they nest themselves. */
+/* The members of one AND or OR chain end up side by side in `children`, whatever they nest
+ * themselves. */
 static enum tm_code soql_chain(struct soql_parser *p, enum tm_soql_op op, size_t first, size_t *out)
 {
     const char *word = op == TM_SOQL_AND ? "and" : "or";
     size_t *members = NULL, count = 0, cap = 0, next = first;
     enum tm_code rc = TM_OK;
     for (;;) {
-        rc = soql_grow(p, (void **)&members, count, &cap, sizeof *members, TM_SOQL_NODES_MAX, "conditions");
+        rc = soql_grow(p, (void **)&members, count, &cap, sizeof *members, TM_SOQL_NODES_MAX,
+                       "conditions");
         if (rc != TM_OK)
             goto done;
         members[count++] = next;
@@ -401,8 +425,8 @@ static enum tm_code soql_chain(struct soql_parser *p, enum tm_soql_op op, size_t
     }
     struct tm_soql_node node = { .op = op, .first = p->q->children_count, .count = count };
     for (size_t i = 0; i < count && rc == TM_OK; i++) {
-        rc = soql_grow(p, (void **)&p->q->children, p->q->children_count, &p->children_cap, sizeof *members,
-                       TM_SOQL_NODES_MAX, "conditions");
+        rc = soql_grow(p, (void **)&p->q->children, p->q->children_count, &p->children_cap,
+                       sizeof *members, TM_SOQL_NODES_MAX, "conditions");
         if (rc == TM_OK)
             p->q->children[p->q->children_count++] = members[i];
     }
@@ -444,8 +468,8 @@ static enum tm_code soql_item(struct soql_parser *p)
 {
     struct tm_soql *q = p->q;
     struct tm_soql_item item = { .kind = TM_SOQL_PATH };
-    enum tm_code rc = soql_grow(p, (void **)&q->items, q->items_count, &p->items_cap, sizeof item, TM_SOQL_ITEMS_MAX,
-                                "selected fields");
+    enum tm_code rc = soql_grow(p, (void **)&q->items, q->items_count, &p->items_cap, sizeof item,
+                                TM_SOQL_ITEMS_MAX, "selected fields");
     if (rc == TM_OK)
         rc = soql_path(p, &item.path);
     if (rc != TM_OK)
@@ -479,14 +503,16 @@ static enum tm_code soql_select(struct soql_parser *p)
     }
     for (size_t i = 0; rc == TM_OK && i < p->q->items_count; i++)
         if (p->q->items[i].kind == TM_SOQL_COUNT && p->q->items_count > 1)
-            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->q->items[i].path.at,
+            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text,
+                                    p->q->items[i].path.at,
                                     "count() stands alone in a select list");
     return rc;
 }
 
 static bool soql_clause(const struct soql_parser *p)
 {
-    return soql_is(p, "where") || soql_is(p, "order") || soql_is(p, "limit") || soql_is(p, "offset");
+    return soql_is(p, "where") || soql_is(p, "order") || soql_is(p, "limit")
+           || soql_is(p, "offset");
 }
 
 static enum tm_code soql_from(struct soql_parser *p)
@@ -509,8 +535,8 @@ static enum tm_code soql_key(struct soql_parser *p)
 {
     struct tm_soql_key key = { 0 };
     if (p->q->keys_count == TM_SOQL_KEYS_MAX)
-        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->now.at, "more than %d fields to order by",
-                                TM_SOQL_KEYS_MAX);
+        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, p->now.at,
+                                "more than %d fields to order by", TM_SOQL_KEYS_MAX);
     enum tm_code rc = soql_path(p, &key.path);
     if (rc == TM_OK && (soql_is(p, "asc") || soql_is(p, "desc"))) {
         key.descending = soql_is(p, "desc");
@@ -588,12 +614,14 @@ static enum tm_code soql_query(struct soql_parser *p)
     return rc;
 }
 
-enum tm_code tm_soql_parse(struct tm_soql **out, const char *text, struct tm_soql_error *error, struct tm_err *err)
+enum tm_code tm_soql_parse(struct tm_soql **out, const char *text, struct tm_soql_error *error,
+                           struct tm_err *err)
 {
     size_t bytes = strlen(text);
     if (bytes > TM_SOQL_BYTES_MAX) {
         snprintf(error->code, sizeof error->code, "QUERY_TOO_COMPLICATED");
-        snprintf(error->message, sizeof error->message, "the query is longer than %u characters", TM_SOQL_BYTES_MAX);
+        snprintf(error->message, sizeof error->message, "the query is longer than %u characters",
+                 TM_SOQL_BYTES_MAX);
         return tm_fail(err, TM_E_ARG, "%s", error->message);
     }
     struct tm_soql *q = calloc(1, sizeof *q);

@@ -7,7 +7,12 @@
 
 #define SOQL_SQL_BYTES_MAX (8u << 20)
 
-struct soql_relation { const struct tm_field *by; const struct tm_describe *to; bool selected; int number; };
+struct soql_relation {
+    const struct tm_field *by;
+    const struct tm_describe *to;
+    bool selected;
+    int number;
+};
 struct soql_planner {
     struct tm_soql_plan *plan;
     struct tm_org *org;
@@ -21,9 +26,11 @@ struct soql_planner {
 };
 struct soql_field { const struct tm_field *field; const struct tm_describe *object; int relation; };
 
-static bool plan_nested(const struct tm_field *f)      /* an address or location: an object in JSON, no column of its own */
+static bool plan_nested(
+    const struct tm_field *f) /* an address or location: an object in JSON, no column of its own */
 {
-    return f->kind == TM_FIELD_COMPOUND && (strcmp(f->type, "address") == 0 || strcmp(f->type, "location") == 0);
+    return f->kind == TM_FIELD_COMPOUND
+           && (strcmp(f->type, "address") == 0 || strcmp(f->type, "location") == 0);
 }
 
 static enum tm_field_kind plan_kind(const struct tm_field *f)
@@ -33,12 +40,16 @@ static enum tm_field_kind plan_kind(const struct tm_field *f)
 
 /* ---- names ---- */
 
-static enum tm_code plan_no_column(struct soql_planner *p, const struct tm_soql_path *path, const char *object)
+static enum tm_code plan_no_column(struct soql_planner *p, const struct tm_soql_path *path,
+                                   const char *object)
 {
     return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, path->at,
-                            "No such column '%.80s' on entity '%s'. If you are attempting to use a custom field, be sure to "
-                            "append the '__c' after the custom field name. Please reference your WSDL or the describe call "
-                            "for the appropriate names.", path->field, object);
+                            "No such column '%.80s' on entity '%s'. If you are attempting to use a "
+                            "custom field, be sure to "
+                            "append the '__c' after the custom field name. Please reference your "
+                            "WSDL or the describe call "
+                            "for the appropriate names.",
+                            path->field, object);
 }
 
 /* The reference field behind a relationship name: Owner -> OwnerId, Parent__r -> Parent__c. */
@@ -52,7 +63,8 @@ static const struct tm_field *plan_reference(const struct tm_describe *d, const 
         if (strcmp(f->type, "reference") != 0)
             continue;
         if (told != NULL ? strcasecmp(told, name) == 0
-            : own == bytes + 2 && strcasecmp(f->name + bytes, "Id") == 0 && strncasecmp(f->name, name, bytes) == 0)
+                         : own == bytes + 2 && strcasecmp(f->name + bytes, "Id") == 0
+                               && strncasecmp(f->name, name, bytes) == 0)
             return f;
         if (told == NULL && own == bytes && bytes > 3 && strcasecmp(name + bytes - 3, "__r") == 0
             && strncasecmp(f->name, name, bytes - 1) == 0)
@@ -64,26 +76,31 @@ static const struct tm_field *plan_reference(const struct tm_describe *d, const 
 static enum tm_code plan_relation(struct soql_planner *p, const struct tm_soql_path *path, int *out)
 {
     const struct tm_field *by = plan_reference(p->object, path->relation);
-    const struct tm_describe *to = by != NULL && by->reference_to != NULL ? tm_org_describe(p->org, by->reference_to) : NULL;
+    const struct tm_describe *to =
+        by != NULL && by->reference_to != NULL ? tm_org_describe(p->org, by->reference_to) : NULL;
     if (to == NULL)
-        return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, path->at,
-                                "Didn't understand relationship '%.80s' in field path. If you are attempting to use a custom "
-                                "relationship, be sure to append the '__r' after the custom relationship name. Please "
-                                "reference your WSDL or the describe call for the appropriate names.", path->relation);
+        return tm_soql_complain(
+            p->error, p->err, "INVALID_FIELD", p->q->text, path->at,
+            "Didn't understand relationship '%.80s' in field path. If you are attempting to use a "
+            "custom "
+            "relationship, be sure to append the '__r' after the custom relationship name. Please "
+            "reference your WSDL or the describe call for the appropriate names.",
+            path->relation);
     for (size_t i = 0; i < p->relations_count; i++)
         if (p->relations[i].by == by) {
             *out = (int)i;
             return TM_OK;
         }
     if (p->relations_count == TM_SOQL_RELATIONS_MAX)
-        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, path->at, "more than %d relationships",
-                                TM_SOQL_RELATIONS_MAX);
+        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, path->at,
+                                "more than %d relationships", TM_SOQL_RELATIONS_MAX);
     *out = (int)p->relations_count;
     p->relations[p->relations_count++] = (struct soql_relation){ .by = by, .to = to };
     return TM_OK;
 }
 
-static enum tm_code plan_field(struct soql_planner *p, const struct tm_soql_path *path, struct soql_field *out)
+static enum tm_code plan_field(struct soql_planner *p, const struct tm_soql_path *path,
+                               struct soql_field *out)
 {
     *out = (struct soql_field){ .object = p->object, .relation = -1 };
     bool own = path->relation == NULL || strcasecmp(path->relation, p->q->object) == 0
@@ -109,7 +126,8 @@ static void plan_name(struct tm_buf *sql, int relation, const char *column)
 
 /* ---- the select list ---- */
 
-static enum tm_code plan_column(struct soql_planner *p, struct tm_soql_column column, const char *key)
+static enum tm_code plan_column(struct soql_planner *p, struct tm_soql_column column,
+                                const char *key)
 {
     struct tm_soql_plan *plan = p->plan;
     struct tm_buf text;
@@ -154,8 +172,13 @@ static enum tm_code plan_compound(struct soql_planner *p, const struct soql_fiel
             continue;
         snprintf(key, sizeof key, "%s", part->part);
         key[0] = (char)(key[0] >= 'A' && key[0] <= 'Z' ? key[0] + 32 : key[0]);
-        rc = plan_column(p, (struct tm_soql_column){ .shape = TM_SOQL_VALUE, .kind = part->kind, .relation = f->relation,
-                                                     .sql_column = plan_sql_column(p, f->relation, part->name) }, key);
+        rc = plan_column(
+            p,
+            (struct tm_soql_column){ .shape = TM_SOQL_VALUE,
+                                     .kind = part->kind,
+                                     .relation = f->relation,
+                                     .sql_column = plan_sql_column(p, f->relation, part->name) },
+            key);
         if (rc == TM_OK)
             p->plan->columns[index].parts++;
     }
@@ -166,13 +189,17 @@ static enum tm_code plan_select_field(struct soql_planner *p, const struct soql_
 {
     if (f->relation >= 0 && !p->relations[f->relation].selected) {
         struct soql_relation *relation = &p->relations[f->relation];
-        const char *told = json_string_value(json_object_get(relation->by->json, "relationshipName"));
+        const char *told =
+            json_string_value(json_object_get(relation->by->json, "relationshipName"));
         char name[128];
         if (told != NULL)
             snprintf(name, sizeof name, "%s", told);
         else
-            snprintf(name, sizeof name, "%.*s", (int)strlen(relation->by->name) - 2, relation->by->name);
-        struct tm_soql_column related = { .shape = TM_SOQL_RELATED, .relation = f->relation, .object = strdup(relation->to->object) };
+            snprintf(name, sizeof name, "%.*s", (int)strlen(relation->by->name) - 2,
+                     relation->by->name);
+        struct tm_soql_column related = { .shape = TM_SOQL_RELATED,
+                                          .relation = f->relation,
+                                          .object = strdup(relation->to->object) };
         related.sql_column = plan_sql_column(p, f->relation, "Id");
         relation->selected = true;
         if (related.object == NULL)
@@ -185,20 +212,27 @@ static enum tm_code plan_select_field(struct soql_planner *p, const struct soql_
     }
     if (plan_nested(f->field))
         return plan_compound(p, f);
-    return plan_column(p, (struct tm_soql_column){ .shape = TM_SOQL_VALUE, .kind = plan_kind(f->field), .relation = f->relation,
-                                                   .sql_column = plan_sql_column(p, f->relation, f->field->name) },
-                       f->field->name);
+    return plan_column(
+        p,
+        (struct tm_soql_column){ .shape = TM_SOQL_VALUE,
+                                 .kind = plan_kind(f->field),
+                                 .relation = f->relation,
+                                 .sql_column = plan_sql_column(p, f->relation, f->field->name) },
+        f->field->name);
 }
 
 static enum tm_code plan_fields_word(struct soql_planner *p, const struct tm_soql_item *item)
 {
     enum tm_code rc = TM_OK;
-    if (item->kind != TM_SOQL_FIELDS_STANDARD && (p->q->limit < 0 || p->q->limit > TM_SOQL_FIELDS_ROWS_MAX))
+    if (item->kind != TM_SOQL_FIELDS_STANDARD
+        && (p->q->limit < 0 || p->q->limit > TM_SOQL_FIELDS_ROWS_MAX))
         return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, item->path.at,
-                                "The SOQL FIELDS function must have a LIMIT of at most %d", TM_SOQL_FIELDS_ROWS_MAX);
+                                "The SOQL FIELDS function must have a LIMIT of at most %d",
+                                TM_SOQL_FIELDS_ROWS_MAX);
     for (size_t i = 0; i < p->object->fields_count && rc == TM_OK; i++) {
         struct soql_field f = { &p->object->fields[i], p->object, -1 };
-        if (item->kind == TM_SOQL_FIELDS_ALL || f.field->custom == (item->kind == TM_SOQL_FIELDS_CUSTOM))
+        if (item->kind == TM_SOQL_FIELDS_ALL
+            || f.field->custom == (item->kind == TM_SOQL_FIELDS_CUSTOM))
             rc = plan_select_field(p, &f);
     }
     return rc;
@@ -215,8 +249,9 @@ static enum tm_code plan_twice(struct soql_planner *p, size_t index, const struc
         if (rc != TM_OK)
             return rc;
         if (other.field == field->field && other.relation == field->relation)
-            return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, p->q->items[index].path.at,
-                                    "duplicate field selected: %s", field->field->name);
+            return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text,
+                                    p->q->items[index].path.at, "duplicate field selected: %s",
+                                    field->field->name);
     }
     return TM_OK;
 }
@@ -249,8 +284,12 @@ static enum tm_code plan_wrong_type(struct soql_planner *p, const struct tm_fiel
 {
     bool quoted = plan_kind(f) == TM_FIELD_TEXT || f->kind == TM_FIELD_ID;
     return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, at,
-                            "value of filter criterion for field '%s' must be of type %s and should %sbe enclosed in quotes",
-                            f->name, strcmp(f->type, "datetime") == 0 ? "dateTime" : quoted ? "string" : f->type,
+                            "value of filter criterion for field '%s' must be of type %s and "
+                            "should %sbe enclosed in quotes",
+                            f->name,
+                            strcmp(f->type, "datetime") == 0 ? "dateTime"
+                            : quoted                         ? "string"
+                                                             : f->type,
                             quoted ? "" : "not ");
 }
 
@@ -262,18 +301,20 @@ static enum tm_code plan_bind(struct soql_planner *p, struct tm_org_value value)
     return TM_OK;
 }
 
-static enum tm_code plan_id(struct soql_planner *p, const struct tm_field *f, const struct tm_soql_literal *l)
+static enum tm_code plan_id(struct soql_planner *p, const struct tm_field *f,
+                            const struct tm_soql_literal *l)
 {
     char *id = p->plan->ids[p->plan->ids_count];
     if (tm_id18(id, l->text, NULL) != TM_OK)
-        return tm_soql_complain(p->error, p->err, "INVALID_QUERY_FILTER_OPERATOR", p->q->text, l->at,
-                                "invalid ID field: %.60s (%s)", l->text, f->name);
+        return tm_soql_complain(p->error, p->err, "INVALID_QUERY_FILTER_OPERATOR", p->q->text,
+                                l->at, "invalid ID field: %.60s (%s)", l->text, f->name);
     p->plan->ids_count++;
     return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_TEXT, .text = id });
 }
 
 /* Writes "?" and binds the literal in canonical form, if its type fits the field's. */
-static enum tm_code plan_literal(struct soql_planner *p, const struct tm_field *f, const struct tm_soql_literal *l)
+static enum tm_code plan_literal(struct soql_planner *p, const struct tm_field *f,
+                                 const struct tm_soql_literal *l)
 {
     switch (plan_kind(f)) {
     case TM_FIELD_TEXT:
@@ -291,7 +332,8 @@ static enum tm_code plan_literal(struct soql_planner *p, const struct tm_field *
     case TM_FIELD_INT:
     case TM_FIELD_NUMBER:
         if (l->kind == TM_SOQL_NUMBER)
-            return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_REAL, .d = strtod(l->text, NULL) });
+            return plan_bind(
+                p, (struct tm_org_value){ .kind = TM_ORG_REAL, .d = strtod(l->text, NULL) });
         break;
     case TM_FIELD_DATE:
         if (l->kind == TM_SOQL_DATE)
@@ -313,10 +355,12 @@ static enum tm_code plan_literal(struct soql_planner *p, const struct tm_field *
 
 static bool plan_is_null(const struct tm_field *f, const struct tm_soql_literal *l)
 {
-    return l->kind == TM_SOQL_NULL || (plan_kind(f) == TM_FIELD_TEXT && l->kind == TM_SOQL_STRING && *l->text == '\0');
+    return l->kind == TM_SOQL_NULL
+           || (plan_kind(f) == TM_FIELD_TEXT && l->kind == TM_SOQL_STRING && *l->text == '\0');
 }
 
-static enum tm_code plan_in(struct soql_planner *p, const struct tm_soql_node *n, const struct soql_field *f)
+static enum tm_code plan_in(struct soql_planner *p, const struct tm_soql_node *n,
+                            const struct soql_field *f)
 {
     const char *collate = plan_kind(f->field) == TM_FIELD_TEXT ? " COLLATE NOCASE" : "";
     bool negative = n->op == TM_SOQL_NOT_IN, has_null = false, first = true;
@@ -343,22 +387,26 @@ static enum tm_code plan_in(struct soql_planner *p, const struct tm_soql_node *n
     return TM_OK;
 }
 
-static enum tm_code plan_operator_fits(struct soql_planner *p, const struct tm_soql_node *n, const struct tm_field *f)
+static enum tm_code plan_operator_fits(struct soql_planner *p, const struct tm_soql_node *n,
+                                       const struct tm_field *f)
 {
     enum tm_field_kind kind = plan_kind(f);
-    bool order = n->op == TM_SOQL_LT || n->op == TM_SOQL_LE || n->op == TM_SOQL_GT || n->op == TM_SOQL_GE;
+    bool order =
+        n->op == TM_SOQL_LT || n->op == TM_SOQL_LE || n->op == TM_SOQL_GT || n->op == TM_SOQL_GE;
     if (plan_nested(f))
         return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, n->path.at,
                                 "field '%s' can not be filtered in a query call", f->name);
     if ((n->op == TM_SOQL_LIKE && kind != TM_FIELD_TEXT) || (order && kind == TM_FIELD_BOOLEAN))
-        return tm_soql_complain(p->error, p->err, "INVALID_QUERY_FILTER_OPERATOR", p->q->text, n->path.at,
-                                "invalid operator on %s field", f->type);
+        return tm_soql_complain(p->error, p->err, "INVALID_QUERY_FILTER_OPERATOR", p->q->text,
+                                n->path.at, "invalid operator on %s field", f->type);
     return TM_OK;
 }
 
 static enum tm_code plan_compare(struct soql_planner *p, const struct tm_soql_node *n, bool negated)
 {
-    static const char *const signs[] = { " = ", " IS NOT ", " < ", " <= ", " > ", " >= ", " LIKE " };
+    static const char *const signs[] = {
+        " = ", " IS NOT ", " < ", " <= ", " > ", " >= ", " LIKE "
+    };
     const struct tm_soql_literal *l = &p->q->literals[n->first];
     struct soql_field f;
     enum tm_code rc = plan_field(p, &n->path, &f);
@@ -390,8 +438,10 @@ static enum tm_code plan_compare(struct soql_planner *p, const struct tm_soql_no
 
 static enum tm_code plan_node(struct soql_planner *p, size_t index, bool negated);
 
-/* A chain as a balanced tree: SQLite bounds the depth of an expression, and chains can be thousands long. */
-static enum tm_code plan_chain(struct soql_planner *p, const struct tm_soql_node *n, size_t first, size_t count, bool negated)
+/* A chain as a balanced tree: SQLite bounds the depth of an expression, and chains can be thousands
+ * long. */
+static enum tm_code plan_chain(struct soql_planner *p, const struct tm_soql_node *n, size_t first,
+                               size_t count, bool negated)
 {
     if (count == 1)
         return plan_node(p, p->q->children[n->first + first], negated);
@@ -430,7 +480,8 @@ static enum tm_code plan_order(struct soql_planner *p)
                                     "field '%s' can not be sorted in a query call", f.field->name);
         tm_buf_addz(&p->where, i == 0 ? " ORDER BY " : ", ");
         plan_name(&p->where, f.relation, f.field->name);
-        tm_buf_addf(&p->where, "%s %s NULLS %s", plan_kind(f.field) == TM_FIELD_TEXT ? " COLLATE NOCASE" : "",
+        tm_buf_addf(&p->where, "%s %s NULLS %s",
+                    plan_kind(f.field) == TM_FIELD_TEXT ? " COLLATE NOCASE" : "",
                     key->descending ? "DESC" : "ASC", key->nulls_last ? "LAST" : "FIRST");
     }
     return TM_OK;
@@ -469,7 +520,8 @@ static void plan_write(struct soql_planner *p, const char *relation, bool delete
         tm_buf_addz(sql, hide ? " AND " : " WHERE ");
     tm_buf_add(sql, p->where.data, p->where.bytes);
     if (p->q->limit >= 0 || p->q->offset > 0)
-        tm_buf_addf(sql, " LIMIT %lld OFFSET %lld", (long long)p->q->limit, (long long)p->q->offset);
+        tm_buf_addf(sql, " LIMIT %lld OFFSET %lld", (long long)p->q->limit,
+                    (long long)p->q->offset);
     if (p->plan->count_only)
         tm_buf_addc(sql, ')');
 }
@@ -479,9 +531,12 @@ static enum tm_code plan_object(struct soql_planner *p)
     p->object = tm_org_describe(p->org, p->q->object);
     if (p->object == NULL)
         return tm_soql_complain(p->error, p->err, "INVALID_TYPE", p->q->text, p->q->object_at,
-                                "sObject type '%.80s' is not supported. If you are attempting to use a custom object, be sure "
-                                "to append the '__c' after the entity name. Please reference your WSDL or the describe call "
-                                "for the appropriate names.", p->q->object);
+                                "sObject type '%.80s' is not supported. If you are attempting to "
+                                "use a custom object, be sure "
+                                "to append the '__c' after the entity name. Please reference your "
+                                "WSDL or the describe call "
+                                "for the appropriate names.",
+                                p->q->object);
     p->plan->object = strdup(p->object->object);
     p->plan->binds = calloc(p->q->literals_count + 1, sizeof *p->plan->binds);
     p->plan->ids = calloc(p->q->literals_count + 1, sizeof *p->plan->ids);
@@ -490,8 +545,9 @@ static enum tm_code plan_object(struct soql_planner *p)
     return TM_OK;
 }
 
-enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const struct tm_soql *q, bool deleted_too,
-                          const char *relation, struct tm_soql_error *error, struct tm_err *err)
+enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const struct tm_soql *q,
+                          bool deleted_too, const char *relation, struct tm_soql_error *error,
+                          struct tm_err *err)
 {
     struct soql_planner p = { .plan = out, .org = org, .q = q, .error = error, .err = err };
     *out = (struct tm_soql_plan){ 0 };

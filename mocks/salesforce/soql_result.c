@@ -13,7 +13,8 @@ struct tm_soql_result {
     int64_t total;
 };
 
-static enum tm_code result_bind(sqlite3_stmt *stmt, const struct tm_soql_plan *plan, struct tm_err *err)
+static enum tm_code result_bind(sqlite3_stmt *stmt, const struct tm_soql_plan *plan,
+                                struct tm_err *err)
 {
     for (size_t i = 0; i < plan->binds_count; i++) {
         const struct tm_org_value *v = &plan->binds[i];
@@ -97,8 +98,9 @@ static enum tm_code result_fetch(struct tm_soql_result *r, struct tm_org *org, s
     return rc;
 }
 
-enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q, bool deleted_too,
-                         int64_t now_org_ms, struct tm_soql_error *error, struct tm_err *err)
+enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
+                         bool deleted_too, int64_t now_org_ms, struct tm_soql_error *error,
+                         struct tm_err *err)
 {
     const char *relation = "";
     enum tm_code rc = TM_OK;
@@ -135,7 +137,10 @@ void tm_soql_result_close(struct tm_soql_result *r)
 
 int64_t tm_soql_result_total(const struct tm_soql_result *r) { return r->total; }
 size_t tm_soql_result_rows(const struct tm_soql_result *r) { return r->rows_count; }
-size_t tm_soql_result_bytes(const struct tm_soql_result *r) { return r->cells.cap + r->rows_cap * sizeof *r->rows; }
+size_t tm_soql_result_bytes(const struct tm_soql_result *r)
+{
+    return r->cells.cap + r->rows_cap * sizeof *r->rows;
+}
 
 /* ---- rendering ---- */
 
@@ -160,7 +165,8 @@ static const char *result_read(const char *at, struct result_value *out)
     }
 }
 
-/* Shortest text that reads back the same, always with a decimal point, as Salesforce writes numbers: 1200.0 */
+/* Shortest text that reads back the same, always with a decimal point, as Salesforce writes
+ * numbers: 1200.0 */
 static void result_double(struct tm_buf *out, double d)
 {
     char text[40];
@@ -220,7 +226,8 @@ static void result_render(struct tm_buf *out, enum tm_field_kind kind, const str
     }
 }
 
-static void result_attributes(struct tm_buf *out, const char *object, const char *version, const struct result_value *id)
+static void result_attributes(struct tm_buf *out, const char *object, const char *version,
+                              const struct result_value *id)
 {
     tm_buf_addz(out, "{\"attributes\":{\"type\":\"");
     tm_buf_addz(out, object);
@@ -233,7 +240,8 @@ static void result_attributes(struct tm_buf *out, const char *object, const char
     tm_buf_addz(out, "\"}");
 }
 
-static void result_compound(const struct tm_soql_column *whole, const struct result_value *values, struct tm_buf *out)
+static void result_compound(const struct tm_soql_column *whole, const struct result_value *values,
+                            struct tm_buf *out)
 {
     bool any = false;
     for (size_t i = 1; i <= whole->parts; i++)
@@ -251,8 +259,9 @@ static void result_compound(const struct tm_soql_column *whole, const struct res
 }
 
 /* The columns of the object itself (relation -1) or of one related record. */
-static void result_columns(const struct tm_soql_plan *plan, int relation, const struct result_value *values,
-                           const char *version, struct tm_buf *out)
+static void result_columns(const struct tm_soql_plan *plan, int relation,
+                           const struct result_value *values, const char *version,
+                           struct tm_buf *out)
 {
     for (size_t i = 0; i < plan->columns_count; i += 1 + plan->columns[i].parts) {
         const struct tm_soql_column *c = &plan->columns[i];
@@ -273,7 +282,8 @@ static void result_columns(const struct tm_soql_plan *plan, int relation, const 
     }
 }
 
-void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, const char *version, struct tm_buf *out)
+void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, const char *version,
+                    struct tm_buf *out)
 {
     struct result_value *values = calloc((size_t)r->plan.sql_columns, sizeof *values);
     assert(row + rows <= r->rows_count);
