@@ -202,7 +202,7 @@ static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn 
 /* One announcement for a group of changes, so that merged events, overflows and conversions have several. */
 static void history_group(struct tm_sim_history *h, struct history_txn *t)
 {
-    enum tm_org_announce announce = (enum tm_org_announce)history_weighted(&h->rng, h->announce, 6);
+    enum tm_org_announce announce = (enum tm_org_announce)history_weighted(&h->rng, h->announce, 7);
     enum tm_org_kind kind = (enum tm_org_kind)history_weighted(&h->rng, h->kinds, 5);
     size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count), count = 1;
     if (announce == TM_ORG_CONVERSION || announce == TM_ORG_DIFF)

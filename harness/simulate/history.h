@@ -13,7 +13,7 @@ struct tm_sim_history {
     struct tm_org *org;                         /* borrowed */
     const char *const *objects; size_t objects_count;
     struct tm_sim_record records[TM_SIM_RECORDS_MAX]; size_t records_count;
-    unsigned announce[7];                       /* weight of each enum tm_org_announce but silent */
+    unsigned announce[7];                       /* weight of each enum tm_org_announce  */
     unsigned kinds[5];                          /* weight of each enum tm_org_kind      */
     double null, same_ms, same_second, schema;
     size_t left;                                /* transactions still to come */

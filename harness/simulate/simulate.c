@@ -24,7 +24,7 @@ struct sim {
     struct sim_swarm swarm;
     struct tm_now origin;
     bool calm;
-    int64_t look_ns, commit_ns, fault_ns, release_ns, moved_ns, start_ns[TM_SIM_STATIONS_MAX];
+    int64_t look_ns, commit_ns, fault_ns, release_ns, moved_ns, calm_ns, start_ns[TM_SIM_STATIONS_MAX];
     uint64_t moved;                             /* what `moved_ns` last saw */
     int64_t quiet_ns;
     char last_end[300];
@@ -55,6 +55,7 @@ static struct tm_sim_settings sim_settings(struct tm_rng *rng, uint64_t seed, co
     s.idle_ms = tm_rng_between(rng, 0, 500);
     s.ids_max = tm_rng_chance(rng, 0.3) ? tm_rng_between(rng, 1, 4) : 2000;
     s.view_poll_ms = tm_rng_between(rng, 50, 1500);
+    s.audit_ms = tm_rng_chance(rng, 0.25) ? tm_rng_between(rng, 5000, 60000) : 0;
     s.rows_max = tm_rng_chance(rng, 0.4) ? tm_rng_between(rng, 1, 5) : 2000;
     return s;
 }
@@ -129,6 +130,7 @@ static void sim_fault(struct sim *s)
 static void sim_calm(struct sim *s)
 {
     s->calm = true;
+    s->calm_ns = s->world.now.wall_ns;
     s->commit_ns = s->fault_ns = TM_NEVER;
     s->world.faults = (struct tm_sim_faults){ 0 };
     s->swarm = (struct sim_swarm){ 0 };
@@ -213,13 +215,20 @@ static void sim_watch(struct sim *s)
     s->moved = seen;
 }
 
+/* When to compare. Audits go on for ever, so where there are any it is a time after the last fault. */
+static int64_t sim_rest_ns(const struct sim *s)
+{
+    return (s->world.set.audit_ms > 0 && s->calm ? s->calm_ns + s->quiet_ns : s->moved_ns) + s->quiet_ns;
+}
+
 static int64_t sim_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void sim_advance(struct sim *s)
 {
     struct tm_sim_world *w = &s->world;
     int64_t next = sim_earlier(sim_earlier(s->commit_ns, s->fault_ns), s->release_ns);
-    next = sim_earlier(next, s->moved_ns + s->quiet_ns);
+    if (s->calm && sim_rest_ns(s) > w->now.wall_ns)
+        next = sim_earlier(next, sim_rest_ns(s));
     for (size_t i = 0; i < w->stations_count; i++) {
         struct tm_sim_station *station = &w->stations[i];
         next = sim_earlier(next, station->up ? station->run_ns : s->start_ns[i]);
@@ -341,7 +350,7 @@ static enum tm_code sim_run(struct sim *s, struct tm_err *err)
             break;
         }
         rc = sim_turn(s, err);
-        if (rc == TM_OK && s->calm && s->world.now.wall_ns >= s->moved_ns + s->quiet_ns)
+        if (rc == TM_OK && s->calm && s->world.now.wall_ns >= sim_rest_ns(s))
             rc = sim_rest(s, &done, err);
     }
     return rc;
@@ -361,7 +370,9 @@ static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_o
     sim_swarm(s);
     tm_mem_set_time(s->world.broker, s->world.now.org_ms);
     tm_sim_history_init(&s->history, seed, s->world.org, s->world.objects, s->world.set.objects_count);
-    if (set.overflow_range)                     /* no range read can tell of rows that are gone for good; audits do */
+    if (set.audit_ms > 0)
+        s->history.announce[TM_ORG_SILENT] = (unsigned)tm_rng_between(&s->rng, 0, 3);
+    else if (set.overflow_range)                /* no range read can tell of rows that are gone for good; audits do */
         s->history.kinds[TM_ORG_HARD_DELETE] = 0;
     s->look_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, SIM_LOOK_NS_MAX);
     s->commit_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 15 * TM_NS_PER_S);

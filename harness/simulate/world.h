@@ -46,7 +46,8 @@ struct tm_sim_settings {                        /* what a seed decides once */
     size_t objects_count, tasks;
     int32_t partitions;
     bool keep_merged, overflow_range, convert_changed_fields, start_all;
-    int64_t publish_delay_ms, index_lag_ms, window_ms, idle_ms, ids_max, view_poll_ms, rows_max;
+    int64_t publish_delay_ms, index_lag_ms, window_ms, idle_ms, ids_max, view_poll_ms, rows_max,
+        audit_ms /* 0 = never */;
     /* For showing that the simulation notices: in option 1's SQL this text becomes that one; NULL = nothing does. */
     const char *planted_from, *planted_to;
 };
