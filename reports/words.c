@@ -241,6 +241,34 @@ static void findings_lost(const struct findings *f, const char *kind, const char
     f->each(f->data, text);
 }
 
+/* What a stream only knows from reading everything again now and then. */
+static void findings_copies(const struct findings *f)
+{
+    char text[SENTENCE_BYTES], a[2][WORD_BYTES];
+    const json_t *p, *one;
+    double count, wait = 0;
+    size_t i, k;
+    json_array_foreach (f->pipelines, i, p) {
+        const json_t *list = json_object_get(json_object_get(p, "only_copies"), "examples");
+        if (!tm_word_number(p, "only_copies.count", &count) || count < 1)
+            continue;
+        tm_word_number(p, "only_copies.max_wait_s", &wait);
+        int n = snprintf(text, sizeof text,
+                         "%s learned of %s %s only from a scheduled copy, at most %s late, because "
+                         "Salesforce sent no event for %s:",
+                         tm_word_text(p, "name", "?"), tm_word_count(a[0], count),
+                         count < 2 ? "change" : "changes", tm_word_span(a[1], wait),
+                         count < 2 ? "it" : "them");
+        json_array_foreach (list, k, one)
+            if (k < 3)
+                n += snprintf(text + n, sizeof text - (size_t)n, "%s %.20s of %.40s %.18s",
+                              k > 0 ? "," : "", tm_word_text(one, "change", "?"),
+                              tm_word_text(one, "object", "?"), tm_word_text(one, "id", "?"));
+        snprintf(text + n, sizeof text - (size_t)n, "%s.", count > 3 ? " …" : "");
+        f->each(f->data, text);
+    }
+}
+
 /* Compressed org time lets many changes fall inside a poll: they waited for nothing. */
 static void findings_during_poll(const struct findings *f, const json_t *report)
 {
@@ -297,6 +325,7 @@ void tm_word_findings(const json_t *report, void (*each)(void *data, const char 
         findings_final(&f, p);
     findings_lost(&f, "stream", "Streaming");
     findings_lost(&f, "batch", "Polling");
+    findings_copies(&f);
     findings_during_poll(&f, report);
     findings_assumed(&f, report);
 }

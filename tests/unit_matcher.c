@@ -50,6 +50,39 @@ static void publish_delay_is_waited_and_the_rest_is_work(void **state)
     history_stand_close(&s);
 }
 
+static void what_has_no_event_waits_for_a_copy_in_org_time(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "silent");
+    s.timing.delay_ms = 2000;
+    int64_t pos = history_commit(s.org, 1, "HARD_DELETE", NULL, 10, "{}");
+    history_hide(&s, 1, 20, 5);                                /* ten minutes of the org later, by a copy */
+    history_match(&s);
+    const struct tm_sample *m = history_sample(&s, pos);
+    assert_true((m->flags & TM_SAMPLE_COPY) != 0);
+    assert_int_equal(m->visible_us, tm_timing_org_us(&s.timing, m->hi_ns));
+    assert_true(m->wait_us >= 10 * HISTORY_MINUTE_MS * 1000);  /* not the wall time a compressed run took for it */
+    assert_int_equal(m->work_ns, 0);
+    history_stand_close(&s);
+}
+
+static void a_purge_of_a_deleted_record_needs_no_copy(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    start(&s, "purge");
+    int64_t gone = history_commit(s.org, 1, "DELETE", "", 10, "{}");
+    int64_t purged = history_commit(s.org, 1, "HARD_DELETE", NULL, 10.0 + 0.02 / 60, "{}");
+    history_hide(&s, 1, 11, 5);
+    history_match(&s);
+    const struct tm_sample *m = history_sample(&s, purged);
+    assert_int_equal(m->flags & TM_SAMPLE_COPY, 0);
+    assert_int_equal(m->visible_us, history_sample(&s, gone)->visible_us);
+    assert_int_equal(history_sample(&s, gone)->flags & TM_SAMPLE_COPY, 0);
+    history_stand_close(&s);
+}
+
 static void a_version_jumped_over_is_superseded_and_its_state_lost(void **state)
 {
     (void)state;
@@ -233,6 +266,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_update_is_visible_at_the_first_read_that_returns_it),
         cmocka_unit_test(publish_delay_is_waited_and_the_rest_is_work),
+        cmocka_unit_test(what_has_no_event_waits_for_a_copy_in_org_time),
+        cmocka_unit_test(a_purge_of_a_deleted_record_needs_no_copy),
         cmocka_unit_test(a_version_jumped_over_is_superseded_and_its_state_lost),
         cmocka_unit_test(a_change_never_shown_is_censored),
         cmocka_unit_test(a_delete_is_visible_when_the_id_is_no_longer_returned),

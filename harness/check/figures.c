@@ -1,9 +1,11 @@
 #include "check/results.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FIGURES_CURVE_POINTS 240
+#define FIGURES_COPIES_MAX 5
 _Static_assert(TM_CURVE_BINS % FIGURES_CURVE_POINTS == 0, "bins are gathered evenly");
 
 struct figures_series {
@@ -236,6 +238,31 @@ static enum tm_code figures_torn(json_t *out, const struct tm_truth *truth, cons
     return TM_OK;
 }
 
+/* What had no event and came with a scheduled copy (design R16); and what no copy has brought yet. */
+static void figures_copies(json_t *out, const struct tm_truth *truth, const struct tm_match *m)
+{
+    json_t *list = json_array();
+    json_int_t count = 0, never = 0;
+    int64_t max_us = 0;
+    for (size_t i = 0; i < m->samples_count; i++) {
+        const struct tm_truth_version *v = &truth->versions[i];
+        const struct tm_sample *s = &m->samples[i];
+        char at[TM_TIME_BYTES];
+        never += (s->flags & (TM_SAMPLE_OF | TM_SAMPLE_SEEN)) == TM_SAMPLE_OF && v->event == TM_TRUTH_SILENT;
+        if ((s->flags & TM_SAMPLE_COPY) == 0)
+            continue;
+        max_us = s->wait_us > max_us ? s->wait_us : max_us;
+        if (count++ >= FIGURES_COPIES_MAX)
+            continue;
+        const struct tm_truth_record *r = &truth->records[v->record];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:f}", "object", truth->objects[r->object].name,
+            "id", r->id, "change", tm_truth_change_name(v->change), "pos", (json_int_t)i + 1, "committed",
+            tm_time_z(at, v->org_ms), "wait_s", (double)s->wait_us / 1e6));
+    }
+    json_object_set_new(out, "only_copies", json_pack("{s:I, s:f, s:I, s:o}", "count", count, "max_wait_s",
+                                                      (double)max_us / 1e6, "never", never, "examples", list));
+}
+
 static json_t *figures_lost(const struct figures_series *f, const struct tm_plan_pipeline *p, const struct tm_timing *t)
 {
     if (p->kind == TM_PIPELINE_STREAM && t->compress > 1)
@@ -262,6 +289,8 @@ enum tm_code tm_figures_json(json_t *out, const struct tm_results *r, const stru
         json_object_set_new(out, "lost_history", figures_lost(&f, p, t));
         figures_staleness(out, m);
         figures_coverage(out, truth, m);
+        if (p->kind == TM_PIPELINE_STREAM)
+            figures_copies(out, truth, m);
         rc = figures_torn(out, truth, m, t, err);
     }
     figures_free(&f);

@@ -377,6 +377,49 @@ static uint32_t match_poll(const struct match_work *w, const struct tm_shown_obs
     return TM_TRUTH_NONE;
 }
 
+/* M7: the version is silent. False: a copy brought it. Else it is shown with version *out. */
+static bool match_carrier(const struct match_work *w, size_t i, size_t *out)
+{
+    const struct match_obs *o = &w->obs[w->hi_obs[i]];
+    if (i > w->first_counted && w->hash[i] == w->hash[i - 1]) {
+        *out = i - 1;
+        return true;
+    }
+    if ((w->m->samples[w->index[i]].flags & TM_SAMPLE_EXACT) != 0)
+        return false;
+    for (size_t k = o->news_count; k-- > 0;) {
+        uint32_t j = w->news[o->news_first + k];
+        if (j > i && w->truth->versions[w->index[j]].event != TM_TRUTH_SILENT) {
+            *out = j;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void match_time_silent(struct match_work *w, size_t i, struct tm_sample *s)
+{
+    const struct tm_timing *t = w->timing;
+    const struct tm_truth_version *v = &w->truth->versions[w->index[i]];
+    int64_t hi_ns = w->obs[w->hi_obs[i]].o->hi_ns;
+    size_t with = i;
+    s->work_ns = 0;
+    s->visible_us = tm_timing_org_us(t, hi_ns);
+    if (!match_carrier(w, i, &with)) {
+        s->flags |= TM_SAMPLE_COPY;
+    } else if (with > i) {
+        const struct tm_truth_version *c = &w->truth->versions[w->index[with]];
+        int64_t start_ns = c->intended_ns + t->delay_ms * TM_NS_PER_MS / t->compress;
+        s->work_ns = hi_ns - start_ns;
+        s->visible_us = (c->intended_ms + t->delay_ms) * 1000 + s->work_ns / 1000;
+    } else if (match_sample(w, with)->visible_us != INT64_MAX) {
+        s->visible_us = match_sample(w, with)->visible_us;
+    }
+    if (s->visible_us < v->intended_ms * 1000)
+        s->visible_us = v->intended_ms * 1000;
+    s->wait_us = s->visible_us - v->intended_ms * 1000 - s->work_ns / 1000;
+}
+
 /* M4 for one version. */
 static void match_time(struct match_work *w, size_t i)
 {
@@ -415,6 +458,10 @@ static void match_time(struct match_work *w, size_t i)
             start_ms = t->polls[s->poll].grid_ms;
             start_ns = tm_timing_wall_ns(t, start_ms);
         }
+    }
+    if (t->kind == TM_PIPELINE_STREAM && v->event == TM_TRUTH_SILENT) {
+        match_time_silent(w, i, s);
+        return;
     }
     s->wait_us = (start_ms - v->intended_ms) * 1000;
     s->work_ns = o->hi_ns - start_ns;
@@ -587,12 +634,33 @@ static void match_area_display(struct match_work *w, struct match_area *a, size_
         match_area_shown(w, a, e->version < o->certain ? e->version : o->certain, n);
 }
 
+/* Displays that were moved to stay in order would make the record look older than any change was: take its ages from the
+ * changes themselves (each on its own, an upper bound of the integral). */
+static void match_unordered(struct match_work *w, double age_us2, int64_t age_max_us)
+{
+    struct tm_match *m = w->m;
+    m->age_us2 = age_us2;
+    m->age_max_us = age_max_us;
+    for (size_t i = 0; i < w->versions; i++) {
+        struct tm_sample *s = match_sample(w, i);
+        int64_t until_us = s->visible_us < w->timing->end_us ? s->visible_us : w->timing->end_us;
+        int64_t age_us = i < w->first_counted ? 0 : until_us - w->commit_us[i];
+        s->flags |= TM_SAMPLE_UNORDERED;
+        if (age_us <= 0)
+            continue;
+        m->age_us2 += (double)age_us * (double)age_us / 2;
+        m->age_max_us = age_us > m->age_max_us ? age_us : m->age_max_us;
+    }
+}
+
 /* Commits and displays in order of the org timeline: class, versions behind and age at every instant. */
 static enum tm_code match_sweep(struct match_work *w, struct match_area *a, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     int64_t start = w->timing->start_us, end = w->timing->end_us;
     size_t v = 0, n = 0;
+    double age_us2 = w->m->age_us2;
+    int64_t age_max_us = w->m->age_max_us;
     *a = (struct match_area){ .at_us = start, .truth = MATCH_BEFORE, .shown = MATCH_BEFORE, .display = SIZE_MAX };
     while (v < w->versions && w->commit_us[v] <= start)
         a->truth = (int64_t)v++;
@@ -629,8 +697,7 @@ static enum tm_code match_sweep(struct match_work *w, struct match_area *a, stru
     if (!w->unordered && w->versions > 0)
         w->m->record_behind_us[w->truth->versions[w->index[0]].record] = a->behind_us;
     if (w->unordered)
-        for (size_t i = 0; i < w->versions; i++)
-            match_sample(w, i)->flags |= TM_SAMPLE_UNORDERED;
+        match_unordered(w, age_us2, age_max_us);
     return rc;
 }
 

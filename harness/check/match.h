@@ -16,7 +16,11 @@
  *     Where an older change was shown after a newer one (a repaired gap), the timeline can run backwards: the display is moved
  *     forward to stay in order, and the record is left out of the area self-test, counted (UNORDERED).
  * M6. Classes: missing = the org has it, no row (or a row whose fields were never all received); phantom = a row, gone in the
- *     org; stale = one older whole version; mixed = values each held once, of no single version; wrong = a value never held. */
+ *     org; stale = one older whole version; mixed = values each held once, of no single version; wrong = a value never held.
+ * M7. A change with no event of its own (hard delete, silent conversion) is shown by a copy, which the org's clock schedules:
+ *     it waits in org time up to the org instant of the read that shows it (an upper bound), with no work of its own. Where an
+ *     event of a later version supersedes it in the same read it is shown with that; where it left the state as it was (a
+ *     purge of what was deleted), with the version before. */
 #ifndef TM_CHECK_MATCH_H
 #define TM_CHECK_MATCH_H
 #include "check/plan.h"
@@ -30,7 +34,8 @@ const char *tm_row_class_name(enum tm_row_class c);
 
 enum { TM_SAMPLE_OF = 1 /* a change of the workload, of an object of this pipeline */, TM_SAMPLE_SEEN = 2,
        TM_SAMPLE_EXACT = 4 /* its own state was shown */, TM_SAMPLE_AMBIGUOUS = 8, TM_SAMPLE_COINCIDENT = 16,
-       TM_SAMPLE_NO_POLL = 32 /* batch: no poll owns the row that showed it */, TM_SAMPLE_UNORDERED = 64 /* see M5 */ };
+       TM_SAMPLE_NO_POLL = 32 /* batch: no poll owns the row that showed it */, TM_SAMPLE_UNORDERED = 64 /* see M5 */,
+       TM_SAMPLE_COPY = 128 /* stream: no event told of it, only a scheduled copy showed it; see M7 */ };
 struct tm_sample {                 /* index = version index */
     int64_t lo_ns, hi_ns;          /* visible between these; INT64_MAX: never                        */
     int64_t wait_us, work_ns;      /* of hi */

@@ -7,6 +7,8 @@
  *     any percentile is null where its rank falls on a change never seen ("not reached"); max and mean are of those seen;
  *     during_poll {changes, and without them p50, p90, p99, max} (batch): committed while the poll that shows them ran, so
  *     with no wait at all; compressed org time makes polls look longer, and these many;
+ *   only_copies {count, max_wait_s, never, examples[{object, id, change, pos, committed, wait_s}]} (streams): changes without
+ *     an event that only a scheduled copy showed (wait: org time, at most), and those that none has shown;
  *   freshness_curve [[share, seconds | null], …]; freshness_by_change {CREATE: {count, p50, …, never}, …};
  *   reader_ms {p50, p99, max}: wall width of the interval in which each change became visible (what the witness cannot tell);
  *   drift also: peak_at_ms, final_differing (= final_rows), row_seconds_by_class, flag {precision, recall} (row-seconds of rows
