@@ -253,7 +253,6 @@ static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct
     struct tm_run_pipeline *p = &run->pipelines[run->pipelines_count];
     const char *kind = json_string_value(json_object_get(json, "kind"));
     p->name = json_string_value(json_object_get(json, "name"));
-    p->clients = json_array();
     p->slo = json_object_get(json, "slo");
     if (p->name == NULL || *p->name == '\0' || strpbrk(p->name, "/ .") != NULL)
         return tm_fail(err, TM_E_ARG,
@@ -263,7 +262,8 @@ static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct
         if (strcmp(run->pipelines[i].name, p->name) == 0)
             return tm_fail(err, TM_E_ARG, "%s: two pipelines are named \"%s\"", run->scenario_path,
                            p->name);
-    run->pipelines_count++;
+    run->pipelines_count++;                    /* from here on its owner frees what it holds */
+    p->clients = json_array();
     char where[160];
     snprintf(where, sizeof where, "pipelines \"%.100s\" slo", p->name);
     if (plan_promises(run, p->slo, where, pipeline_promises, err) != TM_OK)
