@@ -1,4 +1,5 @@
-/* The simulated driver itself: a slice of seeds, determinism, and that planted mistakes are noticed. */
+/* The simulated driver itself: a slice of seeds, determinism, and that planted mistakes are
+ * noticed. */
 #include "simulate/simulate.h"
 #include "base/log.h"
 #include "tests/support_command.h"
@@ -19,7 +20,9 @@ static void run(struct tm_sim_result *out, uint64_t seed, const char *from, cons
 {
     struct tm_err err = { .code = TM_OK };
     char text[700];
-    const struct tm_sim_options options = { .dir = scratch, .planted_from = from, .planted_to = to };
+    const struct tm_sim_options options = { .dir = scratch,
+                                            .planted_from = from,
+                                            .planted_to = to };
     if (tm_simulate(out, seed, &options, &err) != TM_OK)
         fail_msg("%s", tm_err_text(&err, text, sizeof text));
 }
@@ -107,7 +110,8 @@ static void a_view_that_keeps_what_a_whole_read_did_not_find_is_noticed(void **s
 static void a_view_that_does_not_flag_gaps_is_noticed(void **state)
 {
     (void)state;
-    noticed("SELECT id,'gap' AS kind,\"key\" FROM e WHERE t NOT IN", "SELECT id,'gap' AS kind,\"key\" FROM e WHERE 0 AND t NOT IN");
+    noticed("SELECT id,'gap' AS kind,\"key\" FROM e WHERE t NOT IN",
+            "SELECT id,'gap' AS kind,\"key\" FROM e WHERE 0 AND t NOT IN");
 }
 
 static void commands_refuse_what_they_do_not_know(void **state)

@@ -1,5 +1,6 @@
-/* cmd_simulate: `tidemark simulate --seeds A..B`: random histories and faults on the whole streaming road under a virtual
- * clock. One line per failing seed, then a summary; exit 1 when a seed failed. */
+/* cmd_simulate: `tidemark simulate --seeds A..B`: random histories and faults on the whole
+ * streaming road under a virtual clock. One line per failing seed, then a summary; exit 1 when a
+ * seed failed. */
 #include "base/log.h"
 #include "run/command.h"
 #include "simulate/simulate.h"
@@ -10,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, const char *text, struct tm_err *err)
+static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, const char *text,
+                                   struct tm_err *err)
 {
     char *end = NULL;
     bool digit = text[0] >= '0' && text[0] <= '9';
@@ -19,18 +21,23 @@ static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, cons
     if (digit && strncmp(end, "..", 2) == 0 && end[2] >= '0' && end[2] <= '9')
         *out_last = strtoull(end + 2, &end, 10);
     if (!digit || *end != '\0' || errno != 0 || *out_first > *out_last || *out_last == UINT64_MAX)
-        return tm_fail(err, TM_E_ARG, "--seeds \"%.60s\" is not A..B with A not above B, as in --seeds 1..1000", text);
+        return tm_fail(err, TM_E_ARG,
+                       "--seeds \"%.60s\" is not A..B with A not above B, as in --seeds 1..1000",
+                       text);
     return TM_OK;
 }
 
-static enum tm_code simulate_arguments(int argc, char **argv, const char **out_seeds, struct tm_err *err)
+static enum tm_code simulate_arguments(int argc, char **argv, const char **out_seeds,
+                                       struct tm_err *err)
 {
     static const char *const known[] = { "--seeds", "--help" };
     *out_seeds = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            printf("usage: tidemark simulate --seeds A..B\n\nRuns the streaming road on random histories and faults under a "
-                   "virtual clock, one per seed.\nPrints a line for each seed that breaks a rule, and a summary.\n");
+            printf("usage: tidemark simulate --seeds A..B\n\nRuns the streaming road on random "
+                   "histories and faults under a "
+                   "virtual clock, one per seed.\nPrints a line for each seed that breaks a rule, "
+                   "and a summary.\n");
             exit(TM_EXIT_PASS);
         }
         if (strncmp(argv[i], "--seeds=", 8) == 0) {
@@ -41,10 +48,14 @@ static enum tm_code simulate_arguments(int argc, char **argv, const char **out_s
             *out_seeds = argv[i];
         } else if (argv[i][0] == '-') {
             const char *near = tm_nearest(argv[i], known, 2);
-            return tm_fail(err, TM_E_ARG, "unknown flag %.60s%s%s", argv[i], near != NULL ? "; did you mean " : "; there is only --seeds A..B",
+            return tm_fail(err, TM_E_ARG, "unknown flag %.60s%s%s", argv[i],
+                           near != NULL ? "; did you mean " : "; there is only --seeds A..B",
                            near != NULL ? near : "");
         } else {
-            return tm_fail(err, TM_E_ARG, "\"%.60s\": simulate takes no scenario; usage: tidemark simulate --seeds A..B", argv[i]);
+            return tm_fail(
+                err, TM_E_ARG,
+                "\"%.60s\": simulate takes no scenario; usage: tidemark simulate --seeds A..B",
+                argv[i]);
         }
     }
     if (*out_seeds == NULL)
@@ -52,7 +63,8 @@ static enum tm_code simulate_arguments(int argc, char **argv, const char **out_s
     return TM_OK;
 }
 
-static enum tm_code simulate_run(uint64_t first, uint64_t last, const char *dir, uint64_t *out_failed, struct tm_err *err)
+static enum tm_code simulate_run(uint64_t first, uint64_t last, const char *dir,
+                                 uint64_t *out_failed, struct tm_err *err)
 {
     const struct tm_sim_options options = { .dir = dir };
     struct tm_sim_result total = { .seed = 0 };
@@ -74,10 +86,13 @@ static enum tm_code simulate_run(uint64_t first, uint64_t last, const char *dir,
         printf("seed %" PRIu64 ": %s: %s\n", seed, r.finding.rule, r.finding.text);
         fflush(stdout);
     }
-    double seconds = (double)(tm_clock_monotonic_ns() - began_ns) / (double)TM_NS_PER_S, seeds = (double)(last - first) + 1;
-    printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64 " transactions, %" PRIu64 " records, %" PRIu64
-           " faults, %" PRIu64 " crashes; digest %016" PRIx64 "\n", last - first + 1, *out_failed, total.steps, total.commits,
-           total.records, total.faults, total.crashes, total.digest);
+    double seconds = (double)(tm_clock_monotonic_ns() - began_ns) / (double)TM_NS_PER_S,
+           seeds = (double)(last - first) + 1;
+    printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
+           " transactions, %" PRIu64 " records, %" PRIu64 " faults, %" PRIu64
+           " crashes; digest %016" PRIx64 "\n",
+           last - first + 1, *out_failed, total.steps, total.commits, total.records, total.faults,
+           total.crashes, total.digest);
     tm_log(TM_LOG_ERROR, "%.1f s, %.1f seeds a second", seconds, seconds > 0 ? seeds / seconds : 0);
     return TM_OK;
 }

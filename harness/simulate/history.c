@@ -15,7 +15,8 @@ struct history_txn {
     struct tm_org_change changes[HISTORY_CHANGES_MAX];
     size_t records[HISTORY_CHANGES_MAX], count;
     struct tm_org_set sets[HISTORY_CHANGES_MAX][HISTORY_SETS_MAX];
-    char arena[HISTORY_ARENA_BYTES]; size_t arena_bytes;
+    char arena[HISTORY_ARENA_BYTES];
+    size_t arena_bytes;
 };
 
 static size_t history_weighted(struct tm_rng *rng, const unsigned *weights, size_t count)
@@ -32,8 +33,8 @@ static size_t history_weighted(struct tm_rng *rng, const unsigned *weights, size
     return 0;
 }
 
-void tm_sim_history_init(struct tm_sim_history *h, uint64_t seed, struct tm_org *org, const char *const *objects,
-                         size_t objects_count)
+void tm_sim_history_init(struct tm_sim_history *h, uint64_t seed, struct tm_org *org,
+                         const char *const *objects, size_t objects_count)
 {
     *h = (struct tm_sim_history){ .org = org, .objects = objects, .objects_count = objects_count };
     tm_rng_init(&h->rng, seed ^ 0x686973746f7279);
@@ -67,26 +68,34 @@ static const char *history_text(struct history_txn *t, uint64_t number, size_t b
     return out;
 }
 
-static struct tm_org_value history_value(struct tm_sim_history *h, struct history_txn *t, const struct tm_field *f, bool diff)
+static struct tm_org_value history_value(struct tm_sim_history *h, struct history_txn *t,
+                                         const struct tm_field *f, bool diff)
 {
     uint64_t n = ++h->value;
     if (f->nillable && tm_rng_chance(&h->rng, h->null))
         return (struct tm_org_value){ .kind = TM_ORG_NULL };
     if (tm_rng_chance(&h->rng, 0.1))
-        n = tm_rng_below(&h->rng, n) + 1;                  /* a value that may have been there before */
+        n = tm_rng_below(&h->rng, n) + 1; /* a value that may have been there before */
     struct tm_org_value v = { .kind = TM_ORG_TEXT };
     char word[40];
     switch (f->kind) {
-    case TM_FIELD_BOOLEAN: return (struct tm_org_value){ .kind = TM_ORG_INT, .i = (int64_t)(n % 2) };
+    case TM_FIELD_BOOLEAN:
+        return (struct tm_org_value){ .kind = TM_ORG_INT, .i = (int64_t)(n % 2) };
     case TM_FIELD_INT: return (struct tm_org_value){ .kind = TM_ORG_INT, .i = (int64_t)n };
     case TM_FIELD_NUMBER: return (struct tm_org_value){ .kind = TM_ORG_REAL, .d = (double)n / 4 };
     case TM_FIELD_DATETIME:
-        return (struct tm_org_value){ .kind = TM_ORG_INT, .i = TM_SIM_ORIGIN_MS + (int64_t)n * 1000 };
-    case TM_FIELD_DATE: snprintf(word, sizeof word, "20%02d-%02d-%02d", (int)(n / 300 % 90) + 10, (int)(n / 28 % 12) + 1, (int)(n % 28) + 1);
+        return (struct tm_org_value){ .kind = TM_ORG_INT,
+                                      .i = TM_SIM_ORIGIN_MS + (int64_t)n * 1000 };
+    case TM_FIELD_DATE:
+        snprintf(word, sizeof word, "20%02d-%02d-%02d", (int)(n / 300 % 90) + 10,
+                 (int)(n / 28 % 12) + 1, (int)(n % 28) + 1);
         break;
-    case TM_FIELD_TIME: snprintf(word, sizeof word, "%02d:%02d:00.000Z", (int)(n / 60 % 24), (int)(n % 60)); break;
+    case TM_FIELD_TIME:
+        snprintf(word, sizeof word, "%02d:%02d:00.000Z", (int)(n / 60 % 24), (int)(n % 60));
+        break;
     default:
-        v.text = history_text(t, n, diff && f->length > 1500 ? (size_t)tm_rng_between(&h->rng, 1010, 1500) : 0);
+        v.text = history_text(
+            t, n, diff && f->length > 1500 ? (size_t)tm_rng_between(&h->rng, 1010, 1500) : 0);
         return v;
     }
     v.text = strcpy(t->arena + t->arena_bytes, word);
@@ -96,7 +105,8 @@ static struct tm_org_value history_value(struct tm_sim_history *h, struct histor
 
 static bool history_may_set(const struct tm_field *f)
 {
-    static const char *const own[] = { "CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "MasterRecordId" };
+    static const char *const own[] = { "CreatedDate", "CreatedById", "LastModifiedDate",
+                                       "LastModifiedById", "MasterRecordId" };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (strcmp(f->name, own[i]) == 0)
             return false;
@@ -104,7 +114,8 @@ static bool history_may_set(const struct tm_field *f)
 }
 
 /* Values for a create (every required field) or an update (a few fields). */
-static void history_sets(struct tm_sim_history *h, struct history_txn *t, struct tm_org_change *c, struct tm_org_set *sets)
+static void history_sets(struct tm_sim_history *h, struct history_txn *t, struct tm_org_change *c,
+                         struct tm_org_set *sets)
 {
     const struct tm_describe *d = tm_org_describe(h->org, c->object);
     double share = tm_rng_chance(&h->rng, 0.2) ? 1 : 0.3;
@@ -113,9 +124,12 @@ static void history_sets(struct tm_sim_history *h, struct history_txn *t, struct
     for (size_t i = 0; i < d->fields_count && c->sets_count < HISTORY_SETS_MAX; i++) {
         const struct tm_field *f = &d->fields[i];
         bool must = c->kind == TM_ORG_CREATE && !f->nillable, diff = c->announce == TM_ORG_DIFF;
-        if (!history_may_set(f) || !(must || tm_rng_chance(&h->rng, share) || (diff && f->length > 1500)))
+        if (!history_may_set(f) ||
+            !(must || tm_rng_chance(&h->rng, share) || (diff && f->length > 1500)))
             continue;
-        sets[c->sets_count++] = (struct tm_org_set){ f->name, history_value(h, t, f, diff || tm_rng_chance(&h->rng, 0.05)) };
+        sets[c->sets_count++] =
+            (struct tm_org_set){ f->name,
+                                 history_value(h, t, f, diff || tm_rng_chance(&h->rng, 0.05)) };
     }
 }
 
@@ -125,7 +139,8 @@ static bool history_fits(enum tm_org_kind kind, enum tm_org_state state)
 {
     switch (kind) {
     case TM_ORG_CREATE: return false;
-    case TM_ORG_UPDATE: case TM_ORG_DELETE: return state == TM_ORG_LIVE;
+    case TM_ORG_UPDATE:
+    case TM_ORG_DELETE: return state == TM_ORG_LIVE;
     case TM_ORG_UNDELETE: return state == TM_ORG_IN_BIN;
     case TM_ORG_HARD_DELETE: return state != TM_ORG_ABSENT;
     }
@@ -133,7 +148,8 @@ static bool history_fits(enum tm_org_kind kind, enum tm_org_state state)
 }
 
 /* A record of `object` that the transaction does not have yet; records_count when none. */
-static size_t history_pick(struct tm_sim_history *h, const struct history_txn *t, size_t object, enum tm_org_kind kind)
+static size_t history_pick(struct tm_sim_history *h, const struct history_txn *t, size_t object,
+                           enum tm_org_kind kind)
 {
     size_t fitting[TM_SIM_RECORDS_MAX], count = 0;
     for (size_t i = 0; i < h->records_count; i++) {
@@ -146,8 +162,8 @@ static size_t history_pick(struct tm_sim_history *h, const struct history_txn *t
     return count > 0 ? fitting[tm_rng_below(&h->rng, count)] : h->records_count;
 }
 
-static bool history_add(struct tm_sim_history *h, struct history_txn *t, size_t object, enum tm_org_kind kind,
-                        enum tm_org_announce announce)
+static bool history_add(struct tm_sim_history *h, struct history_txn *t, size_t object,
+                        enum tm_org_kind kind, enum tm_org_announce announce)
 {
     size_t at = h->records_count;
     if (t->count == HISTORY_CHANGES_MAX)
@@ -155,7 +171,8 @@ static bool history_add(struct tm_sim_history *h, struct history_txn *t, size_t 
     if (kind == TM_ORG_CREATE) {
         if (h->records_count == TM_SIM_RECORDS_MAX)
             return false;
-        h->records[h->records_count++] = (struct tm_sim_record){ .object = object, .state = TM_ORG_ABSENT };
+        h->records[h->records_count++] =
+            (struct tm_sim_record){ .object = object, .state = TM_ORG_ABSENT };
     } else if ((at = history_pick(h, t, object, kind)) == h->records_count) {
         return false;
     }
@@ -168,7 +185,8 @@ static bool history_add(struct tm_sim_history *h, struct history_txn *t, size_t 
 
 static void history_settle(struct tm_sim_history *h, const struct history_txn *t)
 {
-    static const enum tm_org_state after[] = { TM_ORG_LIVE, TM_ORG_LIVE, TM_ORG_IN_BIN, TM_ORG_LIVE, TM_ORG_ABSENT };
+    static const enum tm_org_state after[] = { TM_ORG_LIVE, TM_ORG_LIVE, TM_ORG_IN_BIN, TM_ORG_LIVE,
+                                               TM_ORG_ABSENT };
     for (size_t i = 0; i < t->count; i++) {
         struct tm_sim_record *r = &h->records[t->records[i]];
         memcpy(r->id, t->changes[i].id, sizeof r->id);
@@ -176,13 +194,16 @@ static void history_settle(struct tm_sim_history *h, const struct history_txn *t
     }
 }
 
-static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn *t, int64_t org_ms, bool before,
-                                   struct tm_err *err)
+static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn *t, int64_t org_ms,
+                                   bool before, struct tm_err *err)
 {
-    struct tm_org_txn txn = { .changes = t->changes, .changes_count = t->count, .org_ms = org_ms, .before_origin = before };
+    struct tm_org_txn txn = {
+        .changes = t->changes, .changes_count = t->count, .org_ms = org_ms, .before_origin = before
+    };
     for (size_t i = 0; i < t->count; i++) {
         struct tm_org_change *c = &t->changes[i];
-        bool same = i > 0 && c->announce == TM_ORG_MERGED && c->kind == c[-1].kind && c->object == c[-1].object;
+        bool same = i > 0 && c->announce == TM_ORG_MERGED && c->kind == c[-1].kind &&
+                    c->object == c[-1].object;
         if (same) {
             c->sets = c[-1].sets;
             c->sets_count = c[-1].sets_count;
@@ -199,7 +220,8 @@ static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn 
     return TM_OK;
 }
 
-/* One announcement for a group of changes, so that merged events, overflows and conversions have several. */
+/* One announcement for a group of changes, so that merged events, overflows and conversions have
+ * several. */
 static void history_group(struct tm_sim_history *h, struct history_txn *t)
 {
     enum tm_org_announce announce = (enum tm_org_announce)history_weighted(&h->rng, h->announce, 7);
@@ -243,7 +265,8 @@ enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, s
         history_group(h, &t);
     while (t.count < 3 && tm_rng_chance(&h->rng, 0.25));
     if (t.count == 0)
-        history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE, TM_ORG_NORMAL);
+        history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE,
+                    TM_ORG_NORMAL);
     return t.count > 0 ? history_commit(h, &t, now_org_ms, false, err) : TM_OK;
 }
 
@@ -254,7 +277,8 @@ enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *er
     enum tm_code rc = TM_OK;
     for (size_t i = 0; i < count && rc == TM_OK; i++) {
         t.count = t.arena_bytes = 0;
-        history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE, TM_ORG_NORMAL);
+        history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE,
+                    TM_ORG_NORMAL);
         rc = history_commit(h, &t, TM_SIM_ORIGIN_MS - 1000, true, err);
     }
     return rc;

@@ -17,7 +17,7 @@ struct tm_http_call {
     struct tm_mock_response response;
     uint64_t token;
     bool woken, broken, refused, repeat;
-    bool lose_answer;                    /* the server may believe that it arrived */
+    bool lose_answer; /* the server may believe that it arrived */
     int64_t sent_ns, due_ns, deadline_ns;
 };
 
@@ -30,7 +30,8 @@ static int64_t http_hop(struct tm_sim_http *h, double slow)
     return ns + tm_rng_between(h->rng, 0, HTTP_SLOW_NS_MAX);
 }
 
-static enum tm_code http_headers(struct tm_mock_request *out, const struct tm_http_request *q, struct tm_err *err)
+static enum tm_code http_headers(struct tm_mock_request *out, const struct tm_http_request *q,
+                                 struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; i < TM_HTTP_HEADERS_MAX && q->headers[i] != NULL && rc == TM_OK; i++) {
@@ -43,7 +44,8 @@ static enum tm_code http_headers(struct tm_mock_request *out, const struct tm_ht
     return rc;
 }
 
-/* What will go wrong with it is drawn when it is sent, so that the draw does not depend on what it finds. */
+/* What will go wrong with it is drawn when it is sent, so that the draw does not depend on what it
+ * finds. */
 static void http_fate(struct tm_sim_http *h, struct tm_http_call *c)
 {
     const struct tm_sim_faults *f = h->faults;
@@ -78,8 +80,8 @@ static void http_drop(struct tm_sim_http *h, struct tm_http_call *c)
     free(c);
 }
 
-static enum tm_code http_start(struct tm_http *http, struct tm_http_call **out, const struct tm_http_request *q,
-                               struct tm_err *err)
+static enum tm_code http_start(struct tm_http *http, struct tm_http_call **out,
+                               const struct tm_http_request *q, struct tm_err *err)
 {
     struct tm_sim_http *h = (struct tm_sim_http *)http;
     const struct tm_sim_host *host = NULL;
@@ -99,7 +101,8 @@ static enum tm_code http_start(struct tm_http *http, struct tm_http_call **out, 
     c->deadline_ns = h->now.wall_ns + (q->timeout_ns > 0 ? q->timeout_ns : HTTP_TIMEOUT_NS);
     c->due_ns = h->now.wall_ns + http_hop(h, h->faults->slow);
     tm_mock_response_init(&c->response);
-    enum tm_code rc = tm_mock_request_init(&c->request, q->method, q->url + strlen(host->prefix), q->body, q->body_bytes, err);
+    enum tm_code rc = tm_mock_request_init(&c->request, q->method, q->url + strlen(host->prefix),
+                                           q->body, q->body_bytes, err);
     if (rc == TM_OK)
         rc = http_headers(&c->request, q, err);
     if (rc != TM_OK) {
@@ -125,8 +128,8 @@ static void http_copy(struct tm_http_reply *reply, const struct tm_mock_response
     tm_buf_add(&reply->body, tm_buf_text(&from->body), from->body.bytes);
 }
 
-static enum tm_code http_poll(struct tm_http *http, struct tm_http_call *c, struct tm_http_reply *reply,
-                              struct tm_err *err)
+static enum tm_code http_poll(struct tm_http *http, struct tm_http_call *c,
+                              struct tm_http_reply *reply, struct tm_err *err)
 {
     struct tm_sim_http *h = (struct tm_sim_http *)http;
     if (c->state != HTTP_THERE)
@@ -194,8 +197,8 @@ static void http_move(struct tm_sim_http *h, struct tm_http_call *c)
     c->request.now = h->now;
     if (c->state == HTTP_SENT && c->due_ns <= h->now.wall_ns)
         http_arrive(h, c);
-    if (c->state == HTTP_HELD
-        && (c->woken || c->response.until.wall_ns <= h->now.wall_ns || c->response.until.org_ms <= h->now.org_ms)) {
+    if (c->state == HTTP_HELD && (c->woken || c->response.until.wall_ns <= h->now.wall_ns ||
+                                  c->response.until.org_ms <= h->now.org_ms)) {
         c->woken = false;
         tm_mock_response_reset(&c->response);
         to->resume(to->self, &c->request, c->token, &c->response);
@@ -237,7 +240,8 @@ int64_t tm_sim_http_next(const struct tm_sim_http *h, const struct tm_now *origi
         }
         next = http_earlier(next, c->woken ? h->now.wall_ns : c->response.until.wall_ns);
         if (c->response.until.org_ms < TM_NEVER)
-            next = http_earlier(next, origin->wall_ns + (c->response.until.org_ms - origin->org_ms) * TM_NS_PER_MS);
+            next = http_earlier(
+                next, origin->wall_ns + (c->response.until.org_ms - origin->org_ms) * TM_NS_PER_MS);
     }
     return next;
 }
@@ -249,9 +253,11 @@ void tm_sim_http_woken(struct tm_sim_http *h, uint64_t token)
             c->woken = true;
 }
 
-void tm_sim_http_init(struct tm_sim_http *h, const struct tm_sim_host *hosts, const struct tm_sim_faults *faults,
-                      struct tm_rng *rng)
+void tm_sim_http_init(struct tm_sim_http *h, const struct tm_sim_host *hosts,
+                      const struct tm_sim_faults *faults, struct tm_rng *rng)
 {
     static const struct tm_http_ops ops = { http_start, http_poll, http_cancel, http_close };
-    *h = (struct tm_sim_http){ .port = { .ops = &ops }, .hosts = hosts, .faults = faults, .rng = rng };
+    *h = (struct tm_sim_http){
+        .port = { .ops = &ops }, .hosts = hosts, .faults = faults, .rng = rng
+    };
 }

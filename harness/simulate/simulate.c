@@ -12,11 +12,15 @@
 #define SIM_LOOK_NS_MAX (40 * TM_NS_PER_S)
 #define SIM_CRASHES_MAX 40
 #define SIM_ENDS_MAX 60
-#define SIM_EXPIRIES_MAX 3                      /* a client gives up when fresh tokens are refused again and again */
-#define SIM_STATION_PAUSE_NS TM_NS_PER_MS       /* a station that has nothing to do and does not say until when */
+#define SIM_EXPIRIES_MAX 3 /* a client gives up when fresh tokens are refused again and again */
+#define SIM_STATION_PAUSE_NS                                                                       \
+    TM_NS_PER_MS /* a station that has nothing to do and does not say until when */
 
 /* Which faults a seed has; each either off or at a rate of its own. */
-struct sim_swarm { double crash, duplicate, refuse, hold, hold_acks, expire; unsigned expiries; };
+struct sim_swarm {
+    double crash, duplicate, refuse, hold, hold_acks, expire;
+    unsigned expiries;
+};
 struct sim {
     struct tm_sim_world world;
     struct tm_sim_history history;
@@ -24,8 +28,9 @@ struct sim {
     struct sim_swarm swarm;
     struct tm_now origin;
     bool calm;
-    int64_t look_ns, commit_ns, fault_ns, release_ns, moved_ns, calm_ns, start_ns[TM_SIM_STATIONS_MAX];
-    uint64_t moved;                             /* what `moved_ns` last saw */
+    int64_t look_ns, commit_ns, fault_ns, release_ns, moved_ns, calm_ns,
+        start_ns[TM_SIM_STATIONS_MAX];
+    uint64_t moved; /* what `moved_ns` last saw */
     int64_t quiet_ns;
     char last_end[300];
     struct tm_sim_result *result;
@@ -38,9 +43,11 @@ static double sim_rate(struct tm_rng *rng, double chance, double most)
     return on ? rate : 0;
 }
 
-static struct tm_sim_settings sim_settings(struct tm_rng *rng, uint64_t seed, const struct tm_sim_options *options)
+static struct tm_sim_settings sim_settings(struct tm_rng *rng, uint64_t seed,
+                                           const struct tm_sim_options *options)
 {
-    struct tm_sim_settings s = { .seed = seed, .planted_from = options->planted_from,
+    struct tm_sim_settings s = { .seed = seed,
+                                 .planted_from = options->planted_from,
                                  .planted_to = options->planted_to };
     s.objects_count = tm_rng_chance(rng, 0.25) ? 2 : 1;
     s.tasks = tm_rng_chance(rng, 0.3) ? 2 : 1;
@@ -63,10 +70,12 @@ static struct tm_sim_settings sim_settings(struct tm_rng *rng, uint64_t seed, co
 static void sim_swarm(struct sim *s)
 {
     struct tm_rng *r = &s->rng;
-    s->swarm = (struct sim_swarm){ sim_rate(r, 0.5, 0.02), sim_rate(r, 0.5, 1), sim_rate(r, 0.3, 1), sim_rate(r, 0.5, 1),
-                                   sim_rate(r, 0.3, 1), sim_rate(r, 0.3, 1), SIM_EXPIRIES_MAX };
-    s->world.faults = (struct tm_sim_faults){ sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15),
-                                              sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.3), sim_rate(r, 0.2, 0.05) };
+    s->swarm = (struct sim_swarm){ sim_rate(r, 0.5, 0.02), sim_rate(r, 0.5, 1), sim_rate(r, 0.3, 1),
+                                   sim_rate(r, 0.5, 1),    sim_rate(r, 0.3, 1), sim_rate(r, 0.3, 1),
+                                   SIM_EXPIRIES_MAX };
+    s->world.faults = (struct tm_sim_faults){ sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15),
+                                              sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15),
+                                              sim_rate(r, 0.4, 0.3),  sim_rate(r, 0.2, 0.05) };
 }
 
 static void sim_digest(struct sim *s, uint64_t number)
@@ -93,7 +102,7 @@ static void sim_release(struct sim *s)
         for (int32_t p = 0; p < w->set.partitions; p++)
             tm_mem_hold(w->broker, w->sink_topics[i], p, -1);
     tm_mem_hold_acks(w->broker, false);
-    for (size_t i = 0; i < w->stations_count; i++)         /* their descriptors would become readable */
+    for (size_t i = 0; i < w->stations_count; i++) /* their descriptors would become readable */
         w->stations[i].run_ns = w->now.wall_ns;
     s->release_ns = TM_NEVER;
 }
@@ -150,7 +159,8 @@ static void sim_crash(struct sim *s, size_t i, int64_t down_ns)
 
 static int64_t sim_wall_of(const struct sim *s, int64_t org_ms)
 {
-    return org_ms == TM_NEVER ? TM_NEVER : s->origin.wall_ns + (org_ms - s->origin.org_ms) * TM_NS_PER_MS;
+    return org_ms == TM_NEVER ? TM_NEVER
+                              : s->origin.wall_ns + (org_ms - s->origin.org_ms) * TM_NS_PER_MS;
 }
 
 static void sim_ended(struct sim *s, size_t i, struct tm_err *err)
@@ -158,10 +168,11 @@ static void sim_ended(struct sim *s, size_t i, struct tm_err *err)
     char text[700];
     struct tm_sim_station *station = &s->world.stations[i];
     tm_err_text(err, text, sizeof text);
-    snprintf(s->last_end, sizeof s->last_end, "%s ended: %.250s", tm_sim_station_name(station), text);
+    snprintf(s->last_end, sizeof s->last_end, "%s ended: %.250s", tm_sim_station_name(station),
+             text);
     s->result->ended++;
-    bool ours = err->code == TM_E_ARG || err->code == TM_E_LIMIT || err->code == TM_E_MISMATCH || err->code == TM_E_GAP
-        || err->code == TM_E_NOMEM;
+    bool ours = err->code == TM_E_ARG || err->code == TM_E_LIMIT || err->code == TM_E_MISMATCH ||
+                err->code == TM_E_GAP || err->code == TM_E_NOMEM;
     tm_err_clear(err);
     if (ours || s->result->ended > SIM_ENDS_MAX)
         sim_found(s, "end", s->last_end);
@@ -190,7 +201,8 @@ static void sim_step(struct sim *s, size_t i, struct tm_err *err)
     }
     if (s->result->crashes < SIM_CRASHES_MAX && tm_rng_chance(&s->rng, s->swarm.crash)) {
         s->result->crashes++;
-        sim_crash(s, i, tm_rng_chance(&s->rng, 0.5) ? 0 : tm_rng_between(&s->rng, 0, 20 * TM_NS_PER_S));
+        sim_crash(s, i,
+                  tm_rng_chance(&s->rng, 0.5) ? 0 : tm_rng_between(&s->rng, 0, 20 * TM_NS_PER_S));
     }
 }
 
@@ -199,8 +211,8 @@ static bool sim_ready(const struct sim *s, size_t i)
     const struct tm_sim_station *station = &s->world.stations[i];
     if (!station->up)
         return s->start_ns[i] <= s->world.now.wall_ns;
-    return station->run_ns <= s->world.now.wall_ns || station->http.news
-        || station->seen != tm_sim_world_records(&s->world);
+    return station->run_ns <= s->world.now.wall_ns || station->http.news ||
+           station->seen != tm_sim_world_records(&s->world);
 }
 
 /* Something that lasts has changed: records, or rows of a warehouse. */
@@ -209,16 +221,19 @@ static void sim_watch(struct sim *s)
     uint64_t seen = tm_sim_world_records(&s->world) + s->history.commits * 1000003;
     for (size_t i = 0; i < s->world.stations_count; i++)
         if (s->world.stations[i].db != NULL)
-            seen = seen * 31 + (uint64_t)sqlite3_total_changes(s->world.stations[i].db) + s->world.stations[i].lives * 7919;
+            seen = seen * 31 + (uint64_t)sqlite3_total_changes(s->world.stations[i].db) +
+                   s->world.stations[i].lives * 7919;
     if (seen != s->moved)
         s->moved_ns = s->world.now.wall_ns;
     s->moved = seen;
 }
 
-/* When to compare. Audits go on for ever, so where there are any it is a time after the last fault. */
+/* When to compare. Audits go on for ever, so where there are any it is a time after the last fault.
+ */
 static int64_t sim_rest_ns(const struct sim *s)
 {
-    return (s->world.set.audit_ms > 0 && s->calm ? s->calm_ns + s->quiet_ns : s->moved_ns) + s->quiet_ns;
+    return (s->world.set.audit_ms > 0 && s->calm ? s->calm_ns + s->quiet_ns : s->moved_ns) +
+           s->quiet_ns;
 }
 
 static int64_t sim_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -245,8 +260,10 @@ static void sim_advance(struct sim *s)
 static enum tm_code sim_look(struct sim *s, struct tm_err *err)
 {
     const struct tm_sim_world *w = &s->world;
-    const struct tm_sim_station *sink = &w->stations[w->stations_count - 2], *view = &w->stations[w->stations_count - 1];
-    if (s->look_ns > w->now.wall_ns || sink->db == NULL || view->db == NULL || view->self == NULL || sink->self == NULL)
+    const struct tm_sim_station *sink = &w->stations[w->stations_count - 2],
+                                *view = &w->stations[w->stations_count - 1];
+    if (s->look_ns > w->now.wall_ns || sink->db == NULL || view->db == NULL || view->self == NULL ||
+        sink->self == NULL)
         return TM_OK;
     s->look_ns = w->now.wall_ns + tm_rng_between(&s->rng, SIM_LOOK_NS_MIN, SIM_LOOK_NS_MAX);
     enum tm_code rc = tm_sim_compare_flight(&s->world, &s->result->finding, err);
@@ -356,7 +373,8 @@ static enum tm_code sim_run(struct sim *s, struct tm_err *err)
     return rc;
 }
 
-static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_options *options, struct tm_err *err)
+static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_options *options,
+                             struct tm_err *err)
 {
     tm_rng_init(&s->rng, seed);
     const struct tm_sim_settings set = sim_settings(&s->rng, seed, options);
@@ -369,10 +387,12 @@ static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_o
     s->moved_ns = s->world.now.wall_ns;
     sim_swarm(s);
     tm_mem_set_time(s->world.broker, s->world.now.org_ms);
-    tm_sim_history_init(&s->history, seed, s->world.org, s->world.objects, s->world.set.objects_count);
+    tm_sim_history_init(&s->history, seed, s->world.org, s->world.objects,
+                        s->world.set.objects_count);
     if (set.audit_ms > 0)
         s->history.announce[TM_ORG_SILENT] = (unsigned)tm_rng_between(&s->rng, 0, 3);
-    else if (set.overflow_range)                /* no range read can tell of rows that are gone for good; audits do */
+    else if (set.overflow_range) /* no range read can tell of rows that are gone for good; audits do
+                                  */
         s->history.kinds[TM_ORG_HARD_DELETE] = 0;
     s->look_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, SIM_LOOK_NS_MAX);
     s->commit_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 15 * TM_NS_PER_S);
@@ -382,7 +402,8 @@ static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_o
     return tm_sim_history_populate(&s->history, err);
 }
 
-enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed, const struct tm_sim_options *options, struct tm_err *err)
+enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed,
+                         const struct tm_sim_options *options, struct tm_err *err)
 {
     static _Thread_local struct sim s;
     memset(&s, 0, sizeof s);

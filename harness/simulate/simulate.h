@@ -1,24 +1,31 @@
-/* simulate: the second driver of design section 3: every streaming station and the mock Salesforce in one thread under a
- * virtual clock. A seeded scheduler picks who runs next; faults are drawn per seed: lost and repeated HTTP answers, 5xx, slow
- * and hanging exchanges, expired tokens, duplicated, delayed and refused records, late acknowledgements, crashes at any step.
- * in: a seed; out: what happened, and the first broken rule. Same seed and build: the same result, byte for byte.
+/* simulate: the second driver of design section 3: every streaming station and the mock Salesforce in
+ * one thread under a virtual clock. A seeded scheduler picks who runs next; faults are drawn per seed:
+ * lost and repeated HTTP answers, 5xx, slow and hanging exchanges, expired tokens, duplicated, delayed
+ * and refused records, late acknowledgements, crashes at any step. in: a seed; out: what happened, and
+ * the first broken rule. Same seed and build: the same result, byte for byte.
  *
- *   RUN: commits and faults ─last commit→ CALM: no more faults ─nothing moves for QUIET→ compared (R13, no dirt)
- *                                           ▲── differs: perhaps a late timer; once more after QUIET_LONG ──┘
- * Not simulated: the batch presets, retention and R15, hidden fields, SQLite errors (fault suites have those). */
+ *   RUN: commits, faults, looks in flight ─last commit→ CALM: no more faults
+ *        CALM ─nothing moves for QUIET→ compared (R13, no dirt); a difference counts only when it is
+ *        still there after QUIET_LONG, when the longest timer has run out
+ *
+ * Not simulated: the batch presets, retention and R15, retyped and hidden fields, registry refusals,
+ * SQLite errors (fault suites have those). */
 #ifndef TM_SIMULATE_SIMULATE_H
 #define TM_SIMULATE_SIMULATE_H
 #include "simulate/compare.h"
 
 struct tm_sim_result {
-    uint64_t seed, digest /* of every step and record */, steps, commits, records, faults, crashes, ended;
+    uint64_t seed, digest /* of every step and record */, steps, commits, records, faults, crashes,
+        ended;
     int64_t virtual_ms;
     struct tm_sim_finding finding;
 };
 struct tm_sim_options {
-    const char *dir;           /* a scratch folder of this process's own; its databases are made anew for each seed */
-    const char *planted_from, *planted_to;      /* as in struct tm_sim_settings */
+    const char *
+        dir; /* a scratch folder of this process's own; its databases are made anew for each seed */
+    const char *planted_from, *planted_to; /* as in struct tm_sim_settings */
 };
 /* An error is our own fault; a broken rule is in out->finding. */
-enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed, const struct tm_sim_options *options, struct tm_err *err);
+enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed,
+                         const struct tm_sim_options *options, struct tm_err *err);
 #endif

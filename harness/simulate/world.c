@@ -28,8 +28,8 @@ uint64_t tm_sim_world_records(const struct tm_sim_world *w)
 
 /* ---- ports of one station ---- */
 
-static enum tm_code world_topic(struct tm_sim_station *s, struct tm_topic **out, const struct tm_kafka_options *options,
-                                struct tm_err *err)
+static enum tm_code world_topic(struct tm_sim_station *s, struct tm_topic **out,
+                                const struct tm_kafka_options *options, struct tm_err *err)
 {
     assert(s->topics_count < sizeof s->topics / sizeof s->topics[0]);
     enum tm_code rc = tm_topic_mem_open(out, s->world->broker, options, err);
@@ -38,7 +38,8 @@ static enum tm_code world_topic(struct tm_sim_station *s, struct tm_topic **out,
     return rc;
 }
 
-static enum tm_code world_ports(struct tm_sim_station *s, const struct tm_sf_settings *salesforce, struct tm_err *err)
+static enum tm_code world_ports(struct tm_sim_station *s, const struct tm_sf_settings *salesforce,
+                                struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     tm_sim_http_init(&s->http, s->world->hosts, &s->world->faults, &s->world->http_rng);
@@ -59,14 +60,15 @@ static enum tm_code world_source_settings(struct tm_sim_station *s, struct tm_er
     size_t keys_count;
     const struct tm_key *keys = tm_source_keys(&keys_count);
     snprintf(channel, sizeof channel, "%sChangeEvent", w->objects[s->object]);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I}", "kafka.topic", w->raw[s->object],
-                             "salesforce.instance", "http://org", "salesforce.username", "integration@tidemark.example",
-                             "salesforce.password", "tidemark", "salesforce.password.token", "TOKEN",
-                             "salesforce.consumer.key", "tidemark-consumer-key", "salesforce.consumer.secret",
-                             "tidemark-consumer-secret", "salesforce.cdc.name", channel, "tidemark.merged.events",
-                             w->set.keep_merged ? "keep" : "explode", "salesforce.initial.start",
-                             w->set.start_all ? "all" : "latest", "convert.changed.fields", w->set.convert_changed_fields,
-                             "tidemark.audit.interval.ms", (json_int_t)w->set.audit_ms);
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I}", "kafka.topic",
+        w->raw[s->object], "salesforce.instance", "http://org", "salesforce.username",
+        "integration@tidemark.example", "salesforce.password", "tidemark",
+        "salesforce.password.token", "TOKEN", "salesforce.consumer.key", "tidemark-consumer-key",
+        "salesforce.consumer.secret", "tidemark-consumer-secret", "salesforce.cdc.name", channel,
+        "tidemark.merged.events", w->set.keep_merged ? "keep" : "explode",
+        "salesforce.initial.start", w->set.start_all ? "all" : "latest", "convert.changed.fields",
+        w->set.convert_changed_fields, "tidemark.audit.interval.ms", (json_int_t)w->set.audit_ms);
     enum tm_code rc = tm_config_from_json(&s->config, json, "source", keys, keys_count, err);
     json_decref(json);
     return rc == TM_OK ? tm_source_settings_read(&s->source_settings, s->config, NULL, err) : rc;
@@ -87,19 +89,27 @@ static enum tm_code world_source(struct tm_sim_station *s, struct tm_err *err)
     if (rc == TM_OK)
         rc = world_topic(s, &checkpoints, &(struct tm_kafka_options){ .client_id = "source" }, err);
     if (rc == TM_OK)
-        rc = tm_source_open(&source, &s->source_settings,
-                            &(struct tm_source_ports){ s->session, producer, checkpoints, s->registry, NULL, NULL }, err);
+        rc = tm_source_open(
+            &source, &s->source_settings,
+            &(struct tm_source_ports){ s->session, producer, checkpoints, s->registry, NULL, NULL },
+            err);
     if (rc != TM_OK)
         return rc;
     s->self = source;
-    rc = world_topic(s, &offsets, &(struct tm_kafka_options){ .client_id = "source", .group = group, .topics = topics,
-                                  .topics_count = 1, .owner = tm_source_offsets_owner(source) }, err);
+    rc = world_topic(s, &offsets,
+                     &(struct tm_kafka_options){ .client_id = "source",
+                                                 .group = group,
+                                                 .topics = topics,
+                                                 .topics_count = 1,
+                                                 .owner = tm_source_offsets_owner(source) },
+                     err);
     if (rc == TM_OK)
         tm_source_set_offsets(source, offsets);
     return rc;
 }
 
-static enum tm_code world_source_step(struct tm_sim_station *s, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code world_source_step(struct tm_sim_station *s, struct tm_wake *wake,
+                                      struct tm_err *err)
 {
     enum tm_code rc = tm_source_step(s->self, &s->world->now, wake, err);
     if (s->topics_count == 3 && !tm_source_needs_offsets(s->self)) {
@@ -120,8 +130,12 @@ static enum tm_code world_gap(struct tm_sim_station *s, struct tm_err *err)
     snprintf(aside, sizeof aside, "%s/gap-aside.db", w->dir);
     enum tm_code rc = world_ports(s, NULL, err);
     if (rc == TM_OK)
-        rc = world_topic(s, &topic, &(struct tm_kafka_options){ .client_id = "gap", .group = w->gap.group,
-                                    .topics = w->raw_topics, .topics_count = w->set.objects_count }, err);
+        rc = world_topic(s, &topic,
+                         &(struct tm_kafka_options){ .client_id = "gap",
+                                                     .group = w->gap.group,
+                                                     .topics = w->raw_topics,
+                                                     .topics_count = w->set.objects_count },
+                         err);
     if (rc == TM_OK)
         rc = tm_gap_open(&gap, &w->gap, topic, s->registry, aside, err);
     s->self = gap;
@@ -144,28 +158,38 @@ static enum tm_code world_recon(struct tm_sim_station *s, struct tm_err *err)
     snprintf(life, sizeof life, "life%" PRIu64, s->lives);
     enum tm_code rc = world_ports(s, &w->recon_settings.salesforce, err);
     if (rc == TM_OK)
-        rc = world_topic(s, &topic, &(struct tm_kafka_options){ .client_id = "reconcile", .group = w->recon_settings.group,
-                                    .topics = w->alerts_topics, .topics_count = w->set.objects_count,
-                                    .owner = { .revoked = world_recon_revoked, .self = s } }, err);
+        rc = world_topic(
+            s, &topic,
+            &(struct tm_kafka_options){ .client_id = "reconcile",
+                                        .group = w->recon_settings.group,
+                                        .topics = w->alerts_topics,
+                                        .topics_count = w->set.objects_count,
+                                        .owner = { .revoked = world_recon_revoked, .self = s } },
+            err);
     if (rc == TM_OK)
-        rc = tm_recon_open(&recon, &w->recon_settings, &(struct tm_read_ports){ s->session, s->registry, topic }, w->dir,
-                           life, err);
+        rc = tm_recon_open(&recon, &w->recon_settings,
+                           &(struct tm_read_ports){ s->session, s->registry, topic }, w->dir, life,
+                           err);
     s->self = recon;
     return rc;
 }
 
 /* ---- sink, view ---- */
 
-static enum tm_code world_schema(void *self, const struct tm_now *now, const struct tm_avro_schema **out, int32_t id,
-                                 struct tm_err *err)
+static enum tm_code world_schema(void *self, const struct tm_now *now,
+                                 const struct tm_avro_schema **out, int32_t id, struct tm_err *err)
 {
     return tm_registry_schema(((struct tm_sim_station *)self)->registry, now, out, id, err);
 }
 
-static int64_t world_schema_next(void *self) { return tm_registry_next_at(((struct tm_sim_station *)self)->registry); }
+static int64_t world_schema_next(void *self)
+{
+    return tm_registry_next_at(((struct tm_sim_station *)self)->registry);
+}
 
 /* Every `from` in the SQL becomes `to`. */
-static enum tm_code world_plant(const struct tm_sim_settings *set, struct tm_buf *sql, struct tm_err *err)
+static enum tm_code world_plant(const struct tm_sim_settings *set, struct tm_buf *sql,
+                                struct tm_err *err)
 {
     size_t from_bytes = strlen(set->planted_from);
     struct tm_buf out;
@@ -204,20 +228,35 @@ static enum tm_code world_db(struct tm_sim_station *s, const char *path, struct 
 static enum tm_code world_sink(struct tm_sim_station *s, struct tm_err *err)
 {
     struct tm_sim_world *w = s->world;
-    const struct tm_sink_settings settings = { .topics = w->sink_topics, .topics_count = w->set.objects_count * 3,
-        .sanitize_topics = true, .rules = { .create_tables = true, .update_schemas = true, .unionization = true } };
+    const struct tm_sink_settings settings = {
+        .topics = w->sink_topics,
+        .topics_count = w->set.objects_count * 3,
+        .sanitize_topics = true,
+        .rules = { .create_tables = true, .update_schemas = true, .unionization = true }
+    };
     struct tm_sink *sink = NULL;
     enum tm_code rc = world_ports(s, NULL, err);
     if (rc == TM_OK)
         rc = world_db(s, w->raw_path, err);
     if (rc == TM_OK)
-        rc = tm_sink_open(&sink, &settings, &(struct tm_sink_ports){ .db = s->db, .schema = world_schema,
-                          .schema_next_at = world_schema_next, .schema_self = s, .views = world_views, .views_self = s }, err);
+        rc = tm_sink_open(&sink, &settings,
+                          &(struct tm_sink_ports){ .db = s->db,
+                                                   .schema = world_schema,
+                                                   .schema_next_at = world_schema_next,
+                                                   .schema_self = s,
+                                                   .views = world_views,
+                                                   .views_self = s },
+                          err);
     s->self = sink;
     for (size_t i = 0; i < w->set.tasks && rc == TM_OK; i++) {
         struct tm_topic *consumer = NULL;
-        rc = world_topic(s, &consumer, &(struct tm_kafka_options){ .client_id = "sink", .group = "tidemark-sink",
-                         .topics = settings.topics, .topics_count = settings.topics_count, .owner = tm_sink_owner(sink) }, err);
+        rc = world_topic(s, &consumer,
+                         &(struct tm_kafka_options){ .client_id = "sink",
+                                                     .group = "tidemark-sink",
+                                                     .topics = settings.topics,
+                                                     .topics_count = settings.topics_count,
+                                                     .owner = tm_sink_owner(sink) },
+                         err);
     }
     if (rc == TM_OK)
         tm_sink_consume(sink, s->topics, s->topics_count);
@@ -227,9 +266,12 @@ static enum tm_code world_sink(struct tm_sim_station *s, struct tm_err *err)
 static enum tm_code world_view(struct tm_sim_station *s, struct tm_err *err)
 {
     struct tm_sim_world *w = s->world;
-    const struct tm_view_settings settings = { .raw_path = w->raw_path, .objects = w->objects,
-        .objects_count = w->set.objects_count, .raise_no_base = true, .poll_ns = w->set.view_poll_ms * TM_NS_PER_MS,
-        .rows_max = (size_t)w->set.rows_max };
+    const struct tm_view_settings settings = { .raw_path = w->raw_path,
+                                               .objects = w->objects,
+                                               .objects_count = w->set.objects_count,
+                                               .raise_no_base = true,
+                                               .poll_ns = w->set.view_poll_ms * TM_NS_PER_MS,
+                                               .rows_max = (size_t)w->set.rows_max };
     struct tm_view *view = NULL;
     struct tm_topic *topic = NULL;
     enum tm_code rc = world_ports(s, NULL, err);
@@ -238,8 +280,11 @@ static enum tm_code world_view(struct tm_sim_station *s, struct tm_err *err)
     if (rc == TM_OK)
         rc = world_db(s, w->view_path, err);
     if (rc == TM_OK)
-        rc = tm_view_open(&view, &settings, &(struct tm_view_ports){ s->db, topic, s->registry,
-                          (const struct tm_describe *const *)w->describes }, err);
+        rc =
+            tm_view_open(&view, &settings,
+                         &(struct tm_view_ports){ s->db, topic, s->registry,
+                                                  (const struct tm_describe *const *)w->describes },
+                         err);
     s->self = view;
     return rc;
 }
@@ -248,9 +293,9 @@ static enum tm_code world_view(struct tm_sim_station *s, struct tm_err *err)
 
 enum tm_code tm_sim_station_start(struct tm_sim_station *s, struct tm_err *err)
 {
-    static enum tm_code (*const open[])(struct tm_sim_station *, struct tm_err *) = {
-        world_source, world_gap, world_recon, world_sink, world_view
-    };
+    static enum tm_code (*const open[])(struct tm_sim_station *,
+                                        struct tm_err *) = { world_source, world_gap, world_recon,
+                                                             world_sink, world_view };
     s->up = true;
     s->lives++;
     s->run_ns = s->world->now.wall_ns;
@@ -312,7 +357,8 @@ static void world_wake(void *data, uint64_t token)
 
 static void world_files_remove(const struct tm_sim_world *w)
 {
-    static const char *const names[] = { "raw.db", "view.db", "gap-aside.db", "reconcile-reads.db", "reconcile-aside.db" };
+    static const char *const names[] = { "raw.db", "view.db", "gap-aside.db", "reconcile-reads.db",
+                                         "reconcile-aside.db" };
     static const char *const tails[] = { "", "-wal", "-shm" };
     char path[TM_SIM_PATH_BYTES + 64];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -347,22 +393,39 @@ static void world_settings(struct tm_sim_world *w)
 {
     struct tm_gap_settings *g = &w->gap;
     struct tm_recon_settings *r = &w->recon_settings;
-    *g = (struct tm_gap_settings){ .name = "gap", .group = "tidemark-gap", .objects_count = w->set.objects_count };
-    *r = (struct tm_recon_settings){ .name = "reconcile", .group = "tidemark-reconcile",
-        .objects_count = w->set.objects_count, .window_ms = w->set.window_ms, .idle_ns = w->set.idle_ms * TM_NS_PER_MS,
-        .ids_max = w->set.ids_max, .sees_all = true, .overflow_range = w->set.overflow_range, .longest_ms = 600000,
-        .lag_ms = w->set.index_lag_ms, .attempts_max = 1000, .backoff_ns = 100 * TM_NS_PER_MS,
-        .backoff_ns_max = 2 * TM_NS_PER_S };
+    *g = (struct tm_gap_settings){ .name = "gap",
+                                   .group = "tidemark-gap",
+                                   .objects_count = w->set.objects_count };
+    *r = (struct tm_recon_settings){ .name = "reconcile",
+                                     .group = "tidemark-reconcile",
+                                     .objects_count = w->set.objects_count,
+                                     .window_ms = w->set.window_ms,
+                                     .idle_ns = w->set.idle_ms * TM_NS_PER_MS,
+                                     .ids_max = w->set.ids_max,
+                                     .sees_all = true,
+                                     .overflow_range = w->set.overflow_range,
+                                     .longest_ms = 600000,
+                                     .lag_ms = w->set.index_lag_ms,
+                                     .attempts_max = 1000,
+                                     .backoff_ns = 100 * TM_NS_PER_MS,
+                                     .backoff_ns_max = 2 * TM_NS_PER_S };
     for (size_t i = 0; i < w->set.objects_count; i++) {
         g->objects[i] = r->objects[i] = (char *)w->objects[i];
         g->topics[i] = w->raw[i];
         g->alerts[i] = r->alerts[i] = w->alerts[i];
         r->recon[i] = w->recon[i];
     }
-    r->salesforce = (struct tm_sf_settings){ .instance = "http://org", .username = "integration@tidemark.example",
-        .password = "tidemark", .password_token = "TOKEN", .consumer_key = "tidemark-consumer-key",
-        .consumer_secret = "tidemark-consumer-secret", .grant = TM_SF_PASSWORD, .api_version = "latest",
-        .request_retry_ns_max = 30 * TM_NS_PER_S, .auth_retry_ns_max = 30 * TM_NS_PER_S, .seed = w->set.seed };
+    r->salesforce = (struct tm_sf_settings){ .instance = "http://org",
+                                             .username = "integration@tidemark.example",
+                                             .password = "tidemark",
+                                             .password_token = "TOKEN",
+                                             .consumer_key = "tidemark-consumer-key",
+                                             .consumer_secret = "tidemark-consumer-secret",
+                                             .grant = TM_SF_PASSWORD,
+                                             .api_version = "latest",
+                                             .request_retry_ns_max = 30 * TM_NS_PER_S,
+                                             .auth_retry_ns_max = 30 * TM_NS_PER_S,
+                                             .seed = w->set.seed };
 }
 
 static enum tm_code world_org(struct tm_sim_world *w, struct tm_err *err)
@@ -372,10 +435,17 @@ static enum tm_code world_org(struct tm_sim_world *w, struct tm_err *err)
     snprintf(objects, sizeof objects, "%s/objects", w->dir);
     for (size_t i = 0; i < w->set.objects_count; i++)
         names[i] = w->objects[i];
-    const struct tm_org_settings org = { .path = ":memory:", .objects_dir = objects, .objects = names, .seed = w->set.seed,
-        .origin_ms = TM_SIM_ORIGIN_MS, .compress = 1, .publish_delay_ms = w->set.publish_delay_ms,
-        .index_lag_ms = w->set.index_lag_ms, .edition = "none" };
-    const struct tm_salesforce_settings mock = { .base_url = "http://org", .oauth = { .seed = w->set.seed, .seeded = true } };
+    const struct tm_org_settings org = { .path = ":memory:",
+                                         .objects_dir = objects,
+                                         .objects = names,
+                                         .seed = w->set.seed,
+                                         .origin_ms = TM_SIM_ORIGIN_MS,
+                                         .compress = 1,
+                                         .publish_delay_ms = w->set.publish_delay_ms,
+                                         .index_lag_ms = w->set.index_lag_ms,
+                                         .edition = "none" };
+    const struct tm_salesforce_settings mock = { .base_url = "http://org",
+                                                 .oauth = { .seed = w->set.seed, .seeded = true } };
     enum tm_code rc = tm_org_open(&w->org, &org, err);
     if (rc == TM_OK)
         rc = tm_salesforce_open(&w->salesforce, w->org, &mock, err);
@@ -391,8 +461,8 @@ static enum tm_code world_org(struct tm_sim_world *w, struct tm_err *err)
     return rc;
 }
 
-enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir, const struct tm_sim_settings *set,
-                               struct tm_err *err)
+enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
+                               const struct tm_sim_settings *set, struct tm_err *err)
 {
     memset(w, 0, sizeof *w);
     w->set = *set;
@@ -411,7 +481,8 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir, const st
     for (size_t i = 0; i < set->objects_count + 4; i++) {
         struct tm_sim_station *s = &w->stations[w->stations_count++];
         s->world = w;
-        s->kind = i < set->objects_count ? TM_SIM_SOURCE : TM_SIM_GAP + (enum tm_sim_kind)(i - set->objects_count);
+        s->kind = i < set->objects_count ? TM_SIM_SOURCE
+                                         : TM_SIM_GAP + (enum tm_sim_kind)(i - set->objects_count);
         s->object = i < set->objects_count ? i : 0;
         tm_sim_http_init(&s->http, w->hosts, &w->faults, &w->http_rng);
     }

@@ -1,6 +1,7 @@
-/* world: one small simulated world: an org, its mock APIs, a broker, a registry, and every station of the streaming road,
- * in one thread under a virtual clock. in: a seed; out: stations that can be stepped, crashed and started again from what
- * they made durable. The org and mocks never crash. Owner: the caller of open. */
+/* world: one small simulated world: an org, its mock APIs, a broker, a registry, and every station
+ * of the streaming road, in one thread under a virtual clock. in: a seed; out: stations that can be
+ * stepped, crashed and started again from what they made durable. The org and mocks never crash.
+ * Owner: the caller of open. */
 #ifndef TM_SIMULATE_WORLD_H
 #define TM_SIMULATE_WORLD_H
 #include "event/contract.h"
@@ -14,9 +15,8 @@
 #include "source/source.h"
 #include "view/view.h"
 
-#define TM_SIM_ORIGIN_MS 1772438400000LL        /* 2026-03-02T08:00:00Z */
+#define TM_SIM_ORIGIN_MS 1772438400000LL /* 2026-03-02T08:00:00Z */
 #define TM_SIM_OBJECTS_MAX 2
-#define TM_SIM_TASKS_MAX 2
 #define TM_SIM_STATIONS_MAX (TM_SIM_OBJECTS_MAX + 4)
 #define TM_SIM_PATH_BYTES 256
 enum tm_sim_kind { TM_SIM_SOURCE, TM_SIM_GAP, TM_SIM_RECONCILE, TM_SIM_SINK, TM_SIM_VIEW };
@@ -25,7 +25,7 @@ struct tm_sim_world;
 struct tm_sim_station {
     enum tm_sim_kind kind;
     struct tm_sim_world *world;
-    size_t object;                              /* of a source */
+    size_t object; /* of a source */
     struct tm_sim_http http;
     bool up;
     /* of one life of the process */
@@ -33,27 +33,30 @@ struct tm_sim_station {
     struct tm_source_settings source_settings;
     struct tm_sf_session *session;
     struct tm_registry *registry;
-    struct tm_topic *topics[3]; size_t topics_count;
+    struct tm_topic *topics[3];
+    size_t topics_count;
     sqlite3 *db;
-    void *self;                                 /* struct tm_source, tm_gap, tm_recon, tm_sink or tm_view */
+    void *self; /* struct tm_source, tm_gap, tm_recon, tm_sink or tm_view */
     /* of the driver */
-    int64_t run_ns;                             /* when it wants to run; TM_NEVER = when something happens */
-    uint64_t seen;                              /* records in the broker when it last ran */
-    uint64_t crashes, lives;
+    int64_t run_ns; /* when it wants to run; TM_NEVER = when something happens */
+    uint64_t seen; /* records in the broker when it last ran */
+    uint64_t lives;
 };
-struct tm_sim_settings {                        /* what a seed decides once */
+struct tm_sim_settings { /* what a seed decides once */
     uint64_t seed;
     size_t objects_count, tasks;
     int32_t partitions;
     bool keep_merged, overflow_range, convert_changed_fields, start_all;
     int64_t publish_delay_ms, index_lag_ms, window_ms, idle_ms, ids_max, view_poll_ms, rows_max,
         audit_ms /* 0 = never */;
-    /* For showing that the simulation notices: in option 1's SQL this text becomes that one; NULL = nothing does. */
+    /* For showing that the simulation notices: in option 1's SQL this text becomes that one; NULL =
+     * nothing does. */
     const char *planted_from, *planted_to;
 };
 struct tm_sim_world {
     struct tm_sim_settings set;
-    char dir[TM_SIM_PATH_BYTES], raw_path[TM_SIM_PATH_BYTES + 16], view_path[TM_SIM_PATH_BYTES + 16];
+    char dir[TM_SIM_PATH_BYTES], raw_path[TM_SIM_PATH_BYTES + 16],
+        view_path[TM_SIM_PATH_BYTES + 16];
     struct tm_now now;
     struct tm_rng http_rng;
     struct tm_sim_faults faults;
@@ -63,27 +66,35 @@ struct tm_sim_world {
     struct tm_mock_registry *schemas;
     struct tm_mem_broker *broker;
     const char *objects[TM_SIM_OBJECTS_MAX];
-    struct tm_describe *describes[TM_SIM_OBJECTS_MAX];    /* as they were at first: owned */
+    struct tm_describe *describes[TM_SIM_OBJECTS_MAX]; /* as they were at first: owned */
     char raw[TM_SIM_OBJECTS_MAX][TM_TOPIC_NAME_MAX], alerts[TM_SIM_OBJECTS_MAX][TM_TOPIC_NAME_MAX],
         recon[TM_SIM_OBJECTS_MAX][TM_TOPIC_NAME_MAX];
-    const char *sink_topics[TM_SIM_OBJECTS_MAX * 3], *raw_topics[TM_SIM_OBJECTS_MAX], *alerts_topics[TM_SIM_OBJECTS_MAX];
+    const char *sink_topics[TM_SIM_OBJECTS_MAX * 3], *raw_topics[TM_SIM_OBJECTS_MAX],
+        *alerts_topics[TM_SIM_OBJECTS_MAX];
     struct tm_gap_settings gap;
     struct tm_recon_settings recon_settings;
-    struct tm_sim_station stations[TM_SIM_STATIONS_MAX]; size_t stations_count;
+    struct tm_sim_station stations[TM_SIM_STATIONS_MAX];
+    size_t stations_count;
 };
 extern const char *const tm_sim_objects[TM_SIM_OBJECTS_MAX];
-/* Writes the describe of every object of the simulation into `dir`, where tm_sim_world_open looks. */
+/* Writes the describe of every object of the simulation into `dir`, where tm_sim_world_open looks.
+ */
 enum tm_code tm_sim_objects_write(const char *dir, struct tm_err *err);
-/* A scratch folder in memory where there is one, else in $TMPDIR, with "objects" in it; and its end. */
+/* A scratch folder in memory where there is one, else in $TMPDIR, with "objects" in it; and its
+ * end. */
 enum tm_code tm_sim_scratch_make(char out[TM_SIM_PATH_BYTES], struct tm_err *err);
 void tm_sim_scratch_remove(const char *dir);
-/* dir: a folder of this world's own, with "objects" in it, made by tm_sim_objects_write; its databases are made anew. */
-enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir, const struct tm_sim_settings *set,
-                               struct tm_err *err);
-void tm_sim_world_close(struct tm_sim_world *w);          /* removes the databases; safe after a failed open */
+/* dir: a folder of this world's own, with "objects" in it, made by tm_sim_objects_write; its
+ * databases are made anew. */
+enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
+                               const struct tm_sim_settings *set, struct tm_err *err);
+void tm_sim_world_close(
+    struct tm_sim_world *w); /* removes the databases; safe after a failed open */
 enum tm_code tm_sim_station_start(struct tm_sim_station *s, struct tm_err *err);
-void tm_sim_station_crash(struct tm_sim_station *s);      /* its memory is gone; what it made durable stays */
-enum tm_code tm_sim_station_step(struct tm_sim_station *s, struct tm_wake *wake, struct tm_err *err);
+void tm_sim_station_crash(
+    struct tm_sim_station *s); /* its memory is gone; what it made durable stays */
+enum tm_code tm_sim_station_step(struct tm_sim_station *s, struct tm_wake *wake,
+                                 struct tm_err *err);
 const char *tm_sim_station_name(const struct tm_sim_station *s);
 /* Records ever appended to any topic, by all partitions. */
 uint64_t tm_sim_world_records(const struct tm_sim_world *w);
