@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -186,6 +187,28 @@ static enum tm_code plan_audit(struct tm_run_pipeline *p, const char *path, stru
     return TM_OK;
 }
 
+/* A range read that does not know how far the org's index is behind answers with what it has not
+ * seen (R9). */
+static enum tm_code plan_index_lag(const struct tm_run *run, struct tm_run_pipeline *p,
+                                   struct tm_err *err)
+{
+    json_t *json = NULL;
+    if (run->index_lag_ms == 0 || tm_json_load(&json, p->reconcile, err) != TM_OK)
+        return err->code;
+    const json_t *inner = json_object_get(json, "config");
+    const json_t *config = json_is_object(inner) ? inner : json;
+    const char *how = json_string_value(json_object_get(config, "overflow.read"));
+    bool wanted = how != NULL && strcasecmp(how, "range") == 0 &&
+                  json_object_get(config, "index.lag.ms") == NULL;
+    json_decref(json);
+    if (!wanted)
+        return TM_OK;
+    json_t *set = json_pack("{s:I}", "index.lag.ms", (json_int_t)run->index_lag_ms);
+    enum tm_code rc = plan_set(run, p->reconcile, "reconcile", set, err);
+    json_decref(set);
+    return rc;
+}
+
 static enum tm_code plan_stream(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json,
                                 struct tm_err *err)
 {
@@ -213,6 +236,7 @@ static enum tm_code plan_stream(struct tm_run *run, struct tm_run_pipeline *p, c
         || plan_file(run, p->sink, json, "sink", err) != TM_OK
         || plan_file(run, p->view, json, "view", err) != TM_OK
         || plan_stream_set(run, p, json_object_get(json, "set"), err) != TM_OK
+        || plan_index_lag(run, p, err) != TM_OK
         || plan_client(p, p->reconcile, "name", err) != TM_OK)
         return err->code;
     for (i = 0; i < p->sources_count; i++)

@@ -245,10 +245,11 @@ static bool rdk_has_room(struct rdk *k, struct rdk_part *p)
     } else if (now_ns - p->paused_ns > RDK_PAUSE_TOLD_NS) {
         p->paused_ns = now_ns;                 /* told again after as long again */
         tm_log(TM_LOG_WARN,
-               "topic %s partition %" PRId32 ": paused, %" PRIu64
-               " bytes wait for the slowest of %zu reading "
-               "groups (first: %s); is each of them running and committing?",
-               p->topic, p->partition, unread_bytes, k->readers_count, k->readers[0]);
+               "topic %s partition %" PRId32 ": writing is paused: %" PRIu64 " bytes wait for the "
+               "reading group %s, which has committed %" PRId64 " of %" PRId64 " records; is it "
+               "running? A group that does not read this topic must not be listed",
+               p->topic, p->partition, unread_bytes, k->readers[p->slowest],
+               committed > 0 ? committed : 0, p->backlog.offset_next);
     }
     return false;
 }

@@ -36,6 +36,7 @@ struct rdk_part {                             /* a partition read or written */
     struct tm_backlog backlog;                /* writer */
     int64_t paused_ns;         /* since when its readers are too far behind; 0 = they are not */
     _Atomic int64_t committed; /* lowest of the reading groups, by the watcher; -1 = none */
+    _Atomic size_t slowest;    /* index of that group in readers */
 };
 struct rdk {
     struct tm_topic topic;                    /* first: the port */

@@ -77,7 +77,8 @@ static void rdk_probe(struct rdk *k, bool was_reached)
 /* Lowest committed offsets of one reading group into lows[]; false when the broker gave no answer.
  */
 static bool rdk_group_lows(struct rdk *k, rd_kafka_queue_t *queue, const char *group,
-                           struct rdk_part *const *parts, size_t parts_count, int64_t *lows)
+                           struct rdk_part *const *parts, size_t parts_count, int64_t *lows,
+                           size_t *slowest, size_t group_index)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)parts_count);
     for (size_t i = 0; i < parts_count; i++)
@@ -105,8 +106,10 @@ static bool rdk_group_lows(struct rdk *k, rd_kafka_queue_t *queue, const char *g
             int64_t next = tp != NULL && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR && tp->offset >= 0
                                ? tp->offset
                                : -1;
-            if (next < lows[i])
+            if (next < lows[i]) {
                 lows[i] = next;
+                slowest[i] = group_index;
+            }
         }
         ok = found != NULL;
     }
@@ -121,16 +124,20 @@ static bool rdk_group_lows(struct rdk *k, rd_kafka_queue_t *queue, const char *g
 static void rdk_watch_lag(struct rdk *k, struct rdk_part *const *parts, size_t parts_count)
 {
     int64_t *lows = malloc((parts_count + 1) * sizeof *lows);
+    size_t *slowest = calloc(parts_count + 1, sizeof *slowest);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(k->any);
-    bool ok = lows != NULL;
+    bool ok = lows != NULL && slowest != NULL;
     for (size_t i = 0; ok && i < parts_count; i++)
         lows[i] = INT64_MAX;
     for (size_t g = 0; ok && g < k->readers_count; g++)
-        ok = rdk_group_lows(k, queue, k->readers[g], parts, parts_count, lows);
-    for (size_t i = 0; ok && i < parts_count; i++)
+        ok = rdk_group_lows(k, queue, k->readers[g], parts, parts_count, lows, slowest, g);
+    for (size_t i = 0; ok && i < parts_count; i++) {
+        parts[i]->slowest = slowest[i];
         parts[i]->committed = lows[i];
+    }
     rd_kafka_queue_destroy(queue);
     free(lows);
+    free(slowest);
 }
 
 void *tm_rdk_watcher(void *self)
