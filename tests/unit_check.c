@@ -5,7 +5,9 @@
 #include "check/plan.h"
 #include "check/predict.h"
 #include "check/vhash.h"
+#include "check/reader.h"
 #include "tests/support_history.h"
+#include <unistd.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -216,6 +218,41 @@ static void the_curve_counts_rows_for_as_long_as_they_differ(void **state)
     history_stand_close(&s);
 }
 
+static int64_t star_wall_ns(void)
+{
+    return 1000;
+}
+
+static void a_star_flags_every_row_that_has_no_flag_of_its_own(void **state)
+{
+    (void)state;
+    const char *const objects[] = { "Opportunity" };
+    struct tm_reader *r = NULL;
+    struct tm_full_read read;
+    struct tm_err err = { 0 };
+    sqlite3 *db = NULL;
+    char path[80];
+    snprintf(path, sizeof path, "/tmp/unit_check_star.%ld.db", (long)getpid());
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE Opportunity(Id TEXT, Name TEXT, _dirty INTEGER);"
+                                  "CREATE TABLE Opportunity_dirty(Id TEXT, position INTEGER, kind TEXT, _unknown TEXT);"
+                                  "INSERT INTO Opportunity VALUES('006000000000001AAA','a',0),('006000000000002AAA','b',1),"
+                                  "('006000000000003AAA','c',0);"
+                                  "INSERT INTO Opportunity_dirty VALUES('006000000000002AAA',4,'gap',NULL)",
+                                  NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(tm_reader_open(&r, path, true, objects, 1, &err), TM_OK);
+    assert_int_equal(tm_reader_full(r, star_wall_ns, &read, &err), TM_OK);
+    tm_reader_stars(r);
+    assert_int_equal(tm_reader_starred_rows(r), 0);
+    assert_int_equal(sqlite3_exec(db, "INSERT INTO Opportunity_dirty VALUES('*',9,'copy',NULL)", NULL, NULL, NULL), SQLITE_OK);
+    tm_reader_stars(r);
+    assert_true(r->objects[0].starred);
+    assert_int_equal(tm_reader_starred_rows(r), 2);
+    tm_reader_close(r);
+    sqlite3_close(db);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void percentiles_are_exact_and_unseen_changes_push_them_out_of_reach(void **state)
 {
     (void)state;
@@ -398,6 +435,7 @@ int main(void)
         cmocka_unit_test(what_only_a_formula_would_tell_is_coverage_not_drift),
         cmocka_unit_test(a_field_added_while_it_runs_is_compared_once_the_relation_has_it),
         cmocka_unit_test(the_curve_counts_rows_for_as_long_as_they_differ),
+        cmocka_unit_test(a_star_flags_every_row_that_has_no_flag_of_its_own),
         cmocka_unit_test(percentiles_are_exact_and_unseen_changes_push_them_out_of_reach),
         cmocka_unit_test(a_plan_with_a_mistake_is_refused_by_name),
         cmocka_unit_test(a_gap_is_dirty_until_its_image_and_later_events_stand_on_top),

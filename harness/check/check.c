@@ -128,6 +128,8 @@ static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *
         rc = tm_reader_probe(t->reader, c->ports.wall_ns(), &changed, err);
     if (rc == TM_OK)
         rc = tm_reader_full(t->views, c->ports.wall_ns, &t->final, err);
+    if (rc == TM_OK && t->sampler != NULL)
+        tm_reader_stars(t->views);
     return rc == TM_E_AGAIN ? TM_OK : rc;             /* a warehouse that never came is told by the verdict */
 }
 

@@ -410,7 +410,7 @@ static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
     rc = pipeline_selftests(w, err);
     pipeline_adopt(w);
     if (rc == TM_OK)
-        rc = tm_figures_json(w->out, w->r, w->p, w->m, &w->timing, w->curve, w->target->reader, err);
+        rc = tm_figures_json(w->out, w->r, w->p, w->m, &w->timing, w->curve, w->target->views, err);
     if (rc == TM_OK)
         rc = pipeline_diff(w, err);
     if (rc == TM_OK)

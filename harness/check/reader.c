@@ -52,6 +52,7 @@ void tm_reader_close(struct tm_reader *r)
     free(r->objects);
     free(r->arrivals);
     free(r->values);
+    free(r->images);
     free(r);
 }
 
@@ -266,6 +267,28 @@ static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object
     return rc;
 }
 
+/* Copies bring the same image again and again: *out is where equal values are kept already, or where new ones go. */
+static enum tm_code reader_image(struct tm_reader *r, uint32_t row, const struct tm_arrival *a, const uint64_t *values,
+                                 size_t *out, struct tm_err *err)
+{
+    if (row >= r->images_cap) {
+        size_t cap = ((size_t)row + 1024) * 2;
+        uint32_t *grown = realloc(r->images, cap * sizeof *grown);
+        if (grown == NULL)
+            return tm_fail(err, TM_E_NOMEM, "reader: images of %zu rows", cap);
+        memset(grown + r->images_cap, 0, (cap - r->images_cap) * sizeof *grown);
+        r->images = grown;
+        r->images_cap = cap;
+    }
+    const struct tm_arrival *last = r->images[row] == 0 ? NULL : &r->arrivals[r->images[row] - 1];
+    *out = r->values_count;
+    if (last != NULL && last->values_count == a->values_count &&
+        memcmp(r->values + last->values_first, values, a->values_count * sizeof *values) == 0)
+        *out = last->values_first;
+    r->images[row] = (uint32_t)r->arrivals_count + 1;
+    return TM_OK;
+}
+
 static enum tm_code reader_arrival(struct tm_reader *r, struct tm_reader_object *o, const char *id,
                                    const struct tm_arrival *a, const uint64_t *values, struct tm_err *err)
 {
@@ -281,7 +304,11 @@ static enum tm_code reader_arrival(struct tm_reader *r, struct tm_reader_object 
         r->arrivals = grown;
         r->arrivals_cap = cap;
     }
-    if (a->values_count > 0 && r->values_count + a->values_count > r->values_cap) {
+    size_t first = r->values_count;
+    if (a->values_count > 0 && (rc = reader_image(r, row, a, values, &first, err)) != TM_OK)
+        return rc;
+    bool store = a->values_count > 0 && first == r->values_count;
+    if (store && r->values_count + a->values_count > r->values_cap) {
         size_t cap = (r->values_cap + a->values_count) * 2;
         void *grown = cap > UINT32_MAX ? NULL : realloc(r->values, cap * sizeof *r->values);
         if (grown == NULL)
@@ -292,10 +319,11 @@ static enum tm_code reader_arrival(struct tm_reader *r, struct tm_reader_object 
     struct tm_arrival *mine = &r->arrivals[r->arrivals_count++];
     *mine = *a;
     mine->row = row;
-    mine->values_first = (uint32_t)r->values_count;
-    if (a->values_count > 0)
+    mine->values_first = (uint32_t)first;
+    if (store) {
         memcpy(r->values + r->values_count, values, a->values_count * sizeof *values);
-    r->values_count += a->values_count;
+        r->values_count += a->values_count;
+    }
     return TM_OK;
 }
 
@@ -510,4 +538,27 @@ enum tm_code tm_reader_full(struct tm_reader *r, int64_t (*wall_ns)(void), struc
     out->obs_last = (uint32_t)r->shown->obs_count;
     out->ok = rc == TM_OK;
     return rc;
+}
+
+void tm_reader_stars(struct tm_reader *r)
+{
+    for (size_t i = 0; r->db != NULL && i < r->objects_count; i++) {
+        struct tm_reader_object *o = &r->objects[i];
+        sqlite3_stmt *star = NULL;
+        reader_prepare(r, &star, "SELECT 1 FROM ", o->name, "_dirty", " WHERE Id = '*' LIMIT 1");
+        o->starred = star != NULL && sqlite3_step(star) == SQLITE_ROW;
+        sqlite3_finalize(star);
+    }
+}
+
+int64_t tm_reader_starred_rows(const struct tm_reader *r)
+{
+    int64_t rows = 0;
+    for (size_t i = 0; i < r->objects_count; i++)
+        for (size_t k = 0; r->objects[i].starred && k < r->shown->rows_count; k++) {
+            const struct tm_shown_row *row = &r->shown->rows[k];
+            rows += row->object == r->objects[i].shown &&
+                    (row->flags & (TM_SHOWN_PRESENT | TM_SHOWN_DIRTY)) == TM_SHOWN_PRESENT;
+        }
+    return rows;
 }

@@ -39,6 +39,7 @@ struct tm_reader {
     struct tm_reader_object *objects; size_t objects_count;
     struct tm_arrival *arrivals; size_t arrivals_count, arrivals_cap;
     uint64_t *values; size_t values_count, values_cap;
+    uint32_t *images; size_t images_cap;      /* by row of shown: arrival of its last image + 1, whose values an equal one shares */
     int64_t version_seen, last_ns;
     uint64_t probes, reads, busy;
     bool epoch_moved;              /* an epoch above 0 was seen: predictions of option 1 are not claimed */
@@ -61,4 +62,8 @@ struct tm_full_read {
     bool ok;
 };
 enum tm_code tm_reader_full(struct tm_reader *r, int64_t (*wall_ns)(void), struct tm_full_read *out, struct tm_err *err);
+/* Is `*` (the whole object is dirty) in force now? Sets objects[].starred; for relations that probes do not follow. */
+void tm_reader_stars(struct tm_reader *r);
+/* Rows shown now without a flag of their own, of objects that `*` flags as a whole. */
+int64_t tm_reader_starred_rows(const struct tm_reader *r);
 #endif
