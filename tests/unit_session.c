@@ -188,6 +188,12 @@ static void sign_in_outlasts_a_busy_server_but_not_its_budget(void **state)
     assert_true(err.retriable);
     assert_true(f.now_ns - began_ns <= 30 * TM_NS_PER_S);
     assert_true(f.now_ns - began_ns > 10 * TM_NS_PER_S);
+    /* Given up is not waiting: who asks again is heard at once, or has an instant to come back at. */
+    size_t sent = f.lines_used;
+    struct tm_now now = at(&f);
+    tm_err_clear(&err);
+    assert_int_equal(tm_sf_session_ready(s, &now, &err), TM_E_AGAIN);
+    assert_true(f.lines_used > sent || tm_sf_session_next_at(s) < TM_NEVER);
     tm_sf_session_close(s);
 }
 

@@ -276,6 +276,7 @@ static enum tm_code session_try_later(struct tm_sf_session *s, const struct tm_n
         return TM_E_AGAIN;
     unsigned failures = s->failures;
     s->failures = 0;
+    s->at_ns = 0;                /* whoever asks again begins a new budget at once: no wake-up would be told for a wait */
     return tm_fail_retry(err, TM_E_IO, "sign-in at %.80s failed %u times in %lld ms: %s", s->set.instance, failures,
                          (long long)((now->wall_ns - s->first_failed_ns) / TM_NS_PER_MS), cause);
 }
