@@ -102,7 +102,7 @@ static void the_article_config_starts_over_embedded_parts_and_views_are_there(vo
         "alerts.sfdc.user_gap_events:2,alerts.sfdc.opportunity_gap_events:2,alerts.sfdc.account_gap_events:2,"
         "sfdc.recon.user:2,sfdc.recon.opportunity:2,sfdc.recon.account:2");
     struct tm_test_server registry = tm_test_server_start("tidemark registry --port 0");
-    struct tm_test_output o = tm_test_command(20, "timeout -s TERM 4 tidemark sink fixtures/connectors/sink-bigquery.json "
+    struct tm_test_output o = tm_test_command(20, "timeout -s TERM 8 tidemark sink fixtures/connectors/sink-bigquery.json "
         "--embedded --brokers %s --registry %s --warehouse %s/article.db --stats %s/stats.json", kafka.line, registry.line,
         folder, folder);
     assert_int_equal(o.code, 124);                       /* stopped by timeout's TERM, after which it closed cleanly */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define RDK_LEAVE_MS 500                         /* leaving a group takes no longer */
+#define RDK_LEAVE_STEP_MS 20
 #define RDK_REACH_PROPERTY "tidemark.reach.ms"
 
 static void rdk_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -166,6 +168,26 @@ static enum tm_code rdk_consumer(struct rdk *k, const struct tm_kafka_options *o
     return TM_OK;
 }
 
+/* Leaves the group and waits for the commits under way, but not for ever: a member that is told to end while its group
+ * is rejoining would wait in rd_kafka_consumer_close without a bound (librdkafka 2.0.2, embedded broker). */
+static void rdk_leave(struct rdk *k)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(k->consumer);
+    rd_kafka_error_t *refused = rd_kafka_consumer_close_queue(k->consumer, queue);
+    for (int waited_ms = 0; refused == NULL && waited_ms < RDK_LEAVE_MS; waited_ms += RDK_LEAVE_STEP_MS) {
+        if (rd_kafka_consumer_closed(k->consumer))
+            break;
+        rd_kafka_queue_poll_callback(queue, RDK_LEAVE_STEP_MS);
+    }
+    bool left = rd_kafka_consumer_closed(k->consumer) != 0;
+    if (refused != NULL)
+        rd_kafka_error_destroy(refused);
+    rd_kafka_queue_destroy(queue);
+    if (left)
+        rd_kafka_destroy(k->consumer);
+    /* else: destroying it would wait just as long. What it holds goes with the process; its group forgets it by time-out. */
+}
+
 void tm_rdk_close(struct tm_topic *t)
 {
     struct rdk *k = (struct rdk *)t;
@@ -185,8 +207,7 @@ void tm_rdk_close(struct tm_topic *t)
             tm_rdk_send_commits(k);
         rd_kafka_queue_io_event_enable(k->consumer_queue, -1, NULL, 0);
         rd_kafka_queue_destroy(k->consumer_queue);
-        rd_kafka_consumer_close(k->consumer);      /* waits for the commits under way */
-        rd_kafka_destroy(k->consumer);
+        rdk_leave(k);
     }
     if (k->producer != NULL) {
         rd_kafka_queue_io_event_enable(k->producer_queue, -1, NULL, 0);
