@@ -168,16 +168,20 @@ static enum tm_code rdk_consumer(struct rdk *k, const struct tm_kafka_options *o
     return TM_OK;
 }
 
-/* Leaves the group and waits for the commits under way, but not for ever: a member that is told to end while its group
- * is rejoining would wait in rd_kafka_consumer_close without a bound (librdkafka 2.0.2, embedded broker). */
+/* Leaves the group and waits for the commits under way, but not for ever: a member that is told to
+ * end while its group is rejoining would wait in rd_kafka_consumer_close without a bound
+ * (librdkafka 2.0.2, embedded broker). rd_kafka_consume_queue and not rd_kafka_queue_poll_callback:
+ * records still arrive on this queue, and the latter aborts the process on the first of them. */
 static void rdk_leave(struct rdk *k)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(k->consumer);
     rd_kafka_error_t *refused = rd_kafka_consumer_close_queue(k->consumer, queue);
-    for (int waited_ms = 0; refused == NULL && waited_ms < RDK_LEAVE_MS; waited_ms += RDK_LEAVE_STEP_MS) {
-        if (rd_kafka_consumer_closed(k->consumer))
-            break;
-        rd_kafka_queue_poll_callback(queue, RDK_LEAVE_STEP_MS);
+    int64_t until_ns = tm_clock_monotonic_ns() + RDK_LEAVE_MS * TM_NS_PER_MS;
+    while (refused == NULL && !rd_kafka_consumer_closed(k->consumer) &&
+           tm_clock_monotonic_ns() < until_ns) {
+        rd_kafka_message_t *unread = rd_kafka_consume_queue(queue, RDK_LEAVE_STEP_MS);
+        if (unread != NULL) /* fetched before the stop and never taken: not committed either */
+            rd_kafka_message_destroy(unread);
     }
     bool left = rd_kafka_consumer_closed(k->consumer) != 0;
     if (refused != NULL)
@@ -185,7 +189,8 @@ static void rdk_leave(struct rdk *k)
     rd_kafka_queue_destroy(queue);
     if (left)
         rd_kafka_destroy(k->consumer);
-    /* else: destroying it would wait just as long. What it holds goes with the process; its group forgets it by time-out. */
+    /* else: destroying it would wait just as long. What it holds goes with the process; its group
+     * forgets it by time-out. */
 }
 
 void tm_rdk_close(struct tm_topic *t)
