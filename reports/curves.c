@@ -30,7 +30,7 @@ static size_t curves_add(struct curve_point *out, size_t n, double s, double per
         out[n - 1].y = percent;
         return n;
     }
-    out[n] = (struct curve_point) { x, percent };
+    out[n] = (struct curve_point){ x, percent };
     return n + 1;
 }
 
@@ -48,10 +48,11 @@ static size_t curves_points(const json_t *p, struct curve_point out[CURVE_KNOWN_
     double never = 0, count = 0, s;
     size_t n = 0, i;
     const json_t *point;
-    json_array_foreach (json_object_get(p, "freshness_curve"), i, point)
-        if (json_is_number(json_array_get(point, 0)) && json_is_number(json_array_get(point, 1)))
-            n = curves_add(out, n, json_number_value(json_array_get(point, 1)),
-                           100 * json_number_value(json_array_get(point, 0)));
+    json_array_foreach(json_object_get(p, "freshness_curve"), i,
+                       point) if (json_is_number(json_array_get(point, 0)) &&
+                                  json_is_number(json_array_get(point, 1))) n =
+        curves_add(out, n, json_number_value(json_array_get(point, 1)),
+                   100 * json_number_value(json_array_get(point, 0)));
     for (i = 0; n == 0 && i < sizeof known / sizeof known[0]; i++)
         if (tm_word_number(p, known[i].path, &s))
             n = curves_add(out, n, s, known[i].y);
@@ -76,8 +77,8 @@ static double curves_between(const struct curve_point *points, size_t count, dou
 
 void tm_curves_axis(struct tm_curves *c, double first_s, double last_s)
 {
-    double first = floor(log10(first_s > CURVE_FIRST_S ? first_s : CURVE_FIRST_S)
-                         * CURVE_PER_DECADE);
+    double first =
+        floor(log10(first_s > CURVE_FIRST_S ? first_s : CURVE_FIRST_S) * CURVE_PER_DECADE);
     double last = ceil(log10(last_s > first_s ? last_s : first_s * 10) * CURVE_PER_DECADE);
     c->freshness_count = 0;
     for (double k = first; k <= last && c->freshness_count < TM_CURVE_POINTS_MAX; k++)
@@ -90,7 +91,8 @@ static void curves_from_report(struct tm_curves *c, const json_t *pipelines)
     const json_t *p;
     double first = INFINITY, last = 0;
     size_t i;
-    json_array_foreach (pipelines, i, p) {
+    json_array_foreach(pipelines, i, p)
+    {
         size_t n = curves_points(p, points);
         if (n > 0 && points[0].x < first)
             first = points[0].x;
@@ -100,7 +102,8 @@ static void curves_from_report(struct tm_curves *c, const json_t *pipelines)
     if (last <= 0)
         return;
     tm_curves_axis(c, first, last);
-    json_array_foreach (pipelines, i, p) {
+    json_array_foreach(pipelines, i, p)
+    {
         size_t n = curves_points(p, points);
         for (size_t k = 0; k < c->freshness_count; k++)
             c->freshness_y[i][k] = curves_between(points, n, c->freshness_x[k]);
@@ -112,11 +115,12 @@ static void curves_drift(struct tm_curves *c, const json_t *pipelines)
 {
     const json_t *p;
     size_t i, k;
-    json_array_foreach (pipelines, i, p) {
+    json_array_foreach(pipelines, i, p)
+    {
         const json_t *at = json_object_get(json_object_get(p, "curve"), "org_ms");
         const json_t *rows = json_object_get(json_object_get(p, "curve"), "differing_max");
-        size_t n = json_array_size(at) < TM_CURVE_POINTS_MAX ? json_array_size(at)
-                                                             : TM_CURVE_POINTS_MAX;
+        size_t n =
+            json_array_size(at) < TM_CURVE_POINTS_MAX ? json_array_size(at) : TM_CURVE_POINTS_MAX;
         if (c->drift_count == 0)
             for (k = 0; k < n; k++)
                 c->drift_x[c->drift_count++] = json_number_value(json_array_get(at, k)) / 1000;

@@ -89,9 +89,8 @@ static void html_verdict(struct tm_buf *b, const json_t *report)
     tm_buf_addz(b, "</p>\n");
     if (json_array_size(reasons) > 1) {
         tm_buf_addz(b, "<ul>\n");
-        json_array_foreach (reasons, i, reason)
-            if (i > 0 && json_is_string(reason))
-                html_finding(b, json_string_value(reason));
+        json_array_foreach(reasons, i, reason) if (i > 0 && json_is_string(reason))
+            html_finding(b, json_string_value(reason));
         tm_buf_addz(b, "</ul>\n");
     }
     tm_buf_addz(b, "</section>\n<ul class=\"findings\">\n");
@@ -105,7 +104,10 @@ static void html_table(struct tm_buf *b, const char *head)
 {
     tm_buf_addf(b, "<div class=\"scroll\"><table>\n%s<tbody>\n", head);
 }
-static void html_table_end(struct tm_buf *b) { tm_buf_addz(b, "</tbody></table></div>\n"); }
+static void html_table_end(struct tm_buf *b)
+{
+    tm_buf_addz(b, "</tbody></table></div>\n");
+}
 
 static void html_latency(struct tm_buf *b, const json_t *report)
 {
@@ -125,7 +127,8 @@ static void html_latency(struct tm_buf *b, const json_t *report)
                   "<th>max</th><th class=\"first\">p50</th><th>p99</th><th "
                   "class=\"first\">p50</th><th>p99</th><th>p99.9</th>"
                   "<th>max</th></tr></thead>\n");
-    json_array_foreach (html_pipelines(report), i, p) {
+    json_array_foreach(html_pipelines(report), i, p)
+    {
         tm_buf_addz(b, "<tr>");
         html_name(b, p, i);
         html_cell(b, p, "freshness_s.p50", tm_word_span, 1, "first");
@@ -158,19 +161,20 @@ static void html_changes(struct tm_buf *b, const json_t *report)
     html_table(b, "<thead><tr><th>pipeline</th><th "
                   "class=\"words\">change</th><th>count</th><th>p50</th><th>p99</th><th>max</th>"
                   "<th>never shown</th></tr></thead>\n");
-    json_array_foreach (html_pipelines(report), i, p)
-        json_object_foreach (json_object_get(p, "freshness_by_change"), change, one) {
-            tm_buf_addz(b, "<tr>");
-            html_name(b, p, i);
-            tm_buf_addz(b, "<td class=\"words\">");
-            html_text(b, change);
-            tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, one, "count", tm_word_count, 1));
-            html_cell(b, one, "p50", tm_word_span, 1, "");
-            html_cell(b, one, "p99", tm_word_span, 1, "");
-            html_cell(b, one, "max", tm_word_span, 1, "");
-            html_flaw(b, one, "never", "");
-            tm_buf_addz(b, "</tr>\n");
-        }
+    json_array_foreach(html_pipelines(report), i, p)
+        json_object_foreach(json_object_get(p, "freshness_by_change"), change, one)
+    {
+        tm_buf_addz(b, "<tr>");
+        html_name(b, p, i);
+        tm_buf_addz(b, "<td class=\"words\">");
+        html_text(b, change);
+        tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, one, "count", tm_word_count, 1));
+        html_cell(b, one, "p50", tm_word_span, 1, "");
+        html_cell(b, one, "p99", tm_word_span, 1, "");
+        html_cell(b, one, "max", tm_word_span, 1, "");
+        html_flaw(b, one, "never", "");
+        tm_buf_addz(b, "</tr>\n");
+    }
     html_table_end(b);
     tm_buf_addz(b, "</details>\n");
 }
@@ -187,7 +191,8 @@ static void html_staleness(struct tm_buf *b, const json_t *report)
                   "behind</th><th>flag precision</th>"
                   "<th>flag recall</th><th>superseded</th><th>ambiguous</th><th>reader's own width "
                   "p99</th></tr></thead>\n");
-    json_array_foreach (html_pipelines(report), i, p) {
+    json_array_foreach(html_pipelines(report), i, p)
+    {
         char word[WORD_BYTES];
         double behind;
         tm_buf_addz(b, "<tr>");
@@ -243,7 +248,8 @@ static void html_drift(struct tm_buf *b, const json_t *report)
                   "<th>phantom</th><th>stale</th><th>mixed</th><th>wrong</th><th>dirty</th><th "
                   "class=\"first\">states</th>"
                   "<th>share</th></tr></thead>\n");
-    json_array_foreach (html_pipelines(report), i, p) {
+    json_array_foreach(html_pipelines(report), i, p)
+    {
         double row_s;
         char word[WORD_BYTES];
         tm_buf_addz(b, "<tr>");
@@ -291,14 +297,16 @@ static void html_station_bar(struct tm_buf *b, const json_t *segments, double to
     char word[WORD_BYTES];
     int stage = 0;
     tm_buf_addz(b, "<div class=\"bar\">");
-    json_object_foreach ((json_t *)segments, name, s) {
+    json_object_foreach((json_t *)segments, name, s)
+    {
         tm_buf_addf(b, "<span data-stage=\"%d\" style=\"width:%.2f%%\"></span>", stage,
                     100 * html_median(s) / total_ms);
         stage++;
     }
     stage = 0;
     tm_buf_addz(b, "</div><ul class=\"parts\">");
-    json_object_foreach ((json_t *)segments, name, s) {
+    json_object_foreach((json_t *)segments, name, s)
+    {
         tm_buf_addf(b, "<li><span class=\"swatch\" data-stage=\"%d\"></span>", stage++);
         html_text(b, name);
         tm_buf_addf(b, " <b>%s</b>", tm_word_at(word, s, "p50", tm_word_span, 0.001));
@@ -312,12 +320,12 @@ static void html_stations(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
     size_t i, shown = 0;
-    json_array_foreach (html_pipelines(report), i, p) {
+    json_array_foreach(html_pipelines(report), i, p)
+    {
         json_t *segments = json_object_get(p, "breakdown"), *s;
         const char *name;
         double total_ms = 0;
-        json_object_foreach (segments, name, s)
-            total_ms += html_median(s);
+        json_object_foreach(segments, name, s) total_ms += html_median(s);
         if (total_ms <= 0)
             continue;
         if (shown++ == 0)
@@ -394,8 +402,7 @@ static void html_differences_of(struct tm_buf *b, const json_t *p)
         "<thead><tr><th>record</th><th class=\"words\">class</th><th class=\"words\">since</th><th "
         "class=\"words\">field"
         "</th><th class=\"words\">in Salesforce</th><th class=\"words\">shown</th></tr></thead>\n");
-    json_array_foreach (list, i, one)
-        html_difference(b, one);
+    json_array_foreach(list, i, one) html_difference(b, one);
     html_table_end(b);
     tm_buf_addz(b, "</details>\n");
 }
@@ -413,7 +420,8 @@ static void html_phantoms(struct tm_buf *b, const json_t *p)
     html_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addf(b, " missed %s deletes</summary>\n<p class=\"note\">",
                 tm_word_at(word, p, "phantoms.count", tm_word_count, 1));
-    json_array_foreach (list, i, one) {
+    json_array_foreach(list, i, one)
+    {
         tm_buf_addz(b, i > 0 ? ", <code>" : "<code>");
         html_text(b, tm_word_text(one, "id", "?"));
         tm_buf_addz(b, "</code> (");
@@ -429,7 +437,8 @@ static void html_differences(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
     size_t i, shown = 0;
-    json_array_foreach (html_pipelines(report), i, p) {
+    json_array_foreach(html_pipelines(report), i, p)
+    {
         if (json_array_size(json_object_get(p, "examples")) == 0)
             continue;
         if (shown++ == 0)
@@ -454,7 +463,8 @@ static void html_processes(struct tm_buf *b, const json_t *report)
     tm_buf_addz(b, "<details><summary>By process</summary>\n");
     html_table(b, "<thead><tr><th>process</th><th>CPU</th><th>peak "
                   "memory</th><th>restarts</th></tr></thead>\n");
-    json_array_foreach (json_object_get(report, "processes"), i, p) {
+    json_array_foreach(json_object_get(report, "processes"), i, p)
+    {
         tm_buf_addz(b, "<tr><td>");
         html_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, p, "cpu_s", tm_word_span, 1));
@@ -475,7 +485,8 @@ static void html_cost(struct tm_buf *b, const json_t *report)
         "<thead><tr><th>pipeline</th><th>API "
         "calls</th><th>events</th><th>bytes</th><th>polls</th><th>skipped</th>"
         "<th>CPU</th><th>peak memory</th><th>warehouse</th><th>snapshot query</th></tr></thead>\n");
-    json_array_foreach (html_pipelines(report), i, p) {
+    json_array_foreach(html_pipelines(report), i, p)
+    {
         tm_buf_addz(b, "<tr>");
         html_name(b, p, i);
         html_cell(b, p, "cost.api_calls", tm_word_count, 1, "");
@@ -497,7 +508,8 @@ static void html_columns(struct tm_buf *b, const json_t *list)
 {
     const json_t *c;
     size_t i;
-    json_array_foreach (list, i, c) {
+    json_array_foreach(list, i, c)
+    {
         if (i > 0)
             tm_buf_addz(b, ", ");
         tm_buf_addz(b, "<code>");
@@ -520,7 +532,8 @@ static void html_coverage(struct tm_buf *b, const json_t *report)
     const json_t *p;
     size_t i;
     tm_buf_addz(b, "<h2>What was compared</h2>\n");
-    json_array_foreach (html_pipelines(report), i, p) {
+    json_array_foreach(html_pipelines(report), i, p)
+    {
         const json_t *compared = json_object_get(json_object_get(p, "coverage"), "compared");
         const json_t *left = json_object_get(json_object_get(p, "coverage"), "left_out");
         tm_buf_addz(b, "<details><summary>");
@@ -559,7 +572,8 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
     html_table(
         b,
         "<thead><tr><th>self-test</th><th></th><th>expected</th><th>measured</th></tr></thead>\n");
-    json_array_foreach (json_object_get(report, "self_tests"), i, t) {
+    json_array_foreach(json_object_get(report, "self_tests"), i, t)
+    {
         bool ok = json_is_true(json_object_get(t, "ok")), nothing = tm_word_untested(t);
         tm_buf_addz(b, "<tr><td class=\"words\">");
         html_text(b, tm_word_text(t, "name", "?"));
@@ -568,8 +582,13 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
             html_text(b, tm_word_text(t, "note", ""));
             tm_buf_addz(b, "</span>");
         }
-        tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>", nothing ? "words" : ok ? "good" : "bad",
-                    nothing ? "nothing to test" : ok ? "holds" : "broken");
+        tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>",
+                    nothing ? "words"
+                    : ok    ? "good"
+                            : "bad",
+                    nothing ? "nothing to test"
+                    : ok    ? "holds"
+                            : "broken");
         html_number(b, json_object_get(t, "expected"));
         tm_buf_addz(b, "</td><td>");
         html_number(b, json_object_get(t, "measured"));
@@ -583,7 +602,8 @@ static void html_list(struct tm_buf *b, const json_t *object)
     const char *key;
     json_t *v;
     tm_buf_addz(b, "<dl>\n");
-    json_object_foreach ((json_t *)object, key, v) {
+    json_object_foreach((json_t *)object, key, v)
+    {
         if (json_is_object(v) || json_is_array(v))
             continue;
         tm_buf_addz(b, "<dt>");
@@ -643,7 +663,8 @@ static void html_data(struct tm_buf *b, const json_t *report, const struct tm_cu
     const json_t *p;
     size_t i, ranks[3] = { 0 };
     tm_buf_addz(b, "{\"pipelines\":[");
-    json_array_foreach (html_pipelines(report), i, p) {
+    json_array_foreach(html_pipelines(report), i, p)
+    {
         const char *kind = tm_word_text(p, "kind", "");
         int k = strcmp(kind, "stream") == 0 ? 0 : strcmp(kind, "batch") == 0 ? 1 : 2;
         tm_buf_addz(b, i > 0 ? ",{\"name\":" : "{\"name\":");

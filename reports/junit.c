@@ -45,10 +45,11 @@ static const char *junit_reason(const json_t *report, const json_t *pipeline)
     size_t i;
     if (json_is_string(json_array_get(own, 0)))
         return json_string_value(json_array_get(own, 0));
-    json_array_foreach (json_object_get(report, "reasons"), i, reason) {
+    json_array_foreach(json_object_get(report, "reasons"), i, reason)
+    {
         const char *text = json_string_value(reason);
-        if (text != NULL && strncmp(text, name, strlen(name)) == 0
-            && strchr(":, ", text[strlen(name)]) != NULL)
+        if (text != NULL && strncmp(text, name, strlen(name)) == 0 &&
+            strchr(":, ", text[strlen(name)]) != NULL)
             return text;
     }
     return NULL;
@@ -76,7 +77,8 @@ static void junit_cases(struct tm_buf *b, const json_t *report, struct junit_cou
     } else {
         tm_buf_addz(b, "/>\n");
     }
-    json_array_foreach (json_object_get(report, "self_tests"), i, t) {
+    json_array_foreach(json_object_get(report, "self_tests"), i, t)
+    {
         char what[160];
         double expected = 0, measured = 0;
         junit_case(b, "self_test", tm_word_text(t, "name", "?"));
@@ -97,7 +99,8 @@ static void junit_cases(struct tm_buf *b, const json_t *report, struct junit_cou
         n->errors++;
         junit_failed(b, "error", what);
     }
-    json_array_foreach (json_object_get(report, "pipelines"), i, t) {
+    json_array_foreach(json_object_get(report, "pipelines"), i, t)
+    {
         const char *own = tm_word_text(t, "verdict", ""), *reason = NULL;
         if (strcmp(own, "fail") == 0 || (*own == '\0' && failed))
             reason = junit_reason(report, t);

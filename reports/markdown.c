@@ -42,7 +42,8 @@ static void md_table(struct tm_buf *b, const json_t *report, const struct md_col
     for (k = 0; k < count; k++)
         tm_buf_addz(b, "--:|");
     tm_buf_addz(b, "\n");
-    json_array_foreach (json_object_get(report, "pipelines"), i, p) {
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+    {
         tm_buf_addz(b, "| ");
         md_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addz(b, " |");
@@ -60,7 +61,8 @@ static void md_self_tests(struct tm_buf *b, const json_t *report)
     if (json_array_size(json_object_get(report, "self_tests")) == 0)
         return;
     tm_buf_addz(b, "\n## Self-tests\n\n");
-    json_array_foreach (json_object_get(report, "self_tests"), i, t) {
+    json_array_foreach(json_object_get(report, "self_tests"), i, t)
+    {
         double expected = 0, measured = 0;
         tm_word_number(t, "expected", &expected);
         tm_word_number(t, "measured", &measured);
@@ -85,7 +87,8 @@ static void md_phantoms(struct tm_buf *b, const json_t *p)
     tm_buf_addz(b, "- ");
     md_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addf(b, " missed %s deletes:", tm_word_at(word, p, "phantoms.count", tm_word_count, 1));
-    json_array_foreach (list, i, one) {
+    json_array_foreach(list, i, one)
+    {
         if (i == MD_IDS_MAX)
             break;
         tm_buf_addz(b, i > 0 ? ", " : " ");
@@ -93,21 +96,24 @@ static void md_phantoms(struct tm_buf *b, const json_t *p)
         tm_buf_addz(b, " ");
         md_text(b, tm_word_text(one, "id", "?"));
     }
-    tm_buf_addz(b, json_array_size(list) > MD_IDS_MAX ? " … (all in run.db, final\\_diff)\n" : "\n");
+    tm_buf_addz(b,
+                json_array_size(list) > MD_IDS_MAX ? " … (all in run.db, final\\_diff)\n" : "\n");
 }
 
 static void md_differences(struct tm_buf *b, const json_t *report)
 {
     const json_t *p, *one;
     size_t i, k, shown = 0;
-    json_array_foreach (json_object_get(report, "pipelines"), i, p) {
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+    {
         const json_t *examples = json_object_get(p, "examples");
         if (json_array_size(examples) > 0 && shown++ == 0)
             tm_buf_addz(b, "\n## Rows that are wrong at the end (the first of each pipeline)\n\n");
         md_phantoms(b, p);
-        json_array_foreach (examples, k, one) {
-            const char *field = tm_word_text(json_array_get(json_object_get(one, "fields"), 0),
-                                             "field", "");
+        json_array_foreach(examples, k, one)
+        {
+            const char *field =
+                tm_word_text(json_array_get(json_object_get(one, "fields"), 0), "field", "");
             if (strcmp(tm_word_text(one, "class", ""), "phantom") == 0)
                 continue;
             tm_buf_addz(b, "- ");
@@ -157,9 +163,8 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
     tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(report));
     md_text(out, tm_word_text(report, "scenario", ""));
     tm_buf_addz(out, "\n\n");
-    json_array_foreach (reasons, i, reason)
-        if (json_is_string(reason))
-            md_line(out, json_string_value(reason));
+    json_array_foreach(reasons, i, reason) if (json_is_string(reason))
+        md_line(out, json_string_value(reason));
     tm_buf_addz(out, "\n## Findings\n\n");
     tm_word_findings(report, md_line, out);
     tm_buf_addz(out, "\n## Time from commit to readable (wait: org time; work: wall time)\n");

@@ -94,9 +94,8 @@ enum tm_code tm_report_check(const json_t *report, const char *where, struct tm_
     if (json_array_size(json_object_get(report, "pipelines")) > TM_REPORT_PIPELINES_MAX)
         return tm_fail(err, TM_E_LIMIT, "%s: more than %d pipelines", where,
                        TM_REPORT_PIPELINES_MAX);
-    json_array_foreach (json_object_get(report, "pipelines"), i, p)
-        if ((rc = report_check_pipeline(p, i, where, err)) != TM_OK)
-            break;
+    json_array_foreach(json_object_get(report, "pipelines"), i,
+                       p) if ((rc = report_check_pipeline(p, i, where, err)) != TM_OK) break;
     return rc;
 }
 
@@ -119,8 +118,8 @@ enum tm_code tm_report_render(const char *run_dir, struct tm_err *err)
                      strerror(errno));
         goto done;
     }
-    if ((rc = tm_json_load(&report, path, err)) != TM_OK
-        || (rc = tm_report_check(report, path, err)) != TM_OK)
+    if ((rc = tm_json_load(&report, path, err)) != TM_OK ||
+        (rc = tm_report_check(report, path, err)) != TM_OK)
         goto done;
     rc = tm_report_curves(&curves, report, access(run_db, R_OK) == 0 ? run_db : NULL, err);
     if (rc == TM_OK)

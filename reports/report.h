@@ -19,11 +19,11 @@ enum tm_code tm_report_check(const json_t *report, const char *where, struct tm_
 #define TM_CURVE_POINTS_MAX 512
 struct tm_curves {
     double freshness_x[TM_CURVE_POINTS_MAX];
-    size_t freshness_count; /* seconds, log-spaced                       */
+    size_t freshness_count; /* seconds, log-spaced */
     double drift_x[TM_CURVE_POINTS_MAX];
-    size_t drift_count;                         /* org time, epoch seconds                    */
-    double (*freshness_y)[TM_CURVE_POINTS_MAX]; /* percent of all changes visible within x    */
-    double (*drift_y)[TM_CURVE_POINTS_MAX];     /* rows that differ                           */
+    size_t drift_count;                         /* org time, epoch seconds */
+    double (*freshness_y)[TM_CURVE_POINTS_MAX]; /* percent of all changes visible within x */
+    double (*drift_y)[TM_CURVE_POINTS_MAX];     /* rows that differ */
 };
 /* From run.db, or, where it has no samples, from the percentiles in `report`. run_db NULL = no
  * file. */

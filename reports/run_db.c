@@ -71,11 +71,11 @@ static enum tm_code run_freshness(struct tm_curves *c, sqlite3 *db, const json_t
     bool row = false;
     size_t i;
     double first = 0, last = 0;
-    enum tm_code rc = run_query(
-        &q, db,
-        "SELECT min(CASE WHEN freshness_ms > 0 THEN freshness_ms END), max(freshness_ms)"
-        " FROM sample",
-        NULL, err);
+    enum tm_code rc =
+        run_query(&q, db,
+                  "SELECT min(CASE WHEN freshness_ms > 0 THEN freshness_ms END), max(freshness_ms)"
+                  " FROM sample",
+                  NULL, err);
     if (rc == TM_OK)
         rc = tm_sql_step(q, &row, err);
     if (rc == TM_OK && row) {
@@ -86,7 +86,8 @@ static enum tm_code run_freshness(struct tm_curves *c, sqlite3 *db, const json_t
     if (rc != TM_OK || last <= 0)
         return rc;
     tm_curves_axis(c, first, last);
-    json_array_foreach (pipelines, i, p) {
+    json_array_foreach(pipelines, i, p)
+    {
         rc = run_distribution(c->freshness_y[i], c, db, tm_word_text(p, "name", ""), err);
         if (rc != TM_OK)
             break;
@@ -111,9 +112,8 @@ static enum tm_code run_drift_axis(struct tm_curves *c, sqlite3 *db, struct tm_e
                last = sqlite3_column_double(q, 1) / 1000;
         if (last > first)
             for (size_t k = 0; k < TM_CURVE_POINTS_MAX; k++)
-                c->drift_x[c->drift_count++] = first
-                                               + (last - first) * (double)k
-                                                     / (TM_CURVE_POINTS_MAX - 1);
+                c->drift_x[c->drift_count++] =
+                    first + (last - first) * (double)k / (TM_CURVE_POINTS_MAX - 1);
     }
     sqlite3_finalize(q);
     return rc;
@@ -128,7 +128,8 @@ static enum tm_code run_drift(struct tm_curves *c, sqlite3 *db, const json_t *pi
     if (rc != TM_OK || c->drift_count < 2)
         return rc;
     double first = c->drift_x[0], width = c->drift_x[1] - c->drift_x[0];
-    json_array_foreach (pipelines, i, p) {
+    json_array_foreach(pipelines, i, p)
+    {
         sqlite3_stmt *q = NULL;
         bool row = false;
         for (size_t k = 0; k < c->drift_count; k++)

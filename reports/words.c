@@ -111,8 +111,8 @@ const char *tm_word_at(char out[WORD_BYTES], const json_t *object, const char *p
     if (tm_word_number(object, path, &v))
         return form(out, v * scale);
     /* a percentile that falls on a change never shown is null, not absent */
-    if (json_is_null(word_at(object, path)) && strncmp(path, "freshness_s.", 12) == 0
-        && tm_word_number(object, "freshness_s.never", &v) && v > 0)
+    if (json_is_null(word_at(object, path)) && strncmp(path, "freshness_s.", 12) == 0 &&
+        tm_word_number(object, "freshness_s.never", &v) && v > 0)
         return strcpy(out, "never");
     return strcpy(out, "–");
 }
@@ -127,8 +127,8 @@ const char *tm_word_verdict(const json_t *report)
 
 bool tm_word_untested(const json_t *self_test)
 {
-    return json_is_null(json_object_get(self_test, "ok"))
-           && json_is_false(json_object_get(self_test, "exercised"));
+    return json_is_null(json_object_get(self_test, "ok")) &&
+           json_is_false(json_object_get(self_test, "exercised"));
 }
 
 /* ---- findings ---- */
@@ -145,12 +145,13 @@ static const json_t *findings_fastest(const struct findings *f, const char *kind
     const json_t *p, *best = NULL;
     double best_s = INFINITY, s;
     size_t i;
-    json_array_foreach (f->pipelines, i, p)
-        if (strcmp(tm_word_text(p, "kind", ""), kind) == 0
-            && tm_word_number(p, "freshness_s.p50", &s) && s < best_s) {
-            best_s = s;
-            best = p;
-        }
+    json_array_foreach(f->pipelines, i, p) if (strcmp(tm_word_text(p, "kind", ""), kind) == 0 &&
+                                               tm_word_number(p, "freshness_s.p50", &s) &&
+                                               s < best_s)
+    {
+        best_s = s;
+        best = p;
+    }
     return best;
 }
 
@@ -158,8 +159,8 @@ static void findings_speed(const struct findings *f, const json_t *stream, const
 {
     char text[SENTENCE_BYTES], a[4][WORD_BYTES], times[WORD_BYTES];
     double s, b;
-    if (stream == NULL || batch == NULL || !tm_word_number(stream, "freshness_s.p50", &s)
-        || !tm_word_number(batch, "freshness_s.p50", &b))
+    if (stream == NULL || batch == NULL || !tm_word_number(stream, "freshness_s.p50", &s) ||
+        !tm_word_number(batch, "freshness_s.p50", &b))
         return;
     snprintf(text, sizeof text,
              "Half of all changes could be read within %s through %s, and within %s through %s, "
@@ -209,9 +210,10 @@ static void findings_lost(const struct findings *f, const char *kind, const char
     const json_t *p, *least = NULL, *most = NULL;
     double least_share = INFINITY, most_share = -1, share;
     size_t i;
-    json_array_foreach (f->pipelines, i, p) {
-        if (strcmp(tm_word_text(p, "kind", ""), kind) != 0
-            || !tm_word_number(p, "lost_history.share", &share))
+    json_array_foreach(f->pipelines, i, p)
+    {
+        if (strcmp(tm_word_text(p, "kind", ""), kind) != 0 ||
+            !tm_word_number(p, "lost_history.share", &share))
             continue;
         if (share < least_share) {
             least_share = share;
@@ -248,7 +250,8 @@ static void findings_copies(const struct findings *f)
     const json_t *p, *one;
     double count, wait = 0;
     size_t i, k;
-    json_array_foreach (f->pipelines, i, p) {
+    json_array_foreach(f->pipelines, i, p)
+    {
         const json_t *list = json_object_get(json_object_get(p, "only_copies"), "examples");
         if (!tm_word_number(p, "only_copies.count", &count) || count < 1)
             continue;
@@ -259,11 +262,10 @@ static void findings_copies(const struct findings *f)
                          tm_word_text(p, "name", "?"), tm_word_count(a[0], count),
                          count < 2 ? "change" : "changes", tm_word_span(a[1], wait),
                          count < 2 ? "it" : "them");
-        json_array_foreach (list, k, one)
-            if (k < 3)
-                n += snprintf(text + n, sizeof text - (size_t)n, "%s %.20s of %.40s %.18s",
-                              k > 0 ? "," : "", tm_word_text(one, "change", "?"),
-                              tm_word_text(one, "object", "?"), tm_word_text(one, "id", "?"));
+        json_array_foreach(list, k, one) if (k < 3) n +=
+            snprintf(text + n, sizeof text - (size_t)n, "%s %.20s of %.40s %.18s", k > 0 ? "," : "",
+                     tm_word_text(one, "change", "?"), tm_word_text(one, "object", "?"),
+                     tm_word_text(one, "id", "?"));
         snprintf(text + n, sizeof text - (size_t)n, "%s.", count > 3 ? " …" : "");
         f->each(f->data, text);
     }
@@ -279,7 +281,8 @@ static void findings_during_poll(const struct findings *f, const json_t *report)
     tm_word_number(report, "clock.compress", &compress);
     if (compress <= 1)
         return;
-    json_array_foreach (f->pipelines, i, p) {
+    json_array_foreach(f->pipelines, i, p)
+    {
         if (!tm_word_number(p, "freshness_s.during_poll.changes", &changes) || changes < 1)
             continue;
         snprintf(text, sizeof text,
@@ -321,8 +324,7 @@ void tm_word_findings(const json_t *report, void (*each)(void *data, const char 
     const json_t *p;
     size_t i;
     findings_speed(&f, findings_fastest(&f, "stream"), findings_fastest(&f, "batch"));
-    json_array_foreach (f.pipelines, i, p)
-        findings_final(&f, p);
+    json_array_foreach(f.pipelines, i, p) findings_final(&f, p);
     findings_lost(&f, "stream", "Streaming");
     findings_lost(&f, "batch", "Polling");
     findings_copies(&f);

@@ -14,7 +14,10 @@ static double cpu_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static double wall_s(void) { return (double)tm_clock_monotonic_ns() / 1e9; }
+static double wall_s(void)
+{
+    return (double)tm_clock_monotonic_ns() / 1e9;
+}
 
 static void stop(const char *what, const struct tm_err *err)
 {

@@ -1,5 +1,6 @@
-/* How fast the sink writes: 100,000 records of 30 fields (8 of them set, a header of 370 bytes as text) from an in-memory broker into
- * one table of a WAL file, through Avro decoding, columns, offsets and commits. Prints what the machine did. */
+/* How fast the sink writes: 100,000 records of 30 fields (8 of them set, a header of 370 bytes as
+ * text) from an in-memory broker into one table of a WAL file, through Avro decoding, columns,
+ * offsets and commits. Prints what the machine did. */
 #include "support_sink.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,12 +21,14 @@ int main(void)
 {
     struct ss_world w;
     struct tm_err err = { .code = TM_OK };
-    char fields[2048] = "Id:string,ReplayId:string,ChangeEventHeader:string", replay[24], header[400];
+    char fields[2048] = "Id:string,ReplayId:string,ChangeEventHeader:string", replay[24],
+         header[400];
     const char *values[33];
     double cpu = 0, wall = 0;
     ss_open(&w);
     for (int i = 0; i < 29; i++)
-        snprintf(fields + strlen(fields), sizeof fields - strlen(fields), ",Field%02d__c:string", i);
+        snprintf(fields + strlen(fields), sizeof fields - strlen(fields), ",Field%02d__c:string",
+                 i);
     ss_schema(&w, 1, fields);
     memset(header, 'h', sizeof header);
     header[370] = '\0';
@@ -48,8 +51,10 @@ int main(void)
         cpu += cpu_s() - began;
         wall += (double)(tm_clock_monotonic_ns() - began_ns) / 1e9;
     }
-    printf("sink: %d records of 32 fields in %.2f s: %.0f rows/s (%.0f rows per CPU second), %llu transactions\n", RECORDS, wall,
-           RECORDS / wall, RECORDS / cpu, (unsigned long long)tm_sink_counted(w.sink)->transactions);
+    printf("sink: %d records of 32 fields in %.2f s: %.0f rows/s (%.0f rows per CPU second), %llu "
+           "transactions\n",
+           RECORDS, wall, RECORDS / wall, RECORDS / cpu,
+           (unsigned long long)tm_sink_counted(w.sink)->transactions);
     ss_close(&w);
     return 0;
 }

@@ -1,6 +1,7 @@
-/* How fast the two options are: 20,000 records, 200,000 raw rows of 25 columns, and a first copy of 20,000 images.
- * option 2: raw rows applied a second, one core, and rows of a catch-up after a restart; option 1: one full read of X and of
- * X_dirty through the views. Prints what the machine did; asserts nothing. */
+/* How fast the two options are: 20,000 records, 200,000 raw rows of 25 columns, and a first copy of
+ * 20,000 images. option 2: raw rows applied a second, one core, and rows of a catch-up after a
+ * restart; option 1: one full read of X and of X_dirty through the views. Prints what the machine
+ * did; asserts nothing. */
 #include "base/clock.h"
 #include "base/rng.h"
 #include "view/sql.h"
@@ -36,12 +37,16 @@ static void tables(sqlite3 *raw)
     struct tm_buf b;
     tm_buf_init(&b, 1u << 20);
     for (int t = 0; t < 2; t++) {
-        tm_buf_addz(&b, t == 0 ? "CREATE TABLE sfdc_cdc_deal_raw(_topic TEXT,_partition INTEGER,_offset INTEGER,"
-                                 "_written_ns INTEGER,Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,_ObjectType TEXT,"
-                                 "_EventType TEXT,_DiffFields TEXT,_epoch INTEGER"
-                               : "CREATE TABLE sfdc_recon_deal(_topic TEXT,_partition INTEGER,_offset INTEGER,"
-                                 "_written_ns INTEGER,Id TEXT,_kind TEXT,_g INTEGER,_epoch INTEGER,_read_id TEXT,"
-                                 "_read_seq INTEGER,_read_kind TEXT,_count INTEGER,_partitions INTEGER");
+        tm_buf_addz(
+            &b,
+            t == 0
+                ? "CREATE TABLE sfdc_cdc_deal_raw(_topic TEXT,_partition INTEGER,_offset INTEGER,"
+                  "_written_ns INTEGER,Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,_ObjectType "
+                  "TEXT,"
+                  "_EventType TEXT,_DiffFields TEXT,_epoch INTEGER"
+                : "CREATE TABLE sfdc_recon_deal(_topic TEXT,_partition INTEGER,_offset INTEGER,"
+                  "_written_ns INTEGER,Id TEXT,_kind TEXT,_g INTEGER,_epoch INTEGER,_read_id TEXT,"
+                  "_read_seq INTEGER,_read_kind TEXT,_count INTEGER,_partitions INTEGER");
         for (int f = 0; f < FIELDS; f++)
             tm_buf_addf(&b, ",Field%02d__c", f);
         tm_buf_addz(&b, ",UNIQUE(_topic,_partition,_offset));");
@@ -72,7 +77,10 @@ static void put(sqlite3_stmt *stmt)
     sqlite3_clear_bindings(stmt);
 }
 
-static void text(sqlite3_stmt *stmt, int at, const char *value) { sqlite3_bind_text(stmt, at, value, -1, SQLITE_TRANSIENT); }
+static void text(sqlite3_stmt *stmt, int at, const char *value)
+{
+    sqlite3_bind_text(stmt, at, value, -1, SQLITE_TRANSIENT);
+}
 
 static const char *id_of(char out[24], int record)
 {
@@ -109,7 +117,8 @@ static void first_copy(sqlite3 *raw)
     sqlite3_finalize(stmt);
 }
 
-/* 90 % updates of 1-8 fields, hot records by Zipf 0.9; creates, deletes, undeletes, gaps and merged events among them. */
+/* 90 % updates of 1-8 fields, hot records by Zipf 0.9; creates, deletes, undeletes, gaps and merged
+ * events among them. */
 static void history(sqlite3 *raw, struct tm_rng *rng, int64_t first, int64_t rows)
 {
     sqlite3_stmt *stmt = insert_of(raw, "sfdc_cdc_deal_raw", 11);
@@ -119,19 +128,27 @@ static void history(sqlite3 *raw, struct tm_rng *rng, int64_t first, int64_t row
         char id[24], replay[24], header[1024], changed[400] = "", value[64];
         unsigned set = 0;
         uint64_t dice = tm_rng_below(rng, 1000);
-        const char *type = dice < 900 ? "UPDATE" : dice < 960 ? "CREATE" : dice < 980 ? "DELETE" : dice < 990 ? "UNDELETE"
-                                                                                           : "GAP_UPDATE";
+        const char *type = dice < 900   ? "UPDATE"
+                           : dice < 960 ? "CREATE"
+                           : dice < 980 ? "DELETE"
+                           : dice < 990 ? "UNDELETE"
+                                        : "GAP_UPDATE";
         id_of(id, (int)tm_zipf_next(&zipf, rng));
         for (uint64_t f = tm_rng_below(rng, 8) + 1; strcmp(type, "UPDATE") == 0 && f > 0; f--)
             set |= 1u << tm_rng_below(rng, FIELDS);
         for (int f = 0; f < FIELDS; f++)
             if (set & (1u << f))
-                snprintf(changed + strlen(changed), sizeof changed - strlen(changed), "%s\"Field%02d__c\"",
-                         changed[0] != '\0' ? "," : "", f);
-        snprintf(header, sizeof header, "{\"entityName\":\"Deal\",\"recordIds\":[\"%s\"],\"changeType\":\"%s\",\"changedFields\":"
-                 "[%s],\"changeOrigin\":\"com/salesforce/api/rest/60.0\",\"transactionKey\":\"00026831-c8e1-13c6-e65f-"
-                 "c3b849d556ee\",\"sequenceNumber\":1,\"commitTimestamp\":1655997704000,\"commitUser\":\"005000000000001AAA\","
-                 "\"commitNumber\":%lld}", id, type, changed, (long long)n);
+                snprintf(changed + strlen(changed), sizeof changed - strlen(changed),
+                         "%s\"Field%02d__c\"", changed[0] != '\0' ? "," : "", f);
+        snprintf(header, sizeof header,
+                 "{\"entityName\":\"Deal\",\"recordIds\":[\"%s\"],\"changeType\":\"%s\","
+                 "\"changedFields\":"
+                 "[%s],\"changeOrigin\":\"com/salesforce/api/rest/"
+                 "60.0\",\"transactionKey\":\"00026831-c8e1-13c6-e65f-"
+                 "c3b849d556ee\",\"sequenceNumber\":1,\"commitTimestamp\":1655997704000,"
+                 "\"commitUser\":\"005000000000001AAA\","
+                 "\"commitNumber\":%lld}",
+                 id, type, changed, (long long)n);
         snprintf(replay, sizeof replay, "%lld", (long long)(8407465 + n * 3));
         text(stmt, 1, "sfdc.cdc.deal_raw");
         sqlite3_bind_int(stmt, 2, (int)(n % 6));
@@ -167,8 +184,9 @@ static double cpu_s(void)
 static double follow(sqlite3 *db, uint64_t *out_rows)
 {
     static const char *const objects[] = { "Deal" };
-    const struct tm_view_settings settings = { .raw_path = raw_path, .objects = objects, .objects_count = 1,
-                                               .poll_ns = TM_NS_PER_MS };
+    const struct tm_view_settings settings = {
+        .raw_path = raw_path, .objects = objects, .objects_count = 1, .poll_ns = TM_NS_PER_MS
+    };
     struct tm_err err = { .code = TM_OK };
     struct tm_view *view = NULL;
     int64_t began = tm_clock_monotonic_ns();
@@ -227,21 +245,24 @@ int main(void)
     need(tm_sql_open(&db, view_path, TM_SQL_CREATE, &err), &err);
     double cpu = cpu_s(), s = follow(db, &rows);
     cpu = cpu_s() - cpu;
-    printf("option 2: %llu raw rows of %d fields in %.2f s: %.0f rows/s (%.0f rows per CPU second)\n",
-           (unsigned long long)rows, FIELDS, s, (double)rows / s, (double)rows / cpu);
+    printf(
+        "option 2: %llu raw rows of %d fields in %.2f s: %.0f rows/s (%.0f rows per CPU second)\n",
+        (unsigned long long)rows, FIELDS, s, (double)rows / s, (double)rows / cpu);
     cpu = cpu_s();
     need(tm_sql_open(&reader, raw_path, TM_SQL_READ, &err), &err);
     s = query(reader, "SELECT * FROM Deal", &n);
     printf("option 1: %lld records read in %.2f s", (long long)n, s);
     s = query(reader, "SELECT * FROM Deal_dirty", &n);
-    printf(", %lld dirty in %.2f s, over %d raw rows (%.2f CPU seconds)\n", (long long)n, s, ROWS + RECORDS, cpu_s() - cpu);
+    printf(", %lld dirty in %.2f s, over %d raw rows (%.2f CPU seconds)\n", (long long)n, s,
+           ROWS + RECORDS, cpu_s() - cpu);
     s = query(db, "SELECT * FROM Deal", &n);
     printf("option 2: %lld records read in %.3f s\n", (long long)n, s);
     tm_sql_close(reader);
     tm_sql_close(db);
     tm_sql_close(raw);
     tm_buf_free(&b);
-    static const char *const files[] = { "raw.db", "raw.db-wal", "raw.db-shm", "view.db", "view.db-wal", "view.db-shm" };
+    static const char *const files[] = { "raw.db",  "raw.db-wal",  "raw.db-shm",
+                                         "view.db", "view.db-wal", "view.db-shm" };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[160];
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);

@@ -71,7 +71,7 @@ static void day_open(struct day *d, const char *preset, int64_t index_lag_ms)
     assert_int_equal(tm_salesforce_open(&d->salesforce, d->org.org, &mock, &d->err), TM_OK);
     tm_test_http_init(&d->http);
     tm_test_http_route(&d->http, "http://org", tm_salesforce_handler(d->salesforce));
-    d->http.now = (struct tm_now) { ORG_ORIGIN_MS, TM_NS_PER_S };
+    d->http.now = (struct tm_now){ ORG_ORIGIN_MS, TM_NS_PER_S };
     snprintf(path, sizeof path, "fixtures/batch/%s.json", preset);
     if (tm_batch_settings_load(&d->settings, &d->config, path, NULL, &d->err) != TM_OK)
         fail_msg("%s %s", d->err.ctx, d->err.msg);

@@ -1,5 +1,6 @@
-/* The Salesforce client (libcurl) against the mock Salesforce (libmicrohttpd) over loopback, stepped in turn by one thread.
- * Both are written from the same facts by different hands: what they agree on here is the protocol. */
+/* The Salesforce client (libcurl) against the mock Salesforce (libmicrohttpd) over loopback,
+ * stepped in turn by one thread. Both are written from the same facts by different hands: what they
+ * agree on here is the protocol. */
 #include "base/log.h"
 #include "mocks/http/server.h"
 #include "mocks/salesforce/routes.h"
@@ -25,13 +26,19 @@ struct world {
     struct tm_http *http;
     struct tm_sf_session *session;
     struct tm_sf_settings set;
-    int64_t org_ms;                        /* moved by the test: org time is not the point here */
+    int64_t org_ms; /* moved by the test: org time is not the point here */
     struct tm_cometd *cometd;
-    int64_t ids[EVENTS_MAX]; char names[EVENTS_MAX][40]; size_t events_count;
-    json_t *records; size_t pages;
+    int64_t ids[EVENTS_MAX];
+    char names[EVENTS_MAX][40];
+    size_t events_count;
+    json_t *records;
+    size_t pages;
 };
 
-static void world_wake(void *data, uint64_t token) { tm_mock_server_wake(data, token); }
+static void world_wake(void *data, uint64_t token)
+{
+    tm_mock_server_wake(data, token);
+}
 
 static int world_open(void **state)
 {
@@ -50,9 +57,16 @@ static int world_open(void **state)
     if (tm_http_curl_open(&w.http, "tidemark-contract/1", NULL, &err) != TM_OK)
         return -1;
     w.set = (struct tm_sf_settings){
-        .instance = tm_mock_server_url(w.server), .username = "integration@tidemark.example", .password = "tidemark",
-        .password_token = "TOKEN", .consumer_key = "tidemark-consumer-key", .consumer_secret = "tidemark-consumer-secret",
-        .grant = TM_SF_PASSWORD, .api_version = "latest", .seed = 1, .request_retry_ns_max = 20 * TM_NS_PER_S,
+        .instance = tm_mock_server_url(w.server),
+        .username = "integration@tidemark.example",
+        .password = "tidemark",
+        .password_token = "TOKEN",
+        .consumer_key = "tidemark-consumer-key",
+        .consumer_secret = "tidemark-consumer-secret",
+        .grant = TM_SF_PASSWORD,
+        .api_version = "latest",
+        .seed = 1,
+        .request_retry_ns_max = 20 * TM_NS_PER_S,
     };
     *state = &w;
     return 0;
@@ -78,7 +92,9 @@ static void open_session(struct world *w)
 }
 
 /* Steps mock and client in turn until `step` answers something else than TM_E_AGAIN. */
-static enum tm_code in_turn(struct world *w, enum tm_code (*step)(struct world *w, const struct tm_now *now, struct tm_err *err),
+static enum tm_code in_turn(struct world *w,
+                            enum tm_code (*step)(struct world *w, const struct tm_now *now,
+                                                 struct tm_err *err),
                             struct tm_err *err)
 {
     const int fds[] = { tm_mock_server_fd(w->server) };
@@ -93,7 +109,8 @@ static enum tm_code in_turn(struct world *w, enum tm_code (*step)(struct world *
         if (rc != TM_E_AGAIN)
             return rc;
         bool soon = wake.wall_ns <= now.wall_ns || wake.org_ms <= now.org_ms;
-        assert_int_equal(tm_http_curl_wait(w->http, fds, 1, soon ? 0 : 5 * TM_NS_PER_MS, &server_err), TM_OK);
+        assert_int_equal(
+            tm_http_curl_wait(w->http, fds, 1, soon ? 0 : 5 * TM_NS_PER_MS, &server_err), TM_OK);
     }
     fail_msg("nothing came of it");
     return TM_E_AGAIN;
@@ -209,8 +226,9 @@ static void query_gives_every_row_once_over_all_pages(void **state)
     assert_int_equal(tm_sf_query_calls(query), 3);
     assert_true(tm_sf_query_first_sent_ns(query) > 0);
     for (size_t i = 1; i < 450; i++)
-        assert_true(strcmp(json_string_value(json_object_get(json_array_get(w->records, i - 1), "Id")),
-                           json_string_value(json_object_get(json_array_get(w->records, i), "Id"))) < 0);
+        assert_true(
+            strcmp(json_string_value(json_object_get(json_array_get(w->records, i - 1), "Id")),
+                   json_string_value(json_object_get(json_array_get(w->records, i), "Id"))) < 0);
     assert_true(tm_sf_session_usage(w->session, &used, &limit));
     assert_true(used >= 3);
     tm_sf_query_close(query);
@@ -235,7 +253,9 @@ static void deleted_rows_show_in_query_all_and_get_deleted_only(void **state)
     struct tm_err err;
     char id[TM_ID_BYTES] = "";
     org_make_account(w->org.org, id, "gone", w->org_ms);
-    assert_int_equal(org_one(w->org.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", id, NULL, w->org_ms + 60000), TM_OK);
+    assert_int_equal(
+        org_one(w->org.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", id, NULL, w->org_ms + 60000),
+        TM_OK);
     w->org_ms += 300000;
     open_session(w);
     assert_int_equal(read_soql(w, "SELECT Id, IsDeleted FROM Account", false, &err), TM_OK);
@@ -261,14 +281,18 @@ static void get_deleted_lists_the_delete_and_how_far_it_looked(void **state)
     struct tm_err err = { .code = TM_OK };
     char id[TM_ID_BYTES] = "";
     org_make_account(w->org.org, id, "gone", w->org_ms);
-    assert_int_equal(org_one(w->org.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", id, NULL, w->org_ms + 60000), TM_OK);
+    assert_int_equal(
+        org_one(w->org.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", id, NULL, w->org_ms + 60000),
+        TM_OK);
     int64_t from_ms = w->org_ms - 60000;
     w->org_ms += 600000;
     open_session(w);
-    assert_int_equal(tm_sf_deleted_start(&deleted_call, w->session, "Account", from_ms, w->org_ms, &err), TM_OK);
+    assert_int_equal(
+        tm_sf_deleted_start(&deleted_call, w->session, "Account", from_ms, w->org_ms, &err), TM_OK);
     assert_int_equal(in_turn(w, step_deleted, &err), TM_OK);
     assert_int_equal(json_array_size(deleted.records), 1);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(deleted.records, 0), "id")), id);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(deleted.records, 0), "id")), id);
     assert_true(deleted.latest_covered_ms > from_ms && deleted.latest_covered_ms <= w->org_ms);
     json_decref(deleted.records);
     tm_sf_call_close(deleted_call);
@@ -284,11 +308,14 @@ static enum tm_code step_events(struct world *w, const struct tm_now *now, struc
     enum tm_code rc = tm_cometd_next(w->cometd, now, &events, err);
     if (rc != TM_OK)
         return rc;
-    json_array_foreach(events, i, e) {
+    json_array_foreach(events, i, e)
+    {
         const json_t *data = json_object_get(e, "data");
-        const char *name = json_string_value(json_object_get(json_object_get(data, "payload"), "Name"));
+        const char *name =
+            json_string_value(json_object_get(json_object_get(data, "payload"), "Name"));
         assert_in_range(w->events_count, 0, EVENTS_MAX - 1);
-        w->ids[w->events_count] = json_integer_value(json_object_get(json_object_get(data, "event"), "replayId"));
+        w->ids[w->events_count] =
+            json_integer_value(json_object_get(json_object_get(data, "event"), "replayId"));
         snprintf(w->names[w->events_count++], sizeof w->names[0], "%s", name != NULL ? name : "");
     }
     json_decref(events);
@@ -350,7 +377,7 @@ static void replay_gives_all_then_what_follows_an_id(void **state)
     assert_in_order(w, 0, 5, 0);
     w->events_count = 0;
     int64_t second = w->ids[1];
-    subscribe(w, second);                  /* a restart that had made two events durable */
+    subscribe(w, second); /* a restart that had made two events durable */
     assert_int_equal(stream(w, 3, &err), TM_OK);
     assert_in_order(w, 0, 3, 2);
 }
@@ -407,7 +434,9 @@ static void channel_of_no_object_is_refused_for_good(void **state)
     struct world *w = *state;
     struct tm_err err = { .code = TM_OK };
     open_session(w);
-    assert_int_equal(tm_cometd_open(&w->cometd, w->session, "/data/AcountChangeEvent", TM_REPLAY_NEW, 0, &err), TM_OK);
+    assert_int_equal(
+        tm_cometd_open(&w->cometd, w->session, "/data/AcountChangeEvent", TM_REPLAY_NEW, 0, &err),
+        TM_OK);
     assert_int_equal(stream(w, 0, &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "AcountChangeEvent"));
 }
@@ -418,7 +447,8 @@ static void delivery_larger_than_the_setting_is_told(void **state)
     struct tm_err err = { .code = TM_OK };
     make_accounts(w, 0, 20);
     open_session(w);
-    assert_int_equal(tm_cometd_open(&w->cometd, w->session, CHANNEL, TM_REPLAY_ALL, 2000, &err), TM_OK);
+    assert_int_equal(tm_cometd_open(&w->cometd, w->session, CHANNEL, TM_REPLAY_ALL, 2000, &err),
+                     TM_OK);
     assert_int_equal(stream(w, 20, &err), TM_E_LIMIT);
     assert_non_null(strstr(err.msg, "connection.max.message.size"));
 }

@@ -14,13 +14,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define PATIENCE_NS (60 * TM_NS_PER_S) /* how long a real broker may take before a test gives up   \
-                                        */
+#define PATIENCE_NS (60 * TM_NS_PER_S) /* how long a real broker may take */
 
 static struct world {
     struct tm_mem_broker *mem;
     struct tm_embedded *embedded;
-    const char *brokers;                     /* NULL = in memory */
+    const char *brokers; /* NULL = in memory */
     unsigned topics;
 } world;
 
@@ -57,8 +56,8 @@ static struct tm_topic *open_reader(const char *group, const char *topic,
                                     int64_t (*start)(void *, const char *, int32_t), void *self)
 {
     const char *topics[] = { topic };
-    return open_with((struct tm_kafka_options){ .group = group, .topics = topics, .topics_count = 1,
-                                                .owner = { start, NULL, self } });
+    return open_with((struct tm_kafka_options){
+        .group = group, .topics = topics, .topics_count = 1, .owner = { start, NULL, self } });
 }
 
 static void wait_for(struct tm_topic *t)
@@ -125,7 +124,12 @@ static enum tm_code take(struct tm_topic *t, size_t count,
 /* ---- tests ---- */
 
 #define MANY 600
-struct ledger { int64_t next[8]; int last[8]; unsigned wrong, count; int values[MANY]; };
+struct ledger {
+    int64_t next[8];
+    int last[8];
+    unsigned wrong, count;
+    int values[MANY];
+};
 
 static void ledger_see(void *self, const struct tm_record *r)
 {
@@ -169,7 +173,7 @@ static void two_groups_each_see_every_record_in_order_in_the_partition_of_its_ke
     struct tm_topic *r[2];
     (void)state;
     fill(fresh(topic, "order", 6));
-    for (int g = 0; g < 2; g++) {             /* both join at once: joining takes seconds */
+    for (int g = 0; g < 2; g++) { /* both join at once: joining takes seconds */
         snprintf(groups[g], sizeof groups[g], "order-%d-%d", (int)getpid(), g);
         ledger_init(&seen[g]);
         r[g] = open_reader(groups[g], topic, NULL, NULL);
@@ -185,7 +189,10 @@ static void two_groups_each_see_every_record_in_order_in_the_partition_of_its_ke
     r[1]->ops->close(r[1]);
 }
 
-static void remember(void *self, const struct tm_record *r) { *(int64_t *)self = r->offset; }
+static void remember(void *self, const struct tm_record *r)
+{
+    *(int64_t *)self = r->offset;
+}
 
 static void a_reader_goes_on_where_its_group_committed(void **state)
 {
@@ -296,7 +303,7 @@ static void what_was_evicted_unread_is_an_error_never_a_jump(void **state)
     fresh(topic, "evicted", 1);
     struct tm_topic *w = open_with((struct tm_kafka_options){ 0 });
     static char block[100000];
-    int count = world.mem != NULL ? 10 : 80;  /* 8 MB; the embedded broker keeps 5 */
+    int count = world.mem != NULL ? 10 : 80; /* 8 MB; the embedded broker keeps 5 */
     for (int i = 0; i < count; i++)
         put(w, topic, 0, "k", block, sizeof block);
     flush_all(w);
@@ -377,7 +384,7 @@ static void a_producer_pauses_before_its_readers_lose_records(void **state)
            (rc = w->ops->produce(w, topic, 0, "k", 1, block, sizeof block, &err)) == TM_OK)
         accepted++;
     assert_int_equal(rc, TM_E_AGAIN);
-    assert_in_range(accepted, 30, 50);        /* 2 MB of 50 kB records, and one step more */
+    assert_in_range(accepted, 30, 50); /* 2 MB of 50 kB records, and one step more */
     flush_all(w);
     /* The reader catches up and commits: the producer goes on, and nothing was lost. */
     struct tm_topic *r = open_reader(group, topic, NULL, NULL);
@@ -387,7 +394,7 @@ static void a_producer_pauses_before_its_readers_lose_records(void **state)
     do {
         static struct tm_record none[1];
         size_t n;
-        (void)r->ops->fetch(r, none, 1, &n, &err);   /* where commits are sent */
+        (void)r->ops->fetch(r, none, 1, &n, &err); /* where commits are sent */
         wait_for(w);
         rc = w->ops->produce(w, topic, 0, "k", 1, block, sizeof block, &err);
     } while (rc == TM_E_AGAIN && tm_clock_monotonic_ns() < until);

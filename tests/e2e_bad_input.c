@@ -1,4 +1,5 @@
-/* Wrong input, from a user's side: each is refused with a message that says what and where, and the right exit code. */
+/* Wrong input, from a user's side: each is refused with a message that says what and where, and the
+ * right exit code. */
 #include "support_command.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,10 +9,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define CREDENTIALS                                                                                          \
-    "TIDEMARK_SALESFORCE_URL=http://127.0.0.1:1 "                                                            \
-    "TIDEMARK_SALESFORCE_USERNAME=integration@tidemark.example TIDEMARK_SALESFORCE_PASSWORD=tidemark "       \
-    "TIDEMARK_SALESFORCE_TOKEN=TOKEN TIDEMARK_SALESFORCE_CLIENT_ID=tidemark-consumer-key "                   \
+#define CREDENTIALS                                                                                \
+    "TIDEMARK_SALESFORCE_URL=http://127.0.0.1:1 "                                                  \
+    "TIDEMARK_SALESFORCE_USERNAME=integration@tidemark.example "                                   \
+    "TIDEMARK_SALESFORCE_PASSWORD=tidemark "                                                       \
+    "TIDEMARK_SALESFORCE_TOKEN=TOKEN TIDEMARK_SALESFORCE_CLIENT_ID=tidemark-consumer-key "         \
     "TIDEMARK_SALESFORCE_CLIENT_SECRET=tidemark-consumer-secret "
 static char folder[64];
 
@@ -43,18 +45,21 @@ static void malformed_json_is_named_with_its_line(void **state)
 {
     (void)state;
     tm_test_write_file(folder, "bad.json", "{\n \"seed\": 1,\n \"hours\": }\n");
-    tm_test_refused(64, TEXTS("bad.json:3:"), 10, "tidemark run %s/bad.json --out %s/run", folder, folder);
+    tm_test_refused(64, TEXTS("bad.json:3:"), 10, "tidemark run %s/bad.json --out %s/run", folder,
+                    folder);
 }
 static void an_unknown_scenario_key_is_answered_with_the_nearest(void **state)
 {
     (void)state;
     tm_test_write_file(folder, "key.json", "{\"seed\": 1, \"compres\": 10}");
-    tm_test_refused(64, TEXTS("key.json", "compres", "compress"), 10, "tidemark run %s/key.json --out %s/run", folder, folder);
+    tm_test_refused(64, TEXTS("key.json", "compres", "compress"), 10,
+                    "tidemark run %s/key.json --out %s/run", folder, folder);
 }
 static void an_output_folder_that_cannot_be_written_is_named(void **state)
 {
     (void)state;
-    tm_test_refused(64, TEXTS("/proc/nowhere", "--out"), 20, "tidemark run fixtures/scenarios/short.json --out /proc/nowhere");
+    tm_test_refused(64, TEXTS("/proc/nowhere", "--out"), 20,
+                    "tidemark run fixtures/scenarios/short.json --out /proc/nowhere");
 }
 static void an_unknown_flag_is_answered_with_the_nearest(void **state)
 {
@@ -64,33 +69,46 @@ static void an_unknown_flag_is_answered_with_the_nearest(void **state)
 static void a_missing_credential_variable_is_named(void **state)
 {
     (void)state;
-    tm_test_refused(64, TEXTS("TIDEMARK_SALESFORCE_USERNAME"), 10,
-                    "env -u TIDEMARK_SALESFORCE_USERNAME TIDEMARK_SALESFORCE_URL=http://127.0.0.1:1 tidemark source fixtures/connectors/source-opportunity.json "
-                    "--brokers 127.0.0.1:1 --registry http://127.0.0.1:1");
+    tm_test_refused(
+        64, TEXTS("TIDEMARK_SALESFORCE_USERNAME"), 10,
+        "env -u TIDEMARK_SALESFORCE_USERNAME TIDEMARK_SALESFORCE_URL=http://127.0.0.1:1 tidemark "
+        "source fixtures/connectors/source-opportunity.json "
+        "--brokers 127.0.0.1:1 --registry http://127.0.0.1:1");
 }
 static void an_unknown_connector_key_is_answered_with_the_nearest(void **state)
 {
     (void)state;
-    tm_test_write_file(folder, "source.json", "{\"name\": \"x\", \"salesforce.cdc.nane\": \"OpportunityChangeEvent\"}");
-    tm_test_refused(64, TEXTS("source.json", "salesforce.cdc.nane", "salesforce.cdc.name"), 10,
-                    CREDENTIALS "tidemark source %s/source.json --brokers 127.0.0.1:1 --registry http://127.0.0.1:1", folder);
+    tm_test_write_file(folder, "source.json",
+                       "{\"name\": \"x\", \"salesforce.cdc.nane\": \"OpportunityChangeEvent\"}");
+    tm_test_refused(
+        64, TEXTS("source.json", "salesforce.cdc.nane", "salesforce.cdc.name"), 10,
+        CREDENTIALS
+        "tidemark source %s/source.json --brokers 127.0.0.1:1 --registry http://127.0.0.1:1",
+        folder);
 }
 static void an_unreachable_broker_is_named(void **state)
 {
     (void)state;
     tm_test_refused(2, TEXTS("127.0.0.1:1"), 60,
-                    CREDENTIALS "tidemark sink fixtures/connectors/sink-bigquery.json --brokers 127.0.0.1:1 "
-                    "--registry http://127.0.0.1:1 --warehouse %s/raw.db", folder);
+                    CREDENTIALS
+                    "tidemark sink fixtures/connectors/sink-bigquery.json --brokers 127.0.0.1:1 "
+                    "--registry http://127.0.0.1:1 --warehouse %s/raw.db",
+                    folder);
 }
 static void a_wrong_password_is_told_in_the_servers_words_and_never_printed(void **state)
 {
     (void)state;
-    struct tm_test_server org = tm_test_server_start("tidemark serve --port 0 --quiet --org %s/org.db", folder);
-    struct tm_test_server kafka = tm_test_server_start("tidemark kafka --topics tidemark.offsets:1");
+    struct tm_test_server org =
+        tm_test_server_start("tidemark serve --port 0 --quiet --org %s/org.db", folder);
+    struct tm_test_server kafka =
+        tm_test_server_start("tidemark kafka --topics tidemark.offsets:1");
     struct tm_test_server registry = tm_test_server_start("tidemark registry --port 0");
-    struct tm_test_output o = tm_test_command(60, CREDENTIALS "TIDEMARK_SALESFORCE_PASSWORD=wr0ngSecret tidemark source "
-        "fixtures/connectors/source-opportunity.json --embedded --brokers %s --registry %s --salesforce-url %s --state %s/s",
-        kafka.line, registry.line, org.line, folder);
+    struct tm_test_output o =
+        tm_test_command(60,
+                        CREDENTIALS "TIDEMARK_SALESFORCE_PASSWORD=wr0ngSecret tidemark source "
+                                    "fixtures/connectors/source-opportunity.json --embedded "
+                                    "--brokers %s --registry %s --salesforce-url %s --state %s/s",
+                        kafka.line, registry.line, org.line, folder);
     tm_test_server_stop(&org);
     tm_test_server_stop(&kafka);
     tm_test_server_stop(&registry);
@@ -105,7 +123,8 @@ static void a_port_in_use_is_named(void **state)
     struct tm_test_server registry = tm_test_server_start("tidemark registry --port 0");
     const char *port = strrchr(registry.line, ':') + 1;
     tm_test_refused(64, TEXTS(port, "in use"), 20, "tidemark registry --port %s", port);
-    tm_test_refused(64, TEXTS(port, "in use"), 60, "tidemark serve --port %s --quiet --org %s/port.db", port, folder);
+    tm_test_refused(64, TEXTS(port, "in use"), 60,
+                    "tidemark serve --port %s --quiet --org %s/port.db", port, folder);
     assert_int_equal(tm_test_server_stop(&registry), 0);
 }
 

@@ -30,8 +30,8 @@ static int world_open(void **state)
         "\"salesforce.consumer.key\":\"tidemark-consumer-key\","
         "\"salesforce.consumer.secret\":\"tidemark-consumer-secret\","
         "\"objects\":\"Account,Lead\",\"interval.ms\":1000}");
-    server = tm_test_server_start("tidemark serve --port 0 --quiet --scenario %s/small.json",
-                                  folder);
+    server =
+        tm_test_server_start("tidemark serve --port 0 --quiet --scenario %s/small.json", folder);
     setenv("TIDEMARK_SALESFORCE_URL", server.line, 1);
     setenv("TIDEMARK_SALESFORCE_USERNAME", "integration@tidemark.example", 1);
     setenv("TIDEMARK_SALESFORCE_PASSWORD", "tidemark", 1);

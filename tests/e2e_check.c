@@ -1,5 +1,5 @@
-/* tidemark check, the program: a run of three seconds followed live, with an org and warehouses written by hand while it
- * watches; and the verdict on finished warehouses. */
+/* tidemark check, the program: a run of three seconds followed live, with an org and warehouses
+ * written by hand while it watches; and the verdict on finished warehouses. */
 #include "base/clock.h"
 #include "tests/support_command.h"
 #include "tests/support_history.h"
@@ -16,12 +16,17 @@
 
 enum { RECORDS = 12, CHANGES = 90, LIVE_MINUTES = 50, POLL_MINUTES = 10 };
 
-struct live_row { char name[24]; double amount; int64_t stamp; int alive, phantom; };
+struct live_row {
+    char name[24];
+    double amount;
+    int64_t stamp;
+    int alive, phantom;
+};
 struct live {
     sqlite3 *org, *view, *batch;
     struct live_row now[RECORDS], polled[RECORDS];
-    int lose_change;                     /* the stream loses this change (1-based); 0 none */
-    double grid_shift;                   /* the batch lies about its grid points by so many minutes */
+    int lose_change;   /* the stream loses this change (1-based); 0 none */
+    double grid_shift; /* the batch lies about its grid points by so many minutes */
     int polls, deletes;
     char dir[200];
 };
@@ -43,7 +48,8 @@ static void live_poll(struct live *l, double grid)
     int64_t first = history_seq(l->batch) + 1;
     live_until(grid);
     for (int n = 0; n < RECORDS; n++) {
-        if (!l->now[n].alive) {          /* `query` does not return deleted rows: the phantom stays */
+        /* `query` does not return deleted rows: the phantom stays */
+        if (!l->now[n].alive) {
             l->polled[n].phantom = l->polled[n].alive;
             continue;
         }
@@ -51,7 +57,8 @@ static void live_poll(struct live *l, double grid)
             live_put(l->batch, n, &l->now[n]);
         l->polled[n] = l->now[n];
     }
-    double finished = (double)(tm_clock_monotonic_ns() - history_wall_ns(0)) * HISTORY_COMPRESS / 60e9;
+    double finished =
+        (double)(tm_clock_monotonic_ns() - history_wall_ns(0)) * HISTORY_COMPRESS / 60e9;
     history_poll(l->batch, "incremental", grid + l->grid_shift, finished, first, 0);
     l->polls++;
 }
@@ -62,7 +69,7 @@ static void live_change(struct live *l, int i, double minutes)
     struct live_row *r = &l->now[n];
     char fields[120];
     live_until(minutes);
-    if (i == 40 || i == 60) {            /* an ordinary day: two deletes, one of them undone */
+    if (i == 40 || i == 60) { /* an ordinary day: two deletes, one of them undone */
         history_commit(l->org, n, "DELETE", "", minutes, "{}");
         r->alive = 0;
         l->deletes++;
@@ -74,7 +81,9 @@ static void live_change(struct live *l, int i, double minutes)
     snprintf(r->name, sizeof r->name, "name %d", i);
     r->amount = i + 0.25;
     r->stamp = history_stamp(minutes);
-    snprintf(fields, sizeof fields, "{\"Name\":\"%s\",\"Stage\":\"open\",\"Private\":0,\"Amount\":%.2f}", r->name, r->amount);
+    snprintf(fields, sizeof fields,
+             "{\"Name\":\"%s\",\"Stage\":\"open\",\"Private\":0,\"Amount\":%.2f}", r->name,
+             r->amount);
     if (r->alive) {
         snprintf(fields, sizeof fields, "{\"Name\":\"%s\",\"Amount\":%.2f}", r->name, r->amount);
         history_commit(l->org, n, "UPDATE", "", minutes, fields);
@@ -91,11 +100,17 @@ static void live_change(struct live *l, int i, double minutes)
 static void live_plan(struct live *l)
 {
     FILE *f = fopen(history_path("plan.json"), "w");
-    fprintf(f, "{\"org\":\"%s/org.db\",\"run_db\":\"%s/run.db\",\"out\":\"%s/measures.json\",\"scenario\":\"by hand\",\"seed\":7,"
-               "\"compress\":%d,\"events\":[\"UPDATE\",\"DELETE\",\"UNDELETE\"],\"traces\":[\"%s/none.trace\"],\"pipelines\":["
-               "{\"name\":\"stream-view\",\"kind\":\"stream\",\"database\":\"%s/view.db\",\"objects\":[\"Opportunity\"]},"
-               "{\"name\":\"batch-naive\",\"kind\":\"batch\",\"database\":\"%s/batch.db\",\"objects\":[\"Opportunity\"],"
-               "\"interval_ms\":%d,\"carries\":[\"CREATE\",\"UPDATE\",\"UNDELETE\"],\"clients\":[\"tidemark-batch-naive\"]}]}",
+    fprintf(f,
+            "{\"org\":\"%s/org.db\",\"run_db\":\"%s/run.db\",\"out\":\"%s/"
+            "measures.json\",\"scenario\":\"by hand\",\"seed\":7,"
+            "\"compress\":%d,\"events\":[\"UPDATE\",\"DELETE\",\"UNDELETE\"],\"traces\":[\"%s/"
+            "none.trace\"],\"pipelines\":["
+            "{\"name\":\"stream-view\",\"kind\":\"stream\",\"database\":\"%s/"
+            "view.db\",\"objects\":[\"Opportunity\"]},"
+            "{\"name\":\"batch-naive\",\"kind\":\"batch\",\"database\":\"%s/"
+            "batch.db\",\"objects\":[\"Opportunity\"],"
+            "\"interval_ms\":%d,\"carries\":[\"CREATE\",\"UPDATE\",\"UNDELETE\"],\"clients\":["
+            "\"tidemark-batch-naive\"]}]}",
             l->dir, l->dir, l->dir, HISTORY_COMPRESS, l->dir, l->dir, l->dir, POLL_MINUTES * 60000);
     fclose(f);
 }
@@ -107,7 +122,8 @@ static void live_begin(struct live *l, const char *name)
     (void)name;
     snprintf(command, sizeof command, "rm -f '%s'/*", l->dir);
     assert_int_equal(system(command), 0);
-    l->org = history_org(history_path("org.db"), HISTORY_COMPRESS, tm_clock_monotonic_ns() + 1500000000);
+    l->org =
+        history_org(history_path("org.db"), HISTORY_COMPRESS, tm_clock_monotonic_ns() + 1500000000);
     l->view = history_warehouse(history_path("view.db"));
     l->batch = history_warehouse(history_path("batch.db"));
     for (int n = 0; n < RECORDS; n++) {
@@ -115,14 +131,16 @@ static void live_begin(struct live *l, const char *name)
         char fields[120];
         *r = (struct live_row){ .amount = n, .stamp = history_stamp(-1), .alive = 1 };
         snprintf(r->name, sizeof r->name, "first %d", n);
-        snprintf(fields, sizeof fields, "{\"Name\":\"%s\",\"Stage\":\"open\",\"Private\":0,\"Amount\":%d}", r->name, n);
+        snprintf(fields, sizeof fields,
+                 "{\"Name\":\"%s\",\"Stage\":\"open\",\"Private\":0,\"Amount\":%d}", r->name, n);
         history_commit(l->org, n, "CREATE", NULL, -1, fields);
         live_put(l->view, n, r);
         live_put(l->batch, n, r);
         l->polled[n] = *r;
     }
-    history_exec(l->org, "INSERT INTO usage VALUES('tidemark-batch-naive/1','query',11,100,2000,0),"
-                         "('tidemark-batch-naive/1','login',1,10,10,0),('somebody/1','query',99,9,9,0)");
+    history_exec(l->org,
+                 "INSERT INTO usage VALUES('tidemark-batch-naive/1','query',11,100,2000,0),"
+                 "('tidemark-batch-naive/1','login',1,10,10,0),('somebody/1','query',99,9,9,0)");
     live_plan(l);
 }
 
@@ -130,7 +148,8 @@ static void live_begin(struct live *l, const char *name)
 static int live_run(struct live *l, json_t **out)
 {
     live_begin(l, "live");
-    struct tm_test_server check = tm_test_server_start("tidemark check --live '%s'", history_path("plan.json"));
+    struct tm_test_server check =
+        tm_test_server_start("tidemark check --live '%s'", history_path("plan.json"));
     assert_non_null(strstr(check.line, "following 2 pipelines"));
     for (int i = 0; i < CHANGES; i++) {
         double minutes = 0.5 + i * 0.5;
@@ -148,7 +167,10 @@ static int live_run(struct live *l, json_t **out)
     return code;
 }
 
-static json_t *pipeline_of(json_t *report, int i) { return json_array_get(json_object_get(report, "pipelines"), (size_t)i); }
+static json_t *pipeline_of(json_t *report, int i)
+{
+    return json_array_get(json_object_get(report, "pipelines"), (size_t)i);
+}
 
 static double number_of(const json_t *object, const char *a, const char *b)
 {
@@ -161,9 +183,9 @@ static const json_t *test_of(json_t *report, const char *name)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(json_object_get(report, "self_tests"), i, one)
-        if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0)
-            return one;
+    json_array_foreach(json_object_get(report, "self_tests"), i,
+                       one) if (strcmp(json_string_value(json_object_get(one, "name")), name) ==
+                                0) return one;
     fail_msg("no self-test %s", name);
     return NULL;
 }
@@ -191,19 +213,25 @@ static void a_run_followed_live_passes_and_names_the_phantoms_of_the_script(void
     assert_true(number_of(stream, "freshness_s", "never") < 0.5);
     assert_true(number_of(stream, "drift", "final_rows") < 0.5);
     assert_true(number_of(stream, "freshness_s", "count") > 80);
-    assert_true(number_of(stream, "freshness_s", "p50") > 0 && number_of(stream, "freshness_s", "p50") < 1);
-    assert_true(number_of(batch, "freshness_s", "p50") > 60);          /* minutes, where the stream takes milliseconds */
-    assert_true(number_of(batch, "drift", "phantom") > 0.5 && number_of(batch, "drift", "phantom") < 1.5);
+    assert_true(number_of(stream, "freshness_s", "p50") > 0 &&
+                number_of(stream, "freshness_s", "p50") < 1);
+    /* minutes, where the stream takes milliseconds */
+    assert_true(number_of(batch, "freshness_s", "p50") > 60);
+    assert_true(number_of(batch, "drift", "phantom") > 0.5 &&
+                number_of(batch, "drift", "phantom") < 1.5);
     assert_true(number_of(batch, "phantoms", "count") > 0.5);
-    const json_t *phantom = json_array_get(json_object_get(json_object_get(batch, "phantoms"), "examples"), 0);
+    const json_t *phantom =
+        json_array_get(json_object_get(json_object_get(batch, "phantoms"), "examples"), 0);
     char id[19];
     history_id(id, 40 % RECORDS);
     assert_string_equal(json_string_value(json_object_get(phantom, "id")), id);
     assert_string_equal(json_string_value(json_object_get(phantom, "change")), "DELETE");
     assert_true(number_of(batch, "lost_history", "states") > 1);
-    assert_true(number_of(batch, "cost", "api_calls") > 10 && number_of(batch, "cost", "api_calls") < 12);
+    assert_true(number_of(batch, "cost", "api_calls") > 10 &&
+                number_of(batch, "cost", "api_calls") < 12);
     assert_true(json_is_true(json_object_get(test_of(report, "batch-naive: poll_time"), "ok")));
-    assert_true(json_number_value(json_object_get(test_of(report, "batch-naive: poll_time"), "measured")) > 20);
+    assert_true(json_number_value(
+                    json_object_get(test_of(report, "batch-naive: poll_time"), "measured")) > 20);
     assert_true(json_is_true(json_object_get(test_of(report, "batch-naive: lost_states"), "ok")));
     assert_true(json_is_true(json_object_get(test_of(report, "stream-view: area"), "ok")));
     json_decref(report);
@@ -215,9 +243,15 @@ static void run_db_holds_every_sample(void **state)
     sqlite3 *db;
     sqlite3_stmt *q;
     assert_int_equal(sqlite3_open(history_path("run.db"), &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "SELECT (SELECT count(*) FROM change) * 2 - (SELECT count(*) FROM sample),"
-        " (SELECT count(*) FROM sample WHERE censored AND pipeline = 'stream-view'), (SELECT count(*) FROM curve),"
-        " (SELECT count(*) FROM selftest WHERE NOT ok), (SELECT class FROM final_diff)", -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(
+            db,
+            "SELECT (SELECT count(*) FROM change) * 2 - (SELECT count(*) FROM sample),"
+            " (SELECT count(*) FROM sample WHERE censored AND pipeline = 'stream-view'), (SELECT "
+            "count(*) FROM curve),"
+            " (SELECT count(*) FROM selftest WHERE NOT ok), (SELECT class FROM final_diff)",
+            -1, &q, NULL),
+        SQLITE_OK);
     assert_int_equal(sqlite3_step(q), SQLITE_ROW);
     assert_int_equal(sqlite3_column_int(q, 0), 0);
     assert_int_equal(sqlite3_column_int(q, 1), 0);
@@ -264,8 +298,10 @@ static void after_world(const char *map)
 {
     char sql[300], id[19];
     sqlite3 *org = history_org(history_path("after-org.db"), 1, HISTORY_WALL_NS);
-    history_commit(org, 1, "CREATE", NULL, -1, "{\"Name\":\"a\",\"Stage\":\"new\",\"Amount\":1.5,\"Private\":1}");
-    history_commit(org, 2, "CREATE", "", 1, "{\"Name\":\"b\",\"Stage\":\"new\",\"Amount\":2,\"Private\":0}");
+    history_commit(org, 1, "CREATE", NULL, -1,
+                   "{\"Name\":\"a\",\"Stage\":\"new\",\"Amount\":1.5,\"Private\":1}");
+    history_commit(org, 2, "CREATE", "", 1,
+                   "{\"Name\":\"b\",\"Stage\":\"new\",\"Amount\":2,\"Private\":0}");
     history_commit(org, 2, "UPDATE", "", 2, "{\"Amount\":3}");
     history_commit(org, 3, "CREATE", "", 3, "{\"Name\":\"c\",\"Amount\":4,\"Private\":0}");
     history_commit(org, 3, "DELETE", "", 4, "{}");
@@ -273,12 +309,16 @@ static void after_world(const char *map)
     sqlite3 *w = NULL;
     remove(history_path("after-w.db"));
     assert_int_equal(sqlite3_open(history_path("after-w.db"), &w), SQLITE_OK);
-    history_exec(w, "CREATE TABLE opp(sfid TEXT, name TEXT, stage TEXT, usd TEXT, priv TEXT, changed TEXT)");
+    history_exec(
+        w, "CREATE TABLE opp(sfid TEXT, name TEXT, stage TEXT, usd TEXT, priv TEXT, changed TEXT)");
     history_id(id, 1);
-    snprintf(sql, sizeof sql, "INSERT INTO opp VALUES('%.15s','a','new','1.50','true','2026-03-02T07:59:00.400Z')", id);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO opp VALUES('%.15s','a','new','1.50','true','2026-03-02T07:59:00.400Z')",
+             id);
     history_exec(w, sql);
     history_id(id, 2);
-    snprintf(sql, sizeof sql, "INSERT INTO opp VALUES('%s','b','new','3','false','2026-03-02T08:02:00Z')", id);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO opp VALUES('%s','b','new','3','false','2026-03-02T08:02:00Z')", id);
     history_exec(w, sql);
     sqlite3_close(w);
     FILE *f = fopen(history_path("map.json"), "w");
@@ -286,8 +326,11 @@ static void after_world(const char *map)
     fclose(f);
 }
 
-#define AFTER_MAP "{\"Opportunity\":{\"query\":\"SELECT * FROM opp\",\"columns\":{\"Id\":\"sfid\",\"Amount\":\"usd\"," \
-                  "\"Private\":\"priv\",\"LastModifiedDate\":\"changed\"},\"tolerances\":{\"LastModifiedDate\":\"1s\"}}}"
+#define AFTER_MAP                                                                                  \
+    "{\"Opportunity\":{\"query\":\"SELECT * FROM "                                                 \
+    "opp\",\"columns\":{\"Id\":\"sfid\",\"Amount\":\"usd\","                                       \
+    "\"Private\":\"priv\",\"LastModifiedDate\":\"changed\"},\"tolerances\":{\"LastModifiedDate\":" \
+    "\"1s\"}}}"
 
 static struct tm_test_output after_run(const char *flags)
 {
@@ -295,7 +338,8 @@ static struct tm_test_output after_run(const char *flags)
     snprintf(org, sizeof org, "%s", history_path("after-org.db"));
     snprintf(w, sizeof w, "%s", history_path("after-w.db"));
     snprintf(map, sizeof map, "%s", history_path("map.json"));
-    return tm_test_command(20, "tidemark check --org %s --warehouse %s --relations %s %s", org, w, map, flags);
+    return tm_test_command(20, "tidemark check --org %s --warehouse %s --relations %s %s", org, w,
+                           map, flags);
 }
 
 static void a_warehouse_in_its_own_words_is_found_equal(void **state)
@@ -318,14 +362,16 @@ static void a_warehouse_that_differs_is_told_row_by_row(void **state)
     after_world(AFTER_MAP);
     assert_int_equal(sqlite3_open(history_path("after-w.db"), &w), SQLITE_OK);
     history_id(id, 3);
-    snprintf(sql, sizeof sql, "INSERT INTO opp VALUES('%s','c',NULL,'4','false','2026-03-02T08:03:00Z')", id);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO opp VALUES('%s','c',NULL,'4','false','2026-03-02T08:03:00Z')", id);
     history_exec(w, sql);
     history_exec(w, "UPDATE opp SET usd = '99' WHERE name = 'b'");
     history_exec(w, "DELETE FROM opp WHERE name = 'a'");
     sqlite3_close(w);
     struct tm_test_output o = after_run("--json");
     assert_int_equal(o.code, 1);
-    json_t *report = json_loads(o.out, 0, NULL), *one = json_object_get(json_object_get(report, "objects"), "Opportunity");
+    json_t *report = json_loads(o.out, 0, NULL),
+           *one = json_object_get(json_object_get(report, "objects"), "Opportunity");
     assert_int_equal(json_integer_value(json_object_get(one, "missing")), 1);
     assert_int_equal(json_integer_value(json_object_get(one, "phantom")), 1);
     assert_int_equal(json_integer_value(json_object_get(one, "wrong")), 1);
@@ -354,13 +400,19 @@ static void mistakes_in_the_map_are_named(void **state)
     refused("{\"Opportunity\":{\"query\":\"SELECT nothing FROM opp\"}}", "Opportunity", "nothing");
     refused("{\"Opportunity\":{\"query\":\"SELECT name FROM opp\"}}", "Opportunity", "Id");
     refused("{\"Opportunity\":{\"query\":\"DELETE FROM opp\"}}", "Opportunity", "only read");
-    refused("{\"Opportunity\":{\"query\":\"SELECT sfid AS Id FROM opp; DROP TABLE opp\"}}", "Opportunity", "one SELECT");
-    refused("{\"Opportunity\":{\"query\":\"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT i AS Id "
-            "FROM n WHERE i < 0\"}}", "Opportunity", "limit");
-    refused("{\"Opportunity\":{\"query\":\"SELECT * FROM opp\",\"columns\":{\"Id\":\"sfid\",\"Amount\":\"eur\"}}}", "eur",
-            "does not give");
-    refused("{\"Opportunity\":{\"query\":\"SELECT * FROM opp\",\"columns\":{\"Id\":\"sfid\"},\"tolerances\":{\"Amount\":"
-            "\"a lot\"}}}", "tolerance", "Amount");
+    refused("{\"Opportunity\":{\"query\":\"SELECT sfid AS Id FROM opp; DROP TABLE opp\"}}",
+            "Opportunity", "one SELECT");
+    refused("{\"Opportunity\":{\"query\":\"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 "
+            "FROM n) SELECT i AS Id "
+            "FROM n WHERE i < 0\"}}",
+            "Opportunity", "limit");
+    refused("{\"Opportunity\":{\"query\":\"SELECT * FROM "
+            "opp\",\"columns\":{\"Id\":\"sfid\",\"Amount\":\"eur\"}}}",
+            "eur", "does not give");
+    refused("{\"Opportunity\":{\"query\":\"SELECT * FROM "
+            "opp\",\"columns\":{\"Id\":\"sfid\"},\"tolerances\":{\"Amount\":"
+            "\"a lot\"}}}",
+            "tolerance", "Amount");
     refused("not json", "map.json", "1");
 }
 
@@ -368,7 +420,8 @@ static void usage_mistakes_are_64(void **state)
 {
     (void)state;
     tm_test_refused(64, (const char *[]){ "--relations", NULL }, 10, "tidemark check --org x.db");
-    tm_test_refused(64, (const char *[]){ "nowhere.json", NULL }, 10, "tidemark check --live nowhere.json");
+    tm_test_refused(64, (const char *[]){ "nowhere.json", NULL }, 10,
+                    "tidemark check --live nowhere.json");
 }
 
 int main(void)

@@ -1,6 +1,7 @@
-/* Crashes of real processes in the middle of a run, by kill -9. A station comes back from what it had made durable, and
- * the run ends as if nothing had been: streaming equal and clean. The broker, the registry and the org live in memory or
- * are the world itself: without one of them the run ends inconclusive and names it. */
+/* Crashes of real processes in the middle of a run, by kill -9. A station comes back from what it
+ * had made durable, and the run ends as if nothing had been: streaming equal and clean. The broker,
+ * the registry and the org live in memory or are the world itself: without one of them the run ends
+ * inconclusive and names it. */
 #include "support_command.h"
 #include <dirent.h>
 #include <errno.h>
@@ -20,9 +21,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define CRASH_RUN_S_MAX 200             /* a run under valgrind or on a busy machine; about 30 s otherwise */
+/* a run under valgrind or on a busy machine; about 30 s otherwise */
+#define CRASH_RUN_S_MAX 200
 
-struct crash_run { char folder[64], log[96]; pid_t pid; };
+struct crash_run {
+    char folder[64], log[96];
+    pid_t pid;
+};
 
 static void pause_ms(long ms)
 {
@@ -159,9 +164,8 @@ static json_t *entry_of(const json_t *list, const char *name)
 {
     json_t *entry;
     size_t i;
-    json_array_foreach(list, i, entry)
-        if (strcmp(json_string_value(json_object_get(entry, "name")), name) == 0)
-            return entry;
+    json_array_foreach(list, i, entry) if (strcmp(json_string_value(json_object_get(entry, "name")),
+                                                  name) == 0) return entry;
     fail_msg("the report lacks %s", name);
     return NULL;
 }
@@ -181,7 +185,8 @@ static void every_station_killed_once_and_streaming_still_ends_equal_and_clean(v
     (void)state;
     struct crash_run run = run_start("fixtures/scenarios/short.json");
     run_wait_for(&run, "the org's clock starts");
-    for (size_t i = 0; i < 5; i++) {               /* 15 s of workload: before, in and after its burst */
+    /* 15 s of workload: before, in and after its burst */
+    for (size_t i = 0; i < 5; i++) {
         pause_ms(2200);
         run_kill(&run, stations[i]);
     }
@@ -189,8 +194,8 @@ static void every_station_killed_once_and_streaming_still_ends_equal_and_clean(v
     char *said = run_said(&run);
     if (code != 0)
         print_error("%s\n", said);
-    /* 70: the witness's forecast of option 1's sampled reads can miss one that fell into a crash. That is its own to
-     * settle, and what it saw at the end is judged below. */
+    /* 70: the witness's forecast of option 1's sampled reads can miss one that fell into a crash.
+     * That is its own to settle, and what it saw at the end is judged below. */
     assert_true(code == 0 || code == 70);
     assert_non_null(strstr(said, "was killed by signal 9; starting it again"));
     free(said);
@@ -198,11 +203,13 @@ static void every_station_killed_once_and_streaming_still_ends_equal_and_clean(v
     json_int_t sources = 0;
     size_t at;
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(json_integer_value(json_object_get(entry_of(processes, names[i]), "restarts")), 1);
-    json_array_foreach(processes, at, process)
-        if (strncmp(json_string_value(json_object_get(process, "name")), "source", 6) == 0)
-            sources += json_integer_value(json_object_get(process, "restarts"));
-    assert_true(sources >= 1);               /* seen once: 3, cause not yet known */
+        assert_int_equal(
+            json_integer_value(json_object_get(entry_of(processes, names[i]), "restarts")), 1);
+    json_array_foreach(
+        processes, at,
+        process) if (strncmp(json_string_value(json_object_get(process, "name")), "source", 6) == 0)
+        sources += json_integer_value(json_object_get(process, "restarts"));
+    assert_true(sources >= 1); /* seen once: 3, cause not yet known */
     for (size_t i = 0; i < 2; i++) {
         json_t *p = entry_of(json_object_get(report, "pipelines"), pipelines[i]);
         assert_int_equal(drift_of(p, "final_rows"), 0);
@@ -212,8 +219,8 @@ static void every_station_killed_once_and_streaming_still_ends_equal_and_clean(v
     run_forget(&run);
 }
 
-/* short.json with a few records and the streaming pipeline alone: it is up in seconds. Into folder/scenarios/, with the
- * fixtures it names beside it. */
+/* short.json with a few records and the streaming pipeline alone: it is up in seconds. Into
+ * folder/scenarios/, with the fixtures it names beside it. */
 static void tiny_scenario(const char *folder, char out[128])
 {
     static const char *const beside[] = { "objects", "connectors", "batch" };
@@ -222,7 +229,8 @@ static void tiny_scenario(const char *folder, char out[128])
     json_t *scenario = json_load_file("fixtures/scenarios/short.json", 0, &error);
     assert_non_null(scenario);
     assert_non_null(getcwd(cwd, sizeof cwd));
-    json_t *workload = json_object_get(scenario, "workload"), *pipelines = json_object_get(scenario, "pipelines");
+    json_t *workload = json_object_get(scenario, "workload"),
+           *pipelines = json_object_get(scenario, "pipelines");
     json_object_set_new(workload, "records", json_integer(300));
     json_object_set_new(workload, "changes", json_integer(1200));
     while (json_array_size(pipelines) > 1)
@@ -284,7 +292,8 @@ static void a_run_whose_org_is_killed_ends_inconclusive_and_names_it(void **stat
     server_killed("serve");
 }
 
-/* R9: a range read must not begin before the index shows what it answers; the scenario knows by how much. */
+/* R9: a range read must not begin before the index shows what it answers; the scenario knows by how
+ * much. */
 static void a_range_read_is_told_how_far_the_orgs_index_is_behind(void **state)
 {
     char folder[64], scenario[128], path[128];

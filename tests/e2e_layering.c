@@ -1,4 +1,5 @@
-/* The include and purity rules: the tree keeps them, and the check catches a planted violation of each. */
+/* The include and purity rules: the tree keeps them, and the check catches a planted violation of
+ * each. */
 #include "support_command.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,9 @@ static void planted(const char *file, const char *code, int expected)
 {
     char folder[64], line[512];
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
-    snprintf(line, sizeof line, "mkdir -p %s/reports && cp -r harness mocks %s/ && cd %s/harness && mkdir -p gap check view sink",
+    snprintf(line, sizeof line,
+             "mkdir -p %s/reports && cp -r harness mocks %s/ && cd %s/harness && mkdir -p gap "
+             "check view sink",
              folder, folder, folder);
     assert_int_equal(system(line), 0);
     tm_test_write_file(folder, file, code);
@@ -62,7 +65,10 @@ static void base_that_looks_upward_is_refused(void **state)
 static void a_station_that_asks_for_the_time_is_refused(void **state)
 {
     (void)state;
-    planted("harness/view/planted.c", "#include <time.h>\nlong planted(void);\nlong planted(void)\n{\n    return time (0);\n}\n", 1);
+    planted(
+        "harness/view/planted.c",
+        "#include <time.h>\nlong planted(void);\nlong planted(void)\n{\n    return time (0);\n}\n",
+        1);
 }
 static void a_vendor_header_outside_its_adapter_is_refused(void **state)
 {

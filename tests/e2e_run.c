@@ -1,6 +1,7 @@
-/* The main job on a short scenario, as a user runs it: one process tree, real protocols, one verdict.
- * What it must show: streaming ends equal and clean, a full reload ends equal, the naive script keeps its phantoms and
- * the report names the deletes it missed, and the harness agrees with itself. */
+/* The main job on a short scenario, as a user runs it: one process tree, real protocols, one
+ * verdict. What it must show: streaming ends equal and clean, a full reload ends equal, the naive
+ * script keeps its phantoms and the report names the deletes it missed, and the harness agrees with
+ * itself. */
 #include "support_command.h"
 #include <jansson.h>
 #include <setjmp.h>
@@ -23,7 +24,8 @@ static int run_once(void **state)
     char path[128];
     json_error_t error;
     snprintf(run_folder, sizeof run_folder, "%s", tm_test_folder());
-    struct tm_test_output o = tm_test_command(400, "tidemark run fixtures/scenarios/short.json --out %s/run", run_folder);
+    struct tm_test_output o =
+        tm_test_command(400, "tidemark run fixtures/scenarios/short.json --out %s/run", run_folder);
     run_code = o.code;
     run_stdout = strdup(o.out);
     snprintf(path, sizeof path, "%s/run/report.json", run_folder);
@@ -50,9 +52,9 @@ static json_t *pipeline_of(const char *name)
 {
     json_t *p;
     size_t i;
-    json_array_foreach(json_object_get(run_report, "pipelines"), i, p)
-        if (strcmp(json_string_value(json_object_get(p, "name")), name) == 0)
-            return p;
+    json_array_foreach(json_object_get(run_report, "pipelines"), i,
+                       p) if (strcmp(json_string_value(json_object_get(p, "name")), name) ==
+                              0) return p;
     fail_msg("the report has no pipeline %s", name);
     return NULL;
 }
@@ -84,8 +86,8 @@ static void the_run_passes_and_prints_where_its_report_is(void **state)
 
 static void every_promised_file_is_left(void **state)
 {
-    static const char *const names[] = { "report.html", "report.md", "report.json", "junit.xml", "run.db", "org.db",
-                                         "raw.db", "view.db" };
+    static const char *const names[] = { "report.html", "report.md", "report.json", "junit.xml",
+                                         "run.db",      "org.db",    "raw.db",      "view.db" };
     char path[128];
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -119,7 +121,8 @@ static void the_naive_script_keeps_phantoms_and_the_report_names_them(void **sta
     assert_true(number_of("batch-naive", "drift", "phantom") > 0);
     json_t *missed = json_object_get(pipeline_of("batch-naive"), "phantoms");
     json_t *first = json_array_get(json_object_get(missed, "examples"), 0);
-    assert_int_equal(json_integer_value(json_object_get(missed, "count")), number_of("batch-naive", "drift", "phantom"));
+    assert_int_equal(json_integer_value(json_object_get(missed, "count")),
+                     number_of("batch-naive", "drift", "phantom"));
     const char *id = json_string_value(json_object_get(first, "id"));
     assert_int_equal(strlen(id), 18);
     assert_non_null(json_string_value(json_object_get(first, "deleted")));
@@ -133,9 +136,11 @@ static void every_self_test_holds(void **state)
     (void)state;
     json_t *tests = json_object_get(run_report, "self_tests");
     assert_true(json_array_size(tests) >= 5);
-    json_array_foreach(tests, i, test) {
+    json_array_foreach(tests, i, test)
+    {
         if (!json_is_true(json_object_get(test, "ok")))
-            fail_msg("self-test does not hold: %s", json_string_value(json_object_get(test, "name")));
+            fail_msg("self-test does not hold: %s",
+                     json_string_value(json_object_get(test, "name")));
     }
 }
 
@@ -144,8 +149,10 @@ static void streaming_is_fresher_than_the_best_poller_at_every_percentile(void *
     static const char *const percentiles[] = { "p50", "p90", "p99" };
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        json_t *stream = json_object_get(json_object_get(pipeline_of("stream-view"), "freshness_s"), percentiles[i]);
-        json_t *best = json_object_get(json_object_get(pipeline_of("batch-best"), "freshness_s"), percentiles[i]);
+        json_t *stream = json_object_get(json_object_get(pipeline_of("stream-view"), "freshness_s"),
+                                         percentiles[i]);
+        json_t *best = json_object_get(json_object_get(pipeline_of("batch-best"), "freshness_s"),
+                                       percentiles[i]);
         assert_true(json_number_value(stream) < json_number_value(best));
     }
 }

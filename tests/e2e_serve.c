@@ -1,4 +1,5 @@
-/* `tidemark serve` as a user has it: the built program on a free port, spoken to by the real client code over loopback. */
+/* `tidemark serve` as a user has it: the built program on a free port, spoken to by the real client
+ * code over loopback. */
 #include "salesforce/cometd.h"
 #include "salesforce/query.h"
 #include "tests/support_command.h"
@@ -26,7 +27,8 @@ struct world {
 
 static void world_serve(struct world *w, const char *more)
 {
-    w->server = tm_test_server_start("tidemark serve --port 0 --org %s/org.db --quiet %s", w->folder, more);
+    w->server =
+        tm_test_server_start("tidemark serve --port 0 --org %s/org.db --quiet %s", w->folder, more);
     assert_memory_equal(w->server.line, "http://127.0.0.1:", 17);
     w->settings.instance = w->server.line;
 }
@@ -42,12 +44,20 @@ static int world_open(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     snprintf(w->folder, sizeof w->folder, "%s", tm_test_folder());
-    tm_test_write_file(w->folder, "small.json", "{\"hours\":0.05,\"compress\":60,\"workload\":{\"changes\":60,\"records\":60,"
-                                                 "\"shape\":\"flat\",\"kinds\":{\"update\":1,\"create\":1}}}");
-    w->settings = (struct tm_sf_settings){ .username = "integration@tidemark.example", .password = "tidemark",
-        .password_token = "TOKEN", .consumer_key = "tidemark-consumer-key", .consumer_secret = "tidemark-consumer-secret",
-        .grant = TM_SF_PASSWORD, .api_version = "latest", .request_retry_ns_max = 10 * TM_NS_PER_S,
-        .auth_retry_ns_max = 10 * TM_NS_PER_S, .seed = 1 };
+    tm_test_write_file(
+        w->folder, "small.json",
+        "{\"hours\":0.05,\"compress\":60,\"workload\":{\"changes\":60,\"records\":60,"
+        "\"shape\":\"flat\",\"kinds\":{\"update\":1,\"create\":1}}}");
+    w->settings = (struct tm_sf_settings){ .username = "integration@tidemark.example",
+                                           .password = "tidemark",
+                                           .password_token = "TOKEN",
+                                           .consumer_key = "tidemark-consumer-key",
+                                           .consumer_secret = "tidemark-consumer-secret",
+                                           .grant = TM_SF_PASSWORD,
+                                           .api_version = "latest",
+                                           .request_retry_ns_max = 10 * TM_NS_PER_S,
+                                           .auth_retry_ns_max = 10 * TM_NS_PER_S,
+                                           .seed = 1 };
     assert_int_equal(tm_http_curl_open(&w->http, "tidemark-test/1", NULL, NULL), TM_OK);
     *state = w;
     return 0;
@@ -65,7 +75,10 @@ static int world_close(void **state)
     return 0;
 }
 
-static struct tm_now world_now(void) { return tm_clock_now(NULL); }
+static struct tm_now world_now(void)
+{
+    return tm_clock_now(NULL);
+}
 
 static bool world_wait(struct world *w, int64_t until_ns)
 {
@@ -95,7 +108,9 @@ static json_t *world_post(struct world *w, const char *path, const char *body)
     struct tm_err err = { 0 };
     int64_t until_ns = tm_clock_monotonic_ns() + WAIT_S_MAX * TM_NS_PER_S;
     snprintf(url, sizeof url, "%s%s", w->server.line, path);
-    struct tm_http_request r = { .method = body != NULL ? "POST" : "GET", .url = url, .body = body,
+    struct tm_http_request r = { .method = body != NULL ? "POST" : "GET",
+                                 .url = url,
+                                 .body = body,
                                  .body_bytes = body != NULL ? strlen(body) : 0 };
     tm_http_reply_init(&reply);
     assert_int_equal(w->http->ops->start(w->http, &call, &r, &err), TM_OK);
@@ -144,7 +159,8 @@ static void sign_in_query_subscribe_commit_and_receive(void **state)
     world_session(w);
     assert_int_equal(world_sign_in(w, &err), TM_OK);
     assert_true(world_query(w, "SELECT Id, Name, Owner.Name FROM Account") > 2000);
-    assert_int_equal(tm_cometd_open(&c, w->session, "/data/AccountChangeEvent", TM_REPLAY_NEW, 0, &err), TM_OK);
+    assert_int_equal(
+        tm_cometd_open(&c, w->session, "/data/AccountChangeEvent", TM_REPLAY_NEW, 0, &err), TM_OK);
     while (events == 0) {
         struct tm_now now = world_now();
         json_t *list = NULL, *event;
@@ -152,15 +168,17 @@ static void sign_in_query_subscribe_commit_and_receive(void **state)
         enum tm_code rc = tm_cometd_next(c, &now, &list, &err);
         if (rc != TM_OK && rc != TM_E_AGAIN)
             fail_msg("cometd: %s", err.msg);
-        json_array_foreach(list, i, event) {
+        json_array_foreach(list, i, event)
+        {
             json_t *payload = json_object_get(json_object_get(event, "data"), "payload");
             assert_string_equal(json_string_value(json_object_get(payload, "Name")), "Tide Ltd");
             events++;
         }
         json_decref(list);
         if (tm_cometd_live(c) && !committed) {
-            json_decref(world_post(w, "/tidemark/v1/commit", "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
-                                                             "\"fields\":{\"Name\":\"Tide Ltd\"}}]}"));
+            json_decref(world_post(w, "/tidemark/v1/commit",
+                                   "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
+                                   "\"fields\":{\"Name\":\"Tide Ltd\"}}]}"));
             committed = true;
         }
         assert_true(world_wait(w, until_ns));
@@ -190,15 +208,17 @@ static void it_stops_on_a_signal_and_goes_on_from_the_same_file(void **state)
     struct tm_err err = { 0 };
     snprintf(more, sizeof more, "--username someone@else.example");
     world_serve(w, more);
-    json_decref(world_post(w, "/tidemark/v1/commit", "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
-                                                     "\"fields\":{\"Name\":\"kept over a restart\"}}]}"));
+    json_decref(world_post(w, "/tidemark/v1/commit",
+                           "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
+                           "\"fields\":{\"Name\":\"kept over a restart\"}}]}"));
     assert_int_equal(tm_test_server_stop(&w->server), 0);
     w->server.pid = 0;
     world_serve(w, more);
     w->settings.username = "someone@else.example";
     world_session(w);
     assert_int_equal(world_sign_in(w, &err), TM_OK);
-    assert_int_equal(world_query(w, "SELECT Id FROM Account WHERE Name = 'kept over a restart'"), 1);
+    assert_int_equal(world_query(w, "SELECT Id FROM Account WHERE Name = 'kept over a restart'"),
+                     1);
     w->settings.password = "wrong";
     world_session(w);
     assert_int_equal(world_sign_in(w, &err), TM_E_ARG);
@@ -212,14 +232,21 @@ static void bad_usage_is_refused_with_the_reason(void **state)
     socklen_t bytes = sizeof to;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (struct sockaddr *)&to, sizeof to) | listen(fd, 1) | getsockname(fd, (struct sockaddr *)&to, &bytes), 0);
-    tm_test_refused(64, (const char *const[]){ "in use", NULL }, 20, "tidemark serve --port %d", ntohs(to.sin_port));
+    assert_int_equal(bind(fd, (struct sockaddr *)&to, sizeof to) | listen(fd, 1) |
+                         getsockname(fd, (struct sockaddr *)&to, &bytes),
+                     0);
+    tm_test_refused(64, (const char *const[]){ "in use", NULL }, 20, "tidemark serve --port %d",
+                    ntohs(to.sin_port));
     close(fd);
     tm_test_refused(64, (const char *const[]){ "--port", NULL }, 20, "tidemark serve --port 99999");
-    tm_test_refused(64, (const char *const[]){ "did you mean --scenario", NULL }, 20, "tidemark serve --scenaro x");
-    tm_test_refused(64, (const char *const[]){ "none.json", NULL }, 20, "tidemark serve --scenario %s/none.json", w->folder);
-    tm_test_refused(64, (const char *const[]){ "did you mean --scenario", NULL }, 20, "tidemark serve day.json");
-    tm_test_refused(64, (const char *const[]){ "not an IP address", NULL }, 20, "tidemark serve --bind nowhere");
+    tm_test_refused(64, (const char *const[]){ "did you mean --scenario", NULL }, 20,
+                    "tidemark serve --scenaro x");
+    tm_test_refused(64, (const char *const[]){ "none.json", NULL }, 20,
+                    "tidemark serve --scenario %s/none.json", w->folder);
+    tm_test_refused(64, (const char *const[]){ "did you mean --scenario", NULL }, 20,
+                    "tidemark serve day.json");
+    tm_test_refused(64, (const char *const[]){ "not an IP address", NULL }, 20,
+                    "tidemark serve --bind nowhere");
 }
 
 int main(void)

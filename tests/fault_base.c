@@ -1,5 +1,5 @@
-/* Out of memory at allocation 1, 2, 3 … until a run needs none more: each run ends well or says so; nothing leaks
- * (the sanitizers tell) and nothing half-made is taken for an answer. */
+/* Out of memory at allocation 1, 2, 3 … until a run needs none more: each run ends well or says so;
+ * nothing leaks (the sanitizers tell) and nothing half-made is taken for an answer. */
 #include "base/config.h"
 #include "base/describe.h"
 #include "base/log.h"
@@ -31,11 +31,14 @@ static void until_nothing_fails(fault_round *round, unsigned rounds_least)
 static bool config_round(unsigned n)
 {
     static const struct tm_key keys[] = {
-        { "a", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL, NULL }, { "b", TM_KEY_INT, 0, "7", 0, 0, NULL, NULL },
-        { "c", TM_KEY_LIST, 0, NULL, 0, 0, NULL, NULL }, { "d", TM_KEY_JSON, 0, NULL, 0, 0, NULL, NULL },
+        { "a", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL, NULL },
+        { "b", TM_KEY_INT, 0, "7", 0, 0, NULL, NULL },
+        { "c", TM_KEY_LIST, 0, NULL, 0, 0, NULL, NULL },
+        { "d", TM_KEY_JSON, 0, NULL, 0, 0, NULL, NULL },
         { "e", TM_KEY_TEXT, 0, "One", 0, 0, "One|Two", NULL },
     };
-    json_t *json = json_loads("{\"a\":\"${env:HOME}\",\"c\":\"x,y\",\"d\":{\"k\":[\"v\",1]},\"e\":\"two\"}", 0, NULL);
+    json_t *json = json_loads(
+        "{\"a\":\"${env:HOME}\",\"c\":\"x,y\",\"d\":{\"k\":[\"v\",1]},\"e\":\"two\"}", 0, NULL);
     struct tm_config *c = NULL;
     struct tm_err err = { .code = TM_OK };
     const char *const *items;
@@ -59,8 +62,11 @@ static bool config_round(unsigned n)
 
 static bool describe_round(unsigned n)
 {
-    json_t *json = json_loads("{\"name\":\"Lead\",\"fields\":[{\"name\":\"Id\",\"type\":\"id\"},{\"name\":\"Name\",\"type\":\"string\"},"
-                              "{\"name\":\"LastName\",\"type\":\"string\",\"compoundFieldName\":\"Name\"}]}", 0, NULL);
+    json_t *json =
+        json_loads("{\"name\":\"Lead\",\"fields\":[{\"name\":\"Id\",\"type\":\"id\"},{\"name\":"
+                   "\"Name\",\"type\":\"string\"},"
+                   "{\"name\":\"LastName\",\"type\":\"string\",\"compoundFieldName\":\"Name\"}]}",
+                   0, NULL);
     struct tm_describe *d = NULL;
     struct tm_err err = { .code = TM_OK };
     fault_arm(n);
@@ -75,14 +81,23 @@ static bool describe_round(unsigned n)
     return hit;
 }
 
-#define SIGN_IN { .expect = "POST /services/oauth2/token", .status = 200, \
-    .body = "{\"access_token\":\"T\",\"instance_url\":\"https://o\"}" }
+#define SIGN_IN                                                                                    \
+    {                                                                                              \
+        .expect = "POST /services/oauth2/token", .status = 200,                                    \
+        .body = "{\"access_token\":\"T\",\"instance_url\":\"https://o\"}"                          \
+    }
 static const struct tm_sf_settings settings = {
-    .instance = "https://o", .username = "u", .password = "p", .consumer_key = "k", .grant = TM_SF_PASSWORD,
-    .api_version = "latest", .seed = 1,
+    .instance = "https://o",
+    .username = "u",
+    .password = "p",
+    .consumer_key = "k",
+    .grant = TM_SF_PASSWORD,
+    .api_version = "latest",
+    .seed = 1,
 };
 
-static enum tm_code read_all(struct fake_http *f, struct tm_sf_session *s, size_t *rows, struct tm_err *err)
+static enum tm_code read_all(struct fake_http *f, struct tm_sf_session *s, size_t *rows,
+                             struct tm_err *err)
 {
     struct tm_sf_query *q = NULL;
     bool done = false;
@@ -101,10 +116,15 @@ static enum tm_code read_all(struct fake_http *f, struct tm_sf_session *s, size_
 static bool query_round(unsigned n)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN, { .expect = "GET /services/data", .status = 200, .body = "[{\"version\":\"59.0\"}]" },
-        { .expect = "GET /queryAll", .status = 200,
-          .body = "{\"totalSize\":2,\"done\":false,\"nextRecordsUrl\":\"/services/n\",\"records\":[{}]}" },
-        { .expect = "GET /services/n", .status = 200, .body = "{\"totalSize\":2,\"done\":true,\"records\":[{}]}" },
+        SIGN_IN,
+        { .expect = "GET /services/data", .status = 200, .body = "[{\"version\":\"59.0\"}]" },
+        { .expect = "GET /queryAll",
+          .status = 200,
+          .body = "{\"totalSize\":2,\"done\":false,\"nextRecordsUrl\":\"/services/"
+                  "n\",\"records\":[{}]}" },
+        { .expect = "GET /services/n",
+          .status = 200,
+          .body = "{\"totalSize\":2,\"done\":true,\"records\":[{}]}" },
     };
     struct fake_http f;
     struct tm_sf_session *s = NULL;
@@ -142,13 +162,23 @@ static enum tm_code take_two_events(struct fake_http *f, struct tm_cometd *c, st
 static bool cometd_round(unsigned n)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN, { .expect = "GET /services/data", .status = 200, .body = "[{\"version\":\"59.0\"}]" },
-        { .expect = "POST /cometd/59.0", .status = 200,
-          .body = "[{\"channel\":\"/meta/handshake\",\"clientId\":\"C\",\"successful\":true,\"ext\":{\"replay\":true}}]" },
-        { .expect = "POST /cometd/59.0", .status = 200, .body = "[{\"channel\":\"/meta/subscribe\",\"successful\":true}]" },
-        { .expect = "POST /cometd/59.0", .status = 200, .body = "[{\"channel\":\"/meta/connect\",\"successful\":true}]" },
-        { .expect = "POST /cometd/59.0", .status = 200,
-          .body = "[{\"data\":{}},{\"data\":{}},{\"channel\":\"/meta/connect\",\"successful\":true}]" },
+        SIGN_IN,
+        { .expect = "GET /services/data", .status = 200, .body = "[{\"version\":\"59.0\"}]" },
+        { .expect = "POST /cometd/59.0",
+          .status = 200,
+          .body =
+              "[{\"channel\":\"/meta/"
+              "handshake\",\"clientId\":\"C\",\"successful\":true,\"ext\":{\"replay\":true}}]" },
+        { .expect = "POST /cometd/59.0",
+          .status = 200,
+          .body = "[{\"channel\":\"/meta/subscribe\",\"successful\":true}]" },
+        { .expect = "POST /cometd/59.0",
+          .status = 200,
+          .body = "[{\"channel\":\"/meta/connect\",\"successful\":true}]" },
+        { .expect = "POST /cometd/59.0",
+          .status = 200,
+          .body =
+              "[{\"data\":{}},{\"data\":{}},{\"channel\":\"/meta/connect\",\"successful\":true}]" },
         { .expect = "POST /cometd/59.0", .status = 200, .body = "[]", .delay_ns = TM_NEVER },
     };
     struct fake_http f;
@@ -171,10 +201,26 @@ static bool cometd_round(unsigned n)
     return hit;
 }
 
-static void config_tells_of_every_failed_allocation(void **state) { (void)state; until_nothing_fails(config_round, 10); }
-static void describe_tells_of_every_failed_allocation(void **state) { (void)state; until_nothing_fails(describe_round, 6); }
-static void session_and_query_tell_of_every_failed_allocation(void **state) { (void)state; until_nothing_fails(query_round, 15); }
-static void cometd_tells_of_every_failed_allocation(void **state) { (void)state; until_nothing_fails(cometd_round, 15); }
+static void config_tells_of_every_failed_allocation(void **state)
+{
+    (void)state;
+    until_nothing_fails(config_round, 10);
+}
+static void describe_tells_of_every_failed_allocation(void **state)
+{
+    (void)state;
+    until_nothing_fails(describe_round, 6);
+}
+static void session_and_query_tell_of_every_failed_allocation(void **state)
+{
+    (void)state;
+    until_nothing_fails(query_round, 15);
+}
+static void cometd_tells_of_every_failed_allocation(void **state)
+{
+    (void)state;
+    until_nothing_fails(cometd_round, 15);
+}
 
 int main(void)
 {

@@ -1,5 +1,6 @@
-/* Out of memory at allocation 1, 2, 3 … while schemas, records and change events are taken apart and put together: every
- * run ends well or says TM_E_NOMEM, and nothing half-made is taken for an answer. */
+/* Out of memory at allocation 1, 2, 3 … while schemas, records and change events are taken apart
+ * and put together: every run ends well or says TM_E_NOMEM, and nothing half-made is taken for an
+ * answer. */
 #include "event/change.h"
 #include "event/contract.h"
 #include "tests/support_event.h"
@@ -24,8 +25,9 @@ static void until_nothing_fails(fault_round *round, unsigned rounds_least)
 
 static bool schema_round(unsigned n)
 {
-    static const char text[] = "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
-                               "{\"name\":\"L\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]}]}";
+    static const char text[] =
+        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
+        "{\"name\":\"L\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]}]}";
     struct tm_avro_schema *s = NULL;
     struct tm_err err = { .code = TM_OK };
     const struct tm_avro_field *fields;
@@ -42,11 +44,14 @@ static bool schema_round(unsigned n)
 
 static bool codec_round(unsigned n)
 {
-    static const char text[] = "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
-                               "{\"name\":\"L\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]}]}";
-    const struct tm_value values[] = { tm_value_of_text("a long enough text to make the buffers grow more than once, and then "
-                                                        "some more of it, until the second allocation is needed"),
-                                       tm_value_of_json("[\"x\",\"y\"]") };
+    static const char text[] =
+        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
+        "{\"name\":\"L\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]}]}";
+    const struct tm_value values[] = {
+        tm_value_of_text("a long enough text to make the buffers grow more than once, and then "
+                         "some more of it, until the second allocation is needed"),
+        tm_value_of_json("[\"x\",\"y\"]")
+    };
     struct tm_avro_schema *s = NULL;
     struct tm_err err = { .code = TM_OK };
     struct tm_buf out;
@@ -76,8 +81,10 @@ static bool change_round(unsigned n)
     struct tm_describe *d = support_describe("Opportunity");
     struct tm_change_event e;
     struct tm_err err = { .code = TM_OK };
-    json_t *data = support_change("Opportunity", "UPDATE", 7, "[\"006000000000001\",\"006000000000002AAA\"]", "[\"Amount\"]",
-                                  "{\"OwnerId\":\"005000000000001\",\"Amount\":1,\"Description\":{\"diff\":\"x\"},\"New__c\":1}");
+    json_t *data = support_change("Opportunity", "UPDATE", 7,
+                                  "[\"006000000000001\",\"006000000000002AAA\"]", "[\"Amount\"]",
+                                  "{\"OwnerId\":\"005000000000001\",\"Amount\":1,\"Description\":{"
+                                  "\"diff\":\"x\"},\"New__c\":1}");
     tm_change_event_init(&e);
     fault_arm(n);
     enum tm_code rc = tm_change_event_parse(&e, data, d, &err);

@@ -1,6 +1,7 @@
-/* The sink when SQLite's file fails under it: the n-th write, sync or truncation answers "disk full" or "I/O error", for
- * n = 1, 2, 3 … until a whole run fails nothing. After each round the file is sound, holds no half batch, and a sink started
- * again on it ends with every record exactly once. The VFS shim wraps the system's own. */
+/* The sink when SQLite's file fails under it: the n-th write, sync or truncation answers "disk
+ * full" or "I/O error", for n = 1, 2, 3 … until a whole run fails nothing. After each round the
+ * file is sound, holds no half batch, and a sink started again on it ends with every record exactly
+ * once. The VFS shim wraps the system's own. */
 #include "support_sink.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,10 @@
 #include <cmocka.h>
 
 #define ROUNDS_MAX 2000
-static struct { int left, code; bool sticky, hit; } fault;      /* left: calls that still succeed; -1 = none fails */
+static struct {
+    int left, code;
+    bool sticky, hit;
+} fault; /* left: calls that still succeed; -1 = none fails */
 
 static int fault_now(void)
 {
@@ -30,13 +34,22 @@ static int fault_now(void)
 
 /* ---- the shim ---- */
 
-struct shim_file { sqlite3_file base; sqlite3_file *real; };
+struct shim_file {
+    sqlite3_file base;
+    sqlite3_file *real;
+};
 static sqlite3_vfs *shim_under, shim_vfs;
 #define REAL(f) (((struct shim_file *)(f))->real)
 #define CALL(f, method, ...) REAL(f)->pMethods->method(REAL(f), ##__VA_ARGS__)
 
-static int shim_close(sqlite3_file *f) { return CALL(f, xClose); }
-static int shim_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at) { return CALL(f, xRead, p, n, at); }
+static int shim_close(sqlite3_file *f)
+{
+    return CALL(f, xClose);
+}
+static int shim_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+{
+    return CALL(f, xRead, p, n, at);
+}
 static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
     int rc = fault_now();
@@ -52,29 +65,69 @@ static int shim_sync(sqlite3_file *f, int flags)
     int rc = fault_now();
     return rc != SQLITE_OK ? SQLITE_IOERR_FSYNC : CALL(f, xSync, flags);
 }
-static int shim_size(sqlite3_file *f, sqlite3_int64 *n) { return CALL(f, xFileSize, n); }
-static int shim_lock(sqlite3_file *f, int l) { return CALL(f, xLock, l); }
-static int shim_unlock(sqlite3_file *f, int l) { return CALL(f, xUnlock, l); }
-static int shim_reserved(sqlite3_file *f, int *out) { return CALL(f, xCheckReservedLock, out); }
-static int shim_control(sqlite3_file *f, int op, void *p) { return CALL(f, xFileControl, op, p); }
-static int shim_sector(sqlite3_file *f) { return CALL(f, xSectorSize); }
-static int shim_device(sqlite3_file *f) { return CALL(f, xDeviceCharacteristics); }
+static int shim_size(sqlite3_file *f, sqlite3_int64 *n)
+{
+    return CALL(f, xFileSize, n);
+}
+static int shim_lock(sqlite3_file *f, int l)
+{
+    return CALL(f, xLock, l);
+}
+static int shim_unlock(sqlite3_file *f, int l)
+{
+    return CALL(f, xUnlock, l);
+}
+static int shim_reserved(sqlite3_file *f, int *out)
+{
+    return CALL(f, xCheckReservedLock, out);
+}
+static int shim_control(sqlite3_file *f, int op, void *p)
+{
+    return CALL(f, xFileControl, op, p);
+}
+static int shim_sector(sqlite3_file *f)
+{
+    return CALL(f, xSectorSize);
+}
+static int shim_device(sqlite3_file *f)
+{
+    return CALL(f, xDeviceCharacteristics);
+}
 static int shim_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out)
 {
     int rc = extend ? fault_now() : SQLITE_OK;
     return rc != SQLITE_OK ? SQLITE_IOERR_SHMMAP : CALL(f, xShmMap, page, size, extend, out);
 }
-static int shim_shm_lock(sqlite3_file *f, int at, int n, int flags) { return CALL(f, xShmLock, at, n, flags); }
-static void shim_shm_barrier(sqlite3_file *f) { CALL(f, xShmBarrier); }
-static int shim_shm_unmap(sqlite3_file *f, int drop) { return CALL(f, xShmUnmap, drop); }
+static int shim_shm_lock(sqlite3_file *f, int at, int n, int flags)
+{
+    return CALL(f, xShmLock, at, n, flags);
+}
+static void shim_shm_barrier(sqlite3_file *f)
+{
+    CALL(f, xShmBarrier);
+}
+static int shim_shm_unmap(sqlite3_file *f, int drop)
+{
+    return CALL(f, xShmUnmap, drop);
+}
 
-static const sqlite3_io_methods shim_methods = {
-    .iVersion = 2, .xClose = shim_close, .xRead = shim_read, .xWrite = shim_write, .xTruncate = shim_truncate,
-    .xSync = shim_sync, .xFileSize = shim_size, .xLock = shim_lock, .xUnlock = shim_unlock,
-    .xCheckReservedLock = shim_reserved, .xFileControl = shim_control, .xSectorSize = shim_sector,
-    .xDeviceCharacteristics = shim_device, .xShmMap = shim_shm_map, .xShmLock = shim_shm_lock,
-    .xShmBarrier = shim_shm_barrier, .xShmUnmap = shim_shm_unmap
-};
+static const sqlite3_io_methods shim_methods = { .iVersion = 2,
+                                                 .xClose = shim_close,
+                                                 .xRead = shim_read,
+                                                 .xWrite = shim_write,
+                                                 .xTruncate = shim_truncate,
+                                                 .xSync = shim_sync,
+                                                 .xFileSize = shim_size,
+                                                 .xLock = shim_lock,
+                                                 .xUnlock = shim_unlock,
+                                                 .xCheckReservedLock = shim_reserved,
+                                                 .xFileControl = shim_control,
+                                                 .xSectorSize = shim_sector,
+                                                 .xDeviceCharacteristics = shim_device,
+                                                 .xShmMap = shim_shm_map,
+                                                 .xShmLock = shim_shm_lock,
+                                                 .xShmBarrier = shim_shm_barrier,
+                                                 .xShmUnmap = shim_shm_unmap };
 
 static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out_flags)
 {
@@ -146,7 +199,8 @@ static bool one_round(int n, int code, bool sticky)
     enum tm_code rc = ss_start(&w, &err);
     if (rc == TM_OK)
         rc = ss_run(&w, &err);
-    if (fault.hit && rc != TM_OK) {              /* a fault may also hit where SQLite can do without */
+    /* a fault may also hit where SQLite can do without */
+    if (fault.hit && rc != TM_OK) {
         assert_true(rc == TM_E_IO || rc == TM_E_NOMEM);
         assert_non_null(strstr(err.msg, "raw.db"));
     } else {
@@ -172,7 +226,8 @@ static void rounds(int code, bool sticky)
     int n = 0;
     while (n < ROUNDS_MAX && one_round(n, code, sticky))
         n++;
-    assert_true(n > 10 && n < ROUNDS_MAX);       /* faults were met, and then none was left to meet */
+    /* faults were met, and then none was left to meet */
+    assert_true(n > 10 && n < ROUNDS_MAX);
 }
 
 static void a_disk_that_is_full_for_a_moment_loses_and_doubles_nothing(void **state)

@@ -1,5 +1,6 @@
 /* fuzz_avro: hostile bytes into the Avro decoder and the schema parser. First byte picks which.
- * clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or a small corpus of its own. */
+ * clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or a small
+ * corpus of its own. */
 #include "event/avro.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static const char schema_text[] =
     "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
-    "{\"name\":\"H\",\"type\":{\"type\":\"record\",\"name\":\"H\",\"fields\":[{\"name\":\"ids\",\"type\":[\"null\","
+    "{\"name\":\"H\",\"type\":{\"type\":\"record\",\"name\":\"H\",\"fields\":[{\"name\":\"ids\","
+    "\"type\":[\"null\","
     "{\"type\":\"array\",\"items\":\"string\"}]},{\"name\":\"n\",\"type\":[\"null\",\"long\"]}]}},"
     "{\"name\":\"D\",\"type\":[\"null\",{\"type\":\"int\",\"logicalType\":\"date\"}]},"
-    "{\"name\":\"F\",\"type\":[\"null\",\"double\"]},{\"name\":\"B\",\"type\":[\"null\",\"boolean\"]}]}";
+    "{\"name\":\"F\",\"type\":[\"null\",\"double\"]},{\"name\":\"B\",\"type\":[\"null\","
+    "\"boolean\"]}]}";
 
 /* What decodes must encode again, and decode to the same. */
 static void fuzz_round(const struct tm_avro_schema *s, const struct tm_row *row)
@@ -25,7 +28,8 @@ static void fuzz_round(const struct tm_avro_schema *s, const struct tm_row *row)
     for (size_t i = 0; i < row->cells_count; i++)
         values[i] = row->cells[i].value;
     if (tm_avro_encode(s, 1, &out, values, row->cells_count, NULL) == TM_OK) {
-        if (tm_avro_decode(s, &again, out.data, out.bytes, NULL) != TM_OK || again.cells_count != row->cells_count)
+        if (tm_avro_decode(s, &again, out.data, out.bytes, NULL) != TM_OK ||
+            again.cells_count != row->cells_count)
             abort();
     }
     tm_row_free(&again);

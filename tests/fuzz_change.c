@@ -1,5 +1,6 @@
-/* fuzz_change: any JSON as the "data" of a delivery; what parses must also have a header text that is JSON.
- * clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or a small corpus of its own. */
+/* fuzz_change: any JSON as the "data" of a delivery; what parses must also have a header text that
+ * is JSON. clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or
+ * a small corpus of its own. */
 #include "event/change.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static const char describe_text[] =
     "{\"name\":\"Account\",\"label\":\"Account\",\"keyPrefix\":\"001\",\"fields\":["
-    "{\"name\":\"Id\",\"type\":\"id\"},{\"name\":\"Name\",\"type\":\"string\"},{\"name\":\"Amount\",\"type\":\"currency\"},"
-    "{\"name\":\"CloseDate\",\"type\":\"date\"},{\"name\":\"At\",\"type\":\"datetime\"},{\"name\":\"Ok\",\"type\":\"boolean\"},"
+    "{\"name\":\"Id\",\"type\":\"id\"},{\"name\":\"Name\",\"type\":\"string\"},{\"name\":"
+    "\"Amount\",\"type\":\"currency\"},"
+    "{\"name\":\"CloseDate\",\"type\":\"date\"},{\"name\":\"At\",\"type\":\"datetime\"},{\"name\":"
+    "\"Ok\",\"type\":\"boolean\"},"
     "{\"name\":\"BillingAddress\",\"type\":\"address\"},"
     "{\"name\":\"BillingStreet\",\"type\":\"textarea\",\"compoundFieldName\":\"BillingAddress\"},"
     "{\"name\":\"OwnerId\",\"type\":\"reference\"},{\"name\":\"N\",\"type\":\"int\"}]}";
@@ -43,13 +46,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 int main(int argc, char **argv)
 {
     static const char *const corpus[] = {
-        "", "{}", "[]", "null", "{\"payload\":{\"ChangeEventHeader\":null},\"event\":{\"replayId\":1}}",
-        ("{\"schema\":\"s\",\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001000000000001AAA\"],"
-        "\"changedFields\":[\"BillingAddress.Street\",\"Amount\"]},\"Amount\":1,\"BillingAddress\":{\"Street\":\"x\"},"
-        "\"Name\":{\"diff\":\"--- \"},\"At\":\"2021-03-05T10:15:30.000Z\"},\"event\":{\"replayId\":7}}"),
-        "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"GAP_OVERFLOW\",\"recordIds\":[]}},\"event\":{\"replayId\":7}}",
-        ("{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001*\"]},\"BillingAddress\":null,"
-        "\"BillingStreet\":\"twice\",\"New__c\":{\"a\":{\"b\":1}}},\"event\":{\"replayId\":7}}"),
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{\"payload\":{\"ChangeEventHeader\":null},\"event\":{\"replayId\":1}}",
+        ("{\"schema\":\"s\",\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\","
+         "\"recordIds\":[\"001000000000001AAA\"],"
+         "\"changedFields\":[\"BillingAddress.Street\",\"Amount\"]},\"Amount\":1,"
+         "\"BillingAddress\":{\"Street\":\"x\"},"
+         "\"Name\":{\"diff\":\"--- "
+         "\"},\"At\":\"2021-03-05T10:15:30.000Z\"},\"event\":{\"replayId\":7}}"),
+        "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"GAP_OVERFLOW\",\"recordIds\":[]}},"
+        "\"event\":{\"replayId\":7}}",
+        ("{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001*\"]},"
+         "\"BillingAddress\":null,"
+         "\"BillingStreet\":\"twice\",\"New__c\":{\"a\":{\"b\":1}}},\"event\":{\"replayId\":7}}"),
     };
     for (size_t i = 0; argc < 2 && i < sizeof corpus / sizeof corpus[0]; i++)
         LLVMFuzzerTestOneInput((const uint8_t *)corpus[i], strlen(corpus[i]));

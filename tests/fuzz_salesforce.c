@@ -1,6 +1,7 @@
-/* fuzz_salesforce: any bytes as the answers to sign-in, CometD, query and getDeleted: errors, never a crash or an endless loop.
- * The input is cut at "\xff": piece i answers exchange i; its first byte picks the status.
- * clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or a small corpus of its own. */
+/* fuzz_salesforce: any bytes as the answers to sign-in, CometD, query and getDeleted: errors, never
+ * a crash or an endless loop. The input is cut at "\xff": piece i answers exchange i; its first
+ * byte picks the status. clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that
+ * replays files, or a small corpus of its own. */
 #include "base/log.h"
 #include "salesforce/cometd.h"
 #include "salesforce/query.h"
@@ -10,11 +11,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-struct fuzz_port { struct tm_http base; const uint8_t *data; size_t bytes; };
-struct tm_http_call { const uint8_t *data; size_t bytes; };
+struct fuzz_port {
+    struct tm_http base;
+    const uint8_t *data;
+    size_t bytes;
+};
+struct tm_http_call {
+    const uint8_t *data;
+    size_t bytes;
+};
 
-static enum tm_code fuzz_start(struct tm_http *http, struct tm_http_call **out, const struct tm_http_request *request,
-                               struct tm_err *err)
+static enum tm_code fuzz_start(struct tm_http *http, struct tm_http_call **out,
+                               const struct tm_http_request *request, struct tm_err *err)
 {
     struct fuzz_port *p = (struct fuzz_port *)http;
     const uint8_t *end = p->bytes > 0 ? memchr(p->data, 0xff, p->bytes) : NULL;
@@ -29,9 +37,14 @@ static enum tm_code fuzz_start(struct tm_http *http, struct tm_http_call **out, 
     return TM_OK;
 }
 
-static void fuzz_cancel(struct tm_http *http, struct tm_http_call *call) { (void)http; free(call); }
+static void fuzz_cancel(struct tm_http *http, struct tm_http_call *call)
+{
+    (void)http;
+    free(call);
+}
 
-static enum tm_code fuzz_poll(struct tm_http *http, struct tm_http_call *call, struct tm_http_reply *reply, struct tm_err *err)
+static enum tm_code fuzz_poll(struct tm_http *http, struct tm_http_call *call,
+                              struct tm_http_reply *reply, struct tm_err *err)
 {
     static const int statuses[] = { 200, 200, 200, 400, 401, 403, 404, 429, 500, 204 };
     struct tm_http_call c = *call;
@@ -40,12 +53,15 @@ static enum tm_code fuzz_poll(struct tm_http *http, struct tm_http_call *call, s
         return tm_fail_retry(err, TM_E_IO, "broken");
     reply->status = statuses[(c.data[0] + 2u) % (sizeof statuses / sizeof statuses[0])];
     tm_buf_add(&reply->body, c.data + 1, c.bytes - 1);
-    tm_buf_addf(&reply->headers, "Retry-After: %u\r\nSforce-Limit-Info: %.*s\r\n", c.data[0], (int)(c.bytes < 30 ? c.bytes : 30) - 1,
-                (const char *)c.data + 1);
+    tm_buf_addf(&reply->headers, "Retry-After: %u\r\nSforce-Limit-Info: %.*s\r\n", c.data[0],
+                (int)(c.bytes < 30 ? c.bytes : 30) - 1, (const char *)c.data + 1);
     return TM_OK;
 }
 
-static void fuzz_close(struct tm_http *http) { (void)http; }
+static void fuzz_close(struct tm_http *http)
+{
+    (void)http;
+}
 
 static void fuzz_events(struct tm_sf_session *s, struct fuzz_port *p)
 {
@@ -72,15 +88,16 @@ static void fuzz_reads(struct tm_sf_session *s, struct fuzz_port *p, bool delete
     struct tm_sf_query *q = NULL;
     struct tm_sf_call *c = NULL;
     struct tm_now now = { .wall_ns = TM_NS_PER_S };
-    if (tm_sf_query_open(&q, s, "SELECT Id FROM Lead", true, 0, NULL) != TM_OK
-        || tm_sf_deleted_start(&c, s, "Lead", 0, 3600000, NULL) != TM_OK)
+    if (tm_sf_query_open(&q, s, "SELECT Id FROM Lead", true, 0, NULL) != TM_OK ||
+        tm_sf_deleted_start(&c, s, "Lead", 0, 3600000, NULL) != TM_OK)
         abort();
     for (int i = 0; i < 200 && p->bytes > 0; i++, now.wall_ns += 40 * TM_NS_PER_S) {
         json_t *records = NULL;
         struct tm_sf_deleted d = { .records = NULL };
         struct tm_err err = { .code = TM_OK };
         bool done;
-        enum tm_code rc = deleted ? tm_sf_deleted_poll(c, &now, &d, &err) : tm_sf_query_next(q, &now, &records, &done, &err);
+        enum tm_code rc = deleted ? tm_sf_deleted_poll(c, &now, &d, &err)
+                                  : tm_sf_query_next(q, &now, &records, &done, &err);
         if (rc == TM_OK && !json_is_array(deleted ? d.records : records))
             abort();
         json_decref(records);
@@ -93,8 +110,12 @@ static void fuzz_reads(struct tm_sf_session *s, struct fuzz_port *p, bool delete
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static const struct tm_http_ops ops = { fuzz_start, fuzz_poll, fuzz_cancel, fuzz_close };
-    static const struct tm_sf_settings set = { .instance = "http://o", .consumer_key = "k", .consumer_secret = "s",
-                                               .grant = TM_SF_CLIENT_CREDENTIALS, .api_version = "latest", .seed = 1 };
+    static const struct tm_sf_settings set = { .instance = "http://o",
+                                               .consumer_key = "k",
+                                               .consumer_secret = "s",
+                                               .grant = TM_SF_CLIENT_CREDENTIALS,
+                                               .api_version = "latest",
+                                               .seed = 1 };
     tm_log_init("fuzz", TM_LOG_ERROR);
     for (int road = 0; road < 3; road++) {
         struct fuzz_port p = { .base = { .ops = &ops }, .data = data, .bytes = bytes };
@@ -111,19 +132,37 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 }
 
 #ifndef TM_LIBFUZZER
-#define SIGNED "0{\"access_token\":\"T\",\"instance_url\":\"http://o\"}\xff" "0[{\"version\":\"59.0\"}]\xff"
-#define SHAKEN "0[{\"channel\":\"/meta/handshake\",\"clientId\":\"C\",\"successful\":true,\"ext\":{\"replay\":true}}]\xff"
+#define SIGNED                                                                                     \
+    "0{\"access_token\":\"T\",\"instance_url\":\"http://o\"}\xff"                                  \
+    "0[{\"version\":\"59.0\"}]\xff"
+#define SHAKEN                                                                                     \
+    "0[{\"channel\":\"/meta/"                                                                      \
+    "handshake\",\"clientId\":\"C\",\"successful\":true,\"ext\":{\"replay\":true}}]\xff"
 int main(int argc, char **argv)
 {
     static const char *const corpus[] = {
-        "", "x", "\xff\xff\xff", "0{}\xff", "0[]\xff", "3{\"error\":\"invalid_grant\"}\xff",
-        SIGNED SHAKEN "0[{\"channel\":\"/meta/subscribe\",\"successful\":true}]\xff" "0[{\"channel\":\"/meta/connect\","
-        "\"successful\":true,\"advice\":{\"interval\":-1,\"timeout\":1e9}},{\"data\":{},\"channel\":1}]\xff" "0[null,[],1]\xff",
-        SIGNED SHAKEN "0[{\"channel\":\"/meta/subscribe\",\"error\":\"400::The replayId {1} you provided\",\"successful\":false}]\xff",
-        SIGNED "0[{\"channel\":\"/meta/handshake\",\"error\":7,\"ext\":{\"sfdc\":[]},\"advice\":\"none\"}]\xff",
-        SIGNED "0{\"records\":[{}],\"done\":false,\"totalSize\":-5,\"nextRecordsUrl\":\"http://services/data\"}\xff" "4\xff" "0x",
+        "",
+        "x",
+        "\xff\xff\xff",
+        "0{}\xff",
+        "0[]\xff",
+        "3{\"error\":\"invalid_grant\"}\xff",
+        SIGNED SHAKEN "0[{\"channel\":\"/meta/subscribe\",\"successful\":true}]\xff"
+                      "0[{\"channel\":\"/meta/connect\","
+                      "\"successful\":true,\"advice\":{\"interval\":-1,\"timeout\":1e9}},{\"data\":"
+                      "{},\"channel\":1}]\xff"
+                      "0[null,[],1]\xff",
+        SIGNED SHAKEN "0[{\"channel\":\"/meta/subscribe\",\"error\":\"400::The replayId {1} you "
+                      "provided\",\"successful\":false}]\xff",
+        SIGNED "0[{\"channel\":\"/meta/"
+               "handshake\",\"error\":7,\"ext\":{\"sfdc\":[]},\"advice\":\"none\"}]\xff",
+        SIGNED "0{\"records\":[{}],\"done\":false,\"totalSize\":-5,\"nextRecordsUrl\":\"http://"
+               "services/data\"}\xff"
+               "4\xff"
+               "0x",
         SIGNED "0{\"deletedRecords\":[],\"latestDateCovered\":\"2013-13-45\"}\xff",
-        SIGNED "5[{\"errorCode\":\"REQUEST_LIMIT_EXCEEDED\"}]\xff" "3[[]]\xff",
+        SIGNED "5[{\"errorCode\":\"REQUEST_LIMIT_EXCEEDED\"}]\xff"
+               "3[[]]\xff",
     };
     for (size_t i = 0; argc < 2 && i < sizeof corpus / sizeof corpus[0]; i++)
         LLVMFuzzerTestOneInput((const uint8_t *)corpus[i], strlen(corpus[i]));

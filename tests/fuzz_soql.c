@@ -1,5 +1,6 @@
-/* fuzz_soql: hostile text into the SOQL parser. What parses must be whole: every index inside its array, every word ended.
- * clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or a small corpus of its own. */
+/* fuzz_soql: hostile text into the SOQL parser. What parses must be whole: every index inside its
+ * array, every word ended. clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that
+ * replays files, or a small corpus of its own. */
 #include "mocks/salesforce/soql.h"
 #include <stdint.h>
 #include <stdio.h>
@@ -26,11 +27,13 @@ static void fuzz_node(const struct tm_soql *q, size_t index, size_t depth)
         }
         return;
     }
-    fuzz_demand(n->first + n->count <= q->literals_count && n->count > 0 && strlen(n->path.field) > 0);
+    fuzz_demand(n->first + n->count <= q->literals_count && n->count > 0 &&
+                strlen(n->path.field) > 0);
     for (size_t i = 0; i < n->count; i++) {
         const struct tm_soql_literal *l = &q->literals[n->first + i];
         if (l->kind != TM_SOQL_NULL && l->kind != TM_SOQL_BOOLEAN)
-            fuzz_demand(l->text >= q->words && l->text + strlen(l->text) < q->words + q->words_bytes);
+            fuzz_demand(l->text >= q->words &&
+                        l->text + strlen(l->text) < q->words + q->words_bytes);
     }
 }
 
@@ -59,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 #ifndef TM_LIBFUZZER
 static void fuzz_text(const char *text)
 {
-    for (size_t bytes = 0; bytes <= strlen(text); bytes++)     /* every prefix, too */
+    for (size_t bytes = 0; bytes <= strlen(text); bytes++) /* every prefix, too */
         LLVMFuzzerTestOneInput((const uint8_t *)text, bytes);
 }
 
@@ -80,11 +83,16 @@ static void fuzz_deep(void)
 int main(int argc, char **argv)
 {
     static const char *const corpus[] = {
-        "SELECT Id,Name, Owner.Name FROM Opportunity o WHERE (a = 'x\\'y\\u00e9' OR b != null) AND NOT c IN (1,-2.5e3,.5)"
+        "SELECT Id,Name, Owner.Name FROM Opportunity o WHERE (a = 'x\\'y\\u00e9' OR b != null) AND "
+        "NOT c IN (1,-2.5e3,.5)"
         " ORDER BY a DESC NULLS LAST, b LIMIT 10 OFFSET 5",
-        "select fields(all) from X where d >= 2021-01-01T00:00:00.123456+00:00 and e<2021-01-01 and t=10:15:30.000Z limit 200",
+        "select fields(all) from X where d >= 2021-01-01T00:00:00.123456+00:00 and e<2021-01-01 "
+        "and t=10:15:30.000Z limit 200",
         "SELECT count() FROM X WHERE n LIKE 'a\\%b%' AND f not in (null, true,false)",
-        "SELECT '", "SELECT a FROM b WHERE c = '\\", "SELECT a FROM b WHERE c = '\\ud800'", "\xff\xfe(((((",
+        "SELECT '",
+        "SELECT a FROM b WHERE c = '\\",
+        "SELECT a FROM b WHERE c = '\\ud800'",
+        "\xff\xfe(((((",
     };
     for (size_t i = 0; argc < 2 && i < sizeof corpus / sizeof corpus[0]; i++)
         fuzz_text(corpus[i]);

@@ -53,8 +53,8 @@ static void org_sql(struct tm_buf *out, const char *soql, bool all)
         if (strncmp(p, "FROM Thing", 10) == 0) {
             tm_buf_addf(out, "FROM %s", all ? "Thing" : "Living");
             p += 10;
-        } else if (strncmp(p, "20", 2) == 0 && strlen(p) >= 24 && p[4] == '-' && p[10] == 'T'
-                   && p[23] == 'Z') {
+        } else if (strncmp(p, "20", 2) == 0 && strlen(p) >= 24 && p[4] == '-' && p[10] == 'T' &&
+                   p[23] == 'Z') {
             tm_buf_addf(out, "'%.24s'", p);
             p += 24;
         } else {
@@ -89,8 +89,8 @@ static json_t *org_page(struct poll_org *o, json_t *all, json_int_t total)
         json_array_append(i < (size_t)o->page_rows ? page : rest, json_array_get(all, i));
     json_decref(all);
     bool done = json_array_size(rest) == 0;
-    json_t *answer = json_pack("{s:I, s:b, s:o}", "totalSize", total, "done", (int)done, "records",
-                               page);
+    json_t *answer =
+        json_pack("{s:I, s:b, s:o}", "totalSize", total, "done", (int)done, "records", page);
     if (done) {
         json_decref(rest);
         return answer;
@@ -112,9 +112,9 @@ static json_t *org_query(struct poll_org *o, const char *soql, bool all, int *st
     tm_buf_init(&sql, 1u << 20);
     snprintf(o->last_soql, sizeof o->last_soql, "%s", soql);
     org_sql(&sql, soql, all);
-    if ((o->no_name && strstr(soql, ",Name") != NULL)
-        || (!o->extra && strstr(soql, ",Extra__c") != NULL)
-        || sqlite3_prepare_v2(o->db, tm_buf_text(&sql), -1, &q, NULL) != SQLITE_OK) {
+    if ((o->no_name && strstr(soql, ",Name") != NULL) ||
+        (!o->extra && strstr(soql, ",Extra__c") != NULL) ||
+        sqlite3_prepare_v2(o->db, tm_buf_text(&sql), -1, &q, NULL) != SQLITE_OK) {
         json_decref(rows);
         tm_buf_free(&sql);
         *status = 400;
@@ -149,8 +149,8 @@ static json_t *org_answer(struct poll_org *o, const char *url, int *status)
     const char *p;
     if (strstr(url, "/services/oauth2/token") != NULL)
         return json_pack("{s:s, s:s}", "access_token", "T", "instance_url", "http://org.test");
-    if (strcmp(url, "http://org.test/services/data") == 0
-        || strcmp(url, "http://org.test/services/data/") == 0)
+    if (strcmp(url, "http://org.test/services/data") == 0 ||
+        strcmp(url, "http://org.test/services/data/") == 0)
         return json_pack("[{s:s}]", "version", "59.0");
     o->calls++;
     if (o->fail_after >= 0 && o->fail_count > 0 && o->fail_after-- == 0) {
@@ -216,7 +216,10 @@ static void fake_cancel(struct tm_http *http, struct tm_http_call *call)
     free(call);
 }
 
-static void fake_close(struct tm_http *http) { (void)http; }
+static void fake_close(struct tm_http *http)
+{
+    (void)http;
+}
 static const struct tm_http_ops fake_ops = { fake_start, fake_poll, fake_cancel, fake_close };
 
 /* ---- the world ---- */
@@ -286,30 +289,30 @@ void poll_world_open(struct poll_world *w, int rows)
         poll_put(w, i, "first", i - rows - 1);
     org_exec(&w->org, "COMMIT");
     w->objects[0] = "Thing";
-    w->settings = (struct tm_batch_settings) { .name = "batch-test",
-                                               .objects = w->objects,
-                                               .objects_count = 1,
-                                               .interval_ms = 10 * POLL_MINUTE_MS,
-                                               .inclusive = true,
-                                               .start_ms = INT64_MIN,
-                                               .full_at_ms = -1,
-                                               .flag_column = "_deleted",
-                                               .describe_each_poll = true,
-                                               .formulas = true,
-                                               .salesforce = {
-                                                   .instance = "http://org.test",
-                                                   .username = "u",
-                                                   .password = "p",
-                                                   .password_token = "t",
-                                                   .consumer_key = "k",
-                                                   .consumer_secret = "s",
-                                                   .api_version = "59.0",
-                                                   .request_retry_ns_max = 5 * TM_NS_PER_S,
-                                                   .auth_retry_ns_max = 5 * TM_NS_PER_S,
-                                                   .seed = 1 } };
+    w->settings =
+        (struct tm_batch_settings){ .name = "batch-test",
+                                    .objects = w->objects,
+                                    .objects_count = 1,
+                                    .interval_ms = 10 * POLL_MINUTE_MS,
+                                    .inclusive = true,
+                                    .start_ms = INT64_MIN,
+                                    .full_at_ms = -1,
+                                    .flag_column = "_deleted",
+                                    .describe_each_poll = true,
+                                    .formulas = true,
+                                    .salesforce = { .instance = "http://org.test",
+                                                    .username = "u",
+                                                    .password = "p",
+                                                    .password_token = "t",
+                                                    .consumer_key = "k",
+                                                    .consumer_secret = "s",
+                                                    .api_version = "59.0",
+                                                    .request_retry_ns_max = 5 * TM_NS_PER_S,
+                                                    .auth_retry_ns_max = 5 * TM_NS_PER_S,
+                                                    .seed = 1 } };
     snprintf(w->path, sizeof w->path, "/tmp/unit_batch.%ld.db", (long)getpid());
     unlink(w->path);
-    w->now = (struct tm_now) { .org_ms = POLL_ORIGIN_MS, .wall_ns = TM_NS_PER_S };
+    w->now = (struct tm_now){ .org_ms = POLL_ORIGIN_MS, .wall_ns = TM_NS_PER_S };
 }
 
 static void poll_note(void *data, const char *text)
@@ -324,8 +327,7 @@ void poll_start(struct poll_world *w)
     assert_int_equal(
         tm_sf_session_open(&w->session, &w->org.http, &w->settings.salesforce, &w->err), TM_OK);
     if (tm_batch_open(&w->batch, &w->settings, w->session, &w->org.http, w->path, poll_note, w,
-                      &w->err)
-        != TM_OK)
+                      &w->err) != TM_OK)
         fail_msg("%s %s", w->err.ctx, w->err.msg);
     if (w->reader == NULL)
         assert_int_equal(tm_sql_open(&w->reader, w->path, TM_SQL_READ, &w->err), TM_OK);
@@ -361,8 +363,8 @@ enum tm_code poll_step(struct poll_world *w)
     w->org.now_ms = w->now.org_ms;
     enum tm_code rc = tm_batch_step(w->batch, &w->now, &wake, &w->err);
     w->now.wall_ns += TM_NS_PER_MS;
-    if (rc == TM_E_AGAIN && wake.org_ms == TM_NEVER && wake.wall_ns != TM_NEVER
-        && wake.wall_ns > w->now.wall_ns)
+    if (rc == TM_E_AGAIN && wake.org_ms == TM_NEVER && wake.wall_ns != TM_NEVER &&
+        wake.wall_ns > w->now.wall_ns)
         w->now.wall_ns = wake.wall_ns;
     return rc == TM_E_AGAIN && wake.org_ms == TM_NEVER ? TM_OK : rc;
 }

@@ -40,7 +40,8 @@ static void command_shell(char *out, size_t out_bytes, int timeout_s, const char
     assert_non_null(at);
     int head = (int)(at - text);
     if (timeout_s > 0)
-        snprintf(out, out_bytes, "%.*s timeout -k 5 %d %s %s", head, text, timeout_s, tm_test_binary(), at + 9);
+        snprintf(out, out_bytes, "%.*s timeout -k 5 %d %s %s", head, text, timeout_s,
+                 tm_test_binary(), at + 9);
     else
         snprintf(out, out_bytes, "%.*s exec %s %s", head, text, tm_test_binary(), at + 9);
 }
@@ -95,7 +96,8 @@ void tm_test_refused(int code, const char *const *texts, int timeout_s, const ch
         }
     }
     if (!good)
-        print_error("$ %s\nexit %d, expected %d\nstderr: %s\nstdout: %.2000s\n", text, o.code, code, o.err, o.out);
+        print_error("$ %s\nexit %d, expected %d\nstderr: %s\nstdout: %.2000s\n", text, o.code, code,
+                    o.err, o.out);
     tm_test_output_free(&o);
     assert_true(good);
 }

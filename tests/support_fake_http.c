@@ -7,14 +7,19 @@
 #include <string.h>
 #include <cmocka.h>
 
-struct tm_http_call { const struct fake_line *line; int64_t due_ns, started_ns; };
+struct tm_http_call {
+    const struct fake_line *line;
+    int64_t due_ns, started_ns;
+};
 
-static void fake_check(struct fake_http *f, const struct fake_line *line, const struct tm_http_request *r)
+static void fake_check(struct fake_http *f, const struct fake_line *line,
+                       const struct tm_http_request *r)
 {
     char what[64];
     size_t n = strcspn(line->expect, " ");
     snprintf(what, sizeof what, "request %zu", f->lines_used);
-    if (strncmp(line->expect, r->method, n) != 0 || strlen(r->method) != n || strstr(r->url, line->expect + n + 1) == NULL)
+    if (strncmp(line->expect, r->method, n) != 0 || strlen(r->method) != n ||
+        strstr(r->url, line->expect + n + 1) == NULL)
         fail_msg("%s: expected \"%s\", got %s %s", what, line->expect, r->method, r->url);
     if (line->expect_body != NULL && strstr(f->last_body, line->expect_body) == NULL)
         fail_msg("%s: expected %s in the body, got %s", what, line->expect_body, f->last_body);
@@ -25,8 +30,8 @@ static void fake_check(struct fake_http *f, const struct fake_line *line, const 
         fail_msg("%s: expected the header \"%s\"", what, line->expect_header);
 }
 
-static enum tm_code fake_start(struct tm_http *http, struct tm_http_call **out, const struct tm_http_request *request,
-                               struct tm_err *err)
+static enum tm_code fake_start(struct tm_http *http, struct tm_http_call **out,
+                               const struct tm_http_request *request, struct tm_err *err)
 {
     struct fake_http *f = (struct fake_http *)http;
     if (f->lines_used == f->lines_count || f->lines_used == 64)
@@ -34,14 +39,16 @@ static enum tm_code fake_start(struct tm_http *http, struct tm_http_call **out, 
     const struct fake_line *line = &f->lines[f->lines_used];
     struct tm_http_call *call = calloc(1, sizeof *call);
     if (call == NULL)
-        return tm_fail(err, TM_E_NOMEM, "fake call");   /* the line stays for the next try */
+        return tm_fail(err, TM_E_NOMEM, "fake call"); /* the line stays for the next try */
     snprintf(f->last_url, sizeof f->last_url, "%s", request->url);
     snprintf(f->last_body, sizeof f->last_body, "%.*s", (int)request->body_bytes,
              request->body != NULL ? (const char *)request->body : "");
     fake_check(f, line, request);
     f->sent_ns[f->lines_used] = f->now_ns;
     f->timeout_ns[f->lines_used++] = request->timeout_ns;
-    *call = (struct tm_http_call){ line, line->delay_ns == TM_NEVER ? TM_NEVER : f->now_ns + line->delay_ns, f->now_ns };
+    *call = (struct tm_http_call){
+        line, line->delay_ns == TM_NEVER ? TM_NEVER : f->now_ns + line->delay_ns, f->now_ns
+    };
     f->under_way++;
     f->base.counts.calls++;
     *out = call;
@@ -56,8 +63,8 @@ static void fake_cancel(struct tm_http *http, struct tm_http_call *call)
     free(call);
 }
 
-static enum tm_code fake_poll(struct tm_http *http, struct tm_http_call *call, struct tm_http_reply *reply,
-                              struct tm_err *err)
+static enum tm_code fake_poll(struct tm_http *http, struct tm_http_call *call,
+                              struct tm_http_reply *reply, struct tm_err *err)
 {
     struct fake_http *f = (struct fake_http *)http;
     const struct fake_line *line = call->line;
@@ -78,12 +85,17 @@ static enum tm_code fake_poll(struct tm_http *http, struct tm_http_call *call, s
     return TM_OK;
 }
 
-static void fake_close(struct tm_http *http) { (void)http; }
+static void fake_close(struct tm_http *http)
+{
+    (void)http;
+}
 
 void fake_http_init(struct fake_http *f, const struct fake_line *lines, size_t lines_count)
 {
     static const struct tm_http_ops ops = { fake_start, fake_poll, fake_cancel, fake_close };
-    *f = (struct fake_http){ .base = { .ops = &ops }, .lines = lines, .lines_count = lines_count,
+    *f = (struct fake_http){ .base = { .ops = &ops },
+                             .lines = lines,
+                             .lines_count = lines_count,
                              .now_ns = 1000 * TM_NS_PER_S };
 }
 

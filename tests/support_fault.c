@@ -38,8 +38,23 @@ void *__wrap_realloc(void *old, size_t bytes);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t bytes);
 
-void *__wrap_malloc(size_t bytes) { return fault_now() ? NULL : __real_malloc(bytes); }
-void *__wrap_calloc(size_t count, size_t bytes) { return fault_now() ? NULL : __real_calloc(count, bytes); }
-void *__wrap_realloc(void *old, size_t bytes) { return fault_now() ? NULL : __real_realloc(old, bytes); }
-char *__wrap_strdup(const char *text) { return fault_now() ? NULL : __real_strdup(text); }
-char *__wrap_strndup(const char *text, size_t bytes) { return fault_now() ? NULL : __real_strndup(text, bytes); }
+void *__wrap_malloc(size_t bytes)
+{
+    return fault_now() ? NULL : __real_malloc(bytes);
+}
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+    return fault_now() ? NULL : __real_calloc(count, bytes);
+}
+void *__wrap_realloc(void *old, size_t bytes)
+{
+    return fault_now() ? NULL : __real_realloc(old, bytes);
+}
+char *__wrap_strdup(const char *text)
+{
+    return fault_now() ? NULL : __real_strdup(text);
+}
+char *__wrap_strndup(const char *text, size_t bytes)
+{
+    return fault_now() ? NULL : __real_strndup(text, bytes);
+}

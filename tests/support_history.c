@@ -15,10 +15,14 @@ static int history_compress = HISTORY_COMPRESS;
 
 static const char history_describe[] =
     "{\"name\":\"Opportunity\",\"keyPrefix\":\"006\",\"label\":\"Opportunity\",\"fields\":["
-    "{\"name\":\"Id\",\"type\":\"id\"},{\"name\":\"IsDeleted\",\"type\":\"boolean\"},{\"name\":\"Name\",\"type\":\"string\"},"
-    "{\"name\":\"Stage\",\"type\":\"picklist\"},{\"name\":\"Amount\",\"type\":\"currency\",\"scale\":2,\"precision\":18},"
-    "{\"name\":\"Private\",\"type\":\"boolean\"},{\"name\":\"LastModifiedDate\",\"type\":\"datetime\"},"
-    "{\"name\":\"SystemModstamp\",\"type\":\"datetime\"},{\"name\":\"Expected\",\"type\":\"currency\",\"calculated\":true},"
+    "{\"name\":\"Id\",\"type\":\"id\"},{\"name\":\"IsDeleted\",\"type\":\"boolean\"},{\"name\":"
+    "\"Name\",\"type\":\"string\"},"
+    "{\"name\":\"Stage\",\"type\":\"picklist\"},{\"name\":\"Amount\",\"type\":\"currency\","
+    "\"scale\":2,\"precision\":18},"
+    "{\"name\":\"Private\",\"type\":\"boolean\"},{\"name\":\"LastModifiedDate\",\"type\":"
+    "\"datetime\"},"
+    "{\"name\":\"SystemModstamp\",\"type\":\"datetime\"},{\"name\":\"Expected\",\"type\":"
+    "\"currency\",\"calculated\":true},"
     "{\"name\":\"Place\",\"type\":\"address\"}%s]}";
 
 static void history_clean(void)
@@ -50,14 +54,20 @@ const char *history_path(const char *name)
     return path;
 }
 
-int64_t history_org_ms(double minutes) { return HISTORY_ORIGIN_MS + (int64_t)(minutes * HISTORY_MINUTE_MS); }
+int64_t history_org_ms(double minutes)
+{
+    return HISTORY_ORIGIN_MS + (int64_t)(minutes * HISTORY_MINUTE_MS);
+}
 
 int64_t history_wall_ns(double minutes)
 {
     return history_origin_wall_ns + (int64_t)(minutes * HISTORY_MINUTE_MS * 1e6) / history_compress;
 }
 
-int64_t history_stamp(double minutes) { return history_org_ms(minutes) / 1000 * 1000; }
+int64_t history_stamp(double minutes)
+{
+    return history_org_ms(minutes) / 1000 * 1000;
+}
 
 void history_id(char out[19], int n)
 {
@@ -91,7 +101,8 @@ static void history_describe_add(sqlite3 *org, int64_t from_pos, const char *mor
 {
     char text[3000];
     snprintf(text, sizeof text, history_describe, more);
-    char *sql = sqlite3_mprintf("INSERT INTO describe VALUES('Opportunity', %lld, %Q)", (long long)from_pos, text);
+    char *sql = sqlite3_mprintf("INSERT INTO describe VALUES('Opportunity', %lld, %Q)",
+                                (long long)from_pos, text);
     history_exec(org, sql);
     sqlite3_free(sql);
 }
@@ -102,9 +113,10 @@ sqlite3 *history_org(const char *path, int compress, int64_t origin_wall_ns)
     history_compress = compress;
     history_origin_wall_ns = origin_wall_ns;
     history_exec(org, TM_ORG_DB_SCHEMA);
-    char *sql = sqlite3_mprintf("INSERT INTO meta VALUES('format','1'),('compress','%d'),('org_origin_ms','%lld'),"
-                                "('wall_origin_ns','%lld'),('workload_done','1')", compress,
-                                (long long)HISTORY_ORIGIN_MS, (long long)origin_wall_ns);
+    char *sql = sqlite3_mprintf(
+        "INSERT INTO meta VALUES('format','1'),('compress','%d'),('org_origin_ms','%lld'),"
+        "('wall_origin_ns','%lld'),('workload_done','1')",
+        compress, (long long)HISTORY_ORIGIN_MS, (long long)origin_wall_ns);
     history_exec(org, sql);
     sqlite3_free(sql);
     history_describe_add(org, 1, "");
@@ -113,7 +125,8 @@ sqlite3 *history_org(const char *path, int compress, int64_t origin_wall_ns)
 
 void history_add_field(sqlite3 *org)
 {
-    history_describe_add(org, 1000000, ",{\"name\":\"Extra__c\",\"type\":\"string\",\"custom\":true}");
+    history_describe_add(org, 1000000,
+                         ",{\"name\":\"Extra__c\",\"type\":\"string\",\"custom\":true}");
 }
 
 static int64_t history_number(sqlite3 *db, const char *sql)
@@ -128,7 +141,8 @@ static int64_t history_number(sqlite3 *db, const char *sql)
     return number;
 }
 
-int64_t history_commit(sqlite3 *org, int n, const char *change, const char *event, double minutes, const char *fields)
+int64_t history_commit(sqlite3 *org, int n, const char *change, const char *event, double minutes,
+                       const char *fields)
 {
     char id[19], sql[200];
     int64_t pos = history_number(org, "SELECT coalesce(max(pos), 0) + 1 FROM history");
@@ -142,8 +156,9 @@ int64_t history_commit(sqlite3 *org, int n, const char *change, const char *even
     char *text = json_dumps(all, JSON_COMPACT);
     snprintf(sql, sizeof sql, "SELECT count(*) + 1 FROM history WHERE id = '%s'", id);
     int64_t version = history_number(org, sql);
-    int rc = sqlite3_prepare_v2(org, "INSERT INTO history VALUES(?1,'Opportunity',?2,?3,?4,1,?5,?5,?6,?6,?7,?8,?1,'[]',?9)", -1,
-                                &stmt, NULL);
+    int rc = sqlite3_prepare_v2(
+        org, "INSERT INTO history VALUES(?1,'Opportunity',?2,?3,?4,1,?5,?5,?6,?6,?7,?8,?1,'[]',?9)",
+        -1, &stmt, NULL);
     assert(rc == SQLITE_OK);
     sqlite3_bind_int64(stmt, 1, pos);
     sqlite3_bind_text(stmt, 2, id, -1, SQLITE_TRANSIENT);
@@ -168,18 +183,24 @@ int64_t history_commit(sqlite3 *org, int n, const char *change, const char *even
 sqlite3 *history_warehouse(const char *path)
 {
     sqlite3 *w = history_open(path);
-    history_exec(w,
-                 "CREATE TABLE Opportunity(Id TEXT PRIMARY KEY, Name TEXT, Stage TEXT, Amount REAL, Private INTEGER,"
-                 " LastModifiedDate INTEGER, _dirty INTEGER, _seq INTEGER); CREATE INDEX o_seq ON Opportunity(_seq);"
-                 "CREATE TABLE Opportunity_removed(Id TEXT PRIMARY KEY, _seq INTEGER);"
-                 "CREATE TABLE Opportunity_dirty(Id TEXT, position INTEGER, kind TEXT, _unknown TEXT);"
-                 "CREATE TABLE _polls(poll INTEGER PRIMARY KEY, object TEXT, mode TEXT, grid_org_ms, skipped INTEGER,"
-                 " started_org_ms, started_ns, finished_ns, seq_first, seq_last, calls, rows, bytes);"
-                 "CREATE TABLE _last(seq INTEGER); INSERT INTO _last VALUES(0);");
+    history_exec(
+        w, "CREATE TABLE Opportunity(Id TEXT PRIMARY KEY, Name TEXT, Stage TEXT, Amount REAL, "
+           "Private INTEGER,"
+           " LastModifiedDate INTEGER, _dirty INTEGER, _seq INTEGER); CREATE INDEX o_seq ON "
+           "Opportunity(_seq);"
+           "CREATE TABLE Opportunity_removed(Id TEXT PRIMARY KEY, _seq INTEGER);"
+           "CREATE TABLE Opportunity_dirty(Id TEXT, position INTEGER, kind TEXT, _unknown TEXT);"
+           "CREATE TABLE _polls(poll INTEGER PRIMARY KEY, object TEXT, mode TEXT, grid_org_ms, "
+           "skipped INTEGER,"
+           " started_org_ms, started_ns, finished_ns, seq_first, seq_last, calls, rows, bytes);"
+           "CREATE TABLE _last(seq INTEGER); INSERT INTO _last VALUES(0);");
     return w;
 }
 
-int64_t history_seq(sqlite3 *w) { return history_number(w, "SELECT seq FROM _last"); }
+int64_t history_seq(sqlite3 *w)
+{
+    return history_number(w, "SELECT seq FROM _last");
+}
 
 static void history_run(sqlite3 *w, char *sql)
 {
@@ -187,29 +208,42 @@ static void history_run(sqlite3 *w, char *sql)
     sqlite3_free(sql);
 }
 
-void history_put(sqlite3 *w, int n, const char *name, const char *stage, double amount, int private, int64_t stamp, int dirty)
+void history_put(sqlite3 *w, int n, const char *name, const char *stage, double amount, int private,
+                 int64_t stamp, int dirty)
 {
     char id[19];
     history_id(id, n);
-    history_run(w, sqlite3_mprintf("BEGIN; UPDATE _last SET seq = seq + 1; DELETE FROM Opportunity_removed WHERE Id = %Q;"
-                                   "INSERT OR REPLACE INTO Opportunity SELECT %Q, %Q, %Q, %.17g, %d, %lld, %d, seq FROM _last;"
-                                   "COMMIT", id, id, name, stage, amount, private, (long long)stamp, dirty));
+    history_run(
+        w,
+        sqlite3_mprintf(
+            "BEGIN; UPDATE _last SET seq = seq + 1; DELETE FROM Opportunity_removed WHERE Id = %Q;"
+            "INSERT OR REPLACE INTO Opportunity SELECT %Q, %Q, %Q, %.17g, %d, %lld, %d, seq FROM "
+            "_last;"
+            "COMMIT",
+            id, id, name, stage, amount, private, (long long)stamp, dirty));
 }
 
 void history_remove(sqlite3 *w, int n)
 {
     char id[19];
     history_id(id, n);
-    history_run(w, sqlite3_mprintf("BEGIN; UPDATE _last SET seq = seq + 1; DELETE FROM Opportunity WHERE Id = %Q;"
-                                   "INSERT OR REPLACE INTO Opportunity_removed SELECT %Q, seq FROM _last; COMMIT", id, id));
+    history_run(w,
+                sqlite3_mprintf(
+                    "BEGIN; UPDATE _last SET seq = seq + 1; DELETE FROM Opportunity WHERE Id = %Q;"
+                    "INSERT OR REPLACE INTO Opportunity_removed SELECT %Q, seq FROM _last; COMMIT",
+                    id, id));
 }
 
-void history_poll(sqlite3 *w, const char *mode, double grid_minutes, double finished_minutes, int64_t seq_first, int64_t skipped)
+void history_poll(sqlite3 *w, const char *mode, double grid_minutes, double finished_minutes,
+                  int64_t seq_first, int64_t skipped)
 {
-    history_run(w, sqlite3_mprintf("INSERT INTO _polls VALUES(NULL, 'Opportunity', %Q, %lld, %lld, %lld, %lld, %lld, %lld, "
-                                   "(SELECT seq FROM _last), 1, 1, 100)", mode, (long long)history_org_ms(grid_minutes),
+    history_run(w, sqlite3_mprintf("INSERT INTO _polls VALUES(NULL, 'Opportunity', %Q, %lld, %lld, "
+                                   "%lld, %lld, %lld, %lld, "
+                                   "(SELECT seq FROM _last), 1, 1, 100)",
+                                   mode, (long long)history_org_ms(grid_minutes),
                                    (long long)skipped, (long long)history_org_ms(grid_minutes),
-                                   (long long)history_wall_ns(grid_minutes), (long long)history_wall_ns(finished_minutes),
+                                   (long long)history_wall_ns(grid_minutes),
+                                   (long long)history_wall_ns(finished_minutes),
                                    (long long)seq_first));
 }
 
@@ -218,7 +252,8 @@ void history_stand_open(struct history_stand *s, const char *name)
     char path[220];
     struct tm_err err = { 0 };
     uint32_t column;
-    static const char *const columns[] = { "Name", "Stage", "Amount", "Private", "LastModifiedDate" };
+    static const char *const columns[] = { "Name", "Stage", "Amount", "Private",
+                                           "LastModifiedDate" };
     *s = (struct history_stand){ 0 };
     snprintf(path, sizeof path, "%s/%s.org.db", history_folder(), name);
     s->org = history_org(path, HISTORY_COMPRESS, HISTORY_WALL_NS);
@@ -230,9 +265,12 @@ void history_stand_open(struct history_stand *s, const char *name)
     for (size_t i = 0; rc == TM_OK && i < 5; i++)
         rc = tm_shown_column(s->shown, s->object, columns[i], &column, &err);
     assert(rc == TM_OK);
-    s->timing = (struct tm_timing){ .kind = TM_PIPELINE_STREAM, .compress = HISTORY_COMPRESS,
-                                    .org_origin_ms = HISTORY_ORIGIN_MS, .wall_origin_ns = HISTORY_WALL_NS,
-                                    .start_us = HISTORY_ORIGIN_MS * 1000, .end_us = history_org_ms(60) * 1000 };
+    s->timing = (struct tm_timing){ .kind = TM_PIPELINE_STREAM,
+                                    .compress = HISTORY_COMPRESS,
+                                    .org_origin_ms = HISTORY_ORIGIN_MS,
+                                    .wall_origin_ns = HISTORY_WALL_NS,
+                                    .start_us = HISTORY_ORIGIN_MS * 1000,
+                                    .end_us = history_org_ms(60) * 1000 };
 }
 
 void history_stand_close(struct history_stand *s)
@@ -243,8 +281,8 @@ void history_stand_close(struct history_stand *s)
     sqlite3_close(s->org);
 }
 
-static void history_set(struct history_stand *s, int n, double minutes, double late_ms, unsigned flags,
-                        const uint64_t *values)
+static void history_set(struct history_stand *s, int n, double minutes, double late_ms,
+                        unsigned flags, const uint64_t *values)
 {
     char id[19];
     uint32_t row;
@@ -259,13 +297,16 @@ static void history_set(struct history_stand *s, int n, double minutes, double l
     assert(rc == TM_OK);
 }
 
-static uint64_t history_text(const char *text) { return text == NULL ? TM_VHASH_NULL : tm_vhash_text(text, strlen(text)); }
-
-void history_show(struct history_stand *s, int n, double minutes, double late_ms, const char *name, const char *stage,
-                  double amount, int private, int64_t stamp, unsigned flags)
+static uint64_t history_text(const char *text)
 {
-    uint64_t values[5] = { history_text(name), history_text(stage), tm_vhash_real(amount), tm_vhash_int(private),
-                           tm_vhash_int(stamp) };
+    return text == NULL ? TM_VHASH_NULL : tm_vhash_text(text, strlen(text));
+}
+
+void history_show(struct history_stand *s, int n, double minutes, double late_ms, const char *name,
+                  const char *stage, double amount, int private, int64_t stamp, unsigned flags)
+{
+    uint64_t values[5] = { history_text(name), history_text(stage), tm_vhash_real(amount),
+                           tm_vhash_int(private), tm_vhash_int(stamp) };
     history_set(s, n, minutes, late_ms, flags | TM_SHOWN_PRESENT, values);
 }
 
@@ -306,7 +347,8 @@ uint64_t history_final(const struct history_stand *s, enum tm_row_class class, i
 uint64_t history_differing(const struct history_stand *s)
 {
     uint64_t rows = 0;
-    for (int class = TM_ROW_MISSING; class < TM_ROW_CLASSES; class++)
-        rows += history_final(s, (enum tm_row_class)class, 0) + history_final(s, (enum tm_row_class)class, 1);
+    for (int class = TM_ROW_MISSING; class < TM_ROW_CLASSES; class ++)
+        rows += history_final(s, (enum tm_row_class) class, 0) +
+                history_final(s, (enum tm_row_class) class, 1);
     return rows;
 }

@@ -16,17 +16,22 @@
 #define CONNECTIONS_MAX 16
 #define REQUEST_BYTES_MAX 65536
 
-struct connection { int fd; size_t bytes, waiting; bool asked; char in[REQUEST_BYTES_MAX]; };
+struct connection {
+    int fd;
+    size_t bytes, waiting;
+    bool asked;
+    char in[REQUEST_BYTES_MAX];
+};
 struct support_http {
     const struct support_line *lines;
     size_t lines_count;
     int listener, port, stop[2];
     pthread_t thread;
-    pthread_mutex_t lock;                  /* of what follows */
+    pthread_mutex_t lock; /* of what follows */
     size_t requests, accepted;
     char *texts[SUPPORT_HTTP_REQUESTS_MAX];
     char url[256];
-    struct connection connections[CONNECTIONS_MAX];   /* the thread's own */
+    struct connection connections[CONNECTIONS_MAX]; /* the thread's own */
 };
 
 static int support_listen(int *out_port)
@@ -34,8 +39,8 @@ static int support_listen(int *out_port)
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t bytes = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 16) != 0
-        || getsockname(fd, (struct sockaddr *)&a, &bytes) != 0)
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 16) != 0 ||
+        getsockname(fd, (struct sockaddr *)&a, &bytes) != 0)
         abort();
     *out_port = ntohs(a.sin_port);
     return fd;
@@ -48,7 +53,8 @@ int support_closed_port(void)
     return port;
 }
 
-/* Bytes of the first whole request in `in`, 0 when it is not all there. Bodies by Content-Length only. */
+/* Bytes of the first whole request in `in`, 0 when it is not all there. Bodies by Content-Length
+ * only. */
 static size_t support_whole(const char *in, size_t bytes)
 {
     const char *end = bytes > 0 ? strstr(in, "\r\n\r\n") : NULL;
@@ -91,7 +97,10 @@ static void support_answer(struct support_http *h, struct connection *c)
     const struct support_line *line = c->waiting < h->lines_count ? &h->lines[c->waiting] : &end;
     if (!c->asked || line->after > h->requests)
         return;
-    size_t bytes = line->bytes == NULL ? 0 : line->bytes_count != 0 ? line->bytes_count : strlen(line->bytes), sent = 0;
+    size_t bytes = line->bytes == NULL      ? 0
+                   : line->bytes_count != 0 ? line->bytes_count
+                                            : strlen(line->bytes),
+           sent = 0;
     while (sent < bytes) {
         ssize_t n = send(c->fd, line->bytes + sent, bytes - sent, MSG_NOSIGNAL);
         if (n <= 0)
@@ -151,7 +160,8 @@ static void *support_run(void *self)
                 support_read(h, &h->connections[i]);
         if (fds[1].revents != 0)
             support_accept(h);
-        for (size_t i = 0; i < CONNECTIONS_MAX; i++)     /* also those whose `after` has just come true */
+        /* also those whose `after` has just come true */
+        for (size_t i = 0; i < CONNECTIONS_MAX; i++)
             support_answer(h, &h->connections[i]);
     }
 }

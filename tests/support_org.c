@@ -50,9 +50,18 @@ struct tm_org_value org_text(const char *text)
 {
     return (struct tm_org_value){ TM_ORG_TEXT, 0, 0, text };
 }
-struct tm_org_value org_int(int64_t i) { return (struct tm_org_value){ TM_ORG_INT, i, 0, NULL }; }
-struct tm_org_value org_real(double d) { return (struct tm_org_value){ TM_ORG_REAL, 0, d, NULL }; }
-struct tm_org_value org_null(void) { return (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL }; }
+struct tm_org_value org_int(int64_t i)
+{
+    return (struct tm_org_value){ TM_ORG_INT, i, 0, NULL };
+}
+struct tm_org_value org_real(double d)
+{
+    return (struct tm_org_value){ TM_ORG_REAL, 0, d, NULL };
+}
+struct tm_org_value org_null(void)
+{
+    return (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL };
+}
 
 enum tm_code org_one(struct tm_org *org, enum tm_org_kind kind, enum tm_org_announce announce,
                      const char *object, char id[TM_ID_BYTES], const struct tm_org_set *sets,

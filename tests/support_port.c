@@ -8,26 +8,27 @@
 struct tm_http_call {
     struct tm_mock_request request;
     struct tm_mock_handler *handler;
-    uint64_t token;                            /* of a hold; 0 = not asked yet */
+    uint64_t token; /* of a hold; 0 = not asked yet */
     bool held;
     unsigned polls;
 };
 
-static enum tm_code http_start(struct tm_http *http, struct tm_http_call **out, const struct tm_http_request *request,
-                               struct tm_err *err)
+static enum tm_code http_start(struct tm_http *http, struct tm_http_call **out,
+                               const struct tm_http_request *request, struct tm_err *err)
 {
     struct tm_test_http *h = (struct tm_test_http *)http;
     struct tm_http_call *c = calloc(1, sizeof *c);
     assert(c != NULL);
     h->authorization[0] = '\0';
-    snprintf(h->seen[h->seen_count++ % 8], sizeof h->seen[0], "%s %s", request->method, request->url);
+    snprintf(h->seen[h->seen_count++ % 8], sizeof h->seen[0], "%s %s", request->method,
+             request->url);
     for (size_t i = 0; i < h->routes_count && c->handler == NULL; i++) {
         size_t n = strlen(h->routes[i].prefix);
         if (strncmp(request->url, h->routes[i].prefix, n) != 0)
             continue;
         c->handler = &h->routes[i].handler;
-        if (tm_mock_request_init(&c->request, request->method, request->url + n, request->body, request->body_bytes, err)
-            != TM_OK)
+        if (tm_mock_request_init(&c->request, request->method, request->url + n, request->body,
+                                 request->body_bytes, err) != TM_OK)
             abort();
     }
     if (c->handler == NULL) {
@@ -38,7 +39,8 @@ static enum tm_code http_start(struct tm_http *http, struct tm_http_call **out, 
         char name[128];
         const char *colon = strchr(request->headers[i], ':');
         assert(colon != NULL && (size_t)(colon - request->headers[i]) < sizeof name);
-        snprintf(name, sizeof name, "%.*s", (int)(colon - request->headers[i]), request->headers[i]);
+        snprintf(name, sizeof name, "%.*s", (int)(colon - request->headers[i]),
+                 request->headers[i]);
         const char *value = colon + 1 + strspn(colon + 1, " ");
         tm_mock_pairs_add(&c->request.headers, name, value, NULL);
         if (strcasecmp(name, "Authorization") == 0)
@@ -68,8 +70,8 @@ static void http_copy(struct tm_http_reply *reply, const struct tm_mock_response
     tm_buf_add(&reply->body, tm_buf_text(&from->body), from->body.bytes);
 }
 
-static enum tm_code http_poll(struct tm_http *http, struct tm_http_call *c, struct tm_http_reply *reply,
-                              struct tm_err *err)
+static enum tm_code http_poll(struct tm_http *http, struct tm_http_call *c,
+                              struct tm_http_reply *reply, struct tm_err *err)
 {
     struct tm_test_http *h = (struct tm_test_http *)http;
     struct tm_mock_response response;
@@ -115,7 +117,10 @@ static void http_cancel(struct tm_http *http, struct tm_http_call *c)
     http_drop(c);
 }
 
-static void http_close(struct tm_http *http) { (void)http; }
+static void http_close(struct tm_http *http)
+{
+    (void)http;
+}
 
 void tm_test_http_init(struct tm_test_http *h)
 {

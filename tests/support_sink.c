@@ -18,8 +18,8 @@ static void ss_ok(enum tm_code rc, const struct tm_err *err)
         fail_msg("%s: %s", tm_code_name(rc), tm_err_text(err, text, sizeof text));
 }
 
-static enum tm_code ss_lookup(void *self, const struct tm_now *now, const struct tm_avro_schema **out, int32_t id,
-                              struct tm_err *err)
+static enum tm_code ss_lookup(void *self, const struct tm_now *now,
+                              const struct tm_avro_schema **out, int32_t id, struct tm_err *err)
 {
     struct ss_world *w = self;
     (void)now;
@@ -38,7 +38,8 @@ static enum tm_code ss_views(void *self, sqlite3 *db, struct tm_buf *out, struct
     struct ss_world *w = self;
     (void)db, (void)err;
     w->views_made++;
-    tm_buf_addf(out, "DROP VIEW IF EXISTS made; CREATE VIEW made AS SELECT %u AS times;", w->views_made);
+    tm_buf_addf(out, "DROP VIEW IF EXISTS made; CREATE VIEW made AS SELECT %u AS times;",
+                w->views_made);
     return TM_OK;
 }
 
@@ -46,29 +47,41 @@ void ss_open(struct ss_world *w)
 {
     struct tm_err err = { .code = TM_OK };
     memset(w, 0, sizeof *w);
-    snprintf(w->dir, sizeof w->dir, "%s/ss_XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(w->dir, sizeof w->dir, "%s/ss_XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(w->dir));
     snprintf(w->path, sizeof w->path, "%s/raw.db", w->dir);
     ss_ok(tm_mem_broker_open(&w->broker, &err), &err);
     for (int i = 0; i < 2; i++)
         ss_ok(tm_mem_topic_create(w->broker, ss_topics[i], 2, &err), &err);
-    ss_ok(tm_topic_mem_open(&w->producer, w->broker, &(struct tm_kafka_options){ .client_id = "p" }, &err), &err);
+    ss_ok(tm_topic_mem_open(&w->producer, w->broker, &(struct tm_kafka_options){ .client_id = "p" },
+                            &err),
+          &err);
     w->tasks = 1;
-    w->settings = (struct tm_sink_settings){ .topics = ss_topics, .topics_count = 2,
+    w->settings = (struct tm_sink_settings){ .topics = ss_topics,
+                                             .topics_count = 2,
                                              .rules = { true, true, false, true } };
 }
 
 enum tm_code ss_start(struct ss_world *w, struct tm_err *err)
 {
     enum tm_code rc = tm_sql_open(&w->db, w->path, TM_SQL_CREATE, err);
-    const struct tm_sink_ports ports = { .db = w->db, .schema = ss_lookup, .schema_self = w, .views = ss_views,
-                                         .views_self = w, .trace = w->trace };
+    const struct tm_sink_ports ports = { .db = w->db,
+                                         .schema = ss_lookup,
+                                         .schema_self = w,
+                                         .views = ss_views,
+                                         .views_self = w,
+                                         .trace = w->trace };
     if (rc == TM_OK)
         rc = tm_sink_open(&w->sink, &w->settings, &ports, err);
     for (size_t i = 0; i < w->tasks && rc == TM_OK; i++)
         rc = tm_topic_mem_open(&w->consumers[i], w->broker,
-                               &(struct tm_kafka_options){ .client_id = "c", .group = "sink", .topics = w->settings.topics,
-                                   .topics_count = w->settings.topics_count, .owner = tm_sink_owner(w->sink) }, err);
+                               &(struct tm_kafka_options){ .client_id = "c",
+                                                           .group = "sink",
+                                                           .topics = w->settings.topics,
+                                                           .topics_count = w->settings.topics_count,
+                                                           .owner = tm_sink_owner(w->sink) },
+                               err);
     if (rc == TM_OK)
         tm_sink_consume(w->sink, w->consumers, w->tasks);
     return rc;
@@ -89,7 +102,8 @@ void ss_stop(struct ss_world *w)
 
 void ss_close(struct ss_world *w)
 {
-    static const char *const files[] = { "raw.db", "raw.db-wal", "raw.db-shm", "raw.db-journal", "trace" };
+    static const char *const files[] = { "raw.db", "raw.db-wal", "raw.db-shm", "raw.db-journal",
+                                         "trace" };
     char path[160];
     ss_stop(w);
     w->producer->ops->close(w->producer);
@@ -123,7 +137,8 @@ void ss_schema(struct ss_world *w, int id, const char *fields)
     tm_buf_init(&b, 65536);
     tm_buf_addz(&b, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[");
     snprintf(list, sizeof list, "%s", fields);
-    for (char *f = strtok_r(list, ",", &save), *first = f; f != NULL; f = strtok_r(NULL, ",", &save)) {
+    for (char *f = strtok_r(list, ",", &save), *first = f; f != NULL;
+         f = strtok_r(NULL, ",", &save)) {
         char *type = strchr(f, ':');
         *type++ = '\0';
         tm_buf_addf(&b, "%s{\"name\":\"%s\",\"type\":[\"null\",", f == first ? "" : ",", f);
@@ -145,21 +160,27 @@ static struct tm_value ss_value(enum tm_avro_type type, const char *text)
         return (struct tm_value){ .kind = TM_V_NULL };
     switch (type) {
     case TM_AVRO_BOOLEAN: return tm_value_of_bool(strcmp(text, "true") == 0);
-    case TM_AVRO_INT: case TM_AVRO_LONG: case TM_AVRO_TIMESTAMP: return tm_value_of_int(strtoll(text, NULL, 10));
+    case TM_AVRO_INT:
+    case TM_AVRO_LONG:
+    case TM_AVRO_TIMESTAMP: return tm_value_of_int(strtoll(text, NULL, 10));
     case TM_AVRO_DOUBLE: return tm_value_of_double(strtod(text, NULL));
-    case TM_AVRO_RECORD: case TM_AVRO_ARRAY: return tm_value_of_json(text);
+    case TM_AVRO_RECORD:
+    case TM_AVRO_ARRAY: return tm_value_of_json(text);
     default: return tm_value_of_text(text);
     }
 }
 
-void ss_produce_bytes(struct ss_world *w, const char *topic, int partition, const void *bytes, size_t count)
+void ss_produce_bytes(struct ss_world *w, const char *topic, int partition, const void *bytes,
+                      size_t count)
 {
     struct tm_err err = { .code = TM_OK };
-    ss_ok(w->producer->ops->produce(w->producer, topic, partition, "key", 3, bytes, count, &err), &err);
+    ss_ok(w->producer->ops->produce(w->producer, topic, partition, "key", 3, bytes, count, &err),
+          &err);
     ss_ok(w->producer->ops->flush(w->producer, &err), &err);
 }
 
-void ss_produce(struct ss_world *w, const char *topic, int partition, int schema_id, const char *const *values)
+void ss_produce(struct ss_world *w, const char *topic, int partition, int schema_id,
+                const char *const *values)
 {
     struct tm_err err = { .code = TM_OK };
     struct tm_value v[32];

@@ -38,15 +38,19 @@ static void org_subscribe(struct source_org *o, const json_t *message, struct tm
     o->subscribed_from = from;
     if (from >= 0 && (from < o->low || from > tip)) {
         char error[200];
-        snprintf(error, sizeof error, "400::The replayId {%" PRId64 "} you provided was invalid.  Please provide a valid ID, -2 "
-                 "to replay all events, or -1 to replay only new events.", from);
-        org_answer(out, json_pack("[{s:s, s:s, s:s, s:b}]", "channel", "/meta/subscribe", "subscription", channel, "error",
-                                  error, "successful", 0));
+        snprintf(error, sizeof error,
+                 "400::The replayId {%" PRId64
+                 "} you provided was invalid.  Please provide a valid ID, -2 "
+                 "to replay all events, or -1 to replay only new events.",
+                 from);
+        org_answer(out, json_pack("[{s:s, s:s, s:s, s:b}]", "channel", "/meta/subscribe",
+                                  "subscription", channel, "error", error, "successful", 0));
         return;
     }
     o->position = from == -1 ? tip : from == -2 ? -1 : from;
     o->live = false;
-    org_answer(out, json_pack("[{s:s, s:s, s:b}]", "channel", "/meta/subscribe", "subscription", channel, "successful", 1));
+    org_answer(out, json_pack("[{s:s, s:s, s:b}]", "channel", "/meta/subscribe", "subscription",
+                              channel, "successful", 1));
 }
 
 static void org_connect(struct source_org *o, struct tm_mock_response *out)
@@ -55,9 +59,11 @@ static void org_connect(struct source_org *o, struct tm_mock_response *out)
     char channel[200];
     size_t i;
     snprintf(channel, sizeof channel, "/data/%sChangeEvent", o->entity);
-    json_array_foreach(o->events, i, data) {
-        if (org_replay_id(data) <= o->position || org_replay_id(data) < o->low || (!o->live && !o->eager)
-            || (o->deliver_max > 0 && json_array_size(answer) >= o->deliver_max))
+    json_array_foreach(o->events, i, data)
+    {
+        if (org_replay_id(data) <= o->position || org_replay_id(data) < o->low ||
+            (!o->live && !o->eager) ||
+            (o->deliver_max > 0 && json_array_size(answer) >= o->deliver_max))
             continue;
         json_array_append_new(answer, json_pack("{s:O, s:s}", "data", data, "channel", channel));
     }
@@ -67,26 +73,31 @@ static void org_connect(struct source_org *o, struct tm_mock_response *out)
         return;
     }
     if (json_array_size(answer) > 0)
-        o->position = org_replay_id(json_object_get(json_array_get(answer, json_array_size(answer) - 1), "data"));
+        o->position = org_replay_id(
+            json_object_get(json_array_get(answer, json_array_size(answer) - 1), "data"));
     o->live = true;
-    json_array_append_new(answer, json_pack("{s:s, s:b, s:{s:i, s:i, s:s}}", "channel", "/meta/connect", "successful", 1,
-                                            "advice", "interval", 0, "timeout", 110000, "reconnect", "retry"));
+    json_array_append_new(answer, json_pack("{s:s, s:b, s:{s:i, s:i, s:s}}", "channel",
+                                            "/meta/connect", "successful", 1, "advice", "interval",
+                                            0, "timeout", 110000, "reconnect", "retry"));
     org_answer(out, answer);
 }
 
-static void org_resume(void *self, const struct tm_mock_request *request, uint64_t token, struct tm_mock_response *out)
+static void org_resume(void *self, const struct tm_mock_request *request, uint64_t token,
+                       struct tm_mock_response *out)
 {
     (void)request;
     (void)token;
     org_connect(self, out);
 }
 
-static void org_request(void *self, const struct tm_mock_request *request, struct tm_mock_response *out)
+static void org_request(void *self, const struct tm_mock_request *request,
+                        struct tm_mock_response *out)
 {
     struct source_org *o = self;
     if (strcmp(request->path, "/services/oauth2/token") == 0) {
-        org_answer(out, json_pack("{s:s, s:s, s:s, s:s}", "access_token", "T", "instance_url", "http://org", "token_type", "Bearer",
-                                  "id", "http://org/id/00D000000000001AAA/005000000000001AAA"));
+        org_answer(out, json_pack("{s:s, s:s, s:s, s:s}", "access_token", "T", "instance_url",
+                                  "http://org", "token_type", "Bearer", "id",
+                                  "http://org/id/00D000000000001AAA/005000000000001AAA"));
     } else if (strstr(request->path, "/describe") != NULL) {
         o->describes++;
         org_answer(out, json_incref(o->describe));
@@ -97,8 +108,8 @@ static void org_request(void *self, const struct tm_mock_request *request, struc
         assert_non_null(channel);
         if (strcmp(channel, "/meta/handshake") == 0) {
             o->handshakes++;
-            org_answer(out, json_pack("[{s:s, s:b, s:s, s:{s:b}}]", "channel", channel, "successful", 1, "clientId", "c1", "ext",
-                                      "replay", 1));
+            org_answer(out, json_pack("[{s:s, s:b, s:s, s:{s:b}}]", "channel", channel,
+                                      "successful", 1, "clientId", "c1", "ext", "replay", 1));
         } else if (strcmp(channel, "/meta/subscribe") == 0) {
             org_subscribe(o, message, out);
         } else {
@@ -106,7 +117,8 @@ static void org_request(void *self, const struct tm_mock_request *request, struc
         }
         json_decref(messages);
     } else {
-        tm_mock_answer(out, 404, "application/json", "[{\"errorCode\":\"NOT_FOUND\",\"message\":\"no such thing\"}]");
+        tm_mock_answer(out, 404, "application/json",
+                       "[{\"errorCode\":\"NOT_FOUND\",\"message\":\"no such thing\"}]");
     }
 }
 
@@ -121,23 +133,28 @@ static void world_must(enum tm_code rc, const struct tm_err *err)
 
 void source_world_open(struct source_world *w)
 {
-    static const char *const topics[] = { "sfdc.cdc.opportunity_raw", "alerts.sfdc.opportunity_gap_events", TM_TOPIC_OFFSETS };
+    static const char *const topics[] = { "sfdc.cdc.opportunity_raw",
+                                          "alerts.sfdc.opportunity_gap_events", TM_TOPIC_OFFSETS };
     memset(w, 0, sizeof *w);
-    w->org = (struct source_org){ .describe = support_describe_json("Opportunity"), .events = json_array(),
-                                  .entity = "Opportunity", .low = 1 };
+    w->org = (struct source_org){ .describe = support_describe_json("Opportunity"),
+                                  .events = json_array(),
+                                  .entity = "Opportunity",
+                                  .low = 1 };
     w->now = (struct tm_now){ .org_ms = 1772438400000LL, .wall_ns = TM_NS_PER_S };
     tm_test_http_init(&w->http);
     world_must(tm_mock_registry_open(&w->schemas, &w->err), &w->err);
     tm_test_http_route(&w->http, "http://registry", tm_mock_registry_handler(w->schemas));
-    tm_test_http_route(&w->http, "http://org", (struct tm_mock_handler){ &w->org, org_request, org_resume, NULL });
+    tm_test_http_route(&w->http, "http://org",
+                       (struct tm_mock_handler){ &w->org, org_request, org_resume, NULL });
     world_must(tm_mem_broker_open(&w->broker, &w->err), &w->err);
     for (size_t i = 0; i < 3; i++)
         world_must(tm_mem_topic_create(w->broker, topics[i], 3, &w->err), &w->err);
-    w->config_json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "connector.class", "SalesforceCdcSource",
-                               "kafka.topic", "sfdc.cdc.opportunity_raw", "salesforce.instance", "http://org",
-                               "salesforce.username", "u", "salesforce.password", "p", "salesforce.consumer.key", "k",
-                               "salesforce.consumer.secret", "s", "salesforce.cdc.name", "OpportunityChangeEvent",
-                               "output.data.format", "AVRO", "salesforce.version", "59.0");
+    w->config_json = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "connector.class",
+        "SalesforceCdcSource", "kafka.topic", "sfdc.cdc.opportunity_raw", "salesforce.instance",
+        "http://org", "salesforce.username", "u", "salesforce.password", "p",
+        "salesforce.consumer.key", "k", "salesforce.consumer.secret", "s", "salesforce.cdc.name",
+        "OpportunityChangeEvent", "output.data.format", "AVRO", "salesforce.version", "59.0");
     assert_non_null(w->config_json);
 }
 
@@ -152,16 +169,22 @@ void source_world_start(struct source_world *w)
     struct tm_kafka_options producer = { .client_id = "t" };
     size_t keys_count;
     const struct tm_key *keys = tm_source_keys(&keys_count);
-    world_must(tm_config_from_json(&w->config, w->config_json, "test", keys, keys_count, &w->err), &w->err);
+    world_must(tm_config_from_json(&w->config, w->config_json, "test", keys, keys_count, &w->err),
+               &w->err);
     world_must(tm_source_settings_read(&w->settings, w->config, NULL, &w->err), &w->err);
-    world_must(tm_sf_session_open(&w->session, &w->http.port, &w->settings.session, &w->err), &w->err);
+    world_must(tm_sf_session_open(&w->session, &w->http.port, &w->settings.session, &w->err),
+               &w->err);
     world_must(tm_registry_open(&w->registry, &w->http.port, "http://registry", &w->err), &w->err);
     world_must(tm_topic_mem_open(&w->producer, w->broker, &producer, &w->err), &w->err);
     world_must(tm_topic_mem_open(&w->checkpoints, w->broker, &producer, &w->err), &w->err);
     world_must(tm_aside_open(&w->aside, ":memory:", &w->err), &w->err);
-    struct tm_source_ports ports = { w->session, w->producer, w->checkpoints, w->registry, NULL, w->aside };
+    struct tm_source_ports ports = { w->session,  w->producer, w->checkpoints,
+                                     w->registry, NULL,        w->aside };
     world_must(tm_source_open(&w->source, &w->settings, &ports, &w->err), &w->err);
-    struct tm_kafka_options consumer = { .client_id = "t", .group = "offsets", .topics = offsets_topic, .topics_count = 1,
+    struct tm_kafka_options consumer = { .client_id = "t",
+                                         .group = "offsets",
+                                         .topics = offsets_topic,
+                                         .topics_count = 1,
                                          .owner = tm_source_offsets_owner(w->source) };
     world_must(tm_topic_mem_open(&w->offsets, w->broker, &consumer, &w->err), &w->err);
     tm_source_set_offsets(w->source, w->offsets);
@@ -210,7 +233,10 @@ enum tm_code source_world_run(struct source_world *w)
     return TM_OK;
 }
 
-void source_world_event(struct source_world *w, json_t *data) { json_array_append_new(w->org.events, data); }
+void source_world_event(struct source_world *w, json_t *data)
+{
+    json_array_append_new(w->org.events, data);
+}
 
 static json_t *world_value(const struct tm_value *v)
 {

@@ -1,5 +1,6 @@
-/* support_source: one source station between a small org of the test's own, an in-memory broker and the embedded registry's
- * handler. Virtual time, no socket. The org: sign-in, describe, CometD with replay; events are what the test puts. */
+/* support_source: one source station between a small org of the test's own, an in-memory broker and
+ * the embedded registry's handler. Virtual time, no socket. The org: sign-in, describe, CometD with
+ * replay; events are what the test puts. */
 #ifndef TM_TESTS_SUPPORT_SOURCE_H
 #define TM_TESTS_SUPPORT_SOURCE_H
 #include "mocks/kafka/topic_mem.h"
@@ -8,14 +9,16 @@
 #include "tests/support_port.h"
 
 struct source_org {
-    json_t *describe;                  /* owned; change it in place                                    */
-    json_t *events;                    /* deliveries' "data", in replay order                          */
-    const char *entity;                /* channel is /data/<entity>ChangeEvent                         */
-    int64_t low;                       /* replay ids below are refused as expired                      */
-    int64_t subscribed_from;           /* of the last subscribe                                        */
-    int64_t position; bool live; unsigned subscribes, describes, handshakes, deliver_max;
+    json_t *describe;        /* owned; change it in place */
+    json_t *events;          /* deliveries' "data", in replay order */
+    const char *entity;      /* channel is /data/<entity>ChangeEvent */
+    int64_t low;             /* replay ids below are refused as expired */
+    int64_t subscribed_from; /* of the last subscribe */
+    int64_t position;
+    bool live;
+    unsigned subscribes, describes, handshakes, deliver_max;
     uint64_t held;
-    bool eager;                        /* the first connect brings events already */
+    bool eager; /* the first connect brings events already */
 };
 struct source_world {
     struct source_org org;
@@ -34,14 +37,20 @@ struct source_world {
     struct tm_now now;
     struct tm_err err;
 };
-void source_world_open(struct source_world *w);                       /* object Opportunity, topics of 3 partitions */
-void source_world_set(struct source_world *w, const char *key, const char *value);   /* before start */
-void source_world_start(struct source_world *w);                      /* a new process over what is durable */
-void source_world_crash(struct source_world *w);                      /* its memory is gone */
+/* object Opportunity, topics of 3 partitions */
+void source_world_open(struct source_world *w);
+/* before start */
+void source_world_set(struct source_world *w, const char *key, const char *value);
+/* a new process over what is durable */
+void source_world_start(struct source_world *w);
+void source_world_crash(struct source_world *w); /* its memory is gone */
 void source_world_close(struct source_world *w);
-/* Steps until nothing moves for a while; returns TM_OK, or the error that ended the station (w->err). */
+/* Steps until nothing moves for a while; returns TM_OK, or the error that ended the station
+ * (w->err). */
 enum tm_code source_world_run(struct source_world *w);
-void source_world_event(struct source_world *w, json_t *data);        /* taken; from support_change */
-/* All records of a topic as objects by field name, with _key and _partition; owned by the caller. */
+/* taken; from support_change */
+void source_world_event(struct source_world *w, json_t *data);
+/* All records of a topic as objects by field name, with _key and _partition; owned by
+ * the caller. */
 json_t *source_world_records(struct source_world *w, const char *topic);
 #endif

@@ -7,7 +7,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-struct tm_http_call { int status; struct tm_buf body; unsigned polls; };
+struct tm_http_call {
+    int status;
+    struct tm_buf body;
+    unsigned polls;
+};
 
 static void stand_registry(struct stand *s, const struct tm_http_request *q, struct tm_http_call *c)
 {

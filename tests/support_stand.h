@@ -12,10 +12,11 @@
 struct stand {
     struct tm_http http;
     struct tm_mem_broker *broker;
-    struct tm_topic *writer;                 /* the test's own producer */
+    struct tm_topic *writer; /* the test's own producer */
     struct tm_registry *registry;
     struct tm_now now;
-    char *schemas[STAND_SCHEMAS_MAX]; size_t schemas_count;     /* id = index + 1 */
+    char *schemas[STAND_SCHEMAS_MAX];
+    size_t schemas_count; /* id = index + 1 */
     struct tm_avro_schema *parsed[STAND_SCHEMAS_MAX];
     /* Answers what the registry does not: HTTP status, body appended to `reply`; 0 = the connection
      * breaks. */

@@ -26,8 +26,9 @@ void sv_sql(sqlite3 *db, const char *sql)
 static void sv_view_open(struct sv_world *w)
 {
     static const char *const objects[] = { "Thing" };
-    const struct tm_view_settings settings = { .raw_path = w->raw_path, .objects = objects, .objects_count = 1,
-                                               .poll_ns = TM_NS_PER_MS };
+    const struct tm_view_settings settings = {
+        .raw_path = w->raw_path, .objects = objects, .objects_count = 1, .poll_ns = TM_NS_PER_MS
+    };
     struct tm_err err = { .code = TM_OK };
     sv_ok(tm_sql_open(&w->db, w->view_path, TM_SQL_CREATE, &err), &err);
     sv_sql(w->db, "PRAGMA synchronous=OFF");
@@ -39,20 +40,27 @@ void sv_open(struct sv_world *w)
     struct tm_err err = { .code = TM_OK };
     struct tm_buf sql;
     memset(w, 0, sizeof *w);
-    snprintf(w->dir, sizeof w->dir, "%s/sv_XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(w->dir, sizeof w->dir, "%s/sv_XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(w->dir));
     snprintf(w->raw_path, sizeof w->raw_path, "%s/raw.db", w->dir);
     snprintf(w->view_path, sizeof w->view_path, "%s/view.db", w->dir);
     sv_ok(tm_sql_open(&w->raw, w->raw_path, TM_SQL_CREATE, &err), &err);
-    sv_sql(w->raw, "PRAGMA synchronous=OFF;"
-        "CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,A TEXT,B TEXT,LastName TEXT,"
-        "_ObjectType TEXT,_EventType TEXT,_DiffFields TEXT,_epoch INTEGER,_topic TEXT,_partition INTEGER,_offset INTEGER,"
-        "_written_ns INTEGER,UNIQUE(_topic,_partition,_offset));"
-        "CREATE TABLE alerts_sfdc_thing_gap_events(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,_kind TEXT,_reason TEXT,"
-        "_epoch INTEGER,_topic TEXT,_partition INTEGER,_offset INTEGER,_written_ns INTEGER);"
-        "CREATE TABLE sfdc_recon_thing(Id TEXT,_kind TEXT,_g INTEGER,_epoch INTEGER,_read_id TEXT,_read_seq INTEGER,"
-        "_read_kind TEXT,_count INTEGER,_partitions INTEGER,A TEXT,B TEXT,LastName TEXT,_topic TEXT,_partition INTEGER,"
-        "_offset INTEGER,_written_ns INTEGER);");
+    sv_sql(w->raw,
+           "PRAGMA synchronous=OFF;"
+           "CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,A TEXT,B "
+           "TEXT,LastName TEXT,"
+           "_ObjectType TEXT,_EventType TEXT,_DiffFields TEXT,_epoch INTEGER,_topic "
+           "TEXT,_partition INTEGER,_offset INTEGER,"
+           "_written_ns INTEGER,UNIQUE(_topic,_partition,_offset));"
+           "CREATE TABLE alerts_sfdc_thing_gap_events(Id TEXT,ReplayId TEXT,ChangeEventHeader "
+           "TEXT,_kind TEXT,_reason TEXT,"
+           "_epoch INTEGER,_topic TEXT,_partition INTEGER,_offset INTEGER,_written_ns INTEGER);"
+           "CREATE TABLE sfdc_recon_thing(Id TEXT,_kind TEXT,_g INTEGER,_epoch INTEGER,_read_id "
+           "TEXT,_read_seq INTEGER,"
+           "_read_kind TEXT,_count INTEGER,_partitions INTEGER,A TEXT,B TEXT,LastName TEXT,_topic "
+           "TEXT,_partition INTEGER,"
+           "_offset INTEGER,_written_ns INTEGER);");
     tm_buf_init(&sql, TM_VIEW_SQL_BYTES_MAX);
     sv_ok(tm_view_sql_for(w->raw, "Thing", &sql, &err), &err);
     sv_sql(w->raw, tm_buf_text(&sql));
@@ -76,7 +84,8 @@ void sv_restart(struct sv_world *w)
 
 void sv_close(struct sv_world *w)
 {
-    static const char *const files[] = { "raw.db", "raw.db-wal", "raw.db-shm", "view.db", "view.db-wal", "view.db-shm" };
+    static const char *const files[] = { "raw.db",  "raw.db-wal",  "raw.db-shm",
+                                         "view.db", "view.db-wal", "view.db-shm" };
     char path[160];
     sv_view_close(w);
     tm_sql_close(w->raw);
@@ -108,32 +117,58 @@ void sv_event(struct sv_world *w, const struct sv_event *e)
 {
     char header[1024], own_ids[80], n[3][24];
     snprintf(own_ids, sizeof own_ids, "[\"%s\"]", e->own);
-    snprintf(header, sizeof header, "{\"entityName\":\"Thing\",\"recordIds\":%s,\"changeType\":\"%s\",\"changedFields\":%s,"
-             "\"commitTimestamp\":1700000000000}", e->ids != NULL ? e->ids : own_ids, e->type,
-             e->changed != NULL ? e->changed : "[]");
-    const char *texts[] = { e->own, sv_number(n[0], e->replay_id), header, e->values[0], e->values[1], e->values[2],
-                            e->diff != NULL ? e->diff : "[]", sv_number(n[1], e->epoch > 0 ? e->epoch : 1), sv_number(n[2], ++w->offset) };
-    sv_run(w->raw, "INSERT INTO sfdc_cdc_thing_raw VALUES(?1,?2,?3,?4,?5,?6,'ThingChangeEvent','schema',?7,?8,'t',0,?9,0)",
+    snprintf(
+        header, sizeof header,
+        "{\"entityName\":\"Thing\",\"recordIds\":%s,\"changeType\":\"%s\",\"changedFields\":%s,"
+        "\"commitTimestamp\":1700000000000}",
+        e->ids != NULL ? e->ids : own_ids, e->type, e->changed != NULL ? e->changed : "[]");
+    const char *texts[] = { e->own,
+                            sv_number(n[0], e->replay_id),
+                            header,
+                            e->values[0],
+                            e->values[1],
+                            e->values[2],
+                            e->diff != NULL ? e->diff : "[]",
+                            sv_number(n[1], e->epoch > 0 ? e->epoch : 1),
+                            sv_number(n[2], ++w->offset) };
+    sv_run(w->raw,
+           "INSERT INTO sfdc_cdc_thing_raw "
+           "VALUES(?1,?2,?3,?4,?5,?6,'ThingChangeEvent','schema',?7,?8,'t',0,?9,0)",
            texts, sizeof texts / sizeof texts[0]);
 }
 
-void sv_alert(struct sv_world *w, int64_t epoch, int64_t replay_id, const char *id, const char *kind)
+void sv_alert(struct sv_world *w, int64_t epoch, int64_t replay_id, const char *id,
+              const char *kind)
 {
     char n[3][24];
-    const char *texts[] = { id, sv_number(n[0], replay_id), kind, sv_number(n[1], epoch), sv_number(n[2], ++w->offset) };
-    sv_run(w->raw, "INSERT INTO alerts_sfdc_thing_gap_events VALUES(?1,?2,'{}',?3,'',?4,'a',0,?5,0)", texts,
+    const char *texts[] = { id, sv_number(n[0], replay_id), kind, sv_number(n[1], epoch),
+                            sv_number(n[2], ++w->offset) };
+    sv_run(w->raw,
+           "INSERT INTO alerts_sfdc_thing_gap_events VALUES(?1,?2,'{}',?3,'',?4,'a',0,?5,0)", texts,
            sizeof texts / sizeof texts[0]);
 }
 
 void sv_answer(struct sv_world *w, const struct sv_answer *a)
 {
     char n[7][24];
-    const char *texts[] = { a->id, a->kind, sv_number(n[0], a->g), sv_number(n[1], a->epoch > 0 ? a->epoch : 1), a->read_id,
-                            sv_number(n[2], a->seq), a->read_kind != NULL ? a->read_kind : "ids", sv_number(n[3], a->count),
-                            sv_number(n[4], a->partitions), a->values[0], a->values[1], a->values[2],
-                            sv_number(n[5], a->partition), sv_number(n[6], ++w->offset) };
-    sv_run(w->raw, "INSERT INTO sfdc_recon_thing VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,'r',?13,?14,0)", texts,
-           sizeof texts / sizeof texts[0]);
+    const char *texts[] = { a->id,
+                            a->kind,
+                            sv_number(n[0], a->g),
+                            sv_number(n[1], a->epoch > 0 ? a->epoch : 1),
+                            a->read_id,
+                            sv_number(n[2], a->seq),
+                            a->read_kind != NULL ? a->read_kind : "ids",
+                            sv_number(n[3], a->count),
+                            sv_number(n[4], a->partitions),
+                            a->values[0],
+                            a->values[1],
+                            a->values[2],
+                            sv_number(n[5], a->partition),
+                            sv_number(n[6], ++w->offset) };
+    sv_run(
+        w->raw,
+        "INSERT INTO sfdc_recon_thing VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,'r',?13,?14,0)",
+        texts, sizeof texts / sizeof texts[0]);
 }
 
 void sv_catch_up(struct sv_world *w)
@@ -170,10 +205,14 @@ char *sv_dump(sqlite3 *db)
 {
     struct tm_buf b;
     tm_buf_init(&b, 1u << 22);
-    sv_query(db, &b, "SELECT Id||' '||ifnull(A,'-')||' '||ifnull(B,'-')||' '||ifnull(LastName,'-')||' '||_dirty FROM Thing"
-                     " ORDER BY Id");
-    sv_query(db, &b, "SELECT '~'||Id||' '||kind||' '||position||' '||_epoch||' '||ifnull(_unknown,'-') FROM Thing_dirty"
-                     " ORDER BY Id,kind");
+    sv_query(db, &b,
+             "SELECT Id||' '||ifnull(A,'-')||' '||ifnull(B,'-')||' '||ifnull(LastName,'-')||' "
+             "'||_dirty FROM Thing"
+             " ORDER BY Id");
+    sv_query(db, &b,
+             "SELECT '~'||Id||' '||kind||' '||position||' '||_epoch||' '||ifnull(_unknown,'-') "
+             "FROM Thing_dirty"
+             " ORDER BY Id,kind");
     char *text = strdup(tm_buf_text(&b));
     tm_buf_free(&b);
     assert_non_null(text);

@@ -17,11 +17,15 @@ static const char schema_text[] =
     "{\"name\":\"Count\",\"type\":[\"null\",\"int\"],\"default\":null},"
     "{\"name\":\"Big\",\"type\":[\"long\",\"null\"]},"
     "{\"name\":\"Amount\",\"type\":[\"null\",\"double\"],\"default\":null},"
-    "{\"name\":\"Day\",\"type\":[\"null\",{\"type\":\"int\",\"logicalType\":\"date\"}],\"default\":null},"
-    "{\"name\":\"At\",\"type\":[\"null\",{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}],\"default\":null},"
+    "{\"name\":\"Day\",\"type\":[\"null\",{\"type\":\"int\",\"logicalType\":\"date\"}],\"default\":"
+    "null},"
+    "{\"name\":\"At\",\"type\":[\"null\",{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}],"
+    "\"default\":null},"
     "{\"name\":\"Header\",\"type\":{\"type\":\"record\",\"name\":\"H\",\"fields\":["
-    "{\"name\":\"kind\",\"type\":[\"null\",\"string\"]},{\"name\":\"ids\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]},"
-    "{\"name\":\"seq\",\"type\":[\"null\",\"long\"]},{\"name\":\"rate\",\"type\":\"double\"},{\"name\":\"ok\",\"type\":\"boolean\"}]}},"
+    "{\"name\":\"kind\",\"type\":[\"null\",\"string\"]},{\"name\":\"ids\",\"type\":[\"null\",{"
+    "\"type\":\"array\",\"items\":\"string\"}]},"
+    "{\"name\":\"seq\",\"type\":[\"null\",\"long\"]},{\"name\":\"rate\",\"type\":\"double\"},{"
+    "\"name\":\"ok\",\"type\":\"boolean\"}]}},"
     "{\"name\":\"List\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"default\":[]}]}";
 enum { FIELDS = 10 };
 
@@ -44,11 +48,13 @@ static void fill(struct tm_value v[FIELDS])
     v[5] = tm_value_of_double(1200.25);
     v[6] = tm_value_of_text("2021-03-05");
     v[7] = tm_value_of_int(1614939330000);
-    v[8] = tm_value_of_json("{ \"ids\" : [\"a\\u00e9\",\"b\\n\"], \"kind\":\"GAP\", \"ok\":false,\"rate\":0.5 }");
+    v[8] = tm_value_of_json(
+        "{ \"ids\" : [\"a\\u00e9\",\"b\\n\"], \"kind\":\"GAP\", \"ok\":false,\"rate\":0.5 }");
     v[9] = tm_value_of_json("[]");
 }
 
-static void encode(const struct tm_avro_schema *s, struct tm_buf *out, const struct tm_value *v, size_t count)
+static void encode(const struct tm_avro_schema *s, struct tm_buf *out, const struct tm_value *v,
+                   size_t count)
 {
     struct tm_err err = { .code = TM_OK };
     tm_buf_reset(out);
@@ -68,7 +74,7 @@ static void every_type_comes_back_as_it_went(void **state)
     tm_buf_init(&out, 1 << 20);
     tm_row_init(&row);
     fill(v);
-    for (int round = 0; round < 2; round++) {       /* the second reuses the row's memory */
+    for (int round = 0; round < 2; round++) { /* the second reuses the row's memory */
         encode(s, &out, v, FIELDS);
         assert_int_equal(tm_avro_frame_id(&id, out.data, out.bytes, &err), TM_OK);
         assert_int_equal(id, 77);
@@ -83,7 +89,8 @@ static void every_type_comes_back_as_it_went(void **state)
         assert_string_equal(tm_value_text(tm_row_get(&row, "Day")), "2021-03-05");
         assert_true(tm_row_get(&row, "At")->as.i == 1614939330000);
         assert_string_equal(tm_value_text(tm_row_get(&row, "Header")),
-                            "{\"kind\":\"GAP\",\"ids\":[\"a\xC3\xA9\",\"b\\n\"],\"seq\":null,\"rate\":0.5,\"ok\":false}");
+                            "{\"kind\":\"GAP\",\"ids\":[\"a\xC3\xA9\",\"b\\n\"],\"seq\":null,"
+                            "\"rate\":0.5,\"ok\":false}");
         assert_string_equal(tm_value_text(tm_row_get(&row, "List")), "[]");
         assert_null(tm_row_get(&row, "Nobody"));
     }
@@ -121,14 +128,25 @@ static void a_value_that_does_not_fit_names_its_field(void **state)
 {
     (void)state;
     struct tm_avro_schema *s = parse(schema_text);
-    const struct { int index; struct tm_value value; const char *name; } bad[] = {
-        { 1, tm_value_of_int(3), "Text" },           { 2, tm_value_of_text("yes"), "Flag" },
-        { 3, tm_value_of_int(1LL << 40), "Count" },  { 3, tm_value_of_double(1.5), "Count" },
-        { 5, tm_value_of_text("12"), "Amount" },     { 6, tm_value_of_text("2021-13-05"), "Day" },
-        { 8, tm_value_of_json("[]"), "Header" },     { 8, tm_value_of_json("{\"kind\":3}"), "kind" },
-        { 8, tm_value_of_json("{\"kind\":\"x\""), "Header" },      { 8, tm_value_of_json("{\"other\":1}"), "other" },
-        { 8, tm_value_of_json("{\"rate\":1,\"ok\":1}"), "ok" },    { 9, tm_value_of_json("[1]"), "item" },
-        { 9, tm_value_of_json("[\"a\""), "List" },   { 8, tm_value_of_json("{\"kind\":\"\\u12\"}"), "kind" },
+    const struct {
+        int index;
+        struct tm_value value;
+        const char *name;
+    } bad[] = {
+        { 1, tm_value_of_int(3), "Text" },
+        { 2, tm_value_of_text("yes"), "Flag" },
+        { 3, tm_value_of_int(1LL << 40), "Count" },
+        { 3, tm_value_of_double(1.5), "Count" },
+        { 5, tm_value_of_text("12"), "Amount" },
+        { 6, tm_value_of_text("2021-13-05"), "Day" },
+        { 8, tm_value_of_json("[]"), "Header" },
+        { 8, tm_value_of_json("{\"kind\":3}"), "kind" },
+        { 8, tm_value_of_json("{\"kind\":\"x\""), "Header" },
+        { 8, tm_value_of_json("{\"other\":1}"), "other" },
+        { 8, tm_value_of_json("{\"rate\":1,\"ok\":1}"), "ok" },
+        { 9, tm_value_of_json("[1]"), "item" },
+        { 9, tm_value_of_json("[\"a\""), "List" },
+        { 8, tm_value_of_json("{\"kind\":\"\\u12\"}"), "kind" },
         { 8, tm_value_of_json("{\"seq\":1.5,\"rate\":1,\"ok\":true}"), "seq" },
     };
     struct tm_buf out;
@@ -205,7 +223,8 @@ static void encoder_writes_what_libavro_reads(void **state)
     tm_buf_init(&out, 1 << 20);
     fill(v);
     encode(s, &out, v, FIELDS);
-    avro_reader_t reader = avro_reader_memory(out.data + TM_AVRO_FRAME_BYTES, (int64_t)(out.bytes - TM_AVRO_FRAME_BYTES));
+    avro_reader_t reader = avro_reader_memory(out.data + TM_AVRO_FRAME_BYTES,
+                                              (int64_t)(out.bytes - TM_AVRO_FRAME_BYTES));
     assert_int_equal(avro_value_read(reader, &mine), 0);
     libavro_fill(&theirs);
     assert_true(avro_value_equal(&mine, &theirs));
@@ -232,14 +251,16 @@ static void decoder_reads_what_libavro_writes(void **state)
     avro_value_iface_t *iface = avro_generic_class_from_schema(schema);
     avro_generic_value_new(iface, &theirs);
     libavro_fill(&theirs);
-    avro_writer_t writer = avro_writer_memory(bytes + TM_AVRO_FRAME_BYTES, sizeof bytes - TM_AVRO_FRAME_BYTES);
+    avro_writer_t writer =
+        avro_writer_memory(bytes + TM_AVRO_FRAME_BYTES, sizeof bytes - TM_AVRO_FRAME_BYTES);
     assert_int_equal(avro_value_write(writer, &theirs), 0);
     size_t count = (size_t)avro_writer_tell(writer) + TM_AVRO_FRAME_BYTES;
     assert_int_equal(tm_avro_decode(s, &row, bytes, count, &err), TM_OK);
     assert_string_equal(tm_value_text(tm_row_get(&row, "Day")), "2021-03-05");
     assert_true(tm_row_get(&row, "Big")->as.i == INT64_MIN);
     assert_string_equal(tm_value_text(tm_row_get(&row, "Header")),
-                        "{\"kind\":\"GAP\",\"ids\":[\"a\xC3\xA9\",\"b\\n\"],\"seq\":null,\"rate\":0.5,\"ok\":false}");
+                        "{\"kind\":\"GAP\",\"ids\":[\"a\xC3\xA9\",\"b\\n\"],\"seq\":null,\"rate\":"
+                        "0.5,\"ok\":false}");
     avro_writer_free(writer);
     avro_value_decref(&theirs);
     avro_value_iface_decref(iface);
@@ -285,10 +306,13 @@ static void every_cut_and_every_flipped_byte_is_survived(void **state)
 static void lengths_beyond_the_record_allocate_nothing(void **state)
 {
     (void)state;
-    struct tm_avro_schema *s = parse("{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"A\",\"type\":"
-                                     "{\"type\":\"array\",\"items\":\"string\"}}]}");
-    static const unsigned char huge[] = { 0, 0, 0, 0, 1, 0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01 };
-    static const unsigned char endless[] = { 0, 0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+    struct tm_avro_schema *s =
+        parse("{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"A\",\"type\":"
+              "{\"type\":\"array\",\"items\":\"string\"}}]}");
+    static const unsigned char huge[] = { 0,    0,    0,    0,    1,    0xFE, 0xFF, 0xFF,
+                                          0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01 };
+    static const unsigned char endless[] = { 0,    0,    0,    0,    1,    0xFF, 0xFF, 0xFF,
+                                             0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
     static const unsigned char minus[] = { 0, 0, 0, 0, 1, 0x01, 0x02, 0x01 };
     static const unsigned char block[] = { 0, 0, 0, 0, 1, 0x01, 0x04, 0x02, 'x', 0x00 };
     static const unsigned char after[] = { 0, 0, 0, 0, 1, 0x00, 0x00 };
@@ -303,7 +327,8 @@ static void lengths_beyond_the_record_allocate_nothing(void **state)
     tm_err_clear(&err);
     assert_int_equal(tm_avro_decode(s, &row, after, sizeof after, &err), TM_E_PROTO);
     tm_err_clear(&err);
-    assert_int_equal(tm_avro_decode(s, &row, block, sizeof block, &err), TM_OK);   /* a sized block is legal */
+    /* a sized block is legal */
+    assert_int_equal(tm_avro_decode(s, &row, block, sizeof block, &err), TM_OK);
     assert_string_equal(tm_value_text(&row.cells[0].value), "[\"x\"]");
     assert_true(row.arena.cap < 4096);
     tm_row_free(&row);
@@ -326,13 +351,20 @@ static void schemas_beyond_our_types_are_refused_by_name(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "[]", "{}", "\"string\"", "{\"type\":\"record\",\"name\":\"T\",\"fields\":[]}",
+        "",
+        "[]",
+        "{}",
+        "\"string\"",
+        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[]}",
         "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":\"bytes\"}]}",
         "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\"}]}",
         "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"type\":\"int\"}]}",
-        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":[\"string\",\"int\"]}]}",
-        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":[\"null\",[\"null\",\"int\"]]}]}",
-        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":\"int\"},{\"name\":\"F\",\"type\":\"int\"}]}",
+        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":[\"string\","
+        "\"int\"]}]}",
+        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":[\"null\",["
+        "\"null\",\"int\"]]}]}",
+        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"F\",\"type\":\"int\"},{"
+        "\"name\":\"F\",\"type\":\"int\"}]}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tm_err err = { .code = TM_OK };

@@ -1,4 +1,5 @@
-/* The small things everything stands on: errors, clock map, randomness, text, buffers, SQL quoting, trace. */
+/* The small things everything stands on: errors, clock map, randomness, text, buffers, SQL quoting,
+ * trace. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -78,8 +79,12 @@ static void err_cuts_long_texts_and_stays_terminated(void **state)
 
 static void err_codes_map_to_the_documented_exits(void **state)
 {
-    static const struct { enum tm_code code; int exit; } want[] = {
-        { TM_OK, 0 }, { TM_E_ARG, 64 }, { TM_E_MISMATCH, 64 }, { TM_E_NOMEM, 70 }, { TM_E_LIMIT, 70 },
+    static const struct {
+        enum tm_code code;
+        int exit;
+    } want[] = {
+        { TM_OK, 0 },       { TM_E_ARG, 64 },   { TM_E_MISMATCH, 64 },
+        { TM_E_NOMEM, 70 }, { TM_E_LIMIT, 70 },
     };
     (void)state;
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
@@ -93,7 +98,9 @@ static void err_codes_map_to_the_documented_exits(void **state)
 
 static void clock_map_stands_still_then_runs_compressed_and_inverts(void **state)
 {
-    struct tm_clock_map map = { .org_origin_ms = 1000000, .wall_origin_ns = TM_NEVER, .compress = 360 };
+    struct tm_clock_map map = { .org_origin_ms = 1000000,
+                                .wall_origin_ns = TM_NEVER,
+                                .compress = 360 };
     (void)state;
     assert_int_equal(tm_clock_org_at(&map, 5 * TM_NS_PER_S), 1000000);
     assert_int_equal(tm_clock_wall_at(&map, 1000001), TM_NEVER);
@@ -105,7 +112,8 @@ static void clock_map_stands_still_then_runs_compressed_and_inverts(void **state
     assert_int_equal(tm_clock_wall_at(&map, TM_NEVER), TM_NEVER);
     struct tm_rng rng;
     tm_rng_init(&rng, 1);
-    for (int i = 0; i < 20000; i++) {      /* wall_at is the first instant at which org time is there */
+    /* wall_at is the first instant at which org time is there */
+    for (int i = 0; i < 20000; i++) {
         int64_t org_ms = map.org_origin_ms + tm_rng_between(&rng, 1, 43200000);
         int64_t wall_ns = tm_clock_wall_at(&map, org_ms);
         assert_true(tm_clock_org_at(&map, wall_ns) >= org_ms);
@@ -182,7 +190,7 @@ static void rng_repeats_by_seed_and_forks_by_name(void **state)
     tm_rng_fork(&a, &d, "one");
     tm_rng_fork(&a, &c, "one");
     assert_true(tm_rng_u64(&c) == tm_rng_u64(&d));
-    assert_true(tm_rng_u64(&a) == tm_rng_u64(&b));   /* forking took nothing from the parent */
+    assert_true(tm_rng_u64(&a) == tm_rng_u64(&b)); /* forking took nothing from the parent */
 }
 
 static void rng_below_and_between_keep_their_bounds_and_fill_them_evenly(void **state)
@@ -220,7 +228,8 @@ static void rng_exponential_has_its_mean_and_chance_its_share(void **state)
     assert_in_range(hits, 24300, 25700);
 }
 
-/* Exact probabilities against counts: every rank of a small world, for exponents below, at and above 1. */
+/* Exact probabilities against counts: every rank of a small world, for exponents below, at and
+ * above 1. */
 static void zipf_draws_ranks_with_their_exact_shares(void **state)
 {
     static const double exponents[] = { 0.5, 0.99, 1.0, 1.5, 3.0 };
@@ -243,7 +252,8 @@ static void zipf_draws_ranks_with_their_exact_shares(void **state)
         for (int k = 1; k <= RANKS; k++) {
             double p = pow(k, -exponents[e]) / total, sigma = sqrt(DRAWS * p * (1 - p));
             if (fabs(seen[k - 1] - DRAWS * p) > 5 * sigma + 1)
-                fail_msg("exponent %g rank %d: %u draws, expected %g", exponents[e], k, seen[k - 1], DRAWS * p);
+                fail_msg("exponent %g rank %d: %u draws, expected %g", exponents[e], k, seen[k - 1],
+                         DRAWS * p);
         }
     }
 }
@@ -265,8 +275,10 @@ static void zipf_of_one_rank_and_of_many_stays_in_range(void **state)
 
 static void ids_get_the_suffix_salesforce_gives_them(void **state)
 {
-    static const char *const pairs[][2] = {   /* published examples of 15 and 18 character ids */
-        { "001A0000006Vm9r", "001A0000006Vm9rIAC" }, { "0017F000002bZPa", "0017F000002bZPaQAM" },
+    static const char *const pairs[][2] = {
+        /* published examples of 15 and 18 character ids */
+        { "001A0000006Vm9r", "001A0000006Vm9rIAC" },
+        { "0017F000002bZPa", "0017F000002bZPaQAM" },
         { "005000000000000", "005000000000000AAA" },
     };
     char out[TM_ID_BYTES];
@@ -277,14 +289,20 @@ static void ids_get_the_suffix_salesforce_gives_them(void **state)
         assert_string_equal(out, pairs[i][1]);
         assert_int_equal(tm_id18(out, pairs[i][1], &err), TM_OK);
         assert_string_equal(out, pairs[i][1]);
-        assert_int_equal(tm_id18(out, out, &err), TM_OK);     /* in place */
+        assert_int_equal(tm_id18(out, out, &err), TM_OK); /* in place */
     }
 }
 
 static void ids_that_are_none_are_refused(void **state)
 {
-    static const char *const bad[] = { "", "001", "001A0000006Vm9", "001A0000006Vm9rIAD", "001A0000006Vm9-", "001A0000006Vm9rIA",
-                                       "000000000000000AAA", "000000000000000" };
+    static const char *const bad[] = { "",
+                                       "001",
+                                       "001A0000006Vm9",
+                                       "001A0000006Vm9rIAD",
+                                       "001A0000006Vm9-",
+                                       "001A0000006Vm9rIA",
+                                       "000000000000000AAA",
+                                       "000000000000000" };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char out[TM_ID_BYTES];
@@ -295,10 +313,16 @@ static void ids_that_are_none_are_refused(void **state)
 
 static void times_parse_in_every_spelling_of_the_wire(void **state)
 {
-    static const struct { const char *text; int64_t ms; } want[] = {
-        { "1970-01-01T00:00:00Z", 0 }, { "2021-03-05T10:15:30.000Z", 1614939330000 },
-        { "2021-03-05T10:15:30.000+0000", 1614939330000 }, { "2021-03-05T12:15:30.123456789+02:00", 1614939330123 },
-        { "2021-03-05T04:45:30.5-05:30", 1614939330500 }, { "1969-12-31T23:59:59.999Z", -1 },
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } want[] = {
+        { "1970-01-01T00:00:00Z", 0 },
+        { "2021-03-05T10:15:30.000Z", 1614939330000 },
+        { "2021-03-05T10:15:30.000+0000", 1614939330000 },
+        { "2021-03-05T12:15:30.123456789+02:00", 1614939330123 },
+        { "2021-03-05T04:45:30.5-05:30", 1614939330500 },
+        { "1969-12-31T23:59:59.999Z", -1 },
         { "2000-02-29T00:00:00Z", 951782400000 },
     };
     (void)state;
@@ -312,9 +336,17 @@ static void times_parse_in_every_spelling_of_the_wire(void **state)
 
 static void times_that_are_none_are_refused(void **state)
 {
-    static const char *const bad[] = { "", "2021", "2021-03-05", "2021-03-05T10:15:30", "2021-13-05T10:15:30Z",
-                                       "2021-02-30T10:15:30Z", "1900-02-29T00:00:00Z", "2021-03-05T24:00:00Z",
-                                       "2021-03-05T10:15:30.Z", "2021-03-05T10:15:30Zx", "2021-03-05 10:15:30Z",
+    static const char *const bad[] = { "",
+                                       "2021",
+                                       "2021-03-05",
+                                       "2021-03-05T10:15:30",
+                                       "2021-13-05T10:15:30Z",
+                                       "2021-02-30T10:15:30Z",
+                                       "1900-02-29T00:00:00Z",
+                                       "2021-03-05T24:00:00Z",
+                                       "2021-03-05T10:15:30.Z",
+                                       "2021-03-05T10:15:30Zx",
+                                       "2021-03-05 10:15:30Z",
                                        "2021-03-05T10:15:30+25:00" };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -333,7 +365,8 @@ static void times_and_dates_round_trip(void **state)
     (void)state;
     tm_rng_init(&rng, 3);
     for (int i = 0; i < 20000; i++) {
-        int64_t ms = tm_rng_between(&rng, -62135596800000, 253402300799999), back;   /* years 1 to 9999 */
+        /* years 1 to 9999 */
+        int64_t ms = tm_rng_between(&rng, -62135596800000, 253402300799999), back;
         assert_int_equal(tm_time_parse(&back, tm_time_z(text, ms), &err), TM_OK);
         assert_int_equal(back, ms);
         assert_int_equal(tm_time_parse(&back, tm_time_rest(text, ms), &err), TM_OK);
@@ -414,7 +447,8 @@ static void buf_escapes_for_urls_and_json(void **state)
 
 static void sql_quotes_hostile_names_and_texts(void **state)
 {
-    static const char *const hostile[] = { "a\"b", "a'b", "x\"; DROP TABLE t; --", "", "select", "\"\"", "'" };
+    static const char *const hostile[] = { "a\"b", "a'b", "x\"; DROP TABLE t; --", "", "select",
+                                           "\"\"", "'" };
     sqlite3 *db = NULL;
     struct tm_err err = { .code = TM_OK };
     struct tm_buf sql;
@@ -448,7 +482,9 @@ static void sql_busy_is_again_and_errors_name_file_and_statement(void **state)
     (void)state;
     assert_int_equal(tm_sql_open(&a, path("w.db"), TM_SQL_CREATE, &err), TM_OK);
     assert_int_equal(tm_sql_open(&b, path("w.db"), TM_SQL_WRITE, &err), TM_OK);
-    assert_int_equal(tm_sql_exec(a, "CREATE TABLE t(x); BEGIN IMMEDIATE; INSERT INTO t VALUES (7)", &err), TM_OK);
+    assert_int_equal(
+        tm_sql_exec(a, "CREATE TABLE t(x); BEGIN IMMEDIATE; INSERT INTO t VALUES (7)", &err),
+        TM_OK);
     assert_int_equal(tm_sql_exec(b, "BEGIN IMMEDIATE", &err), TM_E_AGAIN);
     assert_int_equal(err.code, TM_OK);
     assert_int_equal(tm_sql_exec(a, "COMMIT", &err), TM_OK);
@@ -497,7 +533,7 @@ static void trace_appends_marks_of_24_bytes(void **state)
     assert_int_equal(marks[0].object_hash, marks[1].object_hash);
     assert_int_equal(marks[0].object_hash, tm_trace_object_hash("opportunity"));
     assert_true(tm_trace_object_hash("Account") != marks[0].object_hash);
-    tm_trace_add(NULL, TM_TRACE_FETCHED, "Account", 1, 1);   /* no trace: nothing happens */
+    tm_trace_add(NULL, TM_TRACE_FETCHED, "Account", 1, 1); /* no trace: nothing happens */
     tm_trace_flush(NULL);
     tm_trace_close(NULL);
 }

@@ -153,8 +153,8 @@ static void a_crash_in_the_middle_of_a_poll_goes_on_at_its_page(void **state)
     w.settings.deletes = TM_BATCH_REMOVE;
     w.settings.query_all = true;
     poll_start(&w);
-    while (poll_int(&w, "SELECT count(*) FROM sqlite_master WHERE name = '_load_Thing'") == 0
-           || poll_int(&w, "SELECT count(*) FROM _load_Thing") < 200)
+    while (poll_int(&w, "SELECT count(*) FROM sqlite_master WHERE name = '_load_Thing'") == 0 ||
+           poll_int(&w, "SELECT count(*) FROM _load_Thing") < 200)
         assert_int_equal(poll_step(&w), TM_OK);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 0); /* nothing half-visible */
     poll_crash(&w);
@@ -162,8 +162,8 @@ static void a_crash_in_the_middle_of_a_poll_goes_on_at_its_page(void **state)
     poll_start(&w);
     assert_int_equal(poll_settle(&w), TM_OK);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 400);
-    assert_true(w.org.calls - calls
-                <= 1 + 4 + 1); /* a describe, the four pages left, and the empty last one */
+    assert_true(w.org.calls - calls <=
+                1 + 4 + 1); /* a describe, the four pages left, and the empty last one */
     assert_int_equal(poll_int(&w, "SELECT rows FROM _polls"), 400);
     poll_world_close(&w);
 }
@@ -514,8 +514,8 @@ static void a_first_load_of_an_unknown_object_ends_the_station(void **state)
     poll_world_close(&w);
 }
 
-static void
-a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later(void **state)
+static void a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but_seen_later(
+    void **state)
 {
     (void)state;
     for (int overlap = 0; overlap < 2; overlap++) {
@@ -558,8 +558,8 @@ static void grid_points_are_multiples_of_the_interval_also_before_1970(void **st
     assert_false(tm_plan_full_due(-1, 0, 1000000000));
 }
 
-/* What the planner writes is what the mock's own grammar reads, in every mode and at every place.
- */
+/* What the planner writes is what the mock's own grammar reads, in every mode and at
+ * every place. */
 static void every_query_a_preset_can_send_is_soql(void **state)
 {
     (void)state;

@@ -33,7 +33,7 @@ static enum tm_code load_text(const char *text, struct tm_batch_settings *s, str
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
-    *err = (struct tm_err) { .code = TM_OK };
+    *err = (struct tm_err){ .code = TM_OK };
     enum tm_code rc = tm_batch_settings_load(s, c, path, NULL, err);
     unlink(path);
     return rc;
@@ -72,11 +72,12 @@ static void every_preset_loads_and_names_a_source_for_each_of_its_settings(void 
         const char *key;
         assert_int_equal(tm_json_load(&preset, g.gl_pathv[i], &err), TM_OK);
         json_t *sources = json_object_get(preset, "sources");
-        json_object_foreach (preset, key, value) {
-            if (strncmp(key, "salesforce.", 11) == 0 || strcmp(key, "name") == 0
-                || strcmp(key, "description") == 0 || strcmp(key, "sources") == 0
-                || strcmp(key, "objects") == 0 || strcmp(key, "carries") == 0
-                || strcmp(key, "mode") == 0)
+        json_object_foreach(preset, key, value)
+        {
+            if (strncmp(key, "salesforce.", 11) == 0 || strcmp(key, "name") == 0 ||
+                strcmp(key, "description") == 0 || strcmp(key, "sources") == 0 ||
+                strcmp(key, "objects") == 0 || strcmp(key, "carries") == 0 ||
+                strcmp(key, "mode") == 0)
                 continue;
             const char *source = json_string_value(json_object_get(sources, key));
             bool told = source != NULL && strlen(source) > 5;

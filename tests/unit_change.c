@@ -7,7 +7,11 @@
 #include "event/change.h"
 #include "tests/support_event.h"
 
-struct fixture { struct tm_describe *d; struct tm_change_event e; json_t *data; };
+struct fixture {
+    struct tm_describe *d;
+    struct tm_change_event e;
+    json_t *data;
+};
 
 static int setup(void **state)
 {
@@ -40,9 +44,10 @@ static void parse(struct fixture *f, json_t *data)
 static void create_sets_scalars_in_canonical_form(void **state)
 {
     struct fixture *f = *state;
-    parse(f, support_change("Opportunity", "CREATE", 41, "[\"001M000000qfPyS\"]", "[]",
-                            "{\"StageName\":\"Won\",\"Amount\":5,\"CloseDate\":\"2021-03-05\",\"IsWon\":true,"
-                            "\"CreatedDate\":\"2021-03-05T10:15:30.000Z\",\"Visits\":3}"));
+    parse(f, support_change(
+                 "Opportunity", "CREATE", 41, "[\"001M000000qfPyS\"]", "[]",
+                 "{\"StageName\":\"Won\",\"Amount\":5,\"CloseDate\":\"2021-03-05\",\"IsWon\":true,"
+                 "\"CreatedDate\":\"2021-03-05T10:15:30.000Z\",\"Visits\":3}"));
     assert_int_equal(f->e.type, TM_CHANGE_CREATE);
     assert_true(f->e.replay_id == 41);
     assert_int_equal(f->e.ids_count, 1);
@@ -58,10 +63,11 @@ static void create_sets_scalars_in_canonical_form(void **state)
 static void compound_parts_become_columns(void **state)
 {
     struct fixture *f = *state;
-    parse(f, support_change("Opportunity", "UPDATE", 1, "[\"006000000000001AAA\"]",
-                            "[\"BillingAddress.Street\",\"Name.LastName\",\"BillingAddress.City\"]",
-                            "{\"BillingAddress\":{\"Street\":\"1 Way\",\"City\":null,\"Latitude\":1.5},"
-                            "\"Name\":{\"LastName\":\"Smith\"}}"));
+    parse(f, support_change(
+                 "Opportunity", "UPDATE", 1, "[\"006000000000001AAA\"]",
+                 "[\"BillingAddress.Street\",\"Name.LastName\",\"BillingAddress.City\"]",
+                 "{\"BillingAddress\":{\"Street\":\"1 Way\",\"City\":null,\"Latitude\":1.5},"
+                 "\"Name\":{\"LastName\":\"Smith\"}}"));
     assert_string_equal(tm_value_text(tm_row_get(&f->e.fields, "BillingStreet")), "1 Way");
     assert_int_equal(tm_row_get(&f->e.fields, "BillingCity")->kind, TM_V_NULL);
     assert_true(tm_row_get(&f->e.fields, "BillingLatitude")->as.d == 1.5);
@@ -73,8 +79,8 @@ static void compound_parts_become_columns(void **state)
 static void compound_null_clears_all_its_parts(void **state)
 {
     struct fixture *f = *state;
-    parse(f, support_change("Opportunity", "UPDATE", 1, "[\"006000000000001AAA\"]", "[\"BillingAddress\"]",
-                            "{\"BillingAddress\":null}"));
+    parse(f, support_change("Opportunity", "UPDATE", 1, "[\"006000000000001AAA\"]",
+                            "[\"BillingAddress\"]", "{\"BillingAddress\":null}"));
     assert_int_equal(f->e.fields.cells_count, 3);
     assert_int_equal(tm_row_get(&f->e.fields, "BillingStreet")->kind, TM_V_NULL);
 }
@@ -85,25 +91,30 @@ static void changed_fields_are_converted_only_when_asked(void **state)
     f->e.convert_changed_fields = true;
     parse(f, support_change("Opportunity", "UPDATE", 1, "[\"006000000000001AAA\"]",
                             "[\"BillingAddress.Street\",\"Amount\",\"Gone__c\"]", "{}"));
-    assert_non_null(strstr(f->e.header_text.data, "\"changedFields\":[\"BillingStreet\",\"Amount\",\"Gone__c\"]"));
+    assert_non_null(strstr(f->e.header_text.data,
+                           "\"changedFields\":[\"BillingStreet\",\"Amount\",\"Gone__c\"]"));
 }
 
 static void header_text_has_ten_keys_in_the_connectors_order(void **state)
 {
     struct fixture *f = *state;
-    parse(f, support_change("Opportunity", "UPDATE", 2, "[\"006000000000001AAA\"]", "[\"Amount\"]", "{\"Amount\":null}"));
-    assert_string_equal(f->e.header_text.data,
-                        "{\"entityName\":\"Opportunity\",\"recordIds\":[\"006000000000001AAA\"],\"changeType\":\"UPDATE\","
-                        "\"changedFields\":[\"Amount\"],\"changeOrigin\":\"com/salesforce/api/rest/60.0\","
-                        "\"transactionKey\":\"00026831-c8e1-13c6-e65f-c3b849d556ee\",\"sequenceNumber\":1,"
-                        "\"commitTimestamp\":1655997706000,\"commitUser\":\"005000000000001AAA\","
-                        "\"commitNumber\":286001238096}");
+    parse(f, support_change("Opportunity", "UPDATE", 2, "[\"006000000000001AAA\"]", "[\"Amount\"]",
+                            "{\"Amount\":null}"));
+    assert_string_equal(
+        f->e.header_text.data,
+        "{\"entityName\":\"Opportunity\",\"recordIds\":[\"006000000000001AAA\"],\"changeType\":"
+        "\"UPDATE\","
+        "\"changedFields\":[\"Amount\"],\"changeOrigin\":\"com/salesforce/api/rest/60.0\","
+        "\"transactionKey\":\"00026831-c8e1-13c6-e65f-c3b849d556ee\",\"sequenceNumber\":1,"
+        "\"commitTimestamp\":1655997706000,\"commitUser\":\"005000000000001AAA\","
+        "\"commitNumber\":286001238096}");
 }
 
 static void diff_objects_are_listed_and_carry_no_value(void **state)
 {
     struct fixture *f = *state;
-    parse(f, support_change("Opportunity", "UPDATE", 2, "[\"006000000000001AAA\"]", "[\"Description\"]",
+    parse(f, support_change("Opportunity", "UPDATE", 2, "[\"006000000000001AAA\"]",
+                            "[\"Description\"]",
                             "{\"Description\":{\"diff\":\"--- \\n+++ abc\\n@@\"}}"));
     assert_int_equal(json_array_size(f->e.diff_fields), 1);
     assert_string_equal(json_string_value(json_array_get(f->e.diff_fields, 0)), "Description");
@@ -114,20 +125,24 @@ static void unknown_fields_are_collected_and_formulas_are_not(void **state)
 {
     struct fixture *f = *state;
     parse(f, support_change("Opportunity", "UPDATE", 2, "[\"006000000000001AAA\"]", "[]",
-                            "{\"New__c\":1,\"BillingAddress\":{\"County\":\"x\"},\"Formula__c\":3,\"Other__c\":null}"));
+                            "{\"New__c\":1,\"BillingAddress\":{\"County\":\"x\"},\"Formula__c\":3,"
+                            "\"Other__c\":null}"));
     assert_int_equal(json_array_size(f->e.unknown_fields), 3);
-    assert_string_equal(json_string_value(json_array_get(f->e.unknown_fields, 1)), "BillingAddress.County");
+    assert_string_equal(json_string_value(json_array_get(f->e.unknown_fields, 1)),
+                        "BillingAddress.County");
     assert_int_equal(f->e.fields.cells_count, 0);
 }
 
 static void merged_overflow_and_wildcard_ids_are_kept_apart(void **state)
 {
     struct fixture *f = *state;
-    parse(f, support_change("Opportunity", "DELETE", 2, "[\"006000000000001AAA\",\"006000000000002AAA\"]", "[]", "{}"));
+    parse(f, support_change("Opportunity", "DELETE", 2,
+                            "[\"006000000000001AAA\",\"006000000000002AAA\"]", "[]", "{}"));
     assert_int_equal(f->e.ids_count, 2);
     parse(f, support_change("Opportunity", "UPDATE", 3, "[\"001*\"]", "[]", "{}"));
     assert_true(tm_change_id_is_wildcard(f->e.ids[0]));
-    parse(f, support_change("Opportunity", "GAP_OVERFLOW", 4, "[\"000000000000000AAA\"]", "[]", "{}"));
+    parse(f,
+          support_change("Opportunity", "GAP_OVERFLOW", 4, "[\"000000000000000AAA\"]", "[]", "{}"));
     assert_string_equal(f->e.ids[0], TM_ID_OVERFLOW);
     parse(f, support_change("Opportunity", "GAP_OVERFLOW", 5, "[]", "[]", "{}"));
     assert_string_equal(f->e.ids[0], TM_ID_OVERFLOW);
@@ -140,18 +155,27 @@ static void merged_overflow_and_wildcard_ids_are_kept_apart(void **state)
 static void broken_events_say_what_is_wrong(void **state)
 {
     struct fixture *f = *state;
-    static const struct { const char *json, *word; } bad[] = {
+    static const struct {
+        const char *json, *word;
+    } bad[] = {
         { "{}", "payload" },
         { "{\"payload\":{}}", "replayId" },
         { "{\"payload\":{},\"event\":{\"replayId\":\"7\"}}", "replayId" },
         { "{\"payload\":{},\"event\":{\"replayId\":7}}", "changeType" },
-        { "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\"}},\"event\":{\"replayId\":7}}", "recordIds" },
-        { "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"bad\"]}},\"event\":{\"replayId\":7}}",
+        { "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\"}},\"event\":{"
+          "\"replayId\":7}}",
+          "recordIds" },
+        { "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"bad\"]}}"
+          ",\"event\":{\"replayId\":7}}",
           "recordIds[0]" },
-        { "{\"payload\":{\"Amount\":\"x\",\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"006000000000001AAA\"]}},"
-          "\"event\":{\"replayId\":7}}", "Amount" },
-        { "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"006000000000001AAA\"],"
-          "\"commitNumber\":\"x\"}},\"event\":{\"replayId\":7}}", "commitNumber" },
+        { "{\"payload\":{\"Amount\":\"x\",\"ChangeEventHeader\":{\"changeType\":\"UPDATE\","
+          "\"recordIds\":[\"006000000000001AAA\"]}},"
+          "\"event\":{\"replayId\":7}}",
+          "Amount" },
+        { "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":["
+          "\"006000000000001AAA\"],"
+          "\"commitNumber\":\"x\"}},\"event\":{\"replayId\":7}}",
+          "commitNumber" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tm_err err = { .code = TM_OK };
@@ -171,11 +195,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(create_sets_scalars_in_canonical_form, setup, teardown),
         cmocka_unit_test_setup_teardown(compound_parts_become_columns, setup, teardown),
         cmocka_unit_test_setup_teardown(compound_null_clears_all_its_parts, setup, teardown),
-        cmocka_unit_test_setup_teardown(changed_fields_are_converted_only_when_asked, setup, teardown),
-        cmocka_unit_test_setup_teardown(header_text_has_ten_keys_in_the_connectors_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(diff_objects_are_listed_and_carry_no_value, setup, teardown),
-        cmocka_unit_test_setup_teardown(unknown_fields_are_collected_and_formulas_are_not, setup, teardown),
-        cmocka_unit_test_setup_teardown(merged_overflow_and_wildcard_ids_are_kept_apart, setup, teardown),
+        cmocka_unit_test_setup_teardown(changed_fields_are_converted_only_when_asked, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(header_text_has_ten_keys_in_the_connectors_order, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(diff_objects_are_listed_and_carry_no_value, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(unknown_fields_are_collected_and_formulas_are_not, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(merged_overflow_and_wildcard_ids_are_kept_apart, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(broken_events_say_what_is_wrong, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

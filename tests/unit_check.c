@@ -1,5 +1,5 @@
-/* check: for each class of truth and each anomaly, a history and a warehouse that have exactly it, and near misses that stay
- * silent (M6 of check/match.h). */
+/* check: for each class of truth and each anomaly, a history and a warehouse that have exactly it,
+ * and near misses that stay silent (M6 of check/match.h). */
 #include "check/breakdown.h"
 #include "check/measure.h"
 #include "check/plan.h"
@@ -17,7 +17,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define ROW(name, stage, amount) "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
+#define ROW(name, stage, amount)                                                                   \
+    "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
 
 static void start(struct history_stand *s, const char *name)
 {
@@ -63,7 +64,8 @@ static void a_partial_row_counts_as_missing_and_flagged(void **state)
     start(&s, "partial");
     history_commit(s.org, 3, "CREATE", "GAP_CREATE", 10, ROW("c", "new", "3"));
     history_commit(s.org, 3, "UPDATE", "", 20, "{\"Amount\":4}");
-    history_show(&s, 3, 20, 5, NULL, NULL, 4, 0, history_stamp(20), TM_SHOWN_DIRTY | TM_SHOWN_PARTIAL);
+    history_show(&s, 3, 20, 5, NULL, NULL, 4, 0, history_stamp(20),
+                 TM_SHOWN_DIRTY | TM_SHOWN_PARTIAL);
     exactly(&s, TM_ROW_MISSING, 1, 1);
 }
 
@@ -189,10 +191,10 @@ static void a_field_added_while_it_runs_is_compared_once_the_relation_has_it(voi
     history_commit(s.org, 1, "UPDATE", "", 10, "{\"Extra__c\":\"x\"}");
     history_show(&s, 1, 10, 5, "a", "new", 1, 0, history_stamp(10), 0);
     history_match(&s);
-    assert_int_equal(history_differing(&s), 0);          /* not in the relation: left out, listed */
+    assert_int_equal(history_differing(&s), 0); /* not in the relation: left out, listed */
     assert_int_equal(tm_shown_column(s.shown, s.object, "Extra__c", &column, &err), TM_OK);
     history_match(&s);
-    assert_int_equal(history_differing(&s), 1);          /* there, and null: an x is missing */
+    assert_int_equal(history_differing(&s), 1); /* there, and null: an x is missing */
     assert_int_equal(history_final(&s, TM_ROW_MIXED, 0), 1);
     history_stand_close(&s);
 }
@@ -205,8 +207,10 @@ static void the_curve_counts_rows_for_as_long_as_they_differ(void **state)
     struct tm_err err = { 0 };
     start(&s, "curve");
     history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":5}");
-    history_show(&s, 1, 10, 250, "a", "new", 5, 0, history_stamp(10), 0);      /* a quarter of a second, not stretched */
-    history_commit(s.org, 2, "UPDATE", "", 30, "{\"Amount\":6}");              /* stale to the end: 30 minutes */
+    /* a quarter of a second, not stretched */
+    history_show(&s, 1, 10, 250, "a", "new", 5, 0, history_stamp(10), 0);
+    /* stale to the end: 30 minutes */
+    history_commit(s.org, 2, "UPDATE", "", 30, "{\"Amount\":6}");
     history_match(&s);
     assert_int_equal(tm_curve_make(&c, s.match, &s.timing, &err), TM_OK);
     double stale_us = c->row_us[1 + 2 * TM_ROW_STALE];
@@ -234,17 +238,24 @@ static void a_star_flags_every_row_that_has_no_flag_of_its_own(void **state)
     char path[80];
     snprintf(path, sizeof path, "/tmp/unit_check_star.%ld.db", (long)getpid());
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "CREATE TABLE Opportunity(Id TEXT, Name TEXT, _dirty INTEGER);"
-                                  "CREATE TABLE Opportunity_dirty(Id TEXT, position INTEGER, kind TEXT, _unknown TEXT);"
-                                  "INSERT INTO Opportunity VALUES('006000000000001AAA','a',0),('006000000000002AAA','b',1),"
-                                  "('006000000000003AAA','c',0);"
-                                  "INSERT INTO Opportunity_dirty VALUES('006000000000002AAA',4,'gap',NULL)",
-                                  NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(
+            db,
+            "CREATE TABLE Opportunity(Id TEXT, Name TEXT, _dirty INTEGER);"
+            "CREATE TABLE Opportunity_dirty(Id TEXT, position INTEGER, kind TEXT, _unknown TEXT);"
+            "INSERT INTO Opportunity "
+            "VALUES('006000000000001AAA','a',0),('006000000000002AAA','b',1),"
+            "('006000000000003AAA','c',0);"
+            "INSERT INTO Opportunity_dirty VALUES('006000000000002AAA',4,'gap',NULL)",
+            NULL, NULL, NULL),
+        SQLITE_OK);
     assert_int_equal(tm_reader_open(&r, path, true, objects, 1, &err), TM_OK);
     assert_int_equal(tm_reader_full(r, star_wall_ns, &read, &err), TM_OK);
     tm_reader_stars(r);
     assert_int_equal(tm_reader_starred_rows(r), 0);
-    assert_int_equal(sqlite3_exec(db, "INSERT INTO Opportunity_dirty VALUES('*',9,'copy',NULL)", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "INSERT INTO Opportunity_dirty VALUES('*',9,'copy',NULL)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
     tm_reader_stars(r);
     assert_true(r->objects[0].starred);
     assert_int_equal(tm_reader_starred_rows(r), 2);
@@ -275,15 +286,22 @@ static void percentiles_are_exact_and_unseen_changes_push_them_out_of_reach(void
 static void a_plan_with_a_mistake_is_refused_by_name(void **state)
 {
     (void)state;
-    static const struct { const char *json, *told; } bad[] = {
+    static const struct {
+        const char *json, *told;
+    } bad[] = {
         { "{\"orgg\":\"x\"}", "did you mean \"org\"" },
         { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[]}", "pipelines" },
-        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":\"lake\",\"database\":\"d\"}]}",
+        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":"
+          "\"lake\",\"database\":\"d\"}]}",
           "lake" },
-        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":\"batch\",\"database\":\"d\","
-          "\"objects\":[\"X\"]}]}", "interval_ms" },
-        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":\"stream\",\"database\":\"d\","
-          "\"objects\":[\"X\"],\"slo\":{\"unsen\":0}}]}", "unseen" },
+        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":"
+          "\"batch\",\"database\":\"d\","
+          "\"objects\":[\"X\"]}]}",
+          "interval_ms" },
+        { "{\"org\":\"a\",\"run_db\":\"b\",\"out\":\"c\",\"pipelines\":[{\"name\":\"p\",\"kind\":"
+          "\"stream\",\"database\":\"d\","
+          "\"objects\":[\"X\"],\"slo\":{\"unsen\":0}}]}",
+          "unseen" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tm_plan *plan = NULL;
@@ -298,7 +316,10 @@ static void a_plan_with_a_mistake_is_refused_by_name(void **state)
 
 /* ---- option 1: what the views show is predicted from the raw rows ---- */
 
-struct option1 { struct history_stand s; struct tm_reader *reader; };
+struct option1 {
+    struct history_stand s;
+    struct tm_reader *reader;
+};
 
 static void option1_open(struct option1 *o, const char *name)
 {
@@ -308,26 +329,33 @@ static void option1_open(struct option1 *o, const char *name)
     assert_int_equal(tm_reader_open(&o->reader, "unused", true, objects, 1, &err), TM_OK);
 }
 
-static void option1_arrival(struct option1 *o, int n, enum tm_arrival_kind kind, int64_t position, double minutes,
-                            const char *name, double amount)
+static void option1_arrival(struct option1 *o, int n, enum tm_arrival_kind kind, int64_t position,
+                            double minutes, const char *name, double amount)
 {
     char id[19];
     struct tm_err err = { 0 };
     struct tm_reader *r = o->reader;
     uint32_t row, column;
-    uint64_t values[5] = { tm_vhash_text(name, strlen(name)), tm_vhash_text("new", 3), tm_vhash_real(amount), tm_vhash_int(0),
+    uint64_t values[5] = { tm_vhash_text(name, strlen(name)), tm_vhash_text("new", 3),
+                           tm_vhash_real(amount), tm_vhash_int(0),
                            tm_vhash_int(history_stamp(minutes)) };
-    static const char *const columns[] = { "Name", "Stage", "Amount", "Private", "LastModifiedDate" };
+    static const char *const columns[] = { "Name", "Stage", "Amount", "Private",
+                                           "LastModifiedDate" };
     history_id(id, n);
     for (int i = 0; i < 5; i++)
         assert_int_equal(tm_shown_column(r->shown, 0, columns[i], &column, &err), TM_OK);
     assert_int_equal(tm_shown_row(r->shown, 0, id, &row, &err), TM_OK);
     r->arrivals = realloc(r->arrivals, (r->arrivals_count + 1) * sizeof *r->arrivals);
     r->values = realloc(r->values, (r->values_count + 5) * sizeof *r->values);
-    r->arrivals[r->arrivals_count] = (struct tm_arrival){
-        .lo_ns = history_wall_ns(minutes), .hi_ns = history_wall_ns(minutes) + 2000000, .position = position,
-        .rowid = (int64_t)r->arrivals_count + 1, .row = row, .values_first = (uint32_t)r->values_count,
-        .values_count = kind == TM_ARRIVAL_IMAGE ? 5 : 0, .kind = (uint8_t)kind };
+    r->arrivals[r->arrivals_count] =
+        (struct tm_arrival){ .lo_ns = history_wall_ns(minutes),
+                             .hi_ns = history_wall_ns(minutes) + 2000000,
+                             .position = position,
+                             .rowid = (int64_t)r->arrivals_count + 1,
+                             .row = row,
+                             .values_first = (uint32_t)r->values_count,
+                             .values_count = kind == TM_ARRIVAL_IMAGE ? 5 : 0,
+                             .kind = (uint8_t)kind };
     memcpy(r->values + r->values_count, values, sizeof values);
     r->values_count += 5;
     r->arrivals_count++;
@@ -361,7 +389,7 @@ static void a_gap_is_dirty_until_its_image_and_later_events_stand_on_top(void **
     history_commit(o.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
     int64_t gap = history_commit(o.s.org, 1, "UPDATE", "GAP_UPDATE", 10, "{\"Amount\":5}");
     int64_t next = history_commit(o.s.org, 1, "UPDATE", "", 20, "{\"Name\":\"z\"}");
-    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 1, -1, "a", 1);           /* the first copy, g = 0 */
+    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 1, -1, "a", 1); /* the first copy, g = 0 */
     option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * gap, 10, "", 0);
     option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * next, 20, "", 0);
     option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 2 * gap + 1, 20, "z", 5);
@@ -371,7 +399,8 @@ static void a_gap_is_dirty_until_its_image_and_later_events_stand_on_top(void **
     assert_int_equal(shown->obs[0].flags, TM_SHOWN_PRESENT);
     assert_int_equal(shown->obs[1].flags, TM_SHOWN_PRESENT | TM_SHOWN_DIRTY);
     assert_int_equal(shown->obs[3].flags, TM_SHOWN_PRESENT);
-    assert_int_equal(shown->obs[1].hi_ns, history_wall_ns(10) + 5000000);     /* the query's own time is added */
+    /* the query's own time is added */
+    assert_int_equal(shown->obs[1].hi_ns, history_wall_ns(10) + 5000000);
     option1_close(&o, p);
 }
 

@@ -1,4 +1,5 @@
-/* cometd against a scripted HTTP port: the ways a subscription can break, and that no way loses an event. Virtual time. */
+/* cometd against a scripted HTTP port: the ways a subscription can break, and that no way loses an
+ * event. Virtual time. */
 #include "salesforce/cometd.h"
 #include "base/log.h"
 #include "tests/support_fake_http.h"
@@ -11,31 +12,64 @@
 #include <cmocka.h>
 
 #define CH "/data/LeadChangeEvent"
-#define SIGN_IN(token) { .expect = "POST /services/oauth2/token", .status = 200, \
-    .body = "{\"access_token\":\"" token "\",\"instance_url\":\"https://na1.example\"}" }
-#define META(channel_, expect_, body_) { .expect = "POST https://na1.example/cometd/59.0", \
-    .expect_body = "\"channel\":\"/meta/" channel_ "\"" expect_, .status = 200, .body = body_ }
-#define SHAKE(client) META("handshake", ",\"version\":\"1.0\"", \
-    "[{\"ext\":{\"replay\":true},\"clientId\":\"" client "\",\"channel\":\"/meta/handshake\",\"successful\":true}]")
-#define SUBSCRIBE(from) META("subscribe", ",\"subscription\":\"" CH "\",\"ext\":{\"replay\":{\"" CH "\":" from "}}", \
-    "[{\"channel\":\"/meta/subscribe\",\"subscription\":\"" CH "\",\"successful\":true}]")
-#define FIRST META("connect", ",\"connectionType\":\"long-polling\",\"advice\":{\"timeout\":0}", \
-    "[{\"advice\":{\"interval\":0,\"timeout\":40000,\"reconnect\":\"retry\"},\"channel\":\"/meta/connect\",\"successful\":true}]")
+#define SIGN_IN(token)                                                                             \
+    {                                                                                              \
+        .expect = "POST /services/oauth2/token", .status = 200,                                    \
+        .body = "{\"access_token\":\"" token "\",\"instance_url\":\"https://na1.example\"}"        \
+    }
+#define META(channel_, expect_, body_)                                                             \
+    {                                                                                              \
+        .expect = "POST https://na1.example/cometd/59.0",                                          \
+        .expect_body = "\"channel\":\"/meta/" channel_ "\"" expect_, .status = 200, .body = body_  \
+    }
+#define SHAKE(client)                                                                              \
+    META("handshake", ",\"version\":\"1.0\"",                                                      \
+         "[{\"ext\":{\"replay\":true},\"clientId\":\"" client                                      \
+         "\",\"channel\":\"/meta/handshake\",\"successful\":true}]")
+#define SUBSCRIBE(from)                                                                            \
+    META("subscribe", ",\"subscription\":\"" CH "\",\"ext\":{\"replay\":{\"" CH "\":" from "}}",   \
+         "[{\"channel\":\"/meta/subscribe\",\"subscription\":\"" CH "\",\"successful\":true}]")
+#define FIRST                                                                                      \
+    META("connect", ",\"connectionType\":\"long-polling\",\"advice\":{\"timeout\":0}",             \
+         "[{\"advice\":{\"interval\":0,\"timeout\":40000,\"reconnect\":\"retry\"},\"channel\":\"/" \
+         "meta/connect\",\"successful\":true}]")
 #define CONNECTED "{\"channel\":\"/meta/connect\",\"successful\":true}"
 #define EVENT(id) "{\"data\":{\"event\":{\"replayId\":" id "}},\"channel\":\"" CH "\"}"
-#define CONNECT(events) META("connect", ",\"connectionType\":\"long-polling\"}]", "[" events CONNECTED "]")
-#define REFUSED(channel_, error_, more) META(channel_, "", \
-    "[{\"channel\":\"/meta/" channel_ "\",\"error\":\"" error_ "\",\"successful\":false" more "}]")
-#define HELD { .expect = "POST /cometd/59.0", .expect_body = "/meta/connect", .status = 200, .body = "[]", .delay_ns = TM_NEVER }
-#define BROKEN(what) { .expect = "POST /cometd/59.0", .expect_body = what, .status = 0 }
+#define CONNECT(events)                                                                            \
+    META("connect", ",\"connectionType\":\"long-polling\"}]", "[" events CONNECTED "]")
+#define REFUSED(channel_, error_, more)                                                            \
+    META(channel_, "",                                                                             \
+         "[{\"channel\":\"/meta/" channel_ "\",\"error\":\"" error_ "\",\"successful\":false" more \
+         "}]")
+#define HELD                                                                                       \
+    {                                                                                              \
+        .expect = "POST /cometd/59.0", .expect_body = "/meta/connect", .status = 200,              \
+        .body = "[]", .delay_ns = TM_NEVER                                                         \
+    }
+#define BROKEN(what)                                                                               \
+    {                                                                                              \
+        .expect = "POST /cometd/59.0", .expect_body = what, .status = 0                            \
+    }
 
-struct world { struct fake_http f; struct tm_sf_session *s; struct tm_cometd *c; int64_t last_id; unsigned answers; };
+struct world {
+    struct fake_http f;
+    struct tm_sf_session *s;
+    struct tm_cometd *c;
+    int64_t last_id;
+    unsigned answers;
+};
 
-static void open_world(struct world *w, const struct fake_line *lines, size_t lines_count, int64_t from)
+static void open_world(struct world *w, const struct fake_line *lines, size_t lines_count,
+                       int64_t from)
 {
     static const struct tm_sf_settings set = {
-        .instance = "https://login.example", .consumer_key = "k", .consumer_secret = "s",
-        .grant = TM_SF_CLIENT_CREDENTIALS, .api_version = "59.0", .request_retry_ns_max = 60 * TM_NS_PER_S, .seed = 1,
+        .instance = "https://login.example",
+        .consumer_key = "k",
+        .consumer_secret = "s",
+        .grant = TM_SF_CLIENT_CREDENTIALS,
+        .api_version = "59.0",
+        .request_retry_ns_max = 60 * TM_NS_PER_S,
+        .seed = 1,
     };
     struct tm_err err = { .code = TM_OK };
     *w = (struct world){ .last_id = -100 };
@@ -57,8 +91,8 @@ static void take(struct world *w, json_t *events, bool confirm)
     size_t i;
     json_t *e;
     w->answers++;
-    json_array_foreach(events, i, e)
-        w->last_id = json_integer_value(json_object_get(json_object_get(json_object_get(e, "data"), "event"), "replayId"));
+    json_array_foreach(events, i, e) w->last_id = json_integer_value(
+        json_object_get(json_object_get(json_object_get(e, "data"), "event"), "replayId"));
     if (confirm && json_array_size(events) > 0)
         tm_cometd_confirm(w->c, w->last_id);
     json_decref(events);
@@ -88,8 +122,14 @@ static enum tm_code drive(struct world *w, bool confirm, struct tm_err *err)
 static void events_come_in_order_and_the_next_poll_leaves_at_once(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("-1"), FIRST, CONNECT(EVENT("5") "," EVENT("6") ","), CONNECT(""),
-        CONNECT(EVENT("9") ","), HELD,
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        SUBSCRIBE("-1"),
+        FIRST,
+        CONNECT(EVENT("5") "," EVENT("6") ","),
+        CONNECT(""),
+        CONNECT(EVENT("9") ","),
+        HELD,
     };
     struct world w;
     struct tm_err err;
@@ -101,8 +141,9 @@ static void events_come_in_order_and_the_next_poll_leaves_at_once(void **state)
     assert_int_equal(w.last_id, 9);
     assert_int_equal(w.answers, 4);
     assert_int_equal(tm_cometd_handshakes(w.c), 1);
-    assert_int_equal(w.f.now_ns, 1000 * TM_NS_PER_S);            /* nothing was waited for */
-    assert_int_equal(w.f.timeout_ns[7], 60 * TM_NS_PER_S);       /* advice's 40 s and 20 s for the network */
+    assert_int_equal(w.f.now_ns, 1000 * TM_NS_PER_S); /* nothing was waited for */
+    /* advice's 40 s and 20 s for the network */
+    assert_int_equal(w.f.timeout_ns[7], 60 * TM_NS_PER_S);
     assert_int_equal(tm_cometd_next_at(w.c), TM_NEVER);
     close_world(&w);
 }
@@ -110,8 +151,12 @@ static void events_come_in_order_and_the_next_poll_leaves_at_once(void **state)
 static void interval_advice_spaces_the_polls(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("-2"),
-        META("connect", "", "[{\"advice\":{\"interval\":2000,\"timeout\":40000},\"channel\":\"/meta/connect\",\"successful\":true}]"),
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        SUBSCRIBE("-2"),
+        META("connect", "",
+             "[{\"advice\":{\"interval\":2000,\"timeout\":40000},\"channel\":\"/meta/"
+             "connect\",\"successful\":true}]"),
         HELD,
     };
     struct world w;
@@ -126,8 +171,16 @@ static void interval_advice_spaces_the_polls(void **state)
 static void dropped_poll_is_renewed_after_the_last_confirmed_id(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("40"), FIRST, CONNECT(EVENT("41") "," EVENT("42") ","), BROKEN("/meta/connect"),
-        SHAKE("C2"), SUBSCRIBE("42"), FIRST, HELD,
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        SUBSCRIBE("40"),
+        FIRST,
+        CONNECT(EVENT("41") "," EVENT("42") ","),
+        BROKEN("/meta/connect"),
+        SHAKE("C2"),
+        SUBSCRIBE("42"),
+        FIRST,
+        HELD,
     };
     struct world w;
     struct tm_err err;
@@ -141,8 +194,16 @@ static void dropped_poll_is_renewed_after_the_last_confirmed_id(void **state)
 static void events_nobody_confirmed_are_asked_for_again(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("40"), FIRST, CONNECT(EVENT("41") "," EVENT("42") ","), BROKEN("/meta/connect"),
-        SHAKE("C2"), SUBSCRIBE("40"), FIRST, HELD,
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        SUBSCRIBE("40"),
+        FIRST,
+        CONNECT(EVENT("41") "," EVENT("42") ","),
+        BROKEN("/meta/connect"),
+        SHAKE("C2"),
+        SUBSCRIBE("40"),
+        FIRST,
+        HELD,
     };
     struct world w;
     struct tm_err err;
@@ -155,9 +216,17 @@ static void events_nobody_confirmed_are_asked_for_again(void **state)
 static void only_new_is_renewed_with_all_while_nothing_is_confirmed(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), BROKEN("/meta/subscribe"),
-        SHAKE("C2"), SUBSCRIBE("-1"),                            /* it never stood: only new is still right */
-        FIRST, BROKEN("/meta/connect"), SHAKE("C3"), SUBSCRIBE("-2"), FIRST, HELD,
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        BROKEN("/meta/subscribe"),
+        SHAKE("C2"),
+        SUBSCRIBE("-1"), /* it never stood: only new is still right */
+        FIRST,
+        BROKEN("/meta/connect"),
+        SHAKE("C3"),
+        SUBSCRIBE("-2"),
+        FIRST,
+        HELD,
     };
     struct world w;
     struct tm_err err;
@@ -170,9 +239,19 @@ static void only_new_is_renewed_with_all_while_nothing_is_confirmed(void **state
 static void torn_answer_starts_over_instead_of_skipping_events(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("7"), FIRST,
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        SUBSCRIBE("7"),
+        FIRST,
         META("connect", "", "[" EVENT("8") ",{\"data\":{\"eve"),
-        SHAKE("C2"), SUBSCRIBE("7"), FIRST, META("connect", "", "[]"), SHAKE("C3"), SUBSCRIBE("7"), FIRST, HELD,
+        SHAKE("C2"),
+        SUBSCRIBE("7"),
+        FIRST,
+        META("connect", "", "[]"),
+        SHAKE("C3"),
+        SUBSCRIBE("7"),
+        FIRST,
+        HELD,
     };
     struct world w;
     struct tm_err err;
@@ -186,9 +265,17 @@ static void torn_answer_starts_over_instead_of_skipping_events(void **state)
 static void unknown_client_shakes_hands_again_at_once(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("7"), FIRST, CONNECT(EVENT("8") ","),
-        REFUSED("connect", "403::Unknown client", ",\"advice\":{\"interval\":0,\"reconnect\":\"handshake\"}"),
-        SHAKE("C2"), SUBSCRIBE("8"), FIRST, HELD,
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        SUBSCRIBE("7"),
+        FIRST,
+        CONNECT(EVENT("8") ","),
+        REFUSED("connect", "403::Unknown client",
+                ",\"advice\":{\"interval\":0,\"reconnect\":\"handshake\"}"),
+        SHAKE("C2"),
+        SUBSCRIBE("8"),
+        FIRST,
+        HELD,
     };
     struct world w;
     struct tm_err err;
@@ -202,17 +289,32 @@ static void unknown_client_shakes_hands_again_at_once(void **state)
 static void refused_token_signs_in_again_in_all_its_spellings(void **state)
 {
     static const struct fake_line refusals[] = {
-        REFUSED("connect", "401::Authentication invalid", ",\"advice\":{\"reconnect\":\"none\",\"interval\":0}"),
-        { .expect = "POST /cometd/59.0", .expect_body = "/meta/connect", .status = 401, .body = "" },
+        REFUSED("connect", "401::Authentication invalid",
+                ",\"advice\":{\"reconnect\":\"none\",\"interval\":0}"),
+        { .expect = "POST /cometd/59.0",
+          .expect_body = "/meta/connect",
+          .status = 401,
+          .body = "" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         const struct fake_line lines[] = {
-            SIGN_IN("A"), SHAKE("C1"), SUBSCRIBE("7"), FIRST, refusals[i], SIGN_IN("B"),
+            SIGN_IN("A"),
+            SHAKE("C1"),
+            SUBSCRIBE("7"),
+            FIRST,
+            refusals[i],
+            SIGN_IN("B"),
             REFUSED("handshake", "403::Handshake denied",
-                    ",\"ext\":{\"sfdc\":{\"failureReason\":\"401::Authentication invalid\"}},\"advice\":{\"reconnect\":\"none\"}"),
-            SIGN_IN("C"), SHAKE("C2"), SUBSCRIBE("7"), FIRST,
-            { .expect = "POST /cometd/59.0", .expect_header = "Authorization: Bearer C", .delay_ns = TM_NEVER },
+                    ",\"ext\":{\"sfdc\":{\"failureReason\":\"401::Authentication "
+                    "invalid\"}},\"advice\":{\"reconnect\":\"none\"}"),
+            SIGN_IN("C"),
+            SHAKE("C2"),
+            SUBSCRIBE("7"),
+            FIRST,
+            { .expect = "POST /cometd/59.0",
+              .expect_header = "Authorization: Bearer C",
+              .delay_ns = TM_NEVER },
         };
         struct world w;
         struct tm_err err;
@@ -224,7 +326,9 @@ static void refused_token_signs_in_again_in_all_its_spellings(void **state)
 
 static void tokens_always_refused_end_with_a_usage_error(void **state)
 {
-#define DENIED REFUSED("handshake", "403::Handshake denied", ",\"ext\":{\"sfdc\":{\"failureReason\":\"401::Authentication invalid\"}}")
+#define DENIED                                                                                     \
+    REFUSED("handshake", "403::Handshake denied",                                                  \
+            ",\"ext\":{\"sfdc\":{\"failureReason\":\"401::Authentication invalid\"}}")
     static const struct fake_line lines[] = {
         SIGN_IN("A"), DENIED, SIGN_IN("B"), DENIED, SIGN_IN("C"), DENIED, SIGN_IN("D"), DENIED,
     };
@@ -241,8 +345,10 @@ static void tokens_always_refused_end_with_a_usage_error(void **state)
 static void token_renewed_by_somebody_else_is_used_without_a_sign_in(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("A"), SHAKE("C1"), SUBSCRIBE("7"), FIRST, SIGN_IN("B"),
-        REFUSED("connect", "401::Authentication invalid", ""), SHAKE("C2"), SUBSCRIBE("7"), FIRST, HELD,
+        SIGN_IN("A"), SHAKE("C1"),    SUBSCRIBE("7"),
+        FIRST,        SIGN_IN("B"),   REFUSED("connect", "401::Authentication invalid", ""),
+        SHAKE("C2"),  SUBSCRIBE("7"), FIRST,
+        HELD,
     };
     struct world w;
     struct tm_err err = { .code = TM_OK };
@@ -254,7 +360,7 @@ static void token_renewed_by_somebody_else_is_used_without_a_sign_in(void **stat
         if (tm_cometd_next(w.c, &now, &events, &err) == TM_OK)
             json_decref(events);
     }
-    tm_sf_session_expired(w.s);            /* a REST call noticed first */
+    tm_sf_session_expired(w.s); /* a REST call noticed first */
     struct tm_now now = { .wall_ns = w.f.now_ns };
     while (tm_sf_session_ready(w.s, &now, &err) == TM_E_AGAIN)
         ;
@@ -266,10 +372,19 @@ static void busy_server_is_given_time(void **state)
 {
     static const struct fake_line lines[] = {
         SIGN_IN("T"),
-        REFUSED("handshake", "403::Handshake denied", ",\"ext\":{\"sfdc\":{\"failureReason\":\"503::Server is too busy. Please try\"}}"),
-        { .expect = "POST /cometd/59.0", .expect_body = "/meta/handshake", .status = 502, .body = "<html>" },
-        SHAKE("C1"), REFUSED("subscribe", "403::denied", ",\"ext\":{\"sfdc\":{\"failureReason\":\"503::Server is too busy.\"}}"),
-        SHAKE("C2"), SUBSCRIBE("7"), FIRST, HELD,
+        REFUSED("handshake", "403::Handshake denied",
+                ",\"ext\":{\"sfdc\":{\"failureReason\":\"503::Server is too busy. Please try\"}}"),
+        { .expect = "POST /cometd/59.0",
+          .expect_body = "/meta/handshake",
+          .status = 502,
+          .body = "<html>" },
+        SHAKE("C1"),
+        REFUSED("subscribe", "403::denied",
+                ",\"ext\":{\"sfdc\":{\"failureReason\":\"503::Server is too busy.\"}}"),
+        SHAKE("C2"),
+        SUBSCRIBE("7"),
+        FIRST,
+        HELD,
     };
     struct world w;
     struct tm_err err;
@@ -305,8 +420,9 @@ static void daily_limit_is_waited_out_beyond_any_budget_and_told(void **state)
 {
 #define DAILY REFUSED("connect", "403::Organization total events daily limit exceeded", "")
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("7"), DAILY, SHAKE("C2"), SUBSCRIBE("7"), DAILY, SHAKE("C3"), SUBSCRIBE("7"),
-        DAILY, SHAKE("C4"), SUBSCRIBE("7"), HELD,
+        SIGN_IN("T"),   SHAKE("C1"),    SUBSCRIBE("7"), DAILY,          SHAKE("C2"),
+        SUBSCRIBE("7"), DAILY,          SHAKE("C3"),    SUBSCRIBE("7"), DAILY,
+        SHAKE("C4"),    SUBSCRIBE("7"), HELD,
     };
     struct world w;
     struct tm_err err;
@@ -320,8 +436,10 @@ static void daily_limit_is_waited_out_beyond_any_budget_and_told(void **state)
     close_world(&w);
 }
 
-#define GONE "400::The replayId {7} you provided was invalid.  Please provide a valid ID, -2 to replay all events, " \
-             "or -1 to replay only new events."
+#define GONE                                                                                       \
+    "400::The replayId {7} you provided was invalid.  Please provide a valid ID, -2 to replay "    \
+    "all events, "                                                                                 \
+    "or -1 to replay only new events."
 
 static void refused_replay_id_is_a_gap_until_the_owner_resumes(void **state)
 {
@@ -334,7 +452,7 @@ static void refused_replay_id_is_a_gap_until_the_owner_resumes(void **state)
     OPEN(&w, lines, 7);
     assert_int_equal(drive(&w, true, &err), TM_E_GAP);
     assert_non_null(strstr(err.msg, "replayId {7}"));
-    assert_int_equal(drive(&w, true, &err), TM_E_GAP);           /* it does not go away by itself */
+    assert_int_equal(drive(&w, true, &err), TM_E_GAP); /* it does not go away by itself */
     assert_int_equal(tm_cometd_next_at(w.c), TM_NEVER);
     tm_cometd_resume(w.c, TM_REPLAY_ALL);
     assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
@@ -345,7 +463,8 @@ static void refused_replay_id_is_a_gap_until_the_owner_resumes(void **state)
 static void resuming_while_live_leaves_the_old_client_behind(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("7"), FIRST, HELD, SHAKE("C2"), SUBSCRIBE("-1"), FIRST, HELD,
+        SIGN_IN("T"), SHAKE("C1"),     SUBSCRIBE("7"), FIRST, HELD,
+        SHAKE("C2"),  SUBSCRIBE("-1"), FIRST,          HELD,
     };
     struct world w;
     struct tm_err err = { .code = TM_OK };
@@ -366,8 +485,14 @@ static void resuming_while_live_leaves_the_old_client_behind(void **state)
 static void too_large_delivery_names_the_setting(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"), SUBSCRIBE("7"), FIRST,
-        { .expect = "POST /cometd/59.0", .expect_body = "/meta/connect", .status = 200, .too_big = true },
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        SUBSCRIBE("7"),
+        FIRST,
+        { .expect = "POST /cometd/59.0",
+          .expect_body = "/meta/connect",
+          .status = 200,
+          .too_big = true },
     };
     struct world w;
     struct tm_err err;
@@ -383,14 +508,22 @@ static void channel_and_rights_errors_are_usage_errors_in_the_servers_words(void
 {
     static const char *const said[] = {
         "400::The channel you requested to subscribe to does not exist {" CH "}",
-        "403::User not allowed to subscribe CDC without View All Data permissions", "403::Restricted channel",
+        "403::User not allowed to subscribe CDC without View All Data permissions",
+        "403::Restricted channel",
     };
     (void)state;
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
         char body[300];
-        snprintf(body, sizeof body, "[{\"channel\":\"/meta/subscribe\",\"error\":\"%s\",\"successful\":false}]", said[i]);
+        snprintf(body, sizeof body,
+                 "[{\"channel\":\"/meta/subscribe\",\"error\":\"%s\",\"successful\":false}]",
+                 said[i]);
         const struct fake_line lines[] = {
-            SIGN_IN("T"), SHAKE("C1"), { .expect = "POST /cometd", .expect_body = "/meta/subscribe", .status = 200, .body = body },
+            SIGN_IN("T"),
+            SHAKE("C1"),
+            { .expect = "POST /cometd",
+              .expect_body = "/meta/subscribe",
+              .status = 200,
+              .body = body },
         };
         struct world w;
         struct tm_err err;
@@ -404,7 +537,9 @@ static void channel_and_rights_errors_are_usage_errors_in_the_servers_words(void
 static void server_without_replay_is_refused(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), META("handshake", "", "[{\"clientId\":\"C\",\"channel\":\"/meta/handshake\",\"successful\":true}]"),
+        SIGN_IN("T"),
+        META("handshake", "",
+             "[{\"clientId\":\"C\",\"channel\":\"/meta/handshake\",\"successful\":true}]"),
     };
     struct world w;
     struct tm_err err;
@@ -418,7 +553,9 @@ static void server_without_replay_is_refused(void **state)
 static void wrong_password_comes_through_as_it_is(void **state)
 {
     static const struct fake_line lines[] = {
-        { .expect = "POST /services/oauth2/token", .status = 400, .body = "{\"error\":\"invalid_client\"}" },
+        { .expect = "POST /services/oauth2/token",
+          .status = 400,
+          .body = "{\"error\":\"invalid_client\"}" },
     };
     struct world w;
     struct tm_err err;
@@ -432,8 +569,12 @@ static void wrong_password_comes_through_as_it_is(void **state)
 static void events_beside_a_subscribe_answer_are_delivered(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"),
-        META("subscribe", "", "[{\"channel\":\"/meta/subscribe\",\"successful\":true}," EVENT("8") "]"), FIRST, HELD,
+        SIGN_IN("T"),
+        SHAKE("C1"),
+        META("subscribe", "",
+             "[{\"channel\":\"/meta/subscribe\",\"successful\":true}," EVENT("8") "]"),
+        FIRST,
+        HELD,
     };
     struct world w;
     struct tm_err err;

@@ -1,4 +1,5 @@
-/* command: flags with their environment, the real driver's waiting, signals, counters written atomically. */
+/* command: flags with their environment, the real driver's waiting, signals, counters written
+ * atomically. */
 #include "run/command.h"
 #include <jansson.h>
 #include <setjmp.h>
@@ -40,13 +41,15 @@ static const char *path(const char *name)
 
 static const char *const extras[] = { "port", "--seed", "once!", NULL };
 
-static enum tm_code parse(struct tm_station_flags *flags, const char **out, struct tm_err *err, const char *line)
+static enum tm_code parse(struct tm_station_flags *flags, const char **out, struct tm_err *err,
+                          const char *line)
 {
     static char words[512];
-    char *argv[32] = { (char *)(uintptr_t)"sink" };
+    char *argv[32] = { (char *)(uintptr_t) "sink" };
     int argc = 1;
     snprintf(words, sizeof words, "%s", line);
-    for (char *save = NULL, *w = strtok_r(words, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+    for (char *save = NULL, *w = strtok_r(words, " ", &save); w != NULL;
+         w = strtok_r(NULL, " ", &save))
         argv[argc++] = w;
     tm_err_clear(err);
     return tm_flags_parse(flags, argc, argv, extras, out, err);
@@ -58,7 +61,9 @@ static void flags_take_both_spellings_switches_and_the_config(void **state)
     const char *out[3];
     struct tm_err err;
     (void)state;
-    assert_int_equal(parse(&flags, out, &err, "--brokers h:1,h:2 sink.json --clock=/c --embedded --port 80 --once"), TM_OK);
+    assert_int_equal(parse(&flags, out, &err,
+                           "--brokers h:1,h:2 sink.json --clock=/c --embedded --port 80 --once"),
+                     TM_OK);
     assert_string_equal(flags.brokers, "h:1,h:2");
     assert_string_equal(flags.config_path, "sink.json");
     assert_string_equal(flags.clock_path, "/c");
@@ -88,7 +93,8 @@ static void flags_come_from_the_environment_and_the_command_line_wins(void **sta
     assert_int_equal(parse(&flags, out, &err, "--embedded=0"), TM_OK);
     assert_false(flags.embedded);
     assert_int_equal(parse(&flags, out, &err, "--salesforce-url http://line"), TM_OK);
-    assert_string_equal(getenv("TIDEMARK_SALESFORCE_URL"), "http://line");   /* so that configs that name it see the flag */
+    /* so that configs that name it see the flag */
+    assert_string_equal(getenv("TIDEMARK_SALESFORCE_URL"), "http://line");
     unsetenv("TIDEMARK_BROKERS");
     unsetenv("TIDEMARK_SALESFORCE_URL");
     unsetenv("TIDEMARK_EMBEDDED");
@@ -97,11 +103,17 @@ static void flags_come_from_the_environment_and_the_command_line_wins(void **sta
 
 static void wrong_flags_are_usage_errors_with_the_nearest_name(void **state)
 {
-    static const struct { const char *line, *says; } want[] = {
-        { "--broker h:1", "did you mean --brokers?" }, { "--prot 1", "did you mean --port?" },
-        { "--entirelydifferent", "unknown flag --entirelydifferent" }, { "--brokers", "--brokers wants a value" },
-        { "--brokers --json", "--brokers wants a value" }, { "--brokers=", "--brokers wants a value" },
-        { "a.json b.json", "unexpected argument \"b.json\"" }, { "-x", "unknown flag -x" },
+    static const struct {
+        const char *line, *says;
+    } want[] = {
+        { "--broker h:1", "did you mean --brokers?" },
+        { "--prot 1", "did you mean --port?" },
+        { "--entirelydifferent", "unknown flag --entirelydifferent" },
+        { "--brokers", "--brokers wants a value" },
+        { "--brokers --json", "--brokers wants a value" },
+        { "--brokers=", "--brokers wants a value" },
+        { "a.json b.json", "unexpected argument \"b.json\"" },
+        { "-x", "unknown flag -x" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
@@ -117,14 +129,15 @@ static void wrong_flags_are_usage_errors_with_the_nearest_name(void **state)
 /* ---- the driver ---- */
 
 struct station {
-    int steps, seconds, oks;     /* so many TM_OK first, then TM_E_AGAIN */
-    int fail_at;                 /* step that fails, 0 = none            */
-    struct tm_wake ask;          /* what it asks for after each step     */
-    bool relative;               /* ask.wall_ns counts from now          */
+    int steps, seconds, oks; /* so many TM_OK first, then TM_E_AGAIN */
+    int fail_at;             /* step that fails, 0 = none */
+    struct tm_wake ask;      /* what it asks for after each step */
+    bool relative;           /* ask.wall_ns counts from now */
     struct tm_now first, last;
 };
 
-static enum tm_code station_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code station_step(void *self, const struct tm_now *now, struct tm_wake *wake,
+                                 struct tm_err *err)
 {
     struct station *s = self;
     assert_true(wake->org_ms == TM_NEVER && wake->wall_ns == TM_NEVER);
@@ -142,7 +155,10 @@ static enum tm_code station_step(void *self, const struct tm_now *now, struct tm
     return TM_E_AGAIN;
 }
 
-static void station_second(void *self) { ((struct station *)self)->seconds++; }
+static void station_second(void *self)
+{
+    ((struct station *)self)->seconds++;
+}
 
 static void driver_steps_at_once_while_there_is_work_and_hands_errors_up(void **state)
 {
@@ -162,8 +178,12 @@ static void driver_wakes_by_wall_time_with_and_without_http(void **state)
     (void)state;
     assert_int_equal(tm_http_curl_open(&http, "tidemark-test/1", NULL, &err), TM_OK);
     for (int i = 0; i < 2; i++) {
-        struct station s = { .fail_at = 4, .ask = { TM_NEVER, 5 * TM_NS_PER_MS }, .relative = true };
-        struct tm_driven driven = { .step = station_step, .self = &s, .http = i == 0 ? NULL : http };
+        struct station s = { .fail_at = 4,
+                             .ask = { TM_NEVER, 5 * TM_NS_PER_MS },
+                             .relative = true };
+        struct tm_driven driven = { .step = station_step,
+                                    .self = &s,
+                                    .http = i == 0 ? NULL : http };
         tm_err_clear(&err);
         assert_int_equal(tm_drive(&driven, &err), TM_E_GAP);
         assert_true(s.last.wall_ns - s.first.wall_ns >= 15 * TM_NS_PER_MS);
@@ -185,7 +205,8 @@ static void driver_wakes_for_a_descriptor(void **state)
     close(fds[1]);
 }
 
-static void driver_looks_again_while_org_time_stands_still_and_wakes_by_it_once_it_runs(void **state)
+static void driver_looks_again_while_org_time_stands_still_and_wakes_by_it_once_it_runs(
+    void **state)
 {
     struct tm_clock_file *clock = NULL;
     struct tm_err err = { .code = TM_OK };
@@ -193,10 +214,12 @@ static void driver_looks_again_while_org_time_stands_still_and_wakes_by_it_once_
     assert_int_equal(tm_clock_file_create(&clock, path("clock"), 1000000, 1000, &err), TM_OK);
     struct station s = { .fail_at = 4, .ask = { 1000000 + 50, TM_NEVER } };
     struct tm_driven driven = { .step = station_step, .self = &s, .clock = clock };
-    assert_int_equal(tm_drive(&driven, &err), TM_E_GAP);       /* would never end if it waited for org time */
+    /* would never end if it waited for org time */
+    assert_int_equal(tm_drive(&driven, &err), TM_E_GAP);
     assert_int_equal(s.last.org_ms, 1000000);
     tm_clock_file_start(clock, tm_clock_monotonic_ns());
-    struct station t = { .fail_at = 2, .ask = { 1000000 + 20000, TM_NEVER } };   /* 20 ms of wall time */
+    struct station t = { .fail_at = 2,
+                         .ask = { 1000000 + 20000, TM_NEVER } }; /* 20 ms of wall time */
     driven.self = &t;
     tm_err_clear(&err);
     assert_int_equal(tm_drive(&driven, &err), TM_E_GAP);
@@ -228,9 +251,11 @@ static void terminated_driver_ends_cleanly_even_in_the_middle_of_a_wait(void **s
             struct station s = { .oks = 1, .ask = { TM_NEVER, TM_NEVER } };
             struct station probe = { .fail_at = 1 };
             struct tm_driven first = { .step = station_step, .self = &probe };
-            struct tm_driven driven = { .step = station_step, .self = &s, .on_second = station_second };
+            struct tm_driven driven = { .step = station_step,
+                                        .self = &s,
+                                        .on_second = station_second };
             struct tm_err err = { .code = TM_OK };
-            tm_drive(&first, &err);        /* signals are caught from here on */
+            tm_drive(&first, &err); /* signals are caught from here on */
             if (write(ready[1], "x", 1) != 1)
                 _exit(3);
             tm_err_clear(&err);
@@ -253,7 +278,8 @@ static void once_a_second_means_while_waiting_too(void **state)
     struct tm_driven driven = { .step = station_step, .self = &s, .on_second = station_second };
     struct tm_err err = { .code = TM_OK };
     (void)state;
-    assert_int_equal(tm_drive(&driven, &err), TM_E_GAP);   /* three steps, two of them only for the second */
+    /* three steps, two of them only for the second */
+    assert_int_equal(tm_drive(&driven, &err), TM_E_GAP);
     assert_int_equal(s.seconds, 2);
 }
 
@@ -265,8 +291,10 @@ static void stats_are_whole_json_and_replace_the_old_file(void **state)
     struct tm_err err = { .code = TM_OK };
     (void)state;
     assert_int_equal(tm_http_curl_open(&http, "tidemark-test/1", NULL, &err), TM_OK);
-    http->counts = (struct tm_http_counts){ .calls = 7, .failed = 1, .bytes_out = 10, .bytes_in = 20 };
-    struct tm_topic a = { .counts = { .produced = 3, .fetched = 4 } }, b = { .counts = { .produced = 5 } };
+    http->counts =
+        (struct tm_http_counts){ .calls = 7, .failed = 1, .bytes_out = 10, .bytes_in = 20 };
+    struct tm_topic a = { .counts = { .produced = 3, .fetched = 4 } },
+                    b = { .counts = { .produced = 5 } };
     struct tm_topic *topics[] = { &a, NULL, &b };
     for (int i = 0; i < 2; i++) {
         tm_stats_write(path("stats.json"), "sink \"1\"", http, topics, 3);
@@ -319,7 +347,8 @@ int main(void)
         cmocka_unit_test(driver_steps_at_once_while_there_is_work_and_hands_errors_up),
         cmocka_unit_test(driver_wakes_by_wall_time_with_and_without_http),
         cmocka_unit_test(driver_wakes_for_a_descriptor),
-        cmocka_unit_test(driver_looks_again_while_org_time_stands_still_and_wakes_by_it_once_it_runs),
+        cmocka_unit_test(
+            driver_looks_again_while_org_time_stands_still_and_wakes_by_it_once_it_runs),
         cmocka_unit_test(driver_without_a_clock_file_takes_org_time_from_the_real_clock),
         cmocka_unit_test(terminated_driver_ends_cleanly_even_in_the_middle_of_a_wait),
         cmocka_unit_test(once_a_second_means_while_waiting_too),

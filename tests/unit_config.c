@@ -1,4 +1,5 @@
-/* config: values, presets, expansion, and every refusal with file and key. Writes its files under a fresh folder of /tmp. */
+/* config: values, presets, expansion, and every refusal with file and key. Writes its files under a
+ * fresh folder of /tmp. */
 #include "base/config.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +15,8 @@ static const struct tm_key keys[] = {
     { "tasks.max", TM_KEY_INT, 0, "1", 1, 64, NULL, NULL },
     { "sanitize.topics", TM_KEY_BOOL, 0, "true", 0, 0, NULL, NULL },
     { "topics", TM_KEY_LIST, 0, NULL, 0, 0, NULL, NULL },
-    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS", NULL },
+    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS",
+      NULL },
     { "salesforce.password", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, NULL },
     { "pin", TM_KEY_INT, TM_KEY_SECRET, NULL, 0, 0, NULL, NULL },
     { "connector.class", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, NULL },
@@ -82,10 +84,12 @@ static void refuse(const char *text, const char *const *words, const char *never
 static void flat_config_gives_values_and_presets(void **state)
 {
     (void)state;
-    struct tm_config *c = load("{\"kafka.topic\":\"sfdc.${_ObjectType}\",\"tasks.max\":\"3\",\"topics\":\" a , b,,c\"}");
+    struct tm_config *c = load(
+        "{\"kafka.topic\":\"sfdc.${_ObjectType}\",\"tasks.max\":\"3\",\"topics\":\" a , b,,c\"}");
     const char *const *items;
     assert_string_equal(tm_config_name(c), "sink");
-    assert_string_equal(tm_config_text(c, "kafka.topic"), "sfdc.${_ObjectType}");   /* templates stay */
+    /* templates stay */
+    assert_string_equal(tm_config_text(c, "kafka.topic"), "sfdc.${_ObjectType}");
     assert_int_equal(tm_config_int(c, "tasks.max"), 3);
     assert_true(tm_config_bool(c, "sanitize.topics"));
     assert_false(tm_config_has(c, "sanitize.topics"));
@@ -102,8 +106,10 @@ static void flat_config_gives_values_and_presets(void **state)
 static void nested_config_of_the_connect_rest_form_is_the_same(void **state)
 {
     (void)state;
-    struct tm_config *c = load("{\"name\":\"my sink\",\"config\":{\"name\":\"x\",\"kafka.topic\":\"t\",\"topics\":[\"a\",\"b\"],"
-                               "\"connector.class\":17},\"tasks\":[],\"type\":\"sink\"}");
+    struct tm_config *c =
+        load("{\"name\":\"my "
+             "sink\",\"config\":{\"name\":\"x\",\"kafka.topic\":\"t\",\"topics\":[\"a\",\"b\"],"
+             "\"connector.class\":17},\"tasks\":[],\"type\":\"sink\"}");
     const char *const *items;
     assert_string_equal(tm_config_name(c), "my sink");
     assert_string_equal(tm_config_text(c, "kafka.topic"), "t");
@@ -114,9 +120,10 @@ static void nested_config_of_the_connect_rest_form_is_the_same(void **state)
 static void values_may_be_typed_or_texts_and_null_is_not_given(void **state)
 {
     (void)state;
-    struct tm_config *c = load("{\"kafka.topic\":\"t\",\"tasks.max\":2,\"sanitize.topics\":\"FALSE\","
-                               "\"salesforce.grant.type\":\"client_credentials\",\"salesforce.password\":null,"
-                               "\"columns\":\"{\\\"a\\\":[1]}\"}");
+    struct tm_config *c =
+        load("{\"kafka.topic\":\"t\",\"tasks.max\":2,\"sanitize.topics\":\"FALSE\","
+             "\"salesforce.grant.type\":\"client_credentials\",\"salesforce.password\":null,"
+             "\"columns\":\"{\\\"a\\\":[1]}\"}");
     assert_int_equal(tm_config_int(c, "tasks.max"), 2);
     assert_false(tm_config_bool(c, "sanitize.topics"));
     assert_string_equal(tm_config_text(c, "salesforce.grant.type"), "CLIENT_CREDENTIALS");
@@ -131,12 +138,16 @@ static void environment_and_files_are_put_in(void **state)
     (void)state;
     setenv("TM_TEST_TOPIC", "orders", 1);
     snprintf(secret, sizeof secret, "%s", file("secret", "s3cret\n"));
-    snprintf(text, sizeof text, "{\"kafka.topic\":\"a.${env:TM_TEST_TOPIC}.b\",\"salesforce.password\":\"${file:%s}\","
-             "\"columns\":{\"x\":[\"${env:TM_TEST_TOPIC}\"]}}", secret);
+    snprintf(text, sizeof text,
+             "{\"kafka.topic\":\"a.${env:TM_TEST_TOPIC}.b\",\"salesforce.password\":\"${file:%s}\","
+             "\"columns\":{\"x\":[\"${env:TM_TEST_TOPIC}\"]}}",
+             secret);
     struct tm_config *c = load(text);
     assert_string_equal(tm_config_text(c, "kafka.topic"), "a.orders.b");
     assert_string_equal(tm_config_text(c, "salesforce.password"), "s3cret");
-    assert_string_equal(json_string_value(json_array_get(json_object_get(tm_config_json(c, "columns"), "x"), 0)), "orders");
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(tm_config_json(c, "columns"), "x"), 0)),
+        "orders");
     tm_config_close(c);
 }
 
@@ -144,8 +155,10 @@ static void missing_variable_or_file_is_named_with_its_key(void **state)
 {
     (void)state;
     unsetenv("TM_TEST_ABSENT");
-    REFUSE("{\"kafka.topic\":\"${env:TM_TEST_ABSENT}\"}", NULL, "kafka.topic", "TM_TEST_ABSENT is not set");
-    REFUSE("{\"kafka.topic\":\"${file:/nowhere/at/all}\"}", NULL, "kafka.topic", "/nowhere/at/all", "No such file");
+    REFUSE("{\"kafka.topic\":\"${env:TM_TEST_ABSENT}\"}", NULL, "kafka.topic",
+           "TM_TEST_ABSENT is not set");
+    REFUSE("{\"kafka.topic\":\"${file:/nowhere/at/all}\"}", NULL, "kafka.topic", "/nowhere/at/all",
+           "No such file");
 }
 
 static void malformed_json_names_line_and_column_and_no_content(void **state)
@@ -172,8 +185,10 @@ static void unreadable_files_say_why(void **state)
 static void unknown_key_suggests_the_nearest(void **state)
 {
     (void)state;
-    REFUSE("{\"kafka.topic\":\"t\",\"task.max\":\"1\"}", NULL, "unknown key \"task.max\"", "\"tasks.max\"");
-    REFUSE("{\"kafka.topic\":\"t\",\"entirely.different\":\"1\"}", "did you mean", "unknown key \"entirely.different\"");
+    REFUSE("{\"kafka.topic\":\"t\",\"task.max\":\"1\"}", NULL, "unknown key \"task.max\"",
+           "\"tasks.max\"");
+    REFUSE("{\"kafka.topic\":\"t\",\"entirely.different\":\"1\"}", "did you mean",
+           "unknown key \"entirely.different\"");
     REFUSE("{\"config\":{\"kafka.topic\":\"t\"},\"tasks.max\":1}", NULL, "tasks.max", "inside");
 }
 
@@ -182,14 +197,20 @@ static void wrong_values_name_key_and_what_is_wanted(void **state)
     (void)state;
     REFUSE("{\"kafka.topic\":{}}", NULL, "key \"kafka.topic\"", "must be text, not an object");
     REFUSE("{\"kafka.topic\":\"\"}", NULL, "kafka.topic", "is empty");
-    REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":\"many\"}", NULL, "tasks.max", "whole number, not \"many\"");
-    REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":1.5}", NULL, "tasks.max", "a number with a fraction");
+    REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":\"many\"}", NULL, "tasks.max",
+           "whole number, not \"many\"");
+    REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":1.5}", NULL, "tasks.max",
+           "a number with a fraction");
     REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":65}", NULL, "tasks.max", "from 1 to 64, not 65");
-    REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":\"99999999999999999999\"}", NULL, "tasks.max", "64-bit");
-    REFUSE("{\"kafka.topic\":\"t\",\"sanitize.topics\":\"yes\"}", NULL, "sanitize.topics", "true or false, not \"yes\"");
-    REFUSE("{\"kafka.topic\":\"t\",\"salesforce.grant.type\":\"JWT\"}", NULL, "one of PASSWORD|CLIENT_CREDENTIALS, not \"JWT\"");
+    REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":\"99999999999999999999\"}", NULL, "tasks.max",
+           "64-bit");
+    REFUSE("{\"kafka.topic\":\"t\",\"sanitize.topics\":\"yes\"}", NULL, "sanitize.topics",
+           "true or false, not \"yes\"");
+    REFUSE("{\"kafka.topic\":\"t\",\"salesforce.grant.type\":\"JWT\"}", NULL,
+           "one of PASSWORD|CLIENT_CREDENTIALS, not \"JWT\"");
     REFUSE("{\"kafka.topic\":\"t\",\"topics\":{\"a\":1}}", NULL, "topics", "a list");
-    REFUSE("{\"kafka.topic\":\"t\",\"columns\":\"{broken\"}", NULL, "columns", "not valid JSON at line 1");
+    REFUSE("{\"kafka.topic\":\"t\",\"columns\":\"{broken\"}", NULL, "columns",
+           "not valid JSON at line 1");
 }
 
 static void missing_required_key_is_named_with_its_meaning(void **state)
@@ -204,8 +225,10 @@ static void secrets_are_never_told(void **state)
     (void)state;
     setenv("TM_TEST_SECRET", "hunter2", 1);
     REFUSE("{\"kafka.topic\":\"t\",\"pin\":\"hunter2\"}", "hunter2", "key \"pin\"", "whole number");
-    REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":\"${env:TM_TEST_SECRET}\"}", "hunter2", "tasks.max");
-    REFUSE("{\"kafka.topic\":\"t\",\"salesforce.password\":[\"hunter2\"]}", "hunter2", "salesforce.password");
+    REFUSE("{\"kafka.topic\":\"t\",\"tasks.max\":\"${env:TM_TEST_SECRET}\"}", "hunter2",
+           "tasks.max");
+    REFUSE("{\"kafka.topic\":\"t\",\"salesforce.password\":[\"hunter2\"]}", "hunter2",
+           "salesforce.password");
 }
 
 static void expansion_leaves_what_is_not_closed_or_not_known(void **state)
@@ -214,7 +237,8 @@ static void expansion_leaves_what_is_not_closed_or_not_known(void **state)
     struct tm_err err = { .code = TM_OK };
     (void)state;
     setenv("TM_TEST_TOPIC", "v", 1);
-    assert_int_equal(tm_config_expand(&out, "${other:x}${env:TM_TEST_TOPIC}$${env:TM_TEST_TOPIC", &err), TM_OK);
+    assert_int_equal(
+        tm_config_expand(&out, "${other:x}${env:TM_TEST_TOPIC}$${env:TM_TEST_TOPIC", &err), TM_OK);
     assert_string_equal(out, "${other:x}v$${env:TM_TEST_TOPIC");
     free(out);
 }

@@ -48,7 +48,8 @@ static void raw_schema_has_the_contract_fields_in_order(void **state)
     assert_string_equal(f[n - 3].name, "_EventType");
     assert_string_equal(f[n - 2].name, "_DiffFields");
     assert_string_equal(f[n - 1].name, "_epoch");
-    static const char *const not_carried[] = { "IsDeleted", "SystemModstamp", "Formula__c", "BillingAddress", "Name" };
+    static const char *const not_carried[] = { "IsDeleted", "SystemModstamp", "Formula__c",
+                                               "BillingAddress", "Name" };
     for (size_t i = 0; i < sizeof not_carried / sizeof not_carried[0]; i++)
         assert_int_equal(field_index(f, n, not_carried[i]), n);
     assert_int_equal(f[field_index(f, n, "CloseDate")].type, TM_AVRO_DATE);
@@ -68,7 +69,8 @@ static void every_schema_field_has_a_default_and_the_text_is_repeatable(void **s
     struct tm_err err = { .code = TM_OK };
     struct tm_describe *d = support_describe("Account");
     enum tm_code (*const build[])(struct tm_buf *, const struct tm_describe *, struct tm_err *) = {
-        tm_contract_schema_raw, tm_contract_schema_alerts, tm_contract_schema_recon };
+        tm_contract_schema_raw, tm_contract_schema_alerts, tm_contract_schema_recon
+    };
     struct tm_buf text, again;
     tm_buf_init(&text, 1 << 20);
     tm_buf_init(&again, 1 << 20);
@@ -96,7 +98,8 @@ static void every_schema_field_has_a_default_and_the_text_is_repeatable(void **s
 static void recon_schema_carries_answer_fields_then_columns(void **state)
 {
     (void)state;
-    static const char *const first[] = { "Id", "_kind", "_g", "_epoch", "_read_id", "_read_seq", "_read_kind", "_count",
+    static const char *const first[] = { "Id",          "_kind",     "_g",         "_epoch",
+                                         "_read_id",    "_read_seq", "_read_kind", "_count",
                                          "_partitions", "LastName" };
     struct tm_err err = { .code = TM_OK };
     struct tm_describe *d = support_describe("Account");
@@ -114,7 +117,8 @@ static void recon_schema_carries_answer_fields_then_columns(void **state)
     tm_describe_close(d);
 }
 
-static struct tm_value value_of(const struct tm_describe *d, struct tm_buf *arena, const char *field, json_t *json)
+static struct tm_value value_of(const struct tm_describe *d, struct tm_buf *arena,
+                                const char *field, json_t *json)
 {
     struct tm_err err = { .code = TM_OK };
     struct tm_value v;
@@ -128,8 +132,10 @@ static void rest_values_become_canonical(void **state)
     (void)state;
     struct tm_describe *d = support_describe("Account");
     struct tm_buf arena;
-    json_t *rest = json_string("2021-03-05T10:15:30.000+0000"), *zulu = json_string("2021-03-05T10:15:30.000Z");
-    json_t *id15 = json_string("001M000000qfPyS"), *day = json_string("2021-03-05"), *empty = json_string("");
+    json_t *rest = json_string("2021-03-05T10:15:30.000+0000"),
+           *zulu = json_string("2021-03-05T10:15:30.000Z");
+    json_t *id15 = json_string("001M000000qfPyS"), *day = json_string("2021-03-05"),
+           *empty = json_string("");
     json_t *money = json_real(12.5), *whole = json_integer(7), *number = json_real(7.0);
     tm_buf_init(&arena, 1 << 20);
     assert_true(value_of(d, &arena, "CreatedDate", rest).as.i == 1614939330000);
@@ -137,7 +143,8 @@ static void rest_values_become_canonical(void **state)
     struct tm_value first = value_of(d, &arena, "OwnerId", id15);
     for (int i = 0; i < 500; i++)
         value_of(d, &arena, "OwnerId", id15);
-    assert_string_equal(tm_value_text(&first), "001M000000qfPySIAU");      /* the arena has not moved under it */
+    /* the arena has not moved under it */
+    assert_string_equal(tm_value_text(&first), "001M000000qfPySIAU");
     assert_string_equal(value_of(d, &arena, "CloseDate", day).as.t.text, "2021-03-05");
     assert_int_equal(value_of(d, &arena, "StageName", empty).kind, TM_V_NULL);
     assert_int_equal(value_of(d, &arena, "StageName", json_null()).kind, TM_V_NULL);
@@ -155,9 +162,17 @@ static void rest_values_become_canonical(void **state)
 static void mistyped_rest_values_name_their_field(void **state)
 {
     (void)state;
-    static const struct { const char *field, *json; } bad[] = {
-        { "Amount", "\"12\"" }, { "IsWon", "1" }, { "Visits", "1.5" }, { "StageName", "5" }, { "CloseDate", "\"5.3.2021\"" },
-        { "CreatedDate", "\"2021-03-05 10:15\"" }, { "OwnerId", "\"short\"" }, { "BillingAddress", "{}" },
+    static const struct {
+        const char *field, *json;
+    } bad[] = {
+        { "Amount", "\"12\"" },
+        { "IsWon", "1" },
+        { "Visits", "1.5" },
+        { "StageName", "5" },
+        { "CloseDate", "\"5.3.2021\"" },
+        { "CreatedDate", "\"2021-03-05 10:15\"" },
+        { "OwnerId", "\"short\"" },
+        { "BillingAddress", "{}" },
     };
     struct tm_describe *d = support_describe("Account");
     struct tm_buf arena;
@@ -167,7 +182,8 @@ static void mistyped_rest_values_name_their_field(void **state)
         struct tm_value v;
         char text[700];
         json_t *json = json_loads(bad[i].json, JSON_DECODE_ANY, NULL);
-        assert_true(tm_contract_value(&v, &arena, tm_describe_field(d, bad[i].field), json, &err) != TM_OK);
+        assert_true(tm_contract_value(&v, &arena, tm_describe_field(d, bad[i].field), json, &err) !=
+                    TM_OK);
         assert_non_null(strstr(tm_err_text(&err, text, sizeof text), bad[i].field));
         json_decref(json);
     }

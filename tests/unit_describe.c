@@ -7,20 +7,27 @@
 #include <string.h>
 #include <cmocka.h>
 
+/* clang-format off */
 #define F(name, type) "{\"name\":\"" name "\",\"type\":\"" type "\"}"
-#define PART(name, type, of) "{\"name\":\"" name "\",\"type\":\"" type "\",\"compoundFieldName\":\"" of "\"}"
+#define PART(name, type, of) \
+    "{\"name\":\"" name "\",\"type\":\"" type "\",\"compoundFieldName\":\"" of "\"}"
 static const char object[] =
     "{\"name\":\"Contact\",\"keyPrefix\":\"003\",\"label\":\"Contact\",\"fields\":["
     F("Id", "id") "," F("IsDeleted", "boolean") "," F("SystemModstamp", "datetime") ","
-    PART("Name", "string", "Name") "," PART("LastName", "string", "Name") "," PART("FirstName", "string", "Name") ","
+    PART("Name", "string", "Name") "," PART("LastName", "string", "Name") ","
+    PART("FirstName", "string", "Name") ","
     F("MailingAddress", "address") "," PART("MailingStreet", "textarea", "MailingAddress") ","
     PART("MailingLatitude", "double", "MailingAddress") ","
     F("Address", "address") "," PART("Street", "textarea", "Address") ","
     F("Site__c", "location") "," PART("Site__Latitude__s", "double", "Site__c") ","
-    "{\"name\":\"Amount__c\",\"type\":\"currency\",\"precision\":18,\"scale\":2,\"custom\":true,\"nillable\":true,\"length\":0},"
+    "{\"name\":\"Amount__c\",\"type\":\"currency\",\"precision\":18,\"scale\":2,\"custom\":true,"
+    "\"nillable\":true,\"length\":0},"
     "{\"name\":\"Total__c\",\"type\":\"double\",\"calculated\":true},"
-    "{\"name\":\"AccountId\",\"type\":\"reference\",\"referenceTo\":[\"Account\"],\"nillable\":false,\"createable\":false},"
-    F("Birthdate", "date") "," F("At", "time") "," F("Count", "int") "," F("Big", "long") "," F("Kind", "picklist") "]}";
+    "{\"name\":\"AccountId\",\"type\":\"reference\",\"referenceTo\":[\"Account\"],"
+    "\"nillable\":false,\"createable\":false},"
+    F("Birthdate", "date") "," F("At", "time") "," F("Count", "int") "," F("Big", "long") ","
+    F("Kind", "picklist") "]}";
+/* clang-format on */
 
 static struct tm_describe *parse(const char *text, enum tm_code want, const char *words)
 {
@@ -37,14 +44,31 @@ static struct tm_describe *parse(const char *text, enum tm_code want, const char
 
 static void fields_come_in_describe_order_with_their_kinds(void **state)
 {
-    static const struct { const char *name; enum tm_field_kind kind; } want[] = {
-        { "Id", TM_FIELD_ID }, { "IsDeleted", TM_FIELD_BOOLEAN }, { "SystemModstamp", TM_FIELD_DATETIME },
-        { "Name", TM_FIELD_COMPOUND }, { "LastName", TM_FIELD_TEXT }, { "FirstName", TM_FIELD_TEXT },
-        { "MailingAddress", TM_FIELD_COMPOUND }, { "MailingStreet", TM_FIELD_TEXT }, { "MailingLatitude", TM_FIELD_NUMBER },
-        { "Address", TM_FIELD_COMPOUND }, { "Street", TM_FIELD_TEXT }, { "Site__c", TM_FIELD_COMPOUND },
-        { "Site__Latitude__s", TM_FIELD_NUMBER }, { "Amount__c", TM_FIELD_NUMBER }, { "Total__c", TM_FIELD_NUMBER },
-        { "AccountId", TM_FIELD_ID }, { "Birthdate", TM_FIELD_DATE }, { "At", TM_FIELD_TIME }, { "Count", TM_FIELD_INT },
-        { "Big", TM_FIELD_INT }, { "Kind", TM_FIELD_TEXT },
+    static const struct {
+        const char *name;
+        enum tm_field_kind kind;
+    } want[] = {
+        { "Id", TM_FIELD_ID },
+        { "IsDeleted", TM_FIELD_BOOLEAN },
+        { "SystemModstamp", TM_FIELD_DATETIME },
+        { "Name", TM_FIELD_COMPOUND },
+        { "LastName", TM_FIELD_TEXT },
+        { "FirstName", TM_FIELD_TEXT },
+        { "MailingAddress", TM_FIELD_COMPOUND },
+        { "MailingStreet", TM_FIELD_TEXT },
+        { "MailingLatitude", TM_FIELD_NUMBER },
+        { "Address", TM_FIELD_COMPOUND },
+        { "Street", TM_FIELD_TEXT },
+        { "Site__c", TM_FIELD_COMPOUND },
+        { "Site__Latitude__s", TM_FIELD_NUMBER },
+        { "Amount__c", TM_FIELD_NUMBER },
+        { "Total__c", TM_FIELD_NUMBER },
+        { "AccountId", TM_FIELD_ID },
+        { "Birthdate", TM_FIELD_DATE },
+        { "At", TM_FIELD_TIME },
+        { "Count", TM_FIELD_INT },
+        { "Big", TM_FIELD_INT },
+        { "Kind", TM_FIELD_TEXT },
     };
     (void)state;
     struct tm_describe *d = parse(object, TM_OK, NULL);
@@ -60,9 +84,13 @@ static void fields_come_in_describe_order_with_their_kinds(void **state)
 
 static void compound_parts_know_their_name_in_events(void **state)
 {
-    static const struct { const char *column, *part, *event_name; } want[] = {
-        { "LastName", "LastName", "Name.LastName" }, { "MailingStreet", "Street", "MailingAddress.Street" },
-        { "Street", "Street", "Address.Street" }, { "Site__Latitude__s", "Latitude", "Site__c.Latitude" },
+    static const struct {
+        const char *column, *part, *event_name;
+    } want[] = {
+        { "LastName", "LastName", "Name.LastName" },
+        { "MailingStreet", "Street", "MailingAddress.Street" },
+        { "Street", "Street", "Address.Street" },
+        { "Site__Latitude__s", "Latitude", "Site__c.Latitude" },
     };
     (void)state;
     struct tm_describe *d = parse(object, TM_OK, NULL);
@@ -96,8 +124,10 @@ static void lookups_ignore_case_and_miss_cleanly(void **state)
 
 static void events_carry_no_compound_formula_or_system_stamp(void **state)
 {
-    static const char *const out[] = { "Id", "IsDeleted", "SystemModstamp", "Name", "MailingAddress", "Total__c" };
-    static const char *const in[] = { "LastName", "MailingStreet", "Amount__c", "AccountId", "Site__Latitude__s" };
+    static const char *const out[] = { "Id",   "IsDeleted",      "SystemModstamp",
+                                       "Name", "MailingAddress", "Total__c" };
+    static const char *const in[] = { "LastName", "MailingStreet", "Amount__c", "AccountId",
+                                      "Site__Latitude__s" };
     (void)state;
     struct tm_describe *d = parse(object, TM_OK, NULL);
     for (size_t i = 0; i < sizeof out / sizeof out[0]; i++)
@@ -110,7 +140,8 @@ static void events_carry_no_compound_formula_or_system_stamp(void **state)
 static void name_of_an_account_is_a_plain_text_although_it_names_itself(void **state)
 {
     (void)state;
-    struct tm_describe *d = parse("{\"name\":\"Account\",\"fields\":[" PART("Name", "string", "Name") "]}", TM_OK, NULL);
+    struct tm_describe *d = parse(
+        "{\"name\":\"Account\",\"fields\":[" PART("Name", "string", "Name") "]}", TM_OK, NULL);
     assert_int_equal(d->fields[0].kind, TM_FIELD_TEXT);
     assert_null(d->fields[0].compound);
     assert_true(tm_field_in_events(&d->fields[0]));
@@ -123,11 +154,15 @@ static void wrong_describes_name_object_and_field(void **state)
     parse("{\"fields\":[]}", TM_E_PROTO, "\"name\"");
     parse("{\"name\":\"Lead\"}", TM_E_PROTO, "describe of Lead: \"fields\"");
     parse("{\"name\":\"Lead\",\"fields\":[]}", TM_E_PROTO, "describe of Lead");
-    parse("{\"name\":\"Lead\",\"fields\":[" F("Id", "id") ",{\"type\":\"id\"}]}", TM_E_PROTO, "field 1 has no name");
+    parse("{\"name\":\"Lead\",\"fields\":[" F("Id", "id") ",{\"type\":\"id\"}]}", TM_E_PROTO,
+          "field 1 has no name");
     parse("{\"name\":\"Lead\",\"fields\":[{\"name\":\"Id\"}]}", TM_E_PROTO, "field Id has no type");
-    parse("{\"name\":\"Lead\",\"fields\":[" F("Id", "ident") "]}", TM_E_PROTO, "field Id has the unknown type \"ident\"");
-    parse("{\"name\":\"Lead\",\"fields\":[" F("Id", "id") "," F("ID", "id") "]}", TM_E_PROTO, "stands twice");
-    parse("{\"name\":\"Lead\",\"fields\":[" PART("City", "string", "Address") "]}", TM_E_PROTO, "part of Address");
+    parse("{\"name\":\"Lead\",\"fields\":[" F("Id", "ident") "]}", TM_E_PROTO,
+          "field Id has the unknown type \"ident\"");
+    parse("{\"name\":\"Lead\",\"fields\":[" F("Id", "id") "," F("ID", "id") "]}", TM_E_PROTO,
+          "stands twice");
+    parse("{\"name\":\"Lead\",\"fields\":[" PART("City", "string", "Address") "]}", TM_E_PROTO,
+          "part of Address");
     parse("[]", TM_E_PROTO, "name");
 }
 

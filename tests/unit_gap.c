@@ -133,9 +133,8 @@ static void every_kind_that_asks_for_a_read_is_alerted_and_nothing_else(void **s
         assert_string_equal(text_of(all, i, "Id"), replay == 5 ? B : A);
         assert_string_equal(text_of(all, i, "_key"), replay == 5 ? B : A);
         assert_int_equal(json_integer_value(json_object_get(json_array_get(all, i), "_epoch")), 2);
-        assert_non_null(
-            json_object_get(json_object_get(json_array_get(all, i), "ChangeEventHeader"),
-                            "commitTimestamp"));
+        assert_non_null(json_object_get(
+            json_object_get(json_array_get(all, i), "ChangeEventHeader"), "commitTimestamp"));
     }
     assert_true(seen[3] == 1 && seen[4] == 1 && seen[5] == 1);
     json_decref(all);
@@ -146,7 +145,7 @@ static void overflow_and_conversion_go_to_every_partition(void **state)
 {
     struct tm_err err;
     (void)state;
-    for (int p = 0; p < 3; p++)                       /* as they come: in every raw partition */
+    for (int p = 0; p < 3; p++) /* as they come: in every raw partition */
         event(OVERFLOW_ID, "[\"" OVERFLOW_ID "\"]", "GAP_OVERFLOW", "[]", 7, p);
     assert_int_equal(run(&err), TM_OK);
     event("001*", "[\"001*\"]", "UPDATE", "[]", 8, 1);
@@ -169,7 +168,7 @@ static void a_merged_gap_alerts_each_id_once_in_both_forms(void **state)
     event(A, "[\"" A "\",\"" B "\"]", "GAP_UPDATE", "[]", 1,
           0); /* exploded: a record for A and one for B */
     event(B, "[\"" A "\",\"" B "\"]", "GAP_UPDATE", "[]", 1, 1);
-    event(A, "[\"" A "\",\"" B "\"]", "GAP_UPDATE", "[]", 2, 0);     /* kept: one record */
+    event(A, "[\"" A "\",\"" B "\"]", "GAP_UPDATE", "[]", 2, 0); /* kept: one record */
     assert_int_equal(run(&err), TM_OK);
     json_t *all = stand_all(&stand, ALERTS);
     int count[2][3] = { { 0 } };
@@ -189,7 +188,7 @@ static void an_undecodable_record_is_kept_aside_and_the_rest_goes_on(void **stat
     bool row = false;
     (void)state;
     stand_put_raw(&stand, RAW, 0, "k", "no frame", 8);
-    stand_put_raw(&stand, RAW, 0, "k", "\0\0\0\0\143xyz", 8);       /* schema 99 is nobody's */
+    stand_put_raw(&stand, RAW, 0, "k", "\0\0\0\0\143xyz", 8); /* schema 99 is nobody's */
     event(A, "[\"" A "\"]", "GAP_CREATE", "[]", 3, 0);
     assert_int_equal(run(&err), TM_OK);
     assert_int_equal(tm_gap_aside_count(gap), 2);

@@ -1,4 +1,5 @@
-/* The libcurl adapter against a loopback server that answers raw bytes: whole, chunked, torn, dropped, late, too large. */
+/* The libcurl adapter against a loopback server that answers raw bytes: whole, chunked, torn,
+ * dropped, late, too large. */
 #include "base/http.h"
 #include "tests/support_http.h"
 #include <setjmp.h>
@@ -9,7 +10,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define OK(body_bytes, body) "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " body_bytes "\r\n\r\n" body
+#define OK(body_bytes, body)                                                                       \
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " body_bytes             \
+    "\r\n\r\n" body
 
 static struct tm_http *open_client(void)
 {
@@ -20,7 +23,8 @@ static struct tm_http *open_client(void)
 }
 
 /* Waits in the adapter's own waiting place until the call ends; a bound on rounds, not on time. */
-static enum tm_code finish(struct tm_http *http, struct tm_http_call *call, struct tm_http_reply *reply, struct tm_err *err)
+static enum tm_code finish(struct tm_http *http, struct tm_http_call *call,
+                           struct tm_http_reply *reply, struct tm_err *err)
 {
     for (int i = 0; i < 10000; i++) {
         enum tm_code rc = http->ops->poll(http, call, reply, err);
@@ -32,8 +36,8 @@ static enum tm_code finish(struct tm_http *http, struct tm_http_call *call, stru
     return TM_E_AGAIN;
 }
 
-static enum tm_code exchange(struct tm_http *http, const struct tm_http_request *request, struct tm_http_reply *reply,
-                             struct tm_err *err)
+static enum tm_code exchange(struct tm_http *http, const struct tm_http_request *request,
+                             struct tm_http_reply *reply, struct tm_err *err)
 {
     struct tm_http_call *call = NULL;
     tm_err_clear(err);
@@ -45,7 +49,8 @@ static enum tm_code exchange(struct tm_http *http, const struct tm_http_request 
 static void reply_carries_status_headers_and_body(void **state)
 {
     static const struct support_line lines[] = {
-        { .bytes = "HTTP/1.1 201 Created\r\nSforce-Limit-Info: api-usage=1/2\r\nContent-Length: 7\r\n\r\n{\"a\":1}" },
+        { .bytes = "HTTP/1.1 201 Created\r\nSforce-Limit-Info: api-usage=1/2\r\nContent-Length: "
+                   "7\r\n\r\n{\"a\":1}" },
     };
     struct support_http *server = SUPPORT_HTTP(lines);
     struct tm_http *http = open_client();
@@ -53,8 +58,12 @@ static void reply_carries_status_headers_and_body(void **state)
     struct tm_err err;
     char value[32];
     (void)state;
-    struct tm_http_request request = { .method = "POST", .url = support_http_url(server, "/x?y=1"), .body = "hello",
-                                       .body_bytes = 5, .headers = { "Content-Type: application/json", "X-One: 1" } };
+    struct tm_http_request request = { .method = "POST",
+                                       .url = support_http_url(server, "/x?y=1"),
+                                       .body = "hello",
+                                       .body_bytes = 5,
+                                       .headers = { "Content-Type: application/json",
+                                                    "X-One: 1" } };
     assert_int_equal(exchange(http, &request, &reply, &err), TM_OK);
     assert_int_equal(reply.status, 201);
     assert_string_equal(tm_buf_text(&reply.body), "{\"a\":1}");
@@ -88,7 +97,9 @@ static void large_post_is_sent_without_waiting_for_100_continue(void **state)
     struct tm_err err;
     (void)state;
     memset(body, 'x', sizeof body);
-    struct tm_http_request request = { .method = "POST", .url = support_http_url(server, "/"), .body = body,
+    struct tm_http_request request = { .method = "POST",
+                                       .url = support_http_url(server, "/"),
+                                       .body = body,
                                        .body_bytes = sizeof body };
     assert_int_equal(exchange(http, &request, &reply, &err), TM_OK);
     assert_null(strstr(support_http_request(server, 0), "100-continue"));
@@ -101,7 +112,8 @@ static void large_post_is_sent_without_waiting_for_100_continue(void **state)
 static void chunked_reply_after_an_interim_answer_is_whole(void **state)
 {
     static const struct support_line lines[] = {
-        { .bytes = "HTTP/1.1 102 Processing\r\nX-Early: 1\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        { .bytes = "HTTP/1.1 102 Processing\r\nX-Early: 1\r\n\r\nHTTP/1.1 200 "
+                   "OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                    "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n" },
     };
     struct support_http *server = SUPPORT_HTTP(lines);
@@ -123,7 +135,8 @@ static void chunked_reply_after_an_interim_answer_is_whole(void **state)
 static void connection_and_cookie_are_kept_between_exchanges(void **state)
 {
     static const struct support_line lines[] = {
-        { .bytes = "HTTP/1.1 200 OK\r\nSet-Cookie: BAYEUX_BROWSER=abc123; Path=/; HttpOnly\r\nContent-Length: 2\r\n\r\n[]" },
+        { .bytes = "HTTP/1.1 200 OK\r\nSet-Cookie: BAYEUX_BROWSER=abc123; Path=/; "
+                   "HttpOnly\r\nContent-Length: 2\r\n\r\n[]" },
         { .bytes = OK("2", "[]") },
     };
     struct support_http *server = SUPPORT_HTTP(lines);
@@ -132,8 +145,10 @@ static void connection_and_cookie_are_kept_between_exchanges(void **state)
     struct tm_err err;
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct tm_http_request request = { .method = "POST", .url = support_http_url(server, "/cometd/59.0"),
-                                           .body = "[]", .body_bytes = 2 };
+        struct tm_http_request request = { .method = "POST",
+                                           .url = support_http_url(server, "/cometd/59.0"),
+                                           .body = "[]",
+                                           .body_bytes = 2 };
         assert_int_equal(exchange(http, &request, &reply, &err), TM_OK);
         tm_http_reply_free(&reply);
     }
@@ -147,7 +162,8 @@ static void connection_and_cookie_are_kept_between_exchanges(void **state)
 static void held_call_does_not_stop_a_second_one(void **state)
 {
     static const struct support_line lines[] = {
-        { .bytes = OK("4", "held"), .after = 2 }, { .bytes = OK("5", "other") },
+        { .bytes = OK("4", "held"), .after = 2 },
+        { .bytes = OK("5", "other") },
     };
     struct support_http *server = SUPPORT_HTTP(lines);
     struct tm_http *http = open_client();
@@ -175,14 +191,16 @@ static void held_call_does_not_stop_a_second_one(void **state)
     support_http_close(server);
 }
 
-/* One exchange that must fail with a retriable error that names method and host but not the query. */
+/* One exchange that must fail with a retriable error that names method and host but not
+ * the query. */
 static void fails_retriably(const struct support_line *line, int64_t timeout_ns)
 {
     struct support_http *server = support_http_open(line, 1);
     struct tm_http *http = open_client();
     struct tm_http_reply reply;
     struct tm_err err;
-    struct tm_http_request request = { .method = "GET", .url = support_http_url(server, "/p?secret=1"),
+    struct tm_http_request request = { .method = "GET",
+                                       .url = support_http_url(server, "/p?secret=1"),
                                        .timeout_ns = timeout_ns };
     assert_int_equal(exchange(http, &request, &reply, &err), TM_E_IO);
     assert_true(err.retriable);
@@ -196,9 +214,12 @@ static void fails_retriably(const struct support_line *line, int64_t timeout_ns)
 
 static void torn_bodies_are_retriable_errors_never_short_replies(void **state)
 {
-    static const struct support_line by_length = { .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[{}", .drop = true };
+    static const struct support_line by_length = {
+        .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[{}", .drop = true
+    };
     static const struct support_line by_chunk = {
-        .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", .drop = true };
+        .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", .drop = true
+    };
     (void)state;
     fails_retriably(&by_length, 0);
     fails_retriably(&by_chunk, 0);
@@ -237,7 +258,8 @@ static void reply_beyond_its_bound_is_a_limit_error(void **state)
 {
     static const struct support_line lines[] = {
         { .bytes = OK("10", "0123456789") },
-        { .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n012345678\r\n0\r\n\r\n" },
+        { .bytes =
+              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n012345678\r\n0\r\n\r\n" },
         { .bytes = OK("8", "01234567") },
     };
     struct support_http *server = SUPPORT_HTTP(lines);
@@ -246,7 +268,9 @@ static void reply_beyond_its_bound_is_a_limit_error(void **state)
     struct tm_err err;
     (void)state;
     for (int i = 0; i < 3; i++) {
-        struct tm_http_request request = { .method = "GET", .url = support_http_url(server, "/"), .reply_bytes_max = 8 };
+        struct tm_http_request request = { .method = "GET",
+                                           .url = support_http_url(server, "/"),
+                                           .reply_bytes_max = 8 };
         assert_int_equal(exchange(http, &request, &reply, &err), i < 2 ? TM_E_LIMIT : TM_OK);
         if (i < 2)
             assert_non_null(strstr(err.msg, "larger than 8 bytes"));
@@ -282,7 +306,8 @@ static void wait_returns_when_an_extra_descriptor_is_readable(void **state)
     assert_int_equal(write(fds[1], "x", 1), 1);
     int64_t before_ns = tm_clock_monotonic_ns();
     assert_int_equal(tm_http_curl_wait(http, fds, 1, 60 * TM_NS_PER_S, &err), TM_OK);
-    assert_true(tm_clock_monotonic_ns() - before_ns < 30 * TM_NS_PER_S);   /* came back for the byte, not the timeout */
+    /* came back for the byte, not the timeout */
+    assert_true(tm_clock_monotonic_ns() - before_ns < 30 * TM_NS_PER_S);
     close(fds[0]);
     close(fds[1]);
     http->ops->close(http);
@@ -301,7 +326,7 @@ static void cancelled_and_abandoned_calls_are_gone(void **state)
     assert_int_equal(http->ops->start(http, &b, &request, &err), TM_OK);
     http->ops->cancel(http, a);
     http->ops->cancel(http, NULL);
-    http->ops->close(http);                /* frees b: the sanitizers would tell */
+    http->ops->close(http); /* frees b: the sanitizers would tell */
     support_http_close(server);
 }
 

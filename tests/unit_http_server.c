@@ -1,4 +1,5 @@
-/* The mocks' HTTP server over loopback, spoken to in raw bytes so that chunking, keep-alive and death are ours to choose. */
+/* The mocks' HTTP server over loopback, spoken to in raw bytes so that chunking, keep-alive and
+ * death are ours to choose. */
 #include "mocks/http/server.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -27,16 +28,19 @@ static void world_request(void *self, const struct tm_mock_request *r, struct tm
     struct world *w = self;
     const char *q = tm_mock_query(r, "q");
     w->requests++;
-    snprintf(w->last, sizeof w->last, "%s %s q=%s agent=%s cookie=%s body=%s", r->method, r->path, q != NULL ? q : "-",
-             tm_mock_user_agent(r), tm_mock_cookie(r, "BAYEUX") != NULL ? tm_mock_cookie(r, "BAYEUX") : "-",
+    snprintf(w->last, sizeof w->last, "%s %s q=%s agent=%s cookie=%s body=%s", r->method, r->path,
+             q != NULL ? q : "-", tm_mock_user_agent(r),
+             tm_mock_cookie(r, "BAYEUX") != NULL ? tm_mock_cookie(r, "BAYEUX") : "-",
              r->body != NULL ? r->body : "-");
     if (strcmp(r->path, "/hold") == 0)
-        tm_mock_hold(out, HELD_TOKEN, (struct tm_wake){ TM_NEVER, w->now.wall_ns + 1000 * TM_NS_PER_MS });
+        tm_mock_hold(out, HELD_TOKEN,
+                     (struct tm_wake){ TM_NEVER, w->now.wall_ns + 1000 * TM_NS_PER_MS });
     else
         tm_mock_answer(out, 200, "text/plain", w->last);
 }
 
-static void world_resume(void *self, const struct tm_mock_request *r, uint64_t token, struct tm_mock_response *out)
+static void world_resume(void *self, const struct tm_mock_request *r, uint64_t token,
+                         struct tm_mock_response *out)
 {
     struct world *w = self;
     (void)r;
@@ -78,7 +82,8 @@ static int world_close(void **state)
 
 static int world_connect(const struct world *w)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)tm_mock_server_port(w->server)) };
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)tm_mock_server_port(w->server)) };
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
@@ -90,7 +95,9 @@ static void world_step(struct world *w)
     struct tm_err err = { 0 };
     struct tm_wake wake = { TM_NEVER, TM_NEVER };
     assert_int_equal(tm_mock_server_step(w->server, &w->now, &wake, &err), TM_OK);
-    assert_int_equal(tm_mock_server_wait(w->server, NULL, 0, wake.wall_ns <= w->now.wall_ns ? 0 : TM_NS_PER_MS, &err), TM_OK);
+    assert_int_equal(tm_mock_server_wait(w->server, NULL, 0,
+                                         wake.wall_ns <= w->now.wall_ns ? 0 : TM_NS_PER_MS, &err),
+                     TM_OK);
 }
 
 /* Steps until the peer has read `wanted` somewhere in what came, or the connection ended. */
@@ -118,7 +125,8 @@ static void a_query_string_arrives_decoded_with_plus_and_percent20(void **state)
     struct world *w = *state;
     char reply[2048];
     int fd = world_connect(w);
-    world_send(fd, "GET /query/?q=a+b%20c%2B1 HTTP/1.1\r\nHost: x\r\nuser-agent: me/1\r\nCookie: a=b; BAYEUX=xyz\r\n\r\n");
+    world_send(fd, "GET /query/?q=a+b%20c%2B1 HTTP/1.1\r\nHost: x\r\nuser-agent: me/1\r\nCookie: "
+                   "a=b; BAYEUX=xyz\r\n\r\n");
     world_read(w, fd, reply, sizeof reply, "body=-");
     assert_non_null(strstr(reply, "HTTP/1.1 200"));
     assert_non_null(strstr(reply, "GET /query/ q=a b c+1 agent=me/1 cookie=xyz body=-"));
@@ -130,7 +138,8 @@ static void a_chunked_request_body_is_put_together(void **state)
     struct world *w = *state;
     char reply[2048];
     int fd = world_connect(w);
-    world_send(fd, "POST /cometd/59.0 HTTP/1.1\r\nHost: x\r\nCookie:\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[{\"a\r\n");
+    world_send(fd, "POST /cometd/59.0 HTTP/1.1\r\nHost: x\r\nCookie:\r\nTransfer-Encoding: "
+                   "chunked\r\n\r\n4\r\n[{\"a\r\n");
     world_read(w, fd, reply, 64, "never");
     assert_int_equal(w->requests, 0);
     world_send(fd, "6\r\n\":1}]\n\r\n0\r\n\r\n");

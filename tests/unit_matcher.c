@@ -1,4 +1,5 @@
-/* matcher: which version a shown row stands for, and when each became visible (M1-M5 of check/match.h). */
+/* matcher: which version a shown row stands for, and when each became visible (M1-M5 of
+ * check/match.h). */
 #include "check/match.h"
 #include "tests/support_history.h"
 #include <setjmp.h>
@@ -7,7 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define ROW(name, stage, amount) "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
+#define ROW(name, stage, amount)                                                                   \
+    "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
 #define MS INT64_C(1000000)
 
 static void start(struct history_stand *s, const char *name)
@@ -30,7 +32,8 @@ static void an_update_is_visible_at_the_first_read_that_returns_it(void **state)
     assert_int_equal(m->work_ns, 25 * MS);
     assert_int_equal(m->lo_ns, history_wall_ns(10) + 24 * MS);
     assert_int_equal(m->wait_us, 0);
-    assert_int_equal(m->visible_us, (history_org_ms(10) + 25) * 1000);    /* work is not stretched by compress */
+    /* work is not stretched by compress */
+    assert_int_equal(m->visible_us, (history_org_ms(10) + 25) * 1000);
     assert_int_equal(history_differing(&s), 0);
     history_stand_close(&s);
 }
@@ -40,7 +43,7 @@ static void publish_delay_is_waited_and_the_rest_is_work(void **state)
     (void)state;
     struct history_stand s;
     start(&s, "delay");
-    s.timing.delay_ms = 2000;                                             /* 2 ms of wall */
+    s.timing.delay_ms = 2000; /* 2 ms of wall */
     int64_t pos = history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
     history_show(&s, 1, 10, 25, "a", "new", 2, 0, history_stamp(10), 0);
     history_match(&s);
@@ -57,12 +60,14 @@ static void what_has_no_event_waits_for_a_copy_in_org_time(void **state)
     start(&s, "silent");
     s.timing.delay_ms = 2000;
     int64_t pos = history_commit(s.org, 1, "HARD_DELETE", NULL, 10, "{}");
-    history_hide(&s, 1, 20, 5);                                /* ten minutes of the org later, by a copy */
+    /* ten minutes of the org later, by a copy */
+    history_hide(&s, 1, 20, 5);
     history_match(&s);
     const struct tm_sample *m = history_sample(&s, pos);
     assert_true((m->flags & TM_SAMPLE_COPY) != 0);
     assert_int_equal(m->visible_us, tm_timing_org_us(&s.timing, m->hi_ns));
-    assert_true(m->wait_us >= 10 * HISTORY_MINUTE_MS * 1000);  /* not the wall time a compressed run took for it */
+    /* not the wall time a compressed run took for it */
+    assert_true(m->wait_us >= 10 * HISTORY_MINUTE_MS * 1000);
     assert_int_equal(m->work_ns, 0);
     history_stand_close(&s);
 }
@@ -93,7 +98,8 @@ static void a_version_jumped_over_is_superseded_and_its_state_lost(void **state)
     history_show(&s, 1, 11, 5, "a", "won", 2, 0, history_stamp(11), 0);
     history_match(&s);
     assert_int_equal(history_sample(&s, first)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN);
-    assert_int_equal(history_sample(&s, second)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
+    assert_int_equal(history_sample(&s, second)->flags,
+                     TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
     assert_int_equal(history_sample(&s, first)->work_ns, 65 * MS);
     history_stand_close(&s);
 }
@@ -134,7 +140,8 @@ static void a_delete_passed_over_by_an_undelete_is_superseded(void **state)
     history_show(&s, 1, 20, 9, "a", "new", 1, 0, history_stamp(20), 0);
     history_match(&s);
     assert_int_equal(history_sample(&s, gone)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN);
-    assert_int_equal(history_sample(&s, back)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
+    assert_int_equal(history_sample(&s, back)->flags,
+                     TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
     history_stand_close(&s);
 }
 
@@ -146,7 +153,8 @@ static void a_create_and_delete_between_reads_are_coincident_at_the_delete(void 
     int64_t born = history_commit(s.org, 2, "CREATE", "", 10, ROW("b", "new", "1"));
     int64_t gone = history_commit(s.org, 2, "DELETE", "", 12, "{}");
     history_match(&s);
-    assert_int_equal(history_sample(&s, born)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_COINCIDENT);
+    assert_int_equal(history_sample(&s, born)->flags,
+                     TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_COINCIDENT);
     assert_int_equal(history_sample(&s, gone)->flags,
                      TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_COINCIDENT | TM_SAMPLE_EXACT);
     assert_int_equal(history_sample(&s, born)->visible_us, history_org_ms(12) * 1000);
@@ -208,9 +216,14 @@ static void a_batch_waits_for_its_grid_point_and_works_from_there(void **state)
     (void)state;
     struct history_stand s;
     start(&s, "batch");
-    struct tm_poll poll = { .grid_ms = history_org_ms(30), .started_org_ms = history_org_ms(30),
-                            .started_ns = history_wall_ns(30), .finished_ns = history_wall_ns(30) + 40 * MS,
-                            .seq_first = 2, .seq_last = 5, .object = s.object, .mode = "incremental" };
+    struct tm_poll poll = { .grid_ms = history_org_ms(30),
+                            .started_org_ms = history_org_ms(30),
+                            .started_ns = history_wall_ns(30),
+                            .finished_ns = history_wall_ns(30) + 40 * MS,
+                            .seq_first = 2,
+                            .seq_last = 5,
+                            .object = s.object,
+                            .mode = "incremental" };
     s.timing.kind = TM_PIPELINE_BATCH;
     s.timing.polls = &poll;
     s.timing.polls_count = 1;
@@ -243,17 +256,24 @@ static void a_row_a_poll_brings_after_its_delete_is_shown_and_the_delete_is_not(
     (void)state;
     struct history_stand s;
     start(&s, "after");
-    struct tm_poll poll = { .grid_ms = history_org_ms(30), .started_org_ms = history_org_ms(30),
-                            .started_ns = history_wall_ns(30), .finished_ns = history_wall_ns(30) + 40 * MS,
-                            .seq_first = 2, .seq_last = 5, .object = s.object, .mode = "incremental" };
+    struct tm_poll poll = { .grid_ms = history_org_ms(30),
+                            .started_org_ms = history_org_ms(30),
+                            .started_ns = history_wall_ns(30),
+                            .finished_ns = history_wall_ns(30) + 40 * MS,
+                            .seq_first = 2,
+                            .seq_last = 5,
+                            .object = s.object,
+                            .mode = "incremental" };
     s.timing.kind = TM_PIPELINE_BATCH;
     s.timing.polls = &poll;
     s.timing.polls_count = 1;
     int64_t born = history_commit(s.org, 2, "CREATE", "", 29, ROW("b", "new", "2"));
-    int64_t gone = history_commit(s.org, 2, "DELETE", "", 30.3, "{}");     /* while the poll runs, on an index that lags */
+    /* while the poll runs, on an index that lags */
+    int64_t gone = history_commit(s.org, 2, "DELETE", "", 30.3, "{}");
     history_show(&s, 2, 30, 41, "b", "new", 2, 0, history_stamp(29), 0);
     history_match(&s);
-    assert_int_equal(history_sample(&s, born)->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
+    assert_int_equal(history_sample(&s, born)->flags,
+                     TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
     assert_int_equal(history_sample(&s, born)->work_ns, 41 * MS);
     assert_int_equal(history_sample(&s, gone)->flags, TM_SAMPLE_OF);
     assert_int_equal(s.match->time_travels, 0);

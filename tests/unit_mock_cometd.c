@@ -1,4 +1,5 @@
-/* The mock's streaming endpoint under virtual time: handlers called in process, a tiny world in the place of a server. */
+/* The mock's streaming endpoint under virtual time: handlers called in process, a tiny world in the
+ * place of a server. */
 #include "mocks/salesforce/cometd.h"
 #include "tests/support_org.h"
 #include <inttypes.h>
@@ -12,14 +13,19 @@
 #define CHANNEL "/data/AccountChangeEvent"
 #define WOKEN_MAX 16
 
-struct poll { struct tm_mock_request request; struct tm_mock_response response; bool open; };   /* one exchange under way */
+struct poll {
+    struct tm_mock_request request;
+    struct tm_mock_response response;
+    bool open;
+}; /* one exchange under way */
 struct world {
     struct org_fixture f;
     struct tm_oauth *oauth;
     struct tm_bayeux *bayeux;
     struct tm_now now;
     char authorization[200], client[64];
-    uint64_t woken[WOKEN_MAX]; size_t woken_count;
+    uint64_t woken[WOKEN_MAX];
+    size_t woken_count;
 };
 
 static void world_wake(void *data, uint64_t token)
@@ -35,12 +41,15 @@ static void world_sign_in(struct world *w)
                                "client_secret=tidemark-consumer-secret";
     struct tm_mock_request r;
     struct tm_mock_response out;
-    assert_int_equal(tm_mock_request_init(&r, "POST", "/services/oauth2/token", form, strlen(form), NULL), TM_OK);
+    assert_int_equal(
+        tm_mock_request_init(&r, "POST", "/services/oauth2/token", form, strlen(form), NULL),
+        TM_OK);
     r.now = w->now;
     tm_mock_response_init(&out);
     tm_oauth_token(w->oauth, &r, "http://x", &out);
     json_t *json = json_loads(tm_buf_text(&out.body), 0, NULL);
-    snprintf(w->authorization, sizeof w->authorization, "OAuth %s", json_string_value(json_object_get(json, "access_token")));
+    snprintf(w->authorization, sizeof w->authorization, "OAuth %s",
+             json_string_value(json_object_get(json, "access_token")));
     json_decref(json);
     tm_mock_response_free(&out);
     tm_mock_request_free(&r);
@@ -48,7 +57,9 @@ static void world_sign_in(struct world *w)
 
 static void world_open_bayeux(struct world *w, size_t clients_max)
 {
-    struct tm_bayeux_settings settings = { .clients_max = clients_max, .wake = world_wake, .wake_data = w };
+    struct tm_bayeux_settings settings = { .clients_max = clients_max,
+                                           .wake = world_wake,
+                                           .wake_data = w };
     tm_bayeux_close(w->bayeux);
     assert_int_equal(tm_bayeux_open(&w->bayeux, w->f.org, w->oauth, &settings, NULL), TM_OK);
 }
@@ -78,11 +89,14 @@ static int world_close(void **state)
 
 /* ---- exchanges ---- */
 
-static void poll_start(struct world *w, struct poll *p, const char *method, const char *path, const char *body)
+static void poll_start(struct world *w, struct poll *p, const char *method, const char *path,
+                       const char *body)
 {
-    assert_int_equal(tm_mock_request_init(&p->request, method, path, body, strlen(body), NULL), TM_OK);
+    assert_int_equal(tm_mock_request_init(&p->request, method, path, body, strlen(body), NULL),
+                     TM_OK);
     if (w->authorization[0] != '\0')
-        assert_int_equal(tm_mock_pairs_add(&p->request.headers, "Authorization", w->authorization, NULL), TM_OK);
+        assert_int_equal(
+            tm_mock_pairs_add(&p->request.headers, "Authorization", w->authorization, NULL), TM_OK);
     assert_int_equal(tm_mock_pairs_add(&p->request.headers, "User-Agent", "tester/1", NULL), TM_OK);
     tm_mock_response_init(&p->response);
     p->request.now = w->now;
@@ -130,8 +144,10 @@ static const char *text_of(const json_t *list, size_t index, const char *key)
 
 static void handshake(struct world *w)
 {
-    json_t *json = say(w, "[{\"channel\":\"/meta/handshake\",\"version\":\"1.0\",\"id\":\"1\",\"supportedConnectionTypes\":"
-                          "[\"websocket\",\"long-polling\"]}]");
+    json_t *json =
+        say(w, "[{\"channel\":\"/meta/"
+               "handshake\",\"version\":\"1.0\",\"id\":\"1\",\"supportedConnectionTypes\":"
+               "[\"websocket\",\"long-polling\"]}]");
     snprintf(w->client, sizeof w->client, "%s", text_of(json, 0, "clientId"));
     assert_true(strlen(w->client) >= 20 && strlen(w->client) <= 30);
     json_decref(json);
@@ -142,12 +158,16 @@ static const char *subscribe(struct world *w, const char *channel, int64_t repla
 {
     static char error[300];
     char body[600];
-    snprintf(body, sizeof body, "{\"channel\":\"/meta/subscribe\",\"clientId\":\"%s\",\"id\":\"s\",\"subscription\":\"%s\","
-             "\"ext\":{\"replay\":{\"%s\":%" PRId64 "}}}", w->client, channel, channel, replay);
+    snprintf(
+        body, sizeof body,
+        "{\"channel\":\"/meta/subscribe\",\"clientId\":\"%s\",\"id\":\"s\",\"subscription\":\"%s\","
+        "\"ext\":{\"replay\":{\"%s\":%" PRId64 "}}}",
+        w->client, channel, channel, replay);
     json_t *json = say(w, body);
     assert_string_equal(text_of(json, 0, "subscription"), channel);
     snprintf(error, sizeof error, "%s", text_of(json, 0, "error"));
-    assert_int_equal(json_is_true(json_object_get(json_array_get(json, 0), "successful")), error[0] == '\0');
+    assert_int_equal(json_is_true(json_object_get(json_array_get(json, 0), "successful")),
+                     error[0] == '\0');
     json_decref(json);
     return error;
 }
@@ -155,8 +175,10 @@ static const char *subscribe(struct world *w, const char *channel, int64_t repla
 static const char *connect_body(const struct world *w, const char *more)
 {
     static char body[300];
-    snprintf(body, sizeof body, "[{\"channel\":\"/meta/connect\",\"clientId\":\"%s\",\"id\":\"c\",\"connectionType\":"
-             "\"long-polling\"%s}]", w->client, more);
+    snprintf(body, sizeof body,
+             "[{\"channel\":\"/meta/connect\",\"clientId\":\"%s\",\"id\":\"c\",\"connectionType\":"
+             "\"long-polling\"%s}]",
+             w->client, more);
     return body;
 }
 
@@ -188,7 +210,8 @@ static size_t deliveries(const json_t *list, int64_t *out_last)
     size_t i, count = 0;
     json_t *message;
     int64_t last = 0;
-    json_array_foreach(list, i, message) {
+    json_array_foreach(list, i, message)
+    {
         json_t *event = json_object_get(json_object_get(message, "data"), "event");
         if (event == NULL)
             continue;
@@ -207,7 +230,8 @@ static size_t deliveries(const json_t *list, int64_t *out_last)
 static void a_handshake_offers_replay_and_long_polling_only(void **state)
 {
     struct poll p;
-    poll_start(*state, &p, "POST", "/cometd/59.0/handshake", "{\"channel\":\"/meta/handshake\",\"id\":\"7\","
+    poll_start(*state, &p, "POST", "/cometd/59.0/handshake",
+               "{\"channel\":\"/meta/handshake\",\"id\":\"7\","
                "\"supportedConnectionTypes\":[\"long-polling\"]}");
     assert_non_null(strstr(tm_buf_text(&p.response.headers), "Set-Cookie: BAYEUX_BROWSER="));
     assert_null(strstr(tm_buf_text(&p.response.headers), "Secure"));
@@ -223,10 +247,12 @@ static void a_handshake_without_a_good_token_is_denied_with_the_reason(void **st
 {
     struct world *w = *state;
     snprintf(w->authorization, sizeof w->authorization, "Bearer wrong");
-    json_t *json = say(w, "[{\"channel\":\"/meta/handshake\",\"supportedConnectionTypes\":[\"long-polling\"]}]");
+    json_t *json = say(
+        w, "[{\"channel\":\"/meta/handshake\",\"supportedConnectionTypes\":[\"long-polling\"]}]");
     assert_string_equal(text_of(json, 0, "error"), "403::Handshake denied");
     json_t *sfdc = json_object_get(json_object_get(json_array_get(json, 0), "ext"), "sfdc");
-    assert_string_equal(json_string_value(json_object_get(sfdc, "failureReason")), "401::Authentication invalid");
+    assert_string_equal(json_string_value(json_object_get(sfdc, "failureReason")),
+                        "401::Authentication invalid");
     json_decref(json);
     assert_int_equal(tm_bayeux_clients(w->bayeux), 0);
 }
@@ -236,12 +262,15 @@ static void more_clients_than_allowed_are_refused(void **state)
     struct world *w = *state;
     world_open_bayeux(w, 1);
     handshake(w);
-    json_t *json = say(w, "[{\"channel\":\"/meta/handshake\",\"supportedConnectionTypes\":[\"long-polling\"]}]");
-    assert_string_equal(text_of(json, 0, "error"), "403::Organization concurrent user limit exceeded");
+    json_t *json = say(
+        w, "[{\"channel\":\"/meta/handshake\",\"supportedConnectionTypes\":[\"long-polling\"]}]");
+    assert_string_equal(text_of(json, 0, "error"),
+                        "403::Organization concurrent user limit exceeded");
     json_decref(json);
 }
 
-static void the_first_connect_is_answered_at_once_and_the_next_is_held_until_its_timeout(void **state)
+static void the_first_connect_is_answered_at_once_and_the_next_is_held_until_its_timeout(
+    void **state)
 {
     struct world *w = *state;
     struct poll p;
@@ -405,7 +434,8 @@ static void replay_starts_at_the_tip_the_oldest_or_after_an_id(void **state)
 static void a_replay_id_that_is_not_retained_gets_the_documented_text(void **state)
 {
     struct world *w = *state;
-    static const char text[] = "400::The replayId {%s} you provided was invalid.  Please provide a valid ID, -2 to replay all "
+    static const char text[] = "400::The replayId {%s} you provided was invalid.  Please provide a "
+                               "valid ID, -2 to replay all "
                                "events, or -1 to replay only new events.";
     char wanted[300];
     commit(w, "a");
@@ -438,7 +468,8 @@ static void a_live_subscription_that_fell_behind_retention_is_ended_not_skipped(
     json = say(w, connect_body(w, ""));
     assert_int_equal(deliveries(json, NULL), 0);
     assert_string_equal(text_of(json, 0, "error"), "403::Unknown client");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(json, 0), "advice"), "reconnect")),
+    assert_string_equal(json_string_value(json_object_get(
+                            json_object_get(json_array_get(json, 0), "advice"), "reconnect")),
                         "handshake");
     json_decref(json);
     assert_int_equal(tm_bayeux_clients(w->bayeux), 0);
@@ -465,10 +496,14 @@ static void channels_that_do_not_exist_are_refused(void **state)
 {
     struct world *w = *state;
     handshake(w);
-    assert_non_null(strstr(subscribe(w, "/data/NothingChangeEvent", -1), "400::The channel you requested to subscribe to does not exist"));
+    assert_non_null(strstr(subscribe(w, "/data/NothingChangeEvent", -1),
+                           "400::The channel you requested to subscribe to does not exist"));
     assert_non_null(strstr(subscribe(w, "/topic/x", -1), "does not exist"));
-    assert_non_null(strstr(subscribe(w, "data/AccountChangeEvent", -1), "400::Channel subscriptions must start with a leading '/'"));
-    json_t *json = say(w, "{\"channel\":\"/meta/subscribe\",\"clientId\":\"nobody\",\"subscription\":\"" CHANNEL "\"}");
+    assert_non_null(strstr(subscribe(w, "data/AccountChangeEvent", -1),
+                           "400::Channel subscriptions must start with a leading '/'"));
+    json_t *json = say(
+        w, "{\"channel\":\"/meta/subscribe\",\"clientId\":\"nobody\",\"subscription\":\"" CHANNEL
+           "\"}");
     assert_string_equal(text_of(json, 0, "error"), "403::Unknown client");
     json_decref(json);
 }
@@ -483,7 +518,9 @@ static void a_client_silent_for_forty_seconds_is_unknown(void **state)
     w->now.wall_ns += 41 * TM_NS_PER_S;
     json_t *json = say(w, connect_body(w, "")), *reply = json_array_get(json, 0);
     assert_string_equal(text_of(json, 0, "error"), "403::Unknown client");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(reply, "advice"), "reconnect")), "handshake");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(reply, "advice"), "reconnect")),
+        "handshake");
     assert_null(json_object_get(reply, "clientId"));
     json_decref(json);
 }
@@ -535,7 +572,8 @@ static void the_daily_allocation_of_events_stops_delivery(void **state)
     assert_int_equal(deliveries(json, NULL), 2);
     json_decref(json);
     json = say(w, connect_body(w, ""));
-    assert_string_equal(text_of(json, 0, "error"), "403::Organization total events daily limit exceeded");
+    assert_string_equal(text_of(json, 0, "error"),
+                        "403::Organization total events daily limit exceeded");
     json_decref(json);
 }
 
@@ -570,8 +608,12 @@ static void connect_and_subscribe_in_one_request_are_both_answered_at_once(void 
     char body[600];
     handshake(w);
     first_connect(w);
-    snprintf(body, sizeof body, "[{\"channel\":\"/meta/connect\",\"clientId\":\"%s\",\"id\":\"1\",\"connectionType\":\"long-polling\"},"
-             "{\"channel\":\"/meta/subscribe\",\"clientId\":\"%s\",\"id\":\"2\",\"subscription\":\"" CHANNEL "\"}]", w->client, w->client);
+    snprintf(body, sizeof body,
+             "[{\"channel\":\"/meta/"
+             "connect\",\"clientId\":\"%s\",\"id\":\"1\",\"connectionType\":\"long-polling\"},"
+             "{\"channel\":\"/meta/"
+             "subscribe\",\"clientId\":\"%s\",\"id\":\"2\",\"subscription\":\"" CHANNEL "\"}]",
+             w->client, w->client);
     json_t *json = say(w, body);
     assert_int_equal(json_array_size(json), 2);
     assert_string_equal(text_of(json, 0, "id"), "1");
@@ -603,12 +645,16 @@ static void unsubscribe_and_disconnect_end_what_they_name(void **state)
     handshake(w);
     assert_string_equal(subscribe(w, CHANNEL, -1), "");
     first_connect(w);
-    snprintf(body, sizeof body, "{\"channel\":\"/meta/unsubscribe\",\"clientId\":\"%s\",\"subscription\":\"" CHANNEL "\"}", w->client);
+    snprintf(body, sizeof body,
+             "{\"channel\":\"/meta/unsubscribe\",\"clientId\":\"%s\",\"subscription\":\"" CHANNEL
+             "\"}",
+             w->client);
     json_decref(say(w, body));
     connect_held(w, &p);
     commit(w, "unheard");
     assert_int_equal(w->woken_count, 0);
-    snprintf(body, sizeof body, "{\"channel\":\"/meta/disconnect\",\"clientId\":\"%s\"}", w->client);
+    snprintf(body, sizeof body, "{\"channel\":\"/meta/disconnect\",\"clientId\":\"%s\"}",
+             w->client);
     json_decref(say(w, body));
     assert_int_equal(w->woken_count, 1);
     poll_resume(w, &p);
@@ -622,9 +668,12 @@ static void bad_requests_get_an_immediate_4xx(void **state)
     struct poll p;
     static char big[TM_BAYEUX_REQUEST_BYTES_MAX + 2];
     memset(big, ' ', sizeof big - 1);
-    const struct { const char *method, *body; int status; } bad[] = {
-        { "GET", "", 400 }, { "POST", "", 400 }, { "POST", "not json", 400 }, { "POST", "[]", 400 }, { "POST", "[1]", 400 },
-        { "POST", big, 413 },
+    const struct {
+        const char *method, *body;
+        int status;
+    } bad[] = {
+        { "GET", "", 400 },    { "POST", "", 400 },    { "POST", "not json", 400 },
+        { "POST", "[]", 400 }, { "POST", "[1]", 400 }, { "POST", big, 413 },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         poll_start(w, &p, bad[i].method, "/cometd/59.0", bad[i].body);
@@ -633,7 +682,8 @@ static void bad_requests_get_an_immediate_4xx(void **state)
         json_decref(poll_end(w, &p, true));
     }
     poll_start(w, &p, "POST", "/cometd", "{\"channel\":\"/meta/handshake\"}");
-    assert_non_null(strstr(tm_buf_text(&p.response.body), "400::API version in the URI is mandatory"));
+    assert_non_null(
+        strstr(tm_buf_text(&p.response.body), "400::API version in the URI is mandatory"));
     json_decref(poll_end(w, &p, true));
     poll_start(w, &p, "POST", "/cometd/22.0", "{\"channel\":\"/meta/handshake\"}");
     assert_non_null(strstr(tm_buf_text(&p.response.body), "400::Unsupported API version"));

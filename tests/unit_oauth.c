@@ -14,8 +14,11 @@
 
 static int open_oauth(void **state)
 {
-    struct tm_oauth_settings settings = { .org_id = "00D000000000001EAA", .user_id = "005000000000001AAA", .seeded = true,
-                                          .seed = 3, .token_ns_max = 10 * TM_NS_PER_S };
+    struct tm_oauth_settings settings = { .org_id = "00D000000000001EAA",
+                                          .user_id = "005000000000001AAA",
+                                          .seeded = true,
+                                          .seed = 3,
+                                          .token_ns_max = 10 * TM_NS_PER_S };
     return tm_oauth_open((struct tm_oauth **)state, &settings, NULL) == TM_OK ? 0 : -1;
 }
 
@@ -30,10 +33,13 @@ static json_t *ask(struct tm_oauth *o, const char *form, const char *authorizati
 {
     struct tm_mock_request r;
     struct tm_mock_response out;
-    assert_int_equal(tm_mock_request_init(&r, "POST", "/services/oauth2/token", form, strlen(form), NULL), TM_OK);
+    assert_int_equal(
+        tm_mock_request_init(&r, "POST", "/services/oauth2/token", form, strlen(form), NULL),
+        TM_OK);
     r.now = (struct tm_now){ 1772438400000, TM_NS_PER_S };
     if (authorization != NULL)
-        assert_int_equal(tm_mock_pairs_add(&r.headers, "authorization", authorization, NULL), TM_OK);
+        assert_int_equal(tm_mock_pairs_add(&r.headers, "authorization", authorization, NULL),
+                         TM_OK);
     tm_mock_response_init(&out);
     tm_oauth_token(o, &r, BASE, &out);
     assert_int_equal(out.status, status);
@@ -44,7 +50,8 @@ static json_t *ask(struct tm_oauth *o, const char *form, const char *authorizati
     return json;
 }
 
-static void expect_refusal(struct tm_oauth *o, const char *form, const char *authorization, const char *error)
+static void expect_refusal(struct tm_oauth *o, const char *form, const char *authorization,
+                           const char *error)
 {
     json_t *json = ask(o, form, authorization, 400);
     assert_string_equal(json_string_value(json_object_get(json, "error")), error);
@@ -53,10 +60,12 @@ static void expect_refusal(struct tm_oauth *o, const char *form, const char *aut
     json_decref(json);
 }
 
-static enum tm_oauth_verdict check(struct tm_oauth *o, const char *header, const char *value, int64_t now_ns)
+static enum tm_oauth_verdict check(struct tm_oauth *o, const char *header, const char *value,
+                                   int64_t now_ns)
 {
     struct tm_mock_request r;
-    assert_int_equal(tm_mock_request_init(&r, "GET", "/services/data/v59.0/limits", NULL, 0, NULL), TM_OK);
+    assert_int_equal(tm_mock_request_init(&r, "GET", "/services/data/v59.0/limits", NULL, 0, NULL),
+                     TM_OK);
     r.now.wall_ns = now_ns;
     if (header != NULL)
         assert_int_equal(tm_mock_pairs_add(&r.headers, header, value, NULL), TM_OK);
@@ -67,12 +76,14 @@ static enum tm_oauth_verdict check(struct tm_oauth *o, const char *header, const
 
 static void the_password_grant_answers_with_all_six_fields(void **state)
 {
-    static const char *const fields[] = { "access_token", "instance_url", "id", "token_type", "issued_at", "signature" };
+    static const char *const fields[] = { "access_token", "instance_url", "id",
+                                          "token_type",   "issued_at",    "signature" };
     json_t *json = ask(*state, "grant_type=password&format=json&" CLIENT USER, NULL, 200);
     for (size_t i = 0; i < 6; i++)
         assert_true(json_is_string(json_object_get(json, fields[i])));
     assert_string_equal(json_string_value(json_object_get(json, "instance_url")), BASE);
-    assert_string_equal(json_string_value(json_object_get(json, "id")), BASE "/id/00D000000000001EAA/005000000000001AAA");
+    assert_string_equal(json_string_value(json_object_get(json, "id")),
+                        BASE "/id/00D000000000001EAA/005000000000001AAA");
     assert_string_equal(json_string_value(json_object_get(json, "issued_at")), "1772438400000");
     json_decref(json);
 }
@@ -87,14 +98,24 @@ static void client_credentials_come_in_the_form_or_by_http_basic(void **state)
 
 static void wrong_or_missing_credentials_are_refused_by_name(void **state)
 {
-    expect_refusal(*state, "grant_type=password&" CLIENT "&username=integration%40tidemark.example&password=wrong", NULL,
-                   "invalid_grant");
-    expect_refusal(*state, "grant_type=password&" CLIENT "&username=someone&password=tidemarkTOKEN", NULL, "invalid_grant");
-    expect_refusal(*state, "grant_type=password&" CLIENT "&username=integration%40tidemark.example&password=tidemark", NULL,
-                   "invalid_grant");
-    expect_refusal(*state, "grant_type=password&client_id=x&client_secret=tidemark-consumer-secret" USER, NULL, "invalid_client_id");
-    expect_refusal(*state, "grant_type=password&client_id=tidemark-consumer-key&client_secret=x" USER, NULL, "invalid_client");
-    expect_refusal(*state, "grant_type=password&client_id=tidemark-consumer-key" USER, NULL, "invalid_client");
+    expect_refusal(*state,
+                   "grant_type=password&" CLIENT
+                   "&username=integration%40tidemark.example&password=wrong",
+                   NULL, "invalid_grant");
+    expect_refusal(*state, "grant_type=password&" CLIENT "&username=someone&password=tidemarkTOKEN",
+                   NULL, "invalid_grant");
+    expect_refusal(*state,
+                   "grant_type=password&" CLIENT
+                   "&username=integration%40tidemark.example&password=tidemark",
+                   NULL, "invalid_grant");
+    expect_refusal(*state,
+                   "grant_type=password&client_id=x&client_secret=tidemark-consumer-secret" USER,
+                   NULL, "invalid_client_id");
+    expect_refusal(*state,
+                   "grant_type=password&client_id=tidemark-consumer-key&client_secret=x" USER, NULL,
+                   "invalid_client");
+    expect_refusal(*state, "grant_type=password&client_id=tidemark-consumer-key" USER, NULL,
+                   "invalid_client");
     expect_refusal(*state, "grant_type=password&" CLIENT, NULL, "invalid_request");
     expect_refusal(*state, CLIENT USER, NULL, "invalid_request");
     expect_refusal(*state, "grant_type=refresh_token&" CLIENT, NULL, "unsupported_grant_type");
@@ -144,7 +165,9 @@ static void every_sign_in_gets_its_own_token_and_revoking_one_leaves_the_other(v
     assert_string_not_equal(first, second);
     snprintf(form, sizeof form, "token=%s", first);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(tm_mock_request_init(&r, "POST", "/services/oauth2/revoke", form, strlen(form), NULL), TM_OK);
+        assert_int_equal(
+            tm_mock_request_init(&r, "POST", "/services/oauth2/revoke", form, strlen(form), NULL),
+            TM_OK);
         tm_mock_response_init(&out);
         tm_oauth_revoke(*state, &r, &out);
         assert_int_equal(out.status, i == 0 ? 200 : 400);
@@ -163,7 +186,8 @@ static void more_sign_ins_than_room_push_out_the_oldest(void **state)
     for (int i = 0; i < TM_OAUTH_TOKENS_MAX; i++)
         json_decref(ask(*state, "grant_type=client_credentials&" CLIENT, NULL, 200));
     assert_int_equal(tm_oauth_tokens(*state), TM_OAUTH_TOKENS_MAX);
-    assert_int_equal(check(*state, "Authorization", json_string_value(json_object_get(first, "access_token")), TM_NS_PER_S),
+    assert_int_equal(check(*state, "Authorization",
+                           json_string_value(json_object_get(first, "access_token")), TM_NS_PER_S),
                      TM_OAUTH_BAD);
     json_decref(first);
 }

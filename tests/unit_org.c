@@ -27,7 +27,10 @@ static int teardown(void **state)
     return 0;
 }
 
-static const json_t *payload(const json_t *event) { return json_object_get(event, "payload"); }
+static const json_t *payload(const json_t *event)
+{
+    return json_object_get(event, "payload");
+}
 static const json_t *header(const json_t *event)
 {
     return json_object_get(payload(event), "ChangeEventHeader");
@@ -428,7 +431,7 @@ static void stop_and_start_goes_on_where_the_org_stopped(void **state)
     assert_string_not_equal(a, b);
     assert_true(tm_org_replay_last(f->org, "Account") > replay);
     assert_int_equal(org_ask_int(f->org, "SELECT count(DISTINCT txn) FROM history"), 2);
-    assert_int_equal(tm_org_ms_last(f->org), T0);            /* org time never goes back */
+    assert_int_equal(tm_org_ms_last(f->org), T0); /* org time never goes back */
     struct tm_org_settings other = f->settings;
     struct tm_org *wrong = NULL;
     struct tm_err err = { 0 };
@@ -439,7 +442,10 @@ static void stop_and_start_goes_on_where_the_org_stopped(void **state)
     assert_non_null(strstr(err.msg, "seed"));
 }
 
-struct taken { int64_t ids[64]; size_t count; };
+struct taken {
+    int64_t ids[64];
+    size_t count;
+};
 static bool take(void *data, const struct tm_org_event *e)
 {
     struct taken *t = data;
@@ -469,7 +475,7 @@ static void events_wait_for_the_publish_delay(void **state)
     assert_int_equal(
         tm_org_replay_valid(f->org, tm_org_replay_last(f->org, NULL), T0 + 2500, &valid, NULL),
         TM_OK);
-    assert_false(valid);                                     /* beyond the tip */
+    assert_false(valid); /* beyond the tip */
     assert_int_equal(tm_org_events(f->org, "Account", t.ids[0], T0 + 3000, 10, take, &t, NULL),
                      TM_OK);
     assert_int_equal(t.count, 2);
@@ -572,7 +578,7 @@ static void deleted_records_are_listed_for_15_days_hard_ones_too(void **state)
     assert_int_equal(
         tm_org_deleted(f->org, "Account", T0, T0 + 2000, T0 + 60000, note_deleted, got, NULL),
         TM_OK);
-    assert_string_equal(got, a);                             /* the end is not included */
+    assert_string_equal(got, a); /* the end is not included */
     got[0] = 0;
     struct tm_now later = { T0 + 16 * 86400000LL, 1 };
     assert_int_equal(tm_org_purge(f->org, &later, NULL), TM_OK);
@@ -683,7 +689,7 @@ static void usage_is_counted_by_client_and_day(void **state)
     assert_int_equal(events, 7);
     assert_int_equal(tm_org_usage_flush(f->org, NULL), TM_OK);
     tm_org_usage_add(f->org, "tidemark-batch/1", "query", &one, T0 + 3600000);
-    org_fixture_reopen(f);                                   /* close flushes */
+    org_fixture_reopen(f); /* close flushes */
     assert_string_equal(org_ask(f->org,
                                 "SELECT calls||' '||bytes_in||' '||bytes_out FROM usage WHERE "
                                 "client='tidemark-batch/1'",
@@ -757,7 +763,7 @@ static void a_file_has_one_writer(void **state)
     assert_non_null(strstr(err.msg, f->path));
     assert_non_null(strstr(err.msg, "in use"));
     org_make_account(f->org, id, "still the first one's", T0);
-    org_fixture_reopen(f);               /* closing lets go of it */
+    org_fixture_reopen(f); /* closing lets go of it */
     assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM history"), 1);
 }
 

@@ -20,7 +20,7 @@
 /* An org of one object, as far as a reconciler asks for it. */
 static struct {
     char ids[ROWS_MAX][TM_ID_BYTES];
-    bool gone[ROWS_MAX], deleted[ROWS_MAX];   /* hard deleted or hidden; in the recycle bin */
+    bool gone[ROWS_MAX], deleted[ROWS_MAX]; /* hard deleted or hidden; in the recycle bin */
     int rows, page, queries, describes, query_all, fail_queries, fail_status;
     size_t url_bytes_max;
     char last_query[32768];
@@ -50,12 +50,11 @@ static void org_row(json_t *records, int i)
 {
     char name[40];
     snprintf(name, sizeof name, "name of %d", i);
-    json_array_append_new(records,
-                          json_pack("{s:{s:s}, s:s, s:b, s:s, s:f, s:s, s:b, s:s}", "attributes",
-                                    "type", "Opportunity", "Id", org.ids[i], "IsDeleted",
-                                    org.deleted[i], "LastName", name, "Amount", i + 0.25,
-                                    "CloseDate", "2026-03-02", "IsWon", i % 2, "LastModifiedDate",
-                                    "2026-03-02T08:00:05.000+0000"));
+    json_array_append_new(
+        records, json_pack("{s:{s:s}, s:s, s:b, s:s, s:f, s:s, s:b, s:s}", "attributes", "type",
+                           "Opportunity", "Id", org.ids[i], "IsDeleted", org.deleted[i], "LastName",
+                           name, "Amount", i + 0.25, "CloseDate", "2026-03-02", "IsWon", i % 2,
+                           "LastModifiedDate", "2026-03-02T08:00:05.000+0000"));
 }
 
 static int org_query(const char *soql, bool all, int from, struct tm_buf *reply)
@@ -271,7 +270,7 @@ static void an_idle_window_is_read_once_at_the_highest_position_of_each_id(void 
     alert(org.ids[1], "gap", 20, -1);
     alert(org.ids[2], "no_base", 15, -1);
     assert_int_equal(run(300 * TM_NS_PER_MS, &err), TM_OK);
-    assert_int_equal(org.queries, 0);                 /* not idle for long enough yet */
+    assert_int_equal(org.queries, 0); /* not idle for long enough yet */
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 2);
@@ -287,7 +286,7 @@ static void an_idle_window_is_read_once_at_the_highest_position_of_each_id(void 
     assert_true(json_is_null(json_object_get(one, "StageName")));
     assert_int_equal(json_integer_value(json_object_get(answer_of(all, org.ids[2]), "_g")), 15);
     assert_int_equal(org.queries, 1);
-    assert_int_equal(org.query_all, 1);               /* so that soft-deleted rows are seen */
+    assert_int_equal(org.query_all, 1); /* so that soft-deleted rows are seen */
     for (int32_t p = 0; p < PARTITIONS; p++)
         assert_true(tm_mem_committed(stand.broker, GROUP, ALERTS, p) ==
                         tm_mem_high(stand.broker, ALERTS, p) ||
@@ -305,7 +304,7 @@ static void event_time_closes_a_window_without_any_idleness(void **state)
     tm_mem_set_time(stand.broker, 1772438400000 + 60000);
     alert(org.ids[2], "gap", 11, 0);
     tm_mem_set_time(stand.broker, 1772438400000 + 1000);
-    alert(org.ids[3], "gap", 12, 0);                  /* late: joins the open window */
+    alert(org.ids[3], "gap", 12, 0); /* late: joins the open window */
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 1);
@@ -399,7 +398,7 @@ static void a_whole_read_ends_in_every_partition_with_what_it_answered_there(voi
         for (size_t i = 0; i < json_array_size(all); i++) {
             if (json_integer_value(field(all, i, "_partition")) != p)
                 continue;
-            assert_false(after_end);                  /* the end comes last */
+            assert_false(after_end); /* the end comes last */
             assert_string_equal(json_string_value(field(all, i, "_read_kind")), "whole");
             assert_string_equal(json_string_value(field(all, i, "_read_id")), read_id);
             assert_int_equal(json_integer_value(field(all, i, "_g")), 40);
@@ -498,10 +497,9 @@ static void a_read_given_up_is_told_and_its_rows_stay_unanswered(void **state)
     for (size_t i = 0; i < json_array_size(all); i++)
         if (strcmp(json_string_value(field(all, i, "_kind")), "failed") == 0) {
             assert_non_null(strstr(json_string_value(field(all, i, "_reason")), "QUERY_TIMEOUT"));
-            assert_string_equal(json_string_value(field(all, i, "ReplayId")),
-                                strcmp(json_string_value(field(all, i, "Id")), org.ids[1]) == 0
-                                    ? "10"
-                                    : "11");
+            assert_string_equal(
+                json_string_value(field(all, i, "ReplayId")),
+                strcmp(json_string_value(field(all, i, "Id")), org.ids[1]) == 0 ? "10" : "11");
         }
     assert_int_equal(tm_recon_counts(recon)->reads_failed,
                      1); /* the failed alerts themselves ask for nothing */

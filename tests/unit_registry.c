@@ -26,7 +26,8 @@ static int setup(void **state)
     assert_int_equal(tm_mock_registry_open(&f.mock, &err), TM_OK);
     tm_test_http_init(&f.http);
     tm_test_http_route(&f.http, "http://registry:8081", tm_mock_registry_handler(f.mock));
-    assert_int_equal(tm_registry_open(&f.client, &f.http.port, "http://user:pa:ss@registry:8081/", &err), TM_OK);
+    assert_int_equal(
+        tm_registry_open(&f.client, &f.http.port, "http://user:pa:ss@registry:8081/", &err), TM_OK);
     *state = &f;
     return 0;
 }
@@ -40,7 +41,8 @@ static int teardown(void **state)
 }
 
 /* Steps the wall clock to what the client asks for, a bounded number of times. */
-static enum tm_code enroll(struct fixture *f, const char *subject, const char *text, int32_t *id, struct tm_err *err)
+static enum tm_code enroll(struct fixture *f, const char *subject, const char *text, int32_t *id,
+                           struct tm_err *err)
 {
     enum tm_code rc = TM_E_AGAIN;
     for (int i = 0; i < 1000 && rc == TM_E_AGAIN; i++) {
@@ -52,7 +54,8 @@ static enum tm_code enroll(struct fixture *f, const char *subject, const char *t
     return rc;
 }
 
-static enum tm_code find(struct fixture *f, int32_t id, const struct tm_avro_schema **s, struct tm_err *err)
+static enum tm_code find(struct fixture *f, int32_t id, const struct tm_avro_schema **s,
+                         struct tm_err *err)
 {
     enum tm_code rc = TM_E_AGAIN;
     for (int i = 0; i < 1000 && rc == TM_E_AGAIN; i++)
@@ -65,7 +68,8 @@ static const char *record(const char *fields)
     static char text[4][2048];
     static unsigned turn;
     char *out = text[turn++ % 4];
-    snprintf(out, sizeof text[0], "{\"type\":\"record\",\"name\":\"R\",\"namespace\":\"n\",\"fields\":[%s]}", fields);
+    snprintf(out, sizeof text[0],
+             "{\"type\":\"record\",\"name\":\"R\",\"namespace\":\"n\",\"fields\":[%s]}", fields);
     return out;
 }
 
@@ -84,7 +88,7 @@ static void registering_twice_asks_the_registry_once(void **state)
     assert_int_equal(f->http.seen_count, calls);
     assert_int_equal(again, id);
     assert_int_equal(enroll(f, "u-value", record(STRING_A), &other, &err), TM_OK);
-    assert_int_equal(other, id);                         /* same schema, same id */
+    assert_int_equal(other, id); /* same schema, same id */
     assert_string_equal(f->http.authorization, "Basic dXNlcjpwYTpzcw==");
     assert_string_equal(f->http.seen[0], "POST http://registry:8081/subjects/t-value/versions");
 }
@@ -189,12 +193,15 @@ static void wrong_addresses_are_usage_errors(void **state)
 
 /* ---- the embedded registry itself ---- */
 
-static int ask(struct fixture *f, const char *method, const char *target, const char *body, char *out, size_t out_bytes)
+static int ask(struct fixture *f, const char *method, const char *target, const char *body,
+               char *out, size_t out_bytes)
 {
     struct tm_err err = { .code = TM_OK };
     struct tm_mock_request request;
     struct tm_mock_response response;
-    assert_int_equal(tm_mock_request_init(&request, method, target, body, body != NULL ? strlen(body) : 0, &err), TM_OK);
+    assert_int_equal(
+        tm_mock_request_init(&request, method, target, body, body != NULL ? strlen(body) : 0, &err),
+        TM_OK);
     tm_mock_response_init(&response);
     tm_mock_registry_request(f->mock, &request, &response);
     int status = response.status;
@@ -207,8 +214,13 @@ static int ask(struct fixture *f, const char *method, const char *target, const 
 static void the_embedded_registry_answers_as_confluents(void **state)
 {
     struct fixture *f = *state;
-    static const char a1[] = "{\"schema\":\"\\\"string\\\"\"}", a2[] = "{\"schema\":\"{\\\"type\\\": \\\"int\\\"}\"}";
-    const struct { const char *method, *target, *body; int status; const char *holds; } steps[] = {
+    static const char a1[] = "{\"schema\":\"\\\"string\\\"\"}",
+                      a2[] = "{\"schema\":\"{\\\"type\\\": \\\"int\\\"}\"}";
+    const struct {
+        const char *method, *target, *body;
+        int status;
+        const char *holds;
+    } steps[] = {
         { "GET", "/subjects", NULL, 200, "[]" },
         { "POST", "/subjects/s/versions", a1, 200, "{\"id\":1}" },
         { "POST", "/subjects/s/versions", a1, 200, "{\"id\":1}" },
@@ -217,7 +229,8 @@ static void the_embedded_registry_answers_as_confluents(void **state)
         { "POST", "/subjects/s", a2, 404, "40403" },
         { "POST", "/subjects/none", a1, 404, "40401" },
         { "POST", "/subjects/s/versions", "{\"schema\":\"{\"}", 422, "42201" },
-        { "POST", "/subjects/s/versions", "{\"schema\":\"{}\",\"schemaType\":\"PROTOBUF\"}", 422, "42201" },
+        { "POST", "/subjects/s/versions", "{\"schema\":\"{}\",\"schemaType\":\"PROTOBUF\"}", 422,
+          "42201" },
         { "GET", "/subjects/s/versions", NULL, 200, "[1]" },
         { "GET", "/subjects/s/versions/latest", NULL, 200, "\"subject\":\"s\"" },
         { "GET", "/subjects/s/versions/1/schema", NULL, 200, "\"string\"" },
@@ -231,9 +244,11 @@ static void the_embedded_registry_answers_as_confluents(void **state)
         { "GET", "/config/s", NULL, 404, "40408" },
         { "GET", "/config/s?defaultToGlobal=true", NULL, 200, "BACKWARD" },
         { "PUT", "/config/s", "{\"compatibility\":\"SIDEWAYS\"}", 422, "42203" },
-        { "POST", "/compatibility/subjects/s/versions/latest?verbose=true", a2, 200, "{\"is_compatible\":false,\"messages\":[" },
+        { "POST", "/compatibility/subjects/s/versions/latest?verbose=true", a2, 200,
+          "{\"is_compatible\":false,\"messages\":[" },
         { "PUT", "/config/s", "{\"compatibility\":\"none\"}", 200, "{\"compatibility\":\"NONE\"}" },
-        { "POST", "/compatibility/subjects/s/versions/latest", a2, 200, "{\"is_compatible\":true}" },
+        { "POST", "/compatibility/subjects/s/versions/latest", a2, 200,
+          "{\"is_compatible\":true}" },
         { "POST", "/subjects/s/versions", a2, 200, "{\"id\":2}" },
         { "GET", "/subjects/s/versions", NULL, 200, "[1,2]" },
         { "DELETE", "/subjects/s?permanent=true", NULL, 404, "40405" },
@@ -258,28 +273,39 @@ static void the_embedded_registry_answers_as_confluents(void **state)
 static void compatibility_follows_avros_resolution_rules(void **state)
 {
     (void)state;
-    static const struct { const char *old, *new; bool backward, forward; } cases[] = {
+    static const struct {
+        const char *old, *new;
+        bool backward, forward;
+    } cases[] = {
         { RECORD(STRING_A), RECORD(STRING_A "," STRING_B), true, true },
         { RECORD(STRING_A "," STRING_B), RECORD(STRING_A), true, true },
         { RECORD(INT_X), RECORD(INT_X ",{\"name\":\"y\",\"type\":\"int\"}"), false, true },
         { RECORD(INT_X), RECORD("{\"name\":\"x\",\"type\":\"long\"}"), true, false },
-        { RECORD(INT_X), RECORD("{\"name\":\"z\",\"aliases\":[\"x\"],\"type\":\"int\"}"), true, false },
+        { RECORD(INT_X), RECORD("{\"name\":\"z\",\"aliases\":[\"x\"],\"type\":\"int\"}"), true,
+          false },
         { RECORD(STRING_A), RECORD(DOUBLE_A), false, false },
-        { RECORD(STRING_A), RECORD("{\"name\":\"a\",\"type\":[\"null\",\"string\",\"double\"],\"default\":null}"), true, false },
-        { RECORD("{\"name\":\"r\",\"type\":{\"type\":\"record\",\"name\":\"H\",\"fields\":[" INT_X "]}},"
+        { RECORD(STRING_A),
+          RECORD("{\"name\":\"a\",\"type\":[\"null\",\"string\",\"double\"],\"default\":null}"),
+          true, false },
+        { RECORD("{\"name\":\"r\",\"type\":{\"type\":\"record\",\"name\":\"H\",\"fields\":[" INT_X
+                 "]}},"
                  "{\"name\":\"s\",\"type\":\"H\"}"),
-          RECORD("{\"name\":\"r\",\"type\":{\"type\":\"record\",\"name\":\"H\",\"fields\":[]}},{\"name\":\"s\",\"type\":\"H\"}"),
+          RECORD("{\"name\":\"r\",\"type\":{\"type\":\"record\",\"name\":\"H\",\"fields\":[]}},{"
+                 "\"name\":\"s\",\"type\":\"H\"}"),
           true, false },
-        { "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]}", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\"]}",
+        { "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]}",
+          "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\"]}", true, false },
+        { "{\"type\":\"array\",\"items\":\"float\"}", "{\"type\":\"array\",\"items\":\"double\"}",
           true, false },
-        { "{\"type\":\"array\",\"items\":\"float\"}", "{\"type\":\"array\",\"items\":\"double\"}", true, false },
         { "\"string\"", "\"bytes\"", true, true },
-        { "{\"type\":\"map\",\"values\":\"int\"}", "{\"type\":\"array\",\"items\":\"int\"}", false, false },
+        { "{\"type\":\"map\",\"values\":\"int\"}", "{\"type\":\"array\",\"items\":\"int\"}", false,
+          false },
     };
     struct tm_buf why;
     tm_buf_init(&why, 4096);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        json_t *old = json_loads(cases[i].old, JSON_DECODE_ANY, NULL), *new = json_loads(cases[i].new, JSON_DECODE_ANY, NULL);
+        json_t *old = json_loads(cases[i].old, JSON_DECODE_ANY, NULL),
+               *new = json_loads(cases[i].new, JSON_DECODE_ANY, NULL);
         assert_true(old != NULL && new != NULL);
         if (tm_mock_avro_can_read(new, old, &why) != cases[i].backward)
             fail_msg("case %zu backward: %s", i, tm_buf_text(&why));
@@ -310,14 +336,21 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(registering_twice_asks_the_registry_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_schema_is_fetched_by_id_and_kept, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_incompatible_schema_is_refused_and_the_error_names_the_subject, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_registry_that_is_away_is_asked_again_with_growing_pauses, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_registry_that_stays_away_is_an_error_after_a_minute, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_abandoned_question_does_not_block_the_next, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_server_that_is_no_registry_is_told_from_one_that_refuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_incompatible_schema_is_refused_and_the_error_names_the_subject, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_registry_that_is_away_is_asked_again_with_growing_pauses,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_registry_that_stays_away_is_an_error_after_a_minute,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(an_abandoned_question_does_not_block_the_next, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_server_that_is_no_registry_is_told_from_one_that_refuses,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_addresses_are_usage_errors, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_embedded_registry_answers_as_confluents, setup, teardown),
-        cmocka_unit_test_setup_teardown(compatibility_follows_avros_resolution_rules, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_embedded_registry_answers_as_confluents, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(compatibility_follows_avros_resolution_rules, setup,
+                                        teardown),
         cmocka_unit_test(a_port_that_is_taken_or_wrong_is_a_usage_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

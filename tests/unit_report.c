@@ -104,7 +104,7 @@ static void render(json_t *report)
 
 static enum tm_code render_text(const char *text, struct tm_err *err)
 {
-    *err = (struct tm_err) { .code = TM_OK };
+    *err = (struct tm_err){ .code = TM_OK };
     put("report.json", text);
     return tm_report_render(dir, err);
 }
@@ -139,8 +139,8 @@ static void page_and_text_name_every_pipeline_and_its_figures(void **state)
     free(md);
 }
 
-/* Nothing is loaded from anywhere: no attribute, style or script of the page names another place.
- */
+/* Nothing is loaded from anywhere: no attribute, style or script of the page names
+ * another place. */
 static void page_is_self_contained(void **state)
 {
     (void)state;
@@ -230,8 +230,8 @@ static void junit_is_well_formed_and_counts_what_failed(void **state)
         fail_msg("junit.xml: %s", XML_ErrorString(XML_GetErrorCode(p)));
     XML_ParserFree(p);
     assert_int_equal(seen.cases, 1 + 2 + 3);
-    assert_true(seen.failures >= 2
-                && seen.errors == 1); /* the run and batch-naive; the broken self-test */
+    assert_true(seen.failures >= 2 &&
+                seen.errors == 1); /* the run and batch-naive; the broken self-test */
     assert_string_equal(seen.first, "batch-naive: 85 deleted rows are still shown");
     free(xml);
 }
@@ -260,7 +260,7 @@ static void incomplete_reports_are_refused_with_the_missing_key(void **state)
                                  &err),
                      TM_E_ARG);
     assert_non_null(strstr(err.msg, "pipelines[0] (x) lacks \"freshness_s\""));
-    err = (struct tm_err) { .code = TM_OK };
+    err = (struct tm_err){ .code = TM_OK };
     assert_int_equal(tm_report_render("/nonexistent/run", &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "/nonexistent/run/report.json"));
 }

@@ -1,4 +1,5 @@
-/* The REST API of the mock and its control API, through the one handler a server and a simulation call. Virtual time. */
+/* The REST API of the mock and its control API, through the one handler a server and a simulation
+ * call. Virtual time. */
 #include "mocks/salesforce/routes.h"
 #include "tests/support_org.h"
 #include <setjmp.h>
@@ -17,21 +18,26 @@ struct world {
     struct tm_mock_handler handler;
     struct tm_now now;
     char authorization[200];
-    int status;                            /* of the last answer */
+    int status; /* of the last answer */
     char headers[1000];
-    unsigned slices;                       /* calls the last answer took */
+    unsigned slices; /* calls the last answer took */
 };
 
-static json_t *ask(struct world *w, const char *method, const char *target, const char *body, const char *option)
+static json_t *ask(struct world *w, const char *method, const char *target, const char *body,
+                   const char *option)
 {
     struct tm_mock_request r;
     struct tm_mock_response out;
-    assert_int_equal(tm_mock_request_init(&r, method, target, body, body != NULL ? strlen(body) : 0, NULL), TM_OK);
+    assert_int_equal(
+        tm_mock_request_init(&r, method, target, body, body != NULL ? strlen(body) : 0, NULL),
+        TM_OK);
     r.now = w->now;
     if (w->authorization[0] != '\0')
-        assert_int_equal(tm_mock_pairs_add(&r.headers, "Authorization", w->authorization, NULL), TM_OK);
+        assert_int_equal(tm_mock_pairs_add(&r.headers, "Authorization", w->authorization, NULL),
+                         TM_OK);
     if (option != NULL)
-        assert_int_equal(tm_mock_pairs_add(&r.headers, "Sforce-Query-Options", option, NULL), TM_OK);
+        assert_int_equal(tm_mock_pairs_add(&r.headers, "Sforce-Query-Options", option, NULL),
+                         TM_OK);
     tm_mock_response_init(&out);
     w->handler.request(w->handler.self, &r, &out);
     for (w->slices = 1; out.outcome == TM_MOCK_HOLD && w->slices < RESUMES_MAX; w->slices++) {
@@ -48,14 +54,18 @@ static json_t *ask(struct world *w, const char *method, const char *target, cons
     return json;
 }
 
-static json_t *get(struct world *w, const char *target) { return ask(w, "GET", target, NULL, NULL); }
+static json_t *get(struct world *w, const char *target)
+{
+    return ask(w, "GET", target, NULL, NULL);
+}
 
-static void expect_error(struct world *w, const char *method, const char *target, const char *body, int status,
-                         const char *code)
+static void expect_error(struct world *w, const char *method, const char *target, const char *body,
+                         int status, const char *code)
 {
     json_t *json = ask(w, method, target, body, NULL), *first = json_array_get(json, 0);
     const char *got = json_string_value(json_object_get(first, "errorCode"));
-    if (w->status != status || got == NULL || strcmp(got, code) != 0 || json_object_get(first, "message") == NULL)
+    if (w->status != status || got == NULL || strcmp(got, code) != 0 ||
+        json_object_get(first, "message") == NULL)
         fail_msg("%s %s: %d %s", method, target, w->status, got != NULL ? got : "(no errorCode)");
     json_decref(json);
 }
@@ -67,9 +77,12 @@ static void world_serve(struct world *w)
     assert_int_equal(tm_salesforce_open(&w->salesforce, w->f.org, &settings, NULL), TM_OK);
     w->handler = tm_salesforce_handler(w->salesforce);
     w->authorization[0] = '\0';
-    json_t *json = ask(w, "POST", "/services/oauth2/token", "grant_type=client_credentials&client_id=tidemark-consumer-key&"
-                       "client_secret=tidemark-consumer-secret", NULL);
-    snprintf(w->authorization, sizeof w->authorization, "Bearer %s", json_string_value(json_object_get(json, "access_token")));
+    json_t *json = ask(w, "POST", "/services/oauth2/token",
+                       "grant_type=client_credentials&client_id=tidemark-consumer-key&"
+                       "client_secret=tidemark-consumer-secret",
+                       NULL);
+    snprintf(w->authorization, sizeof w->authorization, "Bearer %s",
+             json_string_value(json_object_get(json, "access_token")));
     json_decref(json);
 }
 
@@ -157,7 +170,8 @@ static void objects_and_describes_come_from_the_org(void **state)
     json_decref(json);
     json = get(w, DATA "/sobjects/opportunity/describe/");
     assert_string_equal(json_string_value(json_object_get(json, "name")), "Opportunity");
-    assert_int_equal(json_array_size(json_object_get(json, "fields")), tm_org_describe(w->f.org, "Opportunity")->fields_count);
+    assert_int_equal(json_array_size(json_object_get(json, "fields")),
+                     tm_org_describe(w->f.org, "Opportunity")->fields_count);
     json_decref(json);
     expect_error(w, "GET", DATA "/sobjects/Nothing/describe", NULL, 404, "NOT_FOUND");
     expect_error(w, "POST", DATA "/sobjects/Account/describe", NULL, 405, "METHOD_NOT_ALLOWED");
@@ -166,14 +180,18 @@ static void objects_and_describes_come_from_the_org(void **state)
 static void a_schema_change_shows_in_the_next_describe(void **state)
 {
     struct world *w = *state;
-    json_decref(ask(w, "POST", "/tidemark/v1/schema",
-                    "{\"object\":\"Account\",\"add\":{\"name\":\"Tide__c\",\"type\":\"string\",\"length\":40}}", NULL));
+    json_decref(ask(
+        w, "POST", "/tidemark/v1/schema",
+        "{\"object\":\"Account\",\"add\":{\"name\":\"Tide__c\",\"type\":\"string\",\"length\":40}}",
+        NULL));
     assert_int_equal(w->status, 200);
     json_t *json = get(w, DATA "/query?q=SELECT+Tide__c+FROM+Account");
     assert_int_equal(w->status, 200);
     json_decref(json);
-    json_decref(ask(w, "POST", "/tidemark/v1/schema", "{\"object\":\"Account\",\"remove\":\"Tide__c\"}", NULL));
-    expect_error(w, "GET", DATA "/query?q=SELECT%20Tide__c%20FROM%20Account", NULL, 400, "INVALID_FIELD");
+    json_decref(ask(w, "POST", "/tidemark/v1/schema",
+                    "{\"object\":\"Account\",\"remove\":\"Tide__c\"}", NULL));
+    expect_error(w, "GET", DATA "/query?q=SELECT%20Tide__c%20FROM%20Account", NULL, 400,
+                 "INVALID_FIELD");
 }
 
 static void a_long_result_comes_in_pages_by_locator_each_row_once(void **state)
@@ -188,7 +206,8 @@ static void a_long_result_comes_in_pages_by_locator_each_row_once(void **state)
         json_t *records = json_object_get(json, "records"), *row;
         size_t i;
         assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), 4500);
-        json_array_foreach(records, i, row) {
+        json_array_foreach(records, i, row)
+        {
             char name[32];
             snprintf(name, sizeof name, "account %05zu", rows++);
             assert_string_equal(json_string_value(json_object_get(row, "Name")), name);
@@ -212,7 +231,8 @@ static void a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change(vo
     struct world *w = *state;
     char target[200];
     world_fill(w, 300);
-    json_t *json = ask(w, "GET", DATA "/query?q=SELECT+Name+FROM+Account+ORDER+BY+Name", NULL, "batchSize=200");
+    json_t *json = ask(w, "GET", DATA "/query?q=SELECT+Name+FROM+Account+ORDER+BY+Name", NULL,
+                       "batchSize=200");
     const char *url = json_string_value(json_object_get(json, "nextRecordsUrl"));
     assert_int_equal(json_array_size(json_object_get(json, "records")), 200);
     snprintf(target, sizeof target, DATA "/queryAll/%s", strrchr(url, '/') + 1);
@@ -222,7 +242,8 @@ static void a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change(vo
     assert_int_equal(json_array_size(json_object_get(json, "records")), 100);
     assert_true(json_is_true(json_object_get(json, "done")));
     json_decref(json);
-    json = get(w, target);                     /* a page can be asked for again, when its answer was lost */
+    /* a page can be asked for again, when its answer was lost */
+    json = get(w, target);
     assert_int_equal(json_array_size(json_object_get(json, "records")), 100);
     json_decref(json);
 }
@@ -236,7 +257,8 @@ static void locators_end_after_fifteen_idle_minutes_and_beyond_ten(void **state)
         w->now.wall_ns += TM_NS_PER_S;
         json_t *json = ask(w, "GET", DATA "/query?q=SELECT+Id+FROM+Account", NULL, "batchSize=1");
         if (i == 0 || i == 11)
-            snprintf(i == 0 ? first : second, sizeof first, "%s", json_string_value(json_object_get(json, "nextRecordsUrl")));
+            snprintf(i == 0 ? first : second, sizeof first, "%s",
+                     json_string_value(json_object_get(json, "nextRecordsUrl")));
         json_decref(json);
     }
     expect_error(w, "GET", first, NULL, 400, "INVALID_QUERY_LOCATOR");
@@ -278,9 +300,11 @@ static void a_record_lives_and_dies_by_rest(void **state)
 {
     struct world *w = *state;
     char target[200];
-    json_t *json = ask(w, "POST", DATA "/sobjects/Account/", "{\"Name\":\"Tide\",\"AnnualRevenue\":5}", NULL);
+    json_t *json =
+        ask(w, "POST", DATA "/sobjects/Account/", "{\"Name\":\"Tide\",\"AnnualRevenue\":5}", NULL);
     assert_int_equal(w->status, 201);
-    snprintf(target, sizeof target, DATA "/sobjects/Account/%s", json_string_value(json_object_get(json, "id")));
+    snprintf(target, sizeof target, DATA "/sobjects/Account/%s",
+             json_string_value(json_object_get(json, "id")));
     json_decref(json);
     json_decref(ask(w, "PATCH", target, "{\"Name\":\"Ebb\"}", NULL));
     assert_int_equal(w->status, 204);
@@ -292,7 +316,8 @@ static void a_record_lives_and_dies_by_rest(void **state)
     assert_int_equal(w->status, 204);
     expect_error(w, "GET", target, NULL, 404, "ENTITY_IS_DELETED");
     expect_error(w, "GET", DATA "/sobjects/Account/001000000000009AAA", NULL, 404, "NOT_FOUND");
-    expect_error(w, "POST", DATA "/sobjects/Opportunity", "{\"Name\":\"x\"}", 400, "REQUIRED_FIELD_MISSING");
+    expect_error(w, "POST", DATA "/sobjects/Opportunity", "{\"Name\":\"x\"}", 400,
+                 "REQUIRED_FIELD_MISSING");
     expect_error(w, "POST", DATA "/sobjects/Account", "not json", 400, "JSON_PARSER_ERROR");
 }
 
@@ -301,29 +326,44 @@ static void get_deleted_lists_the_deletes_of_its_window(void **state)
     struct world *w = *state;
     char id[TM_ID_BYTES];
     org_make_account(w->f.org, id, "gone", ORG_ORIGIN_MS + 1000);
-    assert_int_equal(org_one(w->f.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", id, NULL, ORG_ORIGIN_MS + 60000), TM_OK);
-    json_t *json = get(w, DATA "/sobjects/Account/deleted/?start=2026-03-02T08:00:00%2B00:00&end=2026-03-02T08:30:00Z");
+    assert_int_equal(
+        org_one(w->f.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", id, NULL, ORG_ORIGIN_MS + 60000),
+        TM_OK);
+    json_t *json = get(
+        w, DATA
+        "/sobjects/Account/deleted/?start=2026-03-02T08:00:00%2B00:00&end=2026-03-02T08:30:00Z");
     json_t *row = json_array_get(json_object_get(json, "deletedRecords"), 0);
     assert_string_equal(json_string_value(json_object_get(row, "id")), id);
-    assert_string_equal(json_string_value(json_object_get(row, "deletedDate")), "2026-03-02T08:01:00.000+0000");
-    assert_string_equal(json_string_value(json_object_get(json, "latestDateCovered")), "2026-03-02T08:30:00.000+0000");
+    assert_string_equal(json_string_value(json_object_get(row, "deletedDate")),
+                        "2026-03-02T08:01:00.000+0000");
+    assert_string_equal(json_string_value(json_object_get(json, "latestDateCovered")),
+                        "2026-03-02T08:30:00.000+0000");
     json_decref(json);
-    json = get(w, DATA "/sobjects/Account/deleted?start=2026-03-02T08:01:01Z&end=2026-03-02T20:30:00Z");
+    json = get(w, DATA
+               "/sobjects/Account/deleted?start=2026-03-02T08:01:01Z&end=2026-03-02T20:30:00Z");
     assert_int_equal(json_array_size(json_object_get(json, "deletedRecords")), 0);
-    assert_string_equal(json_string_value(json_object_get(json, "latestDateCovered")), "2026-03-02T09:00:00.000+0000");
+    assert_string_equal(json_string_value(json_object_get(json, "latestDateCovered")),
+                        "2026-03-02T09:00:00.000+0000");
     json_decref(json);
-    expect_error(w, "GET", DATA "/sobjects/Account/deleted?start=2026-03-02T09:00:00Z&end=2026-03-02T08:00:00Z", NULL, 400,
-                 "INVALID_REPLICATION_DATE");
-    expect_error(w, "GET", DATA "/sobjects/Account/deleted?start=2026-01-02T09:00:00Z&end=2026-03-02T08:00:00Z", NULL, 400,
-                 "INVALID_REPLICATION_DATE");
-    expect_error(w, "GET", DATA "/sobjects/Account/deleted?start=yesterday&end=today", NULL, 400, "MALFORMED_QUERY");
+    expect_error(w, "GET",
+                 DATA
+                 "/sobjects/Account/deleted?start=2026-03-02T09:00:00Z&end=2026-03-02T08:00:00Z",
+                 NULL, 400, "INVALID_REPLICATION_DATE");
+    expect_error(w, "GET",
+                 DATA
+                 "/sobjects/Account/deleted?start=2026-01-02T09:00:00Z&end=2026-03-02T08:00:00Z",
+                 NULL, 400, "INVALID_REPLICATION_DATE");
+    expect_error(w, "GET", DATA "/sobjects/Account/deleted?start=yesterday&end=today", NULL, 400,
+                 "MALFORMED_QUERY");
 }
 
 static void the_control_api_commits_and_tells_history(void **state)
 {
     struct world *w = *state;
     json_t *json = ask(w, "POST", "/tidemark/v1/commit",
-                       "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\",\"fields\":{\"Name\":\"Tide\"}}]}", NULL);
+                       "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\",\"fields\":{"
+                       "\"Name\":\"Tide\"}}]}",
+                       NULL);
     assert_int_equal(w->status, 200);
     assert_int_equal(json_array_size(json_object_get(json, "ids")), 1);
     json_decref(json);

@@ -1,4 +1,5 @@
-/* The plan of a run: every mistake in a scenario is found before anything starts, and named with its file and key. */
+/* The plan of a run: every mistake in a scenario is found before anything starts, and named with
+ * its file and key. */
 #include "run/run.h"
 #include "support_command.h"
 #include <setjmp.h>
@@ -17,13 +18,19 @@ static const char stream[] =
 static const char bare[] = "{\"name\":\"stream\",\"kind\":\"stream\"%s}";
 static const char batch[] = "{\"name\":\"hourly\",\"kind\":\"batch\",\"config\":\"batch.json\"%s}";
 
-struct planned { char folder[64]; struct tm_run run; struct tm_err err; };
+struct planned {
+    char folder[64];
+    struct tm_run run;
+    struct tm_err err;
+};
 
 /* folder/scenarios/s.json beside folder/objects, with the configs that the pipelines above name. */
 static int open_folder(void **state)
 {
-    static const char batch_config[] = "{\"name\":\"hourly\",\"interval.ms\":3600000,\"carries\":\"CREATE,UPDATE\","
-        "\"objects\":\"Account,User\",\"salesforce.username\":\"u\",\"salesforce.password\":\"p\",\"salesforce.consumer.key\":\"k\","
+    static const char batch_config[] =
+        "{\"name\":\"hourly\",\"interval.ms\":3600000,\"carries\":\"CREATE,UPDATE\","
+        "\"objects\":\"Account,User\",\"salesforce.username\":\"u\",\"salesforce.password\":\"p\","
+        "\"salesforce.consumer.key\":\"k\","
         "\"salesforce.consumer.secret\":\"s\"}";
     struct planned *p = calloc(1, sizeof *p);
     char path[128];
@@ -35,7 +42,9 @@ static int open_folder(void **state)
     snprintf(path, sizeof path, "%s/scenarios", p->folder);
     assert_int_equal(mkdir(path, 0755), 0);
     tm_test_write_file(path, "batch.json", batch_config);
-    tm_test_write_file(path, "source.json", "{\"config\":{\"tidemark.pipeline\":\"src\",\"tidemark.audit.interval.ms\":\"60000\"}}");
+    tm_test_write_file(
+        path, "source.json",
+        "{\"config\":{\"tidemark.pipeline\":\"src\",\"tidemark.audit.interval.ms\":\"60000\"}}");
     tm_test_write_file(path, "gap.json", "{\"tables\":1}");
     tm_test_write_file(path, "reconcile.json", "{\"name\":\"rec\"}");
     tm_test_write_file(path, "sink.json", "{}");
@@ -82,7 +91,8 @@ static const char *plan(struct planned *p, const char *scenario)
     return tm_err_text(&p->err, text, sizeof text);
 }
 
-static const char *pipelines(const char *first, const char *first_more, const char *second, const char *second_more)
+static const char *pipelines(const char *first, const char *first_more, const char *second,
+                             const char *second_more)
 {
     static char text[4000];
     int n = snprintf(text, sizeof text, "{\"compress\":360,\"pipelines\":[");
@@ -123,10 +133,12 @@ static void a_good_scenario_becomes_a_plan(void **state)
     assert_string_equal(run->objects[1], "User");
     assert_int_equal(run->pipelines_count, 2);
     assert_int_equal(run->pipelines[0].kind, TM_RUN_STREAM);
-    assert_int_equal(run->pipelines[0].interval_ms, 60000);      /* its scheduled copies */
+    assert_int_equal(run->pipelines[0].interval_ms, 60000); /* its scheduled copies */
     assert_int_equal(json_array_size(run->pipelines[0].clients), 2);
-    assert_string_equal(json_string_value(json_array_get(run->pipelines[0].clients, 0)), "tidemark-rec/1");
-    assert_string_equal(json_string_value(json_array_get(run->pipelines[0].clients, 1)), "tidemark-src/1");
+    assert_string_equal(json_string_value(json_array_get(run->pipelines[0].clients, 0)),
+                        "tidemark-rec/1");
+    assert_string_equal(json_string_value(json_array_get(run->pipelines[0].clients, 1)),
+                        "tidemark-src/1");
     assert_int_equal(run->pipelines[1].interval_ms, 3600000);
     assert_int_equal(json_array_size(run->pipelines[1].carries), 2);
     assert_int_equal(json_integer_value(json_object_get(run->pipelines[1].slo, "unseen")), 3);
@@ -150,8 +162,9 @@ static void the_seed_of_the_command_line_wins(void **state)
 static void set_changes_keys_of_a_copy_and_leaves_the_file_alone(void **state)
 {
     struct planned *p = *state;
-    const char *text = plan(p, pipelines(batch, ",\"set\":{\"interval.ms\":7200000}", stream,
-                                         ",\"set\":{\"source\":{\"tidemark.audit.interval.ms\":120000}}"));
+    const char *text =
+        plan(p, pipelines(batch, ",\"set\":{\"interval.ms\":7200000}", stream,
+                          ",\"set\":{\"source\":{\"tidemark.audit.interval.ms\":120000}}"));
     if (p->err.code != TM_OK)
         fail_msg("%s", text);
     assert_int_equal(p->run.pipelines[0].interval_ms, 7200000);
@@ -168,9 +181,12 @@ static void set_changes_keys_of_a_copy_and_leaves_the_file_alone(void **state)
 static void a_polling_interval_must_last_half_a_second(void **state)
 {
     struct planned *p = *state;
-    refused(p, "{\"compress\":100000,\"pipelines\":[{\"name\":\"hourly\",\"kind\":\"batch\",\"config\":\"batch.json\"}]}",
+    refused(p,
+            "{\"compress\":100000,\"pipelines\":[{\"name\":\"hourly\",\"kind\":\"batch\","
+            "\"config\":\"batch.json\"}]}",
             "compress", "at most 7200");
-    plan(p, "{\"compress\":7200,\"pipelines\":[{\"name\":\"hourly\",\"kind\":\"batch\",\"config\":\"batch.json\"}]}");
+    plan(p, "{\"compress\":7200,\"pipelines\":[{\"name\":\"hourly\",\"kind\":\"batch\",\"config\":"
+            "\"batch.json\"}]}");
     assert_int_equal(p->err.code, TM_OK);
 }
 
@@ -180,19 +196,27 @@ static void every_mistake_of_a_pipeline_names_file_and_key(void **state)
     refused(p, "{\"pipelines\":[]}", "s.json", "\"pipelines\" must list");
     refused(p, "{}", "s.json", "\"pipelines\" must list");
     refused(p, "{\"pipelines\":[7]}", "s.json", "\"name\"");
-    refused(p, "{\"pipelines\":[{\"name\":\"a b\",\"kind\":\"batch\"}]}", "s.json", "without blanks");
-    refused(p, "{\"pipelines\":[{\"name\":\"a\",\"kind\":\"stram\"}]}", "\"a\"", "\"kind\" must be");
-    refused(p, "{\"pipelines\":[{\"name\":\"a\",\"kind\":\"batch\"}]}", "\"a\"", "\"config\" must be the path");
-    refused(p, "{\"pipelines\":[{\"name\":\"a\",\"kind\":\"batch\",\"config\":\"none.json\"}]}", "\"config\"", "none.json");
+    refused(p, "{\"pipelines\":[{\"name\":\"a b\",\"kind\":\"batch\"}]}", "s.json",
+            "without blanks");
+    refused(p, "{\"pipelines\":[{\"name\":\"a\",\"kind\":\"stram\"}]}", "\"a\"",
+            "\"kind\" must be");
+    refused(p, "{\"pipelines\":[{\"name\":\"a\",\"kind\":\"batch\"}]}", "\"a\"",
+            "\"config\" must be the path");
+    refused(p, "{\"pipelines\":[{\"name\":\"a\",\"kind\":\"batch\",\"config\":\"none.json\"}]}",
+            "\"config\"", "none.json");
     refused(p, pipelines(batch, ",\"confg\":1", NULL, NULL), "\"confg\"", "\"config\"");
     refused(p, pipelines(batch, "", batch, ""), "two pipelines are named", "hourly");
-    refused(p, pipelines(stream, "", "{\"name\":\"b\",\"kind\":\"stream\"%s}", ""), "\"stream\"", "second");
+    refused(p, pipelines(stream, "", "{\"name\":\"b\",\"kind\":\"stream\"%s}", ""), "\"stream\"",
+            "second");
     refused(p, pipelines(bare, ",\"sources\":[]", NULL, NULL), "s.json", "\"sources\" must list");
-    refused(p, pipelines(bare, ",\"sources\":[3]", NULL, NULL), "s.json", "\"sources\" must be paths");
+    refused(p, pipelines(bare, ",\"sources\":[3]", NULL, NULL), "s.json",
+            "\"sources\" must be paths");
     refused(p, pipelines(bare, ",\"sources\":[\"none.json\"]", NULL, NULL), "sources", "none.json");
-    refused(p, pipelines(bare, ",\"sources\":[\"source.json\"],\"gap\":3", NULL, NULL), "\"gap\"", "must be the path");
+    refused(p, pipelines(bare, ",\"sources\":[\"source.json\"],\"gap\":3", NULL, NULL), "\"gap\"",
+            "must be the path");
     refused(p, pipelines(batch, ",\"set\":[]", NULL, NULL), "s.json", "\"set\" must be an object");
-    refused(p, pipelines(batch, ",\"set\":{\"intervall.ms\":1}", NULL, NULL), "intervall.ms", "interval.ms");
+    refused(p, pipelines(batch, ",\"set\":{\"intervall.ms\":1}", NULL, NULL), "intervall.ms",
+            "interval.ms");
     refused(p, pipelines(stream, ",\"set\":{\"sorce\":{}}", NULL, NULL), "\"sorce\"", "\"source\"");
 }
 
@@ -200,8 +224,10 @@ static void a_promise_nobody_keeps_is_refused(void **state)
 {
     struct planned *p = *state;
     refused(p, pipelines(batch, ",\"slo\":{\"unsen\":1}", NULL, NULL), "\"unsen\"", "\"unseen\"");
-    refused(p, pipelines(batch, ",\"slo\":{\"unseen\":-1}", NULL, NULL), "\"hourly\"", "\"unseen\" must be");
-    refused(p, pipelines(batch, ",\"slo\":{\"dirty\":\"0\"}", NULL, NULL), "\"hourly\"", "\"dirty\" must be");
+    refused(p, pipelines(batch, ",\"slo\":{\"unseen\":-1}", NULL, NULL), "\"hourly\"",
+            "\"unseen\" must be");
+    refused(p, pipelines(batch, ",\"slo\":{\"dirty\":\"0\"}", NULL, NULL), "\"hourly\"",
+            "\"dirty\" must be");
     refused(p, pipelines(batch, ",\"slo\":3", NULL, NULL), "\"hourly\"", "object of limits");
     refused(p, "{\"slo\":{\"achievd\":1}}", "s.json", "\"achieved\"");
     refused(p, "{\"faults\":{\"crash\":\"sink\"}}", "s.json: faults", "\"crash\"");
@@ -210,7 +236,8 @@ static void a_promise_nobody_keeps_is_refused(void **state)
 static void after_a_mistake_the_same_folder_serves_the_next_try(void **state)
 {
     struct planned *p = *state;
-    refused(p, pipelines(batch, ",\"set\":{\"interval.ms\":3600000}", batch, ",\"confg\":1"), "s.json", "hourly");
+    refused(p, pipelines(batch, ",\"set\":{\"interval.ms\":3600000}", batch, ",\"confg\":1"),
+            "s.json", "hourly");
     assert_false(is_there(p, "out/log"));
     assert_false(is_there(p, "out/config"));
     plan(p, pipelines(batch, "", NULL, NULL));

@@ -68,7 +68,9 @@ static void all_keys_are_taken_over(void **state)
 static void mistakes_name_the_file_the_key_and_what_to_write(void **state)
 {
     (void)state;
-    static const struct { const char *json, *says; } wrong[] = {
+    static const struct {
+        const char *json, *says;
+    } wrong[] = {
         { "{\"hors\":1}", "did you mean \"hours\"" },
         { "{\"workload\":{\"change\":1}}", "did you mean \"changes\"" },
         { "{\"workload\":{\"kinds\":{\"updat\":1}}}", "did you mean \"update\"" },

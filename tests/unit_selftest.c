@@ -12,7 +12,8 @@
 #include <cmocka.h>
 
 #define MS INT64_C(1000000)
-#define ROW(name, stage, amount) "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
+#define ROW(name, stage, amount)                                                                   \
+    "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
 
 struct batch {
     struct history_stand s;
@@ -21,7 +22,8 @@ struct batch {
     struct tm_poll_test test;
 };
 
-/* Polls each ten minutes, each done 20 ms (20 org seconds) after its grid point. Five updates, the last two in one interval. */
+/* Polls each ten minutes, each done 20 ms (20 org seconds) after its grid point. Five updates, the
+ * last two in one interval. */
 static void batch_open(struct batch *b, const char *name)
 {
     static const double at[] = { 3, 14, 27, 33, 36 };
@@ -34,19 +36,27 @@ static void batch_open(struct batch *b, const char *name)
         history_commit(b->s.org, 1, "UPDATE", "", at[i], fields);
     }
     for (int i = 0; i < 6; i++)
-        b->polls[i] = (struct tm_poll){ .grid_ms = history_org_ms(10 * (i + 1)), .started_org_ms = history_org_ms(10 * (i + 1)),
-            .started_ns = history_wall_ns(10 * (i + 1)), .finished_ns = history_wall_ns(10 * (i + 1)) + 20 * MS,
-            .seq_first = i + 2, .seq_last = i + 2, .object = b->s.object, .mode = "incremental" };
-    b->polls[4].seq_first = b->polls[5].seq_first = 100;          /* nothing to carry */
+        b->polls[i] = (struct tm_poll){ .grid_ms = history_org_ms(10 * (i + 1)),
+                                        .started_org_ms = history_org_ms(10 * (i + 1)),
+                                        .started_ns = history_wall_ns(10 * (i + 1)),
+                                        .finished_ns = history_wall_ns(10 * (i + 1)) + 20 * MS,
+                                        .seq_first = i + 2,
+                                        .seq_last = i + 2,
+                                        .object = b->s.object,
+                                        .mode = "incremental" };
+    b->polls[4].seq_first = b->polls[5].seq_first = 100; /* nothing to carry */
     b->polls[4].seq_last = b->polls[5].seq_last = 99;
     b->s.timing.kind = TM_PIPELINE_BATCH;
     b->s.timing.polls = b->polls;
     b->s.timing.polls_count = 6;
-    b->p = (struct tm_plan_pipeline){ .name = "batch", .kind = TM_PIPELINE_BATCH, .interval_ms = 10 * HISTORY_MINUTE_MS,
+    b->p = (struct tm_plan_pipeline){ .name = "batch",
+                                      .kind = TM_PIPELINE_BATCH,
+                                      .interval_ms = 10 * HISTORY_MINUTE_MS,
                                       .carries = 1u << TM_TRUTH_CREATE | 1u << TM_TRUTH_UPDATE };
 }
 
-static void batch_shows(struct batch *b, double minutes, double late_ms, double amount, double stamp)
+static void batch_shows(struct batch *b, double minutes, double late_ms, double amount,
+                        double stamp)
 {
     history_show(&b->s, 1, minutes, late_ms, "a", "new", amount, 0, history_stamp(stamp), 0);
 }
@@ -55,7 +65,8 @@ static void batch_test(struct batch *b)
 {
     struct tm_err err = { 0 };
     history_match(&b->s);
-    assert_int_equal(tm_selftest_polls(&b->test, b->s.truth, b->s.match, &b->s.timing, &b->p, 0, &err), TM_OK);
+    assert_int_equal(
+        tm_selftest_polls(&b->test, b->s.truth, b->s.match, &b->s.timing, &b->p, 0, &err), TM_OK);
 }
 
 static void every_change_keeps_the_closed_form_of_polling(void **state)
@@ -88,11 +99,11 @@ static void a_change_shown_a_poll_late_is_caught(void **state)
     struct batch b;
     batch_open(&b, "late");
     batch_shows(&b, 10, 21, 2, 3);
-    b.polls[1].seq_first = 200;                                   /* the poll at 20 carries nothing, so 14 comes at 30 */
+    b.polls[1].seq_first = 200; /* the poll at 20 carries nothing, so 14 comes at 30 */
     b.polls[1].seq_last = 199;
     b.polls[2].seq_first = b.polls[2].seq_last = 3;
     b.polls[3].seq_first = b.polls[3].seq_last = 4;
-    struct tm_poll idle = b.polls[1];                             /* polls are sorted by _seq */
+    struct tm_poll idle = b.polls[1]; /* polls are sorted by _seq */
     memmove(&b.polls[1], &b.polls[2], 4 * sizeof b.polls[0]);
     b.polls[5] = idle;
     batch_shows(&b, 30, 21, 4, 27);
@@ -113,9 +124,11 @@ static void a_state_claimed_shown_that_was_not_is_caught(void **state)
     batch_shows(&b, 30, 21, 4, 27);
     batch_shows(&b, 40, 21, 6, 36);
     batch_test(&b);
-    b.s.match->samples[4].flags |= TM_SAMPLE_EXACT;               /* the version of minute 33, superseded in its interval */
+    b.s.match->samples[4].flags |=
+        TM_SAMPLE_EXACT; /* the version of minute 33, superseded in its interval */
     struct tm_err err = { 0 };
-    assert_int_equal(tm_selftest_polls(&b.test, b.s.truth, b.s.match, &b.s.timing, &b.p, 0, &err), TM_OK);
+    assert_int_equal(tm_selftest_polls(&b.test, b.s.truth, b.s.match, &b.s.timing, &b.p, 0, &err),
+                     TM_OK);
     assert_int_equal(b.test.lost_wrong, 1);
     history_stand_close(&b.s);
 }
@@ -125,14 +138,17 @@ static void what_has_no_closed_form_is_left_out_and_counted(void **state)
     (void)state;
     struct batch b;
     batch_open(&b, "left");
-    history_commit(b.s.org, 1, "UPDATE", "", 40.1, "{\"Amount\":9}");    /* while the poll of 40 runs */
-    history_commit(b.s.org, 1, "DELETE", "", 45, "{}");                  /* not carried by this preset */
+    /* while the poll of 40 runs */
+    history_commit(b.s.org, 1, "UPDATE", "", 40.1, "{\"Amount\":9}");
+    /* not carried by this preset */
+    history_commit(b.s.org, 1, "DELETE", "", 45, "{}");
     batch_shows(&b, 10, 21, 2, 3);
     batch_shows(&b, 20, 21, 3, 14);
     batch_shows(&b, 30, 21, 4, 27);
     batch_shows(&b, 40, 21, 9, 40.1);
     batch_test(&b);
-    assert_int_equal(b.test.excluded[TM_POLL_RUNNING], 3);              /* and the two that it changed again */
+    /* and the two that it changed again */
+    assert_int_equal(b.test.excluded[TM_POLL_RUNNING], 3);
     assert_int_equal(b.test.excluded[TM_POLL_NOT_CARRIED], 1);
     assert_int_equal(b.test.held, b.test.tested);
     history_stand_close(&b.s);
@@ -143,7 +159,7 @@ static void skipped_grid_points_are_left_out(void **state)
     (void)state;
     struct batch b;
     batch_open(&b, "skipped");
-    b.s.timing.polls_count = 3;                                    /* the polls of 40 and later never happened */
+    b.s.timing.polls_count = 3; /* the polls of 40 and later never happened */
     batch_shows(&b, 10, 21, 2, 3);
     batch_shows(&b, 20, 21, 3, 14);
     batch_shows(&b, 30, 21, 4, 27);
@@ -193,7 +209,7 @@ static void the_breakdown_adds_up_and_leaves_out_what_lacks_marks(void **state)
     struct tm_breakdown b;
     struct tm_err err = { 0 };
     history_stand_open(&s, "breakdown");
-    s.timing.delay_ms = 3000;                                      /* 3 ms of wall */
+    s.timing.delay_ms = 3000; /* 3 ms of wall */
     history_commit(s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
     history_show(&s, 1, 0, -100, "a", "new", 1, 0, history_stamp(-1), 0);
     int64_t marked = history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
@@ -202,10 +218,13 @@ static void the_breakdown_adds_up_and_leaves_out_what_lacks_marks(void **state)
     history_show(&s, 1, 20, 25, "a", "new", 3, 0, history_stamp(20), 0);
     const char *path = history_path("a.trace");
     assert_int_equal(tm_trace_open(&trace, path, &err), TM_OK);
-    static const enum tm_trace_kind kinds[] = { TM_TRACE_RECEIVED, TM_TRACE_PRODUCED, TM_TRACE_FETCHED, TM_TRACE_WRITTEN };
+    static const enum tm_trace_kind kinds[] = { TM_TRACE_RECEIVED, TM_TRACE_PRODUCED,
+                                                TM_TRACE_FETCHED, TM_TRACE_WRITTEN };
     for (int i = 0; i < 4; i++) {
-        tm_trace_add(trace, kinds[i], "Opportunity", marked, history_wall_ns(10) + (5 + 4 * i) * MS);
-        tm_trace_add(trace, kinds[i], "Opportunity", marked, history_wall_ns(10) + 900 * MS);      /* delivered again */
+        tm_trace_add(trace, kinds[i], "Opportunity", marked,
+                     history_wall_ns(10) + (5 + 4 * i) * MS);
+        /* delivered again */
+        tm_trace_add(trace, kinds[i], "Opportunity", marked, history_wall_ns(10) + 900 * MS);
     }
     tm_trace_close(trace);
     history_match(&s);

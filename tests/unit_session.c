@@ -1,4 +1,5 @@
-/* session against a scripted HTTP port: sign-in, expiry, retry, rate limit, versions, describe. Virtual time. */
+/* session against a scripted HTTP port: sign-in, expiry, retry, rate limit, versions, describe.
+ * Virtual time. */
 #include "salesforce/session.h"
 #include "tests/support_fake_http.h"
 #include <setjmp.h>
@@ -8,22 +9,38 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define TOKEN_REPLY(token) "{\"access_token\":\"" token "\",\"instance_url\":\"https://na1.example/\",\"token_type\":\"Bearer\"}"
-#define SIGN_IN(token) { .expect = "POST https://login.example/services/oauth2/token", .status = 200, .body = TOKEN_REPLY(token) }
+#define TOKEN_REPLY(token)                                                                         \
+    "{\"access_token\":\"" token                                                                   \
+    "\",\"instance_url\":\"https://na1.example/\",\"token_type\":\"Bearer\"}"
+#define SIGN_IN(token)                                                                             \
+    {                                                                                              \
+        .expect = "POST https://login.example/services/oauth2/token", .status = 200,               \
+        .body = TOKEN_REPLY(token)                                                                 \
+    }
 
 static struct tm_sf_settings settings(void)
 {
     return (struct tm_sf_settings){
-        .instance = "https://login.example/", .username = "a@b.example", .password = "p&w", .password_token = "T=1",
-        .consumer_key = "key", .consumer_secret = "secret", .grant = TM_SF_PASSWORD, .api_version = "59.0", .seed = 7,
+        .instance = "https://login.example/",
+        .username = "a@b.example",
+        .password = "p&w",
+        .password_token = "T=1",
+        .consumer_key = "key",
+        .consumer_secret = "secret",
+        .grant = TM_SF_PASSWORD,
+        .api_version = "59.0",
+        .seed = 7,
     };
 }
 
-static struct tm_now at(const struct fake_http *f) { return (struct tm_now){ .org_ms = 0, .wall_ns = f->now_ns }; }
+static struct tm_now at(const struct fake_http *f)
+{
+    return (struct tm_now){ .org_ms = 0, .wall_ns = f->now_ns };
+}
 
 /* Steps a call, jumping to the next instant it names, until it ends. */
-static enum tm_code finish(struct fake_http *f, struct tm_sf_session *s, struct tm_sf_call *c, json_t **out,
-                           struct tm_err *err)
+static enum tm_code finish(struct fake_http *f, struct tm_sf_session *s, struct tm_sf_call *c,
+                           json_t **out, struct tm_err *err)
 {
     for (int i = 0; i < 1000; i++) {
         struct tm_now now = at(f);
@@ -34,7 +51,7 @@ static enum tm_code finish(struct fake_http *f, struct tm_sf_session *s, struct 
         if (next != TM_NEVER && next > f->now_ns)
             f->now_ns = next;
         else
-            f->now_ns += TM_NS_PER_MS;     /* an exchange is under way */
+            f->now_ns += TM_NS_PER_MS; /* an exchange is under way */
     }
     fail_msg("the call never ends");
     return TM_E_AGAIN;
@@ -54,15 +71,16 @@ static enum tm_code sign_in(struct fake_http *f, struct tm_sf_session *s, struct
     return TM_E_AGAIN;
 }
 
-static void open_session(struct fake_http *f, struct tm_sf_session **s, const struct tm_sf_settings *set)
+static void open_session(struct fake_http *f, struct tm_sf_session **s,
+                         const struct tm_sf_settings *set)
 {
     struct tm_err err = { .code = TM_OK };
     assert_int_equal(tm_sf_session_open(s, &f->base, set, &err), TM_OK);
 }
 
 /* One GET under a fresh session; returns its code. */
-static enum tm_code get(struct fake_http *f, const struct tm_sf_settings *set, json_t **out, struct tm_err *err,
-                        char *error, unsigned *attempts)
+static enum tm_code get(struct fake_http *f, const struct tm_sf_settings *set, json_t **out,
+                        struct tm_err *err, char *error, unsigned *attempts)
 {
     struct tm_sf_session *s;
     struct tm_sf_call *c;
@@ -84,8 +102,11 @@ static void password_sign_in_sends_escaped_credentials_with_the_security_token(v
 {
     static const struct fake_line lines[] = {
         { .expect = "POST https://login.example/services/oauth2/token",
-          .expect_body = "grant_type=password&client_id=key&client_secret=secret&username=a%40b.example&password=p%26wT%3D1",
-          .expect_header = "Content-Type: application/x-www-form-urlencoded", .status = 200, .body = TOKEN_REPLY("T1") },
+          .expect_body = "grant_type=password&client_id=key&client_secret=secret&username=a%40b."
+                         "example&password=p%26wT%3D1",
+          .expect_header = "Content-Type: application/x-www-form-urlencoded",
+          .status = 200,
+          .body = TOKEN_REPLY("T1") },
     };
     struct fake_http f;
     struct tm_sf_session *s;
@@ -106,7 +127,9 @@ static void password_sign_in_sends_escaped_credentials_with_the_security_token(v
 static void client_credentials_sign_in_sends_no_password(void **state)
 {
     static const struct fake_line lines[] = {
-        { .expect = "POST /services/oauth2/token", .status = 200, .body = TOKEN_REPLY("T1"),
+        { .expect = "POST /services/oauth2/token",
+          .status = 200,
+          .body = TOKEN_REPLY("T1"),
           .expect_body = "grant_type=client_credentials&client_id=key&client_secret=secret" },
     };
     struct fake_http f;
@@ -126,7 +149,8 @@ static void version_latest_takes_the_highest_the_server_lists(void **state)
 {
     static const struct fake_line lines[] = {
         SIGN_IN("T1"),
-        { .expect = "GET https://na1.example/services/data", .status = 200,
+        { .expect = "GET https://na1.example/services/data",
+          .status = 200,
           .body = "[{\"version\":\"9.0\"},{\"version\":\"61.0\"},{\"version\":\"60.0\"}]" },
     };
     struct fake_http f;
@@ -146,8 +170,10 @@ static void version_latest_takes_the_highest_the_server_lists(void **state)
 static void wrong_password_is_a_usage_error_in_the_servers_words_and_not_tried_again(void **state)
 {
     static const struct fake_line lines[] = {
-        { .expect = "POST /services/oauth2/token", .status = 400,
-          .body = "{\"error\":\"invalid_grant\",\"error_description\":\"authentication failure\"}" },
+        { .expect = "POST /services/oauth2/token",
+          .status = 400,
+          .body =
+              "{\"error\":\"invalid_grant\",\"error_description\":\"authentication failure\"}" },
     };
     struct fake_http f;
     struct tm_sf_session *s;
@@ -182,13 +208,14 @@ static void sign_in_outlasts_a_busy_server_but_not_its_budget(void **state)
     open_session(&f, &s, &set);
     assert_int_equal(sign_in(&f, s, &err), TM_OK);
     assert_int_equal(f.lines_used, 3);
-    tm_sf_session_expired(s);              /* from here on it stays busy */
+    tm_sf_session_expired(s); /* from here on it stays busy */
     int64_t began_ns = f.now_ns;
     assert_int_equal(sign_in(&f, s, &err), TM_E_IO);
     assert_true(err.retriable);
     assert_true(f.now_ns - began_ns <= 30 * TM_NS_PER_S);
     assert_true(f.now_ns - began_ns > 10 * TM_NS_PER_S);
-    /* Given up is not waiting: who asks again is heard at once, or has an instant to come back at. */
+    /* Given up is not waiting: who asks again is heard at once, or has an instant to come
+     * back at. */
     size_t sent = f.lines_used;
     struct tm_now now = at(&f);
     tm_err_clear(&err);
@@ -221,14 +248,27 @@ static void missing_credentials_name_their_config_key(void **state)
 }
 
 #define LIMITS "GET https://na1.example/services/data/v59.0/limits"
-#define BAD(status_, code_) { .expect = LIMITS, .status = status_, .body = "[{\"message\":\"so it is\",\"errorCode\":\"" code_ "\"}]" }
-#define GOOD { .expect = LIMITS, .status = 200, .body = "{\"ok\":1}", .headers = "Sforce-Limit-Info: api-usage=18/5000\r\n" }
+#define BAD(status_, code_)                                                                        \
+    {                                                                                              \
+        .expect = LIMITS, .status = status_,                                                       \
+        .body = "[{\"message\":\"so it is\",\"errorCode\":\"" code_ "\"}]"                         \
+    }
+#define GOOD                                                                                       \
+    {                                                                                              \
+        .expect = LIMITS, .status = 200, .body = "{\"ok\":1}",                                     \
+        .headers = "Sforce-Limit-Info: api-usage=18/5000\r\n"                                      \
+    }
 
 static void expired_token_is_renewed_and_the_call_repeated(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("OLD"), BAD(401, "INVALID_SESSION_ID"), SIGN_IN("NEW"),
-        { .expect = LIMITS, .expect_header = "Authorization: Bearer NEW", .status = 200, .body = "{\"ok\":1}" },
+        SIGN_IN("OLD"),
+        BAD(401, "INVALID_SESSION_ID"),
+        SIGN_IN("NEW"),
+        { .expect = LIMITS,
+          .expect_header = "Authorization: Bearer NEW",
+          .status = 200,
+          .body = "{\"ok\":1}" },
     };
     struct fake_http f;
     struct tm_sf_settings set = settings();
@@ -247,7 +287,12 @@ static void expired_token_is_renewed_and_the_call_repeated(void **state)
 static void two_calls_with_the_same_expired_token_sign_in_once(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("OLD"), BAD(401, "INVALID_SESSION_ID"), BAD(401, "INVALID_SESSION_ID"), SIGN_IN("NEW"), GOOD, GOOD,
+        SIGN_IN("OLD"),
+        BAD(401, "INVALID_SESSION_ID"),
+        BAD(401, "INVALID_SESSION_ID"),
+        SIGN_IN("NEW"),
+        GOOD,
+        GOOD,
     };
     struct fake_http f;
     struct tm_sf_settings set = settings();
@@ -259,7 +304,8 @@ static void two_calls_with_the_same_expired_token_sign_in_once(void **state)
     FAKE_HTTP(&f, lines);
     open_session(&f, &s, &set);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(tm_sf_call_start(&c[i], s, "GET", "/services/data/v*/limits", NULL, &err), TM_OK);
+        assert_int_equal(tm_sf_call_start(&c[i], s, "GET", "/services/data/v*/limits", NULL, &err),
+                         TM_OK);
     for (int round = 0; round < 20; round++) {
         struct tm_now now = at(&f);
         for (int i = 0; i < 2; i++) {
@@ -295,9 +341,15 @@ static void tokens_that_are_always_refused_end_the_call(void **state)
 static void busy_limited_locked_and_broken_answers_are_repeated_with_growing_pauses(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), BAD(503, "SERVER_UNAVAILABLE"), BAD(420, ""), BAD(429, ""), BAD(403, "REQUEST_LIMIT_EXCEEDED"),
-        BAD(400, "UNABLE_TO_LOCK_ROW"), { .expect = LIMITS, .status = 0 },
-        { .expect = LIMITS, .status = 200, .body = "<html>maintenance" }, GOOD,
+        SIGN_IN("T"),
+        BAD(503, "SERVER_UNAVAILABLE"),
+        BAD(420, ""),
+        BAD(429, ""),
+        BAD(403, "REQUEST_LIMIT_EXCEEDED"),
+        BAD(400, "UNABLE_TO_LOCK_ROW"),
+        { .expect = LIMITS, .status = 0 },
+        { .expect = LIMITS, .status = 200, .body = "<html>maintenance" },
+        GOOD,
     };
     struct fake_http f;
     struct tm_sf_settings set = settings();
@@ -316,7 +368,9 @@ static void busy_limited_locked_and_broken_answers_are_repeated_with_growing_pau
 static void retry_after_is_honoured(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), { .expect = LIMITS, .status = 429, .headers = "Retry-After: 20\r\n" }, GOOD,
+        SIGN_IN("T"),
+        { .expect = LIMITS, .status = 429, .headers = "Retry-After: 20\r\n" },
+        GOOD,
     };
     struct fake_http f;
     struct tm_sf_settings set = settings();
@@ -372,9 +426,13 @@ static void refusals_of_the_request_itself_are_told_at_once(void **state)
 static void usage_is_read_with_and_without_the_per_app_part(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), GOOD,
-        { .expect = LIMITS, .status = 200, .body = "{}",
-          .headers = "sforce-limit-info: api-usage=19/5000; per-app-api-usage=17/250(appName=x)\r\n" },
+        SIGN_IN("T"),
+        GOOD,
+        { .expect = LIMITS,
+          .status = 200,
+          .body = "{}",
+          .headers =
+              "sforce-limit-info: api-usage=19/5000; per-app-api-usage=17/250(appName=x)\r\n" },
     };
     struct fake_http f;
     struct tm_sf_settings set = settings();
@@ -388,7 +446,8 @@ static void usage_is_read_with_and_without_the_per_app_part(void **state)
     for (int i = 0; i < 2; i++) {
         struct tm_sf_call *c;
         json_t *out = NULL;
-        assert_int_equal(tm_sf_call_start(&c, s, "GET", "/services/data/v*/limits", NULL, &err), TM_OK);
+        assert_int_equal(tm_sf_call_start(&c, s, "GET", "/services/data/v*/limits", NULL, &err),
+                         TM_OK);
         assert_int_equal(finish(&f, s, c, &out, &err), TM_OK);
         json_decref(out);
         tm_sf_call_close(c);
@@ -413,7 +472,8 @@ static void rate_limit_lets_a_burst_pass_and_then_spaces_calls(void **state)
     for (int i = 0; i < 4; i++) {
         struct tm_sf_call *c;
         json_t *out = NULL;
-        assert_int_equal(tm_sf_call_start(&c, s, "GET", "/services/data/v*/limits", NULL, &err), TM_OK);
+        assert_int_equal(tm_sf_call_start(&c, s, "GET", "/services/data/v*/limits", NULL, &err),
+                         TM_OK);
         assert_int_equal(finish(&f, s, c, &out, &err), TM_OK);
         json_decref(out);
         tm_sf_call_close(c);
@@ -428,10 +488,14 @@ static void describe_is_parsed_and_an_unknown_object_is_a_usage_error(void **sta
 {
     static const struct fake_line lines[] = {
         SIGN_IN("T"),
-        { .expect = "GET /services/data/v59.0/sobjects/Lead/describe", .status = 200,
-          .body = "{\"name\":\"Lead\",\"keyPrefix\":\"00Q\",\"fields\":[{\"name\":\"Id\",\"type\":\"id\"}]}" },
-        { .expect = "GET /services/data/v59.0/sobjects/Leaf/describe", .status = 404,
-          .body = "[{\"message\":\"The requested resource does not exist\",\"errorCode\":\"NOT_FOUND\"}]" },
+        { .expect = "GET /services/data/v59.0/sobjects/Lead/describe",
+          .status = 200,
+          .body = "{\"name\":\"Lead\",\"keyPrefix\":\"00Q\",\"fields\":[{\"name\":\"Id\",\"type\":"
+                  "\"id\"}]}" },
+        { .expect = "GET /services/data/v59.0/sobjects/Leaf/describe",
+          .status = 404,
+          .body = "[{\"message\":\"The requested resource does not "
+                  "exist\",\"errorCode\":\"NOT_FOUND\"}]" },
     };
     struct fake_http f;
     struct tm_sf_settings set = settings();
@@ -465,7 +529,8 @@ static void describe_is_parsed_and_an_unknown_object_is_a_usage_error(void **sta
 static void closing_a_session_cancels_what_is_under_way(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), { .expect = LIMITS, .status = 200, .body = "{}", .delay_ns = TM_NEVER },
+        SIGN_IN("T"),
+        { .expect = LIMITS, .status = 200, .body = "{}", .delay_ns = TM_NEVER },
     };
     struct fake_http f;
     struct tm_sf_settings set = settings();

@@ -1,4 +1,5 @@
-/* The sink over an in-memory broker: what becomes of records, schemas, offsets, and of everything that goes wrong. */
+/* The sink over an in-memory broker: what becomes of records, schemas, offsets, and of everything
+ * that goes wrong. */
 #include "support_sink.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +10,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define VALUES(...) (const char *const[]){ __VA_ARGS__ }
+#define VALUES(...)                                                                                \
+    (const char *const[])                                                                          \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 
 static void start_ok(struct ss_world *w)
 {
@@ -36,18 +41,27 @@ static void records_become_rows_with_canonical_values(void **state)
     (void)state;
     ss_open(&w);
     w.settings.sanitize_topics = true;
-    ss_schema(&w, 1, "Id:string,Name:string,Closed:boolean,Amount:double,Count:int,Day:date,At:timestamp,Tags:array");
-    ss_produce(&w, "a.b", 0, 1, VALUES("001", "Ann", "true", "12.5", "7", "2026-03-02", "1772438400000", "[\"x\",\"y\"]"));
+    ss_schema(&w, 1,
+              "Id:string,Name:string,Closed:boolean,Amount:double,Count:int,Day:date,At:timestamp,"
+              "Tags:array");
+    ss_produce(
+        &w, "a.b", 0, 1,
+        VALUES("001", "Ann", "true", "12.5", "7", "2026-03-02", "1772438400000", "[\"x\",\"y\"]"));
     ss_produce(&w, "a.b", 1, 1, VALUES("002", "", "false", "-", "-", "-", "-", "-"));
     start_ok(&w);
     ss_run_ok(&w);
-    ss_text(&w, text, sizeof text, "SELECT Id||'|'||Name||'|'||Closed||'|'||Amount||'|'||Count||'|'||Day||'|'||At||'|'||Tags"
-                                   " FROM a_b WHERE Id='001'");
+    ss_text(
+        &w, text, sizeof text,
+        "SELECT Id||'|'||Name||'|'||Closed||'|'||Amount||'|'||Count||'|'||Day||'|'||At||'|'||Tags"
+        " FROM a_b WHERE Id='001'");
     assert_string_equal(text, "001|Ann|1|12.5|7|2026-03-02|1772438400000|[\"x\",\"y\"]");
-    ss_text(&w, text, sizeof text, "SELECT typeof(Name)||typeof(Amount)||typeof(Tags)||Closed||_topic||_partition||_offset"
-                                   " FROM a_b WHERE Id='002'");
+    ss_text(&w, text, sizeof text,
+            "SELECT typeof(Name)||typeof(Amount)||typeof(Tags)||Closed||_topic||_partition||_offset"
+            " FROM a_b WHERE Id='002'");
     assert_string_equal(text, "nullnullnull0a.b10");
-    ss_text(&w, text, sizeof text, "SELECT typeof(Closed)||typeof(Amount)||typeof(Day)||typeof(At) FROM a_b WHERE Id='001'");
+    ss_text(
+        &w, text, sizeof text,
+        "SELECT typeof(Closed)||typeof(Amount)||typeof(Day)||typeof(At) FROM a_b WHERE Id='001'");
     assert_string_equal(text, "integerrealtextinteger");
     ss_close(&w);
 }
@@ -81,7 +95,8 @@ static void the_warehouse_decides_where_to_start_not_the_group(void **state)
     start_ok(&w);
     ss_run_ok(&w);
     ss_stop(&w);
-    remove(w.path);                              /* a new warehouse, while the group has committed offset 1 */
+    /* a new warehouse, while the group has committed offset 1 */
+    remove(w.path);
     start_ok(&w);
     ss_run_ok(&w);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
@@ -93,7 +108,7 @@ static void two_topics_with_equal_offsets_in_one_table_keep_all_rows(void **stat
     struct ss_world w;
     (void)state;
     ss_open(&w);
-    w.settings.sanitize_topics = true;           /* a.b and a_b are one table then */
+    w.settings.sanitize_topics = true; /* a.b and a_b are one table then */
     ss_schema(&w, 1, "Id:string");
     for (int i = 0; i < 10; i++) {
         ss_produce(&w, "a.b", 0, 1, VALUES("dot"));
@@ -119,8 +134,10 @@ static void unionization_adds_what_is_new_and_keeps_what_is_gone(void **state)
     ss_produce(&w, "a.b", 0, 2, VALUES("2", "n"));
     ss_produce(&w, "a.b", 0, 1, VALUES("3", "p"));
     ss_run_ok(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\" WHERE (Id='2' AND New='n' AND Old IS NULL)"
-                                " OR (Id='3' AND Old='p' AND New IS NULL)"), 2);
+    assert_int_equal(
+        ss_int(&w, "SELECT count(*) FROM \"a.b\" WHERE (Id='2' AND New='n' AND Old IS NULL)"
+                   " OR (Id='3' AND Old='p' AND New IS NULL)"),
+        2);
     ss_close(&w);
 }
 
@@ -136,7 +153,7 @@ static void without_unionization_a_dropped_column_blocks_the_next_schema_update(
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "o"));
     start_ok(&w);
     ss_run_ok(&w);
-    ss_produce(&w, "a.b", 0, 2, VALUES("2"));    /* nothing new: the insert goes through */
+    ss_produce(&w, "a.b", 0, 2, VALUES("2")); /* nothing new: the insert goes through */
     ss_run_ok(&w);
     ss_produce(&w, "a.b", 0, 3, VALUES("3", "n"));
     expect_failure(&w, TM_E_ARG, "allow.schema.unionization");
@@ -163,7 +180,8 @@ static void without_unionization_the_last_record_of_a_batch_proposes_the_schema(
     ss_produce(&w, "a.b", 1, 2, VALUES("4", "a"));
     ss_schema(&w, 4, "Id:string,A:string,B:string,C:string");
     ss_produce(&w, "a.b", 1, 4, VALUES("5", "a", "b", "c"));
-    ss_produce(&w, "a.b", 1, 2, VALUES("6", "a"));           /* the last: it lacks B and cannot propose */
+    /* the last: it lacks B and cannot propose */
+    ss_produce(&w, "a.b", 1, 2, VALUES("6", "a"));
     expect_failure(&w, TM_E_ARG, "lacks \"B\"");
     ss_close(&w);
 }
@@ -181,12 +199,16 @@ static void a_retyped_field_gets_a_column_of_its_own_and_no_row_is_lost(void **s
     start_ok(&w);
     ss_run_ok(&w);
     ss_stop(&w);
-    start_ok(&w);                                            /* read back from the file, the types are known still */
+    /* read back from the file, the types are known still */
+    start_ok(&w);
     ss_produce(&w, "a.b", 0, 2, VALUES("4", "small"));
     ss_run_ok(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\" WHERE (Id IN ('1','3') AND typeof(Size__c)='real' AND"
-                                " Size__c__string IS NULL) OR (Id='2' AND Size__c__string='large')"
-                                " OR (Id='4' AND Size__c__string='small' AND Size__c IS NULL)"), 4);
+    assert_int_equal(
+        ss_int(&w,
+               "SELECT count(*) FROM \"a.b\" WHERE (Id IN ('1','3') AND typeof(Size__c)='real' AND"
+               " Size__c__string IS NULL) OR (Id='2' AND Size__c__string='large')"
+               " OR (Id='4' AND Size__c__string='small' AND Size__c IS NULL)"),
+        4);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM pragma_table_info('a.b')"), 7);
     ss_close(&w);
 }
@@ -222,15 +244,20 @@ static void an_undecodable_record_is_kept_aside_and_the_rest_goes_on(void **stat
     ss_open(&w);
     ss_schema(&w, 1, "Id:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    ss_produce_bytes(&w, "a.b", 0, "{\"json\":1}", 10);                    /* not framed */
-    ss_produce_bytes(&w, "a.b", 0, "\0\0\0\0\x0e" "abc", 8);               /* unknown schema 14 */
+    ss_produce_bytes(&w, "a.b", 0, "{\"json\":1}", 10); /* not framed */
+    ss_produce_bytes(&w, "a.b", 0,
+                     "\0\0\0\0\x0e"
+                     "abc",
+                     8); /* unknown schema 14 */
     ss_produce_bytes(&w, "a.b", 0, truncated, sizeof truncated);
     ss_produce(&w, "a.b", 0, 1, VALUES("2"));
     start_ok(&w);
     ss_run_ok(&w);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM _undecodable WHERE topic='a.b' AND partition=0 AND \"offset\" IN (1,2,3)"
-                                " AND key=CAST('key' AS BLOB) AND length(value)>0"), 3);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM _undecodable WHERE topic='a.b' AND "
+                                "partition=0 AND \"offset\" IN (1,2,3)"
+                                " AND key=CAST('key' AS BLOB) AND length(value)>0"),
+                     3);
     ss_text(&w, text, sizeof text, "SELECT error FROM _undecodable WHERE \"offset\"=2");
     assert_string_equal(text, "no schema 14");
     assert_int_equal(tm_sink_counted(w.sink)->undecodable, 3);
@@ -263,7 +290,9 @@ static void offsets_of_another_cluster_are_refused(void **state)
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
     start_ok(&w);
     ss_run_ok(&w);
-    assert_int_equal(sqlite3_exec(w.db, "UPDATE _offsets SET cluster_id='somewhere else'", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(w.db, "UPDATE _offsets SET cluster_id='somewhere else'", NULL, NULL, NULL),
+        SQLITE_OK);
     ss_stop(&w);
     start_ok(&w);
     expect_failure(&w, TM_E_MISMATCH, "somewhere else");
@@ -279,7 +308,8 @@ static void a_second_writer_of_the_file_is_found_out_and_doubles_nothing(void **
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
     start_ok(&w);
     ss_run_ok(&w);
-    assert_int_equal(sqlite3_exec(w.db, "UPDATE _offsets SET next_offset=9", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(w.db, "UPDATE _offsets SET next_offset=9", NULL, NULL, NULL),
+                     SQLITE_OK);
     ss_produce(&w, "a.b", 0, 1, VALUES("2"));
     expect_failure(&w, TM_E_MISMATCH, "another process");
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
@@ -324,8 +354,13 @@ static void views_are_made_at_the_start_and_whenever_columns_change(void **state
 
 static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
 {
-    static const char *const refused[] = { "DROP TABLE IF EXISTS \"a.b\"", "DELETE FROM \"a.b\"", "CREATE TABLE x(y)",
-        "COMMIT", "ATTACH 'x' AS y", "PRAGMA user_version=7", "UPDATE _offsets SET next_offset=0" };
+    static const char *const refused[] = { "DROP TABLE IF EXISTS \"a.b\"",
+                                           "DELETE FROM \"a.b\"",
+                                           "CREATE TABLE x(y)",
+                                           "COMMIT",
+                                           "ATTACH 'x' AS y",
+                                           "PRAGMA user_version=7",
+                                           "UPDATE _offsets SET next_offset=0" };
     struct ss_world w;
     struct tm_err err = { .code = TM_OK };
     (void)state;
@@ -334,8 +369,11 @@ static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
     start_ok(&w);
     ss_run_ok(&w);
-    assert_int_equal(tm_sink_views_run(w.db, "CREATE VIEW v AS SELECT json_extract(Id,'$') x FROM \"a.b\"; DROP VIEW v;", &err),
-                     TM_OK);
+    assert_int_equal(
+        tm_sink_views_run(
+            w.db, "CREATE VIEW v AS SELECT json_extract(Id,'$') x FROM \"a.b\"; DROP VIEW v;",
+            &err),
+        TM_OK);
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         tm_err_clear(&err);
         assert_int_equal(tm_sink_views_run(w.db, refused[i], &err), TM_E_ARG);
@@ -396,7 +434,8 @@ static void several_consumers_of_one_group_write_every_record_once(void **state)
             ss_produce(&w, i % 3 == 0 ? "a_b" : "a.b", i % 2, 1, VALUES("x"));
         ss_run_ok(&w);
     }
-    assert_int_equal(ss_int(&w, "SELECT (SELECT count(*) FROM \"a.b\")+(SELECT count(*) FROM a_b)"), 160);
+    assert_int_equal(ss_int(&w, "SELECT (SELECT count(*) FROM \"a.b\")+(SELECT count(*) FROM a_b)"),
+                     160);
     assert_int_equal(ss_int(&w, "SELECT sum(next_offset) FROM _offsets"), 160);
     ss_close(&w);
 }
@@ -426,7 +465,7 @@ static void raw_rows_leave_fetched_and_written_marks(void **state)
     ss_schema(&w, 1, "Id:string,ReplayId:string,_ObjectType:string");
     ss_schema(&w, 2, "Id:string,ReplayId:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "4711", "OpportunityChangeEvent"));
-    ss_produce(&w, "a_b", 0, 2, VALUES("1", "4712"));        /* an alert: no raw topic, no mark */
+    ss_produce(&w, "a_b", 0, 2, VALUES("1", "4712")); /* an alert: no raw topic, no mark */
     start_ok(&w);
     ss_run_ok(&w);
     FILE *f = fopen(path, "rb");

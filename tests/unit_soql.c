@@ -10,16 +10,25 @@
 
 #define NOW_MS (ORG_ORIGIN_MS + 3600000)
 
-struct world { struct org_fixture f; char account[TM_ID_BYTES], beta[TM_ID_BYTES], one[TM_ID_BYTES], two[TM_ID_BYTES], gone[TM_ID_BYTES]; };
+struct world {
+    struct org_fixture f;
+    char account[TM_ID_BYTES], beta[TM_ID_BYTES], one[TM_ID_BYTES], two[TM_ID_BYTES],
+        gone[TM_ID_BYTES];
+};
 
 static void world_account(struct world *w)
 {
-    struct tm_org_set beta[] = { { "Name", org_text("Beta 50%_off") }, { "AnnualRevenue", org_real(1000) },
-                                 { "NumberOfEmployees", org_int(7) }, { "Active__c", org_int(1) },
-                                 { "ContractEnd__c", org_text("2026-05-01") }, { "OpensAt__c", org_text("08:30:00.000Z") },
+    struct tm_org_set beta[] = { { "Name", org_text("Beta 50%_off") },
+                                 { "AnnualRevenue", org_real(1000) },
+                                 { "NumberOfEmployees", org_int(7) },
+                                 { "Active__c", org_int(1) },
+                                 { "ContractEnd__c", org_text("2026-05-01") },
+                                 { "OpensAt__c", org_text("08:30:00.000Z") },
                                  { NULL, org_null() } };
     org_make_account(w->f.org, w->account, "Acme", ORG_ORIGIN_MS + 1000);
-    assert_int_equal(org_one(w->f.org, TM_ORG_CREATE, TM_ORG_NORMAL, "Account", w->beta, beta, ORG_ORIGIN_MS + 2000), TM_OK);
+    assert_int_equal(org_one(w->f.org, TM_ORG_CREATE, TM_ORG_NORMAL, "Account", w->beta, beta,
+                             ORG_ORIGIN_MS + 2000),
+                     TM_OK);
 }
 
 static int world_open(void **state)
@@ -30,7 +39,9 @@ static int world_open(void **state)
     org_make_opportunity(w->f.org, w->one, "one", w->account, ORG_ORIGIN_MS + 10000);
     org_make_opportunity(w->f.org, w->two, "Two", NULL, ORG_ORIGIN_MS + 20000);
     org_make_opportunity(w->f.org, w->gone, "gone", w->beta, ORG_ORIGIN_MS + 30000);
-    assert_int_equal(org_one(w->f.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Opportunity", w->gone, NULL, ORG_ORIGIN_MS + 40000), TM_OK);
+    assert_int_equal(org_one(w->f.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Opportunity", w->gone, NULL,
+                             ORG_ORIGIN_MS + 40000),
+                     TM_OK);
     *state = w;
     return 0;
 }
@@ -43,8 +54,8 @@ static int world_close(void **state)
     return 0;
 }
 
-static enum tm_code world_run(struct world *w, const char *text, bool all, int64_t now_ms, struct tm_soql_result **out,
-                              struct tm_soql_error *error)
+static enum tm_code world_run(struct world *w, const char *text, bool all, int64_t now_ms,
+                              struct tm_soql_result **out, struct tm_soql_error *error)
 {
     struct tm_soql *q = NULL;
     struct tm_err err = { 0 };
@@ -83,7 +94,8 @@ static void expect_names(struct world *w, const char *text, const char *names)
     json_t *rows = world_rows(w, text, false), *row;
     char got[256] = "";
     size_t i;
-    json_array_foreach(rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         strncat(got, i > 0 ? "," : "", sizeof got - strlen(got) - 1);
         strncat(got, json_string_value(json_object_get(row, "Name")), sizeof got - strlen(got) - 1);
     }
@@ -116,14 +128,16 @@ static int64_t world_count(struct world *w, const char *text, bool all, int64_t 
 static void comparisons_follow_the_type_of_the_field(void **state)
 {
     struct world *w = *state;
-    expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue >= 1000 ORDER BY Name", "Beta 50%_off");
+    expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue >= 1000 ORDER BY Name",
+                 "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue > 1.0e3", "");
     expect_names(w, "select name from account where numberofemployees < 8", "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE Active__c = TRUE", "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE ContractEnd__c < 2026-05-02", "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE OpensAt__c = 08:30:00.000Z", "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE BillingCity = 'TIDE'", "Acme");
-    expect_names(w, "SELECT Name FROM Opportunity WHERE CloseDate = 2026-06-30 ORDER BY Name", "one,Two");
+    expect_names(w, "SELECT Name FROM Opportunity WHERE CloseDate = 2026-06-30 ORDER BY Name",
+                 "one,Two");
 }
 
 static void null_is_equal_to_null_and_different_from_every_value(void **state)
@@ -131,23 +145,30 @@ static void null_is_equal_to_null_and_different_from_every_value(void **state)
     struct world *w = *state;
     expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue = null", "Acme");
     expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue != NULL", "Beta 50%_off");
-    expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue != 5 ORDER BY Name", "Acme,Beta 50%_off");
+    expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue != 5 ORDER BY Name",
+                 "Acme,Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue < 5", "");
-    expect_names(w, "SELECT Name FROM Account WHERE NOT AnnualRevenue < 5 ORDER BY Name", "Acme,Beta 50%_off");
+    expect_names(w, "SELECT Name FROM Account WHERE NOT AnnualRevenue < 5 ORDER BY Name",
+                 "Acme,Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue NOT IN (1000)", "Acme");
     expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue IN (null, 5)", "Acme");
-    expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue NOT IN (null, 5)", "Beta 50%_off");
+    expect_names(w, "SELECT Name FROM Account WHERE AnnualRevenue NOT IN (null, 5)",
+                 "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE BillingCity = ''", "Beta 50%_off");
 }
 
 static void and_or_not_and_parentheses_bind_as_written(void **state)
 {
     struct world *w = *state;
-    expect_names(w, "SELECT Name FROM Account WHERE (Name = 'Acme' OR Name LIKE 'Beta%') AND Active__c = true", "Beta 50%_off");
-    expect_names(w, "SELECT Name FROM Account WHERE NOT (Name = 'acme' AND BillingCity = 'Tide')", "Beta 50%_off");
+    expect_names(
+        w,
+        "SELECT Name FROM Account WHERE (Name = 'Acme' OR Name LIKE 'Beta%') AND Active__c = true",
+        "Beta 50%_off");
+    expect_names(w, "SELECT Name FROM Account WHERE NOT (Name = 'acme' AND BillingCity = 'Tide')",
+                 "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE NOT NOT Name = 'acme'", "Acme");
-    expect_error(w, "SELECT Name FROM Account WHERE Name = 'a' OR Name = 'b' AND Name = 'c'", "MALFORMED_QUERY",
-                 "unexpected token: 'AND'");
+    expect_error(w, "SELECT Name FROM Account WHERE Name = 'a' OR Name = 'b' AND Name = 'c'",
+                 "MALFORMED_QUERY", "unexpected token: 'AND'");
 }
 
 static void like_matches_patterns_and_escaped_wildcards(void **state)
@@ -157,7 +178,8 @@ static void like_matches_patterns_and_escaped_wildcards(void **state)
     expect_names(w, "SELECT Name FROM Account WHERE Name LIKE '%50\\%\\_off'", "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account WHERE Name LIKE 'A_me'", "Acme");
     expect_names(w, "SELECT Name FROM Account WHERE Name LIKE 'A\\_me'", "");
-    expect_error(w, "SELECT Name FROM Account WHERE AnnualRevenue LIKE '1%'", "INVALID_QUERY_FILTER_OPERATOR", "invalid operator");
+    expect_error(w, "SELECT Name FROM Account WHERE AnnualRevenue LIKE '1%'",
+                 "INVALID_QUERY_FILTER_OPERATOR", "invalid operator");
 }
 
 static void fifteen_and_eighteen_character_ids_are_equal(void **state)
@@ -166,45 +188,70 @@ static void fifteen_and_eighteen_character_ids_are_equal(void **state)
     char text[200];
     snprintf(text, sizeof text, "SELECT Name FROM Account WHERE Id = '%.15s'", w->account);
     expect_names(w, text, "Acme");
-    snprintf(text, sizeof text, "SELECT Name FROM Account WHERE Id IN ('%s','%.15s') ORDER BY Name DESC", w->account, w->beta);
+    snprintf(text, sizeof text,
+             "SELECT Name FROM Account WHERE Id IN ('%s','%.15s') ORDER BY Name DESC", w->account,
+             w->beta);
     expect_names(w, text, "Beta 50%_off,Acme");
-    expect_error(w, "SELECT Name FROM Account WHERE Id = 'nonsense'", "INVALID_QUERY_FILTER_OPERATOR", "invalid ID field");
+    expect_error(w, "SELECT Name FROM Account WHERE Id = 'nonsense'",
+                 "INVALID_QUERY_FILTER_OPERATOR", "invalid ID field");
 }
 
 static void datetimes_are_read_in_every_form_clients_send(void **state)
 {
     struct world *w = *state;
-    expect_names(w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2026-03-02T08:00:20Z", "Two");
-    expect_names(w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2026-03-02T10:00:20.000+02:00", "Two");
-    expect_names(w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2026-03-02T08:00:20.123456+00:00 ", "");
-    expect_names(w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2021-01-01T00:00:00+00:00  AND SystemModstamp < "
-                    "2026-03-02T08:00:20.000Z ORDER BY SystemModstamp ASC", "one");
-    expect_error(w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2021-01-01T00:00:00 00:00", "MALFORMED_QUERY", "unexpected");
-    expect_error(w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= '2021-01-01T00:00:00Z'", "INVALID_FIELD",
-                 "must be of type dateTime and should not be enclosed in quotes");
+    expect_names(w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2026-03-02T08:00:20Z",
+                 "Two");
+    expect_names(
+        w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2026-03-02T10:00:20.000+02:00",
+        "Two");
+    expect_names(
+        w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2026-03-02T08:00:20.123456+00:00 ",
+        "");
+    expect_names(w,
+                 "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2021-01-01T00:00:00+00:00  "
+                 "AND SystemModstamp < "
+                 "2026-03-02T08:00:20.000Z ORDER BY SystemModstamp ASC",
+                 "one");
+    expect_error(w,
+                 "SELECT Name FROM Opportunity WHERE SystemModstamp >= 2021-01-01T00:00:00 00:00",
+                 "MALFORMED_QUERY", "unexpected");
+    expect_error(w, "SELECT Name FROM Opportunity WHERE SystemModstamp >= '2021-01-01T00:00:00Z'",
+                 "INVALID_FIELD", "must be of type dateTime and should not be enclosed in quotes");
 }
 
 static void a_related_record_is_one_level_away_and_nested(void **state)
 {
     struct world *w = *state;
-    json_t *rows = world_rows(w, "SELECT Id, Account.Name, Account.BillingAddress FROM Opportunity o ORDER BY o.Name", false);
+    json_t *rows = world_rows(
+        w, "SELECT Id, Account.Name, Account.BillingAddress FROM Opportunity o ORDER BY o.Name",
+        false);
     json_t *account = json_object_get(json_array_get(rows, 0), "Account");
     assert_string_equal(json_string_value(json_object_get(account, "Name")), "Acme");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(account, "attributes"), "type")), "Account");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(account, "BillingAddress"), "city")), "Tide");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(account, "attributes"), "type")),
+        "Account");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(account, "BillingAddress"), "city")),
+        "Tide");
     assert_true(json_is_null(json_object_get(json_array_get(rows, 1), "Account")));
     json_decref(rows);
     expect_names(w, "SELECT Name FROM Opportunity WHERE Account.Name = 'acme'", "one");
     expect_names(w, "SELECT Name FROM Opportunity WHERE Opportunity.Name = 'two'", "Two");
-    expect_error(w, "SELECT Foo.Name FROM Opportunity", "INVALID_FIELD", "Didn't understand relationship 'Foo'");
+    expect_error(w, "SELECT Foo.Name FROM Opportunity", "INVALID_FIELD",
+                 "Didn't understand relationship 'Foo'");
     expect_error(w, "SELECT Account.Owner.Name FROM Opportunity", "MALFORMED_QUERY", "one level");
 }
 
 static void values_are_rendered_as_rest_writes_them(void **state)
 {
     struct world *w = *state;
-    json_t *rows = world_rows(w, "SELECT Id, IsDeleted, Amount, Probability, Description, SystemModstamp, CloseDate FROM "
-                                 "Opportunity WHERE Name = 'one'", false), *row = json_array_get(rows, 0);
+    json_t *
+        rows = world_rows(
+           w,
+           "SELECT Id, IsDeleted, Amount, Probability, Description, SystemModstamp, CloseDate FROM "
+           "Opportunity WHERE Name = 'one'",
+           false),
+       *row = json_array_get(rows, 0);
     char *text = json_dumps(row, JSON_COMPACT);
     assert_non_null(strstr(text, "\"IsDeleted\":false"));
     assert_non_null(strstr(text, "\"Amount\":1200.5"));
@@ -215,9 +262,12 @@ static void values_are_rendered_as_rest_writes_them(void **state)
     assert_non_null(strstr(text, "\"url\":\"/services/data/v59.0/sobjects/Opportunity/"));
     free(text);
     json_decref(rows);
-    rows = world_rows(w, "SELECT Name, BillingAddress, ShippingAddress FROM Account WHERE Name = 'Acme'", false);
+    rows = world_rows(
+        w, "SELECT Name, BillingAddress, ShippingAddress FROM Account WHERE Name = 'Acme'", false);
     row = json_array_get(rows, 0);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(row, "BillingAddress"), "street")), "1 Sea Road");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(row, "BillingAddress"), "street")),
+        "1 Sea Road");
     assert_true(json_is_null(json_object_get(json_object_get(row, "BillingAddress"), "latitude")));
     assert_true(json_is_null(json_object_get(row, "ShippingAddress")));
     json_decref(rows);
@@ -226,13 +276,19 @@ static void values_are_rendered_as_rest_writes_them(void **state)
 static void the_name_of_a_person_is_a_string(void **state)
 {
     struct world *w = *state;
-    struct tm_org_set sets[] = { { "FirstName", org_text("Ada") }, { "LastName", org_text("Byron") },
-                                 { "Username", org_text("ada@x.example") }, { "Alias", org_text("ada") },
-                                 { "Email", org_text("ada@x.example") }, { "TimeZoneSidKey", org_text("GMT") },
-                                 { "LocaleSidKey", org_text("en_US") }, { "LanguageLocaleKey", org_text("en_US") },
+    struct tm_org_set sets[] = { { "FirstName", org_text("Ada") },
+                                 { "LastName", org_text("Byron") },
+                                 { "Username", org_text("ada@x.example") },
+                                 { "Alias", org_text("ada") },
+                                 { "Email", org_text("ada@x.example") },
+                                 { "TimeZoneSidKey", org_text("GMT") },
+                                 { "LocaleSidKey", org_text("en_US") },
+                                 { "LanguageLocaleKey", org_text("en_US") },
                                  { NULL, org_null() } };
     char id[TM_ID_BYTES] = "";
-    assert_int_equal(org_one(w->f.org, TM_ORG_CREATE, TM_ORG_NORMAL, "User", id, sets, ORG_ORIGIN_MS + 50000), TM_OK);
+    assert_int_equal(
+        org_one(w->f.org, TM_ORG_CREATE, TM_ORG_NORMAL, "User", id, sets, ORG_ORIGIN_MS + 50000),
+        TM_OK);
     expect_names(w, "SELECT Name FROM User WHERE Name = 'ada byron'", "Ada Byron");
 }
 
@@ -241,19 +297,23 @@ static void order_limit_and_offset_cut_the_result(void **state)
     struct world *w = *state;
     expect_names(w, "SELECT Name FROM Account ORDER BY AnnualRevenue, Name", "Acme,Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account ORDER BY AnnualRevenue DESC", "Acme,Beta 50%_off");
-    expect_names(w, "SELECT Name FROM Account ORDER BY AnnualRevenue NULLS LAST", "Beta 50%_off,Acme");
+    expect_names(w, "SELECT Name FROM Account ORDER BY AnnualRevenue NULLS LAST",
+                 "Beta 50%_off,Acme");
     expect_names(w, "SELECT Name FROM Account ORDER BY Name LIMIT 1", "Acme");
     expect_names(w, "SELECT Name FROM Account ORDER BY Name LIMIT 1 OFFSET 1", "Beta 50%_off");
     expect_names(w, "SELECT Name FROM Account ORDER BY Name OFFSET 1", "Beta 50%_off");
-    expect_error(w, "SELECT Name FROM Account LIMIT -1", "MALFORMED_QUERY", "unexpected token: '-1'");
+    expect_error(w, "SELECT Name FROM Account LIMIT -1", "MALFORMED_QUERY",
+                 "unexpected token: '-1'");
     expect_error(w, "SELECT Name FROM Account OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE", "2000");
-    expect_error(w, "SELECT Name FROM Account ORDER BY BillingAddress", "INVALID_FIELD", "can not be sorted");
+    expect_error(w, "SELECT Name FROM Account ORDER BY BillingAddress", "INVALID_FIELD",
+                 "can not be sorted");
 }
 
 static void deleted_rows_are_hidden_from_query_and_shown_to_query_all(void **state)
 {
     struct world *w = *state;
-    json_t *rows = world_rows(w, "SELECT Id, Name, IsDeleted FROM Opportunity WHERE IsDeleted = true", true);
+    json_t *rows =
+        world_rows(w, "SELECT Id, Name, IsDeleted FROM Opportunity WHERE IsDeleted = true", true);
     assert_int_equal(json_array_size(rows), 1);
     assert_true(json_is_true(json_object_get(json_array_get(rows, 0), "IsDeleted")));
     json_decref(rows);
@@ -267,7 +327,8 @@ static void fields_stands_for_the_describe_and_needs_a_limit(void **state)
 {
     struct world *w = *state;
     json_t *rows = world_rows(w, "SELECT FIELDS(ALL) FROM Opportunity LIMIT 200", false);
-    assert_int_equal(json_object_size(json_array_get(rows, 0)), 1 + tm_org_describe(w->f.org, "Opportunity")->fields_count);
+    assert_int_equal(json_object_size(json_array_get(rows, 0)),
+                     1 + tm_org_describe(w->f.org, "Opportunity")->fields_count);
     json_decref(rows);
     rows = world_rows(w, "SELECT FIELDS(STANDARD) FROM Opportunity", false);
     assert_null(json_object_get(json_array_get(rows, 0), "Notes__c"));
@@ -276,27 +337,35 @@ static void fields_stands_for_the_describe_and_needs_a_limit(void **state)
     assert_non_null(json_object_get(json_array_get(rows, 0), "Notes__c"));
     assert_null(json_object_get(json_array_get(rows, 0), "Amount"));
     json_decref(rows);
-    expect_error(w, "SELECT FIELDS(ALL) FROM Opportunity", "MALFORMED_QUERY", "LIMIT of at most 200");
-    expect_error(w, "SELECT FIELDS(CUSTOM) FROM Opportunity LIMIT 201", "MALFORMED_QUERY", "LIMIT of at most 200");
+    expect_error(w, "SELECT FIELDS(ALL) FROM Opportunity", "MALFORMED_QUERY",
+                 "LIMIT of at most 200");
+    expect_error(w, "SELECT FIELDS(CUSTOM) FROM Opportunity LIMIT 201", "MALFORMED_QUERY",
+                 "LIMIT of at most 200");
 }
 
 static void errors_point_at_row_and_column(void **state)
 {
     struct world *w = *state;
-    expect_error(w, "SELECT Id, Nope FROM Account", "INVALID_FIELD", "ERROR at Row:1:Column:12\nNo such column 'Nope' on entity 'Account'");
-    expect_error(w, "SELECT Id\nFROM Nothing", "INVALID_TYPE", "ERROR at Row:2:Column:6\nsObject type 'Nothing' is not supported");
+    expect_error(w, "SELECT Id, Nope FROM Account", "INVALID_FIELD",
+                 "ERROR at Row:1:Column:12\nNo such column 'Nope' on entity 'Account'");
+    expect_error(w, "SELECT Id\nFROM Nothing", "INVALID_TYPE",
+                 "ERROR at Row:2:Column:6\nsObject type 'Nothing' is not supported");
     expect_error(w, "SELECT FROM Account", "MALFORMED_QUERY", "Row:1");
     expect_error(w, "SELECT Id FROM Account WHERE", "MALFORMED_QUERY", "unexpected token: <EOF>");
     expect_error(w, "SELECT Id FROM Account WHERE Name = 'x", "MALFORMED_QUERY", "unclosed string");
     expect_error(w, "SELECT Id FROM Account WHERE Name = 'a\\q'", "MALFORMED_QUERY", "escape");
-    expect_error(w, "SELECT Id FROM Account GARBAGE MORE", "MALFORMED_QUERY", "unexpected token: 'MORE'");
+    expect_error(w, "SELECT Id FROM Account GARBAGE MORE", "MALFORMED_QUERY",
+                 "unexpected token: 'MORE'");
     expect_error(w, "DELETE FROM Account", "MALFORMED_QUERY", "unexpected token: 'DELETE'");
     expect_error(w, "", "MALFORMED_QUERY", "<EOF>");
     expect_error(w, "SELECT Id, id FROM Account", "INVALID_FIELD", "duplicate field selected");
     expect_error(w, "SELECT count(), Id FROM Account", "MALFORMED_QUERY", "alone");
-    expect_error(w, "SELECT Id FROM Account WHERE Active__c = 'true'", "INVALID_FIELD", "must be of type boolean");
-    expect_error(w, "SELECT Id FROM Account WHERE Name = 5", "INVALID_FIELD", "should be enclosed in quotes");
-    expect_error(w, "SELECT Id FROM Account WHERE BillingAddress = 'x'", "INVALID_FIELD", "can not be filtered");
+    expect_error(w, "SELECT Id FROM Account WHERE Active__c = 'true'", "INVALID_FIELD",
+                 "must be of type boolean");
+    expect_error(w, "SELECT Id FROM Account WHERE Name = 5", "INVALID_FIELD",
+                 "should be enclosed in quotes");
+    expect_error(w, "SELECT Id FROM Account WHERE BillingAddress = 'x'", "INVALID_FIELD",
+                 "can not be filtered");
 }
 
 static void hostile_text_stays_text(void **state)
@@ -342,13 +411,16 @@ static void range_reads_see_the_org_as_it_was_a_lag_ago_and_id_reads_as_it_is(vo
     char text[200];
     w->f.settings.index_lag_ms = 15000;
     org_fixture_reopen(&w->f);
-    const char *range = "SELECT count() FROM Opportunity WHERE SystemModstamp >= 2026-01-01T00:00:00Z";
+    const char *range =
+        "SELECT count() FROM Opportunity WHERE SystemModstamp >= 2026-01-01T00:00:00Z";
     assert_int_equal(world_count(w, range, true, ORG_ORIGIN_MS + 24000), 0);
     assert_int_equal(world_count(w, range, true, ORG_ORIGIN_MS + 26000), 1);
     assert_int_equal(world_count(w, range, true, ORG_ORIGIN_MS + 36000), 2);
-    assert_int_equal(world_count(w, range, false, ORG_ORIGIN_MS + 46000), 3);     /* its delete is younger than the lag */
+    /* its delete is younger than the lag */
+    assert_int_equal(world_count(w, range, false, ORG_ORIGIN_MS + 46000), 3);
     assert_int_equal(world_count(w, range, false, ORG_ORIGIN_MS + 56000), 2);
-    assert_int_equal(world_count(w, "SELECT count() FROM Opportunity", true, ORG_ORIGIN_MS + 56000), 3);
+    assert_int_equal(world_count(w, "SELECT count() FROM Opportunity", true, ORG_ORIGIN_MS + 56000),
+                     3);
     snprintf(text, sizeof text, "SELECT count() FROM Opportunity WHERE Id = '%s'", w->two);
     assert_int_equal(world_count(w, text, false, ORG_ORIGIN_MS + 20000), 1);
 }
@@ -360,9 +432,15 @@ static void a_result_keeps_the_rows_of_the_moment_it_was_made(void **state)
     struct tm_soql_error error;
     struct tm_buf body;
     struct tm_org_set sets[] = { { "Name", org_text("renamed") }, { NULL, org_null() } };
-    assert_int_equal(world_run(w, "SELECT Name FROM Opportunity ORDER BY Name", false, NOW_MS, &r, &error), TM_OK);
-    assert_int_equal(org_one(w->f.org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Opportunity", w->one, sets, NOW_MS), TM_OK);
-    assert_int_equal(org_one(w->f.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Opportunity", w->two, NULL, NOW_MS), TM_OK);
+    assert_int_equal(
+        world_run(w, "SELECT Name FROM Opportunity ORDER BY Name", false, NOW_MS, &r, &error),
+        TM_OK);
+    assert_int_equal(
+        org_one(w->f.org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Opportunity", w->one, sets, NOW_MS),
+        TM_OK);
+    assert_int_equal(
+        org_one(w->f.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Opportunity", w->two, NULL, NOW_MS),
+        TM_OK);
     tm_buf_init(&body, 4096);
     tm_soql_render(r, 0, 1, "59.0", &body);
     assert_non_null(strstr(tm_buf_text(&body), "\"Name\":\"one\""));

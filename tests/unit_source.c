@@ -1,4 +1,5 @@
-/* source: restart, duplicates, first copy, evolving schemas, broken replay lines, merged and whole-object events. */
+/* source: restart, duplicates, first copy, evolving schemas, broken replay lines, merged and
+ * whole-object events. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +39,8 @@ static void run(struct source_world *w)
         fail_msg("%s", tm_err_text(&w->err, text, sizeof text));
 }
 
-static void put(struct source_world *w, const char *type, int64_t replay_id, const char *ids, const char *fields)
+static void put(struct source_world *w, const char *type, int64_t replay_id, const char *ids,
+                const char *fields)
 {
     source_world_event(w, support_change("Opportunity", type, replay_id, ids, "[]", fields));
 }
@@ -49,12 +51,15 @@ static const char *text_of(const json_t *record, const char *field)
 }
 
 /* The record of (id, replay id); fails unless it is there exactly `times` times. */
-static const json_t *record_of(const json_t *all, const char *id, const char *replay_id, size_t times)
+static const json_t *record_of(const json_t *all, const char *id, const char *replay_id,
+                               size_t times)
 {
     const json_t *record, *found = NULL;
     size_t i, count = 0;
-    json_array_foreach(all, i, record) {
-        if (strcmp(text_of(record, "Id"), id) != 0 || strcmp(text_of(record, "ReplayId"), replay_id) != 0)
+    json_array_foreach(all, i, record)
+    {
+        if (strcmp(text_of(record, "Id"), id) != 0 ||
+            strcmp(text_of(record, "ReplayId"), replay_id) != 0)
             continue;
         found = record;
         count++;
@@ -69,8 +74,10 @@ static void events_become_records_keyed_by_id(void **state)
     struct source_world *w = *state;
     source_world_start(w);
     run(w);
-    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{\"StageName\":\"New\",\"Amount\":10.5,\"CloseDate\":\"2026-03-02\"}");
-    put(w, "UPDATE", 7, "[\"" ID1 "\"]", "{\"StageName\":null,\"Description\":{\"diff\":\"--- \"}}");
+    put(w, "CREATE", 5, "[\"" ID1 "\"]",
+        "{\"StageName\":\"New\",\"Amount\":10.5,\"CloseDate\":\"2026-03-02\"}");
+    put(w, "UPDATE", 7, "[\"" ID1 "\"]",
+        "{\"StageName\":null,\"Description\":{\"diff\":\"--- \"}}");
     run(w);
     json_t *all = source_world_records(w, RAW);
     const json_t *create = record_of(all, ID1, "5", 1), *update = record_of(all, ID1, "7", 1);
@@ -80,10 +87,13 @@ static void events_become_records_keyed_by_id(void **state)
     assert_string_equal(text_of(create, "_ObjectType"), "OpportunityChangeEvent");
     assert_string_equal(text_of(create, "_EventType"), "I8b-dYxvxs5wOtCBr4qsew");
     assert_int_equal(json_integer_value(json_object_get(create, "_epoch")), 0);
-    assert_string_equal(text_of(json_object_get(create, "ChangeEventHeader"), "changeType"), "CREATE");
+    assert_string_equal(text_of(json_object_get(create, "ChangeEventHeader"), "changeType"),
+                        "CREATE");
     assert_true(json_is_null(json_object_get(update, "StageName")));
     assert_true(json_is_null(json_object_get(update, "Description")));
-    assert_string_equal(json_string_value(json_array_get(json_object_get(update, "_DiffFields"), 0)), "Description");
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(update, "_DiffFields"), 0)),
+        "Description");
     assert_int_equal(json_integer_value(json_object_get(create, "_partition")),
                      json_integer_value(json_object_get(update, "_partition")));
     json_decref(all);
@@ -110,7 +120,7 @@ static void the_first_copy_is_asked_once_of_every_partition(void **state)
     source_world_start(w);
     run(w);
     alerts = source_world_records(w, ALERTS);
-    assert_int_equal(json_array_size(alerts), 3);            /* the checkpoint says it was asked */
+    assert_int_equal(json_array_size(alerts), 3); /* the checkpoint says it was asked */
     json_decref(alerts);
 }
 
@@ -124,7 +134,7 @@ static void a_copy_before_any_event_is_asked_at_zero_and_nothing_after_it_is_mis
     assert_string_equal(text_of(json_array_get(alerts, 0), "ReplayId"), "0");
     json_decref(alerts);
     source_world_crash(w);
-    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");               /* while it is down */
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}"); /* while it is down */
     source_world_start(w);
     run(w);
     assert_int_equal(w->org.subscribed_from, -2);
@@ -167,7 +177,7 @@ static void a_crash_before_the_acknowledgement_repeats_the_events(void **state)
     run(w);
     assert_int_equal(w->org.subscribed_from, 5);
     json_t *all = source_world_records(w, RAW);
-    record_of(all, ID1, "9", 2);                              /* twice, never not at all */
+    record_of(all, ID1, "9", 2); /* twice, never not at all */
     json_decref(all);
 }
 
@@ -178,8 +188,11 @@ static void a_crash_after_the_very_first_events_leaves_no_hole_behind_them(void 
     char text[700];
     w->org.eager = true;
     source_world_start(w);
-    for (unsigned steps = 0; steps < 2000 && tm_mem_high(w->broker, RAW, 0) + tm_mem_high(w->broker, RAW, 1)
-                                                 + tm_mem_high(w->broker, RAW, 2) == 0; steps++) {
+    for (unsigned steps = 0;
+         steps < 2000 && tm_mem_high(w->broker, RAW, 0) + tm_mem_high(w->broker, RAW, 1) +
+                                 tm_mem_high(w->broker, RAW, 2) ==
+                             0;
+         steps++) {
         struct tm_wake wake = { TM_NEVER, TM_NEVER };
         if (w->org.subscribes == 1 && json_array_size(w->org.events) == 0)
             put(w, "UPDATE", 5, "[\"" ID1 "\"]", "{\"StageName\":\"First\"}");
@@ -211,7 +224,8 @@ static void records_that_kafka_loses_are_sent_again(void **state)
     json_t *all = source_world_records(w, RAW);
     size_t i, first = 0, second = 0;
     const json_t *record;
-    json_array_foreach(all, i, record) {
+    json_array_foreach(all, i, record)
+    {
         first += strcmp(text_of(record, "Id"), ID1) == 0;
         second += strcmp(text_of(record, "Id"), ID2) == 0;
     }
@@ -219,7 +233,7 @@ static void records_that_kafka_loses_are_sent_again(void **state)
     json_decref(all);
     tm_mem_refuse(w->broker, 1000);
     put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{}");
-    assert_int_equal(source_world_run(w), TM_E_IO);           /* and given up in the end, aloud */
+    assert_int_equal(source_world_run(w), TM_E_IO); /* and given up in the end, aloud */
     tm_mem_refuse(w->broker, 0);
 }
 
@@ -234,7 +248,9 @@ static void merged_events_are_exploded_or_kept(void **state)
     assert_int_equal(json_array_size(all), 3);
     const json_t *last = record_of(all, ID3, "5", 1);
     assert_string_equal(text_of(last, "_key"), ID3);
-    assert_int_equal(json_array_size(json_object_get(json_object_get(last, "ChangeEventHeader"), "recordIds")), 3);
+    assert_int_equal(
+        json_array_size(json_object_get(json_object_get(last, "ChangeEventHeader"), "recordIds")),
+        3);
     json_decref(all);
 }
 
@@ -270,7 +286,8 @@ static void overflow_and_conversion_reach_every_partition(void **state)
 
 static json_t *field_json(const char *name, const char *type)
 {
-    return json_pack("{s:s, s:s, s:s, s:b}", "name", name, "type", type, "label", name, "custom", 1);
+    return json_pack("{s:s, s:s, s:s, s:b}", "name", name, "type", type, "label", name, "custom",
+                     1);
 }
 
 static void a_new_field_is_described_and_registered_before_its_event_is_produced(void **state)
@@ -280,7 +297,8 @@ static void a_new_field_is_described_and_registered_before_its_event_is_produced
     run(w);
     put(w, "UPDATE", 5, "[\"" ID1 "\"]", "{\"StageName\":\"a\"}");
     run(w);
-    json_array_append_new(json_object_get(w->org.describe, "fields"), field_json("New__c", "double"));
+    json_array_append_new(json_object_get(w->org.describe, "fields"),
+                          field_json("New__c", "double"));
     put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{\"New__c\":4.5}");
     run(w);
     assert_int_equal(w->org.describes, 2);
@@ -288,11 +306,13 @@ static void a_new_field_is_described_and_registered_before_its_event_is_produced
     assert_true(json_real_value(json_object_get(record_of(all, ID1, "6", 1), "New__c")) == 4.5);
     assert_null(json_object_get(record_of(all, ID1, "5", 1), "New__c"));
     json_decref(all);
-    json_t *other = support_change("Opportunity", "UPDATE", 7, "[\"" ID1 "\"]", "[]", "{\"New__c\":5.5}");
+    json_t *other =
+        support_change("Opportunity", "UPDATE", 7, "[\"" ID1 "\"]", "[]", "{\"New__c\":5.5}");
     json_object_set_new(other, "schema", json_string("another-schema-of-events"));
     source_world_event(w, other);
     run(w);
-    assert_int_equal(w->org.describes, 3);                   /* a new event schema is a reason by itself */
+    /* a new event schema is a reason by itself */
+    assert_int_equal(w->org.describes, 3);
 }
 
 static void a_field_that_is_gone_is_left_out_after_one_more_look(void **state)
@@ -318,9 +338,8 @@ static void a_retyped_field_is_a_fatal_error_that_names_the_subject(void **state
     source_world_crash(w);
     json_t *fields = json_object_get(w->org.describe, "fields"), *field;
     size_t i;
-    json_array_foreach(fields, i, field)
-        if (strcmp(text_of(field, "name"), "StageName") == 0)
-            json_object_set_new(field, "type", json_string("double"));
+    json_array_foreach(fields, i, field) if (strcmp(text_of(field, "name"), "StageName") == 0)
+        json_object_set_new(field, "type", json_string("double"));
     source_world_start(w);
     assert_int_equal(source_world_run(w), TM_E_PROTO);
     assert_non_null(strstr(w->err.msg, RAW "-value"));
@@ -334,25 +353,27 @@ static void a_refused_replay_id_raises_the_epoch_and_asks_for_a_new_copy(void **
     put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
     run(w);
     source_world_crash(w);
-    w->org.low = 100;                                         /* retention has passed it */
+    w->org.low = 100; /* retention has passed it */
     put(w, "UPDATE", 120, "[\"" ID1 "\"]", "{}");
     source_world_start(w);
     run(w);
     assert_int_equal(w->org.subscribed_from, -2);
     json_t *all = source_world_records(w, RAW), *alerts = source_world_records(w, ALERTS);
-    assert_int_equal(json_integer_value(json_object_get(record_of(all, ID1, "120", 1), "_epoch")), 1);
+    assert_int_equal(json_integer_value(json_object_get(record_of(all, ID1, "120", 1), "_epoch")),
+                     1);
     assert_int_equal(json_array_size(alerts), 6);
     size_t i, second = 0;
     const json_t *alert;
-    json_array_foreach(alerts, i, alert)
-        second += json_integer_value(json_object_get(alert, "_epoch")) == 1;
+    json_array_foreach(alerts, i, alert) second +=
+        json_integer_value(json_object_get(alert, "_epoch")) == 1;
     assert_int_equal(second, 3);
     json_decref(all);
     json_decref(alerts);
     source_world_crash(w);
     source_world_start(w);
     run(w);
-    assert_int_equal(w->org.subscribed_from, 120);            /* the epoch and its position were kept */
+    /* the epoch and its position were kept */
+    assert_int_equal(w->org.subscribed_from, 120);
 }
 
 static void a_refused_replay_id_is_an_error_where_the_config_says_fail(void **state)
@@ -377,7 +398,7 @@ static void replay_ids_that_go_back_begin_a_new_epoch(void **state)
     run(w);
     put(w, "CREATE", 500, "[\"" ID1 "\"]", "{}");
     run(w);
-    json_array_clear(w->org.events);                          /* the org was restored elsewhere */
+    json_array_clear(w->org.events); /* the org was restored elsewhere */
     json_t *early = support_change("Opportunity", "UPDATE", 3, "[\"" ID1 "\"]", "[]", "{}");
     json_t *header = json_object_get(json_object_get(early, "payload"), "ChangeEventHeader");
     json_object_set_new(header, "commitTimestamp", json_integer(1655997704000 + 600000));
@@ -392,7 +413,8 @@ static void replay_ids_that_go_back_begin_a_new_epoch(void **state)
     json_decref(alerts);
 }
 
-/* A position of the broken line must not survive in the subscription: it names another event, or none, on the new one. */
+/* A position of the broken line must not survive in the subscription: it names another event, or
+ * none, on the new one. */
 static void a_dropped_poll_after_a_broken_line_goes_on_along_the_new_line(void **state)
 {
     struct source_world *w = *state;
@@ -409,7 +431,7 @@ static void a_dropped_poll_after_a_broken_line_goes_on_along_the_new_line(void *
     w->org.position = 0;
     run(w);
     assert_int_equal(tm_source_counts(w->source)->epochs, 1);
-    w->http.fail_next = 1;                                    /* the poll breaks: subscribed again */
+    w->http.fail_next = 1; /* the poll breaks: subscribed again */
     put(w, "UPDATE", 4, "[\"" ID1 "\"]", "{}");
     run(w);
     assert_int_equal(w->org.subscribed_from, 3);
@@ -428,7 +450,7 @@ static void events_delivered_twice_do_not_look_like_a_broken_line(void **state)
     put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{}");
     run(w);
     w->org.position = 0;
-    w->http.fail_next = 1;                                    /* the poll breaks; all comes again */
+    w->http.fail_next = 1; /* the poll breaks; all comes again */
     put(w, "UPDATE", 7, "[\"" ID1 "\"]", "{}");
     run(w);
     assert_int_equal(tm_source_counts(w->source)->epochs, 0);
@@ -450,8 +472,7 @@ static void audits_ask_for_a_copy_on_the_grid_of_org_time(void **state)
     assert_true(json_array_size(alerts) >= 6 && json_array_size(alerts) % 3 == 0);
     const json_t *alert;
     size_t i, audits = 0;
-    json_array_foreach(alerts, i, alert)
-        audits += strcmp(text_of(alert, "_reason"), "audit") == 0;
+    json_array_foreach(alerts, i, alert) audits += strcmp(text_of(alert, "_reason"), "audit") == 0;
     assert_int_equal(audits, json_array_size(alerts) - 3);
     json_decref(alerts);
 }
@@ -460,7 +481,9 @@ static void topics_may_be_named_by_template(void **state)
 {
     struct source_world *w = *state;
     struct tm_err err = { .code = TM_OK };
-    assert_int_equal(tm_mem_topic_create(w->broker, "cdc.opportunitychangeevent.i8b-dyxvxs5wotcbr4qsew", 3, &err), TM_OK);
+    assert_int_equal(tm_mem_topic_create(
+                         w->broker, "cdc.opportunitychangeevent.i8b-dyxvxs5wotcbr4qsew", 3, &err),
+                     TM_OK);
     source_world_set(w, "kafka.topic", "cdc.${_ObjectType}.${_EventType}");
     source_world_start(w);
     run(w);
@@ -490,7 +513,8 @@ static void an_event_that_cannot_be_read_is_kept_aside_asked_for_and_passed_over
     assert_string_equal(text_of(alert, "_key"), ID2);
     json_decref(all);
     json_decref(alerts);
-    source_world_crash(w);                                    /* passed over for good: a restart goes on behind it */
+    /* passed over for good: a restart goes on behind it */
+    source_world_crash(w);
     source_world_start(w);
     run(w);
     assert_int_equal(w->org.subscribed_from, 6);
@@ -503,7 +527,8 @@ static void an_event_that_names_no_records_asks_for_the_whole_object(void **stat
     source_world_start(w);
     run(w);
     put(w, "CREATE", 4, "[\"" ID1 "\"]", "{}");
-    source_world_event(w, json_pack("{s:{s:i}, s:{s:s}}", "event", "replayId", 5, "payload", "Name", "no header"));
+    source_world_event(
+        w, json_pack("{s:{s:i}, s:{s:s}}", "event", "replayId", 5, "payload", "Name", "no header"));
     put(w, "UPDATE", 6, "[\"" ID1 "\"]", "{}");
     run(w);
     json_t *all = source_world_records(w, RAW), *alerts = source_world_records(w, ALERTS);
@@ -520,7 +545,9 @@ static void a_broken_checkpoint_names_topic_partition_and_offset(void **state)
     struct tm_err err = { .code = TM_OK };
     char text[700];
     source_world_start(w);
-    assert_int_equal(w->producer->ops->produce(w->producer, "tidemark.offsets", -1, "Opportunity", 11, "junk", 4, &err), TM_OK);
+    assert_int_equal(w->producer->ops->produce(w->producer, "tidemark.offsets", -1, "Opportunity",
+                                               11, "junk", 4, &err),
+                     TM_OK);
     assert_int_equal(w->producer->ops->flush(w->producer, &err), TM_OK);
     assert_int_equal(source_world_run(w), TM_E_PROTO);
     assert_non_null(strstr(tm_err_text(&w->err, text, sizeof text), "tidemark.offsets partition"));
@@ -529,13 +556,20 @@ static void a_broken_checkpoint_names_topic_partition_and_offset(void **state)
 static void configs_that_cannot_work_are_refused_by_key(void **state)
 {
     struct source_world *w = *state;
-    static const struct { const char *key, *value, *word; } bad[] = {
-        { "output.data.format", "JSON", "output.data.format" }, { "tasks.max", "2", "tasks.max" },
-        { "salesforce.cdc.name", "Opportunity", "ChangeEvent" }, { "salesforce.cdc.name", "ChangeEvents", "one connector per object" },
+    static const struct {
+        const char *key, *value, *word;
+    } bad[] = {
+        { "output.data.format", "JSON", "output.data.format" },
+        { "tasks.max", "2", "tasks.max" },
+        { "salesforce.cdc.name", "Opportunity", "ChangeEvent" },
+        { "salesforce.cdc.name", "ChangeEvents", "one connector per object" },
         { "salesforce.cdc.channel", "AccountChangeEvent", "salesforce.cdc.channel" },
-        { "kafka.topic", "a b", "kafka.topic" }, { "kafka.topic", "a.${Name}", "kafka.topic" },
-        { "salesforce.grant.type", "JWT_BEARER", "JWT_BEARER" }, { "salesforce.initial.start", "yesterday", "salesforce.initial.start" },
-        { "salesforce.topic", "x", "salesforce.topic" }, { "tidemark.merged.events", "both", "tidemark.merged.events" },
+        { "kafka.topic", "a b", "kafka.topic" },
+        { "kafka.topic", "a.${Name}", "kafka.topic" },
+        { "salesforce.grant.type", "JWT_BEARER", "JWT_BEARER" },
+        { "salesforce.initial.start", "yesterday", "salesforce.initial.start" },
+        { "salesforce.topic", "x", "salesforce.topic" },
+        { "tidemark.merged.events", "both", "tidemark.merged.events" },
     };
     size_t keys_count;
     const struct tm_key *keys = tm_source_keys(&keys_count);
@@ -565,7 +599,8 @@ static void custom_objects_and_both_names_of_the_key_are_understood(void **state
     const struct tm_key *keys = tm_source_keys(&keys_count);
     json_object_del(w->config_json, "salesforce.cdc.name");
     source_world_set(w, "salesforce.cdc.channel", "Deal__ChangeEvent");
-    assert_int_equal(tm_config_from_json(&config, w->config_json, "c", keys, keys_count, &err), TM_OK);
+    assert_int_equal(tm_config_from_json(&config, w->config_json, "c", keys, keys_count, &err),
+                     TM_OK);
     assert_int_equal(tm_source_settings_read(&w->settings, config, "http://other", &err), TM_OK);
     assert_string_equal(w->settings.object, "Deal__c");
     assert_string_equal(w->settings.channel, "/data/Deal__ChangeEvent");
@@ -576,14 +611,22 @@ static void custom_objects_and_both_names_of_the_key_are_understood(void **state
 static void the_command_refuses_bad_input_with_64(void **state)
 {
     (void)state;
-    static const char *const missing[] = { "TIDEMARK_SALESFORCE_USERNAME", NULL }, *const file[] = { "nowhere.json", NULL };
+    static const char *const missing[] = { "TIDEMARK_SALESFORCE_USERNAME", NULL }, *const file[] = {
+        "nowhere.json", NULL
+    };
     static const char *const brokers[] = { "--brokers", NULL };
-    tm_test_refused(64, missing, 10, "env -u TIDEMARK_SALESFORCE_USERNAME TIDEMARK_SALESFORCE_URL=http://x tidemark source "
-                    "fixtures/connectors/source-opportunity.json");
+    tm_test_refused(
+        64, missing, 10,
+        "env -u TIDEMARK_SALESFORCE_USERNAME TIDEMARK_SALESFORCE_URL=http://x tidemark source "
+        "fixtures/connectors/source-opportunity.json");
     tm_test_refused(64, file, 10, "tidemark source nowhere.json");
-    tm_test_refused(64, brokers, 10, "env -u TIDEMARK_BROKERS TIDEMARK_SALESFORCE_URL=http://x TIDEMARK_SALESFORCE_USERNAME=u "
-                    "TIDEMARK_SALESFORCE_PASSWORD=p TIDEMARK_SALESFORCE_TOKEN=t TIDEMARK_SALESFORCE_CLIENT_ID=i "
-                    "TIDEMARK_SALESFORCE_CLIENT_SECRET=s tidemark source fixtures/connectors/source-account.json");
+    tm_test_refused(
+        64, brokers, 10,
+        "env -u TIDEMARK_BROKERS TIDEMARK_SALESFORCE_URL=http://x TIDEMARK_SALESFORCE_USERNAME=u "
+        "TIDEMARK_SALESFORCE_PASSWORD=p TIDEMARK_SALESFORCE_TOKEN=t "
+        "TIDEMARK_SALESFORCE_CLIENT_ID=i "
+        "TIDEMARK_SALESFORCE_CLIENT_SECRET=s tidemark source "
+        "fixtures/connectors/source-account.json");
 }
 
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

@@ -1,4 +1,5 @@
-/* The supervisor over real processes. This program is its own child: what the children do is in `act`. */
+/* The supervisor over real processes. This program is its own child: what the children do is in
+ * `act`. */
 #include "run/supervise.h"
 #include "support_command.h"
 #include <setjmp.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define WAIT_MS 10000                /* bound of every wait: far more than it takes */
+#define WAIT_MS 10000 /* bound of every wait: far more than it takes */
 
 static void pause_ms(int ms)
 {
@@ -42,8 +43,8 @@ static int act_supervise(const char *folder)
     char line[64];
     const char *argv[] = { "deaf", NULL };
     snprintf(all.dir, sizeof all.dir, "%s", folder);
-    if (tm_child_start(&all, &child, "deaf", false, argv, &err) != TM_OK
-        || tm_child_first_line(&all, child, WAIT_MS, line, sizeof line, &err) != TM_OK)
+    if (tm_child_start(&all, &child, "deaf", false, argv, &err) != TM_OK ||
+        tm_child_first_line(&all, child, WAIT_MS, line, sizeof line, &err) != TM_OK)
         return 1;
     printf("%d\n", (int)child->pid);
     fflush(stdout);
@@ -100,7 +101,8 @@ static int close_children(void **state)
     return 0;
 }
 
-static struct tm_child *start(struct tm_children *all, bool restartable, const char *what, const char *more)
+static struct tm_child *start(struct tm_children *all, bool restartable, const char *what,
+                              const char *more)
 {
     struct tm_child *child;
     const char *argv[] = { what, more, NULL };
@@ -131,7 +133,7 @@ static bool gone(pid_t pid)
             state = 'X';
         fclose(f);
         if (state == 'Z' || state == 'X')
-            return true;                   /* dead; whoever adopted it has not looked yet */
+            return true; /* dead; whoever adopted it has not looked yet */
         pause_ms(5);
     }
     return false;
@@ -205,7 +207,7 @@ static void an_exit_on_its_own_is_an_error_even_of_a_restartable_child(void **st
     struct tm_child *child = start(all, true, "work", NULL);
     assert_true(watch_until_error(all, &err));
     assert_string_equal(err.msg, "work ended with exit code 0: (it left no message)");
-    assert_true(child->cpu_s >= 0.05);                     /* it worked for 0.1 s of CPU time */
+    assert_true(child->cpu_s >= 0.05); /* it worked for 0.1 s of CPU time */
     assert_true(child->rss_peak_bytes > 32 << 20);
 }
 
@@ -214,23 +216,29 @@ static void stop_asks_first_and_kills_the_deaf(void **state)
     struct tm_children *all = *state;
     struct tm_err err = { 0 };
     char line[64];
-    struct tm_child *deaf = start(all, true, "deaf", NULL), *polite = start(all, true, "polite", NULL);
+    struct tm_child *deaf = start(all, true, "deaf", NULL),
+                    *polite = start(all, true, "polite", NULL);
     assert_int_equal(tm_child_first_line(all, deaf, WAIT_MS, line, sizeof line, NULL), TM_OK);
     assert_int_equal(tm_child_stop(polite, WAIT_MS), 128 + SIGTERM);
     assert_int_equal(tm_child_stop(deaf, 20), 128 + SIGKILL);
-    assert_int_equal(tm_child_stop(deaf, 20), 128 + SIGKILL);      /* again: nothing to do */
-    assert_int_equal(tm_children_watch(all, &err), TM_OK);         /* what was stopped is not restarted */
+    assert_int_equal(tm_child_stop(deaf, 20), 128 + SIGKILL); /* again: nothing to do */
+    /* what was stopped is not restarted */
+    assert_int_equal(tm_children_watch(all, &err), TM_OK);
     assert_int_equal(polite->restarts + deaf->restarts, 0);
 }
 
 static volatile sig_atomic_t swallowed;
-static void swallow(int number) { swallowed = number; }
+static void swallow(int number)
+{
+    swallowed = number;
+}
 
 static void a_request_to_end_is_heard_from_the_first_moment(void **state)
 {
     struct tm_children *all = *state;
     struct sigaction action = { .sa_handler = swallow }, before;
-    sigaction(SIGTERM, &action, &before);        /* as the supervisor has one: a fresh child must not inherit it */
+    /* as the supervisor has one: a fresh child must not inherit it */
+    sigaction(SIGTERM, &action, &before);
     for (int i = 0; i < 40; i++)
         assert_int_equal(tm_child_stop(start(all, false, "polite", NULL), WAIT_MS), 128 + SIGTERM);
     sigaction(SIGTERM, &before, NULL);
@@ -262,7 +270,7 @@ static void no_child_outlives_a_killed_supervisor(void **state)
     snprintf(folder, sizeof folder, "/proc/%d", (int)grandchild);
     assert_int_equal(access(folder, F_OK), 0);
     assert_int_equal(kill(supervisor->pid, SIGKILL), 0);
-    assert_true(gone(grandchild));               /* although it ignores polite requests */
+    assert_true(gone(grandchild)); /* although it ignores polite requests */
 }
 
 #define CHILD_TEST(f) cmocka_unit_test_setup_teardown(f, open_children, close_children)

@@ -9,7 +9,8 @@
 #include <cmocka.h>
 #include <unistd.h>
 
-#define ROW(name, stage, amount) "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
+#define ROW(name, stage, amount)                                                                   \
+    "{\"Name\":\"" name "\",\"Stage\":\"" stage "\",\"Amount\":" amount ",\"Private\":0}"
 
 static void truth_all(struct tm_truth *t)
 {
@@ -42,7 +43,8 @@ static void a_record_is_what_its_changes_made_of_it(void **state)
     assert_true(truth_now(s.truth, 1, "Stage") == TM_VHASH_NULL);
     assert_int_equal(s.truth->versions_count, 2);
     assert_true(s.truth->versions[0].actual_ns == INT64_MIN);
-    assert_int_equal(s.truth->versions[1].delta_count, 3);         /* Amount, Stage, LastModifiedDate */
+    /* Amount, Stage, LastModifiedDate */
+    assert_int_equal(s.truth->versions[1].delta_count, 3);
     history_stand_close(&s);
 }
 
@@ -85,7 +87,7 @@ static void a_value_set_again_is_no_change(void **state)
     history_commit(s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
     history_commit(s.org, 1, "UPDATE", "", 1, "{\"Amount\":1.0}");
     truth_all(s.truth);
-    assert_int_equal(s.truth->versions[1].delta_count, 1);         /* LastModifiedDate alone */
+    assert_int_equal(s.truth->versions[1].delta_count, 1); /* LastModifiedDate alone */
     history_stand_close(&s);
 }
 
@@ -121,7 +123,8 @@ static void values_are_looked_up_as_the_org_spells_them(void **state)
     history_commit(s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
     history_commit(s.org, 1, "UPDATE", "", 1, "{\"Amount\":2.5}");
     truth_all(s.truth);
-    json_t *name = tm_truth_value(s.truth, 1, "Name"), *amount = tm_truth_value(s.truth, 1, "Amount");
+    json_t *name = tm_truth_value(s.truth, 1, "Name"),
+           *amount = tm_truth_value(s.truth, 1, "Amount");
     assert_string_equal(json_string_value(name), "a");
     assert_true(json_real_value(amount) > 2.4);
     json_decref(name);

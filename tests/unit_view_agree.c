@@ -1,6 +1,7 @@
-/* The two options against each other and against a third reading of R1-R16, small enough to be checked by eye: it keeps
- * every row, and for each record sorts what concerns it by position and applies it one by one. Random histories of four
- * records, seeded; compared at rest and at prefixes. */
+/* The two options against each other and against a third reading of R1-R16, small enough to be
+ * checked by eye: it keeps every row, and for each record sorts what concerns it by position and
+ * applies it one by one. Random histories of four records, seeded; compared at rest and at
+ * prefixes. */
 #include "base/rng.h"
 #include "support_view.h"
 #include <setjmp.h>
@@ -15,8 +16,8 @@
 #define RECORDS 4
 #define ROWS_MAX 240
 #define HISTORIES 250
-static const char *const ids[RECORDS] = { "a0000000000000001", "a0000000000000002", "a0000000000000003",
-                                          "a0000000000000004" };
+static const char *const ids[RECORDS] = { "a0000000000000001", "a0000000000000002",
+                                          "a0000000000000003", "a0000000000000004" };
 static const char *const columns[SV_COLUMNS] = { "A", "B", "LastName" };
 static const char *const spelled[SV_COLUMNS] = { "A", "B", "Name.LastName" };
 
@@ -25,32 +26,46 @@ static const char *const spelled[SV_COLUMNS] = { "A", "B", "Name.LastName" };
 enum row_table { ROW_EVENT, ROW_ALERT, ROW_ANSWER };
 struct row {
     enum row_table table;
-    int64_t epoch, place, seq;                 /* replay id, or g */
-    const char *type;                          /* change type, alert kind, answer kind */
-    int own; unsigned ids;                     /* own: record, or -1 overflow, -2 conversion; bit set of records */
-    unsigned changed, diff;                    /* bit sets of columns */
-    int values[SV_COLUMNS];                    /* 0 = null */
-    int read, partition; bool whole; int64_t count, partitions;
+    int64_t epoch, place, seq; /* replay id, or g */
+    const char *type;          /* change type, alert kind, answer kind */
+    int own;
+    unsigned ids;           /* own: record, or -1 overflow, -2 conversion; bit set of records */
+    unsigned changed, diff; /* bit sets of columns */
+    int values[SV_COLUMNS]; /* 0 = null */
+    int read, partition;
+    bool whole;
+    int64_t count, partitions;
 };
-struct history { struct row rows[ROWS_MAX]; size_t count; bool split; };
+struct history {
+    struct row rows[ROWS_MAX];
+    size_t count;
+    bool split;
+};
 
 static void add(struct history *h, struct tm_rng *rng, struct row row)
 {
     assert_true(h->count < ROWS_MAX);
     h->rows[h->count++] = row;
-    if (tm_rng_chance(rng, 0.1) && h->count < ROWS_MAX) {          /* a redelivery; its values may differ (R2) */
+    /* a redelivery; its values may differ (R2) */
+    if (tm_rng_chance(rng, 0.1) && h->count < ROWS_MAX) {
         if (row.table == ROW_EVENT && tm_rng_chance(rng, 0.5))
             row.values[0] += 5000;
         h->rows[h->count++] = row;
     }
 }
 
-static int value(struct tm_rng *rng) { return tm_rng_chance(rng, 0.2) ? 0 : (int)tm_rng_between(rng, 1, 999); }
+static int value(struct tm_rng *rng)
+{
+    return tm_rng_chance(rng, 0.2) ? 0 : (int)tm_rng_between(rng, 1, 999);
+}
 
 static void add_event(struct history *h, struct tm_rng *rng, int64_t epoch, int64_t place)
 {
-    static const char *const types[] = { "CREATE", "CREATE", "UPDATE", "UPDATE", "UPDATE", "UPDATE", "UPDATE", "DELETE",
-        "UNDELETE", "GAP_CREATE", "gap_update", "GAP_UPDATE", "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW", "SOMETHING" };
+    static const char *const types[] = {
+        "CREATE",     "CREATE",       "UPDATE",       "UPDATE",     "UPDATE",     "UPDATE",
+        "UPDATE",     "DELETE",       "UNDELETE",     "GAP_CREATE", "gap_update", "GAP_UPDATE",
+        "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW", "SOMETHING"
+    };
     struct row r = { .table = ROW_EVENT, .epoch = epoch, .place = place };
     r.type = types[tm_rng_below(rng, sizeof types / sizeof types[0])];
     r.own = (int)tm_rng_below(rng, RECORDS);
@@ -72,7 +87,8 @@ static void add_event(struct history *h, struct tm_rng *rng, int64_t epoch, int6
     for (int c = 0; c < SV_COLUMNS; c++)
         r.values[c] = value(rng);
     if (!h->split || r.own < 0) {
-        while (r.own >= 0 && (r.ids & ((1u << r.own) - 1)) != 0)     /* the form with one row: Id = recordIds[0] */
+        /* the form with one row: Id = recordIds[0] */
+        while (r.own >= 0 && (r.ids & ((1u << r.own) - 1)) != 0)
             r.own--;
         while (r.own >= 0 && (r.ids & (1u << r.own)) == 0)
             r.own++;
@@ -89,9 +105,13 @@ static void add_event(struct history *h, struct tm_rng *rng, int64_t epoch, int6
 static void add_read(struct history *h, struct tm_rng *rng, int64_t epoch, int64_t places, int read)
 {
     static const char *const kinds[] = { "image", "image", "image", "removed", "unreadable" };
-    struct row r = { .table = ROW_ANSWER, .epoch = epoch, .place = (int64_t)tm_rng_below(rng, (uint64_t)places + 1),
-                     .read = read, .seq = read, .partitions = 2 };
-    int scope = (int)tm_rng_below(rng, 3);                             /* ids, range, whole */
+    struct row r = { .table = ROW_ANSWER,
+                     .epoch = epoch,
+                     .place = (int64_t)tm_rng_below(rng, (uint64_t)places + 1),
+                     .read = read,
+                     .seq = read,
+                     .partitions = 2 };
+    int scope = (int)tm_rng_below(rng, 3); /* ids, range, whole */
     int64_t counts[2] = { 0, 0 };
     r.whole = scope == 2;
     r.changed = (unsigned)scope;
@@ -104,7 +124,8 @@ static void add_read(struct history *h, struct tm_rng *rng, int64_t epoch, int64
         for (int c = 0; c < SV_COLUMNS; c++)
             r.values[c] = value(rng);
         counts[r.partition]++;
-        if (!tm_rng_chance(rng, 0.05))                                 /* else lost: the read is never in force */
+        /* else lost: the read is never in force */
+        if (!tm_rng_chance(rng, 0.05))
             add(h, rng, r);
     }
     for (int p = 0; p < 2 && scope > 0; p++) {
@@ -126,14 +147,19 @@ static void generate(struct history *h, uint64_t seed)
     int64_t places = tm_rng_between(&rng, 2, 14);
     for (int64_t epoch = 1; epoch <= (tm_rng_chance(&rng, 0.2) ? 2 : 1); epoch++) {
         for (int64_t i = 1; i <= places; i++)
-            add_event(h, &rng, epoch, i * 3);                          /* 3 … 42: "9" sorts behind "12" as text (R1) */
+            /* 3 … 42: "9" sorts behind "12" as text (R1) */
+            add_event(h, &rng, epoch, i * 3);
         for (int64_t reads = tm_rng_between(&rng, 0, 4); reads > 0; reads--)
             add_read(h, &rng, epoch, places * 3, (int)(epoch * 10 + reads));
     }
     static const char *const alerts[] = { "no_base", "diff", "gap", "copy", "failed" };
     for (int64_t n = tm_rng_between(&rng, 0, 3); n > 0; n--)
-        add(h, &rng, (struct row){ .table = ROW_ALERT, .epoch = 1, .place = tm_rng_between(&rng, 1, places * 3),
-                                   .own = (int)tm_rng_below(&rng, RECORDS), .type = alerts[tm_rng_below(&rng, 5)] });
+        add(h, &rng,
+            (struct row){ .table = ROW_ALERT,
+                          .epoch = 1,
+                          .place = tm_rng_between(&rng, 1, places * 3),
+                          .own = (int)tm_rng_below(&rng, RECORDS),
+                          .type = alerts[tm_rng_below(&rng, 5)] });
     for (size_t i = h->count; i > 1; i--) {
         size_t k = tm_rng_below(&rng, i);
         struct row t = h->rows[i - 1];
@@ -144,7 +170,8 @@ static void generate(struct history *h, uint64_t seed)
 
 /* ---- into the raw tables ---- */
 
-static const char *json_list(char out[128], unsigned set, const char *const *names, int count, int first)
+static const char *json_list(char out[128], unsigned set, const char *const *names, int count,
+                             int first)
 {
     size_t n = 0;
     out[n++] = '[';
@@ -170,19 +197,30 @@ static void insert(struct sv_world *w, const struct row *r)
         sv_alert(w, r->epoch, r->place, ids[r->own], r->type);
     } else if (r->table == ROW_EVENT) {
         /* recordIds are in order of the bits, in both forms: recordIds[0] is the lowest */
-        struct sv_event e = { .epoch = r->epoch, .replay_id = r->place, .type = r->type,
-            .own = r->own == -1 ? "000000000000000AAA" : r->own == -2 ? "001*" : ids[r->own],
-            .ids = r->own < 0 ? NULL : json_list(list, r->ids, ids, RECORDS, -1),
-            .changed = json_list(changed, r->changed, spelled, SV_COLUMNS, -1),
-            .diff = json_list(diff, r->diff, columns, SV_COLUMNS, -1) };
+        struct sv_event e = { .epoch = r->epoch,
+                              .replay_id = r->place,
+                              .type = r->type,
+                              .own = r->own == -1   ? "000000000000000AAA"
+                                     : r->own == -2 ? "001*"
+                                                    : ids[r->own],
+                              .ids = r->own < 0 ? NULL : json_list(list, r->ids, ids, RECORDS, -1),
+                              .changed = json_list(changed, r->changed, spelled, SV_COLUMNS, -1),
+                              .diff = json_list(diff, r->diff, columns, SV_COLUMNS, -1) };
         memcpy(e.values, values, sizeof values);
         sv_event(w, &e);
     } else {
         bool end = strcmp(r->type, "end") == 0;
         snprintf(read, sizeof read, "read-%d", r->read);
-        struct sv_answer a = { .epoch = r->epoch, .g = r->place, .seq = r->seq, .read_id = read,
-            .read_kind = read_kinds[r->changed], .kind = r->type, .id = end ? NULL : ids[r->own],
-            .partition = r->partition, .count = r->count, .partitions = r->partitions };
+        struct sv_answer a = { .epoch = r->epoch,
+                               .g = r->place,
+                               .seq = r->seq,
+                               .read_id = read,
+                               .read_kind = read_kinds[r->changed],
+                               .kind = r->type,
+                               .id = end ? NULL : ids[r->own],
+                               .partition = r->partition,
+                               .count = r->count,
+                               .partitions = r->partitions };
         if (strcmp(r->type, "image") == 0)
             memcpy(a.values, values, sizeof values);
         sv_answer(w, &a);
@@ -191,7 +229,11 @@ static void insert(struct sv_world *w, const struct row *r)
 
 /* ---- the third reading ---- */
 
-struct fact { int64_t key[4]; int rank; const struct row *row; };      /* rank: what marks comes after what changes */
+struct fact {
+    int64_t key[4];
+    int rank;
+    const struct row *row;
+}; /* rank: what marks comes after what changes */
 
 static int fact_order(const void *a, const void *b)
 {
@@ -226,12 +268,13 @@ static bool first_of_its_kind(const struct row *rows, size_t at, int id)
 {
     for (size_t i = 0; i < at; i++) {
         const struct row *a = &rows[i], *b = &rows[at];
-        if (a->table != b->table || a->epoch != b->epoch || a->place != b->place || a->seq != b->seq)
+        if (a->table != b->table || a->epoch != b->epoch || a->place != b->place ||
+            a->seq != b->seq)
             continue;
         if (a->table == ROW_ANSWER ? a->own == id && strcmp(a->type, "end") != 0
-                                   : (a->own == id || (a->own >= 0 && (a->ids & (1u << id))
-                                                       && (a->ids & ((1u << a->own) - 1)) == 0)))
-            return false;                                              /* R2: the first delivered counts */
+                                   : (a->own == id || (a->own >= 0 && (a->ids & (1u << id)) &&
+                                                       (a->ids & ((1u << a->own) - 1)) == 0)))
+            return false; /* R2: the first delivered counts */
     }
     return true;
 }
@@ -244,10 +287,14 @@ static size_t facts_of(struct fact *out, const struct row *rows, size_t count, i
     bool known = false;
     for (size_t i = 0; i < count; i++) {
         const struct row *r = &rows[i];
-        struct fact f = { { r->epoch, r->place, r->table == ROW_ANSWER, r->table == ROW_ANSWER ? r->seq : 0 }, 0, r };
+        struct fact f = { { r->epoch, r->place, r->table == ROW_ANSWER,
+                            r->table == ROW_ANSWER ? r->seq : 0 },
+                          0,
+                          r };
         if (r->table == ROW_EVENT) {
             bool head = r->own >= 0 && (r->ids & ((1u << r->own) - 1)) == 0;
-            if (r->own < 0 || !(r->own == id || (head && (r->ids & (1u << id)))) || !first_of_its_kind(rows, i, id))
+            if (r->own < 0 || !(r->own == id || (head && (r->ids & (1u << id)))) ||
+                !first_of_its_kind(rows, i, id))
                 continue;
         } else if (r->table == ROW_ALERT) {
             if (r->own != id || (strcmp(r->type, "no_base") != 0 && strcmp(r->type, "diff") != 0))
@@ -259,14 +306,16 @@ static size_t facts_of(struct fact *out, const struct row *rows, size_t count, i
         known = true;
         out[n++] = f;
     }
-    for (size_t i = 0; i < count && known; i++) {                      /* R16: no answer in a whole read in force */
+    /* R16: no answer in a whole read in force */
+    for (size_t i = 0; i < count && known; i++) {
         const struct row *r = &rows[i];
         bool answered = false;
-        if (r->table != ROW_ANSWER || strcmp(r->type, "end") != 0 || !r->whole || !in_force(rows, count, r->read))
+        if (r->table != ROW_ANSWER || strcmp(r->type, "end") != 0 || !r->whole ||
+            !in_force(rows, count, r->read))
             continue;
         for (size_t k = 0; k < count; k++)
-            answered |= rows[k].table == ROW_ANSWER && rows[k].read == r->read && strcmp(rows[k].type, "end") != 0
-                        && rows[k].own == id;
+            answered |= rows[k].table == ROW_ANSWER && rows[k].read == r->read &&
+                        strcmp(rows[k].type, "end") != 0 && rows[k].own == id;
         if (answered || gone_count == 64)
             continue;
         gone[gone_count] = *r;
@@ -279,8 +328,13 @@ static size_t facts_of(struct fact *out, const struct row *rows, size_t count, i
 }
 
 static const char *const dirt_kinds[] = { "diff", "gap", "no_base", "unreadable" };
-struct told { enum { UNHEARD, PARTIAL, ALIVE, GONE } state; int values[SV_COLUMNS]; unsigned known;
-              int64_t dirt[4][2]; bool dirty[4]; };
+struct told {
+    enum { UNHEARD, PARTIAL, ALIVE, GONE } state;
+    int values[SV_COLUMNS];
+    unsigned known;
+    int64_t dirt[4][2];
+    bool dirty[4];
+};
 
 static void tell_dirt(struct told *t, int kind, const struct row *r)
 {
@@ -293,16 +347,17 @@ static void tell(struct told *t, const struct row *r)
 {
     const char *k = r->type;
     bool full = strcmp(k, "CREATE") == 0 || strcmp(k, "UNDELETE") == 0 || strcmp(k, "image") == 0;
-    bool gone = strcmp(k, "DELETE") == 0 || strcmp(k, "GAP_DELETE") == 0 || strcmp(k, "removed") == 0;
+    bool gone =
+        strcmp(k, "DELETE") == 0 || strcmp(k, "GAP_DELETE") == 0 || strcmp(k, "removed") == 0;
     bool update = strcmp(k, "UPDATE") == 0;
     if (full || gone)
-        memset(t->dirty, 0, sizeof t->dirty);                          /* R10 */
-    if (full) {                                                        /* R4 */
+        memset(t->dirty, 0, sizeof t->dirty); /* R10 */
+    if (full) {                               /* R4 */
         t->state = ALIVE;
         memcpy(t->values, r->values, sizeof t->values);
-    } else if (gone) {                                                 /* R7, R11 */
+    } else if (gone) { /* R7, R11 */
         t->state = GONE;
-    } else if (update) {                                               /* R5, R7, R12 */
+    } else if (update) { /* R5, R7, R12 */
         if (t->state == UNHEARD)
             t->state = PARTIAL;
         if (t->state != ALIVE)
@@ -314,14 +369,15 @@ static void tell(struct told *t, const struct row *r)
             }
     } else if (r->table == ROW_ALERT) {
         tell_dirt(t, strcmp(k, "diff") == 0 ? 0 : 2, r);
-    } else {                                                           /* R8, R11 */
+    } else { /* R8, R11 */
         tell_dirt(t, strcmp(k, "unreadable") == 0 ? 3 : 1, r);
     }
     if (r->table == ROW_EVENT && r->diff != 0)
         tell_dirt(t, 0, r);
 }
 
-static void tell_record(struct tm_buf *rows_out, struct tm_buf *dirt_out, const struct row *rows, size_t count, int id)
+static void tell_record(struct tm_buf *rows_out, struct tm_buf *dirt_out, const struct row *rows,
+                        size_t count, int id)
 {
     static struct fact facts[ROWS_MAX * 2];
     struct told t = { .state = UNHEARD };
@@ -342,14 +398,16 @@ static void tell_record(struct tm_buf *rows_out, struct tm_buf *dirt_out, const 
     json_list(unknown, ~t.known & ((1u << SV_COLUMNS) - 1), columns, SV_COLUMNS, -1);
     for (int k = 0; k < 4; k++)
         if (t.dirty[k])
-            tm_buf_addf(dirt_out, "~%s %s %d %d %s\n", ids[id], dirt_kinds[k], (int)t.dirt[k][0], (int)t.dirt[k][1],
+            tm_buf_addf(dirt_out, "~%s %s %d %d %s\n", ids[id], dirt_kinds[k], (int)t.dirt[k][0],
+                        (int)t.dirt[k][1],
                         t.state == PARTIAL && strcmp(unknown, "[]") != 0 ? unknown : "-");
 }
 
 /* `*`: R8, R14, R16. */
 static void tell_stars(struct tm_buf *out, const struct row *rows, size_t count)
 {
-    int64_t whole[2] = { -1, -1 }, any[2] = { -1, -1 }, stars[2][2] = { { -1, -1 }, { -1, -1 } }, epoch = -1, copied = -1;
+    int64_t whole[2] = { -1, -1 }, any[2] = { -1, -1 }, stars[2][2] = { { -1, -1 }, { -1, -1 } },
+            epoch = -1, copied = -1;
     for (size_t i = 0; i < count; i++) {
         const struct row *r = &rows[i];
         const int64_t at[2] = { r->epoch, r->place };
@@ -360,7 +418,8 @@ static void tell_stars(struct tm_buf *out, const struct row *rows, size_t count)
             if (at[0] > s[0] || (at[0] == s[0] && at[1] > s[1]))
                 memcpy(s, at, sizeof at);
         }
-        if (r->table != ROW_ANSWER || strcmp(r->type, "end") != 0 || !in_force(rows, count, r->read))
+        if (r->table != ROW_ANSWER || strcmp(r->type, "end") != 0 ||
+            !in_force(rows, count, r->read))
             continue;
         if (at[0] > any[0] || (at[0] == any[0] && at[1] > any[1]))
             memcpy(any, at, sizeof at);
@@ -369,7 +428,8 @@ static void tell_stars(struct tm_buf *out, const struct row *rows, size_t count)
         if (r->whole && r->epoch > copied)
             copied = r->epoch;
     }
-    if (stars[0][0] > whole[0] || (stars[0][0] >= 0 && stars[0][0] == whole[0] && stars[0][1] > whole[1]))
+    if (stars[0][0] > whole[0] ||
+        (stars[0][0] >= 0 && stars[0][0] == whole[0] && stars[0][1] > whole[1]))
         tm_buf_addf(out, "~* conversion %d %d -\n", (int)stars[0][1], (int)stars[0][0]);
     if (copied < epoch || copied < 0)
         tm_buf_addf(out, "~* copy 0 %d -\n", (int)(epoch < 0 ? 0 : epoch));
@@ -401,12 +461,15 @@ static void compare(struct sv_world *w, const struct history *h, size_t prefix, 
     if (strcmp(tm_buf_text(&model), one) != 0 || strcmp(one, two) != 0) {
         for (size_t i = 0; i < prefix; i++) {
             const struct row *r = &h->rows[i];
-            print_message("%zu table=%d epoch=%d place=%d seq=%d type=%s own=%d ids=%x changed=%x diff=%x %d %d %d read=%d part=%d "
-                          "n=%d\n", i, r->table, (int)r->epoch, (int)r->place, (int)r->seq, r->type, r->own, r->ids,
-                          r->changed, r->diff, r->values[0], r->values[1], r->values[2], r->read, r->partition, (int)r->count);
+            print_message("%zu table=%d epoch=%d place=%d seq=%d type=%s own=%d ids=%x changed=%x "
+                          "diff=%x %d %d %d read=%d part=%d "
+                          "n=%d\n",
+                          i, r->table, (int)r->epoch, (int)r->place, (int)r->seq, r->type, r->own,
+                          r->ids, r->changed, r->diff, r->values[0], r->values[1], r->values[2],
+                          r->read, r->partition, (int)r->count);
         }
-        fail_msg("seed %llu after %zu of %zu rows\nrules:\n%s\noption 1:\n%s\noption 2:\n%s", (unsigned long long)seed,
-                 prefix, h->count, tm_buf_text(&model), one, two);
+        fail_msg("seed %llu after %zu of %zu rows\nrules:\n%s\noption 1:\n%s\noption 2:\n%s",
+                 (unsigned long long)seed, prefix, h->count, tm_buf_text(&model), one, two);
     }
     free(one);
     free(two);

@@ -1,5 +1,6 @@
-/* Rules R1-R16 of the design, each as a small history that both options must tell alike. Expected lines: "Id A B LastName
- * dirty" per row of X, "~Id kind position epoch unknown" per row of X_dirty. `copied` begins behind a first copy of nothing. */
+/* Rules R1-R16 of the design, each as a small history that both options must tell alike. Expected
+ * lines: "Id A B LastName dirty" per row of X, "~Id kind position epoch unknown" per row of
+ * X_dirty. `copied` begins behind a first copy of nothing. */
 #include "support_view.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,10 @@
 /* The end of a whole read of nothing at position 0: R14 is satisfied, what follows stands alone. */
 static void copied(struct sv_world *w)
 {
-    sv_answer(w, &(struct sv_answer){ .epoch = 1, .read_id = "copy", .read_kind = "whole", .kind = "end", .partitions = 1 });
+    sv_answer(
+        w,
+        &(struct sv_answer){
+            .epoch = 1, .read_id = "copy", .read_kind = "whole", .kind = "end", .partitions = 1 });
 }
 
 static void begin(struct sv_world *w)
@@ -32,10 +36,13 @@ static void r1_positions_are_numbers_not_text(void **state)
     (void)state;
     begin(&w);
     E(.replay_id = 999, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
-    E(.replay_id = 1000, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("2", NULL, NULL));
+    E(.replay_id = 1000, .type = "UPDATE", .own = "a", .changed = "[\"A\"]",
+      VALUES("2", NULL, NULL));
     sv_expect(&w, "a 2 1 1 0\n");
-    E(.epoch = 2, .replay_id = 5, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("3", NULL, NULL));
-    sv_expect(&w, "a 3 1 1 0\n~* copy 0 2 -\n");              /* a raised epoch lies beyond, and wants a copy (R15) */
+    E(.epoch = 2, .replay_id = 5, .type = "UPDATE", .own = "a", .changed = "[\"A\"]",
+      VALUES("3", NULL, NULL));
+    /* a raised epoch lies beyond, and wants a copy (R15) */
+    sv_expect(&w, "a 3 1 1 0\n~* copy 0 2 -\n");
     sv_close(&w);
 }
 
@@ -57,9 +64,13 @@ static void r3_a_merged_event_concerns_every_record_in_both_forms(void **state)
     struct sv_world w;
     (void)state;
     begin(&w);
-    E(.replay_id = 1, .type = "CREATE", .own = "a", .ids = "[\"a\",\"b\",\"c\"]", VALUES("1", "1", "1"));    /* kept whole */
-    E(.replay_id = 2, .type = "UPDATE", .own = "a", .ids = "[\"a\",\"b\"]", .changed = "[\"A\"]", VALUES("2", NULL, NULL));
-    E(.replay_id = 2, .type = "UPDATE", .own = "b", .ids = "[\"a\",\"b\"]", .changed = "[\"A\"]", VALUES("2", NULL, NULL));
+    /* kept whole */
+    E(.replay_id = 1, .type = "CREATE", .own = "a", .ids = "[\"a\",\"b\",\"c\"]",
+      VALUES("1", "1", "1"));
+    E(.replay_id = 2, .type = "UPDATE", .own = "a", .ids = "[\"a\",\"b\"]", .changed = "[\"A\"]",
+      VALUES("2", NULL, NULL));
+    E(.replay_id = 2, .type = "UPDATE", .own = "b", .ids = "[\"a\",\"b\"]", .changed = "[\"A\"]",
+      VALUES("2", NULL, NULL));
     sv_expect(&w, "a 2 1 1 0\nb 2 1 1 0\nc 1 1 1 0\n");
     sv_close(&w);
 }
@@ -94,9 +105,11 @@ static void r5_an_update_sets_what_it_names_also_to_null_and_compound_parts(void
     (void)state;
     begin(&w);
     E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
-    E(.replay_id = 2, .type = "UPDATE", .own = "a", .changed = "[\"A\",\"Name.LastName\"]", VALUES(NULL, "9", "2"));
+    E(.replay_id = 2, .type = "UPDATE", .own = "a", .changed = "[\"A\",\"Name.LastName\"]",
+      VALUES(NULL, "9", "2"));
     sv_expect(&w, "a - 1 2 0\n");
-    E(.replay_id = 3, .type = "UPDATE", .own = "a", .changed = "[\"LastName\"]", VALUES(NULL, NULL, "3"));
+    E(.replay_id = 3, .type = "UPDATE", .own = "a", .changed = "[\"LastName\"]",
+      VALUES(NULL, NULL, "3"));
     sv_expect(&w, "a - 1 3 0\n");
     sv_close(&w);
 }
@@ -107,7 +120,8 @@ static void r5_a_diff_keeps_the_value_and_makes_the_record_dirty(void **state)
     (void)state;
     begin(&w);
     E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
-    E(.replay_id = 2, .type = "UPDATE", .own = "a", .changed = "[\"A\",\"B\"]", .diff = "[\"B\"]", VALUES("2", "@@ -1 +1", NULL));
+    E(.replay_id = 2, .type = "UPDATE", .own = "a", .changed = "[\"A\",\"B\"]", .diff = "[\"B\"]",
+      VALUES("2", "@@ -1 +1", NULL));
     sv_expect(&w, "a 2 1 1 1\n~a diff 2 1 -\n");
     IMAGE(.g = 2, .seq = 1, .read_id = "r", .id = "a", VALUES("2", "whole", "1"));
     sv_expect(&w, "a 2 whole 1 0\n");
@@ -120,7 +134,8 @@ static void r6_per_field_the_highest_position_wins_in_any_order_of_arrival(void 
     (void)state;
     sv_open(&w);
     E(.replay_id = 4, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("4", NULL, NULL));
-    E(.replay_id = 3, .type = "UPDATE", .own = "a", .changed = "[\"A\",\"B\"]", VALUES("3", "3", NULL));
+    E(.replay_id = 3, .type = "UPDATE", .own = "a", .changed = "[\"A\",\"B\"]",
+      VALUES("3", "3", NULL));
     sv_expect(&w, "a 4 3 - 1\n" COPY "~a no_base 4 1 [\"LastName\"]\n");
     E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
     sv_expect(&w, "a 4 3 1 0\n" COPY);
@@ -137,7 +152,8 @@ static void r7_delete_removes_until_a_full_image_and_an_update_does_not_bring_ba
     sv_expect(&w, "");
     E(.replay_id = 4, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("4", NULL, NULL));
     sv_expect(&w, "~a no_base 4 1 -\n");
-    E(.replay_id = 3, .type = "UNDELETE", .own = "a", VALUES("3", "3", "3"));    /* it was only late */
+    /* it was only late */
+    E(.replay_id = 3, .type = "UNDELETE", .own = "a", VALUES("3", "3", "3"));
     sv_expect(&w, "a 4 3 3 0\n");
     E(.replay_id = 5, .type = "GAP_DELETE", .own = "a");
     sv_expect(&w, "");
@@ -180,7 +196,8 @@ static void r9_an_image_stands_just_after_g_and_later_events_go_on_top(void **st
     E(.replay_id = 3, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("3", NULL, NULL));
     IMAGE(.g = 2, .seq = 7, .read_id = "r", .id = "a", VALUES("9", "9", "9"));
     sv_expect(&w, "a 3 9 9 0\n");
-    IMAGE(.g = 2, .seq = 6, .read_id = "q", .id = "a", VALUES("8", "8", "8"));    /* an earlier read of the same g */
+    /* an earlier read of the same g */
+    IMAGE(.g = 2, .seq = 6, .read_id = "q", .id = "a", VALUES("8", "8", "8"));
     sv_expect(&w, "a 3 9 9 0\n");
     IMAGE(.g = 3, .seq = 8, .read_id = "s", .id = "a", VALUES("10", "9", "9"));
     sv_expect(&w, "a 10 9 9 0\n");
@@ -232,7 +249,8 @@ static void r12_after_a_copy_an_unheard_record_has_no_row_and_is_listed(void **s
 {
     struct sv_world w;
     (void)state;
-    begin(&w);                                                /* R16: it had no answer in the whole read at 0 */
+    /* R16: it had no answer in the whole read at 0 */
+    begin(&w);
     E(.replay_id = 2, .type = "UPDATE", .own = "a", .changed = "[\"B\"]", VALUES(NULL, "2", NULL));
     sv_expect(&w, "~a no_base 2 1 -\n");
     IMAGE(.g = 2, .seq = 1, .read_id = "r", .id = "a", VALUES("1", "2", "3"));
@@ -246,10 +264,12 @@ static void r14_until_the_first_copy_is_in_force_the_object_is_in_doubt(void **s
     (void)state;
     sv_open(&w);
     sv_expect(&w, "~* copy 0 0 -\n");
-    IMAGE(.g = 0, .seq = 1, .read_id = "copy", .read_kind = "whole", .id = "a", VALUES("1", "1", "1"));
+    IMAGE(.g = 0, .seq = 1, .read_id = "copy", .read_kind = "whole", .id = "a",
+          VALUES("1", "1", "1"));
     E(.replay_id = 3, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("3", NULL, NULL));
     sv_expect(&w, "a 3 1 1 0\n" COPY);
-    ANSWER(.kind = "end", .g = 0, .seq = 1, .read_id = "copy", .read_kind = "whole", .count = 1, .partitions = 1);
+    ANSWER(.kind = "end", .g = 0, .seq = 1, .read_id = "copy", .read_kind = "whole", .count = 1,
+           .partitions = 1);
     sv_expect(&w, "a 3 1 1 0\n");
     sv_close(&w);
 }
@@ -260,13 +280,17 @@ static void r16_a_read_is_in_force_with_all_its_ends_and_as_many_answers_as_they
     (void)state;
     sv_open(&w);
     E(.replay_id = 1, .type = "CREATE", .own = "z", VALUES("1", "1", "1"));
-    ANSWER(.kind = "end", .g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .partition = 0, .count = 1, .partitions = 2);
-    ANSWER(.kind = "end", .g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .partition = 1, .count = 0, .partitions = 2);
-    sv_expect(&w, "z 1 1 1 0\n" COPY);                        /* one answer of partition 0 is missing */
+    ANSWER(.kind = "end", .g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .partition = 0,
+           .count = 1, .partitions = 2);
+    ANSWER(.kind = "end", .g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .partition = 1,
+           .count = 0, .partitions = 2);
+    /* one answer of partition 0 is missing */
+    sv_expect(&w, "z 1 1 1 0\n" COPY);
     IMAGE(.g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .id = "a", VALUES("5", "5", "5"));
-    sv_expect(&w, "a 5 5 5 0\n");                             /* z was not answered: removed at 5 */
+    sv_expect(&w, "a 5 5 5 0\n"); /* z was not answered: removed at 5 */
     E(.replay_id = 4, .type = "UPDATE", .own = "y", .changed = "[\"A\"]", VALUES("4", NULL, NULL));
-    sv_expect(&w, "a 5 5 5 0\n");                             /* y: unheard of, and below the read */
+    /* y: unheard of, and below the read */
+    sv_expect(&w, "a 5 5 5 0\n");
     E(.replay_id = 6, .type = "CREATE", .own = "z", VALUES("6", "6", "6"));
     sv_expect(&w, "a 5 5 5 0\nz 6 6 6 0\n");
     sv_close(&w);
@@ -280,7 +304,8 @@ static void r16_ends_clear_the_whole_objects_dirt_at_or_below_their_position(voi
     E(.replay_id = 5, .type = "GAP_OVERFLOW", .own = "000000000000000AAA");
     E(.replay_id = 6, .type = "UPDATE", .own = "001*");
     ANSWER(.kind = "end", .g = 6, .seq = 2, .read_id = "r", .read_kind = "range", .partitions = 1);
-    sv_expect(&w, "~* conversion 6 1 -\n");                   /* a range read does not repair a conversion */
+    /* a range read does not repair a conversion */
+    sv_expect(&w, "~* conversion 6 1 -\n");
     E(.replay_id = 9, .type = "GAP_OVERFLOW", .own = "000000000000000AAA");
     ANSWER(.kind = "end", .g = 8, .seq = 3, .read_id = "w", .read_kind = "whole", .partitions = 1);
     sv_expect(&w, "~* overflow 9 1 -\n");
@@ -307,7 +332,8 @@ int main(void)
         cmocka_unit_test(r12_an_update_without_a_full_image_yields_a_partial_row),
         cmocka_unit_test(r12_after_a_copy_an_unheard_record_has_no_row_and_is_listed),
         cmocka_unit_test(r14_until_the_first_copy_is_in_force_the_object_is_in_doubt),
-        cmocka_unit_test(r16_a_read_is_in_force_with_all_its_ends_and_as_many_answers_as_they_count),
+        cmocka_unit_test(
+            r16_a_read_is_in_force_with_all_its_ends_and_as_many_answers_as_they_count),
         cmocka_unit_test(r16_ends_clear_the_whole_objects_dirt_at_or_below_their_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Option 1 as SQL text: tables that are not there yet, retyped columns, names that want quoting, and that a reader needs
- * nothing but the database file. */
+/* Option 1 as SQL text: tables that are not there yet, retyped columns, names that want quoting,
+ * and that a reader needs nothing but the database file. */
 #include "view/sql.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define HEADER(type, changed) "'{\"recordIds\":[\"a\"],\"changeType\":\"" type "\",\"changedFields\":" changed "}'"
+#define HEADER(type, changed)                                                                      \
+    "'{\"recordIds\":[\"a\"],\"changeType\":\"" type "\",\"changedFields\":" changed "}'"
 
 static sqlite3 *fresh(const char *sql)
 {
@@ -26,7 +27,8 @@ static void install(sqlite3 *db, const char *object)
     struct tm_err err = { .code = TM_OK };
     struct tm_buf b;
     tm_buf_init(&b, TM_VIEW_SQL_BYTES_MAX);
-    if (tm_view_sql_for(db, object, &b, &err) != TM_OK || tm_sql_exec(db, tm_buf_text(&b), &err) != TM_OK)
+    if (tm_view_sql_for(db, object, &b, &err) != TM_OK ||
+        tm_sql_exec(db, tm_buf_text(&b), &err) != TM_OK)
         fail_msg("%s", err.msg);
     tm_buf_free(&b);
 }
@@ -55,10 +57,12 @@ static void relations_are_there_before_the_first_row(void **state)
 
 static void answers_alone_make_a_snapshot(void **state)
 {
-    sqlite3 *db = fresh("CREATE TABLE sfdc_recon_thing(Id,_kind,_g,_epoch,_read_id,_read_seq,_read_kind,_count,_partitions,"
-                        "_partition,Name TEXT);"
-                        "INSERT INTO sfdc_recon_thing VALUES('a','image','0',1,'w',1,'whole',NULL,NULL,0,'n'),"
-                        "(NULL,'end','0',1,'w',1,'whole',1,1,0,NULL)");
+    sqlite3 *db = fresh(
+        "CREATE TABLE "
+        "sfdc_recon_thing(Id,_kind,_g,_epoch,_read_id,_read_seq,_read_kind,_count,_partitions,"
+        "_partition,Name TEXT);"
+        "INSERT INTO sfdc_recon_thing VALUES('a','image','0',1,'w',1,'whole',NULL,NULL,0,'n'),"
+        "(NULL,'end','0',1,'w',1,'whole',1,1,0,NULL)");
     (void)state;
     install(db, "Thing");
     expect(db, "SELECT Id||Name||_dirty FROM Thing", "an0");
@@ -68,9 +72,11 @@ static void answers_alone_make_a_snapshot(void **state)
 
 static void a_table_of_another_connector_may_lack_epoch_and_diffs(void **state)
 {
-    sqlite3 *db = fresh("CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,Name TEXT);"
-                        "INSERT INTO sfdc_cdc_thing_raw VALUES('a','9'," HEADER("CREATE", "[]") ",'old'),"
-                        "('a','10'," HEADER("UPDATE", "[\"Name\"]") ",'new')");
+    sqlite3 *db = fresh(
+        "CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,Name TEXT);"
+        "INSERT INTO sfdc_cdc_thing_raw VALUES('a','9'," HEADER(
+            "CREATE", "[]") ",'old'),"
+                            "('a','10'," HEADER("UPDATE", "[\"Name\"]") ",'new')");
     (void)state;
     install(db, "Thing");
     expect(db, "SELECT Name FROM Thing", "new");
@@ -79,26 +85,35 @@ static void a_table_of_another_connector_may_lack_epoch_and_diffs(void **state)
 
 static void a_retyped_field_is_one_column_of_the_relation(void **state)
 {
-    sqlite3 *db = fresh("CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,Size__c REAL,"
-                        "Size__c__string TEXT);"
-                        "INSERT INTO sfdc_cdc_thing_raw VALUES('a','9'," HEADER("CREATE", "[]") ",2.5,NULL)");
+    sqlite3 *db = fresh(
+        "CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,Size__c REAL,"
+        "Size__c__string TEXT);"
+        "INSERT INTO sfdc_cdc_thing_raw VALUES('a','9'," HEADER("CREATE", "[]") ",2.5,NULL)");
     (void)state;
     install(db, "Thing");
     expect(db, "SELECT Size__c FROM Thing", "2.5");
     expect(db, "SELECT group_concat(name) FROM pragma_table_info('Thing')", "Id,Size__c,_dirty");
-    assert_int_equal(sqlite3_exec(db, "INSERT INTO sfdc_cdc_thing_raw VALUES('a','10',"
-                                      HEADER("UPDATE", "[\"Size__c\"]") ",NULL,'large')", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "INSERT INTO sfdc_cdc_thing_raw VALUES('a','10'," HEADER(
+                                      "UPDATE", "[\"Size__c\"]") ",NULL,'large')",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
     expect(db, "SELECT Size__c FROM Thing", "large");
     tm_sql_close(db);
 }
 
 static void compound_parts_are_found_under_the_names_events_give_them(void **state)
 {
-    sqlite3 *db = fresh("CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,BillingStreet TEXT,"
-                        "City TEXT,LastName TEXT,Site__Latitude__s REAL);"
-                        "INSERT INTO sfdc_cdc_thing_raw VALUES('a','1'," HEADER("CREATE", "[]") ",'s','c','l',1.5),"
-                        "('a','2'," HEADER("UPDATE", "[\"BillingAddress.Street\",\"Address.City\",\"Name.LastName\","
-                                                     "\"Site__c.Latitude\"]") ",'S','C','L',2.5)");
+    sqlite3 *db = fresh(
+        "CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader "
+        "TEXT,BillingStreet TEXT,"
+        "City TEXT,LastName TEXT,Site__Latitude__s REAL);"
+        "INSERT INTO sfdc_cdc_thing_raw VALUES('a','1'," HEADER(
+            "CREATE", "[]") ",'s','c','l',1.5),"
+                            "('a','2'," HEADER(
+                                "UPDATE",
+                                "[\"BillingAddress.Street\",\"Address.City\",\"Name.LastName\","
+                                "\"Site__c.Latitude\"]") ",'S','C','L',2.5)");
     (void)state;
     install(db, "Thing");
     expect(db, "SELECT BillingStreet||City||LastName||Site__Latitude__s FROM Thing", "SCL2.5");
@@ -107,9 +122,11 @@ static void compound_parts_are_found_under_the_names_events_give_them(void **sta
 
 static void a_name_that_wants_quoting_is_quoted(void **state)
 {
-    sqlite3 *db = fresh("CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,\"Or\"\"der\" TEXT,"
+    sqlite3 *db = fresh("CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader "
+                        "TEXT,\"Or\"\"der\" TEXT,"
                         "\"it's\" TEXT);"
-                        "INSERT INTO sfdc_cdc_thing_raw VALUES('a','1'," HEADER("UPDATE", "[\"Or\\\"der\"]") ",'x','y')");
+                        "INSERT INTO sfdc_cdc_thing_raw VALUES('a','1'," HEADER(
+                            "UPDATE", "[\"Or\\\"der\"]") ",'x','y')");
     (void)state;
     install(db, "Thing");
     expect(db, "SELECT \"Or\"\"der\"||ifnull(\"it's\",'-') FROM Thing", "x-");

@@ -1,4 +1,5 @@
-/* Option 2 as a station: what a reader of _seq sees, columns that come later, another raw.db, and asks for a read. */
+/* Option 2 as a station: what a reader of _seq sees, columns that come later, another raw.db, and
+ * asks for a read. */
 #include "event/contract.h"
 #include "mocks/kafka/topic_mem.h"
 #include "support_event.h"
@@ -18,7 +19,8 @@
 
 static void copied(struct sv_world *w)
 {
-    sv_answer(w, &(struct sv_answer){ .read_id = "copy", .read_kind = "whole", .kind = "end", .partitions = 1 });
+    sv_answer(w, &(struct sv_answer){
+                     .read_id = "copy", .read_kind = "whole", .kind = "end", .partitions = 1 });
 }
 
 static int64_t number(sqlite3 *db, const char *sql)
@@ -41,19 +43,24 @@ static void a_reader_of_what_is_beyond_its_seq_sees_every_change_and_removal(voi
     sv_catch_up(&w);
     int64_t seq = number(w.db, "SELECT max(_seq) FROM Thing");
     assert_true(seq > 0);
-    E(.replay_id = 2, .type = "CREATE", .own = "b", VALUES("1", "1", "1"));        /* a redelivery is no change */
+    /* a redelivery is no change */
+    E(.replay_id = 2, .type = "CREATE", .own = "b", VALUES("1", "1", "1"));
     sv_catch_up(&w);
     assert_int_equal(number(w.db, "SELECT max(_seq) FROM Thing"), seq);
-    E(.replay_id = 3, .type = "GAP_UPDATE", .own = "a");                            /* only _dirty moves */
+    /* only _dirty moves */
+    E(.replay_id = 3, .type = "GAP_UPDATE", .own = "a");
     E(.replay_id = 4, .type = "DELETE", .own = "b");
     sv_catch_up(&w);
-    assert_int_equal(number(w.db, "SELECT count(*) FROM Thing WHERE Id='a' AND _dirty=1 AND _seq>(SELECT 0)"), 1);
+    assert_int_equal(
+        number(w.db, "SELECT count(*) FROM Thing WHERE Id='a' AND _dirty=1 AND _seq>(SELECT 0)"),
+        1);
     assert_true(number(w.db, "SELECT _seq FROM Thing WHERE Id='a'") > seq);
     assert_true(number(w.db, "SELECT _seq FROM Thing_removed WHERE Id='b'") > seq);
     E(.replay_id = 5, .type = "UNDELETE", .own = "b", VALUES("2", "2", "2"));
     sv_catch_up(&w);
     assert_int_equal(number(w.db, "SELECT count(*) FROM Thing_removed"), 0);
-    assert_true(number(w.db, "SELECT _seq FROM Thing WHERE Id='b'") > number(w.db, "SELECT _seq FROM Thing WHERE Id='a'"));
+    assert_true(number(w.db, "SELECT _seq FROM Thing WHERE Id='b'") >
+                number(w.db, "SELECT _seq FROM Thing WHERE Id='a'"));
     sv_close(&w);
 }
 
@@ -66,9 +73,14 @@ static void columns_that_come_later_widen_the_relation_and_what_partial_rows_lac
     sv_catch_up(&w);
     sv_sql(w.raw, "ALTER TABLE sfdc_cdc_thing_raw ADD COLUMN New__c TEXT");
     sv_catch_up(&w);
-    assert_int_equal(number(w.db, "SELECT _unknown='[\"B\",\"LastName\",\"New__c\"]' FROM Thing_dirty WHERE Id='a'"), 1);
-    sv_sql(w.raw, "INSERT INTO sfdc_cdc_thing_raw(Id,ReplayId,ChangeEventHeader,New__c,_epoch) VALUES('a','2',"
-                  "'{\"recordIds\":[\"a\"],\"changeType\":\"UPDATE\",\"changedFields\":[\"New__c\"]}','n',1)");
+    assert_int_equal(
+        number(w.db,
+               "SELECT _unknown='[\"B\",\"LastName\",\"New__c\"]' FROM Thing_dirty WHERE Id='a'"),
+        1);
+    sv_sql(w.raw, "INSERT INTO sfdc_cdc_thing_raw(Id,ReplayId,ChangeEventHeader,New__c,_epoch) "
+                  "VALUES('a','2',"
+                  "'{\"recordIds\":[\"a\"],\"changeType\":\"UPDATE\",\"changedFields\":[\"New__c\"]"
+                  "}','n',1)");
     sv_catch_up(&w);
     assert_int_equal(number(w.db, "SELECT New__c='n' AND A='1' FROM Thing WHERE Id='a'"), 1);
     sv_restart(&w);
@@ -126,10 +138,16 @@ static void asking_view(struct asking *a)
 {
     static const char *const objects[] = { "Thing" };
     struct tm_err err = { .code = TM_OK };
-    const struct tm_view_settings settings = { .raw_path = a->w.raw_path, .objects = objects, .objects_count = 1,
-                                               .raise_no_base = true, .poll_ns = TM_NS_PER_MS };
-    const struct tm_view_ports ports = { .db = a->w.db, .topic = a->topic, .registry = a->registry,
-                                         .describes = (const struct tm_describe *const *)&a->describe };
+    const struct tm_view_settings settings = { .raw_path = a->w.raw_path,
+                                               .objects = objects,
+                                               .objects_count = 1,
+                                               .raise_no_base = true,
+                                               .poll_ns = TM_NS_PER_MS };
+    const struct tm_view_ports ports = { .db = a->w.db,
+                                         .topic = a->topic,
+                                         .registry = a->registry,
+                                         .describes =
+                                             (const struct tm_describe *const *)&a->describe };
     tm_view_close(a->w.view);
     a->w.view = NULL;
     if (tm_view_open(&a->w.view, &settings, &ports, &err) != TM_OK)
@@ -144,7 +162,9 @@ static void asking_open(struct asking *a)
     a->describe = support_describe("Thing");
     assert_int_equal(tm_mem_broker_open(&a->broker, &err), TM_OK);
     assert_int_equal(tm_mem_topic_create(a->broker, ALERTS, 1, &err), TM_OK);
-    assert_int_equal(tm_topic_mem_open(&a->topic, a->broker, &(struct tm_kafka_options){ .client_id = "v" }, &err), TM_OK);
+    assert_int_equal(tm_topic_mem_open(&a->topic, a->broker,
+                                       &(struct tm_kafka_options){ .client_id = "v" }, &err),
+                     TM_OK);
     FAKE_HTTP(&a->http, asking_lines);
     assert_int_equal(tm_registry_open(&a->registry, &a->http.base, "http://registry", &err), TM_OK);
     asking_view(a);
@@ -204,23 +224,37 @@ static void a_record_without_its_base_is_asked_for_once_and_not_before_the_first
     struct asking a;
     (void)state;
     asking_open(&a);
-    sv_event(&a.w, &(struct sv_event){ .replay_id = 5, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("5", NULL, NULL) });
+    sv_event(&a.w, &(struct sv_event){ .replay_id = 5,
+                                       .type = "UPDATE",
+                                       .own = "a",
+                                       .changed = "[\"A\"]",
+                                       VALUES("5", NULL, NULL) });
     asking_run(&a);
-    assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 0);              /* R14 */
+    assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 0); /* R14 */
     copied(&a.w);
     asking_run(&a);
     assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 1);
     expect_alert(&a, 0, "a", "5");
-    sv_event(&a.w, &(struct sv_event){ .replay_id = 6, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("6", NULL, NULL) });
+    sv_event(&a.w, &(struct sv_event){ .replay_id = 6,
+                                       .type = "UPDATE",
+                                       .own = "a",
+                                       .changed = "[\"A\"]",
+                                       VALUES("6", NULL, NULL) });
     asking_run(&a);
-    asking_view(&a);                                                    /* a restart remembers what was asked */
+    /* a restart remembers what was asked */
+    asking_view(&a);
     asking_run(&a);
     assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 1);
-    sv_answer(&a.w, &(struct sv_answer){ .kind = "removed", .g = 5, .seq = 1, .read_id = "r", .id = "a" });
-    asking_run(&a);                                                     /* the update at 6 lacks its base again */
+    sv_answer(&a.w, &(struct sv_answer){
+                        .kind = "removed", .g = 5, .seq = 1, .read_id = "r", .id = "a" });
+    /* the update at 6 lacks its base again */
+    asking_run(&a);
     assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 2);
     expect_alert(&a, 1, "a", "6");
-    sv_answer(&a.w, &(struct sv_answer){ .kind = "image", .g = 6, .seq = 2, .read_id = "s", .id = "a", VALUES("6", "6", "6") });
+    sv_answer(
+        &a.w,
+        &(struct sv_answer){
+            .kind = "image", .g = 6, .seq = 2, .read_id = "s", .id = "a", VALUES("6", "6", "6") });
     asking_run(&a);
     assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 2);
     assert_int_equal(number(a.w.db, "SELECT count(*) FROM Thing_dirty"), 0);
@@ -234,10 +268,14 @@ static void a_crash_before_the_acknowledgement_repeats_the_ask(void **state)
     (void)state;
     asking_open(&a);
     copied(&a.w);
-    sv_event(&a.w, &(struct sv_event){ .replay_id = 5, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("5", NULL, NULL) });
+    sv_event(&a.w, &(struct sv_event){ .replay_id = 5,
+                                       .type = "UPDATE",
+                                       .own = "a",
+                                       .changed = "[\"A\"]",
+                                       VALUES("5", NULL, NULL) });
     tm_mem_hold_acks(a.broker, true);
     asking_run(&a);
-    assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 1);              /* sent, not acknowledged */
+    assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 1); /* sent, not acknowledged */
     asking_view(&a);
     tm_mem_hold_acks(a.broker, false);
     asking_run(&a);

@@ -60,8 +60,14 @@ void tm_buf_add(struct tm_buf *b, const void *data, size_t bytes)
     b->data[b->bytes] = '\0';
 }
 
-void tm_buf_addz(struct tm_buf *b, const char *text) { tm_buf_add(b, text, strlen(text)); }
-void tm_buf_addc(struct tm_buf *b, char c) { tm_buf_add(b, &c, 1); }
+void tm_buf_addz(struct tm_buf *b, const char *text)
+{
+    tm_buf_add(b, text, strlen(text));
+}
+void tm_buf_addc(struct tm_buf *b, char c)
+{
+    tm_buf_add(b, &c, 1);
+}
 
 void tm_buf_addf(struct tm_buf *b, const char *fmt, ...)
 {
@@ -83,7 +89,8 @@ void tm_buf_addf(struct tm_buf *b, const char *fmt, ...)
 
 void tm_buf_add_urlencoded(struct tm_buf *b, const char *text)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
         if (strchr(plain, *p) != NULL)
             tm_buf_addc(b, (char)*p);
@@ -115,7 +122,10 @@ void tm_buf_add_json_string(struct tm_buf *b, const char *text, size_t bytes)
     tm_buf_addc(b, '"');
 }
 
-const char *tm_buf_text(const struct tm_buf *b) { return b->data ? b->data : ""; }
+const char *tm_buf_text(const struct tm_buf *b)
+{
+    return b->data ? b->data : "";
+}
 
 enum tm_code tm_buf_check(const struct tm_buf *b, const char *what, struct tm_err *err)
 {

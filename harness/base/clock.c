@@ -12,14 +12,14 @@
 
 #define CLOCK_MAGIC 0x746d636c6f636b31ULL /* "tmclock1" */
 
-struct clock_page {                       /* shared memory: written by one process, read by many */
+struct clock_page { /* shared memory: written by one process, read by many */
     uint64_t magic;
     char boot_id[40];
     int64_t org_origin_ms, compress;
     _Atomic int64_t wall_origin_ns;
 };
 struct tm_clock_file {
-    struct clock_page *page;              /* mapped, sizeof(struct clock_page) bytes */
+    struct clock_page *page; /* mapped, sizeof(struct clock_page) bytes */
 };
 
 int64_t tm_clock_org_at(const struct tm_clock_map *map, int64_t wall_ns)
@@ -27,8 +27,8 @@ int64_t tm_clock_org_at(const struct tm_clock_map *map, int64_t wall_ns)
     assert(map->compress >= 1);
     if (map->wall_origin_ns == TM_NEVER || wall_ns <= map->wall_origin_ns)
         return map->org_origin_ms;
-    return map->org_origin_ms
-           + (int64_t)((__int128)(wall_ns - map->wall_origin_ns) * map->compress / TM_NS_PER_MS);
+    return map->org_origin_ms +
+           (int64_t)((__int128)(wall_ns - map->wall_origin_ns) * map->compress / TM_NS_PER_MS);
 }
 
 int64_t tm_clock_wall_at(const struct tm_clock_map *map, int64_t org_ms)
@@ -50,8 +50,14 @@ static int64_t clock_read(clockid_t id)
     return (int64_t)ts.tv_sec * TM_NS_PER_S + ts.tv_nsec;
 }
 
-int64_t tm_clock_monotonic_ns(void) { return clock_read(CLOCK_MONOTONIC); }
-int64_t tm_clock_realtime_ns(void) { return clock_read(CLOCK_REALTIME); }
+int64_t tm_clock_monotonic_ns(void)
+{
+    return clock_read(CLOCK_MONOTONIC);
+}
+int64_t tm_clock_realtime_ns(void)
+{
+    return clock_read(CLOCK_REALTIME);
+}
 
 static void clock_boot_id(char out[40])
 {
@@ -100,8 +106,8 @@ done:
     return rc;
 }
 
-enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path, int64_t org_origin_ms,
-                                  int64_t compress, struct tm_err *err)
+enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path,
+                                  int64_t org_origin_ms, int64_t compress, struct tm_err *err)
 {
     if (compress < 1)
         return tm_fail(err, TM_E_ARG, "compress must be at least 1, not %lld", (long long)compress);
@@ -127,7 +133,8 @@ enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, st
     if ((*out)->page->magic != CLOCK_MAGIC)
         rc = tm_fail(err, TM_E_PROTO, "%s is not a clock file", path);
     else if (strncmp(boot, (*out)->page->boot_id, sizeof boot) != 0)
-        rc = tm_fail(err, TM_E_MISMATCH, "clock file %s was made on another boot of a machine", path);
+        rc = tm_fail(err, TM_E_MISMATCH, "clock file %s was made on another boot of a machine",
+                     path);
     if (rc != TM_OK) {
         tm_clock_file_close(*out);
         *out = NULL;

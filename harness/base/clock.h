@@ -1,7 +1,8 @@
 /* clock: the two clocks of design section 4, and the port through which a driver waits.
- * in: a shared clock file (many processes, one org time) or a virtual schedule; out: one instant a step.
- * Stations never ask for time: they are handed `struct tm_now` and answer with `struct tm_wake`.
- * The clock file is mapped by every process of a run; only `tidemark run` (or serve alone) writes it. */
+ * in: a shared clock file (many processes, one org time) or a virtual schedule; out: one instant a
+ * step. Stations never ask for time: they are handed `struct tm_now` and answer with `struct
+ * tm_wake`. The clock file is mapped by every process of a run; only `tidemark run` (or serve
+ * alone) writes it. */
 #ifndef TM_BASE_CLOCK_H
 #define TM_BASE_CLOCK_H
 #include "base/err.h"
@@ -12,32 +13,39 @@
 #define TM_NS_PER_S 1000000000LL
 
 struct tm_now {
-    int64_t org_ms;   /* org clock: epoch milliseconds UTC of the org's own day     */
-    int64_t wall_ns;  /* CLOCK_MONOTONIC nanoseconds (virtual in a simulation)       */
+    int64_t org_ms;  /* org clock: epoch milliseconds UTC of the org's own day */
+    int64_t wall_ns; /* CLOCK_MONOTONIC nanoseconds (virtual in a simulation) */
 };
-/* When a station wants to run next: whichever comes first. TM_NEVER = only when a descriptor is ready. */
+/* When a station wants to run next: whichever comes first. TM_NEVER = only when a descriptor is
+ * ready. */
 struct tm_wake {
     int64_t org_ms;
     int64_t wall_ns;
 };
-/* Org time stands still at org_origin_ms until wall_origin_ns, then runs `compress` times as fast. */
+/* Org time stands still at org_origin_ms until wall_origin_ns, then runs `compress` times
+ * as fast. */
 struct tm_clock_map {
     int64_t org_origin_ms;
-    int64_t wall_origin_ns;  /* TM_NEVER: not started, org time stands still          */
-    int64_t compress;        /* org seconds per wall second, >= 1                      */
+    int64_t wall_origin_ns; /* TM_NEVER: not started, org time stands still */
+    int64_t compress;       /* org seconds per wall second, >= 1 */
 };
 int64_t tm_clock_org_at(const struct tm_clock_map *map, int64_t wall_ns);
-/* First wall instant at which org time is >= org_ms; TM_NEVER while the clock stands still before it. */
+/* First wall instant at which org time is >= org_ms; TM_NEVER while the clock stands still before
+ * it. */
 int64_t tm_clock_wall_at(const struct tm_clock_map *map, int64_t org_ms);
 
-int64_t tm_clock_monotonic_ns(void);   /* adapters and drivers only; `make layering` keeps stations off it */
-int64_t tm_clock_realtime_ns(void);    /* likewise; for manifests and log lines                           */
+/* adapters and drivers only; `make layering` keeps stations off it */
+int64_t tm_clock_monotonic_ns(void);
+/* likewise; for manifests and log lines */
+int64_t tm_clock_realtime_ns(void);
 
-struct tm_clock_file;                  /* a mapped clock file */
-/* Creates (or truncates) `path`; the clock stands still at org_origin_ms until tm_clock_file_start. */
-enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path, int64_t org_origin_ms,
-                                  int64_t compress, struct tm_err *err);
-/* Maps an existing file. TM_E_MISMATCH when it was made on another boot of the machine (instants would lie). */
+struct tm_clock_file; /* a mapped clock file */
+/* Creates (or truncates) `path`; the clock stands still at org_origin_ms
+ * until tm_clock_file_start. */
+enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path,
+                                  int64_t org_origin_ms, int64_t compress, struct tm_err *err);
+/* Maps an existing file. TM_E_MISMATCH when it was made on another boot of the machine (instants
+ * would lie). */
 enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, struct tm_err *err);
 void tm_clock_file_start(struct tm_clock_file *file, int64_t wall_origin_ns);
 void tm_clock_file_read(const struct tm_clock_file *file, struct tm_clock_map *out);

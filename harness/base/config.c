@@ -10,17 +10,17 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#define CONFIG_VALUE_BYTES_MAX (256u << 10)   /* one expanded value          */
-#define CONFIG_LIST_ITEMS_MAX 1000            /* items of one list           */
-#define CONFIG_KEYS_MAX 256                   /* known keys of one config    */
+#define CONFIG_VALUE_BYTES_MAX (256u << 10) /* one expanded value */
+#define CONFIG_LIST_ITEMS_MAX 1000          /* items of one list */
+#define CONFIG_KEYS_MAX 256                 /* known keys of one config */
 
 struct config_value {
     bool given;
-    char *text;                /* TEXT and LIST: expanded               */
-    int64_t number;            /* INT, BOOL                             */
-    char **items;              /* LIST                                  */
+    char *text;     /* TEXT and LIST: expanded */
+    int64_t number; /* INT, BOOL */
+    char **items;   /* LIST */
     size_t items_count;
-    json_t *json;              /* JSON                                  */
+    json_t *json; /* JSON */
 };
 struct tm_config {
     const struct tm_key *keys; /* borrowed */
@@ -58,7 +58,7 @@ enum tm_code tm_json_load(json_t **out, const char *path, struct tm_err *err)
         return tm_fail(err, TM_E_NOMEM, "%s: out of memory", path);
     if (e.line < 0)
         return tm_fail(err, TM_E_ARG, "cannot read %s: %s", path, strerror(errno));
-    char *near = strstr(e.text, " near ");   /* the text that follows may be a secret */
+    char *near = strstr(e.text, " near "); /* the text that follows may be a secret */
     if (near != NULL)
         *near = '\0';
     return tm_fail(err, TM_E_ARG, "%s:%d:%d: not valid JSON: %s", path, e.line, e.column, e.text);
@@ -78,12 +78,14 @@ static enum tm_code config_read_file(struct tm_buf *out, const char *path, struc
     fclose(f);
     if (bad)
         return tm_fail(err, TM_E_ARG, "${file:%s}: cannot be read", path);
-    while (out->bytes > before && (out->data[out->bytes - 1] == '\n' || out->data[out->bytes - 1] == '\r'))
-        out->data[--out->bytes] = '\0';      /* editors end files with a newline; secrets have none */
+    while (out->bytes > before &&
+           (out->data[out->bytes - 1] == '\n' || out->data[out->bytes - 1] == '\r'))
+        out->data[--out->bytes] = '\0'; /* editors end files with a newline; secrets have none */
     return TM_OK;
 }
 
-/* `what` is the inside of ${…}: replaced when it is env: or file:, copied as it is otherwise (topic templates). */
+/* `what` is the inside of ${…}: replaced when it is env: or file:, copied as it is otherwise (topic
+ * templates). */
 static enum tm_code config_replace(struct tm_buf *out, const char *what, struct tm_err *err)
 {
     if (strncmp(what, "env:", 4) == 0) {
@@ -112,7 +114,8 @@ enum tm_code tm_config_expand(char **out, const char *text, struct tm_err *err)
         }
         tm_buf_add(&b, text, (size_t)(open - text));
         char *what = config_dup(open + 2, (size_t)(end - open - 2));
-        rc = what == NULL ? tm_fail(err, TM_E_NOMEM, "expanding a value") : config_replace(&b, what, err);
+        rc = what == NULL ? tm_fail(err, TM_E_NOMEM, "expanding a value")
+                          : config_replace(&b, what, err);
         free(what);
         text = end + 1;
     }
@@ -140,7 +143,8 @@ static const char *config_type_name(const json_t *v)
     }
 }
 
-static enum tm_code config_mistyped(const struct tm_key *key, const json_t *v, const char *want, struct tm_err *err)
+static enum tm_code config_mistyped(const struct tm_key *key, const json_t *v, const char *want,
+                                    struct tm_err *err)
 {
     if (json_is_string(v) && !(key->flags & TM_KEY_SECRET))
         return tm_fail(err, TM_E_ARG, "must be %s, not \"%.60s\"", want, json_string_value(v));
@@ -148,8 +152,8 @@ static enum tm_code config_mistyped(const struct tm_key *key, const json_t *v, c
 }
 
 /* A scalar as text, expanded; caller frees. */
-static enum tm_code config_scalar(char **out, const struct tm_key *key, const json_t *v, const char *want,
-                                  struct tm_err *err)
+static enum tm_code config_scalar(char **out, const struct tm_key *key, const json_t *v,
+                                  const char *want, struct tm_err *err)
 {
     char number[64];
     if (json_is_string(v))
@@ -167,7 +171,8 @@ static enum tm_code config_scalar(char **out, const struct tm_key *key, const js
 }
 
 /* Takes the list's own spelling of the word, so that stations can compare plainly. */
-static enum tm_code config_word(char *text, const struct tm_key *key, const json_t *v, struct tm_err *err)
+static enum tm_code config_word(char *text, const struct tm_key *key, const json_t *v,
+                                struct tm_err *err)
 {
     size_t bytes = strlen(text);
     for (const char *p = key->values; *p != '\0';) {
@@ -183,8 +188,8 @@ static enum tm_code config_word(char *text, const struct tm_key *key, const json
     return config_mistyped(key, v, want, err);
 }
 
-static enum tm_code config_take_text(struct config_value *out, const struct tm_key *key, const json_t *v,
-                                     struct tm_err *err)
+static enum tm_code config_take_text(struct config_value *out, const struct tm_key *key,
+                                     const json_t *v, struct tm_err *err)
 {
     enum tm_code rc = config_scalar(&out->text, key, v, "text", err);
     if (rc == TM_OK && (key->flags & TM_KEY_REQUIRED) && out->text[0] == '\0')
@@ -194,8 +199,8 @@ static enum tm_code config_take_text(struct config_value *out, const struct tm_k
     return rc;
 }
 
-static enum tm_code config_take_int(struct config_value *out, const struct tm_key *key, const json_t *v,
-                                    struct tm_err *err)
+static enum tm_code config_take_int(struct config_value *out, const struct tm_key *key,
+                                    const json_t *v, struct tm_err *err)
 {
     char *text = NULL, *end = NULL;
     enum tm_code rc = config_scalar(&text, key, v, "a whole number", err);
@@ -215,8 +220,8 @@ static enum tm_code config_take_int(struct config_value *out, const struct tm_ke
     return rc;
 }
 
-static enum tm_code config_take_bool(struct config_value *out, const struct tm_key *key, const json_t *v,
-                                     struct tm_err *err)
+static enum tm_code config_take_bool(struct config_value *out, const struct tm_key *key,
+                                     const json_t *v, struct tm_err *err)
 {
     char *text = NULL;
     enum tm_code rc = config_scalar(&text, key, v, "true or false", err);
@@ -229,7 +234,8 @@ static enum tm_code config_take_bool(struct config_value *out, const struct tm_k
     return rc;
 }
 
-static enum tm_code config_add_item(struct config_value *out, const char *text, size_t bytes, struct tm_err *err)
+static enum tm_code config_add_item(struct config_value *out, const char *text, size_t bytes,
+                                    struct tm_err *err)
 {
     while (bytes > 0 && isspace((unsigned char)*text))
         text++, bytes--;
@@ -264,8 +270,8 @@ static enum tm_code config_split(struct config_value *out, const char *text, str
     return rc;
 }
 
-static enum tm_code config_take_list(struct config_value *out, const struct tm_key *key, const json_t *v,
-                                     struct tm_err *err)
+static enum tm_code config_take_list(struct config_value *out, const struct tm_key *key,
+                                     const json_t *v, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     static const char want[] = "a list (text with commas, or an array of texts)";
@@ -276,7 +282,8 @@ static enum tm_code config_take_list(struct config_value *out, const struct tm_k
     }
     size_t i;
     json_t *item;
-    json_array_foreach(v, i, item) {
+    json_array_foreach(v, i, item)
+    {
         char *text = NULL;
         if (rc == TM_OK)
             rc = config_scalar(&text, key, item, want, err);
@@ -304,18 +311,19 @@ static enum tm_code config_copy_json(json_t **out, const json_t *v, struct tm_er
         const char *name;
         json_t *member;
         copy = json_object();
-        json_object_foreach((json_t *)(uintptr_t)v, name, member)
-            if (rc == TM_OK && (rc = config_copy_json(&inner, member, err)) == TM_OK
-                && json_object_set_new(copy, name, inner) != 0)
-                rc = tm_fail(err, TM_E_NOMEM, "config value");
+        json_object_foreach((json_t *)(uintptr_t)v, name,
+                            member) if (rc == TM_OK &&
+                                        (rc = config_copy_json(&inner, member, err)) == TM_OK &&
+                                        json_object_set_new(copy, name, inner) != 0) rc =
+            tm_fail(err, TM_E_NOMEM, "config value");
     } else if (json_is_array(v)) {
         size_t i;
         json_t *item;
         copy = json_array();
-        json_array_foreach(v, i, item)
-            if (rc == TM_OK && (rc = config_copy_json(&inner, item, err)) == TM_OK
-                && json_array_append_new(copy, inner) != 0)
-                rc = tm_fail(err, TM_E_NOMEM, "config value");
+        json_array_foreach(v, i, item) if (rc == TM_OK &&
+                                           (rc = config_copy_json(&inner, item, err)) == TM_OK &&
+                                           json_array_append_new(copy, inner) != 0) rc =
+            tm_fail(err, TM_E_NOMEM, "config value");
     } else {
         copy = json_deep_copy(v);
     }
@@ -333,7 +341,7 @@ static enum tm_code config_take_json(struct config_value *out, const json_t *v, 
     const char *text = json_string_value(v);
     if (text == NULL || (text[0] != '{' && text[0] != '['))
         return config_copy_json(&out->json, v, err);
-    json_error_t e;                          /* Kafka Connect knows only texts: JSON inside a text */
+    json_error_t e; /* Kafka Connect knows only texts: JSON inside a text */
     json_t *parsed = json_loads(text, JSON_REJECT_DUPLICATES, &e);
     if (parsed == NULL)
         return tm_fail(err, TM_E_ARG, "is not valid JSON at line %d, column %d", e.line, e.column);
@@ -345,7 +353,7 @@ static enum tm_code config_take_json(struct config_value *out, const json_t *v, 
 static enum tm_code config_take(struct config_value *out, const struct tm_key *key, const json_t *v,
                                 struct tm_err *err)
 {
-    if (key->flags & TM_KEY_IGNORED)         /* has no effect here: neither checked nor expanded */
+    if (key->flags & TM_KEY_IGNORED) /* has no effect here: neither checked nor expanded */
         return TM_OK;
     switch (key->type) {
     case TM_KEY_TEXT: return config_take_text(out, key, v, err);
@@ -385,14 +393,15 @@ static enum tm_code config_fill(struct tm_config *c, const json_t *object, struc
 {
     const char *name;
     json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)object, name, v) {
+    json_object_foreach((json_t *)(uintptr_t)object, name, v)
+    {
         size_t i = config_find(c->keys, c->keys_count, name);
         if (i == c->keys_count) {
             if (strcmp(name, "name") == 0)
                 continue;
             return config_unknown(name, c->keys, c->keys_count, err);
         }
-        if (json_is_null(v))                 /* as Kafka Connect has it: null is not given */
+        if (json_is_null(v)) /* as Kafka Connect has it: null is not given */
             continue;
         c->values[i].given = true;
         enum tm_code rc = config_take(&c->values[i], &c->keys[i], v, err);
@@ -409,12 +418,13 @@ static enum tm_code config_presets(struct tm_config *c, struct tm_err *err)
         if (c->values[i].given)
             continue;
         if (key->flags & TM_KEY_REQUIRED)
-            return tm_fail(err, TM_E_ARG, "key \"%s\" is missing%s%s%s", key->name, key->help ? " (" : "",
-                           key->help ? key->help : "", key->help ? ")" : "");
+            return tm_fail(err, TM_E_ARG, "key \"%s\" is missing%s%s%s", key->name,
+                           key->help ? " (" : "", key->help ? key->help : "", key->help ? ")" : "");
         if (key->preset == NULL)
             continue;
         json_t *v = json_string(key->preset);
-        enum tm_code rc = v == NULL ? tm_fail(err, TM_E_NOMEM, "config") : config_take(&c->values[i], key, v, err);
+        enum tm_code rc = v == NULL ? tm_fail(err, TM_E_NOMEM, "config")
+                                    : config_take(&c->values[i], key, v, err);
         json_decref(v);
         if (rc != TM_OK)
             return tm_at(err, "preset of key \"%s\"", key->name);
@@ -422,9 +432,10 @@ static enum tm_code config_presets(struct tm_config *c, struct tm_err *err)
     return TM_OK;
 }
 
-/* Kafka Connect's REST form {"name": …, "config": {…}}; `tasks` and `type` stand in what it answers. */
-static enum tm_code config_unwrap(const json_t **object, const struct tm_key *keys, size_t keys_count,
-                                  struct tm_err *err)
+/* Kafka Connect's REST form {"name": …, "config": {…}}; `tasks` and `type` stand in what it
+ * answers. */
+static enum tm_code config_unwrap(const json_t **object, const struct tm_key *keys,
+                                  size_t keys_count, struct tm_err *err)
 {
     static const char *const outer[] = { "name", "config", "tasks", "type" };
     const json_t *inner = json_object_get(*object, "config");
@@ -432,19 +443,21 @@ static enum tm_code config_unwrap(const json_t **object, const struct tm_key *ke
     json_t *v;
     if (!json_is_object(inner) || config_find(keys, keys_count, "config") < keys_count)
         return TM_OK;
-    json_object_foreach((json_t *)(uintptr_t)*object, name, v) {
+    json_object_foreach((json_t *)(uintptr_t)*object, name, v)
+    {
         bool known = false;
         for (size_t i = 0; i < sizeof outer / sizeof outer[0]; i++)
             known = known || strcmp(name, outer[i]) == 0;
         if (!known)
-            return tm_fail(err, TM_E_ARG, "key \"%.80s\" stands beside \"config\"; move it inside", name);
+            return tm_fail(err, TM_E_ARG, "key \"%.80s\" stands beside \"config\"; move it inside",
+                           name);
     }
     *object = inner;
     return TM_OK;
 }
 
-static enum tm_code config_set_name(struct tm_config *c, const json_t *outer, const json_t *inner, const char *where,
-                                    struct tm_err *err)
+static enum tm_code config_set_name(struct tm_config *c, const json_t *outer, const json_t *inner,
+                                    const char *where, struct tm_err *err)
 {
     const json_t *v = json_object_get(outer, "name");
     if (v == NULL)
@@ -474,7 +487,8 @@ enum tm_code tm_config_from_json(struct tm_config **out, const json_t *object, c
     }
     c = calloc(1, sizeof *c);
     if (c != NULL)
-        *c = (struct tm_config){ keys, keys_count, calloc(keys_count + 1, sizeof *c->values), NULL };
+        *c =
+            (struct tm_config){ keys, keys_count, calloc(keys_count + 1, sizeof *c->values), NULL };
     if (c == NULL || c->values == NULL) {
         rc = tm_fail(err, TM_E_NOMEM, "config");
         goto done;
@@ -497,8 +511,8 @@ done:
     return rc;
 }
 
-enum tm_code tm_config_load(struct tm_config **out, const char *path, const struct tm_key *keys, size_t keys_count,
-                            struct tm_err *err)
+enum tm_code tm_config_load(struct tm_config **out, const char *path, const struct tm_key *keys,
+                            size_t keys_count, struct tm_err *err)
 {
     json_t *json = NULL;
     enum tm_code rc = tm_json_load(&json, path, err);
@@ -536,8 +550,14 @@ static const struct config_value *config_get(const struct tm_config *c, const ch
     return &c->values[i];
 }
 
-const char *tm_config_name(const struct tm_config *config) { return config->name; }
-bool tm_config_has(const struct tm_config *config, const char *key) { return config_get(config, key, -1)->given; }
+const char *tm_config_name(const struct tm_config *config)
+{
+    return config->name;
+}
+bool tm_config_has(const struct tm_config *config, const char *key)
+{
+    return config_get(config, key, -1)->given;
+}
 
 const char *tm_config_text(const struct tm_config *config, const char *key)
 {
@@ -554,7 +574,8 @@ bool tm_config_bool(const struct tm_config *config, const char *key)
     return config_get(config, key, TM_KEY_BOOL)->number != 0;
 }
 
-size_t tm_config_list(const struct tm_config *config, const char *key, const char *const **out_items)
+size_t tm_config_list(const struct tm_config *config, const char *key,
+                      const char *const **out_items)
 {
     const struct config_value *v = config_get(config, key, TM_KEY_LIST);
     *out_items = (const char *const *)v->items;

@@ -23,7 +23,7 @@ static enum tm_code err_record(struct tm_err *err, enum tm_code code, bool retri
     return code;
 }
 
-enum tm_code (tm_fail)(struct tm_err *err, enum tm_code code, const char *fmt, ...)
+enum tm_code(tm_fail)(struct tm_err *err, enum tm_code code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -32,7 +32,7 @@ enum tm_code (tm_fail)(struct tm_err *err, enum tm_code code, const char *fmt, .
     return code;
 }
 
-enum tm_code (tm_fail_retry)(struct tm_err *err, enum tm_code code, const char *fmt, ...)
+enum tm_code(tm_fail_retry)(struct tm_err *err, enum tm_code code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -64,8 +64,8 @@ const char *tm_err_text(const struct tm_err *err, char *out, size_t out_bytes)
 
 const char *tm_code_name(enum tm_code code)
 {
-    static const char *const names[] = { "ok", "again", "argument", "out of memory", "limit",
-                                         "i/o", "protocol", "gap", "mismatch" };
+    static const char *const names[] = { "ok",  "again",    "argument", "out of memory", "limit",
+                                         "i/o", "protocol", "gap",      "mismatch" };
     assert((size_t)code < sizeof names / sizeof names[0]);
     return names[code];
 }

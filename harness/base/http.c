@@ -18,7 +18,8 @@ void tm_http_reply_free(struct tm_http_reply *reply)
     tm_buf_free(&reply->body);
 }
 
-bool tm_http_reply_header(const struct tm_http_reply *reply, const char *name, char *out, size_t out_bytes)
+bool tm_http_reply_header(const struct tm_http_reply *reply, const char *name, char *out,
+                          size_t out_bytes)
 {
     const char *line = tm_buf_text(&reply->headers);
     size_t n = strlen(name);

@@ -1,5 +1,5 @@
-/* Adapter of the HTTP port on libcurl's multi interface. One thread; curl's work is done in start, poll and wait.
- * Facts: curl_multi_poll(3), curl_multi_add_handle(3), libcurl 7.88 manual pages. */
+/* Adapter of the HTTP port on libcurl's multi interface. One thread; curl's work is done in start,
+ * poll and wait. Facts: curl_multi_poll(3), curl_multi_add_handle(3), libcurl 7.88 manual pages. */
 #include "base/http.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 #include <strings.h>
 #include <curl/curl.h>
 
-#define CURL_CALLS_MAX 64                  /* exchanges under way in one process     */
-#define CURL_CONNECTIONS_MAX 32L           /* kept open between exchanges            */
+#define CURL_CALLS_MAX 64        /* exchanges under way in one process */
+#define CURL_CONNECTIONS_MAX 32L /* kept open between exchanges */
 #define CURL_EXTRA_FDS_MAX 32
 #define CURL_TIMEOUT_NS (30 * TM_NS_PER_S)
 #define CURL_CONNECT_MS_MAX 10000L
@@ -16,7 +16,7 @@
 struct tm_http_call {
     CURL *easy;
     struct curl_slist *headers;
-    char *where;                           /* "GET http://host/path" for errors: the query is left out */
+    char *where; /* "GET http://host/path" for errors: the query is left out */
     struct tm_http_reply reply;
     size_t reply_bytes_max;
     bool done, too_big;
@@ -24,15 +24,18 @@ struct tm_http_call {
     char detail[CURL_ERROR_SIZE];
 };
 struct http_curl {
-    struct tm_http base;                   /* first member: the port */
+    struct tm_http base; /* first member: the port */
     CURLM *multi;
-    CURLSH *share;                         /* cookies, names, TLS sessions of all exchanges */
+    CURLSH *share; /* cookies, names, TLS sessions of all exchanges */
     char *user_agent, *ca_file;
     struct tm_http_call *calls[CURL_CALLS_MAX];
-    bool news;                             /* an exchange ended that nobody may have polled since */
+    bool news; /* an exchange ended that nobody may have polled since */
 };
 
-static struct http_curl *curl_of(struct tm_http *http) { return (struct http_curl *)http; }
+static struct http_curl *curl_of(struct tm_http *http)
+{
+    return (struct http_curl *)http;
+}
 
 /* ---- what arrives ---- */
 
@@ -53,7 +56,7 @@ static size_t curl_on_header(char *data, size_t size, size_t count, void *self)
     struct tm_http_call *call = self;
     size_t bytes = size * count;
     if (bytes > 5 && strncasecmp(data, "HTTP/", 5) == 0)
-        tm_buf_reset(&call->reply.headers);            /* what a 100 Continue said does not count */
+        tm_buf_reset(&call->reply.headers); /* what a 100 Continue said does not count */
     else if (bytes > 2)
         tm_buf_add(&call->reply.headers, data, bytes);
     return call->reply.headers.failed == TM_OK ? bytes : 0;
@@ -107,7 +110,8 @@ static char *curl_where(const struct tm_http_request *request)
 {
     struct tm_buf b;
     tm_buf_init(&b, 4096);
-    tm_buf_addf(&b, "%s %.*s", request->method, (int)(strcspn(request->url, "?") < 200 ? strcspn(request->url, "?") : 200),
+    tm_buf_addf(&b, "%s %.*s", request->method,
+                (int)(strcspn(request->url, "?") < 200 ? strcspn(request->url, "?") : 200),
                 request->url);
     return b.data;
 }
@@ -123,8 +127,9 @@ static bool curl_loopback(const char *url)
 
 static bool curl_set_headers(struct tm_http_call *call, const struct tm_http_request *request)
 {
-    call->headers = curl_slist_append(NULL, "Expect:");    /* no 100-continue round trip */
-    for (size_t i = 0; i < TM_HTTP_HEADERS_MAX && request->headers[i] != NULL && call->headers != NULL; i++) {
+    call->headers = curl_slist_append(NULL, "Expect:"); /* no 100-continue round trip */
+    for (size_t i = 0;
+         i < TM_HTTP_HEADERS_MAX && request->headers[i] != NULL && call->headers != NULL; i++) {
         struct curl_slist *more = curl_slist_append(call->headers, request->headers[i]);
         if (more == NULL)
             return false;
@@ -140,9 +145,11 @@ static bool curl_set_body(CURL *easy, const struct tm_http_request *request)
     if (request->body != NULL || post) {
         rc = curl_easy_setopt(easy, CURLOPT_POST, 1L);
         if (rc == CURLE_OK)
-            rc = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
+            rc = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                                  (curl_off_t)request->body_bytes);
         if (rc == CURLE_OK)
-            rc = curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body != NULL ? request->body : "");
+            rc = curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS,
+                                  request->body != NULL ? request->body : "");
     }
     if (strcmp(request->method, "HEAD") == 0)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
@@ -151,7 +158,8 @@ static bool curl_set_body(CURL *easy, const struct tm_http_request *request)
     return rc == CURLE_OK;
 }
 
-static bool curl_set_up(struct http_curl *h, struct tm_http_call *call, const struct tm_http_request *request)
+static bool curl_set_up(struct http_curl *h, struct tm_http_call *call,
+                        const struct tm_http_request *request)
 {
     CURL *easy = call->easy;
     int64_t ns = request->timeout_ns > 0 ? request->timeout_ns : CURL_TIMEOUT_NS;
@@ -162,22 +170,25 @@ static bool curl_set_up(struct http_curl *h, struct tm_http_call *call, const st
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, ms < CURL_CONNECT_MS_MAX ? ms : CURL_CONNECT_MS_MAX);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     ms < CURL_CONNECT_MS_MAX ? ms : CURL_CONNECT_MS_MAX);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_SHARE, h->share);
-    curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");        /* cookies on, none read from a file */
+    curl_easy_setopt(easy, CURLOPT_COOKIEFILE, ""); /* cookies on, none read from a file */
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, curl_on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, curl_on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     if (curl_loopback(request->url))
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");         /* an http_proxy variable is not meant for this host */
+        /* an http_proxy variable is not meant for this host */
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (h->ca_file != NULL && curl_easy_setopt(easy, CURLOPT_CAINFO, h->ca_file) != CURLE_OK)
         return false;
-    return curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK
-           && curl_easy_setopt(easy, CURLOPT_USERAGENT, h->user_agent) == CURLE_OK
-           && curl_set_headers(call, request)
-           && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers) == CURLE_OK && curl_set_body(easy, request);
+    return curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERAGENT, h->user_agent) == CURLE_OK &&
+           curl_set_headers(call, request) &&
+           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers) == CURLE_OK &&
+           curl_set_body(easy, request);
 }
 
 static enum tm_code curl_start(struct tm_http *http, struct tm_http_call **out,
@@ -196,7 +207,8 @@ static enum tm_code curl_start(struct tm_http *http, struct tm_http_call **out,
     if (call == NULL)
         return tm_fail(err, TM_E_NOMEM, "HTTP call");
     tm_http_reply_init(&call->reply);
-    call->reply_bytes_max = request->reply_bytes_max ? request->reply_bytes_max : TM_HTTP_REPLY_BYTES_MAX;
+    call->reply_bytes_max =
+        request->reply_bytes_max ? request->reply_bytes_max : TM_HTTP_REPLY_BYTES_MAX;
     call->reply.body.max = call->reply_bytes_max;
     call->where = curl_where(request);
     call->easy = curl_easy_init();
@@ -210,7 +222,8 @@ static enum tm_code curl_start(struct tm_http *http, struct tm_http_call **out,
         goto done;
     }
     http->counts.calls++;
-    rc = curl_pump(h, err);                                /* the request leaves now, not at the next poll */
+    /* the request leaves now, not at the next poll */
+    rc = curl_pump(h, err);
     if (rc != TM_OK)
         goto done;
     h->calls[slot] = call;
@@ -238,12 +251,13 @@ static enum tm_code curl_failure(const struct tm_http_call *call, struct tm_err 
 {
     const char *why = call->detail[0] != '\0' ? call->detail : curl_easy_strerror(call->result);
     if (call->too_big)
-        return tm_fail(err, TM_E_LIMIT, "%s: the reply is larger than %zu bytes", call->where, call->reply_bytes_max);
+        return tm_fail(err, TM_E_LIMIT, "%s: the reply is larger than %zu bytes", call->where,
+                       call->reply_bytes_max);
     if (call->reply.body.failed == TM_E_NOMEM || call->reply.headers.failed == TM_E_NOMEM)
         return tm_fail(err, TM_E_NOMEM, "%s: out of memory", call->where);
     if (call->reply.headers.failed != TM_OK)
-        return tm_fail(err, TM_E_LIMIT, "%s: the reply's headers are larger than %zu bytes", call->where,
-                       call->reply.headers.max);
+        return tm_fail(err, TM_E_LIMIT, "%s: the reply's headers are larger than %zu bytes",
+                       call->where, call->reply.headers.max);
     switch (call->result) {
     case CURLE_OUT_OF_MEMORY: return tm_fail(err, TM_E_NOMEM, "%s: out of memory", call->where);
     case CURLE_URL_MALFORMAT:
@@ -255,8 +269,8 @@ static enum tm_code curl_failure(const struct tm_http_call *call, struct tm_err 
     }
 }
 
-static enum tm_code curl_poll_call(struct tm_http *http, struct tm_http_call *call, struct tm_http_reply *reply,
-                                   struct tm_err *err)
+static enum tm_code curl_poll_call(struct tm_http *http, struct tm_http_call *call,
+                                   struct tm_http_reply *reply, struct tm_err *err)
 {
     struct http_curl *h = curl_of(http);
     enum tm_code rc = call->done ? TM_OK : curl_pump(h, err);
@@ -322,8 +336,8 @@ enum tm_code tm_http_curl_open(struct tm_http **out, const char *user_agent, con
         h->user_agent = strdup(user_agent);
         h->ca_file = ca_file != NULL ? strdup(ca_file) : NULL;
     }
-    if (h == NULL || h->multi == NULL || h->share == NULL || h->user_agent == NULL
-        || (ca_file != NULL && h->ca_file == NULL)) {
+    if (h == NULL || h->multi == NULL || h->share == NULL || h->user_agent == NULL ||
+        (ca_file != NULL && h->ca_file == NULL)) {
         rc = tm_fail(err, TM_E_NOMEM, "HTTP client");
         goto done;
     }
@@ -349,9 +363,10 @@ enum tm_code tm_http_curl_wait(struct tm_http *http, const int *extra_fds, size_
         fds[i] = (struct curl_waitfd){ .fd = extra_fds[i], .events = CURL_WAIT_POLLIN };
     int64_t ms = timeout_ns <= 0 ? 0 : timeout_ns / TM_NS_PER_MS + (timeout_ns % TM_NS_PER_MS != 0);
     if (h->news || ms < 0)
-        ms = 0;                            /* an end that was seen in passing must wake its owner */
+        ms = 0; /* an end that was seen in passing must wake its owner */
     h->news = false;
-    CURLMcode rc = curl_multi_poll(h->multi, fds, (unsigned)extra_fds_count, ms > 60000 ? 60000 : (int)ms, NULL);
+    CURLMcode rc = curl_multi_poll(h->multi, fds, (unsigned)extra_fds_count,
+                                   ms > 60000 ? 60000 : (int)ms, NULL);
     if (rc != CURLM_OK)
         return tm_fail(err, TM_E_IO, "waiting for HTTP: %s", curl_multi_strerror(rc));
     return curl_pump(h, err);

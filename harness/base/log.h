@@ -6,6 +6,6 @@
 #define TM_BASE_LOG_H
 
 enum tm_level { TM_LOG_DEBUG, TM_LOG_INFO, TM_LOG_WARN, TM_LOG_ERROR };
-void tm_log_init(const char *station, enum tm_level lowest);   /* `station` is borrowed for ever */
+void tm_log_init(const char *station, enum tm_level lowest); /* `station` is borrowed for ever */
 void tm_log(enum tm_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -24,7 +24,10 @@ void tm_rng_fork(const struct tm_rng *parent, struct tm_rng *child, const char *
     tm_rng_init(child, h ^ parent->s[2]);
 }
 
-static uint64_t rng_rotl(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
+static uint64_t rng_rotl(uint64_t x, int k)
+{
+    return (x << k) | (x >> (64 - k));
+}
 
 uint64_t tm_rng_u64(struct tm_rng *rng)
 {
@@ -55,8 +58,14 @@ int64_t tm_rng_between(struct tm_rng *rng, int64_t first, int64_t last)
     return (int64_t)((uint64_t)first + (span == 0 ? tm_rng_u64(rng) : tm_rng_below(rng, span)));
 }
 
-double tm_rng_unit(struct tm_rng *rng) { return (double)(tm_rng_u64(rng) >> 11) * 0x1.0p-53; }
-bool tm_rng_chance(struct tm_rng *rng, double p) { return tm_rng_unit(rng) < p; }
+double tm_rng_unit(struct tm_rng *rng)
+{
+    return (double)(tm_rng_u64(rng) >> 11) * 0x1.0p-53;
+}
+bool tm_rng_chance(struct tm_rng *rng, double p)
+{
+    return tm_rng_unit(rng) < p;
+}
 
 double tm_rng_exponential(struct tm_rng *rng, double mean)
 {

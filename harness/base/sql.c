@@ -18,8 +18,10 @@ static enum tm_code sql_pragmas(sqlite3 *db, enum tm_sql_mode mode, struct tm_er
     sqlite3_busy_timeout(db, 0);
     if (mode == TM_SQL_READ)
         return tm_sql_exec(db, "PRAGMA query_only=1; PRAGMA mmap_size=268435456", err);
-    return tm_sql_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=0;"
-                           "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32768", err);
+    return tm_sql_exec(db,
+                       "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=0;"
+                       "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32768",
+                       err);
 }
 
 enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode, struct tm_err *err)
@@ -30,12 +32,14 @@ enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
     if (mode == TM_SQL_CREATE)
         flags |= SQLITE_OPEN_CREATE;
     if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        rc = tm_fail(err, TM_E_IO, "cannot open %s: %s (does the folder exist, and may you write there?)", path,
+        rc = tm_fail(err, TM_E_IO,
+                     "cannot open %s: %s (does the folder exist, and may you write there?)", path,
                      db != NULL ? sqlite3_errmsg(db) : "out of memory");
         goto done;
     }
     sqlite3_extended_result_codes(db, 1);
-    /* The very first open of a file by two processes may meet a lock; waiting here is bounded and once. */
+    /* The very first open of a file by two processes may meet a lock; waiting here is bounded and
+     * once. */
     sqlite3_busy_timeout(db, 5000);
     rc = sql_pragmas(db, mode, err);
     if (rc != TM_OK) {
@@ -139,5 +143,11 @@ static void sql_quoted(struct tm_buf *out, const char *text, char quote)
     tm_buf_addc(out, quote);
 }
 
-void tm_sql_ident(struct tm_buf *out, const char *name) { sql_quoted(out, name, '"'); }
-void tm_sql_literal(struct tm_buf *out, const char *text) { sql_quoted(out, text, '\''); }
+void tm_sql_ident(struct tm_buf *out, const char *name)
+{
+    sql_quoted(out, name, '"');
+}
+void tm_sql_literal(struct tm_buf *out, const char *text)
+{
+    sql_quoted(out, text, '\'');
+}

@@ -1,26 +1,32 @@
-/* sql: the one way to open and speak to SQLite. in: a path, SQL; out: prepared statements, errors that name the file.
- * Databases are WAL, busy_timeout 0: busy is TM_E_AGAIN, "step me again" (design section 5).
- * Owner of statements: the caller; tm_sql_close finalises what is left. Identifiers are quoted by one function. */
+/* sql: the one way to open and speak to SQLite. in: a path, SQL; out: prepared statements, errors
+ * that name the file. Databases are WAL, busy_timeout 0: busy is TM_E_AGAIN, "step me again"
+ * (design section 5). Owner of statements: the caller; tm_sql_close finalises what is left.
+ * Identifiers are quoted by one function. */
 #ifndef TM_BASE_SQL_H
 #define TM_BASE_SQL_H
 #include "base/buf.h"
 #include <sqlite3.h>
 
 enum tm_sql_mode { TM_SQL_CREATE, TM_SQL_WRITE /* must exist */, TM_SQL_READ };
-/* WAL and synchronous=NORMAL for writers. Errors name `path` and what to do. ":memory:" is allowed. */
-enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode, struct tm_err *err);
-void tm_sql_close(sqlite3 *db);                              /* NULL-safe */
+/* WAL and synchronous=NORMAL for writers. Errors name `path` and what to do. ":memory:"
+ * is allowed. */
+enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
+                         struct tm_err *err);
+void tm_sql_close(sqlite3 *db); /* NULL-safe */
 enum tm_code tm_sql_exec(sqlite3 *db, const char *sql, struct tm_err *err);
-/* sqlite3_mprintf formats, %Q and %w among them: no compiler knows those, so none checks the arguments. */
+/* sqlite3_mprintf formats, %Q and %w among them: no compiler knows those, so none checks the
+ * arguments. */
 enum tm_code tm_sql_execf(sqlite3 *db, struct tm_err *err, const char *fmt, ...);
 enum tm_code tm_sql_prepare(sqlite3_stmt **out, sqlite3 *db, const char *sql, struct tm_err *err);
 /* One row: *out_row true; done: false. BUSY/LOCKED -> TM_E_AGAIN (statement reset). */
 enum tm_code tm_sql_step(sqlite3_stmt *stmt, bool *out_row, struct tm_err *err);
 /* Runs a statement that returns no row, then resets it. */
 enum tm_code tm_sql_run(sqlite3_stmt *stmt, struct tm_err *err);
-enum tm_code tm_sql_int64(int64_t *out, sqlite3 *db, const char *sql, struct tm_err *err); /* first column, 0 if no row */
-enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing);  /* records sqlite3_errmsg; busy -> AGAIN */
+/* first column, 0 if no row */
+enum tm_code tm_sql_int64(int64_t *out, sqlite3 *db, const char *sql, struct tm_err *err);
+/* records sqlite3_errmsg; busy -> AGAIN */
+enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing);
 /* `"name"` with inner quotes doubled: the only quoting of identifiers in the program. */
 void tm_sql_ident(struct tm_buf *out, const char *name);
-void tm_sql_literal(struct tm_buf *out, const char *text);   /* 'text' with quotes doubled */
+void tm_sql_literal(struct tm_buf *out, const char *text); /* 'text' with quotes doubled */
 #endif

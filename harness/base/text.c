@@ -5,7 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-static bool id_char(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+static bool id_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
 
 static void id_suffix(char out[3], const char *id15)
 {
@@ -35,7 +38,8 @@ enum tm_code tm_id18(char out[TM_ID_BYTES], const char *id, struct tm_err *err)
 {
     char suffix[3];
     if (!tm_id_valid(id))
-        return tm_fail(err, TM_E_ARG, "\"%.40s\" is not a record id (15 or 18 letters and digits)", id);
+        return tm_fail(err, TM_E_ARG, "\"%.40s\" is not a record id (15 or 18 letters and digits)",
+                       id);
     id_suffix(suffix, id);
     if (strlen(id) == 18 && strncasecmp(suffix, id + 15, 3) != 0)
         return tm_fail(err, TM_E_ARG, "record id \"%s\" has a wrong checksum suffix", id);
@@ -83,8 +87,8 @@ static bool text_date(const char **p, int64_t *days)
 {
     static const unsigned char month_days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
     unsigned y, m, d;
-    if (!text_digits(p, 4, &y) || *(*p)++ != '-' || !text_digits(p, 2, &m) || *(*p)++ != '-'
-        || !text_digits(p, 2, &d) || m < 1 || m > 12 || d < 1 || d > month_days[m - 1])
+    if (!text_digits(p, 4, &y) || *(*p)++ != '-' || !text_digits(p, 2, &m) || *(*p)++ != '-' ||
+        !text_digits(p, 2, &d) || m < 1 || m > 12 || d < 1 || d > month_days[m - 1])
         return false;
     if (m == 2 && d == 29 && (y % 4 != 0 || (y % 100 == 0 && y % 400 != 0)))
         return false;
@@ -120,8 +124,9 @@ enum tm_code tm_time_parse(int64_t *out_ms, const char *text, struct tm_err *err
     int64_t days;
     unsigned h, m, s, ms = 0;
     int zone = 0;
-    if (!text_date(&p, &days) || *p++ != 'T' || !text_digits(&p, 2, &h) || *p++ != ':'
-        || !text_digits(&p, 2, &m) || *p++ != ':' || !text_digits(&p, 2, &s) || h > 23 || m > 59 || s > 59)
+    if (!text_date(&p, &days) || *p++ != 'T' || !text_digits(&p, 2, &h) || *p++ != ':' ||
+        !text_digits(&p, 2, &m) || *p++ != ':' || !text_digits(&p, 2, &s) || h > 23 || m > 59 ||
+        s > 59)
         return tm_fail(err, TM_E_ARG, "\"%.40s\" is not an ISO 8601 time", text);
     if (*p == '.') {
         unsigned scale = 100;
@@ -146,13 +151,20 @@ static const char *text_time(char out[TM_TIME_BYTES], int64_t ms, const char *zo
         days--;
     }
     text_civil(days, &y, &m, &d);
-    snprintf(out, TM_TIME_BYTES, "%04d-%02u-%02uT%02d:%02d:%02d.%03d%s", (int)y, m, d, (int)(rest / 3600000),
-             (int)(rest / 60000 % 60), (int)(rest / 1000 % 60), (int)(rest % 1000), zone);
+    snprintf(out, TM_TIME_BYTES, "%04d-%02u-%02uT%02d:%02d:%02d.%03d%s", (int)y, m, d,
+             (int)(rest / 3600000), (int)(rest / 60000 % 60), (int)(rest / 1000 % 60),
+             (int)(rest % 1000), zone);
     return out;
 }
 
-const char *tm_time_z(char out[TM_TIME_BYTES], int64_t ms) { return text_time(out, ms, "Z"); }
-const char *tm_time_rest(char out[TM_TIME_BYTES], int64_t ms) { return text_time(out, ms, "+0000"); }
+const char *tm_time_z(char out[TM_TIME_BYTES], int64_t ms)
+{
+    return text_time(out, ms, "Z");
+}
+const char *tm_time_rest(char out[TM_TIME_BYTES], int64_t ms)
+{
+    return text_time(out, ms, "+0000");
+}
 
 const char *tm_date_text(char out[TM_TIME_BYTES], int32_t days)
 {
@@ -204,7 +216,8 @@ static size_t text_distance(const char *a, const char *b)
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= bn; j++) {
-            size_t cost = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+            size_t cost =
+                diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
             diagonal = row[j];
             row[j] = row[j] + 1 < cost ? row[j] + 1 : cost;
             if (row[j - 1] + 1 < row[j])

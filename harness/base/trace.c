@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct tm_trace { FILE *f; };
+struct tm_trace {
+    FILE *f;
+};
 
 enum tm_code tm_trace_open(struct tm_trace **out, const char *path, struct tm_err *err)
 {
@@ -29,12 +31,15 @@ uint32_t tm_trace_object_hash(const char *object)
     return (uint32_t)tm_hash64(lower, strlen(lower), 0);
 }
 
-void tm_trace_add(struct tm_trace *t, enum tm_trace_kind kind, const char *object, int64_t key, int64_t wall_ns)
+void tm_trace_add(struct tm_trace *t, enum tm_trace_kind kind, const char *object, int64_t key,
+                  int64_t wall_ns)
 {
     if (t == NULL)
         return;
-    struct tm_trace_mark m = { .kind = (uint32_t)kind, .object_hash = tm_trace_object_hash(object),
-                               .key = key, .wall_ns = wall_ns };
+    struct tm_trace_mark m = { .kind = (uint32_t)kind,
+                               .object_hash = tm_trace_object_hash(object),
+                               .key = key,
+                               .wall_ns = wall_ns };
     fwrite(&m, sizeof m, 1, t->f);
 }
 

@@ -41,18 +41,18 @@ struct tm_batch {
     struct batch_object objects[TM_BATCH_OBJECTS_MAX];
     size_t objects_count;
 
-    bool started;             /* the grid and the stored state are known      */
-    bool polling, first;      /* a poll is under way; it is the first load    */
-    int64_t last_grid_ms;     /* of the last poll that was on the grid        */
-    int64_t next_ms;          /* grid point of the next                       */
-    int64_t grid_ms, skipped; /* of the poll under way                        */
+    bool started;             /* the grid and the stored state are known */
+    bool polling, first;      /* a poll is under way; it is the first load */
+    int64_t last_grid_ms;     /* of the last poll that was on the grid */
+    int64_t next_ms;          /* grid point of the next */
+    int64_t grid_ms, skipped; /* of the poll under way */
     int64_t retry_ns;         /* TM_NEVER, or when a first load is tried again */
-    size_t at;                /* object of the poll                           */
+    size_t at;                /* object of the poll */
 
     enum batch_phase phase;              /* of that object */
-    bool described_again;                /* after INVALID_FIELD, once a poll and object   */
-    uint64_t calls_before, bytes_before; /* HTTP counters when the object's read began    */
-    int64_t calls_kept, bytes_kept;      /* of the same read before a restart             */
+    bool described_again;                /* after INVALID_FIELD, once a poll and object */
+    uint64_t calls_before, bytes_before; /* HTTP counters when the object's read began */
+    int64_t calls_kept, bytes_kept;      /* of the same read before a restart */
     struct tm_sf_query *query;
     struct tm_sf_call *call;
     json_t *page;       /* fetched, not stored yet */
@@ -133,7 +133,10 @@ void tm_batch_close(struct tm_batch *b)
     free(b);
 }
 
-const struct tm_batch_counts *tm_batch_counts(const struct tm_batch *b) { return &b->counts; }
+const struct tm_batch_counts *tm_batch_counts(const struct tm_batch *b)
+{
+    return &b->counts;
+}
 
 bool tm_batch_loaded(const struct tm_batch *b)
 {
@@ -168,8 +171,8 @@ static void batch_poll_begin(struct tm_batch *b, bool first, int64_t grid_ms)
         b->skipped = (grid_ms - b->last_grid_ms) / b->settings->interval_ms - 1;
         assert(b->skipped >= 0);
         for (size_t i = 0; i < b->objects_count; i++)
-            b->objects[i].full_due |= tm_plan_full_due(b->settings->full_at_ms, b->last_grid_ms,
-                                                       grid_ms);
+            b->objects[i].full_due |=
+                tm_plan_full_due(b->settings->full_at_ms, b->last_grid_ms, grid_ms);
         b->counts.grid_skipped += (uint64_t)b->skipped;
         b->last_grid_ms = grid_ms;
     }
@@ -205,8 +208,8 @@ static enum tm_code batch_start(struct tm_batch *b, const struct tm_now *now, st
     }
     for (size_t i = 0; i < b->objects_count && any; i++) {
         const struct tm_batch_state *s = &b->objects[i].state;
-        under_way |= s->read != TM_READ_NONE
-                     || (last_ms == b->last_grid_ms && s->done_grid_ms < last_ms);
+        under_way |=
+            s->read != TM_READ_NONE || (last_ms == b->last_grid_ms && s->done_grid_ms < last_ms);
         b->objects[i].full_due = s->read == TM_READ_FULL;
     }
     if (!under_way)
@@ -284,8 +287,8 @@ static bool batch_peer_failed(const struct tm_batch *b, const struct tm_err *why
 {
     if (why->code == TM_E_NOMEM)
         return false;
-    return b->phase == PHASE_DESCRIBE || b->phase == PHASE_QUERY || b->phase == PHASE_DELETED
-           || b->phase == PHASE_VERIFY || why->code == TM_E_PROTO || why->code == TM_E_ARG;
+    return b->phase == PHASE_DESCRIBE || b->phase == PHASE_QUERY || b->phase == PHASE_DELETED ||
+           b->phase == PHASE_VERIFY || why->code == TM_E_PROTO || why->code == TM_E_ARG;
 }
 
 /* A peer's failure ends the object's read. The first load keeps what it has and is tried again, if
@@ -322,7 +325,10 @@ static enum tm_code batch_give_up(struct tm_batch *b, const struct tm_now *now,
 
 /* ---- one object's read ---- */
 
-static struct batch_object *batch_object(struct tm_batch *b) { return &b->objects[b->at]; }
+static struct batch_object *batch_object(struct tm_batch *b)
+{
+    return &b->objects[b->at];
+}
 
 static enum tm_code batch_describe(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
 {
@@ -338,8 +344,8 @@ static enum tm_code batch_describe(struct tm_batch *b, const struct tm_now *now,
             return tm_fail(err, TM_E_ARG, "objects names \"%s\"; the org spells it \"%s\"", o->name,
                            d->object);
     }
-    if (b->settings->mode == TM_BATCH_INCREMENTAL
-        && tm_describe_field(o->describe, "SystemModstamp") == NULL)
+    if (b->settings->mode == TM_BATCH_INCREMENTAL &&
+        tm_describe_field(o->describe, "SystemModstamp") == NULL)
         return tm_fail(err, TM_E_ARG,
                        "%s has no SystemModstamp to poll by; give it a preset with mode=full",
                        o->name);
@@ -356,10 +362,10 @@ static void batch_plan_read(struct tm_batch *b, const struct tm_now *now, struct
     s->started_org_ms = now->org_ms;
     s->started_ns = now->wall_ns;
     s->calls = s->bytes = s->rows = 0;
-    s->place = (struct tm_place) { .any = false };
+    s->place = (struct tm_place){ .any = false };
     s->seen_ms = INT64_MIN;
     s->until_ms = TM_NEVER;
-    s->range = (struct tm_range) { .whole = true, .until_ms = TM_NEVER };
+    s->range = (struct tm_range){ .whole = true, .until_ms = TM_NEVER };
     s->read = b->first                                                  ? TM_READ_INITIAL
               : set->mode == TM_BATCH_FULL || batch_object(b)->full_due ? TM_READ_FULL
                                                                         : TM_READ_INCREMENTAL;
@@ -417,8 +423,8 @@ static enum tm_code batch_open_query(struct tm_batch *b, struct tm_err *err)
     struct tm_buf soql;
     tm_buf_init(&soql, BATCH_SOQL_BYTES_MAX);
     bool limited = tm_plan_pages_by_limit(b->settings, &o->state.range);
-    enum tm_code rc = tm_plan_soql(&soql, b->settings, o->describe, &o->state.range,
-                                   &o->state.place, err);
+    enum tm_code rc =
+        tm_plan_soql(&soql, b->settings, o->describe, &o->state.range, &o->state.place, err);
     if (rc == TM_OK)
         rc = tm_sf_query_open(&b->query, b->session, tm_buf_text(&soql), b->settings->query_all,
                               limited ? 0 : b->settings->page_rows, err);
@@ -476,8 +482,8 @@ static enum tm_code batch_after_page(struct tm_batch *b, const struct tm_place *
     tm_sf_query_close(b->query);
     b->query = NULL;
     if (tm_plan_pages_by_limit(set, &s->range) && b->query_rows >= limit) {
-        if (set->paging == TM_BATCH_STAMP && set->inclusive && before->any
-            && before->stamp_ms == s->place.stamp_ms)
+        if (set->paging == TM_BATCH_STAMP && set->inclusive && before->any &&
+            before->stamp_ms == s->place.stamp_ms)
             return tm_fail(err, TM_E_PROTO,
                            "a full page of %" PRId64
                            " rows shares one SystemModstamp: paging=stamp with >="
@@ -486,8 +492,8 @@ static enum tm_code batch_after_page(struct tm_batch *b, const struct tm_place *
         return TM_OK;
     }
     int64_t from_ms = s->range.until_ms;
-    if (set->slice_ms > 0 && !s->range.whole
-        && tm_plan_slice(set->slice_ms, from_ms, s->until_ms, &s->range.until_ms)) {
+    if (set->slice_ms > 0 && !s->range.whole &&
+        tm_plan_slice(set->slice_ms, from_ms, s->until_ms, &s->range.until_ms)) {
         s->range.from_ms = from_ms;
         s->range.from_inclusive = true;
         s->place.any = false;
@@ -623,7 +629,8 @@ static enum tm_code batch_verify(struct tm_batch *b, const struct tm_now *now, s
     rc = tm_sf_query_next(b->query, now, &records, &last, err);
     if (rc != TM_OK)
         return rc;
-    json_array_foreach (records, i, record) {
+    json_array_foreach(records, i, record)
+    {
         char id[TM_ID_BYTES];
         const char *text = json_string_value(json_object_get(record, "Id"));
         if (rc == TM_OK && (text == NULL || tm_id18(id, text, NULL) != TM_OK))
@@ -698,8 +705,8 @@ enum tm_code tm_batch_step(struct tm_batch *b, const struct tm_now *now, struct 
     enum tm_code rc = batch_phase_step(b, now, &why);
     if (rc == TM_E_AGAIN) {
         int64_t at = tm_sf_session_next_at(b->session);
-        if (b->phase == PHASE_BEGIN || b->phase == PHASE_STORE || b->phase == PHASE_MERGE
-            || b->phase == PHASE_REMOVE)
+        if (b->phase == PHASE_BEGIN || b->phase == PHASE_STORE || b->phase == PHASE_MERGE ||
+            b->phase == PHASE_REMOVE)
             at = now->wall_ns + BATCH_BUSY_NS;
         wake->wall_ns = at < wake->wall_ns ? at : wake->wall_ns;
         return TM_E_AGAIN;

@@ -1,8 +1,8 @@
 /* batch: the polling baseline: one preset, one process, one database file.
  * in: a Salesforce session and a preset; out: snapshot relations X, X_removed, X_dirty (design
  * section 5) and `_polls`. A read lands page by page in a load table nobody else looks at; one
- * transaction then merges it, so a reader sees a poll whole or not at all, and a failed poll changes
- * nothing. Only rows that differ get a new `_seq`.
+ * transaction then merges it, so a reader sees a poll whole or not at all, and a failed poll
+ * changes nothing. Only rows that differ get a new `_seq`.
  *
  *   IDLE ─grid─► DESCRIBE ─► BEGIN ─► QUERY ⇄ STORE ─► MERGE ─► DELETED ─► VERIFY ─► REMOVE
  *     ▲             ▲                 (page by page)     │     (getDeleted presets only) │
@@ -31,8 +31,8 @@
 
 enum tm_batch_mode { TM_BATCH_INCREMENTAL, TM_BATCH_FULL };
 enum tm_batch_paging {
-    TM_BATCH_LOCATOR, /* nextRecordsUrl of one query                       */
-    TM_BATCH_STAMP,   /* LIMIT, next page from the last stamp              */
+    TM_BATCH_LOCATOR, /* nextRecordsUrl of one query */
+    TM_BATCH_STAMP,   /* LIMIT, next page from the last stamp */
     TM_BATCH_KEYSET   /* LIMIT, next page from (stamp, Id); Id alone whole */
 };
 enum tm_batch_advance { TM_BATCH_MAX_SEEN, TM_BATCH_POLL_START };

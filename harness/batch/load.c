@@ -7,7 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
-static bool load_is_id(const char *name) { return strcasecmp(name, "Id") == 0; }
+static bool load_is_id(const char *name)
+{
+    return strcasecmp(name, "Id") == 0;
+}
 
 /* The columns of SELECT behind Id, each called with `each`. */
 static void load_columns(struct tm_buf *out, const struct tm_store *s, const struct tm_describe *d,
@@ -283,7 +286,8 @@ enum tm_code tm_store_page(struct tm_store *s, const struct tm_describe *d, cons
     if (rc != TM_OK)
         return rc;
     rc = load_prepare(s, d, err);
-    json_array_foreach (records, i, record) {
+    json_array_foreach(records, i, record)
+    {
         if (rc != TM_OK)
             break;
         rc = load_record(s, d, record, &next.place, &next.seen_ms, err);

@@ -50,9 +50,18 @@ static enum tm_code merge_columns(struct merge *m, struct tm_err *err)
     return rc;
 }
 
-static void merge_load(struct merge *m) { tm_store_name(&m->s->sql, "_load_", m->object, ""); }
-static void merge_base(struct merge *m) { tm_store_base(&m->s->sql, m->s, m->object); }
-static void merge_removed(struct merge *m) { tm_store_name(&m->s->sql, "", m->object, "_removed"); }
+static void merge_load(struct merge *m)
+{
+    tm_store_name(&m->s->sql, "_load_", m->object, "");
+}
+static void merge_base(struct merge *m)
+{
+    tm_store_base(&m->s->sql, m->s, m->object);
+}
+static void merge_removed(struct merge *m)
+{
+    tm_store_name(&m->s->sql, "", m->object, "_removed");
+}
 
 static void merge_visible(struct merge *m, const char *alias)
 {
@@ -226,11 +235,11 @@ static enum tm_code merge_returned(struct merge *m, struct tm_err *err)
 /* Where the cursor stands after the read (B3, B4). */
 static void merge_cursor(const struct tm_batch_settings *settings, struct tm_batch_state *state)
 {
-    int64_t start_ms = state->started_org_ms
-                       - state->started_org_ms % 1000; /* stamps are whole seconds */
+    int64_t start_ms =
+        state->started_org_ms - state->started_org_ms % 1000; /* stamps are whole seconds */
     if (state->range.whole) {
-        state->cursor_ms = state->seen_ms != INT64_MIN && state->seen_ms < start_ms ? state->seen_ms
-                                                                                    : start_ms;
+        state->cursor_ms =
+            state->seen_ms != INT64_MIN && state->seen_ms < start_ms ? state->seen_ms : start_ms;
         state->deleted_until_ms = start_ms;
     } else if (settings->advance == TM_BATCH_POLL_START) {
         state->cursor_ms = start_ms;
@@ -299,8 +308,8 @@ static enum tm_code suspects_one(struct merge *m, sqlite3_stmt *q, const json_t 
     int64_t deleted_ms;
     bool row = false;
     struct tm_err why = { .code = TM_OK };
-    if (id == NULL || when == NULL || tm_id18(id18, id, &why) != TM_OK
-        || tm_time_parse(&deleted_ms, when, &why) != TM_OK)
+    if (id == NULL || when == NULL || tm_id18(id18, id, &why) != TM_OK ||
+        tm_time_parse(&deleted_ms, when, &why) != TM_OK)
         return tm_fail(err, TM_E_PROTO,
                        "getDeleted of %s: an entry without a usable id and deletedDate%s%s",
                        m->object, why.code ? ": " : "", why.code ? why.msg : "");
@@ -328,7 +337,8 @@ enum tm_code tm_store_suspects(struct tm_store *s, const char *object, const jso
     merge_visible(&m, "b");
     enum tm_code rc = tm_sql_prepare(&q, s->db, tm_buf_text(&s->sql), err);
     tm_buf_reset(&s->sql);
-    json_array_foreach (records, i, record) {
+    json_array_foreach(records, i, record)
+    {
         if (rc != TM_OK)
             break;
         rc = suspects_one(&m, q, record, found, err);
@@ -360,7 +370,8 @@ enum tm_code tm_store_remove(struct tm_store *s, const char *object, const json_
         goto done;
     rc = tm_sql_int64(&before, s->db, "SELECT value FROM _meta WHERE key = 'seq'", err);
     m->seq = before;
-    json_array_foreach (ids, i, id) {
+    json_array_foreach(ids, i, id)
+    {
         if (rc != TM_OK)
             break;
         tm_buf_addz(&s->sql, "INSERT OR REPLACE INTO ");

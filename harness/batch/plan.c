@@ -25,14 +25,14 @@ bool tm_plan_full_due(int64_t full_at_ms, int64_t last_ms, int64_t grid_ms)
     if (full_at_ms < 0)
         return false;
     assert(last_ms <= grid_ms);
-    return tm_plan_grid_floor(TM_BATCH_DAY_MS, last_ms - full_at_ms)
-           != tm_plan_grid_floor(TM_BATCH_DAY_MS, grid_ms - full_at_ms);
+    return tm_plan_grid_floor(TM_BATCH_DAY_MS, last_ms - full_at_ms) !=
+           tm_plan_grid_floor(TM_BATCH_DAY_MS, grid_ms - full_at_ms);
 }
 
 bool tm_plan_selects(const struct tm_batch_settings *s, const struct tm_field *f)
 {
-    if (f->kind == TM_FIELD_COMPOUND || strcasecmp(f->type, "base64") == 0
-        || strcasecmp(f->type, "json") == 0)
+    if (f->kind == TM_FIELD_COMPOUND || strcasecmp(f->type, "base64") == 0 ||
+        strcasecmp(f->type, "json") == 0)
         return false;
     return s->formulas || !f->calculated;
 }
@@ -48,8 +48,8 @@ bool tm_plan_resumes(const struct tm_batch_settings *s, const struct tm_range *r
         return false;
     if (s->checkpoint == TM_BATCH_SLICE)
         return s->slice_ms > 0 && !range->whole;
-    return tm_plan_pages_by_limit(s, range)
-           || !range->whole; /* a range without LIMIT is ordered by stamp */
+    return tm_plan_pages_by_limit(s, range) ||
+           !range->whole; /* a range without LIMIT is ordered by stamp */
 }
 
 bool tm_plan_slice(int64_t slice_ms, int64_t from_ms, int64_t until_ms, int64_t *out_until_ms)
@@ -91,8 +91,8 @@ enum tm_code tm_plan_soql(struct tm_buf *out, const struct tm_batch_settings *s,
     bool limited = tm_plan_pages_by_limit(s, range);
     tm_buf_addz(out, "SELECT Id");
     for (size_t i = 0; i < d->fields_count; i++)
-        if (d->fields[i].kind != TM_FIELD_COMPOUND && strcmp(d->fields[i].name, "Id") != 0
-            && tm_plan_selects(s, &d->fields[i]))
+        if (d->fields[i].kind != TM_FIELD_COMPOUND && strcmp(d->fields[i].name, "Id") != 0 &&
+            tm_plan_selects(s, &d->fields[i]))
             tm_buf_addf(out, ",%s", d->fields[i].name);
     tm_buf_addf(out, " FROM %s", d->object);
     if (range->whole) {

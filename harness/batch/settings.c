@@ -114,14 +114,14 @@ static enum tm_code settings_check(const struct tm_batch_settings *s, const char
     if (s->slice_ms > 0 && s->start_ms == INT64_MIN)
         return tm_fail(err, TM_E_ARG, "%s: slice.ms needs start.date, where the first slice begins",
                        path);
-    if (s->deletes == TM_BATCH_FLAG
-        && (*s->flag_column == '\0' || strcmp(s->flag_column, "_seq") == 0
-            || strcmp(s->flag_column, "_dirty") == 0))
+    if (s->deletes == TM_BATCH_FLAG &&
+        (*s->flag_column == '\0' || strcmp(s->flag_column, "_seq") == 0 ||
+         strcmp(s->flag_column, "_dirty") == 0))
         return tm_fail(err, TM_E_ARG,
                        "%s: deletes.column cannot be \"%s\"; give another column name", path,
                        s->flag_column);
-    if (s->deletes != TM_BATCH_IGNORE && !s->query_all && !s->get_deleted
-        && s->mode == TM_BATCH_INCREMENTAL && s->full_at_ms < 0)
+    if (s->deletes != TM_BATCH_IGNORE && !s->query_all && !s->get_deleted &&
+        s->mode == TM_BATCH_INCREMENTAL && s->full_at_ms < 0)
         return tm_fail(
             err, TM_E_ARG,
             "%s: deletes=%s sees no delete without query.all, get.deleted or a full reload", path,
@@ -138,7 +138,7 @@ static enum tm_code settings_check(const struct tm_batch_settings *s, const char
 static void settings_session(struct tm_sf_settings *out, const struct tm_config *c, const char *url)
 {
     static const char *const grants[] = { "PASSWORD", "CLIENT_CREDENTIALS", NULL };
-    *out = (struct tm_sf_settings) {
+    *out = (struct tm_sf_settings){
         .instance = url != NULL ? url : tm_config_text(c, "salesforce.instance"),
         .username = tm_config_text(c, "salesforce.username"),
         .password = tm_config_text(c, "salesforce.password"),
@@ -191,8 +191,8 @@ enum tm_code tm_batch_settings_load(struct tm_batch_settings *out, struct tm_con
         goto done;
     settings_fill(out, c);
     settings_session(&out->salesforce, c, url);
-    if ((rc = settings_times(out, c, path, err)) != TM_OK
-        || (rc = settings_check(out, path, err)) != TM_OK)
+    if ((rc = settings_times(out, c, path, err)) != TM_OK ||
+        (rc = settings_check(out, path, err)) != TM_OK)
         goto done;
     *out_config = c;
     c = NULL;

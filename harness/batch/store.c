@@ -43,8 +43,8 @@ enum tm_code tm_store_open(struct tm_store **out, const char *path,
     s->settings = settings;
     tm_buf_init(&s->sql, STORE_SQL_BYTES_MAX);
     tm_buf_init(&s->arena, TM_HTTP_REPLY_BYTES_MAX);
-    if ((rc = tm_sql_open(&s->db, path, TM_SQL_CREATE, err)) != TM_OK
-        || (rc = tm_sql_exec(s->db, store_schema, err)) != TM_OK)
+    if ((rc = tm_sql_open(&s->db, path, TM_SQL_CREATE, err)) != TM_OK ||
+        (rc = tm_sql_exec(s->db, store_schema, err)) != TM_OK)
         goto done;
     *out = s;
     s = NULL;
@@ -134,11 +134,11 @@ enum tm_code tm_store_state(struct tm_store *s, const char *object, struct tm_ba
 {
     sqlite3_stmt *q = NULL;
     bool row = false;
-    *out = (struct tm_batch_state) { .cursor_ms = INT64_MIN,
-                                     .deleted_until_ms = INT64_MIN,
-                                     .done_grid_ms = INT64_MIN,
-                                     .seen_ms = INT64_MIN,
-                                     .until_ms = TM_NEVER };
+    *out = (struct tm_batch_state){ .cursor_ms = INT64_MIN,
+                                    .deleted_until_ms = INT64_MIN,
+                                    .done_grid_ms = INT64_MIN,
+                                    .seen_ms = INT64_MIN,
+                                    .until_ms = TM_NEVER };
     enum tm_code rc = tm_sql_prepare(&q, s->db,
                                      "SELECT loaded, cursor_ms, deleted_until_ms, done_grid_ms, "
                                      "read, grid_ms, skipped, started_org_ms, started_ns,"
@@ -210,8 +210,8 @@ enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_
 {
     sqlite3_stmt *q = NULL;
     *out_any = false;
-    enum tm_code rc = tm_sql_prepare(&q, s->db, "SELECT value FROM _meta WHERE key = 'last_grid'",
-                                     err);
+    enum tm_code rc =
+        tm_sql_prepare(&q, s->db, "SELECT value FROM _meta WHERE key = 'last_grid'", err);
     if (rc == TM_OK)
         rc = tm_sql_step(q, out_any, err);
     if (rc == TM_OK && *out_any)

@@ -25,18 +25,18 @@ const char *tm_read_mode_name(enum tm_read_mode mode); /* as `_polls.mode` spell
 
 /* What is kept of an object between polls, and of its read under way. */
 struct tm_batch_state {
-    bool loaded;              /* the first load is complete                              */
-    int64_t cursor_ms;        /* highest SystemModstamp taken over (B3)                  */
-    int64_t deleted_until_ms; /* getDeleted is known up to here                          */
-    int64_t done_grid_ms;     /* last grid point whose poll ended, well or not           */
-    enum tm_read_mode read;   /* NONE: no read under way                                 */
-    int64_t grid_ms, skipped; /* of the read's poll                                      */
+    bool loaded;              /* the first load is complete */
+    int64_t cursor_ms;        /* highest SystemModstamp taken over (B3) */
+    int64_t deleted_until_ms; /* getDeleted is known up to here */
+    int64_t done_grid_ms;     /* last grid point whose poll ended, well or not */
+    enum tm_read_mode read;   /* NONE: no read under way */
+    int64_t grid_ms, skipped; /* of the read's poll */
     int64_t started_org_ms, started_ns;
-    int64_t calls, bytes, rows; /* so far                                                  */
-    struct tm_range range;      /* the slice being read                                    */
-    int64_t until_ms;           /* end of the last slice; TM_NEVER = one open range        */
+    int64_t calls, bytes, rows; /* so far */
+    struct tm_range range;      /* the slice being read */
+    int64_t until_ms;           /* end of the last slice; TM_NEVER = one open range */
     struct tm_place place;      /* B2 */
-    int64_t seen_ms;            /* highest stamp of the read; INT64_MIN = none             */
+    int64_t seen_ms;            /* highest stamp of the read; INT64_MIN = none */
 };
 struct tm_store;
 enum tm_code tm_store_open(struct tm_store **out, const char *path,

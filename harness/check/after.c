@@ -9,16 +9,18 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define AFTER_READ_NS (INT64_MAX / 4)             /* the one read of the warehouse: after every commit */
-#define AFTER_PROGRESS_OPS 1000000                /* SQLite steps between two looks at the limit */
-#define AFTER_TOLERANCE_WALK_MAX 200              /* older values of a field tried against a tolerance */
+/* the one read of the warehouse: after every commit */
+#define AFTER_READ_NS (INT64_MAX / 4)
+#define AFTER_PROGRESS_OPS 1000000 /* SQLite steps between two looks at the limit */
+/* older values of a field tried against a tolerance */
+#define AFTER_TOLERANCE_WALK_MAX 200
 #define AFTER_EXAMPLES_MAX 20
 
-struct after_column {                             /* one column of the user's query */
-    const struct tm_field *field;                 /* NULL: not compared */
+struct after_column {             /* one column of the user's query */
+    const struct tm_field *field; /* NULL: not compared */
     uint32_t shown;
-    int truth;                                    /* -1: no version ever named it */
-    double tolerance;                             /* ms or number; 0 = exact */
+    int truth;        /* -1: no version ever named it */
+    double tolerance; /* ms or number; 0 = exact */
 };
 struct after_work {
     const struct tm_after_args *args;
@@ -34,9 +36,13 @@ struct after_work {
     int id_column, dirty_column, looks, looks_max;
 };
 
-static int after_authorize(void *self, int action, const char *a, const char *b, const char *db, const char *trigger)
+static int after_authorize(void *self, int action, const char *a, const char *b, const char *db,
+                           const char *trigger)
 {
-    (void)self; (void)a; (void)db; (void)trigger;
+    (void)self;
+    (void)a;
+    (void)db;
+    (void)trigger;
     if (action == SQLITE_SELECT || action == SQLITE_READ || action == SQLITE_RECURSIVE)
         return SQLITE_OK;
     if (action == SQLITE_FUNCTION && b != NULL && sqlite3_stricmp(b, "load_extension") != 0)
@@ -50,11 +56,14 @@ static int after_progress(void *self)
     return ++w->looks > w->looks_max;
 }
 
-static enum tm_code after_tolerance(double *out, const json_t *value, const char *where, const char *field,
-                                    struct tm_err *err)
+static enum tm_code after_tolerance(double *out, const json_t *value, const char *where,
+                                    const char *field, struct tm_err *err)
 {
-    static const struct { const char *unit; double ms; } units[] = { { "ms", 1 }, { "s", 1e3 }, { "m", 6e4 },
-                                                                     { "h", 3.6e6 }, { "d", 8.64e7 }, { "", 1 } };
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = { { "ms", 1 },    { "s", 1e3 },    { "m", 6e4 },
+                  { "h", 3.6e6 }, { "d", 8.64e7 }, { "", 1 } };
     *out = json_number_value(value);
     if (json_is_number(value) && *out >= 0)
         return TM_OK;
@@ -66,31 +75,36 @@ static enum tm_code after_tolerance(double *out, const json_t *value, const char
             *out *= units[i].ms;
             return TM_OK;
         }
-    return tm_fail(err, TM_E_ARG, "%s: the tolerance of %s must be a number or a time such as \"1s\"", where, field);
+    return tm_fail(err, TM_E_ARG,
+                   "%s: the tolerance of %s must be a number or a time such as \"1s\"", where,
+                   field);
 }
 
 /* The field a column of the query stands for: by `columns`, else by its own name. */
-static const struct tm_field *after_field(const struct tm_describe *d, const json_t *columns, const char *column)
+static const struct tm_field *after_field(const struct tm_describe *d, const json_t *columns,
+                                          const char *column)
 {
     const char *field;
     json_t *name;
-    json_object_foreach((json_t *)(uintptr_t)columns, field, name)
-        if (strcasecmp(json_string_value(name), column) == 0)
-            return tm_describe_field(d, field);
+    json_object_foreach((json_t *)(uintptr_t)columns, field,
+                        name) if (strcasecmp(json_string_value(name), column) ==
+                                  0) return tm_describe_field(d, field);
     const struct tm_field *f = tm_describe_field(d, column);
     return f == NULL || json_object_get(columns, f->name) != NULL ? NULL : f;
 }
 
-static enum tm_code after_spec(const json_t *spec, const struct tm_describe *d, const char *where, struct tm_err *err)
+static enum tm_code after_spec(const json_t *spec, const struct tm_describe *d, const char *where,
+                               struct tm_err *err)
 {
     static const char *const keys[] = { "query", "columns", "tolerances" };
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)spec, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)spec, key, value)
+    {
         const char *near = tm_nearest(key, keys, 3);
         if (strcmp(key, keys[0]) != 0 && strcmp(key, keys[1]) != 0 && strcmp(key, keys[2]) != 0)
-            return tm_fail(err, TM_E_ARG, "%s: unknown key \"%.60s\"%s%s%s", where, key, near ? " (did you mean \"" : "",
-                           near ? near : "", near ? "\"?)" : "");
+            return tm_fail(err, TM_E_ARG, "%s: unknown key \"%.60s\"%s%s%s", where, key,
+                           near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
     }
     if (!json_is_string(json_object_get(spec, "query")))
         return tm_fail(err, TM_E_ARG, "%s: \"query\" must be a SELECT as text", where);
@@ -98,11 +112,14 @@ static enum tm_code after_spec(const json_t *spec, const struct tm_describe *d, 
         const json_t *map = json_object_get(spec, keys[i]);
         if (map != NULL && !json_is_object(map))
             return tm_fail(err, TM_E_ARG, "%s: \"%s\" must be an object of fields", where, keys[i]);
-        json_object_foreach((json_t *)(uintptr_t)map, key, value) {
+        json_object_foreach((json_t *)(uintptr_t)map, key, value)
+        {
             if (tm_describe_field(d, key) == NULL)
-                return tm_fail(err, TM_E_ARG, "%s: %s names the unknown field \"%.60s\"", where, keys[i], key);
+                return tm_fail(err, TM_E_ARG, "%s: %s names the unknown field \"%.60s\"", where,
+                               keys[i], key);
             if (i == 1 && !json_is_string(value))
-                return tm_fail(err, TM_E_ARG, "%s: columns.%s must name a column of the query", where, key);
+                return tm_fail(err, TM_E_ARG, "%s: columns.%s must name a column of the query",
+                               where, key);
             double ignored;
             if (i == 2 && after_tolerance(&ignored, value, where, key, err) != TM_OK)
                 return err->code;
@@ -111,10 +128,12 @@ static enum tm_code after_spec(const json_t *spec, const struct tm_describe *d, 
     return TM_OK;
 }
 
-static enum tm_code after_columns(struct after_work *w, sqlite3_stmt *stmt, int object, const json_t *spec,
-                                  const struct tm_describe *d, const char *where, struct tm_err *err)
+static enum tm_code after_columns(struct after_work *w, sqlite3_stmt *stmt, int object,
+                                  const json_t *spec, const struct tm_describe *d,
+                                  const char *where, struct tm_err *err)
 {
-    const json_t *columns = json_object_get(spec, "columns"), *tolerances = json_object_get(spec, "tolerances");
+    const json_t *columns = json_object_get(spec, "columns"),
+                 *tolerances = json_object_get(spec, "tolerances");
     const struct tm_truth_object *to = &w->truth->objects[tm_truth_object(w->truth, d->object)];
     int count = sqlite3_column_count(stmt);
     const char *field;
@@ -141,14 +160,18 @@ static enum tm_code after_columns(struct after_work *w, sqlite3_stmt *stmt, int 
             return rc;
     }
     if (w->id_column < 0)
-        return tm_fail(err, TM_E_ARG, "%s: the query gives no Id (map it with \"columns\": {\"Id\": \"…\"})", where);
-    json_object_foreach((json_t *)(uintptr_t)columns, field, value) {
+        return tm_fail(err, TM_E_ARG,
+                       "%s: the query gives no Id (map it with \"columns\": {\"Id\": \"…\"})",
+                       where);
+    json_object_foreach((json_t *)(uintptr_t)columns, field, value)
+    {
         int c = 0;
         while (c < count && strcasecmp(sqlite3_column_name(stmt, c), json_string_value(value)) != 0)
             c++;
         if (c == count)
-            return tm_fail(err, TM_E_ARG, "%s: columns.%s names \"%.60s\", which the query does not give", where, field,
-                           json_string_value(value));
+            return tm_fail(err, TM_E_ARG,
+                           "%s: columns.%s names \"%.60s\", which the query does not give", where,
+                           field, json_string_value(value));
     }
     return TM_OK;
 }
@@ -156,13 +179,17 @@ static enum tm_code after_columns(struct after_work *w, sqlite3_stmt *stmt, int 
 static uint64_t after_number(double number, int scale)
 {
     double unit = pow(10, scale);
-    return tm_vhash_real(scale >= 0 && scale <= 18 && fabs(number) < 1e15 ? round(number * unit) / unit : number);
+    return tm_vhash_real(
+        scale >= 0 && scale <= 18 && fabs(number) < 1e15 ? round(number * unit) / unit : number);
 }
 
-/* The user's value in canonical form, as its hash. What cannot be read as the field's type keeps its own spelling. */
+/* The user's value in canonical form, as its hash. What cannot be read as the field's type keeps
+ * its own spelling. */
 static uint64_t after_value(sqlite3_stmt *stmt, int c, const struct tm_field *f)
 {
-    const char *text = sqlite3_column_type(stmt, c) == SQLITE_TEXT ? (const char *)sqlite3_column_text(stmt, c) : NULL;
+    const char *text = sqlite3_column_type(stmt, c) == SQLITE_TEXT
+                           ? (const char *)sqlite3_column_text(stmt, c)
+                           : NULL;
     char id[TM_ID_BYTES], *end = NULL;
     int64_t ms;
     if (text == NULL) {
@@ -222,8 +249,8 @@ static bool after_number_of(sqlite3_stmt *stmt, int c, const struct tm_field *f,
 }
 
 /* Within the tolerance of a value the field held, newest first: then it counts as that value. */
-static uint64_t after_tolerated(struct after_work *w, const struct after_column *ac, uint32_t record, sqlite3_stmt *stmt,
-                                int c, uint64_t hash)
+static uint64_t after_tolerated(struct after_work *w, const struct after_column *ac,
+                                uint32_t record, sqlite3_stmt *stmt, int c, uint64_t hash)
 {
     double shown, held;
     if (record == TM_TRUTH_NONE || ac->truth < 0 || !after_number_of(stmt, c, ac->field, &shown))
@@ -231,8 +258,10 @@ static uint64_t after_tolerated(struct after_work *w, const struct after_column 
     const struct tm_truth_record *r = &w->truth->records[record];
     const struct tm_truth_object *o = &w->truth->objects[r->object];
     uint32_t d = o->heads[(size_t)r->local * o->width + (size_t)ac->truth];
-    for (int i = 0; d != TM_TRUTH_NONE && i < AFTER_TOLERANCE_WALK_MAX; i++, d = w->truth->deltas[d].prev) {
-        json_t *value = tm_truth_value(w->truth, w->truth->deltas[d].version, o->columns[ac->truth]);
+    for (int i = 0; d != TM_TRUTH_NONE && i < AFTER_TOLERANCE_WALK_MAX;
+         i++, d = w->truth->deltas[d].prev) {
+        json_t *value =
+            tm_truth_value(w->truth, w->truth->deltas[d].version, o->columns[ac->truth]);
         bool number = json_is_number(value);
         held = json_number_value(value);
         json_decref(value);
@@ -242,16 +271,17 @@ static uint64_t after_tolerated(struct after_work *w, const struct after_column 
     return hash;
 }
 
-static enum tm_code after_row(struct after_work *w, sqlite3_stmt *stmt, int object, int truth_object, const char *where,
-                              struct tm_err *err)
+static enum tm_code after_row(struct after_work *w, sqlite3_stmt *stmt, int object,
+                              int truth_object, const char *where, struct tm_err *err)
 {
     uint64_t values[TM_SHOWN_COLUMNS_MAX] = { 0 };
     char id[TM_ID_BYTES];
     uint32_t row, record;
     const char *text = (const char *)sqlite3_column_text(stmt, w->id_column);
     if (text == NULL || tm_id18(id, text, NULL) != TM_OK)
-        return tm_fail(err, TM_E_ARG, "%s: row %llu has the Id \"%.30s\", which is no record id", where,
-                       (unsigned long long)w->rows[object] + 1, text == NULL ? "(null)" : text);
+        return tm_fail(err, TM_E_ARG, "%s: row %llu has the Id \"%.30s\", which is no record id",
+                       where, (unsigned long long)w->rows[object] + 1,
+                       text == NULL ? "(null)" : text);
     w->rows[object]++;
     record = tm_truth_record(w->truth, truth_object, id);
     enum tm_code rc = tm_shown_row(w->shown, object, id, &row, err);
@@ -270,26 +300,30 @@ static enum tm_code after_row(struct after_work *w, sqlite3_stmt *stmt, int obje
     unsigned flags = TM_SHOWN_PRESENT;
     if (w->dirty_column >= 0 && sqlite3_column_int(stmt, w->dirty_column) != 0)
         flags |= TM_SHOWN_DIRTY;
-    return tm_shown_set(w->shown, row, flags, values, w->shown->objects[object].columns_count, 0, AFTER_READ_NS, 0, NULL,
-                        err);
+    return tm_shown_set(w->shown, row, flags, values, w->shown->objects[object].columns_count, 0,
+                        AFTER_READ_NS, 0, NULL, err);
 }
 
 static enum tm_code after_sql_error(struct after_work *w, const char *where, struct tm_err *err)
 {
     int code = sqlite3_errcode(w->db) & 0xff;
     if (code == SQLITE_INTERRUPT)
-        return tm_fail(err, TM_E_ARG, "%s: the query did not end within the limit of %d million steps (--steps-max raises it)",
+        return tm_fail(err, TM_E_ARG,
+                       "%s: the query did not end within the limit of %d million steps "
+                       "(--steps-max raises it)",
                        where, w->looks_max);
     if (code == SQLITE_AUTH)
-        return tm_fail(err, TM_E_ARG, "%s: the query may only read: %s", where, sqlite3_errmsg(w->db));
+        return tm_fail(err, TM_E_ARG, "%s: the query may only read: %s", where,
+                       sqlite3_errmsg(w->db));
     return tm_fail(err, TM_E_ARG, "%s: the query failed: %s", where, sqlite3_errmsg(w->db));
 }
 
-static enum tm_code after_prepare(struct after_work *w, sqlite3_stmt **out, const json_t *spec, const char *where,
-                                  struct tm_err *err)
+static enum tm_code after_prepare(struct after_work *w, sqlite3_stmt **out, const json_t *spec,
+                                  const char *where, struct tm_err *err)
 {
     const char *tail = NULL;
-    if (sqlite3_prepare_v2(w->db, json_string_value(json_object_get(spec, "query")), -1, out, &tail) != SQLITE_OK)
+    if (sqlite3_prepare_v2(w->db, json_string_value(json_object_get(spec, "query")), -1, out,
+                           &tail) != SQLITE_OK)
         return after_sql_error(w, where, err);
     while (tail != NULL && (*tail == ';' || *tail == ' ' || *tail == '\n'))
         tail++;
@@ -298,7 +332,8 @@ static enum tm_code after_prepare(struct after_work *w, sqlite3_stmt **out, cons
     return TM_OK;
 }
 
-static enum tm_code after_object(struct after_work *w, const char *name, const json_t *spec, struct tm_err *err)
+static enum tm_code after_object(struct after_work *w, const char *name, const json_t *spec,
+                                 struct tm_err *err)
 {
     char where[300];
     int object = 0, truth_object = tm_truth_object(w->truth, name), code = SQLITE_DONE;
@@ -309,12 +344,13 @@ static enum tm_code after_object(struct after_work *w, const char *name, const j
         for (size_t i = 0; i < w->truth->objects_count; i++)
             known[i] = w->truth->objects[i].name;
         const char *near = tm_nearest(name, known, w->truth->objects_count);
-        return tm_fail(err, TM_E_ARG, "%s: the org has no such object%s%s%s", where, near ? " (did you mean " : "",
-                       near ? near : "", near ? "?)" : "");
+        return tm_fail(err, TM_E_ARG, "%s: the org has no such object%s%s%s", where,
+                       near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     }
     const struct tm_describe *d = tm_truth_describe_last(&w->truth->objects[truth_object]);
-    enum tm_code rc = json_is_object(spec) ? after_spec(spec, d, where, err)
-                                           : tm_fail(err, TM_E_ARG, "%s: must be {\"query\": …}", where);
+    enum tm_code rc = json_is_object(spec)
+                          ? after_spec(spec, d, where, err)
+                          : tm_fail(err, TM_E_ARG, "%s: must be {\"query\": …}", where);
     if (rc == TM_OK)
         rc = tm_shown_object(w->shown, name, &object, err);
     if (rc == TM_OK)
@@ -339,12 +375,15 @@ static enum tm_code after_values(struct after_work *w, const struct tm_match *m,
     enum tm_code rc = TM_OK;
     for (size_t i = 0; i < m->differences_count && i < TM_DIFF_DETAILS_MAX; i++)
         if (m->differences[i].record != TM_TRUTH_NONE)
-            json_object_set_new(wanted, w->truth->records[m->differences[i].record].id, json_true());
-    json_object_foreach(w->map, name, spec) {
+            json_object_set_new(wanted, w->truth->records[m->differences[i].record].id,
+                                json_true());
+    json_object_foreach(w->map, name, spec)
+    {
         sqlite3_stmt *stmt = NULL;
         int object;
         char id[TM_ID_BYTES];
-        const struct tm_describe *d = tm_truth_describe_last(&w->truth->objects[tm_truth_object(w->truth, name)]);
+        const struct tm_describe *d =
+            tm_truth_describe_last(&w->truth->objects[tm_truth_object(w->truth, name)]);
         rc = tm_shown_object(w->shown, name, &object, err);
         if (rc == TM_OK)
             rc = after_prepare(w, &stmt, spec, name, err);
@@ -352,7 +391,8 @@ static enum tm_code after_values(struct after_work *w, const struct tm_match *m,
             rc = after_columns(w, stmt, object, spec, d, name, err);
         while (rc == TM_OK && json_object_size(wanted) > 0 && sqlite3_step(stmt) == SQLITE_ROW) {
             const char *text = (const char *)sqlite3_column_text(stmt, w->id_column);
-            if (text == NULL || tm_id18(id, text, NULL) != TM_OK || json_object_get(wanted, id) == NULL)
+            if (text == NULL || tm_id18(id, text, NULL) != TM_OK ||
+                json_object_get(wanted, id) == NULL)
                 continue;
             json_t *values = json_object();
             for (int c = 0; c < sqlite3_column_count(stmt); c++) {
@@ -360,10 +400,12 @@ static enum tm_code after_values(struct after_work *w, const struct tm_match *m,
                     continue;
                 int type = sqlite3_column_type(stmt, c);
                 json_object_set_new(values, w->columns[c].field->name,
-                                    type == SQLITE_NULL      ? json_null()
-                                    : type == SQLITE_INTEGER ? json_integer(sqlite3_column_int64(stmt, c))
-                                    : type == SQLITE_FLOAT   ? json_real(sqlite3_column_double(stmt, c))
-                                                             : json_string((const char *)sqlite3_column_text(stmt, c)));
+                                    type == SQLITE_NULL ? json_null()
+                                    : type == SQLITE_INTEGER
+                                        ? json_integer(sqlite3_column_int64(stmt, c))
+                                    : type == SQLITE_FLOAT
+                                        ? json_real(sqlite3_column_double(stmt, c))
+                                        : json_string((const char *)sqlite3_column_text(stmt, c)));
             }
             json_object_set_new(w->given, id, values);
         }
@@ -375,8 +417,8 @@ static enum tm_code after_values(struct after_work *w, const struct tm_match *m,
     return rc;
 }
 
-static void after_count(const struct after_work *w, const struct tm_match *m, const json_t *diff, int object,
-                        int64_t out[TM_ROW_CLASSES], int64_t *out_org)
+static void after_count(const struct after_work *w, const struct tm_match *m, const json_t *diff,
+                        int object, int64_t out[TM_ROW_CLASSES], int64_t *out_org)
 {
     const struct tm_coverage *c = &m->coverage[object];
     size_t i;
@@ -386,16 +428,20 @@ static void after_count(const struct after_work *w, const struct tm_match *m, co
     for (size_t r = 0; r < w->truth->records_count; r++)
         *out_org += w->truth->records[r].object == c->truth &&
                     !tm_truth_is_gone(w->truth->versions[w->truth->records[r].last].change);
-    json_array_foreach(diff, i, one) {
+    json_array_foreach(diff, i, one)
+    {
         if (strcasecmp(json_string_value(json_object_get(one, "object")), w->objects[object]) != 0)
             continue;
         for (int k = 1; k < TM_ROW_CLASSES; k++)
-            out[k] += strcmp(json_string_value(json_object_get(one, "class")), tm_row_class_name((enum tm_row_class)k)) == 0;
+            out[k] += strcmp(json_string_value(json_object_get(one, "class")),
+                             tm_row_class_name((enum tm_row_class)k)) == 0;
     }
-    out[TM_ROW_EQUAL] = *out_org - out[TM_ROW_MISSING] - out[TM_ROW_STALE] - out[TM_ROW_MIXED] - out[TM_ROW_WRONG];
+    out[TM_ROW_EQUAL] =
+        *out_org - out[TM_ROW_MISSING] - out[TM_ROW_STALE] - out[TM_ROW_MIXED] - out[TM_ROW_WRONG];
 }
 
-static json_t *after_report(const struct after_work *w, const struct tm_match *m, const json_t *diff, int *out_exit)
+static json_t *after_report(const struct after_work *w, const struct tm_match *m,
+                            const json_t *diff, int *out_exit)
 {
     json_t *objects = json_object(), *examples = json_array(), *reasons = json_array();
     size_t compared = 0;
@@ -406,7 +452,8 @@ static json_t *after_report(const struct after_work *w, const struct tm_match *m
         json_object_set_new(one, "org_rows", json_integer(org));
         json_object_set_new(one, "shown_rows", json_integer((json_int_t)w->rows[o]));
         for (int k = 0; k < TM_ROW_CLASSES; k++)
-            json_object_set_new(one, tm_row_class_name((enum tm_row_class)k), json_integer(rows[k]));
+            json_object_set_new(one, tm_row_class_name((enum tm_row_class)k),
+                                json_integer(rows[k]));
         for (size_t k = 0; k < m->coverage[o].count; k++)
             json_array_append_new(names, json_string(m->coverage[o].names[k]));
         compared += m->coverage[o].count;
@@ -419,14 +466,17 @@ static json_t *after_report(const struct after_work *w, const struct tm_match *m
     if (m->differences_count > 0)
         json_array_append_new(reasons, json_sprintf("%zu rows differ", m->differences_count));
     if (w->duplicates > 0)
-        json_array_append_new(reasons, json_sprintf("%llu rows have an Id that came before, the first is %s",
-                                                    (unsigned long long)w->duplicates, w->duplicate));
+        json_array_append_new(reasons,
+                              json_sprintf("%llu rows have an Id that came before, the first is %s",
+                                           (unsigned long long)w->duplicates, w->duplicate));
     *out_exit = m->differences_count > 0 || w->duplicates > 0 ? 1 : compared == 0 ? 2 : 0;
     if (*out_exit == 2)
         json_array_append_new(reasons, json_string("no column could be compared"));
     return json_pack("{s:s, s:s, s:o, s:o, s:o}", "tidemark", "1", "verdict",
-                     *out_exit == 1 ? "fail" : *out_exit == 2 ? "inconclusive" : "pass", "reasons", reasons, "objects",
-                     objects, "examples", examples);
+                     *out_exit == 1   ? "fail"
+                     : *out_exit == 2 ? "inconclusive"
+                                      : "pass",
+                     "reasons", reasons, "objects", objects, "examples", examples);
 }
 
 static void after_print_value(FILE *out, const json_t *value)
@@ -441,26 +491,33 @@ static void after_print(FILE *out, const json_t *report)
     const char *name;
     json_t *one, *field;
     size_t i, k;
-    fprintf(out, "%-24s %9s %9s %9s %8s %8s %8s %8s %8s\n", "object", "org", "shown", "equal", "missing", "phantom", "stale",
-            "mixed", "wrong");
-    json_object_foreach(json_object_get(report, "objects"), name, one) {
-        static const char *const keys[] = { "org_rows", "shown_rows", "equal", "missing", "phantom", "stale", "mixed",
-                                            "wrong" };
+    fprintf(out, "%-24s %9s %9s %9s %8s %8s %8s %8s %8s\n", "object", "org", "shown", "equal",
+            "missing", "phantom", "stale", "mixed", "wrong");
+    json_object_foreach(json_object_get(report, "objects"), name, one)
+    {
+        static const char *const keys[] = { "org_rows", "shown_rows", "equal", "missing",
+                                            "phantom",  "stale",      "mixed", "wrong" };
         fprintf(out, "%-24s", name);
         for (i = 0; i < 8; i++)
-            fprintf(out, i < 3 ? " %9lld" : " %8lld", (long long)json_integer_value(json_object_get(one, keys[i])));
+            fprintf(out, i < 3 ? " %9lld" : " %8lld",
+                    (long long)json_integer_value(json_object_get(one, keys[i])));
         fprintf(out, "\n");
     }
-    json_array_foreach(json_object_get(report, "examples"), i, one) {
+    json_array_foreach(json_object_get(report, "examples"), i, one)
+    {
         fprintf(out, "%s %s %s", json_string_value(json_object_get(one, "class")),
-                json_string_value(json_object_get(one, "object")), json_string_value(json_object_get(one, "id")));
+                json_string_value(json_object_get(one, "object")),
+                json_string_value(json_object_get(one, "id")));
         if (json_object_get(one, "first_pos") == NULL)
             fprintf(out, ": the org never had it");
         else
-            fprintf(out, ": since the %s at position %lld", json_string_value(json_object_get(one, "first_change")),
+            fprintf(out, ": since the %s at position %lld",
+                    json_string_value(json_object_get(one, "first_change")),
                     (long long)json_integer_value(json_object_get(one, "first_pos")));
-        json_array_foreach(json_object_get(one, "fields"), k, field) {
-            fprintf(out, "%s %s: the org holds ", k == 0 ? ";" : ",", json_string_value(json_object_get(field, "field")));
+        json_array_foreach(json_object_get(one, "fields"), k, field)
+        {
+            fprintf(out, "%s %s: the org holds ", k == 0 ? ";" : ",",
+                    json_string_value(json_object_get(field, "field")));
             after_print_value(out, json_object_get(field, "expected"));
             fprintf(out, ", shown is ");
             after_print_value(out, json_object_get(field, "shown"));
@@ -478,19 +535,23 @@ static enum tm_code after_load(struct after_work *w, struct tm_err *err)
     enum tm_code rc = TM_OK;
     size_t rows = 1;
     if (access(w->args->org, R_OK) != 0)
-        return tm_fail(err, TM_E_ARG, "cannot read %s: is it the org.db that `tidemark serve` or `run` wrote?", w->args->org);
+        return tm_fail(err, TM_E_ARG,
+                       "cannot read %s: is it the org.db that `tidemark serve` or `run` wrote?",
+                       w->args->org);
     if (access(w->args->warehouse, R_OK) != 0)
         return tm_fail(err, TM_E_ARG, "cannot read the warehouse %s", w->args->warehouse);
     rc = tm_json_load(&w->map, w->args->relations, err);
     if (rc == TM_OK && (!json_is_object(w->map) || json_object_size(w->map) == 0 ||
                         json_object_size(w->map) > TM_TRUTH_OBJECTS_MAX))
-        rc = tm_fail(err, TM_E_ARG, "%s: must be an object of {object: {\"query\": …}}", w->args->relations);
+        rc = tm_fail(err, TM_E_ARG, "%s: must be an object of {object: {\"query\": …}}",
+                     w->args->relations);
     if (rc == TM_OK)
         rc = tm_truth_open(&w->truth, w->args->org, err);
     while (rc == TM_OK && rows > 0)
         rc = tm_truth_tail(w->truth, 100000, &rows, err);
     if (rc == TM_E_AGAIN)
-        rc = tm_fail(err, TM_E_ARG, "%s is no org database (or another process is changing it)", w->args->org);
+        rc = tm_fail(err, TM_E_ARG, "%s is no org database (or another process is changing it)",
+                     w->args->org);
     if (rc == TM_OK)
         rc = tm_sql_open(&w->db, w->args->warehouse, TM_SQL_READ, err);
     if (rc == TM_OK)
@@ -498,10 +559,13 @@ static enum tm_code after_load(struct after_work *w, struct tm_err *err)
     return rc;
 }
 
-enum tm_code tm_after_check(const struct tm_after_args *args, FILE *out, int *out_exit, struct tm_err *err)
+enum tm_code tm_after_check(const struct tm_after_args *args, FILE *out, int *out_exit,
+                            struct tm_err *err)
 {
-    struct after_work w = { .args = args, .given = json_object(),
-                            .looks_max = args->steps_max > 0 ? args->steps_max : TM_AFTER_STEPS_MAX };
+    struct after_work w = { .args = args,
+                            .given = json_object(),
+                            .looks_max =
+                                args->steps_max > 0 ? args->steps_max : TM_AFTER_STEPS_MAX };
     struct tm_timing timing = { .kind = TM_PIPELINE_STREAM, .compress = 1 };
     struct tm_match *m = NULL;
     json_t *diff = NULL, *report = NULL, *spec;
@@ -510,15 +574,17 @@ enum tm_code tm_after_check(const struct tm_after_args *args, FILE *out, int *ou
     if (rc == TM_OK) {
         sqlite3_set_authorizer(w.db, after_authorize, &w);
         sqlite3_progress_handler(w.db, AFTER_PROGRESS_OPS, after_progress, &w);
-        json_object_foreach(w.map, name, spec) {
+        json_object_foreach(w.map, name, spec)
+        {
             rc = after_object(&w, name, spec, err);
             if (rc != TM_OK)
                 break;
         }
     }
     for (size_t i = 0; rc == TM_OK && i < w.truth->versions_count; i++)
-        timing.end_us = w.truth->versions[i].intended_ms * 1000 > timing.end_us ? w.truth->versions[i].intended_ms * 1000
-                                                                               : timing.end_us;
+        timing.end_us = w.truth->versions[i].intended_ms * 1000 > timing.end_us
+                            ? w.truth->versions[i].intended_ms * 1000
+                            : timing.end_us;
     timing.end_us += 1000000;
     timing.start_us = timing.end_us - 1;
     if (rc == TM_OK)

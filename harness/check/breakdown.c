@@ -6,14 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARKS_KINDS 5                  /* TM_TRACE_RECEIVED .. TM_TRACE_WRITTEN, index 0 unused */
-struct marks_slot { int64_t key; uint32_t object; bool used; int64_t wall_ns[MARKS_KINDS]; };
-struct tm_marks { struct marks_slot *slots; size_t cap, count; bool kinds[MARKS_KINDS]; };
+#define MARKS_KINDS 5 /* TM_TRACE_RECEIVED .. TM_TRACE_WRITTEN, index 0 unused */
+struct marks_slot {
+    int64_t key;
+    uint32_t object;
+    bool used;
+    int64_t wall_ns[MARKS_KINDS];
+};
+struct tm_marks {
+    struct marks_slot *slots;
+    size_t cap, count;
+    bool kinds[MARKS_KINDS];
+};
 
 const char *tm_segment_name(enum tm_segment s)
 {
-    static const char *const names[TM_SEGMENTS] = { "generator lateness", "published", "received", "in Kafka", "fetched",
-                                                    "written", "visible" };
+    static const char *const names[TM_SEGMENTS] = {
+        "generator lateness", "published", "received", "in Kafka", "fetched", "written", "visible"
+    };
     return names[s];
 }
 
@@ -49,8 +59,9 @@ static enum tm_code marks_file(struct tm_marks *m, const char *path, struct tm_e
     enum tm_code rc = TM_OK;
     struct tm_trace_mark mark;
     FILE *f = fopen(path, "rb");
-    if (f == NULL)                     /* a station that never came up left none */
-        return errno == ENOENT ? TM_OK : tm_fail(err, TM_E_IO, "trace %s: %s", path, strerror(errno));
+    if (f == NULL) /* a station that never came up left none */
+        return errno == ENOENT ? TM_OK
+                               : tm_fail(err, TM_E_IO, "trace %s: %s", path, strerror(errno));
     while (rc == TM_OK && fread(&mark, sizeof mark, 1, f) == 1) {
         if (mark.kind == 0 || mark.kind >= MARKS_KINDS) {
             rc = tm_fail(err, TM_E_PROTO, "trace %s: unknown mark %u", path, mark.kind);
@@ -72,7 +83,8 @@ static enum tm_code marks_file(struct tm_marks *m, const char *path, struct tm_e
     return rc;
 }
 
-enum tm_code tm_marks_load(struct tm_marks **out, const char *const *paths, size_t paths_count, struct tm_err *err)
+enum tm_code tm_marks_load(struct tm_marks **out, const char *const *paths, size_t paths_count,
+                           struct tm_err *err)
 {
     struct tm_marks *m = calloc(1, sizeof *m);
     if (m == NULL)
@@ -96,13 +108,18 @@ void tm_marks_close(struct tm_marks *m)
     free(m);
 }
 
-static enum tm_code breakdown_one(struct tm_breakdown *b, const struct tm_truth_version *v, const struct tm_sample *s,
-                                  const struct tm_timing *t, const struct marks_slot *marks, struct tm_err *err)
+static enum tm_code breakdown_one(struct tm_breakdown *b, const struct tm_truth_version *v,
+                                  const struct tm_sample *s, const struct tm_timing *t,
+                                  const struct marks_slot *marks, struct tm_err *err)
 {
     int64_t delay_ns = t->delay_ms * TM_NS_PER_MS / t->compress;
-    int64_t at[TM_SEGMENTS] = { v->actual_ns, v->actual_ns + delay_ns, marks->wall_ns[TM_TRACE_RECEIVED],
-                                marks->wall_ns[TM_TRACE_PRODUCED], marks->wall_ns[TM_TRACE_FETCHED],
-                                marks->wall_ns[TM_TRACE_WRITTEN], s->hi_ns };
+    int64_t at[TM_SEGMENTS] = { v->actual_ns,
+                                v->actual_ns + delay_ns,
+                                marks->wall_ns[TM_TRACE_RECEIVED],
+                                marks->wall_ns[TM_TRACE_PRODUCED],
+                                marks->wall_ns[TM_TRACE_FETCHED],
+                                marks->wall_ns[TM_TRACE_WRITTEN],
+                                s->hi_ns };
     int64_t before = v->intended_ns;
     double sum_ms = 0;
     for (int i = 0; i < TM_SEGMENTS; i++)
@@ -126,21 +143,27 @@ static enum tm_code breakdown_one(struct tm_breakdown *b, const struct tm_truth_
     return TM_OK;
 }
 
-enum tm_code tm_breakdown_make(struct tm_breakdown *out, const struct tm_truth *truth, const struct tm_match *m,
-                               const struct tm_timing *t, const struct tm_marks *marks, struct tm_err *err)
+enum tm_code tm_breakdown_make(struct tm_breakdown *out, const struct tm_truth *truth,
+                               const struct tm_match *m, const struct tm_timing *t,
+                               const struct tm_marks *marks, struct tm_err *err)
 {
     uint32_t hashes[TM_TRUTH_OBJECTS_MAX];
     enum tm_code rc = TM_OK;
-    *out = (struct tm_breakdown){ .have = { true, true, marks->kinds[TM_TRACE_RECEIVED], marks->kinds[TM_TRACE_PRODUCED],
-                                            marks->kinds[TM_TRACE_FETCHED], marks->kinds[TM_TRACE_WRITTEN], true } };
+    *out = (struct tm_breakdown){
+        .have = { true, true, marks->kinds[TM_TRACE_RECEIVED], marks->kinds[TM_TRACE_PRODUCED],
+                  marks->kinds[TM_TRACE_FETCHED], marks->kinds[TM_TRACE_WRITTEN], true }
+    };
     for (size_t i = 0; i < truth->objects_count; i++)
         hashes[i] = tm_trace_object_hash(truth->objects[i].name);
     for (size_t i = 0; rc == TM_OK && i < m->samples_count; i++) {
         const struct tm_sample *s = &m->samples[i];
         const struct tm_truth_version *v = &truth->versions[i];
-        if ((s->flags & TM_SAMPLE_SEEN) == 0 || (s->flags & TM_SAMPLE_COINCIDENT) != 0 || v->event != TM_TRUTH_PLAIN)
+        if ((s->flags & TM_SAMPLE_SEEN) == 0 || (s->flags & TM_SAMPLE_COINCIDENT) != 0 ||
+            v->event != TM_TRUTH_PLAIN)
             continue;
-        rc = breakdown_one(out, v, s, t, marks_slot(marks, hashes[truth->records[v->record].object], v->replay_id), err);
+        rc = breakdown_one(
+            out, v, s, t, marks_slot(marks, hashes[truth->records[v->record].object], v->replay_id),
+            err);
     }
     if (out->counted > 0) {
         out->sum_ms /= (double)out->counted;

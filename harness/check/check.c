@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define CHECK_TAIL_ROWS_MAX 400                       /* a few ms of parsing */
+#define CHECK_TAIL_ROWS_MAX 400 /* a few ms of parsing */
 #define CHECK_TAIL_NS (50 * TM_NS_PER_MS)
-#define CHECK_ABSENT_NS (20 * TM_NS_PER_MS)           /* a warehouse that is not there yet is looked for this often */
-#define CHECK_LAST_TRIES 2000                         /* of the last read, while writers still hold locks */
+/* a warehouse that is not there yet is looked for this often */
+#define CHECK_ABSENT_NS (20 * TM_NS_PER_MS)
+/* of the last read, while writers still hold locks */
+#define CHECK_LAST_TRIES 2000
 
 static enum tm_code check_target_open(struct tm_check *c, size_t index, struct tm_err *err)
 {
@@ -14,16 +16,18 @@ static enum tm_code check_target_open(struct tm_check *c, size_t index, struct t
     struct tm_check_target *t = &c->targets[index];
     bool raw = p->kind == TM_PIPELINE_STREAM && p->option == 1;
     t->poll_ns = p->kind == TM_PIPELINE_STREAM ? c->plan->poll_ns : c->plan->poll_batch_ns;
-    enum tm_code rc = tm_reader_open(&t->reader, p->database, raw, p->objects, p->objects_count, err);
+    enum tm_code rc =
+        tm_reader_open(&t->reader, p->database, raw, p->objects, p->objects_count, err);
     if (rc == TM_OK && raw)
-        rc = tm_sampler_open(&t->sampler, p->database, p->objects, p->objects_count, c->ports.wall_ns, err);
+        rc = tm_sampler_open(&t->sampler, p->database, p->objects, p->objects_count,
+                             c->ports.wall_ns, err);
     if (rc == TM_OK)
         t->views = raw ? t->sampler->reader : t->reader;
     return rc == TM_OK ? TM_OK : tm_at(err, "pipeline %s", p->name);
 }
 
-enum tm_code tm_check_open(struct tm_check **out, const char *plan_path, const struct tm_check_ports *ports,
-                           struct tm_err *err)
+enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
+                           const struct tm_check_ports *ports, struct tm_err *err)
 {
     struct tm_check *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -64,14 +68,16 @@ static enum tm_code check_tail(struct tm_check *c, size_t *out_rows, struct tm_e
     return tm_truth_tail(c->truth, CHECK_TAIL_ROWS_MAX, out_rows, err);
 }
 
-static enum tm_code check_probe(struct tm_check *c, size_t index, int64_t now_ns, struct tm_err *err)
+static enum tm_code check_probe(struct tm_check *c, size_t index, int64_t now_ns,
+                                struct tm_err *err)
 {
     struct tm_check_target *t = &c->targets[index];
     bool changed = false;
     enum tm_code rc = tm_reader_probe(t->reader, now_ns, &changed, err);
     t->next_ns = now_ns + (t->reader->db == NULL ? CHECK_ABSENT_NS : t->poll_ns);
     if (t->sampler != NULL && t->reader->db != NULL && now_ns >= t->sample_ns) {
-        if (t->sample_ns != 0)                        /* the first one a whole interval after the file appeared */
+        /* the first one a whole interval after the file appeared */
+        if (t->sample_ns != 0)
             tm_sampler_ask(t->sampler);
         t->sample_ns = now_ns + c->plan->sample_ns;
     }
@@ -80,9 +86,10 @@ static enum tm_code check_probe(struct tm_check *c, size_t index, int64_t now_ns
     return TM_OK;
 }
 
-enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct tm_wake *wake,
+                           struct tm_err *err)
 {
-    size_t due = c->plan->pipelines_count;            /* that many = the history */
+    size_t due = c->plan->pipelines_count; /* that many = the history */
     int64_t due_ns = c->truth_next_ns;
     enum tm_code rc = TM_OK;
     c->steps++;
@@ -97,7 +104,8 @@ enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct 
         size_t rows = 0;
         rc = check_tail(c, &rows, err);
         rc = rc == TM_E_AGAIN ? TM_OK : rc;
-        c->truth_next_ns = now->wall_ns + (rows == CHECK_TAIL_ROWS_MAX ? CHECK_TAIL_NS / 10 : CHECK_TAIL_NS);
+        c->truth_next_ns =
+            now->wall_ns + (rows == CHECK_TAIL_ROWS_MAX ? CHECK_TAIL_NS / 10 : CHECK_TAIL_NS);
     }
     int64_t next_ns = c->truth_next_ns;
     for (size_t i = 0; i < c->plan->pipelines_count; i++)
@@ -130,7 +138,7 @@ static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *
         rc = tm_reader_full(t->views, c->ports.wall_ns, &t->final, err);
     if (rc == TM_OK && t->sampler != NULL)
         tm_reader_stars(t->views);
-    return rc == TM_E_AGAIN ? TM_OK : rc;             /* a warehouse that never came is told by the verdict */
+    return rc == TM_E_AGAIN ? TM_OK : rc; /* a warehouse that never came is told by the verdict */
 }
 
 enum tm_code tm_check_finish(struct tm_check *c, int *out_exit, struct tm_err *err)
@@ -144,6 +152,7 @@ enum tm_code tm_check_finish(struct tm_check *c, int *out_exit, struct tm_err *e
         rc = rc == TM_OK ? check_tail(c, &rows, err) : rc;
     while (rc == TM_OK && rows > 0);
     if (rc == TM_E_AGAIN)
-        return tm_fail(err, TM_E_IO, "%s: no history to compare with (was the org ever started?)", c->plan->org);
+        return tm_fail(err, TM_E_IO, "%s: no history to compare with (was the org ever started?)",
+                       c->plan->org);
     return rc == TM_OK ? tm_results_make(c, out_exit, err) : rc;
 }

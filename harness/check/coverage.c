@@ -22,8 +22,8 @@ static const char *coverage_why_not(const struct tm_field *f, int shown)
     return shown < 0 ? "not in the relation" : NULL;
 }
 
-static enum tm_code coverage_room(struct tm_coverage *c, size_t fields, size_t truth_columns, size_t shown_columns,
-                                  struct tm_err *err)
+static enum tm_code coverage_room(struct tm_coverage *c, size_t fields, size_t truth_columns,
+                                  size_t shown_columns, struct tm_err *err)
 {
     c->from_truth = malloc((truth_columns + 1) * sizeof *c->from_truth);
     c->from_shown = malloc((shown_columns + 1) * sizeof *c->from_shown);
@@ -31,16 +31,16 @@ static enum tm_code coverage_room(struct tm_coverage *c, size_t fields, size_t t
     c->shown_column = calloc(fields + 1, sizeof *c->shown_column);
     c->names = calloc(fields + 1, sizeof *c->names);
     c->left_out = json_array();
-    if (c->from_truth == NULL || c->from_shown == NULL || c->truth_column == NULL || c->shown_column == NULL ||
-        c->names == NULL || c->left_out == NULL)
+    if (c->from_truth == NULL || c->from_shown == NULL || c->truth_column == NULL ||
+        c->shown_column == NULL || c->names == NULL || c->left_out == NULL)
         return tm_fail(err, TM_E_NOMEM, "coverage of %zu fields", fields);
     memset(c->from_truth, 0xff, (truth_columns + 1) * sizeof *c->from_truth);
     memset(c->from_shown, 0xff, (shown_columns + 1) * sizeof *c->from_shown);
     return TM_OK;
 }
 
-enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *truth, const struct tm_shown *shown,
-                              const char *object, struct tm_err *err)
+enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *truth,
+                              const struct tm_shown *shown, const char *object, struct tm_err *err)
 {
     *out = (struct tm_coverage){ .truth = tm_truth_object(truth, object), .shown = -1 };
     for (size_t i = 0; i < shown->objects_count; i++)
@@ -53,7 +53,8 @@ enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *tr
     const struct tm_describe *d = tm_truth_describe_last(to);
     if (d == NULL)
         return tm_fail(err, TM_E_PROTO, "org.db: no describe of %s", object);
-    enum tm_code rc = coverage_room(out, d->fields_count, to->columns_count, so == NULL ? 0 : so->columns_count, err);
+    enum tm_code rc = coverage_room(out, d->fields_count, to->columns_count,
+                                    so == NULL ? 0 : so->columns_count, err);
     for (size_t i = 0; rc == TM_OK && i < d->fields_count; i++) {
         const struct tm_field *f = &d->fields[i];
         if (strcasecmp(f->name, "Id") == 0)
@@ -61,7 +62,8 @@ enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *tr
         int shown_column = coverage_shown(so, f->name), truth_column = tm_truth_column(to, f->name);
         const char *why = coverage_why_not(f, shown_column);
         if (why != NULL) {
-            json_array_append_new(out->left_out, json_pack("{s:s, s:s}", "column", f->name, "why", why));
+            json_array_append_new(out->left_out,
+                                  json_pack("{s:s, s:s}", "column", f->name, "why", why));
             continue;
         }
         if (truth_column >= 0)

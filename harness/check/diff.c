@@ -16,9 +16,10 @@ static json_t *diff_column(sqlite3_stmt *stmt, int column)
     return text == NULL ? json_string("(not UTF-8)") : text;
 }
 
-/* One query an object for all rows told in detail: a view of option 1 costs as much for one row as for all. */
-static enum tm_code diff_rows(json_t *out, struct tm_reader *views, const char *object, const json_t *ids,
-                              struct tm_err *err)
+/* One query an object for all rows told in detail: a view of option 1 costs as much for one row as
+ * for all. */
+static enum tm_code diff_rows(json_t *out, struct tm_reader *views, const char *object,
+                              const json_t *ids, struct tm_err *err)
 {
     struct tm_buf sql;
     sqlite3_stmt *stmt = NULL;
@@ -31,7 +32,8 @@ static enum tm_code diff_rows(json_t *out, struct tm_reader *views, const char *
     tm_buf_addz(&sql, "SELECT * FROM ");
     tm_sql_ident(&sql, object);
     tm_buf_addz(&sql, " WHERE Id IN (");
-    json_array_foreach(ids, i, id) {
+    json_array_foreach(ids, i, id)
+    {
         if (i > 0)
             tm_buf_addc(&sql, ',');
         tm_sql_literal(&sql, json_string_value(id));
@@ -40,7 +42,7 @@ static enum tm_code diff_rows(json_t *out, struct tm_reader *views, const char *
     struct tm_err quiet = { 0 };
     enum tm_code rc = tm_buf_check(&sql, "query of differing rows", err);
     if (rc == TM_OK && tm_sql_prepare(&stmt, views->db, tm_buf_text(&sql), &quiet) != TM_OK)
-        stmt = NULL;                   /* the relation never came: nothing was shown */
+        stmt = NULL; /* the relation never came: nothing was shown */
     while (rc == TM_OK && stmt != NULL && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
         json_t *values = json_object();
         for (int c = 0; c < sqlite3_column_count(stmt); c++)
@@ -53,14 +55,17 @@ static enum tm_code diff_rows(json_t *out, struct tm_reader *views, const char *
 }
 
 /* The commit from which on the row is not what it should be. */
-static uint32_t diff_first(const struct tm_truth *t, const struct tm_difference *d, enum tm_row_class class)
+static uint32_t diff_first(const struct tm_truth *t, const struct tm_difference *d,
+                           enum tm_row_class class)
 {
     const struct tm_truth_record *r = &t->records[d->record];
     uint32_t v = r->last;
     if (class == TM_ROW_STALE && d->version != TM_TRUTH_NONE)
-        return t->versions[d->version].next == TM_TRUTH_NONE ? r->last : t->versions[d->version].next;
+        return t->versions[d->version].next == TM_TRUTH_NONE ? r->last
+                                                             : t->versions[d->version].next;
     if (class == TM_ROW_PHANTOM)
-        while (t->versions[v].prev != TM_TRUTH_NONE && tm_truth_is_gone(t->versions[t->versions[v].prev].change))
+        while (t->versions[v].prev != TM_TRUTH_NONE &&
+               tm_truth_is_gone(t->versions[t->versions[v].prev].change))
             v = t->versions[v].prev;
     if (class == TM_ROW_MISSING)
         while (t->versions[v].prev != TM_TRUTH_NONE && t->versions[v].change != TM_TRUTH_CREATE &&
@@ -81,15 +86,15 @@ static const json_t *diff_get(const json_t *values, const char *name)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)values, key, value)
-        if (strcasecmp(key, name) == 0)
-            return value;
+    json_object_foreach((json_t *)(uintptr_t)values, key,
+                        value) if (strcasecmp(key, name) == 0) return value;
     return NULL;
 }
 
 /* Fields that differ, and the earliest commit among those that set what should be shown. */
-static json_t *diff_fields(struct tm_truth *t, const struct tm_match *m, const struct tm_shown *shown,
-                           const struct tm_difference *d, const json_t *values, uint32_t *out_first)
+static json_t *diff_fields(struct tm_truth *t, const struct tm_match *m,
+                           const struct tm_shown *shown, const struct tm_difference *d,
+                           const json_t *values, uint32_t *out_first)
 {
     const struct tm_truth_record *r = &t->records[d->record];
     const struct tm_truth_object *o = &t->objects[r->object];
@@ -105,12 +110,16 @@ static json_t *diff_fields(struct tm_truth *t, const struct tm_match *m, const s
             should = t->deltas[head].hash;
         if (is == should)
             continue;
-        if (head != TM_TRUTH_NONE && (*out_first == TM_TRUTH_NONE || t->deltas[head].version < *out_first))
+        if (head != TM_TRUTH_NONE &&
+            (*out_first == TM_TRUTH_NONE || t->deltas[head].version < *out_first))
             *out_first = t->deltas[head].version;
-        json_t *expected = head == TM_TRUTH_NONE ? json_null() : tm_truth_value(t, t->deltas[head].version, c->names[i]);
+        json_t *expected = head == TM_TRUTH_NONE
+                               ? json_null()
+                               : tm_truth_value(t, t->deltas[head].version, c->names[i]);
         const json_t *is_value = diff_get(values, c->names[i]);
-        json_array_append_new(fields, json_pack("{s:s, s:o, s:o}", "field", c->names[i], "expected", expected, "shown",
-                                                is_value == NULL ? json_null() : json_deep_copy(is_value)));
+        json_array_append_new(
+            fields, json_pack("{s:s, s:o, s:o}", "field", c->names[i], "expected", expected,
+                              "shown", is_value == NULL ? json_null() : json_deep_copy(is_value)));
     }
     return fields;
 }
@@ -123,8 +132,8 @@ static json_t *diff_one(struct tm_truth *t, const struct tm_match *m, const stru
     const char *id = known ? t->records[d->record].id : shown->rows[d->row].id;
     const char *object = known ? t->objects[t->records[d->record].object].name
                                : shown->objects[shown->rows[d->row].object].name;
-    json_t *one = json_pack("{s:s, s:s, s:s, s:b}", "object", object, "id", id, "class", tm_row_class_name(class),
-                            "flagged", (d->code - 1) % 2);
+    json_t *one = json_pack("{s:s, s:s, s:s, s:b}", "object", object, "id", id, "class",
+                            tm_row_class_name(class), "flagged", (d->code - 1) % 2);
     if (!known)
         return one;
     uint32_t first = TM_TRUTH_NONE;
@@ -135,28 +144,33 @@ static json_t *diff_one(struct tm_truth *t, const struct tm_match *m, const stru
         first = diff_first(t, d, class);
     json_object_set_new(one, "first_pos", json_integer((json_int_t)first + 1));
     json_object_set_new(one, "first_org_ms", json_integer(t->versions[first].org_ms));
-    json_object_set_new(one, "first_change", json_string(tm_truth_change_name(t->versions[first].change)));
+    json_object_set_new(one, "first_change",
+                        json_string(tm_truth_change_name(t->versions[first].change)));
     json_object_set_new(one, "fields", fields == NULL ? json_array() : fields);
     return one;
 }
 
-enum tm_code tm_diff_json(json_t **out, struct tm_truth *truth, const struct tm_match *m, const struct tm_shown *shown,
-                          struct tm_reader *views, const json_t *given, struct tm_err *err)
+enum tm_code tm_diff_json(json_t **out, struct tm_truth *truth, const struct tm_match *m,
+                          const struct tm_shown *shown, struct tm_reader *views,
+                          const json_t *given, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    json_t *list = json_array(), *rows = given != NULL ? json_incref((json_t *)(uintptr_t)given) : json_object();
+    json_t *list = json_array(),
+           *rows = given != NULL ? json_incref((json_t *)(uintptr_t)given) : json_object();
     for (size_t c = 0; rc == TM_OK && views != NULL && c < m->coverage_count; c++) {
         json_t *ids = json_array();
         for (size_t i = 0; i < m->differences_count && i < TM_DIFF_DETAILS_MAX; i++) {
             const struct tm_difference *d = &m->differences[i];
-            if (d->record != TM_TRUTH_NONE && truth->records[d->record].object == m->coverage[c].truth)
+            if (d->record != TM_TRUTH_NONE &&
+                truth->records[d->record].object == m->coverage[c].truth)
                 json_array_append_new(ids, json_string(truth->records[d->record].id));
         }
         rc = diff_rows(rows, views, truth->objects[m->coverage[c].truth].name, ids, err);
         json_decref(ids);
     }
     for (size_t i = 0; rc == TM_OK && i < m->differences_count; i++)
-        json_array_append_new(list, diff_one(truth, m, shown, &m->differences[i], rows, i < TM_DIFF_DETAILS_MAX));
+        json_array_append_new(
+            list, diff_one(truth, m, shown, &m->differences[i], rows, i < TM_DIFF_DETAILS_MAX));
     json_decref(rows);
     if (rc == TM_OK)
         *out = list;

@@ -12,7 +12,7 @@ struct figures_series {
     struct tm_series wait_s, work_ms, fresh_s, waited_s, reader_ms, by_change[TM_TRUTH_CHANGES];
     size_t never_by_change[TM_TRUTH_CHANGES];
     size_t of, never, superseded, ambiguous, coincident, lost;
-    size_t during;                     /* batch: committed while the poll that shows them ran */
+    size_t during; /* batch: committed while the poll that shows them ran */
 };
 
 static void figures_free(struct figures_series *f)
@@ -26,8 +26,8 @@ static void figures_free(struct figures_series *f)
         tm_series_free(&f->by_change[i]);
 }
 
-static enum tm_code figures_sample(struct figures_series *f, const struct tm_truth_version *v, const struct tm_sample *s,
-                                   struct tm_err *err)
+static enum tm_code figures_sample(struct figures_series *f, const struct tm_truth_version *v,
+                                   const struct tm_sample *s, struct tm_err *err)
 {
     f->of++;
     f->lost += (s->flags & TM_SAMPLE_EXACT) == 0;
@@ -42,11 +42,12 @@ static enum tm_code figures_sample(struct figures_series *f, const struct tm_tru
     enum tm_code rc = tm_series_add(&f->fresh_s, fresh_s, err);
     if (rc == TM_OK)
         rc = tm_series_add(&f->by_change[v->change], fresh_s, err);
-    bool during = s->poll != TM_TRUTH_NONE && s->wait_us == 0 && (s->flags & TM_SAMPLE_COINCIDENT) == 0;
+    bool during =
+        s->poll != TM_TRUTH_NONE && s->wait_us == 0 && (s->flags & TM_SAMPLE_COINCIDENT) == 0;
     f->during += during;
     if (rc == TM_OK && !during)
         rc = tm_series_add(&f->waited_s, fresh_s, err);
-    if ((s->flags & TM_SAMPLE_COINCIDENT) != 0) {          /* neither waited nor worked for */
+    if ((s->flags & TM_SAMPLE_COINCIDENT) != 0) { /* neither waited nor worked for */
         f->coincident++;
         return rc;
     }
@@ -77,7 +78,9 @@ static void figures_latency(json_t *out, struct figures_series *f, const struct 
         if (f->by_change[i].count + f->never_by_change[i] == 0)
             continue;
         json_t *one = tm_series_json(&f->by_change[i], f->never_by_change[i]);
-        json_object_set_new(one, "count", json_integer((json_int_t)(f->by_change[i].count + f->never_by_change[i])));
+        json_object_set_new(
+            one, "count",
+            json_integer((json_int_t)(f->by_change[i].count + f->never_by_change[i])));
         json_object_set_new(one, "never", json_integer((json_int_t)f->never_by_change[i]));
         json_object_set_new(changes, tm_truth_change_name(i), one);
     }
@@ -105,8 +108,8 @@ static void figures_drift(json_t *out, const struct tm_match *m, const struct tm
     json_t *drift = json_object(), *by_class = json_object();
     int64_t differing = 0, dirty = 0, starred = 0;
     double row_us = 0, flagged_us = 0, hit_us = 0;
-    for (int class = TM_ROW_EQUAL; class < TM_ROW_CLASSES; class++) {
-        const char *name = tm_row_class_name((enum tm_row_class)class);
+    for (int class = TM_ROW_EQUAL; class < TM_ROW_CLASSES; class ++) {
+        const char *name = tm_row_class_name((enum tm_row_class) class);
         double us = curve->row_us[1 + 2 * class] + curve->row_us[2 + 2 * class];
         dirty += (int64_t)m->final[2 + 2 * class];
         flagged_us += curve->row_us[2 + 2 * class];
@@ -115,9 +118,10 @@ static void figures_drift(json_t *out, const struct tm_match *m, const struct tm
             continue;
         }
         hit_us += curve->row_us[2 + 2 * class];
-        differing += figures_rows(m->final, (enum tm_row_class)class);
+        differing += figures_rows(m->final, (enum tm_row_class) class);
         row_us += us;
-        json_object_set_new(drift, name, json_integer(figures_rows(m->final, (enum tm_row_class)class)));
+        json_object_set_new(drift, name,
+                            json_integer(figures_rows(m->final, (enum tm_row_class) class)));
         json_object_set_new(by_class, name, json_real(us / 1e6));
     }
     for (size_t i = 0; i < reader->objects_count; i++)
@@ -131,37 +135,40 @@ static void figures_drift(json_t *out, const struct tm_match *m, const struct tm
     json_object_set_new(drift, "row_seconds_by_class", by_class);
     json_object_set_new(drift, "dirty", json_integer(dirty));
     json_object_set_new(drift, "starred", json_integer(starred));
-    json_object_set_new(drift, "flag", json_pack("{s:o, s:o}", "precision", figures_share(hit_us, flagged_us), "recall",
-                                                 figures_share(hit_us, row_us)));
+    json_object_set_new(drift, "flag",
+                        json_pack("{s:o, s:o}", "precision", figures_share(hit_us, flagged_us),
+                                  "recall", figures_share(hit_us, row_us)));
     json_object_set_new(out, "drift", drift);
 }
 
 static void figures_curve(json_t *out, const struct tm_curve *c)
 {
     size_t gather = TM_CURVE_BINS / FIGURES_CURVE_POINTS;
-    json_t *list[TM_ROW_CLASSES], *at = json_array(), *max = json_array(), *flagged = json_array(), *curve = json_object();
-    for (int class = 1; class < TM_ROW_CLASSES; class++)
+    json_t *list[TM_ROW_CLASSES], *at = json_array(), *max = json_array(), *flagged = json_array(),
+                                  *curve = json_object();
+    for (int class = 1; class < TM_ROW_CLASSES; class ++)
         list[class] = json_array();
     for (size_t i = 0; i < TM_CURVE_BINS; i += gather) {
         double rows[TM_ROW_CLASSES] = { 0 }, most = 0, dirty = 0;
         for (size_t k = i; k < i + gather; k++) {
             most = c->max_differing[k] > most ? c->max_differing[k] : most;
-            for (int class = 0; class < TM_ROW_CLASSES; class++) {
-                rows[class] += (c->mean[k][1 + 2 * class] + c->mean[k][2 + 2 * class]) / (double)gather;
+            for (int class = 0; class < TM_ROW_CLASSES; class ++) {
+                rows[class] +=
+                    (c->mean[k][1 + 2 * class] + c->mean[k][2 + 2 * class]) / (double)gather;
                 dirty += c->mean[k][2 + 2 * class] / (double)gather;
             }
         }
         json_array_append_new(at, json_integer(c->us[i] / 1000));
         json_array_append_new(max, json_real(most));
         json_array_append_new(flagged, json_real(dirty));
-        for (int class = 1; class < TM_ROW_CLASSES; class++)
+        for (int class = 1; class < TM_ROW_CLASSES; class ++)
             json_array_append_new(list[class], json_real(rows[class]));
     }
     json_object_set_new(curve, "org_ms", at);
     json_object_set_new(curve, "differing_max", max);
     json_object_set_new(curve, "flagged", flagged);
-    for (int class = 1; class < TM_ROW_CLASSES; class++)
-        json_object_set_new(curve, tm_row_class_name((enum tm_row_class)class), list[class]);
+    for (int class = 1; class < TM_ROW_CLASSES; class ++)
+        json_object_set_new(curve, tm_row_class_name((enum tm_row_class) class), list[class]);
     json_object_set_new(out, "curve", curve);
 }
 
@@ -175,9 +182,12 @@ static void figures_staleness(json_t *out, const struct tm_match *m)
         json_object_set_new(shares, name, figures_share((double)m->behind_time_us[i], all));
         behind += (double)i * (double)m->behind_time_us[i];
     }
-    json_object_set_new(out, "behind", json_pack("{s:o, s:o}", "mean", figures_share(behind, all), "share", shares));
-    json_object_set_new(out, "age_s", json_pack("{s:o, s:f}", "mean", figures_share(m->age_us2 / 1e6, all), "max",
-                                                (double)m->age_max_us / 1e6));
+    json_object_set_new(
+        out, "behind",
+        json_pack("{s:o, s:o}", "mean", figures_share(behind, all), "share", shares));
+    json_object_set_new(out, "age_s",
+                        json_pack("{s:o, s:f}", "mean", figures_share(m->age_us2 / 1e6, all), "max",
+                                  (double)m->age_max_us / 1e6));
 }
 
 static void figures_coverage(json_t *out, const struct tm_truth *truth, const struct tm_match *m)
@@ -190,14 +200,23 @@ static void figures_coverage(json_t *out, const struct tm_truth *truth, const st
             json_array_append_new(compared, json_sprintf("%s.%s", object, c->names[k]));
         for (size_t k = 0; k < json_array_size(c->left_out); k++) {
             const json_t *one = json_array_get(c->left_out, k);
-            json_array_append_new(left, json_pack("{s:o, s:O}", "column", json_sprintf("%s.%s", object,
-                json_string_value(json_object_get(one, "column"))), "why", json_object_get(one, "why")));
+            json_array_append_new(
+                left, json_pack("{s:o, s:O}", "column",
+                                json_sprintf("%s.%s", object,
+                                             json_string_value(json_object_get(one, "column"))),
+                                "why", json_object_get(one, "why")));
         }
     }
-    json_object_set_new(out, "coverage", json_pack("{s:o, s:o}", "compared", compared, "left_out", left));
+    json_object_set_new(out, "coverage",
+                        json_pack("{s:o, s:o}", "compared", compared, "left_out", left));
 }
 
-struct figures_txn { uint64_t txn; uint32_t read; int64_t hi_ns; bool seen; };
+struct figures_txn {
+    uint64_t txn;
+    uint32_t read;
+    int64_t hi_ns;
+    bool seen;
+};
 
 static int figures_txn_order(const void *a, const void *b)
 {
@@ -205,22 +224,27 @@ static int figures_txn_order(const void *a, const void *b)
     return (x->txn > y->txn) - (x->txn < y->txn);
 }
 
-/* One read transaction covers all relations: a transaction is torn when its records came with different reads. */
-static enum tm_code figures_torn(json_t *out, const struct tm_truth *truth, const struct tm_match *m,
-                                 const struct tm_timing *t, struct tm_err *err)
+/* One read transaction covers all relations: a transaction is torn when its records came with
+ * different reads. */
+static enum tm_code figures_torn(json_t *out, const struct tm_truth *truth,
+                                 const struct tm_match *m, const struct tm_timing *t,
+                                 struct tm_err *err)
 {
     size_t count = 0, torn = 0;
     int64_t torn_ns = 0;
     if (t->compress != 1) {
-        json_object_set_new(out, "torn", json_pack("{s:n, s:n, s:b}", "transactions", "seconds", "measured", 0));
+        json_object_set_new(out, "torn",
+                            json_pack("{s:n, s:n, s:b}", "transactions", "seconds", "measured", 0));
         return TM_OK;
     }
     struct figures_txn *list = calloc(m->samples_count + 1, sizeof *list);
     if (list == NULL)
         return tm_fail(err, TM_E_NOMEM, "transactions");
     for (size_t i = 0; i < m->samples_count; i++)
-        if ((m->samples[i].flags & TM_SAMPLE_SEEN) != 0 && (m->samples[i].flags & TM_SAMPLE_COINCIDENT) == 0)
-            list[count++] = (struct figures_txn){ truth->versions[i].txn, m->samples[i].read, m->samples[i].hi_ns, true };
+        if ((m->samples[i].flags & TM_SAMPLE_SEEN) != 0 &&
+            (m->samples[i].flags & TM_SAMPLE_COINCIDENT) == 0)
+            list[count++] = (struct figures_txn){ truth->versions[i].txn, m->samples[i].read,
+                                                  m->samples[i].hi_ns, true };
     qsort(list, count, sizeof *list, figures_txn_order);
     for (size_t i = 0; i < count;) {
         int64_t first_ns = list[i].hi_ns, last_ns = list[i].hi_ns;
@@ -234,12 +258,14 @@ static enum tm_code figures_torn(json_t *out, const struct tm_truth *truth, cons
         i = k;
     }
     free(list);
-    json_object_set_new(out, "torn", json_pack("{s:I, s:f, s:b}", "transactions", (json_int_t)torn, "seconds",
-                                               (double)torn_ns / 1e9, "measured", 1));
+    json_object_set_new(out, "torn",
+                        json_pack("{s:I, s:f, s:b}", "transactions", (json_int_t)torn, "seconds",
+                                  (double)torn_ns / 1e9, "measured", 1));
     return TM_OK;
 }
 
-/* What had no event and came with a scheduled copy (design R16); and what no copy has brought yet. */
+/* What had no event and came with a scheduled copy (design R16); and what no copy has
+ * brought yet. */
 static void figures_copies(json_t *out, const struct tm_truth *truth, const struct tm_match *m)
 {
     json_t *list = json_array();
@@ -249,22 +275,27 @@ static void figures_copies(json_t *out, const struct tm_truth *truth, const stru
         const struct tm_truth_version *v = &truth->versions[i];
         const struct tm_sample *s = &m->samples[i];
         char at[TM_TIME_BYTES];
-        never += (s->flags & (TM_SAMPLE_OF | TM_SAMPLE_SEEN)) == TM_SAMPLE_OF && v->event == TM_TRUTH_SILENT;
+        never += (s->flags & (TM_SAMPLE_OF | TM_SAMPLE_SEEN)) == TM_SAMPLE_OF &&
+                 v->event == TM_TRUTH_SILENT;
         if ((s->flags & TM_SAMPLE_COPY) == 0)
             continue;
         max_us = s->wait_us > max_us ? s->wait_us : max_us;
         if (count++ >= FIGURES_COPIES_MAX)
             continue;
         const struct tm_truth_record *r = &truth->records[v->record];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:f}", "object", truth->objects[r->object].name,
-            "id", r->id, "change", tm_truth_change_name(v->change), "pos", (json_int_t)i + 1, "committed",
-            tm_time_z(at, v->org_ms), "wait_s", (double)s->wait_us / 1e6));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:f}", "object",
+                            truth->objects[r->object].name, "id", r->id, "change",
+                            tm_truth_change_name(v->change), "pos", (json_int_t)i + 1, "committed",
+                            tm_time_z(at, v->org_ms), "wait_s", (double)s->wait_us / 1e6));
     }
-    json_object_set_new(out, "only_copies", json_pack("{s:I, s:f, s:I, s:o}", "count", count, "max_wait_s",
-                                                      (double)max_us / 1e6, "never", never, "examples", list));
+    json_object_set_new(out, "only_copies",
+                        json_pack("{s:I, s:f, s:I, s:o}", "count", count, "max_wait_s",
+                                  (double)max_us / 1e6, "never", never, "examples", list));
 }
 
-static json_t *figures_lost(const struct figures_series *f, const struct tm_plan_pipeline *p, const struct tm_timing *t)
+static json_t *figures_lost(const struct figures_series *f, const struct tm_plan_pipeline *p,
+                            const struct tm_timing *t)
 {
     if (p->kind == TM_PIPELINE_STREAM && t->compress > 1)
         return json_pack("{s:n, s:n, s:b, s:s}", "states", "share", "measured", 0, "why",
@@ -273,8 +304,9 @@ static json_t *figures_lost(const struct figures_series *f, const struct tm_plan
                      f->of == 0 ? 0.0 : (double)f->lost / (double)f->of, "measured", 1);
 }
 
-enum tm_code tm_figures_json(json_t *out, const struct tm_results *r, const struct tm_plan_pipeline *p,
-                             const struct tm_match *m, const struct tm_timing *t, const struct tm_curve *curve,
+enum tm_code tm_figures_json(json_t *out, const struct tm_results *r,
+                             const struct tm_plan_pipeline *p, const struct tm_match *m,
+                             const struct tm_timing *t, const struct tm_curve *curve,
                              const struct tm_reader *reader, struct tm_err *err)
 {
     struct figures_series f = { 0 };

@@ -5,42 +5,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MATCH_ABSENT UINT64_C(1)         /* the row hash of "no row" */
-#define MATCH_BEFORE (-1)                /* the state before the create */
+#define MATCH_ABSENT UINT64_C(1) /* the row hash of "no row" */
+#define MATCH_BEFORE (-1)        /* the state before the create */
 enum { SHOWS_WHOLE, SHOWS_MIXED, SHOWS_WRONG, SHOWS_PARTIAL };
 
-struct match_obs {                       /* one observation of the record at hand */
+struct match_obs { /* one observation of the record at hand */
     const struct tm_shown_obs *o;
     uint64_t hash;
-    int64_t version, certain;            /* newest and oldest version it equals; MATCH_BEFORE; only when WHOLE */
-    size_t news_first, news_count;       /* versions first shown by it: news[] */
+    int64_t version,
+        certain; /* newest and oldest version it equals; MATCH_BEFORE; only when WHOLE */
+    size_t news_first, news_count; /* versions first shown by it: news[] */
     uint8_t shows;
 };
-struct match_event { int64_t us; int64_t version; size_t obs; uint8_t kind; };   /* of the display, see timeline */
-struct match_work {                      /* scratch for one record, grown to the largest */
+struct match_event {
+    int64_t us;
+    int64_t version;
+    size_t obs;
+    uint8_t kind;
+};                  /* of the display, see timeline */
+struct match_work { /* scratch for one record, grown to the largest */
     const struct tm_truth *truth;
     const struct tm_shown *shown;
     const struct tm_timing *timing;
     struct tm_match *m;
     const struct tm_coverage *c;
-    uint32_t *index; uint64_t *hash; int64_t *actual_ns, *lo, *hi; size_t *hi_obs; int64_t *commit_us;
+    uint32_t *index;
+    uint64_t *hash;
+    int64_t *actual_ns, *lo, *hi;
+    size_t *hi_obs;
+    int64_t *commit_us;
     bool *coincident;
-    size_t versions, versions_cap, first_counted;    /* first_counted: first version of the workload */
-    struct match_obs *obs; size_t obs_count, obs_cap;
-    uint32_t *news; size_t news_count;
-    struct match_event *events; size_t events_count, events_cap;
-    uint32_t at[TM_TRUTH_COLUMNS_MAX];   /* delta in force per comparable column, at `now` */
+    size_t versions, versions_cap, first_counted; /* first_counted: first version of the workload */
+    struct match_obs *obs;
+    size_t obs_count, obs_cap;
+    uint32_t *news;
+    size_t news_count;
+    struct match_event *events;
+    size_t events_count, events_cap;
+    uint32_t at[TM_TRUTH_COLUMNS_MAX]; /* delta in force per comparable column, at `now` */
     uint64_t values[TM_TRUTH_COLUMNS_MAX];
-    int64_t held[TM_TRUTH_COLUMNS_MAX];  /* version index + 1 a shown value comes from, 0 null from the start, -1 never held */
-    int64_t now;                         /* newest version committed, -1 none */
-    int64_t frontier;                    /* newest version certainly shown by a whole row */
-    uint64_t displayed;                  /* row hash of what is displayed */
-    bool unordered;                      /* the record's displays had to be moved to stay in order: see M5 */
+    int64_t held[TM_TRUTH_COLUMNS_MAX]; /* version index + 1 a shown value comes from, 0 null from
+                                           the start, -1 never held */
+    int64_t now;                        /* newest version committed, -1 none */
+    int64_t frontier;                   /* newest version certainly shown by a whole row */
+    uint64_t displayed;                 /* row hash of what is displayed */
+    bool unordered; /* the record's displays had to be moved to stay in order: see M5 */
 };
 
 const char *tm_row_class_name(enum tm_row_class c)
 {
-    static const char *const names[TM_ROW_CLASSES] = { "equal", "missing", "phantom", "stale", "mixed", "wrong" };
+    static const char *const names[TM_ROW_CLASSES] = { "equal", "missing", "phantom",
+                                                       "stale", "mixed",   "wrong" };
     assert(c < TM_ROW_CLASSES);
     return names[c];
 }
@@ -66,12 +81,13 @@ static uint64_t match_mix(uint32_t column, uint64_t value)
     return x ^ (x >> 31);
 }
 
-static uint64_t match_named(uint64_t hash)      /* a row's hash, never that of "no row" */
+static uint64_t match_named(uint64_t hash) /* a row's hash, never that of "no row" */
 {
     return hash == MATCH_ABSENT ? 2 : hash;
 }
 
-static enum tm_code match_grow(void **array, size_t *cap, size_t need, size_t bytes, struct tm_err *err)
+static enum tm_code match_grow(void **array, size_t *cap, size_t need, size_t bytes,
+                               struct tm_err *err)
 {
     if (need <= *cap)
         return TM_OK;
@@ -86,12 +102,18 @@ static enum tm_code match_grow(void **array, size_t *cap, size_t need, size_t by
 
 static enum tm_code match_versions_room(struct match_work *w, size_t need, struct tm_err *err)
 {
-    struct { void **array; size_t bytes; } all[] = {
-        { (void **)&w->index, sizeof *w->index }, { (void **)&w->hash, sizeof *w->hash },
-        { (void **)&w->actual_ns, sizeof *w->actual_ns }, { (void **)&w->lo, sizeof *w->lo },
-        { (void **)&w->hi, sizeof *w->hi }, { (void **)&w->hi_obs, sizeof *w->hi_obs },
-        { (void **)&w->commit_us, sizeof *w->commit_us }, { (void **)&w->coincident, sizeof *w->coincident },
-        { (void **)&w->news, sizeof *w->news } };
+    struct {
+        void **array;
+        size_t bytes;
+    } all[] = { { (void **)&w->index, sizeof *w->index },
+                { (void **)&w->hash, sizeof *w->hash },
+                { (void **)&w->actual_ns, sizeof *w->actual_ns },
+                { (void **)&w->lo, sizeof *w->lo },
+                { (void **)&w->hi, sizeof *w->hi },
+                { (void **)&w->hi_obs, sizeof *w->hi_obs },
+                { (void **)&w->commit_us, sizeof *w->commit_us },
+                { (void **)&w->coincident, sizeof *w->coincident },
+                { (void **)&w->news, sizeof *w->news } };
     size_t cap = w->versions_cap;
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++) {
@@ -103,7 +125,8 @@ static enum tm_code match_versions_room(struct match_work *w, size_t need, struc
 }
 
 /* Every version's row hash, by going through the changes once. */
-static enum tm_code match_load_versions(struct match_work *w, const struct tm_truth_record *r, struct tm_err *err)
+static enum tm_code match_load_versions(struct match_work *w, const struct tm_truth_record *r,
+                                        struct tm_err *err)
 {
     const struct tm_truth *t = w->truth;
     uint64_t hash = 0, values[TM_TRUTH_COLUMNS_MAX] = { 0 };
@@ -126,7 +149,8 @@ static enum tm_code match_load_versions(struct match_work *w, const struct tm_tr
         w->index[i] = v;
         w->hash[i] = tm_truth_is_gone(version->change) ? MATCH_ABSENT : match_named(hash);
         w->actual_ns[i] = version->actual_ns;
-        w->commit_us[i] = version->intended_ns == INT64_MIN ? INT64_MIN : version->intended_ms * 1000;
+        w->commit_us[i] =
+            version->intended_ns == INT64_MIN ? INT64_MIN : version->intended_ms * 1000;
         if (i > 0 && w->actual_ns[i] < w->actual_ns[i - 1])
             w->actual_ns[i] = w->actual_ns[i - 1];
         if (i > 0 && w->commit_us[i] < w->commit_us[i - 1])
@@ -146,11 +170,13 @@ static enum tm_code match_load_obs(struct match_work *w, uint32_t row, struct tm
     if (row == TM_SHOWN_NONE)
         return TM_OK;
     for (uint32_t o = w->shown->rows[row].first; o != TM_SHOWN_NONE; o = w->shown->obs[o].next) {
-        enum tm_code rc = match_grow((void **)&w->obs, &w->obs_cap, w->obs_count + 1, sizeof *w->obs, err);
+        enum tm_code rc =
+            match_grow((void **)&w->obs, &w->obs_cap, w->obs_count + 1, sizeof *w->obs, err);
         if (rc != TM_OK)
             return rc;
-        w->obs[w->obs_count++] = (struct match_obs){ .o = &w->shown->obs[o], .version = MATCH_BEFORE,
-                                                      .certain = MATCH_BEFORE };
+        w->obs[w->obs_count++] = (struct match_obs){ .o = &w->shown->obs[o],
+                                                     .version = MATCH_BEFORE,
+                                                     .certain = MATCH_BEFORE };
     }
     return TM_OK;
 }
@@ -196,13 +222,14 @@ static void match_commit(struct match_work *w)
         if (w->hi[k] == INT64_MAX) {
             w->coincident[k] = true;
             w->hi[k] = w->lo[k] = w->actual_ns[i];
-            w->hi_obs[k] = SIZE_MAX - 1 - (size_t)i;       /* visible at the commit of version i */
+            w->hi_obs[k] = SIZE_MAX - 1 - (size_t)i; /* visible at the commit of version i */
         }
     w->frontier = i;
 }
 
 /* Finds the versions whose row hash is `hash`: newest and, not before the frontier, oldest. */
-static bool match_find(struct match_work *w, uint64_t hash, int64_t *out_newest, int64_t *out_oldest)
+static bool match_find(struct match_work *w, uint64_t hash, int64_t *out_newest,
+                       int64_t *out_oldest)
 {
     int64_t newest = -2, oldest = -2;
     for (int64_t i = w->now; i > MATCH_BEFORE; i--) {
@@ -217,25 +244,28 @@ static bool match_find(struct match_work *w, uint64_t hash, int64_t *out_newest,
         newest = oldest = MATCH_BEFORE;
     for (int64_t i = w->now + 1; newest == -2 && i < (int64_t)w->versions; i++)
         if (w->hash[i] == hash)
-            newest = oldest = i;                           /* shown before its stamped commit: a negative sample */
+            newest = oldest = i; /* shown before its stamped commit: a negative sample */
     if (newest == -2)
         return false;
     while (oldest >= 0 && oldest < w->now && w->hash[oldest + 1] == hash)
-        oldest++;                                          /* versions that changed nothing comparable */
+        oldest++; /* versions that changed nothing comparable */
     *out_newest = newest;
     *out_oldest = oldest < newest ? oldest : newest;
     return true;
 }
 
-/* Where each shown value comes from: the newest version that set it. Returns SHOWS_WRONG when one was never held. */
+/* Where each shown value comes from: the newest version that set it. Returns SHOWS_WRONG when one
+ * was never held. */
 static uint8_t match_held(struct match_work *w)
 {
     uint8_t shows = SHOWS_MIXED;
     for (size_t c = 0; c < w->c->count; c++) {
         uint32_t d = w->at[c], oldest = TM_TRUTH_NONE;
-        for (; d != TM_TRUTH_NONE && w->truth->deltas[d].hash != w->values[c]; d = w->truth->deltas[d].prev)
+        for (; d != TM_TRUTH_NONE && w->truth->deltas[d].hash != w->values[c];
+             d = w->truth->deltas[d].prev)
             oldest = d;
-        /* no version set it to null: it was null from the create on, if the create did not set it */
+        /* no version set it to null: it was null from the create on, if the create did not
+         * set it */
         bool null = w->values[c] == TM_VHASH_NULL && w->versions > 0 &&
                     (oldest == TM_TRUTH_NONE || w->truth->deltas[oldest].version != w->index[0]);
         w->held[c] = d != TM_TRUTH_NONE ? (int64_t)w->truth->deltas[d].version + 1 : null ? 0 : -1;
@@ -266,7 +296,7 @@ static bool match_shown_by_columns(struct match_work *w, size_t i)
 static void match_mixed(struct match_work *w, size_t obs)
 {
     struct match_obs *o = &w->obs[obs];
-    int64_t image = MATCH_BEFORE;                          /* newest full image that is shown: what is older is superseded */
+    int64_t image = MATCH_BEFORE; /* newest full image that is shown: what is older is superseded */
     o->shows = match_held(w);
     for (int64_t i = w->now; i > w->frontier; i--) {
         uint8_t change = w->truth->versions[w->index[i]].change;
@@ -280,21 +310,23 @@ static void match_mixed(struct match_work *w, size_t obs)
         w->hi[i] = o->o->hi_ns;
         w->hi_obs[i] = obs;
     }
-    for (int64_t i = w->frontier + 1; i <= w->now; i++)    /* in commit order */
+    for (int64_t i = w->frontier + 1; i <= w->now; i++) /* in commit order */
         if (w->hi_obs[i] == obs) {
             w->news[w->news_count++] = (uint32_t)i;
             o->news_count++;
         }
 }
 
-/* What seemed visible at its commit, because an older state was not shown yet, was not: now that older state is shown. */
+/* What seemed visible at its commit, because an older state was not shown yet, was not: now that
+ * older state is shown. */
 static void match_not_coincident(struct match_work *w, int64_t shown)
 {
     int64_t k;
     for (k = w->frontier; k > shown; k--)
         if (!w->coincident[k])
-            return;                                        /* really shown before: the row goes back in time */
-    for (k = w->frontier; k >= 0 && w->coincident[k] && SIZE_MAX - 1 - w->hi_obs[k] > (size_t)shown; k--) {
+            return; /* really shown before: the row goes back in time */
+    for (k = w->frontier; k >= 0 && w->coincident[k] && SIZE_MAX - 1 - w->hi_obs[k] > (size_t)shown;
+         k--) {
         w->coincident[k] = false;
         w->lo[k] = w->hi[k] = INT64_MAX;
         w->hi_obs[k] = SIZE_MAX;
@@ -364,7 +396,8 @@ static uint32_t match_poll(const struct match_work *w, const struct tm_shown_obs
     const struct tm_timing *t = w->timing;
     int object = w->c->shown;
     size_t first = 0, last = t->polls_count;
-    while (first < last) {                                 /* polls are sorted by object, then _seq */
+    /* polls are sorted by object, then _seq */
+    while (first < last) {
         size_t middle = (first + last) / 2;
         const struct tm_poll *p = &t->polls[middle];
         if (p->object < object || (p->object == object && p->seq_last < o->seq))
@@ -372,7 +405,8 @@ static uint32_t match_poll(const struct match_work *w, const struct tm_shown_obs
         else
             last = middle;
     }
-    if (first < t->polls_count && t->polls[first].object == object && t->polls[first].seq_first <= o->seq)
+    if (first < t->polls_count && t->polls[first].object == object &&
+        t->polls[first].seq_first <= o->seq)
         return (uint32_t)first;
     return TM_TRUTH_NONE;
 }
@@ -437,7 +471,7 @@ static void match_time(struct match_work *w, size_t i)
         return;
     s->flags |= TM_SAMPLE_SEEN;
     if (w->coincident[i]) {
-        size_t with = SIZE_MAX - 1 - w->hi_obs[i];         /* see match_commit */
+        size_t with = SIZE_MAX - 1 - w->hi_obs[i]; /* see match_commit */
         s->flags |= TM_SAMPLE_COINCIDENT;
         s->visible_us = w->commit_us[with];
         return;
@@ -488,12 +522,13 @@ static int64_t match_place(struct match_work *w, const struct tm_shown_obs *o)
             break;
         place = (v->intended_ms + t->delay_ms) * 1000 + (o->hi_ns - start_ns) / 1000;
         if (w->hi[i] > o->hi_ns)
-            break;                                         /* the oldest change not shown by then */
+            break; /* the oldest change not shown by then */
     }
     return place != INT64_MIN ? place : tm_timing_org_us(t, o->hi_ns);
 }
 
-/* M5, and not before what it shows was visible: a poll may return a row whose create and delete were coincident when it began. */
+/* M5, and not before what it shows was visible: a poll may return a row whose create and delete
+ * were coincident when it began. */
 static int64_t match_place_after(struct match_work *w, const struct match_obs *o)
 {
     int64_t us = match_place(w, o->o);
@@ -507,12 +542,16 @@ static int64_t match_place_after(struct match_work *w, const struct match_obs *o
     return us;
 }
 
-enum { EVENT_STATE, EVENT_MARK };        /* the display changes; or only: a version is shown (by columns) */
+enum {
+    EVENT_STATE,
+    EVENT_MARK
+}; /* the display changes; or only: a version is shown (by columns) */
 
-static enum tm_code match_event(struct match_work *w, int64_t us, int64_t version, size_t obs, uint8_t kind,
-                                struct tm_err *err)
+static enum tm_code match_event(struct match_work *w, int64_t us, int64_t version, size_t obs,
+                                uint8_t kind, struct tm_err *err)
 {
-    enum tm_code rc = match_grow((void **)&w->events, &w->events_cap, w->events_count + 1, sizeof *w->events, err);
+    enum tm_code rc = match_grow((void **)&w->events, &w->events_cap, w->events_count + 1,
+                                 sizeof *w->events, err);
     if (rc != TM_OK)
         return rc;
     int64_t last = w->events_count == 0 ? w->timing->start_us : w->events[w->events_count - 1].us;
@@ -547,10 +586,10 @@ static enum tm_code match_timeline(struct match_work *w, struct tm_err *err)
     return rc;
 }
 
-struct match_area {                      /* running state of the sweep of one record */
-    int64_t at_us, truth, shown;         /* newest committed; newest shown by a whole row */
-    int64_t extra;                       /* shown by columns, beyond `shown` */
-    size_t display;                      /* event on display, SIZE_MAX: nothing yet */
+struct match_area {              /* running state of the sweep of one record */
+    int64_t at_us, truth, shown; /* newest committed; newest shown by a whole row */
+    int64_t extra;               /* shown by columns, beyond `shown` */
+    size_t display;              /* event on display, SIZE_MAX: nothing yet */
     int64_t behind_us;
     uint8_t code;
 };
@@ -563,7 +602,9 @@ static uint8_t match_code(const struct match_work *w, const struct match_area *a
     const struct match_obs *o = e == NULL ? NULL : &w->obs[e->obs];
     enum tm_row_class class;
     if (e != NULL)
-        display = o->shows != SHOWS_WHOLE ? o->hash : e->version < 0 ? MATCH_ABSENT : w->hash[e->version];
+        display = o->shows != SHOWS_WHOLE ? o->hash
+                  : e->version < 0        ? MATCH_ABSENT
+                                          : w->hash[e->version];
     bool flagged = o != NULL && (o->o->flags & TM_SHOWN_DIRTY) != 0;
     if (truth == MATCH_ABSENT && display == MATCH_ABSENT)
         return 0;
@@ -572,22 +613,26 @@ static uint8_t match_code(const struct match_work *w, const struct match_area *a
     else if (display == MATCH_ABSENT || o->shows == SHOWS_PARTIAL)
         class = TM_ROW_MISSING;
     else if (display == truth || (o->shows == SHOWS_WHOLE && e->version > a->truth))
-        class = TM_ROW_EQUAL;                              /* ahead of the timeline only by its rounding */
+        class = TM_ROW_EQUAL; /* ahead of the timeline only by its rounding */
     else
-        class = o->shows == SHOWS_WHOLE ? TM_ROW_STALE : o->shows == SHOWS_MIXED ? TM_ROW_MIXED : TM_ROW_WRONG;
+        class = o->shows == SHOWS_WHOLE   ? TM_ROW_STALE
+                : o->shows == SHOWS_MIXED ? TM_ROW_MIXED
+                                          : TM_ROW_WRONG;
     return (uint8_t)(1 + 2 * class + (flagged && display != MATCH_ABSENT));
 }
 
 static void match_area_to(struct match_work *w, struct match_area *a, int64_t us)
 {
     struct tm_match *m = w->m;
-    int64_t first = a->shown + 1 > (int64_t)w->first_counted ? a->shown + 1 : (int64_t)w->first_counted;
+    int64_t first =
+        a->shown + 1 > (int64_t)w->first_counted ? a->shown + 1 : (int64_t)w->first_counted;
     int64_t behind = a->truth >= first ? a->truth - first + 1 - a->extra : 0, span = us - a->at_us;
     assert(span >= 0);
     if (span == 0)
         return;
     if (behind > 0) {
-        double from = (double)(a->at_us - w->commit_us[first]), to = (double)(us - w->commit_us[first]);
+        double from = (double)(a->at_us - w->commit_us[first]),
+               to = (double)(us - w->commit_us[first]);
         m->age_us2 += (to * to - from * from) / 2;
         m->age_max_us = (int64_t)to > m->age_max_us ? (int64_t)to : m->age_max_us;
     }
@@ -603,7 +648,8 @@ static enum tm_code match_area_step(struct match_work *w, struct match_area *a, 
     uint8_t code = match_code(w, a);
     if (code == a->code)
         return TM_OK;
-    enum tm_code rc = match_grow((void **)&m->steps, &m->steps_cap, m->steps_count + 1, sizeof *m->steps, err);
+    enum tm_code rc =
+        match_grow((void **)&m->steps, &m->steps_cap, m->steps_count + 1, sizeof *m->steps, err);
     if (rc == TM_OK)
         m->steps[m->steps_count++] = (struct tm_curve_step){ a->at_us, a->code, code };
     a->code = code;
@@ -617,7 +663,8 @@ static void match_area_shown(struct match_work *w, struct match_area *a, int64_t
         return;
     a->shown = version;
     a->extra = 0;
-    for (size_t k = 0; k < n; k++)                         /* marks are rare: only rows that were mixed have any */
+    /* marks are rare: only rows that were mixed have any */
+    for (size_t k = 0; k < n; k++)
         a->extra += w->events[k].kind == EVENT_MARK && w->events[k].version > a->shown;
 }
 
@@ -634,8 +681,8 @@ static void match_area_display(struct match_work *w, struct match_area *a, size_
         match_area_shown(w, a, e->version < o->certain ? e->version : o->certain, n);
 }
 
-/* Displays that were moved to stay in order would make the record look older than any change was: take its ages from the
- * changes themselves (each on its own, an upper bound of the integral). */
+/* Displays that were moved to stay in order would make the record look older than any change was:
+ * take its ages from the changes themselves (each on its own, an upper bound of the integral). */
 static void match_unordered(struct match_work *w, double age_us2, int64_t age_max_us)
 {
     struct tm_match *m = w->m;
@@ -653,7 +700,8 @@ static void match_unordered(struct match_work *w, double age_us2, int64_t age_ma
     }
 }
 
-/* Commits and displays in order of the org timeline: class, versions behind and age at every instant. */
+/* Commits and displays in order of the org timeline: class, versions behind and age at every
+ * instant. */
 static enum tm_code match_sweep(struct match_work *w, struct match_area *a, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -661,7 +709,9 @@ static enum tm_code match_sweep(struct match_work *w, struct match_area *a, stru
     size_t v = 0, n = 0;
     double age_us2 = w->m->age_us2;
     int64_t age_max_us = w->m->age_max_us;
-    *a = (struct match_area){ .at_us = start, .truth = MATCH_BEFORE, .shown = MATCH_BEFORE, .display = SIZE_MAX };
+    *a = (struct match_area){
+        .at_us = start, .truth = MATCH_BEFORE, .shown = MATCH_BEFORE, .display = SIZE_MAX
+    };
     while (v < w->versions && w->commit_us[v] <= start)
         a->truth = (int64_t)v++;
     while (n < w->events_count && w->events[n].us <= start)
@@ -669,7 +719,8 @@ static enum tm_code match_sweep(struct match_work *w, struct match_area *a, stru
     a->code = match_code(w, a);
     w->m->initial[a->code]++;
     while (rc == TM_OK && (v < w->versions || n < w->events_count)) {
-        bool commit = v < w->versions && (n >= w->events_count || w->commit_us[v] <= w->events[n].us);
+        bool commit =
+            v < w->versions && (n >= w->events_count || w->commit_us[v] <= w->events[n].us);
         int64_t us = commit ? w->commit_us[v] : w->events[n].us;
         us = us > end ? end : us < a->at_us ? a->at_us : us;
         match_area_to(w, a, us);
@@ -701,24 +752,28 @@ static enum tm_code match_sweep(struct match_work *w, struct match_area *a, stru
     return rc;
 }
 
-static enum tm_code match_difference(struct match_work *w, const struct match_area *a, uint32_t record, uint32_t row,
-                                     struct tm_err *err)
+static enum tm_code match_difference(struct match_work *w, const struct match_area *a,
+                                     uint32_t record, uint32_t row, struct tm_err *err)
 {
     struct tm_match *m = w->m;
     const struct match_event *e = a->display == SIZE_MAX ? NULL : &w->events[a->display];
     m->final[a->code]++;
     if (a->code == 0 || (a->code - 1) / 2 == TM_ROW_EQUAL)
         return TM_OK;
-    enum tm_code rc = match_grow((void **)&m->differences, &m->differences_cap, m->differences_count + 1,
-                                 sizeof *m->differences, err);
+    enum tm_code rc = match_grow((void **)&m->differences, &m->differences_cap,
+                                 m->differences_count + 1, sizeof *m->differences, err);
     bool whole = e != NULL && w->obs[e->obs].shows == SHOWS_WHOLE && e->version >= 0;
     if (rc == TM_OK)
-        m->differences[m->differences_count++] = (struct tm_difference){
-            .record = record, .row = row, .code = a->code, .version = whole ? w->index[e->version] : TM_TRUTH_NONE };
+        m->differences[m->differences_count++] =
+            (struct tm_difference){ .record = record,
+                                    .row = row,
+                                    .code = a->code,
+                                    .version = whole ? w->index[e->version] : TM_TRUTH_NONE };
     return rc;
 }
 
-static enum tm_code match_record(struct match_work *w, uint32_t record, uint32_t row, struct tm_err *err)
+static enum tm_code match_record(struct match_work *w, uint32_t record, uint32_t row,
+                                 struct tm_err *err)
 {
     struct match_area area;
     enum tm_code rc = TM_OK;
@@ -744,7 +799,8 @@ static enum tm_code match_object(struct match_work *w, struct tm_err *err)
     enum tm_code rc = TM_OK;
     for (uint32_t r = 0; rc == TM_OK && r < w->truth->records_count; r++)
         if (w->truth->records[r].object == w->c->truth)
-            rc = match_record(w, r, tm_shown_find(w->shown, w->c->shown, w->truth->records[r].id), err);
+            rc = match_record(w, r, tm_shown_find(w->shown, w->c->shown, w->truth->records[r].id),
+                              err);
     for (uint32_t r = 0; rc == TM_OK && r < w->shown->rows_count; r++)
         if (w->shown->rows[r].object == w->c->shown &&
             tm_truth_record(w->truth, w->c->truth, w->shown->rows[r].id) == TM_TRUTH_NONE) {
@@ -756,22 +812,24 @@ static enum tm_code match_object(struct match_work *w, struct tm_err *err)
 
 static void match_work_free(struct match_work *w)
 {
-    void *all[] = { w->index, w->hash, w->actual_ns, w->lo, w->hi, w->hi_obs, w->commit_us, w->coincident, w->news, w->obs,
-                    w->events };
+    void *all[] = { w->index,     w->hash,       w->actual_ns, w->lo,  w->hi,    w->hi_obs,
+                    w->commit_us, w->coincident, w->news,      w->obs, w->events };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]);
     free(w);
 }
 
-enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth, const struct tm_shown *shown,
-                           const struct tm_timing *timing, const char *const *objects, size_t objects_count,
-                           struct tm_err *err)
+enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
+                           const struct tm_shown *shown, const struct tm_timing *timing,
+                           const char *const *objects, size_t objects_count, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_match *m = calloc(1, sizeof *m);
     struct match_work *w = calloc(1, sizeof *w);
-    if (m == NULL || w == NULL || (m->samples = calloc(truth->versions_count + 1, sizeof *m->samples)) == NULL ||
-        (m->record_behind_us = calloc(truth->records_count + 1, sizeof *m->record_behind_us)) == NULL ||
+    if (m == NULL || w == NULL ||
+        (m->samples = calloc(truth->versions_count + 1, sizeof *m->samples)) == NULL ||
+        (m->record_behind_us = calloc(truth->records_count + 1, sizeof *m->record_behind_us)) ==
+            NULL ||
         (m->coverage = calloc(objects_count, sizeof *m->coverage)) == NULL) {
         rc = tm_fail(err, TM_E_NOMEM, "match: %zu versions", truth->versions_count);
         goto done;

@@ -1,99 +1,129 @@
-/* match: which version of which record a shown row stands for, when every version became visible, and what every row was
- * worth at every instant. in: the history (truth), the observations of one pipeline (shown), its timing; out: one sample a
- * version, the steps of the drift curve, final differences. Pure: no I/O, clock. Owner: the caller; one pipeline at a time.
+/* match: which version of which record a shown row stands for, when every version became visible,
+ * and what every row was worth at every instant. in: the history (truth), the observations of one
+ * pipeline (shown), its timing; out: one sample a version, the steps of the drift curve, final
+ * differences. Pure: no I/O, clock. Owner: the caller; one pipeline at a time.
  *
- * M1. A row equals a version when all comparable columns agree; a record with no row stands for "before the create" or for a
- *     delete. Comparable = describe in force at the end, and in the relation, less what no path carries (coverage).
- * M2. A version is shown when the row equals it or a later one, or when every column it changed has its value or a later one.
- *     A delete is shown when the relation no longer returns the id, or a later full image is shown.
- * M3. Where equal values make two versions fit, the newer gives `lo` (optimistic), the older gives `hi`; both are counted as
- *     ambiguous when they differ. A version whose state was shown already when it was committed is coincident: visible at once,
- *     unless an older version is first shown after it (a create still under way when its delete was committed).
- * M4. Timeline (design section 4): visible = intended commit + wait + work. stream: wait = D, work from intended + D on.
- *     batch: wait = up to the grid point of the poll whose _seq range holds the row, work from there, or from the commit.
- * M5. An observation that shows no version for the first time (a row turning dirty, or mixed) is put where its record's oldest
- *     change not yet shown puts it, or the last one begun: start on the org clock + the wall time since it, unstretched.
- *     Where an older change was shown after a newer one (a repaired gap), the timeline can run backwards: the display is moved
- *     forward to stay in order, and the record is left out of the area self-test, counted (UNORDERED).
- * M6. Classes: missing = the org has it, no row (or a row whose fields were never all received); phantom = a row, gone in the
- *     org; stale = one older whole version; mixed = values each held once, of no single version; wrong = a value never held.
- * M7. A change with no event of its own (hard delete, silent conversion) is shown by a copy, which the org's clock schedules:
- *     it waits in org time up to the org instant of the read that shows it (an upper bound), with no work of its own. Where an
- *     event of a later version supersedes it in the same read it is shown with that; where it left the state as it was (a
- *     purge of what was deleted), with the version before. */
+ * M1. A row equals a version when all comparable columns agree; a record with no row stands for
+ * "before the create" or for a delete. Comparable = describe in force at the end, and in the
+ * relation, less what no path carries (coverage). M2. A version is shown when the row equals it or
+ * a later one, or when every column it changed has its value or a later one. A delete is shown when
+ * the relation no longer returns the id, or a later full image is shown. M3. Where equal values
+ * make two versions fit, the newer gives `lo` (optimistic), the older gives `hi`; both are counted
+ * as ambiguous when they differ. A version whose state was shown already when it was committed is
+ * coincident: visible at once, unless an older version is first shown after it (a create still
+ * under way when its delete was committed). M4. Timeline (design section 4): visible = intended
+ * commit + wait + work. stream: wait = D, work from intended + D on. batch: wait = up to the grid
+ * point of the poll whose _seq range holds the row, work from there, or from the commit. M5. An
+ * observation that shows no version for the first time (a row turning dirty, or mixed) is put where
+ * its record's oldest change not yet shown puts it, or the last one begun: start on the org clock +
+ * the wall time since it, unstretched. Where an older change was shown after a newer one (a
+ * repaired gap), the timeline can run backwards: the display is moved forward to stay in order, and
+ * the record is left out of the area self-test, counted (UNORDERED). M6. Classes: missing = the org
+ * has it, no row (or a row whose fields were never all received); phantom = a row, gone in the org;
+ * stale = one older whole version; mixed = values each held once, of no single version; wrong = a
+ * value never held. M7. A change with no event of its own (hard delete, silent conversion) is shown
+ * by a copy, which the org's clock schedules: it waits in org time up to the org instant of the
+ * read that shows it (an upper bound), with no work of its own. Where an event of a later version
+ * supersedes it in the same read it is shown with that; where it left the state as it was (a purge
+ * of what was deleted), with the version before. */
 #ifndef TM_CHECK_MATCH_H
 #define TM_CHECK_MATCH_H
 #include "check/plan.h"
 #include "check/shown.h"
 #include "check/truth.h"
 
-enum tm_row_class { TM_ROW_EQUAL, TM_ROW_MISSING, TM_ROW_PHANTOM, TM_ROW_STALE, TM_ROW_MIXED, TM_ROW_WRONG, TM_ROW_CLASSES };
+enum tm_row_class {
+    TM_ROW_EQUAL,
+    TM_ROW_MISSING,
+    TM_ROW_PHANTOM,
+    TM_ROW_STALE,
+    TM_ROW_MIXED,
+    TM_ROW_WRONG,
+    TM_ROW_CLASSES
+};
 const char *tm_row_class_name(enum tm_row_class c);
 /* A row's code: 0 = neither side has it, else 1 + 2 * class + flagged. */
 #define TM_ROW_CODES (1 + 2 * TM_ROW_CLASSES)
 
-enum { TM_SAMPLE_OF = 1 /* a change of the workload, of an object of this pipeline */, TM_SAMPLE_SEEN = 2,
-       TM_SAMPLE_EXACT = 4 /* its own state was shown */, TM_SAMPLE_AMBIGUOUS = 8, TM_SAMPLE_COINCIDENT = 16,
-       TM_SAMPLE_NO_POLL = 32 /* batch: no poll owns the row that showed it */, TM_SAMPLE_UNORDERED = 64 /* see M5 */,
-       TM_SAMPLE_COPY = 128 /* stream: no event told of it, only a scheduled copy showed it; see M7 */ };
-struct tm_sample {                 /* index = version index */
-    int64_t lo_ns, hi_ns;          /* visible between these; INT64_MAX: never                        */
-    int64_t wait_us, work_ns;      /* of hi */
-    int64_t visible_us;            /* org timeline, microseconds since 1970; INT64_MAX: never        */
-    uint32_t poll;                 /* batch: index in polls; TM_TRUTH_NONE */
-    uint32_t read;                 /* read transaction that first showed it */
+enum {
+    TM_SAMPLE_OF = 1 /* a change of the workload, of an object of this pipeline */,
+    TM_SAMPLE_SEEN = 2,
+    TM_SAMPLE_EXACT = 4 /* its own state was shown */,
+    TM_SAMPLE_AMBIGUOUS = 8,
+    TM_SAMPLE_COINCIDENT = 16,
+    TM_SAMPLE_NO_POLL = 32 /* batch: no poll owns the row that showed it */,
+    TM_SAMPLE_UNORDERED = 64 /* see M5 */,
+    TM_SAMPLE_COPY = 128 /* stream: no event told of it, only a scheduled copy showed it; see M7 */
+};
+struct tm_sample {            /* index = version index */
+    int64_t lo_ns, hi_ns;     /* visible between these; INT64_MAX: never */
+    int64_t wait_us, work_ns; /* of hi */
+    int64_t visible_us;       /* org timeline, microseconds since 1970; INT64_MAX: never */
+    uint32_t poll;            /* batch: index in polls; TM_TRUTH_NONE */
+    uint32_t read;            /* read transaction that first showed it */
     uint8_t flags;
 };
 struct tm_poll {
-    int64_t grid_ms;               /* INT64_MIN: the initial load */
-    int64_t started_org_ms, started_ns, finished_ns, seq_first, seq_last, skipped, calls, rows, bytes;
-    int object;                    /* of shown */
+    int64_t grid_ms; /* INT64_MIN: the initial load */
+    int64_t started_org_ms, started_ns, finished_ns, seq_first, seq_last, skipped, calls, rows,
+        bytes;
+    int object; /* of shown */
     char mode[16];
 };
 struct tm_timing {
     enum tm_pipeline_kind kind;
-    int64_t delay_ms;              /* D */
+    int64_t delay_ms; /* D */
     int64_t compress, org_origin_ms, wall_origin_ns;
-    int64_t start_us, end_us;      /* the window of curves and areas, org timeline */
-    const struct tm_poll *polls; size_t polls_count;
+    int64_t start_us, end_us; /* the window of curves and areas, org timeline */
+    const struct tm_poll *polls;
+    size_t polls_count;
 };
 int64_t tm_timing_wall_ns(const struct tm_timing *t, int64_t org_ms);
-int64_t tm_timing_org_us(const struct tm_timing *t, int64_t wall_ns);      /* stretched, as the run's clock */
+/* stretched, as the run's clock */
+int64_t tm_timing_org_us(const struct tm_timing *t, int64_t wall_ns);
 
-struct tm_coverage {               /* one object */
-    int truth, shown;              /* object indexes; -1: the object is not there */
-    uint32_t *from_truth, *from_shown;        /* column -> comparable index or TM_TRUTH_NONE */
-    int *truth_column, *shown_column;         /* comparable index -> column, -1 none */
+struct tm_coverage {                   /* one object */
+    int truth, shown;                  /* object indexes; -1: the object is not there */
+    uint32_t *from_truth, *from_shown; /* column -> comparable index or TM_TRUTH_NONE */
+    int *truth_column, *shown_column;  /* comparable index -> column, -1 none */
     const char **names;
     size_t count;
-    json_t *left_out;              /* [{"column", "why"}] */
+    json_t *left_out; /* [{"column", "why"}] */
 };
-struct tm_curve_step { int64_t us; uint8_t from, to; };
-struct tm_difference {             /* a row that is not equal at the end */
-    uint32_t record;               /* of truth, TM_TRUTH_NONE: an id the org never had */
-    uint32_t row;                  /* of shown, TM_SHOWN_NONE: never seen */
-    uint32_t version;              /* the version it stands for; TM_TRUTH_NONE: none */
+struct tm_curve_step {
+    int64_t us;
+    uint8_t from, to;
+};
+struct tm_difference { /* a row that is not equal at the end */
+    uint32_t record;   /* of truth, TM_TRUTH_NONE: an id the org never had */
+    uint32_t row;      /* of shown, TM_SHOWN_NONE: never seen */
+    uint32_t version;  /* the version it stands for; TM_TRUTH_NONE: none */
     uint8_t code;
 };
-#define TM_BEHIND_BUCKETS 12       /* 0, 1 … 10, more */
+#define TM_BEHIND_BUCKETS 12 /* 0, 1 … 10, more */
 struct tm_match {
-    struct tm_sample *samples; size_t samples_count;
-    struct tm_coverage *coverage; size_t coverage_count;           /* by object of the pipeline */
-    struct tm_curve_step *steps; size_t steps_count, steps_cap;
-    struct tm_difference *differences; size_t differences_count, differences_cap;
-    uint64_t initial[TM_ROW_CODES], final[TM_ROW_CODES];           /* rows by code at start_us and end_us */
-    int64_t behind_us;             /* integral of versions behind, from the states the reader saw; without UNORDERED */
-    int64_t *record_behind_us;     /* the same, by record of truth */
+    struct tm_sample *samples;
+    size_t samples_count;
+    struct tm_coverage *coverage;
+    size_t coverage_count; /* by object of the pipeline */
+    struct tm_curve_step *steps;
+    size_t steps_count, steps_cap;
+    struct tm_difference *differences;
+    size_t differences_count, differences_cap;
+    uint64_t initial[TM_ROW_CODES], final[TM_ROW_CODES]; /* rows by code at start_us and end_us */
+    int64_t behind_us; /* integral of versions behind, from the states the reader saw; without
+                          UNORDERED */
+    int64_t *record_behind_us; /* the same, by record of truth */
     int64_t behind_time_us[TM_BEHIND_BUCKETS];
     double age_us2;                /* integral of age, us * us */
     int64_t age_max_us, record_us; /* record_us: time of all records, the weight of the means */
     uint64_t observations, ambiguous_reads, time_travels, unknown_ids;
 };
 /* Columns compared for one object; the relation's are those the reader saw. */
-enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *truth, const struct tm_shown *shown,
-                              const char *object, struct tm_err *err);
-enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth, const struct tm_shown *shown,
-                           const struct tm_timing *timing, const char *const *objects, size_t objects_count,
-                           struct tm_err *err);
+enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *truth,
+                              const struct tm_shown *shown, const char *object, struct tm_err *err);
+enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
+                           const struct tm_shown *shown, const struct tm_timing *timing,
+                           const char *const *objects, size_t objects_count, struct tm_err *err);
 void tm_match_close(struct tm_match *m);
 #endif

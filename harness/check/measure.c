@@ -69,11 +69,14 @@ json_t *tm_series_json(struct tm_series *s, size_t never)
 
 json_t *tm_series_curve(struct tm_series *s, size_t never)
 {
-    static const double shares[] = { 0, .01, .02, .05, .1, .15, .2, .25, .3, .35, .4, .45, .5, .55, .6, .65, .7, .75, .8,
-                                     .85, .9, .925, .95, .96, .97, .98, .985, .99, .995, .998, .999, .9995, .9999, 1 };
+    static const double shares[] = { 0,   .01,  .02,  .05,  .1,    .15,   .2,  .25, .3,
+                                     .35, .4,   .45,  .5,   .55,   .6,    .65, .7,  .75,
+                                     .8,  .85,  .9,   .925, .95,   .96,   .97, .98, .985,
+                                     .99, .995, .998, .999, .9995, .9999, 1 };
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++)
-        json_array_append_new(list, json_pack("[f, o]", shares[i], series_point(s, shares[i], never)));
+        json_array_append_new(list,
+                              json_pack("[f, o]", shares[i], series_point(s, shares[i], never)));
     return list;
 }
 
@@ -92,7 +95,8 @@ static int64_t curve_differing(const int64_t *rows)
 }
 
 /* Adds the rows as they stand from `from` to `to` to every bin between. */
-static void curve_spread(struct tm_curve *c, const int64_t *rows, int64_t from, int64_t to, size_t *bin)
+static void curve_spread(struct tm_curve *c, const int64_t *rows, int64_t from, int64_t to,
+                         size_t *bin)
 {
     int64_t differing = curve_differing(rows);
     while (*bin < TM_CURVE_BINS && from < to) {
@@ -113,7 +117,8 @@ static void curve_spread(struct tm_curve *c, const int64_t *rows, int64_t from, 
     }
 }
 
-enum tm_code tm_curve_make(struct tm_curve **out, struct tm_match *m, const struct tm_timing *t, struct tm_err *err)
+enum tm_code tm_curve_make(struct tm_curve **out, struct tm_match *m, const struct tm_timing *t,
+                           struct tm_err *err)
 {
     int64_t rows[TM_ROW_CODES], span = t->end_us - t->start_us, at = t->start_us;
     size_t bin = 0;

@@ -10,17 +10,19 @@
 
 #define PIPELINE_EXAMPLES_MAX 20
 #define PIPELINE_PHANTOMS_MAX 50
-#define PIPELINE_TESTABLE_MIN 1000     /* carried changes from which on some must have a closed form */
+/* carried changes from which on some must have a closed form */
+#define PIPELINE_TESTABLE_MIN 1000
 
-struct pipeline_work {                 /* one pipeline while its results are made */
+struct pipeline_work { /* one pipeline while its results are made */
     struct tm_results *r;
     const struct tm_plan_pipeline *p;
     struct tm_check_target *target;
     struct tm_timing timing;
-    struct tm_poll *polls; size_t polls_count;
-    struct tm_predict *predict;        /* option 1 */
-    const struct tm_shown *shown;      /* what is matched: followed, or predicted */
-    struct tm_match *m, *read;         /* read: option 1, by the full reads of the views */
+    struct tm_poll *polls;
+    size_t polls_count;
+    struct tm_predict *predict;   /* option 1 */
+    const struct tm_shown *shown; /* what is matched: followed, or predicted */
+    struct tm_match *m, *read;    /* read: option 1, by the full reads of the views */
     struct tm_curve *curve;
     int64_t query_ns[TM_SHOWN_OBJECTS_MAX];
     json_t *out, *reasons, *diff;
@@ -74,16 +76,19 @@ static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *e
         equal += one.rows - one.differing;
         left_out += one.left_out;
         if (one.differing > 0 && note[0] == '\0')
-            snprintf(note, sizeof note, "read %zu: %s, first in %s; ", i + 1, one.example, one.field);
+            snprintf(note, sizeof note, "read %zu: %s, first in %s; ", i + 1, one.example,
+                     one.field);
     }
     tm_predict_close(again);
     if (rc != TM_OK)
         return rc;
     size_t used = strlen(note);
-    snprintf(note + used, sizeof note - used, "%llu full reads, %llu rows of records that are not predicted left out",
+    snprintf(note + used, sizeof note - used,
+             "%llu full reads, %llu rows of records that are not predicted left out",
              (unsigned long long)reads, (unsigned long long)left_out);
     return tm_results_selftest(w->r, w->p->name, "predicted", equal == rows,
-                               rows > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, (double)rows, (double)equal, note, err);
+                               rows > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, (double)rows,
+                               (double)equal, note, err);
 }
 
 static enum tm_code pipeline_match(struct pipeline_work *w, struct tm_err *err)
@@ -93,18 +98,21 @@ static enum tm_code pipeline_match(struct pipeline_work *w, struct tm_err *err)
     w->shown = w->target->reader->shown;
     if (w->target->sampler != NULL) {
         pipeline_query_time(w);
-        rc = tm_predict_open(&w->predict, c->truth, w->target->reader, w->query_ns, w->timing.wall_origin_ns, err);
+        rc = tm_predict_open(&w->predict, c->truth, w->target->reader, w->query_ns,
+                             w->timing.wall_origin_ns, err);
         if (rc == TM_OK)
             rc = tm_predict_to(w->predict, NULL, NULL, err);
         if (rc == TM_OK)
             w->shown = tm_predict_shown(w->predict);
     }
     if (rc == TM_OK)
-        rc = tm_match_make(&w->m, c->truth, w->shown, &w->timing, w->p->objects, w->p->objects_count, err);
+        rc = tm_match_make(&w->m, c->truth, w->shown, &w->timing, w->p->objects,
+                           w->p->objects_count, err);
     if (rc == TM_OK)
         rc = tm_curve_make(&w->curve, w->m, &w->timing, err);
     if (rc == TM_OK && w->target->sampler != NULL)
-        rc = tm_match_make(&w->read, c->truth, w->target->views->shown, &w->timing, w->p->objects, w->p->objects_count, err);
+        rc = tm_match_make(&w->read, c->truth, w->target->views->shown, &w->timing, w->p->objects,
+                           w->p->objects_count, err);
     return rc;
 }
 
@@ -115,13 +123,15 @@ static enum tm_code pipeline_area(struct pipeline_work *w, struct tm_err *err)
     enum tm_code rc = tm_selftest_area(&a, w->r->check->truth, w->m, &w->timing, err);
     if (rc != TM_OK)
         return rc;
-    int used = snprintf(note, sizeof note, "version-seconds; %llu changes of records shown out of order left out",
+    int used = snprintf(note, sizeof note,
+                        "version-seconds; %llu changes of records shown out of order left out",
                         (unsigned long long)a.unordered);
     if (a.first_wrong != TM_TRUTH_NONE)
         snprintf(note + used, sizeof note - (size_t)used, "; first record that breaks it: %s",
                  w->r->check->truth->records[a.first_wrong].id);
     return tm_results_selftest(w->r, w->p->name, "area", a.first_wrong == TM_TRUTH_NONE,
-                               a.expected_us != 0 || a.measured_us != 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST,
+                               a.expected_us != 0 || a.measured_us != 0 ? TM_EXERCISED
+                                                                        : TM_NOTHING_TO_TEST,
                                (double)a.expected_us / 1e6, (double)a.measured_us / 1e6, note, err);
 }
 
@@ -133,12 +143,15 @@ static void pipeline_describe(const struct tm_truth *t, uint32_t v, char *out, s
         return;
     }
     const struct tm_truth_record *r = &t->records[t->versions[v].record];
-    snprintf(out, out_bytes, "%s of %s %s at position %u, %s", tm_truth_change_name(t->versions[v].change),
-             t->objects[r->object].name, r->id, v + 1, tm_time_z(at, t->versions[v].org_ms));
+    snprintf(out, out_bytes, "%s of %s %s at position %u, %s",
+             tm_truth_change_name(t->versions[v].change), t->objects[r->object].name, r->id, v + 1,
+             tm_time_z(at, t->versions[v].org_ms));
 }
 
-/* Polls on the grid, after a workload that was done, with changes they carry and could be held to: then something was tested. */
-static enum tm_exercised pipeline_exercised(const struct pipeline_work *w, const struct tm_poll_test *test, uint64_t tested)
+/* Polls on the grid, after a workload that was done, with changes they carry and could be held to:
+ * then something was tested. */
+static enum tm_exercised pipeline_exercised(const struct pipeline_work *w,
+                                            const struct tm_poll_test *test, uint64_t tested)
 {
     uint64_t changes = test->tested, carried;
     bool grid = false;
@@ -150,7 +163,8 @@ static enum tm_exercised pipeline_exercised(const struct pipeline_work *w, const
     bool done = tm_truth_meta(w->r->check->truth, "workload_done", 0) != 0;
     if (tested > 0)
         return TM_EXERCISED;
-    return grid && done && carried >= PIPELINE_TESTABLE_MIN ? TM_NOTHING_TESTED : TM_NOTHING_TO_TEST;
+    return grid && done && carried >= PIPELINE_TESTABLE_MIN ? TM_NOTHING_TESTED
+                                                            : TM_NOTHING_TO_TEST;
 }
 
 static enum tm_code pipeline_polls(struct pipeline_work *w, struct tm_err *err)
@@ -163,24 +177,28 @@ static enum tm_code pipeline_polls(struct pipeline_work *w, struct tm_err *err)
         return rc;
     int used = snprintf(note, sizeof note, "changes; left out:");
     for (int i = 0; i < TM_POLL_EXCLUSIONS; i++)
-        used += snprintf(note + used, sizeof note - (size_t)used, " %s %llu%s",
-                         tm_poll_exclusion_name((enum tm_poll_exclusion)i), (unsigned long long)test.excluded[i],
-                         i + 1 < TM_POLL_EXCLUSIONS ? "," : "");
+        used +=
+            snprintf(note + used, sizeof note - (size_t)used, " %s %llu%s",
+                     tm_poll_exclusion_name((enum tm_poll_exclusion)i),
+                     (unsigned long long)test.excluded[i], i + 1 < TM_POLL_EXCLUSIONS ? "," : "");
     if (test.off_grid > 0)
         used += snprintf(note + used, sizeof note - (size_t)used, "; %llu polls are off the grid",
                          (unsigned long long)test.off_grid);
     pipeline_describe(w->r->check->truth, test.first_wrong, example, sizeof example);
     if (example[0] != '\0')
         snprintf(note + used, sizeof note - (size_t)used, "; first that breaks it: %s", example);
-    rc = tm_results_selftest(w->r, w->p->name, "poll_time", test.held == test.tested && test.off_grid == 0,
-                             pipeline_exercised(w, &test, test.tested + test.off_grid), (double)test.tested, (double)test.held, note, err);
+    rc = tm_results_selftest(w->r, w->p->name, "poll_time",
+                             test.held == test.tested && test.off_grid == 0,
+                             pipeline_exercised(w, &test, test.tested + test.off_grid),
+                             (double)test.tested, (double)test.held, note, err);
     pipeline_describe(w->r->check->truth, test.first_lost_wrong, example, sizeof example);
-    snprintf(note, sizeof note, "of %llu versions with a closed form%s%s", (unsigned long long)test.lost_tested,
+    snprintf(note, sizeof note, "of %llu versions with a closed form%s%s",
+             (unsigned long long)test.lost_tested,
              example[0] != '\0' ? "; first that breaks it: " : "", example);
     if (rc == TM_OK)
         rc = tm_results_selftest(w->r, w->p->name, "lost_states", test.lost_wrong == 0,
-                                 pipeline_exercised(w, &test, test.lost_tested), (double)test.lost_expected,
-                                 (double)test.lost_measured, note, err);
+                                 pipeline_exercised(w, &test, test.lost_tested),
+                                 (double)test.lost_expected, (double)test.lost_measured, note, err);
     return rc;
 }
 
@@ -192,7 +210,8 @@ static enum tm_code pipeline_breakdown(struct pipeline_work *w, struct tm_err *e
     json_t *out = json_object();
     for (int i = 0; rc == TM_OK && i < TM_SEGMENTS; i++)
         if (b.have[i])
-            json_object_set_new(out, tm_segment_name((enum tm_segment)i), tm_series_json(&b.segments[i], 0));
+            json_object_set_new(out, tm_segment_name((enum tm_segment)i),
+                                tm_series_json(&b.segments[i], 0));
     json_object_set_new(w->out, "breakdown", out);
     if (rc == TM_OK) {
         double off = b.sum_ms - b.expected_ms;
@@ -201,13 +220,15 @@ static enum tm_code pipeline_breakdown(struct pipeline_work *w, struct tm_err *e
         rc = tm_run_db_breakdown(&w->r->db, w->p->name, &b, err);
         if (rc == TM_OK)
             rc = tm_results_selftest(w->r, w->p->name, "breakdown", off < 0.001 && off > -0.001,
-                                     b.counted > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, b.expected_ms, b.sum_ms, note, err);
+                                     b.counted > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST,
+                                     b.expected_ms, b.sum_ms, note, err);
     }
     tm_breakdown_free(&b);
     return rc;
 }
 
-/* Option 1: the last word on the end is the last full read; what left no row of its own was seen by full reads only. */
+/* Option 1: the last word on the end is the last full read; what left no row of its own was seen by
+ * full reads only. */
 static void pipeline_adopt(struct pipeline_work *w)
 {
     struct tm_match *m = w->m, *read = w->read;
@@ -222,7 +243,8 @@ static void pipeline_adopt(struct pipeline_work *w)
     read->differences = differences;
     read->differences_cap = cap;
     for (size_t i = 0; i < m->samples_count; i++)
-        if ((m->samples[i].flags & TM_SAMPLE_SEEN) == 0 && (read->samples[i].flags & TM_SAMPLE_SEEN) != 0)
+        if ((m->samples[i].flags & TM_SAMPLE_SEEN) == 0 &&
+            (read->samples[i].flags & TM_SAMPLE_SEEN) != 0)
             m->samples[i] = read->samples[i];
 }
 
@@ -231,7 +253,8 @@ static void pipeline_phantoms(struct pipeline_work *w)
     json_t *list = json_array(), *one;
     size_t i;
     json_int_t count = 0;
-    json_array_foreach(w->diff, i, one) {
+    json_array_foreach(w->diff, i, one)
+    {
         char at[TM_TIME_BYTES];
         if (strcmp(json_string_value(json_object_get(one, "class")), "phantom") != 0)
             continue;
@@ -239,20 +262,25 @@ static void pipeline_phantoms(struct pipeline_work *w)
             continue;
         json_int_t ms = json_integer_value(json_object_get(one, "first_org_ms"));
         const json_t *change = json_object_get(one, "first_change");
-        json_array_append_new(list, json_pack("{s:O, s:O, s:I, s:s, s:I, s:s}", "object", json_object_get(one, "object"),
-            "id", json_object_get(one, "id"), "deleted_org_ms", ms, "deleted", tm_time_z(at, ms), "pos",
-            json_integer_value(json_object_get(one, "first_pos")), "change",
-            change == NULL ? "never created" : json_string_value(change)));
+        json_array_append_new(
+            list, json_pack("{s:O, s:O, s:I, s:s, s:I, s:s}", "object",
+                            json_object_get(one, "object"), "id", json_object_get(one, "id"),
+                            "deleted_org_ms", ms, "deleted", tm_time_z(at, ms), "pos",
+                            json_integer_value(json_object_get(one, "first_pos")), "change",
+                            change == NULL ? "never created" : json_string_value(change)));
     }
-    json_object_set_new(w->out, "phantoms", json_pack("{s:I, s:o}", "count", count, "examples", list));
+    json_object_set_new(w->out, "phantoms",
+                        json_pack("{s:I, s:o}", "count", count, "examples", list));
 }
 
 static enum tm_code pipeline_diff(struct pipeline_work *w, struct tm_err *err)
 {
     const struct tm_shown *shown = w->read != NULL ? w->target->views->shown : w->shown;
     json_t *examples = json_array();
-    enum tm_code rc = tm_diff_json(&w->diff, w->r->check->truth, w->m, shown, w->target->views, NULL, err);
-    for (size_t i = 0; rc == TM_OK && i < json_array_size(w->diff) && i < PIPELINE_EXAMPLES_MAX; i++)
+    enum tm_code rc =
+        tm_diff_json(&w->diff, w->r->check->truth, w->m, shown, w->target->views, NULL, err);
+    for (size_t i = 0; rc == TM_OK && i < json_array_size(w->diff) && i < PIPELINE_EXAMPLES_MAX;
+         i++)
         json_array_append(examples, json_array_get(w->diff, i));
     json_object_set_new(w->out, "examples", examples);
     if (rc != TM_OK)
@@ -271,26 +299,32 @@ static char *pipeline_value_text(const json_t *value, char *out, size_t out_byte
 
 static void pipeline_reason_differing(struct pipeline_work *w, int64_t differing)
 {
-    const json_t *one = json_array_get(w->diff, 0), *field = json_array_get(json_object_get(one, "fields"), 0);
+    const json_t *one = json_array_get(w->diff, 0),
+                 *field = json_array_get(json_object_get(one, "fields"), 0);
     char expected[64], shown[64], detail[300] = "", at[TM_TIME_BYTES];
     const char *name = json_string_value(json_object_get(field, "field"));
     if (name != NULL)
         snprintf(detail, sizeof detail, ", field %s: the org holds %s, shown is %s", name,
                  pipeline_value_text(json_object_get(field, "expected"), expected, sizeof expected),
                  pipeline_value_text(json_object_get(field, "shown"), shown, sizeof shown));
-    tm_results_reason(w->r, w->reasons, "%s: %lld rows differ at the end, %lld allowed; for one %s %s is %s%s (since position "
-                      "%lld, %s)", w->p->name, (long long)differing, (long long)w->p->differing_max,
-                      json_string_value(json_object_get(one, "object")), json_string_value(json_object_get(one, "id")),
-                      json_string_value(json_object_get(one, "class")), detail,
-                      (long long)json_integer_value(json_object_get(one, "first_pos")),
-                      tm_time_z(at, json_integer_value(json_object_get(one, "first_org_ms"))));
+    tm_results_reason(
+        w->r, w->reasons,
+        "%s: %lld rows differ at the end, %lld allowed; for one %s %s is %s%s (since position "
+        "%lld, %s)",
+        w->p->name, (long long)differing, (long long)w->p->differing_max,
+        json_string_value(json_object_get(one, "object")),
+        json_string_value(json_object_get(one, "id")),
+        json_string_value(json_object_get(one, "class")), detail,
+        (long long)json_integer_value(json_object_get(one, "first_pos")),
+        tm_time_z(at, json_integer_value(json_object_get(one, "first_org_ms"))));
 }
 
 /* Fail before inconclusive before pass, against this pipeline's own promises. */
 static void pipeline_verdict(struct pipeline_work *w)
 {
     const struct tm_plan_pipeline *p = w->p;
-    int64_t never = json_integer_value(json_object_get(json_object_get(w->out, "freshness_s"), "never"));
+    int64_t never =
+        json_integer_value(json_object_get(json_object_get(w->out, "freshness_s"), "never"));
     const json_t *drift = json_object_get(w->out, "drift");
     int64_t differing = json_integer_value(json_object_get(drift, "final_rows"));
     int64_t dirty = json_integer_value(json_object_get(drift, "dirty")) +
@@ -303,8 +337,9 @@ static void pipeline_verdict(struct pipeline_work *w)
         for (uint32_t v = 0; v < w->m->samples_count && example[0] == '\0'; v++)
             if ((w->m->samples[v].flags & (TM_SAMPLE_OF | TM_SAMPLE_SEEN)) == TM_SAMPLE_OF)
                 pipeline_describe(w->r->check->truth, v, example, sizeof example);
-        tm_results_reason(w->r, w->reasons, "%s: %lld changes were never seen, %lld allowed; the first is the %s", p->name,
-                          (long long)never, (long long)p->unseen_max, example);
+        tm_results_reason(w->r, w->reasons,
+                          "%s: %lld changes were never seen, %lld allowed; the first is the %s",
+                          p->name, (long long)never, (long long)p->unseen_max, example);
         failed = true;
     }
     if (differing > p->differing_max) {
@@ -312,19 +347,26 @@ static void pipeline_verdict(struct pipeline_work *w)
         failed = true;
     }
     if (dirty > p->dirty_max) {
-        tm_results_reason(w->r, w->reasons, "%s: %lld rows or whole objects are still flagged dirty at the end, %lld allowed",
-                          p->name, (long long)dirty, (long long)p->dirty_max);
+        tm_results_reason(
+            w->r, w->reasons,
+            "%s: %lld rows or whole objects are still flagged dirty at the end, %lld allowed",
+            p->name, (long long)dirty, (long long)p->dirty_max);
         failed = true;
     }
     for (size_t i = 0; i < w->target->views->objects_count; i++)
         if (!w->target->views->objects[i].found) {
-            tm_results_reason(w->r, w->reasons, "%s: %s has no relation %s: nothing could be compared", p->name, p->database,
-                              w->target->views->objects[i].name);
+            tm_results_reason(w->r, w->reasons,
+                              "%s: %s has no relation %s: nothing could be compared", p->name,
+                              p->database, w->target->views->objects[i].name);
             missing = true;
         }
     w->r->failed |= failed;
     w->r->inconclusive |= missing;
-    json_object_set_new(w->out, "verdict", json_string(failed ? "fail" : missing ? "inconclusive" : promised ? "pass" : "none"));
+    json_object_set_new(w->out, "verdict",
+                        json_string(failed     ? "fail"
+                                    : missing  ? "inconclusive"
+                                    : promised ? "pass"
+                                               : "none"));
 }
 
 static enum tm_code pipeline_cost(struct pipeline_work *w, struct tm_err *err)
@@ -339,10 +381,12 @@ static enum tm_code pipeline_cost(struct pipeline_work *w, struct tm_err *err)
         total_ms += ms;
         for (size_t i = 0; rc == TM_OK && s != NULL && i < s->reads_count; i++)
             rc = tm_run_db_full_read(&w->r->db, w->p->name, s->reads[i].begun_ns, w->p->objects[o],
-                                     (double)s->reads[i].query_ns[o] / 1e6, (int64_t)s->reads[i].rows, err);
+                                     (double)s->reads[i].query_ns[o] / 1e6,
+                                     (int64_t)s->reads[i].rows, err);
         if (rc == TM_OK && w->target->final.ok)
-            rc = tm_run_db_full_read(&w->r->db, w->p->name, w->target->final.begun_ns, w->p->objects[o],
-                                     (double)w->target->final.query_ns[o] / 1e6, (int64_t)w->target->final.rows, err);
+            rc = tm_run_db_full_read(&w->r->db, w->p->name, w->target->final.begun_ns,
+                                     w->p->objects[o], (double)w->target->final.query_ns[o] / 1e6,
+                                     (int64_t)w->target->final.rows, err);
     }
     json_object_set_new(cost, "query_ms", json_real(total_ms));
     json_object_set_new(cost, "query_ms_by_object", by_object);
@@ -363,7 +407,8 @@ static void pipeline_drained(struct pipeline_work *w)
             newest_ms = w->polls[i].started_org_ms;
     if (w->p->kind != TM_PIPELINE_BATCH || newest_ms >= last_ms + w->r->check->plan->index_lag_ms)
         return;
-    tm_results_reason(w->r, w->reasons, "%s: not drained: its last poll came before the last change", w->p->name);
+    tm_results_reason(w->r, w->reasons,
+                      "%s: not drained: its last poll came before the last change", w->p->name);
     w->r->inconclusive = true;
 }
 
@@ -376,8 +421,10 @@ static enum tm_code pipeline_selftests(struct pipeline_work *w, struct tm_err *e
         rc = pipeline_predicted(w, err);
     if (rc == TM_OK && w->target->sampler == NULL && w->target->final.ok)
         rc = tm_results_selftest(w->r, w->p->name, "full_read", w->target->final.changed == 0,
-                                 w->target->final.rows > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, (double)w->target->final.rows, (double)w->target->final.rows -
-                                 (double)w->target->final.changed, w->target->final.example, err);
+                                 w->target->final.rows > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST,
+                                 (double)w->target->final.rows,
+                                 (double)w->target->final.rows - (double)w->target->final.changed,
+                                 w->target->final.example, err);
     if (rc == TM_OK && w->p->kind == TM_PIPELINE_STREAM)
         rc = pipeline_breakdown(w, err);
     return rc;
@@ -389,11 +436,12 @@ static json_t *pipeline_head(const struct pipeline_work *w)
     const struct tm_reader *reader = w->target->reader;
     for (size_t i = 0; i < w->p->objects_count; i++)
         json_array_append_new(objects, json_string(w->p->objects[i]));
-    json_t *out = json_pack("{s:s, s:s, s:o, s:o}", "name", w->p->name, "kind",
-                            w->p->kind == TM_PIPELINE_STREAM ? "stream" : "batch", "objects", objects, "reads",
-                            json_pack("{s:I, s:I, s:I, s:I, s:I}", "probes", (json_int_t)reader->probes, "reads",
-                                      (json_int_t)reader->reads, "busy", (json_int_t)reader->busy, "observations",
-                                      (json_int_t)w->shown->obs_count, "time_travels", (json_int_t)w->m->time_travels));
+    json_t *out = json_pack(
+        "{s:s, s:s, s:o, s:o}", "name", w->p->name, "kind",
+        w->p->kind == TM_PIPELINE_STREAM ? "stream" : "batch", "objects", objects, "reads",
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "probes", (json_int_t)reader->probes, "reads",
+                  (json_int_t)reader->reads, "busy", (json_int_t)reader->busy, "observations",
+                  (json_int_t)w->shown->obs_count, "time_travels", (json_int_t)w->m->time_travels));
     if (w->p->kind == TM_PIPELINE_STREAM)
         json_object_set_new(out, "option", json_integer(w->p->option));
     else
@@ -432,8 +480,11 @@ static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
 
 enum tm_code tm_results_pipeline(struct tm_results *r, size_t index, struct tm_err *err)
 {
-    struct pipeline_work w = { .r = r, .p = &r->check->plan->pipelines[index], .target = &r->check->targets[index],
-                               .timing = r->timing, .reasons = json_array() };
+    struct pipeline_work w = { .r = r,
+                               .p = &r->check->plan->pipelines[index],
+                               .target = &r->check->targets[index],
+                               .timing = r->timing,
+                               .reasons = json_array() };
     enum tm_code rc = TM_OK;
     w.timing.kind = w.p->kind;
     if (w.p->kind == TM_PIPELINE_BATCH)

@@ -8,36 +8,40 @@
 #include <strings.h>
 
 static const char *const plan_keys[] = {
-    "org", "run_db", "out", "scenario", "seed", "compress", "publish_delay_ms", "index_lag_ms", "traces", "events",
-    "offered", "broker", "cpus", "poll_us", "poll_batch_us", "sample_ms", "slo", "pipelines" };
-static const char *const plan_pipeline_keys[] = { "name", "kind", "option", "database", "objects", "interval_ms", "carries",
-                                                  "clients", "slo" };
+    "org",           "run_db",    "out",    "scenario", "seed",   "compress", "publish_delay_ms",
+    "index_lag_ms",  "traces",    "events", "offered",  "broker", "cpus",     "poll_us",
+    "poll_batch_us", "sample_ms", "slo",    "pipelines"
+};
+static const char *const plan_pipeline_keys[] = { "name",     "kind",    "option",
+                                                  "database", "objects", "interval_ms",
+                                                  "carries",  "clients", "slo" };
 static const char *const plan_slo_keys[] = { "lateness_ms_p99", "achieved" };
 static const char *const plan_promise_keys[] = { "unseen", "differing", "dirty" };
 #define PLAN_COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static enum tm_code plan_known(const json_t *object, const char *where, const char *const *keys, size_t keys_count,
-                               struct tm_err *err)
+static enum tm_code plan_known(const json_t *object, const char *where, const char *const *keys,
+                               size_t keys_count, struct tm_err *err)
 {
     const char *key;
     json_t *value;
     if (!json_is_object(object))
         return tm_fail(err, TM_E_ARG, "%s: not a JSON object", where);
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         size_t i = 0;
         while (i < keys_count && strcmp(keys[i], key) != 0)
             i++;
         if (i == keys_count) {
             const char *near = tm_nearest(key, keys, keys_count);
-            return tm_fail(err, TM_E_ARG, "%s: unknown key \"%.60s\"%s%s%s", where, key, near ? " (did you mean \"" : "",
-                           near ? near : "", near ? "\"?)" : "");
+            return tm_fail(err, TM_E_ARG, "%s: unknown key \"%.60s\"%s%s%s", where, key,
+                           near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
         }
     }
     return TM_OK;
 }
 
-static enum tm_code plan_text(const char **out, const json_t *object, const char *where, const char *key,
-                              const char *missing, struct tm_err *err)
+static enum tm_code plan_text(const char **out, const json_t *object, const char *where,
+                              const char *key, const char *missing, struct tm_err *err)
 {
     const json_t *value = json_object_get(object, key);
     if (value == NULL && missing != NULL) {
@@ -50,27 +54,29 @@ static enum tm_code plan_text(const char **out, const json_t *object, const char
     return TM_OK;
 }
 
-static enum tm_code plan_int(int64_t *out, const json_t *object, const char *where, const char *key, int64_t missing,
-                             int64_t first, struct tm_err *err)
+static enum tm_code plan_int(int64_t *out, const json_t *object, const char *where, const char *key,
+                             int64_t missing, int64_t first, struct tm_err *err)
 {
     const json_t *value = json_object_get(object, key);
     *out = value == NULL ? missing : json_integer_value(value);
     if ((value != NULL && !json_is_integer(value)) || *out < first)
-        return tm_fail(err, TM_E_ARG, "%s: \"%s\" must be a whole number of at least %lld", where, key,
-                       (long long)first);
+        return tm_fail(err, TM_E_ARG, "%s: \"%s\" must be a whole number of at least %lld", where,
+                       key, (long long)first);
     return TM_OK;
 }
 
-static enum tm_code plan_names(const char **out, size_t *out_count, const json_t *object, const char *where,
-                               const char *key, struct tm_err *err)
+static enum tm_code plan_names(const char **out, size_t *out_count, const json_t *object,
+                               const char *where, const char *key, struct tm_err *err)
 {
     const json_t *list = json_object_get(object, key), *item;
     size_t i;
     if (list == NULL)
         return TM_OK;
     if (!json_is_array(list) || json_array_size(list) > TM_PLAN_NAMES_MAX)
-        return tm_fail(err, TM_E_ARG, "%s: \"%s\" must be a list of at most %d texts", where, key, TM_PLAN_NAMES_MAX);
-    json_array_foreach(list, i, item) {
+        return tm_fail(err, TM_E_ARG, "%s: \"%s\" must be a list of at most %d texts", where, key,
+                       TM_PLAN_NAMES_MAX);
+    json_array_foreach(list, i, item)
+    {
         if (!json_is_string(item))
             return tm_fail(err, TM_E_ARG, "%s: \"%s\" must hold texts only", where, key);
         out[(*out_count)++] = json_string_value(item);
@@ -78,7 +84,8 @@ static enum tm_code plan_names(const char **out, size_t *out_count, const json_t
     return TM_OK;
 }
 
-static enum tm_code plan_carries(struct tm_plan_pipeline *p, const json_t *object, const char *where, struct tm_err *err)
+static enum tm_code plan_carries(struct tm_plan_pipeline *p, const json_t *object,
+                                 const char *where, struct tm_err *err)
 {
     const char *names[TM_PLAN_NAMES_MAX];
     size_t count = 0;
@@ -88,13 +95,15 @@ static enum tm_code plan_carries(struct tm_plan_pipeline *p, const json_t *objec
         while (change < TM_TRUTH_CHANGES && strcasecmp(names[i], tm_truth_change_name(change)) != 0)
             change++;
         if (change == TM_TRUTH_CHANGES)
-            return tm_fail(err, TM_E_ARG, "%s: carries names the unknown change type \"%.40s\"", where, names[i]);
+            return tm_fail(err, TM_E_ARG, "%s: carries names the unknown change type \"%.40s\"",
+                           where, names[i]);
         p->carries |= 1u << change;
     }
     return rc;
 }
 
-static enum tm_code plan_promise(struct tm_plan_pipeline *p, const json_t *object, const char *where, struct tm_err *err)
+static enum tm_code plan_promise(struct tm_plan_pipeline *p, const json_t *object,
+                                 const char *where, struct tm_err *err)
 {
     const json_t *slo = json_object_get(object, "slo");
     int64_t missing = slo == NULL && p->kind == TM_PIPELINE_STREAM ? 0 : TM_PLAN_NO_LIMIT;
@@ -111,14 +120,15 @@ static enum tm_code plan_promise(struct tm_plan_pipeline *p, const json_t *objec
     return rc;
 }
 
-static enum tm_code plan_pipeline(struct tm_plan_pipeline *p, const json_t *object, const char *where, size_t index,
-                                  struct tm_err *err)
+static enum tm_code plan_pipeline(struct tm_plan_pipeline *p, const json_t *object,
+                                  const char *where, size_t index, struct tm_err *err)
 {
     char at[200];
     const char *kind = NULL;
     int64_t option = 2;
     snprintf(at, sizeof at, "%.140s: pipelines[%zu]", where, index);
-    enum tm_code rc = plan_known(object, at, plan_pipeline_keys, PLAN_COUNT(plan_pipeline_keys), err);
+    enum tm_code rc =
+        plan_known(object, at, plan_pipeline_keys, PLAN_COUNT(plan_pipeline_keys), err);
     if (rc == TM_OK)
         rc = plan_text(&p->name, object, at, "name", NULL, err);
     if (rc == TM_OK)
@@ -151,8 +161,8 @@ static enum tm_code plan_pipeline(struct tm_plan_pipeline *p, const json_t *obje
     return rc;
 }
 
-static enum tm_code plan_real(double *out, const json_t *object, const char *where, const char *key, double missing,
-                              struct tm_err *err)
+static enum tm_code plan_real(double *out, const json_t *object, const char *where, const char *key,
+                              double missing, struct tm_err *err)
 {
     const json_t *value = json_object_get(object, key);
     *out = value == NULL ? missing : json_number_value(value);
@@ -166,18 +176,32 @@ static enum tm_code plan_top(struct tm_plan *p, const char *where, struct tm_err
     const json_t *j = p->json, *slo = json_object_get(j, "slo");
     int64_t poll_us = 0, batch_us = 0, sample_ms = 0;
     enum tm_code rc = plan_known(j, where, plan_keys, PLAN_COUNT(plan_keys), err);
-    struct { const char **out; const char *key, *missing; } texts[] = {
-        { &p->org, "org", NULL }, { &p->run_db, "run_db", NULL }, { &p->out, "out", NULL },
-        { &p->scenario, "scenario", "" }, { &p->broker, "broker", "embedded" } };
-    struct { int64_t *out; const char *key; int64_t missing, first; } numbers[] = {
-        { &p->seed, "seed", 0, INT64_MIN }, { &p->compress, "compress", 1, 1 },
-        { &p->publish_delay_ms, "publish_delay_ms", 0, 0 }, { &p->index_lag_ms, "index_lag_ms", 0, 0 },
-        { &p->offered, "offered", 0, 0 }, { &p->cpus, "cpus", 0, 0 }, { &poll_us, "poll_us", 1500, 100 },
-        { &batch_us, "poll_batch_us", 5000, 100 }, { &sample_ms, "sample_ms", 12000, 1 } };
+    struct {
+        const char **out;
+        const char *key, *missing;
+    } texts[] = { { &p->org, "org", NULL },
+                  { &p->run_db, "run_db", NULL },
+                  { &p->out, "out", NULL },
+                  { &p->scenario, "scenario", "" },
+                  { &p->broker, "broker", "embedded" } };
+    struct {
+        int64_t *out;
+        const char *key;
+        int64_t missing, first;
+    } numbers[] = { { &p->seed, "seed", 0, INT64_MIN },
+                    { &p->compress, "compress", 1, 1 },
+                    { &p->publish_delay_ms, "publish_delay_ms", 0, 0 },
+                    { &p->index_lag_ms, "index_lag_ms", 0, 0 },
+                    { &p->offered, "offered", 0, 0 },
+                    { &p->cpus, "cpus", 0, 0 },
+                    { &poll_us, "poll_us", 1500, 100 },
+                    { &batch_us, "poll_batch_us", 5000, 100 },
+                    { &sample_ms, "sample_ms", 12000, 1 } };
     for (size_t i = 0; rc == TM_OK && i < PLAN_COUNT(texts); i++)
         rc = plan_text(texts[i].out, j, where, texts[i].key, texts[i].missing, err);
     for (size_t i = 0; rc == TM_OK && i < PLAN_COUNT(numbers); i++)
-        rc = plan_int(numbers[i].out, j, where, numbers[i].key, numbers[i].missing, numbers[i].first, err);
+        rc = plan_int(numbers[i].out, j, where, numbers[i].key, numbers[i].missing,
+                      numbers[i].first, err);
     p->poll_ns = poll_us * 1000;
     p->poll_batch_ns = batch_us * 1000;
     p->sample_ns = sample_ms * 1000000;
@@ -194,7 +218,8 @@ static enum tm_code plan_top(struct tm_plan *p, const char *where, struct tm_err
     return rc;
 }
 
-enum tm_code tm_plan_from_json(struct tm_plan **out, json_t *json, const char *where, struct tm_err *err)
+enum tm_code tm_plan_from_json(struct tm_plan **out, json_t *json, const char *where,
+                               struct tm_err *err)
 {
     size_t i;
     json_t *one;
@@ -206,9 +231,11 @@ enum tm_code tm_plan_from_json(struct tm_plan **out, json_t *json, const char *w
     const json_t *list = json_object_get(json, "pipelines");
     if (rc == TM_OK && (!json_is_array(list) || json_array_size(list) == 0 ||
                         json_array_size(list) > TM_PLAN_PIPELINES_MAX))
-        rc = tm_fail(err, TM_E_ARG, "%s: \"pipelines\" must be a list of 1 to %d", where, TM_PLAN_PIPELINES_MAX);
+        rc = tm_fail(err, TM_E_ARG, "%s: \"pipelines\" must be a list of 1 to %d", where,
+                     TM_PLAN_PIPELINES_MAX);
     if (rc == TM_OK)
-        json_array_foreach(list, i, one) {
+        json_array_foreach(list, i, one)
+        {
             rc = plan_pipeline(&p->pipelines[p->pipelines_count], one, where, i, err);
             if (rc != TM_OK)
                 break;

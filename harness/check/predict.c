@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct predict_row {                   /* by row of the reader's `shown` */
-    uint32_t record;                   /* of truth */
-    uint32_t mine;                     /* row of `shown` here */
-    int64_t life, dirt;                /* position of the newest full image or removal; of the newest dirt, -1 none */
+struct predict_row { /* by row of the reader's `shown` */
+    uint32_t record; /* of truth */
+    uint32_t mine;   /* row of `shown` here */
+    int64_t life,
+        dirt; /* position of the newest full image or removal; of the newest dirt, -1 none */
     bool present, left_out;
 };
 struct tm_predict {
@@ -16,18 +17,24 @@ struct tm_predict {
     int64_t query_ns[TM_SHOWN_OBJECTS_MAX], clock_ns;
     struct tm_shown *shown;
     struct predict_row *rows;
-    int64_t **set;                     /* [row][column]: position of the value shown, owned, NULL until needed */
-    uint64_t **values;                 /* [row][column] */
+    int64_t **set;     /* [row][column]: position of the value shown, owned, NULL until needed */
+    uint64_t **values; /* [row][column] */
     size_t rows_count;
-    bool *taken;                       /* by arrival */
-    uint32_t *by_replay; size_t by_replay_count;   /* versions with an event, by replay id */
-    struct { uint64_t **values; uint8_t *flags; size_t rows; } seen;      /* the views, as replayed by compare */
+    bool *taken; /* by arrival */
+    uint32_t *by_replay;
+    size_t by_replay_count; /* versions with an event, by replay id */
+    struct {
+        uint64_t **values;
+        uint8_t *flags;
+        size_t rows;
+    } seen; /* the views, as replayed by compare */
     uint32_t seen_obs;
 };
 
 static int predict_truth_object(const struct tm_predict *p, uint32_t row)
 {
-    return tm_truth_object(p->truth, p->reader->shown->objects[p->reader->shown->rows[row].object].name);
+    return tm_truth_object(p->truth,
+                           p->reader->shown->objects[p->reader->shown->rows[row].object].name);
 }
 
 static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct tm_err *err)
@@ -35,7 +42,9 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
     struct predict_row *r = &p->rows[row];
     const struct tm_shown_row *theirs = &p->reader->shown->rows[row];
     int object = predict_truth_object(p, row), mine;
-    *r = (struct predict_row){ .record = TM_TRUTH_NONE, .mine = TM_SHOWN_NONE, .life = -1, .dirt = -1 };
+    *r = (struct predict_row){
+        .record = TM_TRUTH_NONE, .mine = TM_SHOWN_NONE, .life = -1, .dirt = -1
+    };
     if (object < 0)
         return TM_OK;
     const struct tm_truth_object *o = &p->truth->objects[object];
@@ -48,10 +57,12 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
     }
     if (rc == TM_OK)
         rc = tm_shown_row(p->shown, mine, theirs->id, &r->mine, err);
-    for (uint32_t v = r->record == TM_TRUTH_NONE ? TM_TRUTH_NONE : p->truth->records[r->record].first;
+    for (uint32_t v = r->record == TM_TRUTH_NONE ? TM_TRUTH_NONE
+                                                 : p->truth->records[r->record].first;
          v != TM_TRUTH_NONE; v = p->truth->versions[v].next) {
         uint8_t event = p->truth->versions[v].event;
-        if (p->truth->versions[v].intended_ns != INT64_MIN && (event == TM_TRUTH_SILENT || event == TM_TRUTH_OVERFLOW))
+        if (p->truth->versions[v].intended_ns != INT64_MIN &&
+            (event == TM_TRUTH_SILENT || event == TM_TRUTH_OVERFLOW))
             r->left_out = true;
     }
     r->left_out |= r->record == TM_TRUTH_NONE;
@@ -72,7 +83,7 @@ static enum tm_code predict_index(struct tm_predict *p, struct tm_err *err)
     for (size_t i = 0; i < p->truth->versions_count; i++) {
         if (v[i].replay_id <= 0)
             continue;
-        size_t at = count++;                           /* commits and replay ids go up together, but for a few */
+        size_t at = count++; /* commits and replay ids go up together, but for a few */
         for (; at > 0 && v[p->by_replay[at - 1]].replay_id > v[i].replay_id; at--)
             p->by_replay[at] = p->by_replay[at - 1];
         p->by_replay[at] = (uint32_t)i;
@@ -81,8 +92,9 @@ static enum tm_code predict_index(struct tm_predict *p, struct tm_err *err)
     return TM_OK;
 }
 
-enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *truth, const struct tm_reader *reader,
-                             const int64_t *query_ns, int64_t clock_ns, struct tm_err *err)
+enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *truth,
+                             const struct tm_reader *reader, const int64_t *query_ns,
+                             int64_t clock_ns, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_predict *p = calloc(1, sizeof *p);
@@ -140,9 +152,13 @@ void tm_predict_close(struct tm_predict *p)
     free(p);
 }
 
-const struct tm_shown *tm_predict_shown(const struct tm_predict *p) { return p->shown; }
+const struct tm_shown *tm_predict_shown(const struct tm_predict *p)
+{
+    return p->shown;
+}
 
-static void predict_put(struct tm_predict *p, uint32_t row, uint32_t column, uint64_t hash, int64_t position)
+static void predict_put(struct tm_predict *p, uint32_t row, uint32_t column, uint64_t hash,
+                        int64_t position)
 {
     if (position < p->set[row][column])
         return;
@@ -186,7 +202,7 @@ static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_ar
     struct predict_row *r = &p->rows[row];
     uint32_t v = predict_version(p, r->record, a->position / 2);
     if (v == TM_TRUTH_NONE) {
-        r->left_out = true;                            /* an event the history does not know */
+        r->left_out = true; /* an event the history does not know */
         return;
     }
     const struct tm_truth_version *version = &p->truth->versions[v];
@@ -201,7 +217,7 @@ static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_ar
         r->dirt = r->dirt < a->position ? a->position : r->dirt;
     if (gap)
         return;
-    r->left_out |= a->kind == TM_ARRIVAL_DIFF;         /* which fields it withholds is the event's affair */
+    r->left_out |= a->kind == TM_ARRIVAL_DIFF; /* which fields it withholds is the event's affair */
     if (version->change != TM_TRUTH_UPDATE) {
         const struct tm_truth_object *o = &p->truth->objects[p->truth->records[r->record].object];
         predict_image(p, row, a->position);
@@ -209,7 +225,8 @@ static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_ar
             uint32_t d = o->heads[(size_t)p->truth->records[r->record].local * o->width + c];
             while (d != TM_TRUTH_NONE && p->truth->deltas[d].version > v)
                 d = p->truth->deltas[d].prev;
-            predict_put(p, row, c, d == TM_TRUTH_NONE ? TM_VHASH_NULL : p->truth->deltas[d].hash, a->position);
+            predict_put(p, row, c, d == TM_TRUTH_NONE ? TM_VHASH_NULL : p->truth->deltas[d].hash,
+                        a->position);
         }
         for (uint32_t c = 0; version->change == TM_TRUTH_CREATE && c < o->columns_count; c++)
             predict_put(p, row, c, TM_VHASH_NULL, a->position);
@@ -222,7 +239,8 @@ static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_ar
 
 static void predict_answer(struct tm_predict *p, const struct tm_arrival *a)
 {
-    const struct tm_shown_object *theirs = &p->reader->shown->objects[p->reader->shown->rows[a->row].object];
+    const struct tm_shown_object *theirs =
+        &p->reader->shown->objects[p->reader->shown->rows[a->row].object];
     int object = predict_truth_object(p, a->row);
     const struct tm_truth_object *o = &p->truth->objects[object];
     if (a->kind == TM_ARRIVAL_UNREADABLE) {
@@ -237,11 +255,13 @@ static void predict_answer(struct tm_predict *p, const struct tm_arrival *a)
     for (uint32_t c = 0; c < a->values_count; c++) {
         int column = tm_truth_column(o, theirs->columns[c]);
         if (column >= 0)
-            predict_put(p, a->row, (uint32_t)column, p->reader->values[a->values_first + c], a->position);
+            predict_put(p, a->row, (uint32_t)column, p->reader->values[a->values_first + c],
+                        a->position);
     }
 }
 
-static enum tm_code predict_apply(struct tm_predict *p, uint32_t row, const struct tm_arrival *a, struct tm_err *err)
+static enum tm_code predict_apply(struct tm_predict *p, uint32_t row, const struct tm_arrival *a,
+                                  struct tm_err *err)
 {
     struct predict_row *r = &p->rows[row];
     if (r->mine == TM_SHOWN_NONE)
@@ -250,15 +270,18 @@ static enum tm_code predict_apply(struct tm_predict *p, uint32_t row, const stru
         predict_event(p, row, a);
     else
         predict_answer(p, a);
-    int64_t query_ns = a->hi_ns <= p->clock_ns ? 0 : p->query_ns[p->reader->shown->rows[a->row].object];
+    int64_t query_ns =
+        a->hi_ns <= p->clock_ns ? 0 : p->query_ns[p->reader->shown->rows[a->row].object];
     unsigned flags = r->present ? TM_SHOWN_PRESENT | (r->dirt >= 0 ? TM_SHOWN_DIRTY : 0u) : 0u;
     const struct tm_shown_object *mine = &p->shown->objects[p->shown->rows[r->mine].object];
-    return tm_shown_set(p->shown, r->mine, flags, p->values[row], mine->columns_count, a->lo_ns + query_ns,
-                        a->hi_ns + query_ns, a->rowid, NULL, err);
+    return tm_shown_set(p->shown, r->mine, flags, p->values[row], mine->columns_count,
+                        a->lo_ns + query_ns, a->hi_ns + query_ns, a->rowid, NULL, err);
 }
 
-/* A row of an event speaks for every id in its recordIds (R3): each of them shows it with the first of its rows. */
-static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *a, struct tm_err *err)
+/* A row of an event speaks for every id in its recordIds (R3): each of them shows it with the first
+ * of its rows. */
+static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *a,
+                                 struct tm_err *err)
 {
     enum tm_code rc = predict_apply(p, a->row, a, err);
     const struct tm_shown *theirs = p->reader->shown;
@@ -277,14 +300,16 @@ static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *
         const struct tm_truth_version *v = &p->truth->versions[p->by_replay[first]];
         if (v->replay_id != a->position / 2)
             break;
-        uint32_t row = tm_shown_find(theirs, theirs->rows[a->row].object, p->truth->records[v->record].id);
+        uint32_t row =
+            tm_shown_find(theirs, theirs->rows[a->row].object, p->truth->records[v->record].id);
         if (p->truth->records[v->record].object == object && row != TM_SHOWN_NONE && row != a->row)
             rc = predict_apply(p, row, a, err);
     }
     return rc;
 }
 
-enum tm_code tm_predict_to(struct tm_predict *p, const int64_t *raw_rowid, const int64_t *recon_rowid, struct tm_err *err)
+enum tm_code tm_predict_to(struct tm_predict *p, const int64_t *raw_rowid,
+                           const int64_t *recon_rowid, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < p->reader->arrivals_count; i++) {
@@ -301,8 +326,8 @@ enum tm_code tm_predict_to(struct tm_predict *p, const int64_t *raw_rowid, const
 }
 
 /* The views' observations, replayed up to obs_last. */
-static enum tm_code predict_replay(struct tm_predict *p, const struct tm_shown *views, uint32_t obs_last,
-                                   struct tm_err *err)
+static enum tm_code predict_replay(struct tm_predict *p, const struct tm_shown *views,
+                                   uint32_t obs_last, struct tm_err *err)
 {
     if (p->seen.values == NULL) {
         p->seen.values = calloc(views->rows_count + 1, sizeof *p->seen.values);
@@ -315,17 +340,19 @@ static enum tm_code predict_replay(struct tm_predict *p, const struct tm_shown *
         const struct tm_shown_obs *o = &views->obs[p->seen_obs];
         uint64_t **values = &p->seen.values[o->row];
         if (*values == NULL &&
-            (*values = calloc(views->objects[views->rows[o->row].object].columns_count + 1, sizeof **values)) == NULL)
+            (*values = calloc(views->objects[views->rows[o->row].object].columns_count + 1,
+                              sizeof **values)) == NULL)
             return tm_fail(err, TM_E_NOMEM, "predict: a row");
         for (uint32_t d = 0; d < o->delta_count; d++)
-            (*values)[views->deltas[o->delta_first + d].column] = views->deltas[o->delta_first + d].hash;
+            (*values)[views->deltas[o->delta_first + d].column] =
+                views->deltas[o->delta_first + d].hash;
         p->seen.flags[o->row] = o->flags;
     }
     return TM_OK;
 }
 
-static bool predict_equal(const struct tm_predict *p, const struct tm_shown *views, uint32_t row, uint32_t view_row,
-                          char field[80])
+static bool predict_equal(const struct tm_predict *p, const struct tm_shown *views, uint32_t row,
+                          uint32_t view_row, char field[80])
 {
     const struct predict_row *r = &p->rows[row];
     unsigned flags = view_row == TM_SHOWN_NONE ? 0 : p->seen.flags[view_row];
@@ -355,8 +382,9 @@ static bool predict_equal(const struct tm_predict *p, const struct tm_shown *vie
     return true;
 }
 
-enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *views, uint32_t obs_last,
-                                struct tm_predict_result *out, struct tm_err *err)
+enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *views,
+                                uint32_t obs_last, struct tm_predict_result *out,
+                                struct tm_err *err)
 {
     *out = (struct tm_predict_result){ 0 };
     enum tm_code rc = predict_replay(p, views, obs_last, err);

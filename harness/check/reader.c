@@ -10,8 +10,8 @@
 /* Statement columns that are not field values. */
 enum { MAP_SKIP = 0xfffffff0u, MAP_ID, MAP_DIRTY, MAP_SEQ, MAP_KIND, MAP_G, MAP_EPOCH, MAP_ROWID };
 
-enum tm_code tm_reader_open(struct tm_reader **out, const char *path, bool raw, const char *const *objects,
-                            size_t objects_count, struct tm_err *err)
+enum tm_code tm_reader_open(struct tm_reader **out, const char *path, bool raw,
+                            const char *const *objects, size_t objects_count, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_reader *r = calloc(1, sizeof *r);
@@ -57,8 +57,8 @@ void tm_reader_close(struct tm_reader *r)
 }
 
 /* Prepares when the relation is there; leaves *stmt NULL when it is not yet. */
-static void reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char *prefix, const char *name,
-                           const char *suffix, const char *rest)
+static void reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char *prefix,
+                           const char *name, const char *suffix, const char *rest)
 {
     struct tm_buf sql, table;
     if (*stmt != NULL)
@@ -69,13 +69,15 @@ static void reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char 
     tm_buf_addz(&sql, prefix);
     tm_sql_ident(&sql, tm_buf_text(&table));
     tm_buf_addz(&sql, rest);
-    if (sqlite3_prepare_v3(r->db, tm_buf_text(&sql), -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v3(r->db, tm_buf_text(&sql), -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) !=
+        SQLITE_OK)
         *stmt = NULL;
     tm_buf_free(&sql);
     tm_buf_free(&table);
 }
 
-static void reader_raw_table(char out[160], const char *prefix, const char *object, const char *suffix)
+static void reader_raw_table(char out[160], const char *prefix, const char *object,
+                             const char *suffix)
 {
     char lower[80];
     size_t i = 0;
@@ -95,8 +97,8 @@ static enum tm_code reader_statements(struct tm_reader *r, struct tm_err *err)
             char raw[160], recon[160];
             reader_raw_table(raw, "sfdc_cdc_", o->name, "_raw");
             reader_raw_table(recon, "sfdc_recon_", o->name, "");
-            reader_prepare(r, &o->raw, "SELECT rowid, Id, ReplayId, _DiffFields, _epoch FROM ", raw, "",
-                           " WHERE rowid > ?1 ORDER BY rowid");
+            reader_prepare(r, &o->raw, "SELECT rowid, Id, ReplayId, _DiffFields, _epoch FROM ", raw,
+                           "", " WHERE rowid > ?1 ORDER BY rowid");
             reader_prepare(r, &o->recon, "SELECT rowid AS _rowid_, * FROM ", recon, "",
                            " WHERE rowid > ?1 ORDER BY rowid");
             o->found = o->raw != NULL;
@@ -107,14 +109,19 @@ static enum tm_code reader_statements(struct tm_reader *r, struct tm_err *err)
         if (any == NULL)
             continue;
         sqlite3_finalize(any);
-        reader_prepare(r, &o->rows, "SELECT * FROM ", o->name, "", " WHERE _seq > ?1 ORDER BY _seq");
+        reader_prepare(r, &o->rows, "SELECT * FROM ", o->name, "",
+                       " WHERE _seq > ?1 ORDER BY _seq");
         if (o->rows == NULL)
-            return tm_fail(err, TM_E_ARG, "%s: relation \"%s\" has no _seq, so a live run cannot follow it; "
-                           "add it, or check the finished warehouse with --relations", r->path, o->name);
-        reader_prepare(r, &o->removed, "SELECT Id, _seq FROM ", o->name, "_removed", " WHERE _seq > ?1 ORDER BY _seq");
+            return tm_fail(err, TM_E_ARG,
+                           "%s: relation \"%s\" has no _seq, so a live run cannot follow it; "
+                           "add it, or check the finished warehouse with --relations",
+                           r->path, o->name);
+        reader_prepare(r, &o->removed, "SELECT Id, _seq FROM ", o->name, "_removed",
+                       " WHERE _seq > ?1 ORDER BY _seq");
         reader_prepare(r, &o->star, "SELECT 1 FROM ", o->name, "_dirty", " WHERE Id = '*' LIMIT 1");
-        reader_prepare(r, &o->unknown, "SELECT 1 FROM ", o->name, "_dirty",
-                       " WHERE Id = ?1 AND _unknown IS NOT NULL AND _unknown NOT IN ('', '[]', 0) LIMIT 1");
+        reader_prepare(
+            r, &o->unknown, "SELECT 1 FROM ", o->name, "_dirty",
+            " WHERE Id = ?1 AND _unknown IS NOT NULL AND _unknown NOT IN ('', '[]', 0) LIMIT 1");
         o->found = true;
     }
     return TM_OK;
@@ -122,9 +129,12 @@ static enum tm_code reader_statements(struct tm_reader *r, struct tm_err *err)
 
 static unsigned reader_special(const char *name)
 {
-    static const struct { const char *name; unsigned code; } special[] = {
-        { "Id", MAP_ID }, { "_dirty", MAP_DIRTY }, { "_seq", MAP_SEQ }, { "_kind", MAP_KIND }, { "_g", MAP_G },
-        { "_epoch", MAP_EPOCH }, { "_rowid_", MAP_ROWID },
+    static const struct {
+        const char *name;
+        unsigned code;
+    } special[] = {
+        { "Id", MAP_ID }, { "_dirty", MAP_DIRTY }, { "_seq", MAP_SEQ },      { "_kind", MAP_KIND },
+        { "_g", MAP_G },  { "_epoch", MAP_EPOCH }, { "_rowid_", MAP_ROWID },
     };
     for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
         if (strcasecmp(name, special[i].name) == 0)
@@ -132,8 +142,10 @@ static unsigned reader_special(const char *name)
     return name[0] == '_' ? MAP_SKIP : 0;
 }
 
-/* Which statement column is which field; made again whenever the relation grew a column. After the first step. */
-static enum tm_code reader_map(struct tm_reader *r, struct tm_reader_object *o, sqlite3_stmt *stmt, struct tm_err *err)
+/* Which statement column is which field; made again whenever the relation grew a column. After the
+ * first step. */
+static enum tm_code reader_map(struct tm_reader *r, struct tm_reader_object *o, sqlite3_stmt *stmt,
+                               struct tm_err *err)
 {
     int count = sqlite3_column_count(stmt);
     int reprepared = sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
@@ -157,9 +169,15 @@ static enum tm_code reader_map(struct tm_reader *r, struct tm_reader_object *o, 
     return TM_OK;
 }
 
-struct reader_row { const char *id; const char *kind; bool dirty; int64_t seq, g, epoch, rowid; };
+struct reader_row {
+    const char *id;
+    const char *kind;
+    bool dirty;
+    int64_t seq, g, epoch, rowid;
+};
 
-static void reader_take(const struct tm_reader_object *o, sqlite3_stmt *stmt, struct reader_row *out, uint64_t *values)
+static void reader_take(const struct tm_reader_object *o, sqlite3_stmt *stmt,
+                        struct reader_row *out, uint64_t *values)
 {
     *out = (struct reader_row){ .id = "", .kind = "" };
     for (int c = 0; c < o->map_count; c++)
@@ -195,8 +213,8 @@ static unsigned reader_flags(struct tm_reader_object *o, const struct reader_row
     return flags;
 }
 
-static enum tm_code reader_removed(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns, bool *changed,
-                                   int64_t *out_newest, struct tm_err *err)
+static enum tm_code reader_removed(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns,
+                                   bool *changed, int64_t *out_newest, struct tm_err *err)
 {
     enum tm_code rc;
     bool more = false;
@@ -222,8 +240,8 @@ static enum tm_code reader_removed(struct tm_reader *r, struct tm_reader_object 
     return rc;
 }
 
-static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns, bool *changed,
-                                    struct tm_err *err)
+static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns,
+                                    bool *changed, struct tm_err *err)
 {
     enum tm_code rc;
     bool more = false;
@@ -243,8 +261,8 @@ static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object
         newest = row.seq > newest ? row.seq : newest;
         rc = tm_shown_row(r->shown, o->shown, row.id, &index, err);
         if (rc == TM_OK)
-            rc = tm_shown_set(r->shown, index, reader_flags(o, &row), values, columns, r->last_ns, now_ns, row.seq, &one,
-                              err);
+            rc = tm_shown_set(r->shown, index, reader_flags(o, &row), values, columns, r->last_ns,
+                              now_ns, row.seq, &one, err);
         if (rc != TM_OK)
             break;
         *changed |= one;
@@ -253,7 +271,7 @@ static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object
     if (rc == TM_OK)
         rc = reader_removed(r, o, now_ns, changed, &newest, err);
     if (rc == TM_OK)
-        o->seq = newest;              /* an interrupted read is read again from where it began */
+        o->seq = newest; /* an interrupted read is read again from where it began */
     if (rc == TM_OK && o->star != NULL) {
         bool star = sqlite3_step(o->star) == SQLITE_ROW;
         sqlite3_reset(o->star);
@@ -267,9 +285,10 @@ static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object
     return rc;
 }
 
-/* Copies bring the same image again and again: *out is where equal values are kept already, or where new ones go. */
-static enum tm_code reader_image(struct tm_reader *r, uint32_t row, const struct tm_arrival *a, const uint64_t *values,
-                                 size_t *out, struct tm_err *err)
+/* Copies bring the same image again and again: *out is where equal values are kept already, or
+ * where new ones go. */
+static enum tm_code reader_image(struct tm_reader *r, uint32_t row, const struct tm_arrival *a,
+                                 const uint64_t *values, size_t *out, struct tm_err *err)
 {
     if (row >= r->images_cap) {
         size_t cap = ((size_t)row + 1024) * 2;
@@ -290,7 +309,8 @@ static enum tm_code reader_image(struct tm_reader *r, uint32_t row, const struct
 }
 
 static enum tm_code reader_arrival(struct tm_reader *r, struct tm_reader_object *o, const char *id,
-                                   const struct tm_arrival *a, const uint64_t *values, struct tm_err *err)
+                                   const struct tm_arrival *a, const uint64_t *values,
+                                   struct tm_err *err)
 {
     uint32_t row;
     enum tm_code rc = tm_shown_row(r->shown, o->shown, id, &row, err);
@@ -327,8 +347,8 @@ static enum tm_code reader_arrival(struct tm_reader *r, struct tm_reader_object 
     return TM_OK;
 }
 
-static enum tm_code reader_raw_rows(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns, bool *changed,
-                                    struct tm_err *err)
+static enum tm_code reader_raw_rows(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns,
+                                    bool *changed, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     bool more = false;
@@ -342,8 +362,10 @@ static enum tm_code reader_raw_rows(struct tm_reader *r, struct tm_reader_object
         o->raw_rowid = sqlite3_column_int64(o->raw, 0);
         r->epoch_moved |= sqlite3_column_int64(o->raw, 4) > 0;
         if (id == NULL || strlen(id) != 18)
-            continue;                              /* overflow and conversion name no record (R3) */
-        struct tm_arrival a = { .lo_ns = r->last_ns, .hi_ns = now_ns, .rowid = o->raw_rowid,
+            continue; /* overflow and conversion name no record (R3) */
+        struct tm_arrival a = { .lo_ns = r->last_ns,
+                                .hi_ns = now_ns,
+                                .rowid = o->raw_rowid,
                                 .position = 2 * sqlite3_column_int64(o->raw, 2),
                                 .kind = diffs ? TM_ARRIVAL_DIFF : TM_ARRIVAL_EVENT };
         rc = reader_arrival(r, o, id, &a, NULL, err);
@@ -355,8 +377,8 @@ static enum tm_code reader_raw_rows(struct tm_reader *r, struct tm_reader_object
     return rc;
 }
 
-static enum tm_code reader_recon_rows(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns, bool *changed,
-                                      struct tm_err *err)
+static enum tm_code reader_recon_rows(struct tm_reader *r, struct tm_reader_object *o,
+                                      int64_t now_ns, bool *changed, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     bool more = false;
@@ -377,10 +399,15 @@ static enum tm_code reader_recon_rows(struct tm_reader *r, struct tm_reader_obje
         bool image = strcmp(row.kind, "image") == 0;
         if (strcmp(row.kind, "end") == 0 || strlen(row.id) != 18)
             continue;
-        struct tm_arrival a = { .lo_ns = r->last_ns, .hi_ns = now_ns, .rowid = row.rowid, .position = 2 * row.g + 1,
-            .values_count = image ? (uint16_t)columns : 0,
-            .kind = image ? TM_ARRIVAL_IMAGE : strcmp(row.kind, "removed") == 0 ? TM_ARRIVAL_REMOVED
-                                                                                : TM_ARRIVAL_UNREADABLE };
+        struct tm_arrival a = { .lo_ns = r->last_ns,
+                                .hi_ns = now_ns,
+                                .rowid = row.rowid,
+                                .position = 2 * row.g + 1,
+                                .values_count = image ? (uint16_t)columns : 0,
+                                .kind = image ? TM_ARRIVAL_IMAGE
+                                        : strcmp(row.kind, "removed") == 0
+                                            ? TM_ARRIVAL_REMOVED
+                                            : TM_ARRIVAL_UNREADABLE };
         rc = reader_arrival(r, o, row.id, &a, values, err);
         if (rc != TM_OK)
             break;
@@ -394,7 +421,8 @@ static enum tm_code reader_connect(struct tm_reader *r, int64_t now_ns, struct t
 {
     struct tm_err quiet = { 0 };
     if (r->db == NULL) {
-        if (access(r->path, R_OK) != 0 || tm_sql_open(&r->db, r->path, TM_SQL_READ, &quiet) != TM_OK) {
+        if (access(r->path, R_OK) != 0 ||
+            tm_sql_open(&r->db, r->path, TM_SQL_READ, &quiet) != TM_OK) {
             r->last_ns = now_ns;
             return TM_E_AGAIN;
         }
@@ -405,7 +433,8 @@ static enum tm_code reader_connect(struct tm_reader *r, int64_t now_ns, struct t
     return TM_OK;
 }
 
-enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_changed, struct tm_err *err)
+enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_changed,
+                             struct tm_err *err)
 {
     bool row = false;
     int64_t version = 0;
@@ -451,7 +480,8 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
     return rc;
 }
 
-static int64_t reader_rowid_last(struct tm_reader *r, const char *prefix, const char *object, const char *suffix)
+static int64_t reader_rowid_last(struct tm_reader *r, const char *prefix, const char *object,
+                                 const char *suffix)
 {
     char table[160];
     int64_t last = 0;
@@ -465,8 +495,8 @@ static int64_t reader_rowid_last(struct tm_reader *r, const char *prefix, const 
 }
 
 /* One object of a full read: its rows, then the absence of what was not returned. */
-static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_object *o, struct tm_full_read *out,
-                                       struct tm_err *err)
+static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_object *o,
+                                       struct tm_full_read *out, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     bool more = false, one = false;
@@ -491,9 +521,11 @@ static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_obj
         memset(values, 0, columns * sizeof *values);
         reader_take(o, all, &row, values);
         rc = tm_shown_row(s, o->shown, row.id, &index, err);
-        unsigned flags = r->raw ? TM_SHOWN_PRESENT | (row.dirty ? TM_SHOWN_DIRTY : 0u) : reader_flags(o, &row);
+        unsigned flags =
+            r->raw ? TM_SHOWN_PRESENT | (row.dirty ? TM_SHOWN_DIRTY : 0u) : reader_flags(o, &row);
         if (rc == TM_OK)
-            rc = tm_shown_set(s, index, flags, values, columns, lo_ns, out->begun_ns, row.seq, &one, err);
+            rc = tm_shown_set(s, index, flags, values, columns, lo_ns, out->begun_ns, row.seq, &one,
+                              err);
         if (rc != TM_OK)
             break;
         s->rows[index].mark = mark;
@@ -505,7 +537,8 @@ static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_obj
     free(o->map);
     o->map = NULL;
     for (uint32_t i = 0; rc == TM_OK && i < s->rows_count; i++) {
-        if (s->rows[i].object != o->shown || s->rows[i].mark == mark || (s->rows[i].flags & TM_SHOWN_PRESENT) == 0)
+        if (s->rows[i].object != o->shown || s->rows[i].mark == mark ||
+            (s->rows[i].flags & TM_SHOWN_PRESENT) == 0)
             continue;
         rc = tm_shown_set(s, i, 0, NULL, 0, lo_ns, out->begun_ns, 0, &one, err);
         if (out->changed++ == 0)
@@ -514,7 +547,8 @@ static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_obj
     return rc;
 }
 
-enum tm_code tm_reader_full(struct tm_reader *r, int64_t (*wall_ns)(void), struct tm_full_read *out, struct tm_err *err)
+enum tm_code tm_reader_full(struct tm_reader *r, int64_t (*wall_ns)(void), struct tm_full_read *out,
+                            struct tm_err *err)
 {
     *out = (struct tm_full_read){ .begun_ns = wall_ns() };
     enum tm_code rc = reader_connect(r, out->begun_ns, err);

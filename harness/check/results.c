@@ -15,24 +15,26 @@ void tm_results_reason(struct tm_results *r, json_t *own, const char *fmt, ...)
     va_start(ap, fmt);
     json_t *text = json_vsprintf(fmt, ap);
     va_end(ap);
-    if (text == NULL)                        /* not UTF-8, or no memory */
+    if (text == NULL) /* not UTF-8, or no memory */
         text = json_string("a reason that could not be written");
     if (own != NULL)
         json_array_append(own, text);
     json_array_append_new(r->reasons, text);
 }
 
-enum tm_code tm_results_selftest(struct tm_results *r, const char *pipeline, const char *name, bool ok,
-                                 enum tm_exercised exercised, double expected, double measured, const char *note,
-                                 struct tm_err *err)
+enum tm_code tm_results_selftest(struct tm_results *r, const char *pipeline, const char *name,
+                                 bool ok, enum tm_exercised exercised, double expected,
+                                 double measured, const char *note, struct tm_err *err)
 {
     json_t *test = tm_selftest_json(pipeline, name, ok, exercised, expected, measured, note);
     json_array_append_new(r->self_tests, test);
     if (tm_selftest_failed(ok, exercised)) {
         r->broken = true;
-        tm_results_reason(r, NULL, "self-test \"%s: %s\" %s: expected %.10g, measured %.10g (%s)", pipeline, name,
-                          exercised == TM_EXERCISED ? "failed" : "tested nothing, though there was something to test",
-                          expected, measured, note);
+        tm_results_reason(
+            r, NULL, "self-test \"%s: %s\" %s: expected %.10g, measured %.10g (%s)", pipeline, name,
+            exercised == TM_EXERCISED ? "failed"
+                                      : "tested nothing, though there was something to test",
+            expected, measured, note);
     }
     return tm_run_db_selftest(&r->db, test, err);
 }
@@ -46,28 +48,35 @@ static enum tm_code results_timing(struct tm_results *r, struct tm_err *err)
     t->org_origin_ms = tm_truth_meta(c->truth, "org_origin_ms", INT64_MIN);
     t->wall_origin_ns = tm_truth_meta(c->truth, "wall_origin_ns", INT64_MIN);
     if (t->compress < 1)
-        return tm_fail(err, TM_E_PROTO, "%s: meta compress is %lld", c->plan->org, (long long)t->compress);
+        return tm_fail(err, TM_E_PROTO, "%s: meta compress is %lld", c->plan->org,
+                       (long long)t->compress);
     for (size_t i = 0; i < c->truth->versions_count; i++) {
         const struct tm_truth_version *v = &c->truth->versions[i];
         if (v->intended_ns == INT64_MIN)
             continue;
         if (t->org_origin_ms == INT64_MIN)
             t->org_origin_ms = v->intended_ms;
-        if (t->wall_origin_ns == INT64_MIN)      /* the first change tells how the clocks stand to each other */
-            t->wall_origin_ns = v->intended_ns - (v->intended_ms - t->org_origin_ms) * TM_NS_PER_MS / t->compress;
+        /* the first change tells how the clocks stand to each other */
+        if (t->wall_origin_ns == INT64_MIN)
+            t->wall_origin_ns =
+                v->intended_ns - (v->intended_ms - t->org_origin_ms) * TM_NS_PER_MS / t->compress;
         break;
     }
     if (t->org_origin_ms == INT64_MIN || t->wall_origin_ns == INT64_MIN)
-        return tm_fail(err, TM_E_PROTO, "%s: the org's clock was never started and nothing changed", c->plan->org);
+        return tm_fail(err, TM_E_PROTO, "%s: the org's clock was never started and nothing changed",
+                       c->plan->org);
     t->start_us = t->org_origin_ms * 1000;
     t->end_us = tm_timing_org_us(t, c->stop_ns);
     return TM_OK;
 }
 
-struct results_offered { struct tm_series lateness_ms; int64_t first_ns, last_ns, first_actual_ns, last_actual_ns; };
+struct results_offered {
+    struct tm_series lateness_ms;
+    int64_t first_ns, last_ns, first_actual_ns, last_actual_ns;
+};
 
-static enum tm_code results_offered(struct tm_results *r, json_t **out, double *out_share, double *out_p99,
-                                    struct tm_err *err)
+static enum tm_code results_offered(struct tm_results *r, json_t **out, double *out_share,
+                                    double *out_p99, struct tm_err *err)
 {
     struct results_offered o = { .first_ns = INT64_MAX, .first_actual_ns = INT64_MAX };
     const struct tm_truth *t = r->check->truth;
@@ -94,11 +103,12 @@ static enum tm_code results_offered(struct tm_results *r, json_t **out, double *
     tm_series_at(&o.lateness_ms, 0.99, 0, &p[1]);
     tm_series_at(&o.lateness_ms, 1, 0, &p[2]);
     *out_p99 = p[1];
-    *out = json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:b}", "changes", (json_int_t)offered, "committed",
-                     (json_int_t)count, "per_second", span_s > 0 ? offered / span_s : 0.0, "achieved_per_second",
-                     actual_s > 0 ? count / actual_s : 0.0, "achieved_share", *out_share, "lateness_ms_p50", p[0],
-                     "lateness_ms_p99", p[1], "lateness_ms_max", p[2], "workload_done",
-                     tm_truth_meta(r->check->truth, "workload_done", 1) != 0);
+    *out =
+        json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:b}", "changes", (json_int_t)offered,
+                  "committed", (json_int_t)count, "per_second", span_s > 0 ? offered / span_s : 0.0,
+                  "achieved_per_second", actual_s > 0 ? count / actual_s : 0.0, "achieved_share",
+                  *out_share, "lateness_ms_p50", p[0], "lateness_ms_p99", p[1], "lateness_ms_max",
+                  p[2], "workload_done", tm_truth_meta(r->check->truth, "workload_done", 1) != 0);
     tm_series_free(&o.lateness_ms);
     return rc;
 }
@@ -109,19 +119,22 @@ static void results_conditions(struct tm_results *r, double share, double latene
     const struct tm_truth *t = r->check->truth;
     size_t before = json_array_size(r->reasons);
     if (share < plan->achieved_min)
-        tm_results_reason(r, NULL, "the load was not kept: %.2f %% of what was offered, %.2f %% asked for", share * 100,
-                          plan->achieved_min * 100);
+        tm_results_reason(r, NULL,
+                          "the load was not kept: %.2f %% of what was offered, %.2f %% asked for",
+                          share * 100, plan->achieved_min * 100);
     if (lateness_ms_p99 > plan->lateness_ms_p99_max)
-        tm_results_reason(r, NULL, "the load came late: p99 %.1f ms, %.1f ms allowed", lateness_ms_p99,
-                          plan->lateness_ms_p99_max);
+        tm_results_reason(r, NULL, "the load came late: p99 %.1f ms, %.1f ms allowed",
+                          lateness_ms_p99, plan->lateness_ms_p99_max);
     if (tm_truth_meta(r->check->truth, "workload_done", 1) == 0)
         tm_results_reason(r, NULL, "the run ended before the workload did");
     for (size_t i = 0; i < plan->events_count; i++) {
         bool seen = false;
         for (size_t k = 0; tm_truth_event_words[k] != NULL; k++)
-            seen |= strcmp(tm_truth_event_words[k], plan->events[i]) == 0 && (t->event_kinds >> k & 1) != 0;
+            seen |= strcmp(tm_truth_event_words[k], plan->events[i]) == 0 &&
+                    (t->event_kinds >> k & 1) != 0;
         if (!seen)
-            tm_results_reason(r, NULL, "the declared kind of event %s never happened", plan->events[i]);
+            tm_results_reason(r, NULL, "the declared kind of event %s never happened",
+                              plan->events[i]);
     }
     r->inconclusive |= json_array_size(r->reasons) > before;
 }
@@ -130,7 +143,8 @@ static enum tm_code results_write(const json_t *report, const char *path, struct
 {
     char partial[600];
     snprintf(partial, sizeof partial, "%.590s.part", path);
-    if (json_dump_file(report, partial, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || rename(partial, path) != 0)
+    if (json_dump_file(report, partial, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 ||
+        rename(partial, path) != 0)
         return tm_fail(err, TM_E_IO, "cannot write %s: %s", path, strerror(errno));
     return TM_OK;
 }
@@ -142,16 +156,25 @@ static enum tm_code results_finish(struct tm_results *r, int *out_exit, struct t
     double share = 0, lateness_ms_p99 = 0;
     enum tm_code rc = results_offered(r, &offered, &share, &lateness_ms_p99, err);
     results_conditions(r, share, lateness_ms_p99);
-    *out_exit = r->broken ? RESULTS_OURS : r->failed ? RESULTS_FAIL : r->inconclusive ? RESULTS_INCONCLUSIVE : RESULTS_PASS;
-    const char *verdict = r->broken ? "inconclusive" : r->failed ? "fail" : r->inconclusive ? "inconclusive" : "pass";
+    *out_exit = r->broken         ? RESULTS_OURS
+                : r->failed       ? RESULTS_FAIL
+                : r->inconclusive ? RESULTS_INCONCLUSIVE
+                                  : RESULTS_PASS;
+    const char *verdict = r->broken         ? "inconclusive"
+                          : r->failed       ? "fail"
+                          : r->inconclusive ? "inconclusive"
+                                            : "pass";
     json_t *report = json_pack(
-        "{s:s, s:s, s:I, s:s, s:b, s:i, s:O, s:{s:I, s:s, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:O, s:O}", "tidemark", "1",
-        "scenario", plan->scenario, "seed", (json_int_t)plan->seed, "verdict", verdict, "harness_ok", !r->broken, "exit_code",
-        *out_exit, "reasons", r->reasons, "environment", "cpus", (json_int_t)plan->cpus, "kafka", plan->broker, "compress",
-        (json_int_t)r->timing.compress, "clock", "compress", (json_int_t)r->timing.compress, "publish_delay_ms",
-        (json_int_t)plan->publish_delay_ms, "index_lag_ms", (json_int_t)plan->index_lag_ms, "start_ms",
-        (json_int_t)(r->timing.start_us / 1000), "end_ms", (json_int_t)(r->timing.end_us / 1000), "offered", offered,
-        "self_tests", r->self_tests, "pipelines", r->pipelines);
+        "{s:s, s:s, s:I, s:s, s:b, s:i, s:O, s:{s:I, s:s, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o, "
+        "s:O, s:O}",
+        "tidemark", "1", "scenario", plan->scenario, "seed", (json_int_t)plan->seed, "verdict",
+        verdict, "harness_ok", !r->broken, "exit_code", *out_exit, "reasons", r->reasons,
+        "environment", "cpus", (json_int_t)plan->cpus, "kafka", plan->broker, "compress",
+        (json_int_t)r->timing.compress, "clock", "compress", (json_int_t)r->timing.compress,
+        "publish_delay_ms", (json_int_t)plan->publish_delay_ms, "index_lag_ms",
+        (json_int_t)plan->index_lag_ms, "start_ms", (json_int_t)(r->timing.start_us / 1000),
+        "end_ms", (json_int_t)(r->timing.end_us / 1000), "offered", offered, "self_tests",
+        r->self_tests, "pipelines", r->pipelines);
     if (rc == TM_OK && report == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "the report");
     if (rc == TM_OK)
@@ -168,7 +191,9 @@ static enum tm_code results_finish(struct tm_results *r, int *out_exit, struct t
 
 enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *err)
 {
-    struct tm_results r = { .check = c, .self_tests = json_array(), .pipelines = json_array(), .reasons = json_array() };
+    struct tm_results r = {
+        .check = c, .self_tests = json_array(), .pipelines = json_array(), .reasons = json_array()
+    };
     enum tm_code rc = results_timing(&r, err);
     if (rc == TM_OK)
         rc = tm_run_db_open(&r.db, c->plan->run_db, err);

@@ -17,19 +17,23 @@ enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_e
     enum tm_code rc = tm_sql_open(&out->db, path, TM_SQL_CREATE, err);
     if (rc == TM_OK)
         rc = tm_sql_exec(out->db, "PRAGMA synchronous=OFF; BEGIN; " TM_RUN_DB_SCHEMA, err);
-    struct { sqlite3_stmt **stmt; const char *sql; } all[] = {
-        { &out->sample, "INSERT INTO sample VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)" },
-        { &out->curve, "INSERT INTO curve VALUES(?1,?2,?3,?4,?5)" },
-        { &out->diff, "INSERT INTO final_diff VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)" },
-        { &out->selftest, "INSERT INTO selftest VALUES(?1,?2,?3,?4,?5,?6)" },
-        { &out->breakdown, "INSERT INTO breakdown VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)" },
-        { &out->full, "INSERT INTO full_read VALUES(?1,?2,?3,?4,?5)" } };
+    struct {
+        sqlite3_stmt **stmt;
+        const char *sql;
+    } all[] = { { &out->sample,
+                  "INSERT INTO sample VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)" },
+                { &out->curve, "INSERT INTO curve VALUES(?1,?2,?3,?4,?5)" },
+                { &out->diff, "INSERT INTO final_diff VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)" },
+                { &out->selftest, "INSERT INTO selftest VALUES(?1,?2,?3,?4,?5,?6)" },
+                { &out->breakdown, "INSERT INTO breakdown VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)" },
+                { &out->full, "INSERT INTO full_read VALUES(?1,?2,?3,?4,?5)" } };
     for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++)
         rc = tm_sql_prepare(all[i].stmt, out->db, all[i].sql, err);
     return rc;
 }
 
-enum tm_code tm_run_db_meta(struct tm_run_db *r, const char *key, const char *value, struct tm_err *err)
+enum tm_code tm_run_db_meta(struct tm_run_db *r, const char *key, const char *value,
+                            struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
     enum tm_code rc = tm_sql_prepare(&s, r->db, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)", err);
@@ -42,13 +46,16 @@ enum tm_code tm_run_db_meta(struct tm_run_db *r, const char *key, const char *va
     return rc;
 }
 
-enum tm_code tm_run_db_pipeline(struct tm_run_db *r, const struct tm_plan_pipeline *p, struct tm_err *err)
+enum tm_code tm_run_db_pipeline(struct tm_run_db *r, const struct tm_plan_pipeline *p,
+                                struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
-    enum tm_code rc = tm_sql_prepare(&s, r->db, "INSERT INTO pipeline VALUES(?1, ?2, ?3, ?4, ?5)", err);
+    enum tm_code rc =
+        tm_sql_prepare(&s, r->db, "INSERT INTO pipeline VALUES(?1, ?2, ?3, ?4, ?5)", err);
     if (rc == TM_OK) {
         sqlite3_bind_text(s, 1, p->name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(s, 2, p->kind == TM_PIPELINE_STREAM ? "stream" : "batch", -1, SQLITE_STATIC);
+        sqlite3_bind_text(s, 2, p->kind == TM_PIPELINE_STREAM ? "stream" : "batch", -1,
+                          SQLITE_STATIC);
         sqlite3_bind_int(s, 3, p->option);
         sqlite3_bind_text(s, 4, p->database, -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 5, p->interval_ms);
@@ -62,7 +69,8 @@ enum tm_code tm_run_db_changes(struct tm_run_db *r, const struct tm_truth *t, st
 {
     static const char *const events[TM_TRUTH_EVENTS] = { NULL, "event", "gap", "overflow" };
     sqlite3_stmt *s = NULL;
-    enum tm_code rc = tm_sql_prepare(&s, r->db, "INSERT INTO change VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", err);
+    enum tm_code rc =
+        tm_sql_prepare(&s, r->db, "INSERT INTO change VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", err);
     for (size_t i = 0; rc == TM_OK && i < t->versions_count; i++) {
         const struct tm_truth_version *v = &t->versions[i];
         if (v->intended_ns == INT64_MIN)
@@ -83,15 +91,16 @@ enum tm_code tm_run_db_changes(struct tm_run_db *r, const struct tm_truth *t, st
     return rc;
 }
 
-enum tm_code tm_run_db_samples(struct tm_run_db *r, const char *pipeline, const struct tm_truth *t, const struct tm_match *m,
-                               struct tm_err *err)
+enum tm_code tm_run_db_samples(struct tm_run_db *r, const char *pipeline, const struct tm_truth *t,
+                               const struct tm_match *m, struct tm_err *err)
 {
     sqlite3_stmt *q = r->sample;
     enum tm_code rc = TM_OK;
     sqlite3_bind_text(q, 1, pipeline, -1, SQLITE_TRANSIENT);
     for (size_t i = 0; rc == TM_OK && i < m->samples_count; i++) {
         const struct tm_sample *s = &m->samples[i];
-        bool seen = (s->flags & TM_SAMPLE_SEEN) != 0, coincident = (s->flags & TM_SAMPLE_COINCIDENT) != 0;
+        bool seen = (s->flags & TM_SAMPLE_SEEN) != 0,
+             coincident = (s->flags & TM_SAMPLE_COINCIDENT) != 0;
         if ((s->flags & TM_SAMPLE_OF) == 0)
             continue;
         sqlite3_bind_int64(q, 2, (int64_t)i + 1);
@@ -105,7 +114,8 @@ enum tm_code tm_run_db_samples(struct tm_run_db *r, const char *pipeline, const 
             sqlite3_bind_int64(q, 5, s->lo_ns);
             sqlite3_bind_int64(q, 6, s->hi_ns);
             sqlite3_bind_double(q, 7, (double)s->visible_us / 1000);
-            sqlite3_bind_double(q, 8, (double)s->visible_us / 1000 - (double)t->versions[i].intended_ms);
+            sqlite3_bind_double(q, 8,
+                                (double)s->visible_us / 1000 - (double)t->versions[i].intended_ms);
         }
         sqlite3_bind_int(q, 9, !seen);
         sqlite3_bind_int(q, 10, (s->flags & TM_SAMPLE_EXACT) != 0);
@@ -120,8 +130,8 @@ enum tm_code tm_run_db_samples(struct tm_run_db *r, const char *pipeline, const 
     return rc;
 }
 
-static enum tm_code rundb_curve_row(struct tm_run_db *r, int64_t org_ms, const char *class, int flagged, double rows,
-                                    struct tm_err *err)
+static enum tm_code rundb_curve_row(struct tm_run_db *r, int64_t org_ms, const char *class,
+                                    int flagged, double rows, struct tm_err *err)
 {
     sqlite3_bind_int64(r->curve, 2, org_ms);
     sqlite3_bind_text(r->curve, 3, class, -1, SQLITE_STATIC);
@@ -130,7 +140,8 @@ static enum tm_code rundb_curve_row(struct tm_run_db *r, int64_t org_ms, const c
     return tm_sql_run(r->curve, err);
 }
 
-enum tm_code tm_run_db_curve(struct tm_run_db *r, const char *pipeline, const struct tm_curve *c, struct tm_err *err)
+enum tm_code tm_run_db_curve(struct tm_run_db *r, const char *pipeline, const struct tm_curve *c,
+                             struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     sqlite3_bind_text(r->curve, 1, pipeline, -1, SQLITE_TRANSIENT);
@@ -138,8 +149,9 @@ enum tm_code tm_run_db_curve(struct tm_run_db *r, const char *pipeline, const st
         int64_t org_ms = c->us[i] / 1000;
         for (int code = 1; rc == TM_OK && code < TM_ROW_CODES; code++)
             if (c->mean[i][code] > 0)
-                rc = rundb_curve_row(r, org_ms, tm_row_class_name((enum tm_row_class)((code - 1) / 2)), (code - 1) % 2,
-                                     c->mean[i][code], err);
+                rc = rundb_curve_row(r, org_ms,
+                                     tm_row_class_name((enum tm_row_class)((code - 1) / 2)),
+                                     (code - 1) % 2, c->mean[i][code], err);
         if (rc == TM_OK)
             rc = rundb_curve_row(r, org_ms, "differing_max", 0, c->max_differing[i], err);
     }
@@ -160,13 +172,15 @@ static void rundb_bind_json(sqlite3_stmt *q, int at, const json_t *value)
         sqlite3_bind_null(q, at);
 }
 
-enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const json_t *diff, struct tm_err *err)
+enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const json_t *diff,
+                            struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     size_t i;
     json_t *one;
     sqlite3_bind_text(r->diff, 1, pipeline, -1, SQLITE_TRANSIENT);
-    json_array_foreach(diff, i, one) {
+    json_array_foreach(diff, i, one)
+    {
         json_t *fields = json_object_get(one, "fields");
         size_t count = json_array_size(fields);
         rundb_bind_json(r->diff, 2, json_object_get(one, "object"));
@@ -196,7 +210,8 @@ enum tm_code tm_run_db_selftest(struct tm_run_db *r, const json_t *test, struct 
     return tm_sql_run(r->selftest, err);
 }
 
-enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, struct tm_breakdown *b, struct tm_err *err)
+enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, struct tm_breakdown *b,
+                                 struct tm_err *err)
 {
     static const double shares[] = { 0.5, 0.9, 0.99, 0.999, 1 };
     enum tm_code rc = TM_OK;
@@ -221,8 +236,9 @@ enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, stru
     return rc;
 }
 
-enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int64_t begun_ns, const char *object,
-                                 double query_ms, int64_t rows, struct tm_err *err)
+enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int64_t begun_ns,
+                                 const char *object, double query_ms, int64_t rows,
+                                 struct tm_err *err)
 {
     sqlite3_bind_text(r->full, 1, pipeline, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(r->full, 2, begun_ns);

@@ -1,44 +1,67 @@
-/* rundb: run.db, every sample of a run in SQL. Written once, at the end, in one transaction. Owner: the caller of open.
- * Clocks: *_org_ms org clock, epoch ms UTC; *_ns CLOCK_MONOTONIC; work_ns wall, never stretched. */
+/* rundb: run.db, every sample of a run in SQL. Written once, at the end, in one transaction. Owner:
+ * the caller of open. Clocks: *_org_ms org clock, epoch ms UTC; *_ns CLOCK_MONOTONIC; work_ns wall,
+ * never stretched. */
 #ifndef TM_CHECK_RUNDB_H
 #define TM_CHECK_RUNDB_H
 #include "base/sql.h"
 #include "check/breakdown.h"
 #include "check/measure.h"
 
+/* clang-format off */
 #define TM_RUN_DB_SCHEMA \
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;" \
-    "CREATE TABLE pipeline(name TEXT PRIMARY KEY, kind TEXT, option INTEGER, database TEXT, interval_ms INTEGER);" \
-    "CREATE TABLE change(pos INTEGER PRIMARY KEY, object TEXT, id TEXT, change TEXT, event TEXT, org_ms INTEGER," \
+    "CREATE TABLE pipeline(name TEXT PRIMARY KEY, kind TEXT, option INTEGER, database TEXT," \
+    " interval_ms INTEGER);" \
+    "CREATE TABLE change(pos INTEGER PRIMARY KEY, object TEXT, id TEXT, change TEXT," \
+    " event TEXT, org_ms INTEGER," \
     " intended_org_ms INTEGER, intended_ns INTEGER, actual_ns INTEGER, replay_id INTEGER);" \
-    /* visible_lo_ns: last read without it; visible_ns: first read with it; NULL: never. exact: its own state was shown, else \
-       superseded by a later one. excluded from closed forms: coincident = its state was on display when it was committed. */ \
-    "CREATE TABLE sample(pipeline TEXT, pos INTEGER, wait_ms REAL, work_ns INTEGER, visible_lo_ns INTEGER," \
-    " visible_ns INTEGER, visible_org_ms REAL, freshness_ms REAL, censored INTEGER, exact INTEGER, ambiguous INTEGER," \
+    /* visible_lo_ns: last read without it; visible_ns: first read with it; NULL: never. \
+       exact: its own state was shown, else \
+       superseded by a later one. excluded from closed forms: coincident = its state was on \
+       display when it was committed. */ \
+    "CREATE TABLE sample(pipeline TEXT, pos INTEGER, wait_ms REAL, work_ns INTEGER," \
+    " visible_lo_ns INTEGER," \
+    " visible_ns INTEGER, visible_org_ms REAL, freshness_ms REAL, censored INTEGER," \
+    " exact INTEGER, ambiguous INTEGER," \
     " coincident INTEGER, poll INTEGER, PRIMARY KEY(pipeline, pos)) WITHOUT ROWID;" \
-    /* rows of a class, mean over the bin that begins at org_ms; class differing_max: the most rows differing within it */ \
+    /* rows of a class, mean over the bin that begins at org_ms; class differing_max: the most \
+       rows differing within it */ \
     "CREATE TABLE curve(pipeline TEXT, org_ms INTEGER, class TEXT, flagged INTEGER, rows REAL);" \
-    "CREATE TABLE final_diff(pipeline TEXT, object TEXT, id TEXT, class TEXT, dirty INTEGER, field TEXT, expected TEXT," \
+    "CREATE TABLE final_diff(pipeline TEXT, object TEXT, id TEXT, class TEXT, dirty INTEGER," \
+    " field TEXT, expected TEXT," \
     " shown TEXT, first_pos INTEGER, first_org_ms INTEGER);" \
-    "CREATE TABLE selftest(pipeline TEXT, name TEXT, ok INTEGER, expected REAL, measured REAL, note TEXT);" \
-    "CREATE TABLE breakdown(pipeline TEXT, segment TEXT, count INTEGER, mean_ms REAL, p50_ms REAL, p90_ms REAL," \
+    "CREATE TABLE selftest(pipeline TEXT, name TEXT, ok INTEGER, expected REAL, measured REAL," \
+    " note TEXT);" \
+    "CREATE TABLE breakdown(pipeline TEXT, segment TEXT, count INTEGER, mean_ms REAL," \
+    " p50_ms REAL, p90_ms REAL," \
     " p99_ms REAL, p99_9_ms REAL, max_ms REAL);" \
-    "CREATE TABLE full_read(pipeline TEXT, begun_ns INTEGER, object TEXT, query_ms REAL, rows INTEGER);"
+    "CREATE TABLE full_read(pipeline TEXT, begun_ns INTEGER, object TEXT, query_ms REAL," \
+    " rows INTEGER);"
+/* clang-format on */
 
-struct tm_run_db { sqlite3 *db; sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full; };
+struct tm_run_db {
+    sqlite3 *db;
+    sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full;
+};
 /* Replaces what is at `path`. */
 enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_err *err);
-enum tm_code tm_run_db_meta(struct tm_run_db *r, const char *key, const char *value, struct tm_err *err);
+enum tm_code tm_run_db_meta(struct tm_run_db *r, const char *key, const char *value,
+                            struct tm_err *err);
 enum tm_code tm_run_db_changes(struct tm_run_db *r, const struct tm_truth *t, struct tm_err *err);
-enum tm_code tm_run_db_pipeline(struct tm_run_db *r, const struct tm_plan_pipeline *p, struct tm_err *err);
-enum tm_code tm_run_db_samples(struct tm_run_db *r, const char *pipeline, const struct tm_truth *t, const struct tm_match *m,
-                               struct tm_err *err);
-enum tm_code tm_run_db_curve(struct tm_run_db *r, const char *pipeline, const struct tm_curve *c, struct tm_err *err);
-enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const json_t *diff, struct tm_err *err);
+enum tm_code tm_run_db_pipeline(struct tm_run_db *r, const struct tm_plan_pipeline *p,
+                                struct tm_err *err);
+enum tm_code tm_run_db_samples(struct tm_run_db *r, const char *pipeline, const struct tm_truth *t,
+                               const struct tm_match *m, struct tm_err *err);
+enum tm_code tm_run_db_curve(struct tm_run_db *r, const char *pipeline, const struct tm_curve *c,
+                             struct tm_err *err);
+enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const json_t *diff,
+                            struct tm_err *err);
 enum tm_code tm_run_db_selftest(struct tm_run_db *r, const json_t *test, struct tm_err *err);
-enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, struct tm_breakdown *b, struct tm_err *err);
-enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int64_t begun_ns, const char *object,
-                                 double query_ms, int64_t rows, struct tm_err *err);
-enum tm_code tm_run_db_close(struct tm_run_db *r, struct tm_err *err);      /* commits */
-void tm_run_db_drop(struct tm_run_db *r);                                   /* after an error; NULL-safe members */
+enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, struct tm_breakdown *b,
+                                 struct tm_err *err);
+enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int64_t begun_ns,
+                                 const char *object, double query_ms, int64_t rows,
+                                 struct tm_err *err);
+enum tm_code tm_run_db_close(struct tm_run_db *r, struct tm_err *err); /* commits */
+void tm_run_db_drop(struct tm_run_db *r); /* after an error; NULL-safe members */
 #endif

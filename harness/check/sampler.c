@@ -23,8 +23,10 @@ static void *sampler_main(void *arg)
         pthread_mutex_unlock(&t->lock);
         struct tm_full_read *read = &s->reads[s->reads_count];
         struct tm_err err = { 0 };
-        /* The views may not be there yet, or the writer may be in the way: the next request tries again. */
-        if (tm_reader_full(s->reader, t->wall_ns, read, &err) == TM_OK && s->reads_count + 1 < TM_SAMPLER_READS_MAX)
+        /* The views may not be there yet, or the writer may be in the way: the next request tries
+         * again. */
+        if (tm_reader_full(s->reader, t->wall_ns, read, &err) == TM_OK &&
+            s->reads_count + 1 < TM_SAMPLER_READS_MAX)
             s->reads_count++;
         pthread_mutex_lock(&t->lock);
         t->asked = false;
@@ -33,8 +35,8 @@ static void *sampler_main(void *arg)
     return NULL;
 }
 
-enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const char *const *objects, size_t objects_count,
-                             int64_t (*wall_ns)(void), struct tm_err *err)
+enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const char *const *objects,
+                             size_t objects_count, int64_t (*wall_ns)(void), struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_sampler *s = calloc(1, sizeof *s);

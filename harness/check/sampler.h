@@ -1,19 +1,20 @@
-/* sampler: full reads of option 1's views at chosen instants, in a thread of its own, since one takes as long as a query of
- * the user would and the reader must not stand still meanwhile. in: a request; out: observations in a reader of its own,
- * and how long each object's query took. Owner: the caller of open; `reader` and `reads` may be read after stop only. */
+/* sampler: full reads of option 1's views at chosen instants, in a thread of its own, since one
+ * takes as long as a query of the user would and the reader must not stand still meanwhile. in: a
+ * request; out: observations in a reader of its own, and how long each object's query took. Owner:
+ * the caller of open; `reader` and `reads` may be read after stop only. */
 #ifndef TM_CHECK_SAMPLER_H
 #define TM_CHECK_SAMPLER_H
 #include "check/reader.h"
 
 #define TM_SAMPLER_READS_MAX 64
 struct tm_sampler {
-    struct tm_reader *reader;                        /* the thread's own connection */
+    struct tm_reader *reader; /* the thread's own connection */
     struct tm_full_read reads[TM_SAMPLER_READS_MAX];
     size_t reads_count;
     struct sampler_thread *thread;
 };
-enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const char *const *objects, size_t objects_count,
-                             int64_t (*wall_ns)(void), struct tm_err *err);
+enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const char *const *objects,
+                             size_t objects_count, int64_t (*wall_ns)(void), struct tm_err *err);
 /* Asks for one full read; does nothing while one is under way. */
 void tm_sampler_ask(struct tm_sampler *s);
 /* Waits for the read under way to end. */

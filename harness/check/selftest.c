@@ -4,27 +4,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SELFTEST_TIE_MS 1000                  /* stamps are whole seconds: a commit this near a poll may fall either way */
-#define SELFTEST_STAMP_NS (5 * TM_NS_PER_MS)  /* a poll's finished_ns is taken this little before or after its commit  */
-#define SELFTEST_COMMIT_NS (5 * TM_NS_PER_S)  /* and its commit may take this long on a busy disk                       */
+/* stamps are whole seconds: a commit this near a poll may fall either way */
+#define SELFTEST_TIE_MS 1000
+/* a poll's finished_ns is taken this little before or after its commit */
+#define SELFTEST_STAMP_NS (5 * TM_NS_PER_MS)
+/* and its commit may take this long on a busy disk */
+#define SELFTEST_COMMIT_NS (5 * TM_NS_PER_S)
 
 bool tm_selftest_failed(bool ok, enum tm_exercised exercised)
 {
     return exercised == TM_NOTHING_TESTED || (exercised == TM_EXERCISED && !ok);
 }
 
-json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok, enum tm_exercised exercised, double expected,
-                         double measured, const char *note)
+json_t *tm_selftest_json(const char *pipeline, const char *name, bool ok,
+                         enum tm_exercised exercised, double expected, double measured,
+                         const char *note)
 {
-    json_t *verdict = exercised == TM_NOTHING_TO_TEST ? json_null() : json_boolean(!tm_selftest_failed(ok, exercised));
+    json_t *verdict = exercised == TM_NOTHING_TO_TEST
+                          ? json_null()
+                          : json_boolean(!tm_selftest_failed(ok, exercised));
     char full[160];
     snprintf(full, sizeof full, "%s: %s", pipeline, name);
-    return json_pack("{s:s, s:s, s:s, s:o, s:b, s:f, s:f, s:s}", "name", full, "pipeline", pipeline, "test", name, "ok",
-                     verdict, "exercised", exercised == TM_EXERCISED, "expected", expected, "measured", measured, "note", note);
+    return json_pack("{s:s, s:s, s:s, s:o, s:b, s:f, s:f, s:s}", "name", full, "pipeline", pipeline,
+                     "test", name, "ok", verdict, "exercised", exercised == TM_EXERCISED,
+                     "expected", expected, "measured", measured, "note", note);
 }
 
-enum tm_code tm_selftest_area(struct tm_area *out, const struct tm_truth *truth, const struct tm_match *m,
-                              const struct tm_timing *t, struct tm_err *err)
+enum tm_code tm_selftest_area(struct tm_area *out, const struct tm_truth *truth,
+                              const struct tm_match *m, const struct tm_timing *t,
+                              struct tm_err *err)
 {
     struct tm_area a = { .measured_us = m->behind_us, .first_wrong = TM_TRUTH_NONE };
     int64_t *by_record = calloc(truth->records_count + 1, sizeof *by_record);
@@ -57,21 +65,31 @@ enum tm_code tm_selftest_area(struct tm_area *out, const struct tm_truth *truth,
 const char *tm_poll_exclusion_name(enum tm_poll_exclusion e)
 {
     static const char *const names[TM_POLL_EXCLUSIONS] = {
-        "type not carried", "never seen", "coincident", "committed or changed again while a poll ran", "skipped grid point",
-        "first shown by a full reload", "hidden by a change not carried" };
+        "type not carried",
+        "never seen",
+        "coincident",
+        "committed or changed again while a poll ran",
+        "skipped grid point",
+        "first shown by a full reload",
+        "hidden by a change not carried"
+    };
     return names[e];
 }
 
-struct polls_grid { int64_t grid_ms, from_ms, until_ms, finished_ns; bool full; };
+struct polls_grid {
+    int64_t grid_ms, from_ms, until_ms, finished_ns;
+    bool full;
+};
 struct polls_work {
     const struct tm_truth *truth;
     const struct tm_match *m;
     const struct tm_timing *t;
     const struct tm_plan_pipeline *p;
-    struct polls_grid *grids; size_t grids_count;   /* of the object at hand, by grid point */
+    struct polls_grid *grids;
+    size_t grids_count; /* of the object at hand, by grid point */
     unsigned carries;
     int64_t lag_ms;
-    bool incremental;                         /* the object has incremental polls */
+    bool incremental; /* the object has incremental polls */
 };
 
 static int polls_order(const void *a, const void *b)
@@ -93,13 +111,16 @@ static void polls_grids(struct polls_work *w, int object, struct tm_poll_test *o
             continue;
         out->off_grid += p->grid_ms % w->p->interval_ms != 0;
         int64_t from = p->started_org_ms < p->grid_ms ? p->started_org_ms : p->grid_ms;
-        w->grids[w->grids_count++] = (struct polls_grid){ .grid_ms = p->grid_ms,
-            .from_ms = from - w->lag_ms - SELFTEST_TIE_MS, .until_ms = tm_timing_org_us(w->t, p->finished_ns) / 1000 + 1,
-            .finished_ns = p->finished_ns, .full = strcmp(p->mode, "full") == 0 };
+        w->grids[w->grids_count++] =
+            (struct polls_grid){ .grid_ms = p->grid_ms,
+                                 .from_ms = from - w->lag_ms - SELFTEST_TIE_MS,
+                                 .until_ms = tm_timing_org_us(w->t, p->finished_ns) / 1000 + 1,
+                                 .finished_ns = p->finished_ns,
+                                 .full = strcmp(p->mode, "full") == 0 };
     }
     qsort(w->grids, w->grids_count, sizeof *w->grids, polls_order);
     w->carries = w->p->carries;
-    if (w->incremental)                       /* only a reload can know of them */
+    if (w->incremental) /* only a reload can know of them */
         w->carries &= ~(1u << TM_TRUTH_HARD_DELETE);
 }
 
@@ -125,22 +146,25 @@ static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_g
     bool same = version->delta_count == 0 && !tm_truth_is_gone(version->change);
     if (tm_truth_is_gone(version->change) && version->prev != TM_TRUTH_NONE)
         same = tm_truth_is_gone(w->truth->versions[version->prev].change);
-    if ((s->flags & TM_SAMPLE_COINCIDENT) != 0 || same)   /* the state of the version before: no read can tell them apart */
+    /* the state of the version before: no read can tell them apart */
+    if ((s->flags & TM_SAMPLE_COINCIDENT) != 0 || same)
         return TM_POLL_COINCIDENT;
     for (size_t i = 0; i < w->grids_count; i++)
         if (org_ms >= w->grids[i].from_ms && org_ms <= w->grids[i].until_ms)
             return TM_POLL_RUNNING;
     if (polls_at(w, *out_grid_ms) == NULL)
         return TM_POLL_SKIPPED;
-    uint32_t last = v;                        /* what the org holds when the poll asks */
+    uint32_t last = v; /* what the org holds when the poll asks */
     while (w->truth->versions[last].next != TM_TRUTH_NONE &&
            w->truth->versions[w->truth->versions[last].next].org_ms + w->lag_ms <= *out_grid_ms)
         last = w->truth->versions[last].next;
     if ((w->carries & (1u << w->truth->versions[last].change)) == 0)
         return TM_POLL_HIDDEN;
-    /* A poll with an upper bound (slices end at its start) does not return a record that moves beyond it meanwhile. */
+    /* A poll with an upper bound (slices end at its start) does not return a record that moves
+     * beyond it meanwhile. */
     uint32_t next = w->truth->versions[last].next;
-    if (next != TM_TRUTH_NONE && w->truth->versions[next].org_ms <= polls_at(w, *out_grid_ms)->until_ms)
+    if (next != TM_TRUTH_NONE &&
+        w->truth->versions[next].org_ms <= polls_at(w, *out_grid_ms)->until_ms)
         return TM_POLL_RUNNING;
     return -1;
 }
@@ -150,7 +174,8 @@ static bool polls_keeps(const struct polls_work *w, const struct tm_sample *s, i
     if (s->poll == TM_TRUTH_NONE || w->t->polls[s->poll].grid_ms != grid_ms)
         return false;
     int64_t finished_ns = w->t->polls[s->poll].finished_ns;
-    return s->hi_ns >= finished_ns - SELFTEST_STAMP_NS && s->lo_ns <= finished_ns + SELFTEST_COMMIT_NS;
+    return s->hi_ns >= finished_ns - SELFTEST_STAMP_NS &&
+           s->lo_ns <= finished_ns + SELFTEST_COMMIT_NS;
 }
 
 static void polls_lost(struct polls_work *w, uint32_t v, int64_t grid_ms, struct tm_poll_test *out)
@@ -161,11 +186,12 @@ static void polls_lost(struct polls_work *w, uint32_t v, int64_t grid_ms, struct
     if (next != TM_TRUTH_NONE) {
         int why = polls_expected(w, next, &next_grid_ms);
         for (size_t i = 0; why >= 0 && i < w->grids_count; i++)
-            if (w->grids[i].grid_ms == grid_ms && w->truth->versions[next].org_ms <= w->grids[i].until_ms)
-                return;                       /* whether the next one was in time is not known */
+            if (w->grids[i].grid_ms == grid_ms &&
+                w->truth->versions[next].org_ms <= w->grids[i].until_ms)
+                return; /* whether the next one was in time is not known */
         expected = next_grid_ms == grid_ms;
         if (expected && w->truth->versions[next].delta_count == 0)
-            return;                           /* the same state under two versions */
+            return; /* the same state under two versions */
     }
     out->lost_tested++;
     out->lost_expected += expected;
@@ -179,7 +205,8 @@ static void polls_version(struct polls_work *w, uint32_t v, struct tm_poll_test 
     int64_t grid_ms;
     const struct tm_sample *s = &w->m->samples[v];
     int why = polls_expected(w, v, &grid_ms);
-    if (why < 0 && w->incremental && s->poll != TM_TRUTH_NONE && strcmp(w->t->polls[s->poll].mode, "full") == 0)
+    if (why < 0 && w->incremental && s->poll != TM_TRUTH_NONE &&
+        strcmp(w->t->polls[s->poll].mode, "full") == 0)
         why = TM_POLL_RELOAD;
     if (why >= 0) {
         out->excluded[why]++;
@@ -193,8 +220,9 @@ static void polls_version(struct polls_work *w, uint32_t v, struct tm_poll_test 
     polls_lost(w, v, grid_ms, out);
 }
 
-enum tm_code tm_selftest_polls(struct tm_poll_test *out, const struct tm_truth *truth, const struct tm_match *m,
-                               const struct tm_timing *t, const struct tm_plan_pipeline *p, int64_t index_lag_ms,
+enum tm_code tm_selftest_polls(struct tm_poll_test *out, const struct tm_truth *truth,
+                               const struct tm_match *m, const struct tm_timing *t,
+                               const struct tm_plan_pipeline *p, int64_t index_lag_ms,
                                struct tm_err *err)
 {
     struct polls_work w = { .truth = truth, .m = m, .t = t, .p = p, .lag_ms = index_lag_ms };

@@ -36,7 +36,8 @@ void tm_shown_close(struct tm_shown *s)
     free(s);
 }
 
-static enum tm_code shown_room(void **array, size_t *cap, size_t count, size_t bytes, size_t max, struct tm_err *err)
+static enum tm_code shown_room(void **array, size_t *cap, size_t count, size_t bytes, size_t max,
+                               struct tm_err *err)
 {
     if (count < *cap)
         return TM_OK;
@@ -61,14 +62,17 @@ enum tm_code tm_shown_object(struct tm_shown *s, const char *name, int *out, str
             return TM_OK;
         }
     if (s->objects_count == TM_SHOWN_OBJECTS_MAX || strlen(name) >= sizeof s->objects[0].name)
-        return tm_fail(err, TM_E_LIMIT, "more than %d objects, or the name %.90s is too long", TM_SHOWN_OBJECTS_MAX, name);
+        return tm_fail(err, TM_E_LIMIT, "more than %d objects, or the name %.90s is too long",
+                       TM_SHOWN_OBJECTS_MAX, name);
     strcpy(s->objects[s->objects_count].name, name);
     *out = (int)s->objects_count++;
     return TM_OK;
 }
 
-/* A wider or longer table of what is shown now; old columns and rows keep their values, new ones are null. */
-static enum tm_code shown_reshape(struct tm_shown_object *o, size_t width, size_t cap, struct tm_err *err)
+/* A wider or longer table of what is shown now; old columns and rows keep their values, new ones
+ * are null. */
+static enum tm_code shown_reshape(struct tm_shown_object *o, size_t width, size_t cap,
+                                  struct tm_err *err)
 {
     uint64_t *values = calloc(width * cap, sizeof *values);
     if (values == NULL)
@@ -82,7 +86,8 @@ static enum tm_code shown_reshape(struct tm_shown_object *o, size_t width, size_
     return TM_OK;
 }
 
-enum tm_code tm_shown_column(struct tm_shown *s, int object, const char *name, uint32_t *out, struct tm_err *err)
+enum tm_code tm_shown_column(struct tm_shown *s, int object, const char *name, uint32_t *out,
+                             struct tm_err *err)
 {
     struct tm_shown_object *o = &s->objects[object];
     for (size_t i = 0; i < o->columns_count; i++)
@@ -91,7 +96,8 @@ enum tm_code tm_shown_column(struct tm_shown *s, int object, const char *name, u
             return TM_OK;
         }
     if (o->columns_count == TM_SHOWN_COLUMNS_MAX || strlen(name) >= sizeof o->columns[0])
-        return tm_fail(err, TM_E_LIMIT, "%s: too many columns, or the name %.90s is too long", o->name, name);
+        return tm_fail(err, TM_E_LIMIT, "%s: too many columns, or the name %.90s is too long",
+                       o->name, name);
     if (o->columns_count == o->width) {
         size_t width = o->width == 0 ? 32 : o->width + 16;
         void *columns = realloc(o->columns, width * sizeof *o->columns);
@@ -141,17 +147,20 @@ static enum tm_code shown_slots_grow(struct tm_shown *s, struct tm_err *err)
     return TM_OK;
 }
 
-enum tm_code tm_shown_row(struct tm_shown *s, int object, const char *id, uint32_t *out, struct tm_err *err)
+enum tm_code tm_shown_row(struct tm_shown *s, int object, const char *id, uint32_t *out,
+                          struct tm_err *err)
 {
     struct tm_shown_object *o = &s->objects[object];
     *out = tm_shown_find(s, object, id);
     if (*out != TM_SHOWN_NONE)
         return TM_OK;
     if (strlen(id) > 18)
-        return tm_fail(err, TM_E_PROTO, "%s: the id \"%.30s\" is longer than 18 characters", o->name, id);
+        return tm_fail(err, TM_E_PROTO, "%s: the id \"%.30s\" is longer than 18 characters",
+                       o->name, id);
     enum tm_code rc = shown_slots_grow(s, err);
     if (rc == TM_OK)
-        rc = shown_room((void **)&s->rows, &s->rows_cap, s->rows_count, sizeof *s->rows, TM_SHOWN_NONE - 1, err);
+        rc = shown_room((void **)&s->rows, &s->rows_cap, s->rows_count, sizeof *s->rows,
+                        TM_SHOWN_NONE - 1, err);
     if (rc == TM_OK && o->width == 0)
         rc = shown_reshape(o, 1, 256, err);
     if (rc == TM_OK && o->rows_count == o->rows_cap)
@@ -159,7 +168,9 @@ enum tm_code tm_shown_row(struct tm_shown *s, int object, const char *id, uint32
     if (rc != TM_OK)
         return rc;
     struct tm_shown_row *r = &s->rows[s->rows_count];
-    *r = (struct tm_shown_row){ .object = (uint8_t)object, .local = (uint32_t)o->rows_count++, .first = TM_SHOWN_NONE,
+    *r = (struct tm_shown_row){ .object = (uint8_t)object,
+                                .local = (uint32_t)o->rows_count++,
+                                .first = TM_SHOWN_NONE,
                                 .last = TM_SHOWN_NONE };
     strcpy(r->id, id);
     *out = (uint32_t)s->rows_count++;
@@ -174,8 +185,9 @@ const uint64_t *tm_shown_values(const struct tm_shown *s, uint32_t row)
     return o->values + (size_t)r->local * o->width;
 }
 
-static enum tm_code shown_deltas(struct tm_shown *s, const struct tm_shown_row *r, const uint64_t *values, size_t count,
-                                 uint16_t *out_count, struct tm_err *err)
+static enum tm_code shown_deltas(struct tm_shown *s, const struct tm_shown_row *r,
+                                 const uint64_t *values, size_t count, uint16_t *out_count,
+                                 struct tm_err *err)
 {
     struct tm_shown_object *o = &s->objects[r->object];
     uint64_t *now = o->values + (size_t)r->local * o->width;
@@ -183,19 +195,21 @@ static enum tm_code shown_deltas(struct tm_shown *s, const struct tm_shown_row *
     for (size_t c = 0; c < count; c++) {
         if (now[c] == values[c])
             continue;
-        enum tm_code rc = shown_room((void **)&s->deltas, &s->deltas_cap, s->deltas_count, sizeof *s->deltas,
-                                     TM_SHOWN_NONE - 1, err);
+        enum tm_code rc = shown_room((void **)&s->deltas, &s->deltas_cap, s->deltas_count,
+                                     sizeof *s->deltas, TM_SHOWN_NONE - 1, err);
         if (rc != TM_OK)
             return rc;
-        s->deltas[s->deltas_count++] = (struct tm_shown_delta){ .hash = values[c], .column = (uint32_t)c };
+        s->deltas[s->deltas_count++] =
+            (struct tm_shown_delta){ .hash = values[c], .column = (uint32_t)c };
         now[c] = values[c];
         (*out_count)++;
     }
     return TM_OK;
 }
 
-enum tm_code tm_shown_set(struct tm_shown *s, uint32_t row, unsigned flags, const uint64_t *values, size_t values_count,
-                          int64_t lo_ns, int64_t hi_ns, int64_t seq, bool *out_changed, struct tm_err *err)
+enum tm_code tm_shown_set(struct tm_shown *s, uint32_t row, unsigned flags, const uint64_t *values,
+                          size_t values_count, int64_t lo_ns, int64_t hi_ns, int64_t seq,
+                          bool *out_changed, struct tm_err *err)
 {
     struct tm_shown_row *r = &s->rows[row];
     size_t first = s->deltas_count;
@@ -211,12 +225,19 @@ enum tm_code tm_shown_set(struct tm_shown *s, uint32_t row, unsigned flags, cons
     r->seq = seq > r->seq ? seq : r->seq;
     if (count == 0 && r->flags == flags)
         return TM_OK;
-    enum tm_code rc = shown_room((void **)&s->obs, &s->obs_cap, s->obs_count, sizeof *s->obs, TM_SHOWN_OBS_MAX, err);
+    enum tm_code rc = shown_room((void **)&s->obs, &s->obs_cap, s->obs_count, sizeof *s->obs,
+                                 TM_SHOWN_OBS_MAX, err);
     if (rc != TM_OK)
         return rc;
-    s->obs[s->obs_count] = (struct tm_shown_obs){ .lo_ns = lo_ns, .hi_ns = hi_ns, .seq = seq, .row = row,
-        .next = TM_SHOWN_NONE, .delta_first = (uint32_t)first, .read = s->reads, .delta_count = count,
-        .flags = (uint8_t)flags };
+    s->obs[s->obs_count] = (struct tm_shown_obs){ .lo_ns = lo_ns,
+                                                  .hi_ns = hi_ns,
+                                                  .seq = seq,
+                                                  .row = row,
+                                                  .next = TM_SHOWN_NONE,
+                                                  .delta_first = (uint32_t)first,
+                                                  .read = s->reads,
+                                                  .delta_count = count,
+                                                  .flags = (uint8_t)flags };
     if (r->last == TM_SHOWN_NONE)
         r->first = (uint32_t)s->obs_count;
     else

@@ -6,13 +6,16 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const truth_changes[TM_TRUTH_CHANGES] = { "CREATE", "UPDATE", "DELETE", "UNDELETE", "HARD_DELETE" };
-const char *const tm_truth_event_words[] = { "CREATE", "UPDATE", "DELETE", "UNDELETE", "GAP_CREATE", "GAP_UPDATE",
-                                             "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW", NULL };
+static const char *const truth_changes[TM_TRUTH_CHANGES] = { "CREATE", "UPDATE", "DELETE",
+                                                             "UNDELETE", "HARD_DELETE" };
+const char *const tm_truth_event_words[] = { "CREATE",     "UPDATE",       "DELETE",
+                                             "UNDELETE",   "GAP_CREATE",   "GAP_UPDATE",
+                                             "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW",
+                                             NULL };
 
-static const char truth_tail_sql[] =
-    "SELECT pos, object, id, version, txn, org_ms, intended_ms, intended_ns, actual_ns, change, event, replay_id, fields"
-    " FROM history WHERE pos > ?1 ORDER BY pos LIMIT ?2";
+static const char truth_tail_sql[] = "SELECT pos, object, id, version, txn, org_ms, intended_ms, "
+                                     "intended_ns, actual_ns, change, event, replay_id, fields"
+                                     " FROM history WHERE pos > ?1 ORDER BY pos LIMIT ?2";
 
 bool tm_truth_is_gone(uint8_t change)
 {
@@ -33,13 +36,14 @@ enum tm_code tm_truth_open(struct tm_truth **out, const char *path, struct tm_er
     if (t == NULL)
         return tm_fail(err, TM_E_NOMEM, "truth: %zu bytes", sizeof *t);
     if (tm_sql_open(&t->db, path, TM_SQL_READ, &quiet) != TM_OK) {
-        rc = TM_E_AGAIN;                         /* not made yet, or being made */
+        rc = TM_E_AGAIN; /* not made yet, or being made */
         goto done;
     }
     if (tm_sql_prepare(&t->tail, t->db, truth_tail_sql, &quiet) != TM_OK ||
-        tm_sql_prepare(&t->describes, t->db,
-                       "SELECT rowid, object, from_pos, json FROM describe WHERE rowid > ?1 ORDER BY rowid",
-                       &quiet) != TM_OK) {
+        tm_sql_prepare(
+            &t->describes, t->db,
+            "SELECT rowid, object, from_pos, json FROM describe WHERE rowid > ?1 ORDER BY rowid",
+            &quiet) != TM_OK) {
         rc = TM_E_AGAIN;
         goto done;
     }
@@ -98,7 +102,8 @@ const struct tm_describe *tm_truth_describe_last(const struct tm_truth_object *o
     return o->describes_count == 0 ? NULL : o->describes[o->describes_count - 1].describe;
 }
 
-static enum tm_code truth_object_add(struct tm_truth *t, const char *name, int *out, struct tm_err *err)
+static enum tm_code truth_object_add(struct tm_truth *t, const char *name, int *out,
+                                     struct tm_err *err)
 {
     *out = tm_truth_object(t, name);
     if (*out >= 0)
@@ -121,7 +126,7 @@ static enum tm_code truth_widen(struct tm_truth_object *o, struct tm_err *err)
     size_t width = o->width == 0 ? 32 : o->width * 2;
     size_t cap = o->records_cap == 0 ? 1024 : o->records_cap;
     uint32_t *heads = malloc(cap * width * sizeof *heads);
-    char (*columns)[80] = realloc(o->columns, width * sizeof *columns);
+    char(*columns)[80] = realloc(o->columns, width * sizeof *columns);
     if (columns != NULL)
         o->columns = columns;
     if (heads == NULL || columns == NULL) {
@@ -138,7 +143,8 @@ static enum tm_code truth_widen(struct tm_truth_object *o, struct tm_err *err)
     return TM_OK;
 }
 
-static enum tm_code truth_column_add(struct tm_truth_object *o, const char *name, uint32_t *out, struct tm_err *err)
+static enum tm_code truth_column_add(struct tm_truth_object *o, const char *name, uint32_t *out,
+                                     struct tm_err *err)
 {
     int found = tm_truth_column(o, name);
     if (found >= 0) {
@@ -146,7 +152,8 @@ static enum tm_code truth_column_add(struct tm_truth_object *o, const char *name
         return TM_OK;
     }
     if (o->columns_count == TM_TRUTH_COLUMNS_MAX || strlen(name) >= sizeof o->columns[0])
-        return tm_fail(err, TM_E_LIMIT, "org.db: %s: too many columns, or %.90s is too long", o->name, name);
+        return tm_fail(err, TM_E_LIMIT, "org.db: %s: too many columns, or %.90s is too long",
+                       o->name, name);
     enum tm_code rc = truth_widen(o, err);
     if (rc != TM_OK)
         return rc;
@@ -190,7 +197,8 @@ static enum tm_code truth_slots_grow(struct tm_truth *t, struct tm_err *err)
 }
 
 /* Room for one more element in a growing array. */
-static enum tm_code truth_room(void **array, size_t *cap, size_t count, size_t bytes, size_t max, struct tm_err *err)
+static enum tm_code truth_room(void **array, size_t *cap, size_t count, size_t bytes, size_t max,
+                               struct tm_err *err)
 {
     if (count < *cap)
         return TM_OK;
@@ -207,18 +215,20 @@ static enum tm_code truth_room(void **array, size_t *cap, size_t count, size_t b
     return TM_OK;
 }
 
-static enum tm_code truth_record_add(struct tm_truth *t, int object, const char *id, uint32_t *out, struct tm_err *err)
+static enum tm_code truth_record_add(struct tm_truth *t, int object, const char *id, uint32_t *out,
+                                     struct tm_err *err)
 {
     struct tm_truth_object *o = &t->objects[object];
     *out = tm_truth_record(t, object, id);
     if (*out != TM_TRUTH_NONE)
         return TM_OK;
     if (strlen(id) != 18)
-        return tm_fail(err, TM_E_PROTO, "org.db: %s id \"%.30s\" has not 18 characters", o->name, id);
+        return tm_fail(err, TM_E_PROTO, "org.db: %s id \"%.30s\" has not 18 characters", o->name,
+                       id);
     enum tm_code rc = truth_slots_grow(t, err);
     if (rc == TM_OK)
-        rc = truth_room((void **)&t->records, &t->records_cap, t->records_count, sizeof *t->records, TM_TRUTH_NONE - 1,
-                        err);
+        rc = truth_room((void **)&t->records, &t->records_cap, t->records_count, sizeof *t->records,
+                        TM_TRUTH_NONE - 1, err);
     if (rc == TM_OK && o->width == 0)
         rc = truth_widen(o, err);
     if (rc != TM_OK)
@@ -228,32 +238,37 @@ static enum tm_code truth_record_add(struct tm_truth *t, int object, const char 
         uint32_t *heads = realloc(o->heads, cap * o->width * sizeof *heads);
         if (heads == NULL)
             return tm_fail(err, TM_E_NOMEM, "truth: heads of %s", o->name);
-        memset(heads + o->records_cap * o->width, 0xff, (cap - o->records_cap) * o->width * sizeof *heads);
+        memset(heads + o->records_cap * o->width, 0xff,
+               (cap - o->records_cap) * o->width * sizeof *heads);
         o->heads = heads;
         o->records_cap = cap;
     }
     struct tm_truth_record *r = &t->records[t->records_count];
-    *r = (struct tm_truth_record){ .object = (uint8_t)object, .local = (uint32_t)o->records_count++,
-                                   .first = TM_TRUTH_NONE, .last = TM_TRUTH_NONE };
+    *r = (struct tm_truth_record){ .object = (uint8_t)object,
+                                   .local = (uint32_t)o->records_count++,
+                                   .first = TM_TRUTH_NONE,
+                                   .last = TM_TRUTH_NONE };
     memcpy(r->id, id, 19);
     *out = (uint32_t)t->records_count++;
     t->slots[truth_slot(t, object, id)] = *out;
     return TM_OK;
 }
 
-static enum tm_code truth_delta_add(struct tm_truth *t, struct tm_truth_object *o, uint32_t version, uint32_t local,
-                                    uint32_t column, uint64_t hash, struct tm_err *err)
+static enum tm_code truth_delta_add(struct tm_truth *t, struct tm_truth_object *o, uint32_t version,
+                                    uint32_t local, uint32_t column, uint64_t hash,
+                                    struct tm_err *err)
 {
     uint32_t *head = &o->heads[(size_t)local * o->width + column];
     uint64_t before = *head == TM_TRUTH_NONE ? TM_VHASH_NULL : t->deltas[*head].hash;
     if (hash == before)
         return TM_OK;
-    enum tm_code rc = truth_room((void **)&t->deltas, &t->deltas_cap, t->deltas_count, sizeof *t->deltas,
-                                 TM_TRUTH_DELTAS_MAX, err);
+    enum tm_code rc = truth_room((void **)&t->deltas, &t->deltas_cap, t->deltas_count,
+                                 sizeof *t->deltas, TM_TRUTH_DELTAS_MAX, err);
     if (rc != TM_OK)
         return rc;
-    t->deltas[t->deltas_count] = (struct tm_truth_delta){ .hash = hash, .prev = *head, .version = version,
-                                                          .column = column };
+    t->deltas[t->deltas_count] = (struct tm_truth_delta){
+        .hash = hash, .prev = *head, .version = version, .column = column
+    };
     *head = (uint32_t)t->deltas_count++;
     t->versions[version].delta_count++;
     return TM_OK;
@@ -261,10 +276,12 @@ static enum tm_code truth_delta_add(struct tm_truth *t, struct tm_truth_object *
 
 static bool truth_not_compared(const char *column)
 {
-    return strcmp(column, "SystemModstamp") == 0 || strcmp(column, "IsDeleted") == 0 || strcmp(column, "Id") == 0;
+    return strcmp(column, "SystemModstamp") == 0 || strcmp(column, "IsDeleted") == 0 ||
+           strcmp(column, "Id") == 0;
 }
 
-static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const char *text, struct tm_err *err)
+static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const char *text,
+                                 struct tm_err *err)
 {
     struct tm_truth_version *v = &t->versions[version];
     const struct tm_truth_record *r = &t->records[v->record];
@@ -275,10 +292,12 @@ static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const cha
     const char *name;
     json_t *value;
     if (!json_is_object(fields)) {
-        rc = tm_fail(err, TM_E_PROTO, "org.db: history %u: fields are no JSON object: %s", version + 1, bad.text);
+        rc = tm_fail(err, TM_E_PROTO, "org.db: history %u: fields are no JSON object: %s",
+                     version + 1, bad.text);
         goto done;
     }
-    json_object_foreach(fields, name, value) {
+    json_object_foreach(fields, name, value)
+    {
         uint32_t column = 0;
         if (truth_not_compared(name))
             continue;
@@ -288,7 +307,8 @@ static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const cha
         if (rc != TM_OK)
             goto done;
     }
-    if (v->change == TM_TRUTH_UNDELETE)          /* a full image: what it does not name is null (org_db.h) */
+    /* a full image: what it does not name is null (org_db.h) */
+    if (v->change == TM_TRUTH_UNDELETE)
         for (size_t c = 0; c < o->columns_count && rc == TM_OK; c++)
             if (json_object_get(fields, o->columns[c]) == NULL)
                 rc = truth_delta_add(t, o, version, r->local, (uint32_t)c, TM_VHASH_NULL, err);
@@ -311,7 +331,8 @@ static uint8_t truth_event_kind(struct tm_truth *t, const char *word)
 
 static int64_t truth_ns(sqlite3_stmt *stmt, int column)
 {
-    return sqlite3_column_type(stmt, column) == SQLITE_NULL ? INT64_MIN : sqlite3_column_int64(stmt, column);
+    return sqlite3_column_type(stmt, column) == SQLITE_NULL ? INT64_MIN
+                                                            : sqlite3_column_int64(stmt, column);
 }
 
 static const char *truth_text(sqlite3_stmt *stmt, int column)
@@ -328,30 +349,38 @@ static enum tm_code truth_row(struct tm_truth *t, struct tm_err *err)
     uint32_t record;
     uint8_t change = 0;
     if (pos != (int64_t)t->versions_count + 1)
-        return tm_fail(err, TM_E_GAP, "org.db: history goes from position %zu to %lld", t->versions_count,
-                       (long long)pos);
+        return tm_fail(err, TM_E_GAP, "org.db: history goes from position %zu to %lld",
+                       t->versions_count, (long long)pos);
     while (change < TM_TRUTH_CHANGES && strcmp(truth_text(s, 9), truth_changes[change]) != 0)
         change++;
     if (change == TM_TRUTH_CHANGES)
-        return tm_fail(err, TM_E_PROTO, "org.db: history %lld: unknown change \"%.40s\"", (long long)pos,
-                       truth_text(s, 9));
+        return tm_fail(err, TM_E_PROTO, "org.db: history %lld: unknown change \"%.40s\"",
+                       (long long)pos, truth_text(s, 9));
     enum tm_code rc = truth_object_add(t, truth_text(s, 1), &object, err);
     if (rc == TM_OK)
         rc = truth_record_add(t, object, truth_text(s, 2), &record, err);
     if (rc == TM_OK)
-        rc = truth_room((void **)&t->versions, &t->versions_cap, t->versions_count, sizeof *t->versions,
-                        TM_TRUTH_VERSIONS_MAX, err);
+        rc = truth_room((void **)&t->versions, &t->versions_cap, t->versions_count,
+                        sizeof *t->versions, TM_TRUTH_VERSIONS_MAX, err);
     if (rc != TM_OK)
         return rc;
     struct tm_truth_record *r = &t->records[record];
     const char *txn = truth_text(s, 4);
     uint32_t index = (uint32_t)t->versions_count;
     t->versions[index] = (struct tm_truth_version){
-        .org_ms = sqlite3_column_int64(s, 5), .intended_ms = sqlite3_column_int64(s, 6), .intended_ns = truth_ns(s, 7),
-        .actual_ns = truth_ns(s, 8), .replay_id = sqlite3_column_int64(s, 11), .txn = tm_hash64(txn, strlen(txn), 0),
-        .record = record, .next = TM_TRUTH_NONE, .prev = r->last, .delta_first = (uint32_t)t->deltas_count,
+        .org_ms = sqlite3_column_int64(s, 5),
+        .intended_ms = sqlite3_column_int64(s, 6),
+        .intended_ns = truth_ns(s, 7),
+        .actual_ns = truth_ns(s, 8),
+        .replay_id = sqlite3_column_int64(s, 11),
+        .txn = tm_hash64(txn, strlen(txn), 0),
+        .record = record,
+        .next = TM_TRUTH_NONE,
+        .prev = r->last,
+        .delta_first = (uint32_t)t->deltas_count,
         .change = change,
-        .event = truth_event_kind(t, (const char *)sqlite3_column_text(s, 10)) };
+        .event = truth_event_kind(t, (const char *)sqlite3_column_text(s, 10))
+    };
     rc = truth_deltas(t, index, truth_text(s, 12), err);
     if (rc != TM_OK)
         return rc;
@@ -376,7 +405,8 @@ static enum tm_code truth_describes(struct tm_truth *t, struct tm_err *err)
         struct tm_describe *d = NULL;
         json_t *json = json_loads(truth_text(t->describes, 3), 0, &bad);
         if (json == NULL)
-            rc = tm_fail(err, TM_E_PROTO, "org.db: describe of %s: %s", truth_text(t->describes, 1), bad.text);
+            rc = tm_fail(err, TM_E_PROTO, "org.db: describe of %s: %s", truth_text(t->describes, 1),
+                         bad.text);
         if (rc == TM_OK)
             rc = truth_object_add(t, truth_text(t->describes, 1), &object, err);
         if (rc == TM_OK)
@@ -400,7 +430,8 @@ static enum tm_code truth_describes(struct tm_truth *t, struct tm_err *err)
     return rc;
 }
 
-enum tm_code tm_truth_tail(struct tm_truth *t, size_t rows_max, size_t *out_rows, struct tm_err *err)
+enum tm_code tm_truth_tail(struct tm_truth *t, size_t rows_max, size_t *out_rows,
+                           struct tm_err *err)
 {
     bool row = false;
     *out_rows = 0;
@@ -424,8 +455,10 @@ int64_t tm_truth_meta(struct tm_truth *t, const char *key, int64_t missing)
     sqlite3_stmt *stmt = NULL;
     int64_t value = missing;
     bool row = false;
-    if (tm_sql_prepare(&stmt, t->db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1 AND value IS NOT NULL",
-                       NULL) == TM_OK) {
+    if (tm_sql_prepare(
+            &stmt, t->db,
+            "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1 AND value IS NOT NULL",
+            NULL) == TM_OK) {
         sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
         if (tm_sql_step(stmt, &row, NULL) == TM_OK && row)
             value = sqlite3_column_int64(stmt, 0);
@@ -439,7 +472,8 @@ json_t *tm_truth_value(struct tm_truth *t, uint32_t version, const char *column)
     sqlite3_stmt *stmt = NULL;
     json_t *value = NULL;
     bool row = false;
-    if (tm_sql_prepare(&stmt, t->db, "SELECT fields, change FROM history WHERE pos = ?1", NULL) != TM_OK)
+    if (tm_sql_prepare(&stmt, t->db, "SELECT fields, change FROM history WHERE pos = ?1", NULL) !=
+        TM_OK)
         return json_null();
     for (uint32_t v = version; v != TM_TRUTH_NONE && value == NULL; v = t->versions[v].prev) {
         sqlite3_bind_int64(stmt, 1, (int64_t)v + 1);

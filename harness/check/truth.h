@@ -1,8 +1,9 @@
 /* truth: the org's history as the witness keeps it: who held what value from which commit on.
- * in: org.db (base/org_db.h), tailed a few rows at a time while the org writes it; out: records, their versions in commit
- * order, and per version the columns it changed. Values are kept as hashes (check/vhash.h): about 70 bytes a version and
- * 18 a changed column, so that ten million versions fit. Reads org.db only. Owner: the caller of open; one thread.
- * Not kept: Id, IsDeleted and SystemModstamp, which are never compared (design section 5). */
+ * in: org.db (base/org_db.h), tailed a few rows at a time while the org writes it; out: records,
+ * their versions in commit order, and per version the columns it changed. Values are kept as hashes
+ * (check/vhash.h): about 70 bytes a version and 18 a changed column, so that ten million versions
+ * fit. Reads org.db only. Owner: the caller of open; one thread. Not kept: Id, IsDeleted and
+ * SystemModstamp, which are never compared (design section 5). */
 #ifndef TM_CHECK_TRUTH_H
 #define TM_CHECK_TRUTH_H
 #include "base/describe.h"
@@ -11,36 +12,63 @@
 
 #define TM_TRUTH_NONE UINT32_MAX
 #define TM_TRUTH_OBJECTS_MAX 64
-#define TM_TRUTH_COLUMNS_MAX 1000          /* per object: Salesforce allows 800 fields and their compound parts */
+/* per object: Salesforce allows 800 fields and their compound parts */
+#define TM_TRUTH_COLUMNS_MAX 1000
 #define TM_TRUTH_VERSIONS_MAX 50000000u
 #define TM_TRUTH_DELTAS_MAX 2000000000u
 
-enum tm_truth_change { TM_TRUTH_CREATE, TM_TRUTH_UPDATE, TM_TRUTH_DELETE, TM_TRUTH_UNDELETE, TM_TRUTH_HARD_DELETE,
-                       TM_TRUTH_CHANGES };
+enum tm_truth_change {
+    TM_TRUTH_CREATE,
+    TM_TRUTH_UPDATE,
+    TM_TRUTH_DELETE,
+    TM_TRUTH_UNDELETE,
+    TM_TRUTH_HARD_DELETE,
+    TM_TRUTH_CHANGES
+};
 /* What subscribers were sent for it. */
-enum tm_truth_event { TM_TRUTH_SILENT, TM_TRUTH_PLAIN, TM_TRUTH_GAP, TM_TRUTH_OVERFLOW, TM_TRUTH_EVENTS };
+enum tm_truth_event {
+    TM_TRUTH_SILENT,
+    TM_TRUTH_PLAIN,
+    TM_TRUTH_GAP,
+    TM_TRUTH_OVERFLOW,
+    TM_TRUTH_EVENTS
+};
 
-struct tm_truth_version {                  /* index in `versions` = pos - 1 */
-    int64_t org_ms, intended_ms;           /* commit as it happened, and as the workload meant it; org clock      */
-    int64_t intended_ns, actual_ns;        /* wall; INT64_MIN: before the clock started (initial population)      */
-    int64_t replay_id;                     /* 0: none */
-    uint64_t txn;                          /* hash of transactionKey */
-    uint32_t record, next, prev;           /* versions of the same record; TM_TRUTH_NONE at the ends              */
+struct tm_truth_version { /* index in `versions` = pos - 1 */
+    int64_t org_ms,
+        intended_ms; /* commit as it happened, and as the workload meant it; org clock */
+    int64_t intended_ns,
+        actual_ns;     /* wall; INT64_MIN: before the clock started (initial population) */
+    int64_t replay_id; /* 0: none */
+    uint64_t txn;      /* hash of transactionKey */
+    uint32_t record, next, prev; /* versions of the same record; TM_TRUTH_NONE at the ends */
     uint32_t delta_first;
     uint16_t delta_count;
-    uint8_t change, event;                 /* enum tm_truth_change, enum tm_truth_event */
+    uint8_t change, event; /* enum tm_truth_change, enum tm_truth_event */
 };
-struct tm_truth_delta { uint64_t hash; uint32_t prev /* delta of the same record and column before it */, version;
-                        uint32_t column; uint32_t unused; };
-struct tm_truth_record { char id[19]; uint8_t object; uint32_t local, first, last, count; };
-struct tm_truth_describe { int64_t from_pos; struct tm_describe *describe; };
+struct tm_truth_delta {
+    uint64_t hash;
+    uint32_t prev /* delta of the same record and column before it */, version;
+    uint32_t column;
+    uint32_t unused;
+};
+struct tm_truth_record {
+    char id[19];
+    uint8_t object;
+    uint32_t local, first, last, count;
+};
+struct tm_truth_describe {
+    int64_t from_pos;
+    struct tm_describe *describe;
+};
 struct tm_truth_object {
     char name[80];
-    char (*columns)[80];                   /* [columns_count]: every column any version ever named */
+    /* [columns_count]: every column any version ever named */
+    char (*columns)[80];
     size_t columns_count;
-    uint32_t *heads;                       /* [records_count][width]: last delta of record and column             */
+    uint32_t *heads; /* [records_count][width]: last delta of record and column */
     size_t width, records_count, records_cap;
-    struct tm_truth_describe *describes;   /* by from_pos */
+    struct tm_truth_describe *describes; /* by from_pos */
     size_t describes_count;
 };
 struct tm_truth {
@@ -48,30 +76,42 @@ struct tm_truth {
     sqlite3_stmt *tail, *describes;
     struct tm_truth_object objects[TM_TRUTH_OBJECTS_MAX];
     size_t objects_count;
-    struct tm_truth_record *records; size_t records_count, records_cap;
-    struct tm_truth_version *versions; size_t versions_count, versions_cap;
-    struct tm_truth_delta *deltas; size_t deltas_count, deltas_cap;
-    uint32_t *slots; size_t slots_cap;     /* open addressing over records; power of two */
+    struct tm_truth_record *records;
+    size_t records_count, records_cap;
+    struct tm_truth_version *versions;
+    size_t versions_count, versions_cap;
+    struct tm_truth_delta *deltas;
+    size_t deltas_count, deltas_cap;
+    uint32_t *slots;
+    size_t slots_cap; /* open addressing over records; power of two */
     int64_t describes_rowid;
-    uint64_t event_kinds;                  /* bits: which words of tm_truth_event_words were seen */
+    uint64_t event_kinds; /* bits: which words of tm_truth_event_words were seen */
 };
-/* The changeType words an org can send, in the order of the bits of `event_kinds`; NULL-terminated. */
+/* The changeType words an org can send, in the order of the bits of
+ * `event_kinds`; NULL-terminated. */
 extern const char *const tm_truth_event_words[];
 
 /* TM_E_AGAIN when the file or its tables are not there yet. */
 enum tm_code tm_truth_open(struct tm_truth **out, const char *path, struct tm_err *err);
 void tm_truth_close(struct tm_truth *t);
-/* Reads at most rows_max more history rows in one transaction. *out_rows = 0: up to date. TM_E_AGAIN: busy. */
-enum tm_code tm_truth_tail(struct tm_truth *t, size_t rows_max, size_t *out_rows, struct tm_err *err);
+/* Reads at most rows_max more history rows in one transaction. *out_rows = 0: up to date.
+ * TM_E_AGAIN: busy. */
+enum tm_code tm_truth_tail(struct tm_truth *t, size_t rows_max, size_t *out_rows,
+                           struct tm_err *err);
 /* An object of the history, or -1. ASCII case is ignored. */
 int tm_truth_object(const struct tm_truth *t, const char *name);
-uint32_t tm_truth_record(const struct tm_truth *t, int object, const char *id);      /* TM_TRUTH_NONE */
-int tm_truth_column(const struct tm_truth_object *o, const char *name);              /* -1; ASCII case ignored */
-const struct tm_describe *tm_truth_describe_last(const struct tm_truth_object *o);   /* NULL when none */
+/* TM_TRUTH_NONE */
+uint32_t tm_truth_record(const struct tm_truth *t, int object, const char *id);
+/* -1; ASCII case ignored */
+int tm_truth_column(const struct tm_truth_object *o, const char *name);
+/* NULL when none */
+const struct tm_describe *tm_truth_describe_last(const struct tm_truth_object *o);
 /* A number of table meta; `missing` when the key is not there. */
 int64_t tm_truth_meta(struct tm_truth *t, const char *key, int64_t missing);
-/* The value `column` of the record held after version index `version`, as org.db spells it. Caller frees the reference. */
+/* The value `column` of the record held after version index `version`, as org.db spells it. Caller
+ * frees the reference. */
 json_t *tm_truth_value(struct tm_truth *t, uint32_t version, const char *column);
-bool tm_truth_is_gone(uint8_t change);                                               /* the record is deleted after it */
+/* the record is deleted after it */
+bool tm_truth_is_gone(uint8_t change);
 const char *tm_truth_change_name(uint8_t change);
 #endif

@@ -5,7 +5,8 @@
 #include <string.h>
 
 enum { VALUE_SEED_INT = 11, VALUE_SEED_REAL = 13, VALUE_SEED_TEXT = 17 };
-#define VALUE_EXACT_MAX 9007199254740992.0   /* 2^53: a double below it that has no fraction is an exact integer */
+/* 2^53: a double below it that has no fraction is an exact integer */
+#define VALUE_EXACT_MAX 9007199254740992.0
 
 static uint64_t value_not_null(uint64_t hash)
 {

@@ -1,6 +1,7 @@
-/* vhash: one 64-bit name for every canonical value, so that a shown value can be told from another without keeping it.
- * in: a value as JSON (org.db) or as a SQLite column (a snapshot relation); out: its hash, 0 = null.
- * 1 and 1.0 are one value; empty text is null (design section 5, "Canonical form"); true is 1. Pure. */
+/* vhash: one 64-bit name for every canonical value, so that a shown value can be told from another
+ * without keeping it. in: a value as JSON (org.db) or as a SQLite column (a snapshot relation);
+ * out: its hash, 0 = null. 1 and 1.0 are one value; empty text is null (design section 5,
+ * "Canonical form"); true is 1. Pure. */
 #ifndef TM_CHECK_VHASH_H
 #define TM_CHECK_VHASH_H
 #include <jansson.h>

@@ -22,37 +22,48 @@ void tm_avro_schema_close(struct tm_avro_schema *s)
     free(s);
 }
 
-static const char *avro_name(const struct avro_node *n) { return n->name ? n->name : "item"; }
-
-static enum tm_code avro_primitive(struct avro_node *n, const char *word, const char *logical, struct tm_err *err)
+static const char *avro_name(const struct avro_node *n)
 {
-    static const struct { const char *word, *logical; enum tm_avro_type type; } known[] = {
-        { "int", "date", TM_AVRO_DATE },          { "long", "timestamp-millis", TM_AVRO_TIMESTAMP },
-        { "string", NULL, TM_AVRO_STRING },       { "boolean", NULL, TM_AVRO_BOOLEAN },
-        { "int", NULL, TM_AVRO_INT },             { "long", NULL, TM_AVRO_LONG },
+    return n->name ? n->name : "item";
+}
+
+static enum tm_code avro_primitive(struct avro_node *n, const char *word, const char *logical,
+                                   struct tm_err *err)
+{
+    static const struct {
+        const char *word, *logical;
+        enum tm_avro_type type;
+    } known[] = {
+        { "int", "date", TM_AVRO_DATE },    { "long", "timestamp-millis", TM_AVRO_TIMESTAMP },
+        { "string", NULL, TM_AVRO_STRING }, { "boolean", NULL, TM_AVRO_BOOLEAN },
+        { "int", NULL, TM_AVRO_INT },       { "long", NULL, TM_AVRO_LONG },
         { "double", NULL, TM_AVRO_DOUBLE },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(word, known[i].word) != 0)
             continue;
-        if (known[i].logical == NULL || (logical != NULL && strcmp(logical, known[i].logical) == 0)) {
+        if (known[i].logical == NULL ||
+            (logical != NULL && strcmp(logical, known[i].logical) == 0)) {
             n->type = known[i].type;
             return TM_OK;
         }
     }
-    return tm_fail(err, TM_E_PROTO, "field %s has the type \"%.60s\", which is not one that topics here use",
+    return tm_fail(err, TM_E_PROTO,
+                   "field %s has the type \"%.60s\", which is not one that topics here use",
                    avro_name(n), word);
 }
 
-static enum tm_code avro_type(struct avro_node *n, const json_t *type, int depth, struct tm_err *err);
+static enum tm_code avro_type(struct avro_node *n, const json_t *type, int depth,
+                              struct tm_err *err);
 
-static enum tm_code avro_record(struct avro_node *n, const json_t *type, int depth, struct tm_err *err)
+static enum tm_code avro_record(struct avro_node *n, const json_t *type, int depth,
+                                struct tm_err *err)
 {
     const json_t *fields = json_object_get(type, "fields");
     size_t count = json_array_size(fields);
     if (count == 0 || count > AVRO_FIELDS_MAX)
-        return tm_fail(err, TM_E_PROTO, "record %s has %zu fields; 1 to %d are possible", avro_name(n), count,
-                       AVRO_FIELDS_MAX);
+        return tm_fail(err, TM_E_PROTO, "record %s has %zu fields; 1 to %d are possible",
+                       avro_name(n), count, AVRO_FIELDS_MAX);
     n->type = TM_AVRO_RECORD;
     n->children = calloc(count, sizeof *n->children);
     if (n->children == NULL)
@@ -65,7 +76,8 @@ static enum tm_code avro_record(struct avro_node *n, const json_t *type, int dep
             return tm_fail(err, TM_E_PROTO, "field %zu of record %s has no name", i, avro_name(n));
         for (size_t k = 0; k < i; k++)
             if (strcmp(n->children[k].name, name) == 0)
-                return tm_fail(err, TM_E_PROTO, "record %s has the field %.60s twice", avro_name(n), name);
+                return tm_fail(err, TM_E_PROTO, "record %s has the field %.60s twice", avro_name(n),
+                               name);
         if ((child->name = strdup(name)) == NULL)
             return tm_fail(err, TM_E_NOMEM, "schema field name");
         enum tm_code rc = avro_type(child, json_object_get(field, "type"), depth, err);
@@ -75,7 +87,8 @@ static enum tm_code avro_record(struct avro_node *n, const json_t *type, int dep
     return TM_OK;
 }
 
-static enum tm_code avro_array(struct avro_node *n, const json_t *type, int depth, struct tm_err *err)
+static enum tm_code avro_array(struct avro_node *n, const json_t *type, int depth,
+                               struct tm_err *err)
 {
     n->type = TM_AVRO_ARRAY;
     if ((n->children = calloc(1, sizeof *n->children)) == NULL)
@@ -84,7 +97,8 @@ static enum tm_code avro_array(struct avro_node *n, const json_t *type, int dept
     return avro_type(&n->children[0], json_object_get(type, "items"), depth, err);
 }
 
-static enum tm_code avro_union(struct avro_node *n, const json_t *type, int depth, struct tm_err *err)
+static enum tm_code avro_union(struct avro_node *n, const json_t *type, int depth,
+                               struct tm_err *err)
 {
     int null_branch = -1;
     for (size_t i = 0; i < json_array_size(type); i++) {
@@ -93,7 +107,8 @@ static enum tm_code avro_union(struct avro_node *n, const json_t *type, int dept
             null_branch = (int)i;
     }
     if (json_array_size(type) != 2 || null_branch < 0 || n->nullable)
-        return tm_fail(err, TM_E_PROTO, "field %s is a union other than of null and one type", avro_name(n));
+        return tm_fail(err, TM_E_PROTO, "field %s is a union other than of null and one type",
+                       avro_name(n));
     n->nullable = true;
     n->null_branch = (uint8_t)null_branch;
     const json_t *other = json_array_get(type, (size_t)(1 - null_branch));
@@ -102,10 +117,12 @@ static enum tm_code avro_union(struct avro_node *n, const json_t *type, int dept
     return avro_type(n, other, depth, err);
 }
 
-static enum tm_code avro_type(struct avro_node *n, const json_t *type, int depth, struct tm_err *err)
+static enum tm_code avro_type(struct avro_node *n, const json_t *type, int depth,
+                              struct tm_err *err)
 {
     if (depth >= AVRO_DEPTH_MAX)
-        return tm_fail(err, TM_E_LIMIT, "schema is nested deeper than %d at field %s", AVRO_DEPTH_MAX, avro_name(n));
+        return tm_fail(err, TM_E_LIMIT, "schema is nested deeper than %d at field %s",
+                       AVRO_DEPTH_MAX, avro_name(n));
     if (json_is_string(type))
         return avro_primitive(n, json_string_value(type), NULL, err);
     if (json_is_array(type))
@@ -129,12 +146,14 @@ static enum tm_code avro_fields(struct tm_avro_schema *s, struct tm_err *err)
         return tm_fail(err, TM_E_NOMEM, "schema fields");
     for (size_t i = 0; i < s->root.children_count; i++) {
         const struct avro_node *n = &s->root.children[i];
-        s->fields[i] = (struct tm_avro_field){ .name = n->name, .type = n->type, .nullable = n->nullable };
+        s->fields[i] =
+            (struct tm_avro_field){ .name = n->name, .type = n->type, .nullable = n->nullable };
     }
     return TM_OK;
 }
 
-enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json, size_t json_bytes, struct tm_err *err)
+enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json, size_t json_bytes,
+                                  struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     json_error_t where;
@@ -142,10 +161,12 @@ enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json,
     struct tm_avro_schema *s = NULL;
     *out = NULL;
     if (json_bytes > AVRO_SCHEMA_BYTES_MAX)
-        return tm_fail(err, TM_E_LIMIT, "schema of %zu bytes; at most %u are read", json_bytes, AVRO_SCHEMA_BYTES_MAX);
+        return tm_fail(err, TM_E_LIMIT, "schema of %zu bytes; at most %u are read", json_bytes,
+                       AVRO_SCHEMA_BYTES_MAX);
     root = json_loadb(json, json_bytes, JSON_REJECT_DUPLICATES, &where);
     if (root == NULL) {
-        rc = tm_fail(err, TM_E_PROTO, "schema is not JSON: %s at byte %d", where.text, where.position);
+        rc = tm_fail(err, TM_E_PROTO, "schema is not JSON: %s at byte %d", where.text,
+                     where.position);
         goto done;
     }
     const char *word = json_string_value(json_object_get(root, "type"));
@@ -167,7 +188,10 @@ done:
     return rc;
 }
 
-const char *tm_avro_schema_text(const struct tm_avro_schema *s) { return s->text; }
+const char *tm_avro_schema_text(const struct tm_avro_schema *s)
+{
+    return s->text;
+}
 
 size_t tm_avro_schema_fields(const struct tm_avro_schema *s, const struct tm_avro_field **out)
 {
@@ -175,13 +199,16 @@ size_t tm_avro_schema_fields(const struct tm_avro_schema *s, const struct tm_avr
     return s->root.children_count;
 }
 
-enum tm_code tm_avro_frame_id(int32_t *out_id, const void *bytes, size_t bytes_count, struct tm_err *err)
+enum tm_code tm_avro_frame_id(int32_t *out_id, const void *bytes, size_t bytes_count,
+                              struct tm_err *err)
 {
     const uint8_t *p = bytes;
     if (bytes_count < TM_AVRO_FRAME_BYTES)
-        return tm_fail(err, TM_E_PROTO, "value of %zu bytes is too short for registry framing", bytes_count);
+        return tm_fail(err, TM_E_PROTO, "value of %zu bytes is too short for registry framing",
+                       bytes_count);
     if (p[0] != 0)
-        return tm_fail(err, TM_E_PROTO, "value begins with byte 0x%02x, not with registry framing (0x00)", p[0]);
+        return tm_fail(err, TM_E_PROTO,
+                       "value begins with byte 0x%02x, not with registry framing (0x00)", p[0]);
     uint32_t id = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
     if (id > INT32_MAX)
         return tm_fail(err, TM_E_PROTO, "schema id %u is out of range", id);

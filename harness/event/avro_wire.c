@@ -1,5 +1,6 @@
-/* avro_wire: values to Avro binary and back, walked by hand. libavro's reader allocates what a length on the wire claims
- * and its generic values cost a heap tree per record; it stays the reference that tests compare with. */
+/* avro_wire: values to Avro binary and back, walked by hand. libavro's reader allocates what a
+ * length on the wire claims and its generic values cost a heap tree per record; it stays the
+ * reference that tests compare with. */
 #include "event/avro_node.h"
 #include "event/row.h"
 #include "event/scan.h"
@@ -46,7 +47,8 @@ static enum tm_code wire_unfit(const struct avro_node *n, const char *why, struc
     return tm_fail(err, TM_E_ARG, "field %s: %s", n->name ? n->name : "item", why);
 }
 
-static enum tm_code wire_put_int(struct tm_buf *out, const struct avro_node *n, int64_t value, struct tm_err *err)
+static enum tm_code wire_put_int(struct tm_buf *out, const struct avro_node *n, int64_t value,
+                                 struct tm_err *err)
 {
     if (n->type == TM_AVRO_INT && (value < INT32_MIN || value > INT32_MAX))
         return wire_unfit(n, "number is out of the range of int", err);
@@ -54,7 +56,8 @@ static enum tm_code wire_put_int(struct tm_buf *out, const struct avro_node *n, 
     return TM_OK;
 }
 
-static enum tm_code wire_put_date(struct tm_buf *out, const struct avro_node *n, const char *text, struct tm_err *err)
+static enum tm_code wire_put_date(struct tm_buf *out, const struct avro_node *n, const char *text,
+                                  struct tm_err *err)
 {
     int32_t days;
     if (tm_date_parse(&days, text, NULL) != TM_OK)
@@ -63,10 +66,11 @@ static enum tm_code wire_put_date(struct tm_buf *out, const struct avro_node *n,
     return TM_OK;
 }
 
-static enum tm_code wire_put_json(struct tm_buf *out, const struct avro_node *n, struct tm_scan *s, struct tm_err *err);
+static enum tm_code wire_put_json(struct tm_buf *out, const struct avro_node *n, struct tm_scan *s,
+                                  struct tm_err *err);
 
-static enum tm_code wire_put_json_string(struct tm_buf *out, const struct avro_node *n, struct tm_scan *s,
-                                         struct tm_err *err)
+static enum tm_code wire_put_json_string(struct tm_buf *out, const struct avro_node *n,
+                                         struct tm_scan *s, struct tm_err *err)
 {
     const char *raw;
     size_t raw_bytes, plain;
@@ -82,9 +86,10 @@ static enum tm_code wire_put_json_string(struct tm_buf *out, const struct avro_n
     return TM_OK;
 }
 
-/* Members come in any order: first pass finds where each begins, second writes them in the schema's order. */
-static enum tm_code wire_put_json_record(struct tm_buf *out, const struct avro_node *n, struct tm_scan *s,
-                                         struct tm_err *err)
+/* Members come in any order: first pass finds where each begins, second writes them in the schema's
+ * order. */
+static enum tm_code wire_put_json_record(struct tm_buf *out, const struct avro_node *n,
+                                         struct tm_scan *s, struct tm_err *err)
 {
     enum { MEMBERS_MAX = 64 };
     const char *at[MEMBERS_MAX] = { NULL }, *raw;
@@ -93,13 +98,15 @@ static enum tm_code wire_put_json_record(struct tm_buf *out, const struct avro_n
         return wire_unfit(n, "JSON text is not an object of at most 64 members", err);
     for (bool first = true; !tm_scan_take(s, '}'); first = false) {
         size_t i = 0;
-        if ((!first && !tm_scan_take(s, ',')) || !tm_scan_string(s, &raw, &raw_bytes, &plain) || !tm_scan_take(s, ':'))
+        if ((!first && !tm_scan_take(s, ',')) || !tm_scan_string(s, &raw, &raw_bytes, &plain) ||
+            !tm_scan_take(s, ':'))
             return wire_unfit(n, "JSON text is broken", err);
-        while (i < n->children_count
-               && (strlen(n->children[i].name) != raw_bytes || memcmp(n->children[i].name, raw, raw_bytes) != 0))
+        while (i < n->children_count && (strlen(n->children[i].name) != raw_bytes ||
+                                         memcmp(n->children[i].name, raw, raw_bytes) != 0))
             i++;
         if (i == n->children_count)
-            return tm_fail(err, TM_E_ARG, "field %s has a member \"%.*s\" that its schema does not know", n->name,
+            return tm_fail(err, TM_E_ARG,
+                           "field %s has a member \"%.*s\" that its schema does not know", n->name,
                            (int)(raw_bytes < 60 ? raw_bytes : 60), raw);
         tm_scan_peek(s);
         at[i] = s->p;
@@ -108,8 +115,9 @@ static enum tm_code wire_put_json_record(struct tm_buf *out, const struct avro_n
     }
     for (size_t i = 0; i < n->children_count; i++) {
         static const char missing[] = "null";
-        struct tm_scan member = at[i] != NULL ? (struct tm_scan){ at[i], s->end }
-                                              : (struct tm_scan){ missing, missing + sizeof missing - 1 };
+        struct tm_scan member = at[i] != NULL
+                                    ? (struct tm_scan){ at[i], s->end }
+                                    : (struct tm_scan){ missing, missing + sizeof missing - 1 };
         enum tm_code rc = wire_put_json(out, &n->children[i], &member, err);
         if (rc != TM_OK)
             return rc;
@@ -117,8 +125,8 @@ static enum tm_code wire_put_json_record(struct tm_buf *out, const struct avro_n
     return TM_OK;
 }
 
-static enum tm_code wire_put_json_array(struct tm_buf *out, const struct avro_node *n, struct tm_scan *s,
-                                        struct tm_err *err)
+static enum tm_code wire_put_json_array(struct tm_buf *out, const struct avro_node *n,
+                                        struct tm_scan *s, struct tm_err *err)
 {
     if (!tm_scan_take(s, '['))
         return wire_unfit(n, "JSON text is not an array", err);
@@ -143,7 +151,8 @@ static enum tm_code wire_put_json_array(struct tm_buf *out, const struct avro_no
     return TM_OK;
 }
 
-static enum tm_code wire_put_json(struct tm_buf *out, const struct avro_node *n, struct tm_scan *s, struct tm_err *err)
+static enum tm_code wire_put_json(struct tm_buf *out, const struct avro_node *n, struct tm_scan *s,
+                                  struct tm_err *err)
 {
     int64_t i;
     double d;
@@ -182,8 +191,8 @@ static enum tm_code wire_put_json(struct tm_buf *out, const struct avro_node *n,
     return TM_OK;
 }
 
-static enum tm_code wire_put_text(struct tm_buf *out, const struct avro_node *n, const struct tm_value *v,
-                                  struct tm_err *err)
+static enum tm_code wire_put_text(struct tm_buf *out, const struct avro_node *n,
+                                  const struct tm_value *v, struct tm_err *err)
 {
     struct tm_scan scan = { v->as.t.text, v->as.t.text + v->as.t.bytes };
     switch (n->type) {
@@ -198,8 +207,8 @@ static enum tm_code wire_put_text(struct tm_buf *out, const struct avro_node *n,
     }
 }
 
-static enum tm_code wire_put_value(struct tm_buf *out, const struct avro_node *n, const struct tm_value *v,
-                                   struct tm_err *err)
+static enum tm_code wire_put_value(struct tm_buf *out, const struct avro_node *n,
+                                   const struct tm_value *v, struct tm_err *err)
 {
     if (v->kind == TM_V_NULL && !n->nullable)
         return wire_unfit(n, "null, and the schema wants a value", err);
@@ -235,8 +244,8 @@ enum tm_code tm_avro_encode(const struct tm_avro_schema *s, int32_t schema_id, s
                             const struct tm_value *values, size_t values_count, struct tm_err *err)
 {
     uint32_t id = (uint32_t)schema_id;
-    const uint8_t frame[TM_AVRO_FRAME_BYTES] = { 0, (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
-                                                 (uint8_t)id };
+    const uint8_t frame[TM_AVRO_FRAME_BYTES] = { 0, (uint8_t)(id >> 24), (uint8_t)(id >> 16),
+                                                 (uint8_t)(id >> 8), (uint8_t)id };
     assert(values_count == s->root.children_count && schema_id >= 0);
     tm_buf_add(out, frame, sizeof frame);
     for (size_t i = 0; i < values_count; i++) {
@@ -256,7 +265,8 @@ struct wire {
 
 static enum tm_code wire_bad(const struct wire *w, const struct avro_node *n, const char *why)
 {
-    return tm_fail(w->err, TM_E_PROTO, "Avro record: field %s: %s", n->name ? n->name : "item", why);
+    return tm_fail(w->err, TM_E_PROTO, "Avro record: field %s: %s", n->name ? n->name : "item",
+                   why);
 }
 
 static bool wire_long(struct wire *w, int64_t *out)
@@ -342,7 +352,7 @@ static enum tm_code wire_json_array(struct wire *w, const struct avro_node *n, s
             break;
         if (count < 0 && (count = -count, !wire_long(w, &bytes)))
             return wire_bad(w, n, "array is cut short");
-        if (count > w->end - w->p)                 /* an item takes a byte at least */
+        if (count > w->end - w->p) /* an item takes a byte at least */
             return wire_bad(w, n, "array claims more items than there are bytes");
         for (int64_t i = 0; i < count; i++, first = false) {
             if (!first)
@@ -350,7 +360,7 @@ static enum tm_code wire_json_array(struct wire *w, const struct avro_node *n, s
             enum tm_code rc = wire_json(w, &n->children[0], out);
             if (rc != TM_OK)
                 return rc;
-            if (out->failed != TM_OK)              /* the arena's limit also ends the work */
+            if (out->failed != TM_OK) /* the arena's limit also ends the work */
                 return tm_buf_check(out, "Avro record", w->err);
         }
     }
@@ -391,7 +401,7 @@ static enum tm_code wire_json(struct wire *w, const struct avro_node *n, struct 
         if (isfinite(d))
             tm_buf_addf(out, "%.17g", d);
         else
-            tm_buf_add(out, "null", 4);            /* JSON has no word for it */
+            tm_buf_add(out, "null", 4); /* JSON has no word for it */
         return TM_OK;
     case TM_AVRO_DATE:
         if (!wire_int(w, &i))
@@ -410,7 +420,8 @@ static enum tm_code wire_json(struct wire *w, const struct avro_node *n, struct 
     return TM_OK;
 }
 
-static enum tm_code wire_cell(struct wire *w, const struct avro_node *n, struct tm_row *out, struct tm_value *v)
+static enum tm_code wire_cell(struct wire *w, const struct avro_node *n, struct tm_row *out,
+                              struct tm_value *v)
 {
     const char *text;
     size_t bytes, from = out->arena.bytes;
@@ -461,8 +472,8 @@ static enum tm_code wire_cell(struct wire *w, const struct avro_node *n, struct 
     return TM_OK;
 }
 
-enum tm_code tm_avro_decode(const struct tm_avro_schema *s, struct tm_row *out, const void *bytes, size_t bytes_count,
-                            struct tm_err *err)
+enum tm_code tm_avro_decode(const struct tm_avro_schema *s, struct tm_row *out, const void *bytes,
+                            size_t bytes_count, struct tm_err *err)
 {
     int32_t id;
     struct wire w = { .err = err };
@@ -475,7 +486,8 @@ enum tm_code tm_avro_decode(const struct tm_avro_schema *s, struct tm_row *out, 
     for (size_t i = 0; i < s->root.children_count && rc == TM_OK; i++)
         rc = wire_cell(&w, &s->root.children[i], out, tm_row_add(out, s->root.children[i].name));
     if (rc == TM_OK && w.p != w.end)
-        rc = tm_fail(err, TM_E_PROTO, "Avro record: %zu bytes are left behind its last field", (size_t)(w.end - w.p));
+        rc = tm_fail(err, TM_E_PROTO, "Avro record: %zu bytes are left behind its last field",
+                     (size_t)(w.end - w.p));
     if (rc != TM_OK) {
         tm_row_reset(out);
         return rc;

@@ -8,12 +8,15 @@
 #include <string.h>
 #include <strings.h>
 
-#define EVENT_BYTES_MAX (16u << 20)   /* Salesforce's own cap is 1 MB; connection.max.message.size may allow more */
-#define NAME_BYTES_MAX 256            /* "Compound__c.Part": Salesforce names end at 80 characters                */
+/* Salesforce's own cap is 1 MB; connection.max.message.size may allow more */
+#define EVENT_BYTES_MAX (16u << 20)
+/* "Compound__c.Part": Salesforce names end at 80 characters */
+#define NAME_BYTES_MAX 256
 
 enum tm_change_type tm_change_type_parse(const char *word)
 {
-    static const char *const words[] = { "CREATE", "UPDATE", "DELETE", "UNDELETE", "GAP_CREATE", "GAP_UPDATE",
+    static const char *const words[] = { "CREATE",     "UPDATE",       "DELETE",
+                                         "UNDELETE",   "GAP_CREATE",   "GAP_UPDATE",
                                          "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW" };
     for (int i = 0; i < TM_CHANGE_UNKNOWN; i++)
         if (strcasecmp(word, words[i]) == 0)
@@ -21,7 +24,10 @@ enum tm_change_type tm_change_type_parse(const char *word)
     return TM_CHANGE_UNKNOWN;
 }
 
-bool tm_change_is_gap(const char *word) { return strncasecmp(word, "GAP", 3) == 0; }
+bool tm_change_is_gap(const char *word)
+{
+    return strncasecmp(word, "GAP", 3) == 0;
+}
 
 bool tm_change_id_is_wildcard(const char *id)
 {
@@ -54,7 +60,7 @@ static enum tm_code change_ids_reserve(struct tm_change_event *e, size_t count, 
     const char **ids = realloc(e->ids, count * sizeof *ids);
     if (ids != NULL)
         e->ids = ids;
-    char (*text)[TM_CHANGE_ID_BYTES] = realloc(e->ids_text, count * sizeof *text);
+    char(*text)[TM_CHANGE_ID_BYTES] = realloc(e->ids_text, count * sizeof *text);
     if (text != NULL)
         e->ids_text = text;
     if (ids == NULL || text == NULL)
@@ -67,7 +73,8 @@ static enum tm_code change_ids(struct tm_change_event *e, struct tm_err *err)
 {
     const json_t *ids = json_object_get(e->header, "recordIds");
     size_t count = json_array_size(ids);
-    bool bare_overflow = count == 0 && e->type == TM_CHANGE_GAP_OVERFLOW;   /* older documents: no id at all */
+    bool bare_overflow =
+        count == 0 && e->type == TM_CHANGE_GAP_OVERFLOW; /* older documents: no id at all */
     if (count == 0 && !bare_overflow)
         return tm_fail(err, TM_E_PROTO, "ChangeEventHeader.recordIds is missing or empty");
     enum tm_code rc = change_ids_reserve(e, bare_overflow ? 1 : count, err);
@@ -78,7 +85,8 @@ static enum tm_code change_ids(struct tm_change_event *e, struct tm_err *err)
         char *text = e->ids_text[i];
         if (id == NULL)
             return tm_fail(err, TM_E_PROTO, "ChangeEventHeader.recordIds[%zu] is not text", i);
-        if ((tm_change_id_is_wildcard(id) || strcmp(id, TM_ID_OVERFLOW) == 0) && strlen(id) < TM_CHANGE_ID_BYTES)
+        if ((tm_change_id_is_wildcard(id) || strcmp(id, TM_ID_OVERFLOW) == 0) &&
+            strlen(id) < TM_CHANGE_ID_BYTES)
             memcpy(text, id, strlen(id) + 1);
         else if (tm_id18(text, id, err) != TM_OK)
             return tm_at(err, "ChangeEventHeader.recordIds[%zu]", i);
@@ -88,15 +96,18 @@ static enum tm_code change_ids(struct tm_change_event *e, struct tm_err *err)
     return TM_OK;
 }
 
-/* "BillingAddress.Street" -> BillingStreet where the caller wants what the topic's columns are called. */
-static const char *change_field_name(const struct tm_change_event *e, const struct tm_describe *d, const char *name)
+/* "BillingAddress.Street" -> BillingStreet where the caller wants what the topic's columns are
+ * called. */
+static const char *change_field_name(const struct tm_change_event *e, const struct tm_describe *d,
+                                     const char *name)
 {
-    const struct tm_field *f = e->convert_changed_fields ? tm_describe_by_event_name(d, name) : NULL;
+    const struct tm_field *f =
+        e->convert_changed_fields ? tm_describe_by_event_name(d, name) : NULL;
     return f != NULL ? f->name : name;
 }
 
-static enum tm_code change_header_list(struct tm_change_event *e, const struct tm_describe *d, const char *key,
-                                       const json_t *list, struct tm_err *err)
+static enum tm_code change_header_list(struct tm_change_event *e, const struct tm_describe *d,
+                                       const char *key, const json_t *list, struct tm_err *err)
 {
     bool names = strcmp(key, "changedFields") == 0;
     if (!json_is_array(list))
@@ -121,12 +132,17 @@ static enum tm_code change_header_list(struct tm_change_event *e, const struct t
 }
 
 /* Order and types as the connector's header struct has them: facts/connectors.md 1.2. */
-static enum tm_code change_header(struct tm_change_event *e, const struct tm_describe *d, struct tm_err *err)
+static enum tm_code change_header(struct tm_change_event *e, const struct tm_describe *d,
+                                  struct tm_err *err)
 {
-    static const struct { const char *key; char type; } keys[] = {
-        { "entityName", 's' },     { "recordIds", 'l' },       { "changeType", 's' },  { "changedFields", 'l' },
-        { "changeOrigin", 's' },   { "transactionKey", 's' },  { "sequenceNumber", 'n' }, { "commitTimestamp", 'n' },
-        { "commitUser", 's' },     { "commitNumber", 'n' },
+    static const struct {
+        const char *key;
+        char type;
+    } keys[] = {
+        { "entityName", 's' },     { "recordIds", 'l' },       { "changeType", 's' },
+        { "changedFields", 'l' },  { "changeOrigin", 's' },    { "transactionKey", 's' },
+        { "sequenceNumber", 'n' }, { "commitTimestamp", 'n' }, { "commitUser", 's' },
+        { "commitNumber", 'n' },
     };
     tm_buf_reset(&e->header_text);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -141,7 +157,8 @@ static enum tm_code change_header(struct tm_change_event *e, const struct tm_des
             if (rc != TM_OK)
                 return rc;
         } else if (keys[i].type == 's' && json_is_string(value)) {
-            tm_buf_add_json_string(&e->header_text, json_string_value(value), json_string_length(value));
+            tm_buf_add_json_string(&e->header_text, json_string_value(value),
+                                   json_string_length(value));
         } else if (keys[i].type == 'n' && json_is_integer(value)) {
             tm_buf_addf(&e->header_text, "%" PRId64, (int64_t)json_integer_value(value));
         } else {
@@ -154,7 +171,8 @@ static enum tm_code change_header(struct tm_change_event *e, const struct tm_des
 }
 
 /* Payloads come in describe order, so the next field is usually the one behind the last hit. */
-static const struct tm_field *change_find(const struct tm_describe *d, const char *event_name, size_t *hint)
+static const struct tm_field *change_find(const struct tm_describe *d, const char *event_name,
+                                          size_t *hint)
 {
     for (size_t i = *hint; i < d->fields_count; i++) {
         if (strcmp(d->fields[i].event_name, event_name) == 0) {
@@ -172,21 +190,23 @@ static enum tm_code change_unknown(struct tm_change_event *e, const char *name, 
     return TM_OK;
 }
 
-static enum tm_code change_value(struct tm_change_event *e, const struct tm_field *f, const json_t *value,
-                                 struct tm_err *err)
+static enum tm_code change_value(struct tm_change_event *e, const struct tm_field *f,
+                                 const json_t *value, struct tm_err *err)
 {
     if (!tm_field_in_events(f))
-        return TM_OK;                          /* a formula some orgs do send: no column of the topic */
+        return TM_OK; /* a formula some orgs do send: no column of the topic */
     if (json_is_string(json_object_get(value, "diff"))) {
         if (json_array_append_new(e->diff_fields, json_string(f->name)) != 0)
             return tm_fail(err, TM_E_NOMEM, "diff field %s", f->name);
         return TM_OK;
     }
     if (e->fields.cells_count == e->fields.cells_cap)
-        return tm_fail(err, TM_E_PROTO, "payload names more fields than the object has (%zu)", e->fields.cells_cap);
-    enum tm_code rc = tm_contract_value(tm_row_add(&e->fields, f->name), &e->fields.arena, f, value, err);
+        return tm_fail(err, TM_E_PROTO, "payload names more fields than the object has (%zu)",
+                       e->fields.cells_cap);
+    enum tm_code rc =
+        tm_contract_value(tm_row_add(&e->fields, f->name), &e->fields.arena, f, value, err);
     if (rc == TM_E_ARG && err != NULL)
-        err->code = rc = TM_E_PROTO;           /* a peer's mistake, not the user's */
+        err->code = rc = TM_E_PROTO; /* a peer's mistake, not the user's */
     return rc;
 }
 
@@ -198,13 +218,15 @@ static const struct tm_field *change_compound(const struct tm_describe *d, const
     return NULL;
 }
 
-static enum tm_code change_parts(struct tm_change_event *e, const struct tm_describe *d, const char *compound,
-                                 const json_t *parts, size_t *hint, struct tm_err *err)
+static enum tm_code change_parts(struct tm_change_event *e, const struct tm_describe *d,
+                                 const char *compound, const json_t *parts, size_t *hint,
+                                 struct tm_err *err)
 {
     const char *part;
     json_t *value;
     enum tm_code rc = TM_OK;
-    json_object_foreach((json_t *)parts, part, value) {
+    json_object_foreach((json_t *)parts, part, value)
+    {
         char name[NAME_BYTES_MAX];
         if (strlen(compound) + strlen(part) + 2 > sizeof name)
             return tm_fail(err, TM_E_PROTO, "field name %.40s.%.40s… is too long", compound, part);
@@ -219,12 +241,13 @@ static enum tm_code change_parts(struct tm_change_event *e, const struct tm_desc
 }
 
 /* A compound that is null as a whole clears its parts. */
-static enum tm_code change_parts_null(struct tm_change_event *e, const struct tm_describe *d, const char *compound,
-                                      struct tm_err *err)
+static enum tm_code change_parts_null(struct tm_change_event *e, const struct tm_describe *d,
+                                      const char *compound, struct tm_err *err)
 {
     for (size_t i = 0; i < d->fields_count; i++) {
         const struct tm_field *f = &d->fields[i];
-        if (f->compound == NULL || strcasecmp(f->compound, compound) != 0 || f->kind == TM_FIELD_COMPOUND)
+        if (f->compound == NULL || strcasecmp(f->compound, compound) != 0 ||
+            f->kind == TM_FIELD_COMPOUND)
             continue;
         enum tm_code rc = change_value(e, f, json_null(), err);
         if (rc != TM_OK)
@@ -233,8 +256,8 @@ static enum tm_code change_parts_null(struct tm_change_event *e, const struct tm
     return TM_OK;
 }
 
-static enum tm_code change_fields(struct tm_change_event *e, const json_t *payload, const struct tm_describe *d,
-                                  struct tm_err *err)
+static enum tm_code change_fields(struct tm_change_event *e, const json_t *payload,
+                                  const struct tm_describe *d, struct tm_err *err)
 {
     const char *name;
     json_t *value;
@@ -244,11 +267,13 @@ static enum tm_code change_fields(struct tm_change_event *e, const json_t *paylo
     json_array_clear(e->unknown_fields);
     if (rc != TM_OK)
         return rc;
-    json_object_foreach((json_t *)payload, name, value) {
+    json_object_foreach((json_t *)payload, name, value)
+    {
         if (strcmp(name, "ChangeEventHeader") == 0)
             continue;
         bool object = json_is_object(value) && json_object_get(value, "diff") == NULL;
-        const struct tm_field *compound = object || json_is_null(value) ? change_compound(d, name) : NULL;
+        const struct tm_field *compound =
+            object || json_is_null(value) ? change_compound(d, name) : NULL;
         const struct tm_field *f = object || compound != NULL ? NULL : change_find(d, name, &hint);
         if (compound != NULL && !object)
             rc = change_parts_null(e, d, compound->name, err);
@@ -273,8 +298,8 @@ static void change_reset(struct tm_change_event *e)
     tm_buf_reset(&e->header_text);
 }
 
-enum tm_code tm_change_event_parse(struct tm_change_event *e, const json_t *data, const struct tm_describe *describe,
-                                   struct tm_err *err)
+enum tm_code tm_change_event_parse(struct tm_change_event *e, const json_t *data,
+                                   const struct tm_describe *describe, struct tm_err *err)
 {
     const json_t *payload = json_object_get(data, "payload");
     const json_t *replay = json_object_get(json_object_get(data, "event"), "replayId");
@@ -294,7 +319,9 @@ enum tm_code tm_change_event_parse(struct tm_change_event *e, const json_t *data
     e->header = json_object_get(payload, "ChangeEventHeader");
     const char *type = json_string_value(json_object_get(e->header, "changeType"));
     if (type == NULL)
-        return tm_fail(err, TM_E_PROTO, "change event %" PRId64 " without ChangeEventHeader.changeType", e->replay_id);
+        return tm_fail(err, TM_E_PROTO,
+                       "change event %" PRId64 " without ChangeEventHeader.changeType",
+                       e->replay_id);
     e->type = tm_change_type_parse(type);
     enum tm_code rc = change_ids(e, err);
     if (rc == TM_OK)

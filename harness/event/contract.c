@@ -6,9 +6,11 @@
 #include <string.h>
 
 #define NAMESPACE "io.confluent.salesforce"
-#define ARENA_BYTES 32768u            /* 18-character ids of one record: 800 fields of 19 bytes fit twice */
+/* 18-character ids of one record: 800 fields of 19 bytes fit twice */
+#define ARENA_BYTES 32768u
 
-static void contract_topic(char out[TM_TOPIC_NAME_MAX], const char *before, const char *object, const char *after)
+static void contract_topic(char out[TM_TOPIC_NAME_MAX], const char *before, const char *object,
+                           const char *after)
 {
     char lower[TM_TOPIC_NAME_MAX];
     tm_name_lower(lower, sizeof lower, object);
@@ -32,12 +34,16 @@ void tm_contract_topic_recon(char out[TM_TOPIC_NAME_MAX], const char *object)
     contract_topic(out, "sfdc.recon.", object, "");
 }
 
-bool tm_contract_column(const struct tm_field *field) { return tm_field_in_events(field); }
+bool tm_contract_column(const struct tm_field *field)
+{
+    return tm_field_in_events(field);
+}
 
 /* The header of facts/connectors.md 1.2: all parts optional, plain long times. */
 #define OPTIONAL_STRING "\"type\":[\"null\",\"string\"],\"default\":null}"
 #define OPTIONAL_LONG "\"type\":[\"null\",\"long\"],\"default\":null}"
-#define OPTIONAL_STRINGS "\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}],\"default\":null}"
+#define OPTIONAL_STRINGS                                                                           \
+    "\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}],\"default\":null}"
 static const char contract_header[] =
     "{\"type\":\"record\",\"name\":\"ChangeEventHeader\",\"fields\":["
     "{\"name\":\"entityName\"," OPTIONAL_STRING ",{\"name\":\"recordIds\"," OPTIONAL_STRINGS
@@ -46,12 +52,16 @@ static const char contract_header[] =
     ",{\"name\":\"sequenceNumber\"," OPTIONAL_LONG ",{\"name\":\"commitTimestamp\"," OPTIONAL_LONG
     ",{\"name\":\"commitUser\"," OPTIONAL_STRING ",{\"name\":\"commitNumber\"," OPTIONAL_LONG "]}";
 static const char contract_header_none[] =
-    "{\"entityName\":null,\"recordIds\":null,\"changeType\":null,\"changedFields\":null,\"changeOrigin\":null,"
-    "\"transactionKey\":null,\"sequenceNumber\":null,\"commitTimestamp\":null,\"commitUser\":null,\"commitNumber\":null}";
+    "{\"entityName\":null,\"recordIds\":null,\"changeType\":null,\"changedFields\":null,"
+    "\"changeOrigin\":null,"
+    "\"transactionKey\":null,\"sequenceNumber\":null,\"commitTimestamp\":null,\"commitUser\":null,"
+    "\"commitNumber\":null}";
 
 static void contract_begin(struct tm_buf *out, const char *object, const char *name)
 {
-    tm_buf_addf(out, "{\"type\":\"record\",\"name\":\"%s%s\",\"namespace\":\"" NAMESPACE "\",\"fields\":[", object, name);
+    tm_buf_addf(
+        out, "{\"type\":\"record\",\"name\":\"%s%s\",\"namespace\":\"" NAMESPACE "\",\"fields\":[",
+        object, name);
 }
 
 static void contract_optional(struct tm_buf *out, const char *name, const char *type)
@@ -59,10 +69,11 @@ static void contract_optional(struct tm_buf *out, const char *name, const char *
     tm_buf_addf(out, ",{\"name\":\"%s\",\"type\":[\"null\",%s],\"default\":null}", name, type);
 }
 
-static void contract_plain(struct tm_buf *out, const char *name, const char *type, const char *preset)
+static void contract_plain(struct tm_buf *out, const char *name, const char *type,
+                           const char *preset)
 {
-    tm_buf_addf(out, "%s{\"name\":\"%s\",\"type\":%s,\"default\":%s}", out->data[out->bytes - 1] == '[' ? "" : ",", name,
-                type, preset);
+    tm_buf_addf(out, "%s{\"name\":\"%s\",\"type\":%s,\"default\":%s}",
+                out->data[out->bytes - 1] == '[' ? "" : ",", name, type, preset);
 }
 
 static const char *contract_type(const struct tm_field *f)
@@ -89,13 +100,15 @@ static void contract_columns(struct tm_buf *out, const struct tm_describe *d)
             contract_optional(out, d->fields[i].name, contract_type(&d->fields[i]));
 }
 
-static enum tm_code contract_end(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err)
+static enum tm_code contract_end(struct tm_buf *out, const struct tm_describe *d,
+                                 struct tm_err *err)
 {
     tm_buf_addz(out, "]}");
     return tm_buf_check(out, d->object, err);
 }
 
-enum tm_code tm_contract_schema_raw(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err)
+enum tm_code tm_contract_schema_raw(struct tm_buf *out, const struct tm_describe *d,
+                                    struct tm_err *err)
 {
     tm_buf_reset(out);
     contract_begin(out, d->object, "ChangeEvent");
@@ -112,8 +125,10 @@ enum tm_code tm_contract_schema_raw(struct tm_buf *out, const struct tm_describe
     return contract_end(out, d, err);
 }
 
-/* The same for every object: producers that know an object by its topic only must write the very same schema. */
-enum tm_code tm_contract_schema_alerts(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err)
+/* The same for every object: producers that know an object by its topic only must write the very
+ * same schema. */
+enum tm_code tm_contract_schema_alerts(struct tm_buf *out, const struct tm_describe *d,
+                                       struct tm_err *err)
 {
     tm_buf_reset(out);
     contract_begin(out, "", "GapEvent");
@@ -128,7 +143,8 @@ enum tm_code tm_contract_schema_alerts(struct tm_buf *out, const struct tm_descr
     return contract_end(out, d, err);
 }
 
-enum tm_code tm_contract_schema_recon(struct tm_buf *out, const struct tm_describe *d, struct tm_err *err)
+enum tm_code tm_contract_schema_recon(struct tm_buf *out, const struct tm_describe *d,
+                                      struct tm_err *err)
 {
     tm_buf_reset(out);
     contract_begin(out, d->object, "Recon");
@@ -147,14 +163,17 @@ enum tm_code tm_contract_schema_recon(struct tm_buf *out, const struct tm_descri
     return contract_end(out, d, err);
 }
 
-static enum tm_code contract_unfit(const struct tm_field *field, const char *want, struct tm_err *err)
+static enum tm_code contract_unfit(const struct tm_field *field, const char *want,
+                                   struct tm_err *err)
 {
-    return tm_fail(err, TM_E_PROTO, "field %s (%s) came as something other than %s", field->name, field->type, want);
+    return tm_fail(err, TM_E_PROTO, "field %s (%s) came as something other than %s", field->name,
+                   field->type, want);
 }
 
-/* Text of an arena must not move under values handed out before: room for a whole record is taken at once. */
-static enum tm_code contract_id(struct tm_value *out, struct tm_buf *arena, const struct tm_field *field,
-                                const char *text, struct tm_err *err)
+/* Text of an arena must not move under values handed out before: room for a whole record is taken
+ * at once. */
+static enum tm_code contract_id(struct tm_value *out, struct tm_buf *arena,
+                                const struct tm_field *field, const char *text, struct tm_err *err)
 {
     static const char room[ARENA_BYTES];
     char id[TM_ID_BYTES];
@@ -171,7 +190,8 @@ static enum tm_code contract_id(struct tm_value *out, struct tm_buf *arena, cons
     if (arena->data == NULL)
         return tm_fail(err, TM_E_NOMEM, "field %s", field->name);
     if (arena->cap - arena->bytes <= sizeof id)
-        return tm_fail(err, TM_E_LIMIT, "field %s: the arena has no room for an id; reset it for each record",
+        return tm_fail(err, TM_E_LIMIT,
+                       "field %s: the arena has no room for an id; reset it for each record",
                        field->name);
     size_t from = arena->bytes;
     tm_buf_add(arena, id, sizeof id);
@@ -179,29 +199,31 @@ static enum tm_code contract_id(struct tm_value *out, struct tm_buf *arena, cons
     return TM_OK;
 }
 
-static enum tm_code contract_text(struct tm_value *out, struct tm_buf *arena, const struct tm_field *field,
-                                  const json_t *json, struct tm_err *err)
+static enum tm_code contract_text(struct tm_value *out, struct tm_buf *arena,
+                                  const struct tm_field *field, const json_t *json,
+                                  struct tm_err *err)
 {
     const char *text = json_string_value(json);
     int32_t days;
     if (text == NULL)
         return contract_unfit(field, "text", err);
     if (*text == '\0')
-        return TM_OK;                                      /* empty text = NULL */
+        return TM_OK; /* empty text = NULL */
     if (field->kind == TM_FIELD_ID)
         return contract_id(out, arena, field, text, err);
     if (field->kind == TM_FIELD_DATE && tm_date_parse(&days, text, err) != TM_OK)
         return tm_at(err, "field %s", field->name);
     if (field->kind == TM_FIELD_DATETIME) {
         out->kind = TM_V_INT;
-        return tm_time_parse(&out->as.i, text, err) == TM_OK ? TM_OK : tm_at(err, "field %s", field->name);
+        return tm_time_parse(&out->as.i, text, err) == TM_OK ? TM_OK
+                                                             : tm_at(err, "field %s", field->name);
     }
     *out = (struct tm_value){ .kind = TM_V_TEXT, .as.t = { text, json_string_length(json) } };
     return TM_OK;
 }
 
-enum tm_code tm_contract_value(struct tm_value *out, struct tm_buf *arena, const struct tm_field *field,
-                               const json_t *json, struct tm_err *err)
+enum tm_code tm_contract_value(struct tm_value *out, struct tm_buf *arena,
+                               const struct tm_field *field, const json_t *json, struct tm_err *err)
 {
     out->kind = TM_V_NULL;
     if (json == NULL || json_is_null(json))
@@ -213,8 +235,8 @@ enum tm_code tm_contract_value(struct tm_value *out, struct tm_buf *arena, const
         *out = tm_value_of_bool(json_is_true(json));
         return TM_OK;
     case TM_FIELD_INT:
-        if (json_is_real(json) && trunc(json_real_value(json)) == json_real_value(json)
-            && fabs(json_real_value(json)) < 9007199254740992.0)
+        if (json_is_real(json) && trunc(json_real_value(json)) == json_real_value(json) &&
+            fabs(json_real_value(json)) < 9007199254740992.0)
             *out = tm_value_of_int((int64_t)json_real_value(json));
         else if (json_is_integer(json))
             *out = tm_value_of_int(json_integer_value(json));
@@ -233,5 +255,6 @@ enum tm_code tm_contract_value(struct tm_value *out, struct tm_buf *arena, const
     case TM_FIELD_TIME: return contract_text(out, arena, field, json, err);
     case TM_FIELD_COMPOUND: break;
     }
-    return tm_fail(err, TM_E_PROTO, "field %s (%s) is no column: its parts are", field->name, field->type);
+    return tm_fail(err, TM_E_PROTO, "field %s (%s) is no column: its parts are", field->name,
+                   field->type);
 }

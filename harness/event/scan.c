@@ -36,8 +36,10 @@ static int scan_hex4(const char *p, const char *end)
         return -1;
     for (int i = 0; i < 4; i++) {
         char c = p[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             return -1;
         value = value * 16 + digit;
@@ -45,7 +47,8 @@ static int scan_hex4(const char *p, const char *end)
     return value;
 }
 
-/* Code point of a \u escape at p (behind the 'u'); *used counts characters behind it. Lone surrogates become U+FFFD. */
+/* Code point of a \u escape at p (behind the 'u'); *used counts characters behind it. Lone
+ * surrogates become U+FFFD. */
 static int32_t scan_escape(const char *p, const char *end, size_t *used)
 {
     int high = scan_hex4(p, end);
@@ -89,7 +92,8 @@ static size_t scan_utf8(char out[4], int32_t c)
     return 4;
 }
 
-/* One escape at p (behind the backslash): its UTF-8 bytes, and how many characters it took. 0 = not an escape. */
+/* One escape at p (behind the backslash): its UTF-8 bytes, and how many characters it took. 0 = not
+ * an escape. */
 static size_t scan_one(const char *p, const char *end, char out[4], size_t *bytes)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -144,7 +148,7 @@ void tm_scan_unescape(struct tm_buf *out, const char *raw, size_t raw_bytes)
             return;
         char utf8[4];
         size_t bytes = 0, used = scan_one(slash + 1, end, utf8, &bytes);
-        assert(used > 0);          /* tm_scan_string accepted it */
+        assert(used > 0); /* tm_scan_string accepted it */
         tm_buf_add(out, utf8, bytes);
         p = slash + 1 + used;
     }
@@ -154,7 +158,8 @@ static bool scan_number(struct tm_scan *s, char *out, size_t out_bytes)
 {
     size_t n = 0;
     tm_scan_peek(s);
-    while (s->p < s->end && (strchr("+-.eE", *s->p) != NULL || (*s->p >= '0' && *s->p <= '9')) && *s->p != '\0') {
+    while (s->p < s->end && (strchr("+-.eE", *s->p) != NULL || (*s->p >= '0' && *s->p <= '9')) &&
+           *s->p != '\0') {
         if (n + 1 >= out_bytes)
             return false;
         out[n++] = *s->p++;

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW_BYTES_MAX (32u << 20)   /* text of one record: Salesforce caps events at 1 MB, rows at far less */
+/* text of one record: Salesforce caps events at 1 MB, rows at far less */
+#define ROW_BYTES_MAX (32u << 20)
 
 void tm_row_init(struct tm_row *row)
 {
@@ -44,11 +45,26 @@ static struct tm_value value_of(enum tm_value_kind kind, const char *text)
     return v;
 }
 
-struct tm_value tm_value_of_text(const char *text) { return value_of(TM_V_TEXT, text); }
-struct tm_value tm_value_of_json(const char *json_text) { return value_of(TM_V_JSON, json_text); }
-struct tm_value tm_value_of_int(int64_t i) { return (struct tm_value){ .kind = TM_V_INT, .as.i = i }; }
-struct tm_value tm_value_of_double(double d) { return (struct tm_value){ .kind = TM_V_DOUBLE, .as.d = d }; }
-struct tm_value tm_value_of_bool(bool b) { return (struct tm_value){ .kind = TM_V_BOOL, .as.b = b }; }
+struct tm_value tm_value_of_text(const char *text)
+{
+    return value_of(TM_V_TEXT, text);
+}
+struct tm_value tm_value_of_json(const char *json_text)
+{
+    return value_of(TM_V_JSON, json_text);
+}
+struct tm_value tm_value_of_int(int64_t i)
+{
+    return (struct tm_value){ .kind = TM_V_INT, .as.i = i };
+}
+struct tm_value tm_value_of_double(double d)
+{
+    return (struct tm_value){ .kind = TM_V_DOUBLE, .as.d = d };
+}
+struct tm_value tm_value_of_bool(bool b)
+{
+    return (struct tm_value){ .kind = TM_V_BOOL, .as.b = b };
+}
 
 void tm_row_reset(struct tm_row *row)
 {
@@ -82,7 +98,7 @@ void tm_row_text(struct tm_row *row, struct tm_value *value, enum tm_value_kind 
     assert(kind == TM_V_TEXT || kind == TM_V_JSON);
     assert(from <= row->arena.bytes);
     value->kind = kind;
-    value->as.t.text = (const char *)(uintptr_t)from;   /* an offset until tm_row_settle */
+    value->as.t.text = (const char *)(uintptr_t)from; /* an offset until tm_row_settle */
     value->as.t.bytes = row->arena.bytes - from;
     tm_buf_addc(&row->arena, '\0');
 }

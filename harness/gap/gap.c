@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define GAP_VALUES 6                                /* fields of an alert */
+#define GAP_VALUES 6 /* fields of an alert */
 #define GAP_REASON_BYTES 400
 #define GAP_BYTES_MAX (8u << 20)
 #define GAP_TOLD_MAX 64
@@ -16,28 +16,36 @@
 enum gap_state { GAP_FETCH, GAP_ROUTE, GAP_FLUSH };
 struct gap_route {
     const char *object, *topic, *alerts;
-    struct tm_avro_schema *schema; char *schema_text;
-    int32_t schema_id, partitions;                  /* 0 = not known yet */
+    struct tm_avro_schema *schema;
+    char *schema_text;
+    int32_t schema_id, partitions; /* 0 = not known yet */
 };
 /* Overflow and conversion stand in every partition of the raw topic, once each: the first to come
  * is alerted. */
-struct gap_told { const struct gap_route *route; int64_t epoch; char replay[24]; };
+struct gap_told {
+    const struct gap_route *route;
+    int64_t epoch;
+    char replay[24];
+};
 struct tm_gap {
     struct tm_topic *topic;
     struct tm_registry *registry;
     struct tm_inbox *inbox;
-    struct gap_route *routes; size_t routes_count;
+    struct gap_route *routes;
+    size_t routes_count;
     enum gap_state state;
-    const struct tm_record *record;                 /* being routed; NULL = take the next */
+    const struct tm_record *record; /* being routed; NULL = take the next */
     const struct tm_row *row;
-    json_t *header;                                 /* of `record` when it asks for a read */
-    const char *kind; char reason[GAP_REASON_BYTES];
+    json_t *header; /* of `record` when it asks for a read */
+    const char *kind;
+    char reason[GAP_REASON_BYTES];
     size_t ids_sent, ids_count;
     bool everywhere; /* alerts of `record` already produced, and how many there are */
-    struct gap_told told[GAP_TOLD_MAX]; size_t told_next;
+    struct gap_told told[GAP_TOLD_MAX];
+    size_t told_next;
     struct tm_buf value;
     unsigned attempts;
-    int64_t retry_ns;                               /* 0 = now */
+    int64_t retry_ns; /* 0 = now */
     struct tm_gap_counts counts;
 };
 
@@ -114,8 +122,14 @@ void tm_gap_close(struct tm_gap *g)
     free(g);
 }
 
-const struct tm_gap_counts *tm_gap_counts(const struct tm_gap *g) { return &g->counts; }
-uint64_t tm_gap_aside_count(const struct tm_gap *g) { return tm_inbox_aside_count(g->inbox); }
+const struct tm_gap_counts *tm_gap_counts(const struct tm_gap *g)
+{
+    return &g->counts;
+}
+uint64_t tm_gap_aside_count(const struct tm_gap *g)
+{
+    return tm_inbox_aside_count(g->inbox);
+}
 
 /* ---- what asks for a read ---- */
 
@@ -273,8 +287,8 @@ static bool gap_is_told(const struct tm_gap *g, const struct gap_route *r)
 {
     const char *replay = gap_text(g->row, "ReplayId");
     for (size_t i = 0; i < GAP_TOLD_MAX; i++)
-        if (g->told[i].route == r && g->told[i].epoch == tm_row_get(g->row, "_epoch")->as.i
-            && strcmp(g->told[i].replay, replay) == 0)
+        if (g->told[i].route == r && g->told[i].epoch == tm_row_get(g->row, "_epoch")->as.i &&
+            strcmp(g->told[i].replay, replay) == 0)
             return true;
     return false;
 }
@@ -375,16 +389,14 @@ enum tm_code tm_gap_step(struct tm_gap *g, const struct tm_now *now, struct tm_w
         if (rc == TM_OK)
             g->state = GAP_FLUSH;
         else if (rc == TM_E_AGAIN) {
-            /* Room may come only when deliveries are served; a failure then is that of this batch.
-             */
+            /* Room may come only when deliveries are served; a failure then is that of
+             * this batch. */
             enum tm_code flushed = g->topic->ops->flush(g->topic, err);
             if (flushed != TM_OK && flushed != TM_E_AGAIN)
                 rc = gap_retry(g, now, err);
         }
         break;
-    case GAP_FLUSH:
-        rc = gap_flush(g, now, err);
-        break;
+    case GAP_FLUSH: rc = gap_flush(g, now, err); break;
     }
     gap_wake(g, wake);
     if (rc == TM_OK)

@@ -19,13 +19,14 @@
 #define TM_GAP_ATTEMPTS_MAX 5 /* of one batch that the broker refuses, 1 s to 16 s apart */
 struct tm_gap_settings {      /* strings are owned by `config` or by the settings */
     const char *name, *group;
-    char *objects[TM_GAP_OBJECTS_MAX]; size_t objects_count;
-    char *topics[TM_GAP_OBJECTS_MAX];               /* raw topic of objects[i]    */
-    char *alerts[TM_GAP_OBJECTS_MAX];               /* alerts topic of objects[i] */
+    char *objects[TM_GAP_OBJECTS_MAX];
+    size_t objects_count;
+    char *topics[TM_GAP_OBJECTS_MAX]; /* raw topic of objects[i] */
+    char *alerts[TM_GAP_OBJECTS_MAX]; /* alerts topic of objects[i] */
     const char *const *readers;
     size_t readers_count; /* groups that read the alerts topics */
     const char *const *properties;
-    size_t properties_count; /* librdkafka "name=value"            */
+    size_t properties_count; /* librdkafka "name=value" */
 };
 /* Keys: objects (list) and/or topics (list of raw topics; objects are then taken from their names),
  * group.id [tidemark-gap], alerts.topic ["alerts.sfdc.${object}_gap_events"], reading.groups
@@ -42,7 +43,7 @@ struct tm_gap;
 enum tm_code tm_gap_open(struct tm_gap **out, const struct tm_gap_settings *settings,
                          struct tm_topic *topic, struct tm_registry *registry,
                          const char *aside_path, struct tm_err *err);
-void tm_gap_close(struct tm_gap *g);                /* NULL-safe */
+void tm_gap_close(struct tm_gap *g); /* NULL-safe */
 enum tm_code tm_gap_step(struct tm_gap *g, const struct tm_now *now, struct tm_wake *wake,
                          struct tm_err *err);
 const struct tm_gap_counts *tm_gap_counts(const struct tm_gap *g);

@@ -7,12 +7,14 @@
 #include "reconcile/window.h"
 #include "topic/registry.h"
 
-struct tm_failed_flight { size_t at; };        /* alerts produced so far; zero it to begin again */
+struct tm_failed_flight {
+    size_t at;
+}; /* alerts produced so far; zero it to begin again */
 struct tm_failed;
 enum tm_code tm_failed_open(struct tm_failed **out, struct tm_registry *registry,
                             struct tm_topic *topic, const char *object, const char *alerts_topic,
                             struct tm_err *err);
-void tm_failed_close(struct tm_failed *f);    /* NULL-safe */
+void tm_failed_close(struct tm_failed *f); /* NULL-safe */
 /* schema_id: of an alert of this topic. */
 enum tm_code tm_failed_step(struct tm_failed *f, int32_t schema_id, struct tm_failed_flight *flight,
                             const struct tm_now *now, const struct tm_window *w, bool all,

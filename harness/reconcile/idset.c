@@ -27,7 +27,7 @@ static size_t idset_slot(const struct tm_idset *s, const char *id)
 static enum tm_code idset_grow(struct tm_idset *s, struct tm_err *err)
 {
     size_t cap = s->cap > 0 ? s->cap * 2 : 64;
-    char (*ids)[TM_ID_BYTES] = realloc(s->ids, cap * sizeof *ids);
+    char(*ids)[TM_ID_BYTES] = realloc(s->ids, cap * sizeof *ids);
     if (ids != NULL)
         s->ids = ids;
     uint32_t *slots = calloc(cap * 2, sizeof *slots);

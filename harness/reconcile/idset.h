@@ -7,8 +7,10 @@
 #include <stddef.h>
 
 struct tm_idset {
-    char (*ids)[TM_ID_BYTES]; size_t count, cap, max;
-    uint32_t *slots; size_t slots_count;      /* index + 1; 0 = free; a power of two */
+    char (*ids)[TM_ID_BYTES];
+    size_t count, cap, max;
+    uint32_t *slots;
+    size_t slots_count; /* index + 1; 0 = free; a power of two */
 };
 void tm_idset_init(struct tm_idset *s, size_t max);
 void tm_idset_free(struct tm_idset *s);

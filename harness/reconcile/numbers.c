@@ -45,16 +45,15 @@ enum tm_code tm_numbers_next(struct tm_numbers *n, int64_t *out, struct tm_err *
         int64_t reserved = 0;
         sqlite3_stmt *stmt = NULL;
         bool row = false;
-        enum tm_code rc =
-            tm_sql_prepare(&stmt, n->db,
-                           "UPDATE reads SET reserved = reserved + ?1 RETURNING reserved", err);
+        enum tm_code rc = tm_sql_prepare(
+            &stmt, n->db, "UPDATE reads SET reserved = reserved + ?1 RETURNING reserved", err);
         if (rc != TM_OK)
             return rc;
         sqlite3_bind_int64(stmt, 1, TM_NUMBERS_BLOCK);
         rc = tm_sql_step(stmt, &row, err);
         if (rc == TM_OK && row) {
             reserved = sqlite3_column_int64(stmt, 0);
-            rc = tm_sql_step(stmt, &row, err);     /* to its end: that is when it commits */
+            rc = tm_sql_step(stmt, &row, err); /* to its end: that is when it commits */
         }
         sqlite3_finalize(stmt);
         if (rc != TM_OK)

@@ -9,7 +9,7 @@
 #define TM_NUMBERS_BLOCK 100
 struct tm_numbers;
 enum tm_code tm_numbers_open(struct tm_numbers **out, const char *path, struct tm_err *err);
-void tm_numbers_close(struct tm_numbers *n);  /* NULL-safe */
+void tm_numbers_close(struct tm_numbers *n); /* NULL-safe */
 /* TM_E_AGAIN while the file is busy. */
 enum tm_code tm_numbers_next(struct tm_numbers *n, int64_t *out, struct tm_err *err);
 #endif

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_PLAIN 9                          /* fields of the recon schema before its columns */
-#define READ_ID_ENCODED 27                    /* 'id', as it stands in a URL: %27 + 18 + %27%2C */
+#define READ_PLAIN 9       /* fields of the recon schema before its columns */
+#define READ_ID_ENCODED 27 /* 'id', as it stands in a URL: %27 + 18 + %27%2C */
 #define READ_MARGIN 128
 #define READ_VALUE_BYTES_MAX (16u << 20)
 
@@ -23,19 +23,24 @@ enum read_state {
 struct tm_read {
     struct tm_read_ports ports;
     const struct tm_read_ask *ask;
-    char read_id[80]; int64_t read_seq;
+    char read_id[80];
+    int64_t read_seq;
     enum read_state state;
     struct tm_describe *describe;
-    const struct tm_field **columns; size_t columns_count;
-    bool has_deleted;                         /* the object has IsDeleted; User, for one, has not */
-    struct tm_value *values;                  /* [READ_PLAIN + columns_count] */
-    struct tm_avro_schema *schema; int32_t schema_id;
+    const struct tm_field **columns;
+    size_t columns_count;
+    bool has_deleted;        /* the object has IsDeleted; User, for one, has not */
+    struct tm_value *values; /* [READ_PLAIN + columns_count] */
+    struct tm_avro_schema *schema;
+    int32_t schema_id;
     struct tm_buf schema_text, soql, value, arena;
     char subject[TM_TOPIC_NAME_MAX + 8];
     struct tm_sf_query *query;
-    size_t ids_asked;                         /* ids [0, ids_asked) stand in a query already */
-    bool *answered;                           /* [ids->count] */
-    json_t *page; size_t page_at; bool page_last;
+    size_t ids_asked; /* ids [0, ids_asked) stand in a query already */
+    bool *answered;   /* [ids->count] */
+    json_t *page;
+    size_t page_at;
+    bool page_last;
     size_t missing_at;
     struct tm_idset seen; /* range and whole: ids answered, for the counts of `end` */
     int32_t partitions, end_at;
@@ -95,7 +100,10 @@ void tm_read_close(struct tm_read *r)
     free(r);
 }
 
-const struct tm_read_counts *tm_read_counts(const struct tm_read *r) { return &r->counts; }
+const struct tm_read_counts *tm_read_counts(const struct tm_read *r)
+{
+    return &r->counts;
+}
 
 /* ---- before the query ---- */
 
@@ -148,7 +156,8 @@ static enum tm_code read_in_list(struct tm_read *r, struct tm_err *err)
     tm_buf_addz(&r->soql, " WHERE Id IN (");
     tm_buf_add_urlencoded(&encoded, tm_buf_text(&r->soql));
     size_t room = encoded.bytes + READ_MARGIN < TM_SOQL_GET_BYTES_MAX
-                      ? (TM_SOQL_GET_BYTES_MAX - encoded.bytes - READ_MARGIN) / READ_ID_ENCODED : 0;
+                      ? (TM_SOQL_GET_BYTES_MAX - encoded.bytes - READ_MARGIN) / READ_ID_ENCODED
+                      : 0;
     tm_buf_free(&encoded);
     if (room == 0)
         return tm_fail(err, TM_E_LIMIT,
@@ -356,9 +365,7 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
     enum tm_code rc = TM_E_AGAIN;
     bool producing = false, fatal = false;
     switch (r->state) {
-    case READ_DESCRIBE:
-        rc = read_describe(r, now, err);
-        break;
+    case READ_DESCRIBE: rc = read_describe(r, now, err); break;
     case READ_REGISTER:
         rc = tm_registry_register(r->ports.registry, now, &r->schema_id, r->subject,
                                   tm_buf_text(&r->schema_text), err);
@@ -370,9 +377,7 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
         rc = read_partitions(r, err);
         fatal = err->code == TM_E_ARG;
         break;
-    case READ_QUERY:
-        rc = read_page(r, now, err);
-        break;
+    case READ_QUERY: rc = read_page(r, now, err); break;
     case READ_EMIT:
         rc = read_emit(r, err);
         producing = true;
@@ -389,7 +394,7 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
         *out = (struct tm_read_news){ false, false };
         return r->ports.topic->ops->flush(r->ports.topic, err);
     }
-    if (producing && rc == TM_E_AGAIN) {      /* room comes when deliveries are served */
+    if (producing && rc == TM_E_AGAIN) { /* room comes when deliveries are served */
         enum tm_code flushed = r->ports.topic->ops->flush(r->ports.topic, err);
         if (flushed != TM_OK && flushed != TM_E_AGAIN)
             rc = flushed;

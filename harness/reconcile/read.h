@@ -16,17 +16,19 @@
 #include "topic/registry.h"
 #include "topic/topic.h"
 
-#define TM_READ_ROWS_MAX 20000000            /* rows of one whole read */
+#define TM_READ_ROWS_MAX 20000000 /* rows of one whole read */
 #define TM_READ_PARTITIONS_MAX 1024
 enum tm_read_kind { TM_READ_IDS, TM_READ_RANGE, TM_READ_WHOLE };
-struct tm_position { int64_t epoch, g; };    /* R1 */
+struct tm_position {
+    int64_t epoch, g;
+}; /* R1 */
 struct tm_read_ask {
     enum tm_read_kind kind;
-    const char *object, *topic;              /* the recon topic */
+    const char *object, *topic; /* the recon topic */
     const struct tm_idset *ids;
-    const struct tm_position *positions;     /* TM_READ_IDS: positions[i] of id i */
-    struct tm_position at;                   /* else */
-    int64_t from_ms;                         /* TM_READ_RANGE: SystemModstamp >= this, org time */
+    const struct tm_position *positions; /* TM_READ_IDS: positions[i] of id i */
+    struct tm_position at;               /* else */
+    int64_t from_ms;                     /* TM_READ_RANGE: SystemModstamp >= this, org time */
     bool sees_all;
 };
 struct tm_read_ports {
@@ -34,14 +36,16 @@ struct tm_read_ports {
     struct tm_registry *registry;
     struct tm_topic *topic;
 };
-struct tm_read_counts { uint64_t images, removed, unreadable, ends, calls; };
+struct tm_read_counts {
+    uint64_t images, removed, unreadable, ends, calls;
+};
 
 int tm_position_compare(const struct tm_position *a, const struct tm_position *b);
 struct tm_read;
 enum tm_code tm_read_open(struct tm_read **out, const struct tm_read_ports *ports,
                           const struct tm_read_ask *ask, const char *read_id, int64_t read_seq,
                           struct tm_err *err);
-void tm_read_close(struct tm_read *r);       /* NULL-safe */
+void tm_read_close(struct tm_read *r); /* NULL-safe */
 struct tm_read_news {
     bool moved /* step again at once */, fatal /* another attempt cannot help: topic, registry */;
 };

@@ -24,16 +24,20 @@ struct recon_asked {
 };
 struct recon_object {
     struct tm_window *open;
-    struct recon_asked asked[RECON_ASKED_MAX]; size_t asked_next;
-    struct tm_failed *failed; int32_t alert_schema_id;   /* of the last alert taken */
+    struct recon_asked asked[RECON_ASKED_MAX];
+    size_t asked_next;
+    struct tm_failed *failed;
+    int32_t alert_schema_id; /* of the last alert taken */
 };
 enum job_phase { JOB_IDS, JOB_ALL, JOB_COMMIT };
 struct recon_job {
     struct tm_window *window;
     enum job_phase phase;
     unsigned attempts;
-    int64_t retry_ns;                         /* 0 = now */
-    bool failing; struct tm_failed_flight flight; unsigned flights;
+    int64_t retry_ns; /* 0 = now */
+    bool failing;
+    struct tm_failed_flight flight;
+    unsigned flights;
     char why[320];
 };
 struct tm_recon {
@@ -43,9 +47,11 @@ struct tm_recon {
     struct tm_numbers *numbers;
     char life[48];
     struct recon_object objects[TM_RECON_OBJECTS_MAX];
-    struct recon_job jobs[TM_RECON_QUEUE_MAX]; size_t jobs_count;   /* oldest first */
-    size_t running;                           /* index of the job `read` belongs to */
-    struct tm_read *read; struct tm_read_ask ask;
+    struct recon_job jobs[TM_RECON_QUEUE_MAX];
+    size_t jobs_count; /* oldest first */
+    size_t running;    /* index of the job `read` belongs to */
+    struct tm_read *read;
+    struct tm_read_ask ask;
     bool signed_in; /* tried once at the start: wrong credentials are told before the first ask */
     struct tm_recon_counts counts;
 };
@@ -93,8 +99,14 @@ void tm_recon_close(struct tm_recon *r)
     free(r);
 }
 
-const struct tm_recon_counts *tm_recon_counts(const struct tm_recon *r) { return &r->counts; }
-uint64_t tm_recon_aside_count(const struct tm_recon *r) { return tm_inbox_aside_count(r->inbox); }
+const struct tm_recon_counts *tm_recon_counts(const struct tm_recon *r)
+{
+    return &r->counts;
+}
+uint64_t tm_recon_aside_count(const struct tm_recon *r)
+{
+    return tm_inbox_aside_count(r->inbox);
+}
 
 static size_t recon_object_of(const struct tm_recon *r, const char *topic)
 {
@@ -159,7 +171,11 @@ static bool recon_is_copy(struct recon_object *o, char kind, const struct tm_pos
     return false;
 }
 
-struct recon_alert { const char *id, *kind; struct tm_position at; int64_t commit_ms; };
+struct recon_alert {
+    const char *id, *kind;
+    struct tm_position at;
+    int64_t commit_ms;
+};
 
 /* What the alert says; false with *out_why when its topic promises more than it holds. */
 static bool recon_parse(struct recon_alert *out, const struct tm_row *row, const char **out_why)
@@ -209,7 +225,7 @@ static enum tm_code recon_ask(struct tm_recon *r, struct tm_window *w,
     char id18[TM_ID_BYTES];
     if (!recon_parse(&a, row, out_why))
         return TM_OK;
-    if (strcmp(a.kind, "failed") == 0)        /* our own words */
+    if (strcmp(a.kind, "failed") == 0) /* our own words */
         return TM_OK;
     if (recon_kind_is(a.kind, of_all)) {
         if (recon_is_copy(&r->objects[w->object], a.kind[2], &a.at, record->partition))
@@ -360,7 +376,7 @@ static void recon_attempt_failed(struct tm_recon *r, struct recon_job *job,
         return;
     }
     job->failing = true;
-    if (job->phase == JOB_ALL)                /* whoever asks again is heard again */
+    if (job->phase == JOB_ALL) /* whoever asks again is heard again */
         memset(r->objects[job->window->object].asked, 0, sizeof r->objects[0].asked);
     r->counts.reads_failed++;
     recon_log_failed(r, job);

@@ -23,10 +23,13 @@
 #define TM_RECON_QUEUE_MAX 16 /* closed windows waiting; no more alerts are taken then */
 struct tm_recon_settings {    /* strings are owned by the config or by the settings */
     const char *name, *group;
-    char *objects[TM_RECON_OBJECTS_MAX]; size_t objects_count;
-    char *alerts[TM_RECON_OBJECTS_MAX], *recon[TM_RECON_OBJECTS_MAX];   /* topics */
-    const char *const *readers; size_t readers_count;
-    const char *const *properties; size_t properties_count;
+    char *objects[TM_RECON_OBJECTS_MAX];
+    size_t objects_count;
+    char *alerts[TM_RECON_OBJECTS_MAX], *recon[TM_RECON_OBJECTS_MAX]; /* topics */
+    const char *const *readers;
+    size_t readers_count;
+    const char *const *properties;
+    size_t properties_count;
     int64_t window_ms, idle_ns, ids_max;
     bool sees_all, overflow_range;
     int64_t longest_ms, lag_ms; /* org time: longest transaction; index lag of range reads */
@@ -59,7 +62,7 @@ struct tm_recon;
 enum tm_code tm_recon_open(struct tm_recon **out, const struct tm_recon_settings *settings,
                            const struct tm_read_ports *ports, const char *state_dir,
                            const char *life, struct tm_err *err);
-void tm_recon_close(struct tm_recon *r);     /* NULL-safe */
+void tm_recon_close(struct tm_recon *r); /* NULL-safe */
 enum tm_code tm_recon_step(struct tm_recon *r, const struct tm_now *now, struct tm_wake *wake,
                            struct tm_err *err);
 /* For the topic's owner: what was fetched from it is no longer ours to commit. */

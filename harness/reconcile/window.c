@@ -80,7 +80,10 @@ void tm_window_forget(struct tm_window *w, int32_t partition)
         }
 }
 
-bool tm_window_full(const struct tm_window *w) { return w->ids.count >= w->ids.max; }
+bool tm_window_full(const struct tm_window *w)
+{
+    return w->ids.count >= w->ids.max;
+}
 
 int64_t tm_window_closes_at(const struct tm_window *w, int64_t size_ns, int64_t idle_ns)
 {

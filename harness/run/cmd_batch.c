@@ -1,5 +1,5 @@
-/* cmd_batch: `tidemark batch CONFIG.json`: one polling preset into one database file (--warehouse).
- */
+/* cmd_batch: `tidemark batch CONFIG.json`: one polling preset into one database
+ * file (--warehouse). */
 #include "run/command.h"
 #include "base/log.h"
 #include "batch/batch.h"
@@ -52,14 +52,13 @@ static enum tm_code batch_run(const struct tm_station_flags *flags,
     char agent[128];
     enum tm_code rc = TM_OK;
     snprintf(agent, sizeof agent, "tidemark-%.100s/1", settings->name);
-    if (flags->clock_path != NULL
-        && (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
+    if (flags->clock_path != NULL &&
+        (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
         goto done;
-    if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK
-        || (rc = tm_sf_session_open(&session, c.http, &settings->salesforce, err)) != TM_OK
-        || (rc = tm_batch_open(&c.batch, settings, session, c.http, flags->warehouse, batch_note,
-                               NULL, err))
-               != TM_OK)
+    if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK ||
+        (rc = tm_sf_session_open(&session, c.http, &settings->salesforce, err)) != TM_OK ||
+        (rc = tm_batch_open(&c.batch, settings, session, c.http, flags->warehouse, batch_note, NULL,
+                            err)) != TM_OK)
         goto done;
     struct tm_driven driven = {
         .step = batch_step, .self = &c, .http = c.http, .clock = clock, .on_second = batch_second

@@ -25,7 +25,7 @@ static void check_sleep_until(int64_t wall_ns)
 {
     struct timespec at = { .tv_sec = (time_t)(wall_ns / TM_NS_PER_S),
                            .tv_nsec = (long)(wall_ns % TM_NS_PER_S) };
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);   /* a signal ends it early */
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL); /* a signal ends it early */
 }
 
 /* A probe is timed by the instant its step begins, so this loop sleeps to the nanosecond instead of

@@ -54,10 +54,10 @@ static enum tm_code cmd_gap_run(const struct tm_station_flags *flags,
     if (flags->clock_path != NULL &&
         (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
         goto done;
-    if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK
-        || (rc = tm_registry_open(&registry, c.http, flags->registry, err)) != TM_OK
-        || (rc = tm_topic_kafka_open(&c.topic, &options, err)) != TM_OK
-        || (rc = tm_gap_open(&c.gap, s, c.topic, registry, aside, err)) != TM_OK)
+    if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK ||
+        (rc = tm_registry_open(&registry, c.http, flags->registry, err)) != TM_OK ||
+        (rc = tm_topic_kafka_open(&c.topic, &options, err)) != TM_OK ||
+        (rc = tm_gap_open(&c.gap, s, c.topic, registry, aside, err)) != TM_OK)
         goto done;
     int fd = c.topic->ops->event_fd(c.topic);
     struct tm_driven driven = { .step = cmd_gap_step,

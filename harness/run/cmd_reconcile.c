@@ -39,14 +39,13 @@ static void reconcile_revoked(void *self, const char *topic, int32_t partition)
 static void reconcile_summary(const struct cmd_reconcile *c)
 {
     const struct tm_recon_counts *n = tm_recon_counts(c->recon);
-    tm_log(TM_LOG_INFO,
-           "%" PRIu64 " alerts in %" PRIu64 " windows; %" PRIu64 " reads (%" PRIu64
-           " attempts failed, %" PRIu64 " given up) of %" PRIu64 " ids by %" PRIu64
-           " calls: %" PRIu64 " images, %" PRIu64 " removed, %" PRIu64 " unreadable; %" PRIu64
-           " kept aside",
-           n->alerts, n->windows, n->reads, n->reads_retried, n->reads_failed, n->ids,
-           n->read.calls, n->read.images, n->read.removed, n->read.unreadable,
-           tm_recon_aside_count(c->recon));
+    tm_log(
+        TM_LOG_INFO,
+        "%" PRIu64 " alerts in %" PRIu64 " windows; %" PRIu64 " reads (%" PRIu64
+        " attempts failed, %" PRIu64 " given up) of %" PRIu64 " ids by %" PRIu64 " calls: %" PRIu64
+        " images, %" PRIu64 " removed, %" PRIu64 " unreadable; %" PRIu64 " kept aside",
+        n->alerts, n->windows, n->reads, n->reads_retried, n->reads_failed, n->ids, n->read.calls,
+        n->read.images, n->read.removed, n->read.unreadable, tm_recon_aside_count(c->recon));
 }
 
 static enum tm_code reconcile_run(const struct tm_station_flags *flags,
@@ -78,10 +77,10 @@ static enum tm_code reconcile_run(const struct tm_station_flags *flags,
     if (flags->clock_path != NULL &&
         (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
         goto done;
-    if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK
-        || (rc = tm_registry_open(&registry, c.http, flags->registry, err)) != TM_OK
-        || (rc = tm_sf_session_open(&session, c.http, &s->salesforce, err)) != TM_OK
-        || (rc = tm_topic_kafka_open(&c.topic, &options, err)) != TM_OK)
+    if ((rc = tm_http_curl_open(&c.http, agent, NULL, err)) != TM_OK ||
+        (rc = tm_registry_open(&registry, c.http, flags->registry, err)) != TM_OK ||
+        (rc = tm_sf_session_open(&session, c.http, &s->salesforce, err)) != TM_OK ||
+        (rc = tm_topic_kafka_open(&c.topic, &options, err)) != TM_OK)
         goto done;
     struct tm_read_ports ports = { session, registry, c.topic };
     rc = tm_recon_open(&c.recon, s, &ports, flags->state_dir != NULL ? flags->state_dir : ".", life,

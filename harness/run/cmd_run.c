@@ -1,4 +1,5 @@
-/* cmd_run: `tidemark run [SCENARIO] [--out DIR] [--brokers HOST:PORT] [--registry URL] [--seed N]`. */
+/* cmd_run: `tidemark run [SCENARIO] [--out DIR] [--brokers HOST:PORT] [--registry URL]
+ * [--seed N]`. */
 #include "run/command.h"
 #include "run/run.h"
 #include "base/config.h"
@@ -23,7 +24,10 @@ void tm_run_pause(int ms)
     nanosleep(&ts, NULL);
 }
 
-static void run_on_signal(int number) { tm_run_signal = number; }
+static void run_on_signal(int number)
+{
+    tm_run_signal = number;
+}
 
 static void run_default_dir(struct tm_run *run)
 {
@@ -56,7 +60,8 @@ static enum tm_code run_flags(struct tm_run *run, int argc, char **argv, struct 
         errno = 0;
         run->seed = strtoll(given[1], &end, 10);
         if (errno != 0 || *end != '\0' || end == given[1] || run->seed < 0)
-            return tm_fail(err, TM_E_ARG, "--seed must be a whole number from 0, not \"%s\"", given[1]);
+            return tm_fail(err, TM_E_ARG, "--seed must be a whole number from 0, not \"%s\"",
+                           given[1]);
     }
     if (given[0] != NULL && strlen(given[0]) >= sizeof run->dir)
         return tm_fail(err, TM_E_ARG, "the path of --out is longer than %d bytes", TM_RUN_DIR_MAX);
@@ -86,7 +91,9 @@ static void run_print(const struct tm_run *run, int code)
         json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
         putchar('\n');
     } else {
-        printf("verdict: %s\n", code >= 0 && code <= 2 ? words[code] : "the harness contradicts itself (self-test failed)");
+        printf("verdict: %s\n", code >= 0 && code <= 2
+                                    ? words[code]
+                                    : "the harness contradicts itself (self-test failed)");
         json_array_foreach(json_object_get(report, "reasons"), i, reason)
             printf("  - %s\n", json_string_value(reason));
         printf("report: %.800s/report.html\n", run->dir);
@@ -116,7 +123,8 @@ int tm_cmd_run(int argc, char **argv)
     code = tm_run_finish(&run, rc == TM_OK ? NULL : &why, &err);
     if (err.code != TM_OK) {
         char text[700];
-        fprintf(stderr, "tidemark run: %s\nlogs: %s/log\n", tm_err_text(&err, text, sizeof text), run.dir);
+        fprintf(stderr, "tidemark run: %s\nlogs: %s/log\n", tm_err_text(&err, text, sizeof text),
+                run.dir);
     } else {
         run_print(&run, code);
     }

@@ -1,12 +1,17 @@
-/* tidemark serve: the mock Salesforce, alone or under `tidemark run`. First line of stdout is its base URL; then, unless
- * --quiet, the credentials and examples to copy. The scenario's users work inside its loop and come before any request, so
- * that a commit is late by no more than one slice of an answer. SIGTERM and SIGINT close cleanly.
+/* tidemark serve: the mock Salesforce, alone or under `tidemark run`. First line of stdout is its
+ * base URL; then, unless
+ * --quiet, the credentials and examples to copy. The scenario's users work inside its loop and come
+ * before any request, so that a commit is late by no more than one slice of an answer. SIGTERM and
+ * SIGINT close cleanly.
  *
  *   --port N --bind ADDR          where to listen; 127.0.0.1 and any free port unless told
- *   --org FILE                    the org's database; without it the org is in memory and gone when the server stops
+ *   --org FILE                    the org's database; without it the org is in memory and gone when
+ * the server stops
  *   --objects DIR                 describe files, fixtures/objects unless told
- *   --scenario FILE               population, delays, limits and what the users do; without it nobody works but you
- *   --clock FILE                  shared clock of a run; without it a scenario starts its own, and no scenario means real time
+ *   --scenario FILE               population, delays, limits and what the users do; without it
+ * nobody works but you
+ *   --clock FILE                  shared clock of a run; without it a scenario starts its own, and
+ * no scenario means real time
  *   --seed N --long-poll-ms N --token-life-s N
  *   --username --password --password-token --consumer-key --consumer-secret
  *   --quiet */
@@ -21,38 +26,55 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SERVE_PURGE_S 60                      /* wall seconds between emptyings of the recycle bin */
+/* wall seconds between emptyings of the recycle bin */
+#define SERVE_PURGE_S 60
 #define SERVE_BODY_BYTES_MAX (32u << 20)
 
 enum serve_flag {
-    SERVE_PORT, SERVE_BIND, SERVE_ORG, SERVE_SCENARIO, SERVE_SEED, SERVE_LONG_POLL, SERVE_TOKEN_LIFE, SERVE_USERNAME,
-    SERVE_PASSWORD, SERVE_PASSWORD_TOKEN, SERVE_KEY, SERVE_SECRET, SERVE_QUIET, SERVE_FLAGS
+    SERVE_PORT,
+    SERVE_BIND,
+    SERVE_ORG,
+    SERVE_SCENARIO,
+    SERVE_SEED,
+    SERVE_LONG_POLL,
+    SERVE_TOKEN_LIFE,
+    SERVE_USERNAME,
+    SERVE_PASSWORD,
+    SERVE_PASSWORD_TOKEN,
+    SERVE_KEY,
+    SERVE_SECRET,
+    SERVE_QUIET,
+    SERVE_FLAGS
 };
 static const char *const serve_names[] = {
-    "port", "bind", "org", "scenario", "seed", "long-poll-ms", "token-life-s", "username", "password", "password-token",
-    "consumer-key", "consumer-secret", "quiet!", NULL
+    "port",         "bind",     "org",      "scenario",       "seed",         "long-poll-ms",
+    "token-life-s", "username", "password", "password-token", "consumer-key", "consumer-secret",
+    "quiet!",       NULL
 };
 struct serve {
     struct tm_station_flags flags;
     const char *given[SERVE_FLAGS];
     struct tm_scenario *scenario;
     struct tm_org *org;
-    struct tm_workload *workload;             /* NULL: nobody works */
+    struct tm_workload *workload; /* NULL: nobody works */
     struct tm_salesforce *salesforce;
     struct tm_mock_server *server;
-    struct tm_clock_file *clock;              /* NULL: real time */
-    bool started;                             /* the clock runs and the workload knows */
-    int64_t pos_told;                         /* history position subscribers were told of */
+    struct tm_clock_file *clock; /* NULL: real time */
+    bool started;                /* the clock runs and the workload knows */
+    int64_t pos_told;            /* history position subscribers were told of */
     unsigned seconds;
-    struct tm_err broken;                     /* found outside a step; told by the next one */
+    struct tm_err broken; /* found outside a step; told by the next one */
 };
 
-static void serve_wake(void *data, uint64_t token) { tm_mock_server_wake(data, token); }
+static void serve_wake(void *data, uint64_t token)
+{
+    tm_mock_server_wake(data, token);
+}
 
 /* ---- opening ---- */
 
-static enum tm_code serve_number(int64_t *out, const struct serve *s, enum serve_flag flag, int64_t preset, int64_t first,
-                                 int64_t last, struct tm_err *err)
+static enum tm_code serve_number(int64_t *out, const struct serve *s, enum serve_flag flag,
+                                 int64_t preset, int64_t first, int64_t last, struct tm_err *err)
 {
     const char *text = s->given[flag];
     char *end;
@@ -61,8 +83,9 @@ static enum tm_code serve_number(int64_t *out, const struct serve *s, enum serve
         return TM_OK;
     long long n = strtoll(text, &end, 10);
     if (end == text || *end != '\0' || n < first || n > last)
-        return tm_fail(err, TM_E_ARG, "--%s %.40s: give a whole number from %" PRId64 " to %" PRId64, serve_names[flag], text,
-                       first, last);
+        return tm_fail(err, TM_E_ARG,
+                       "--%s %.40s: give a whole number from %" PRId64 " to %" PRId64,
+                       serve_names[flag], text, first, last);
     *out = n;
     return TM_OK;
 }
@@ -85,7 +108,8 @@ static enum tm_code serve_scenario(struct serve *s, struct tm_err *err)
     return rc;
 }
 
-/* A scenario without a clock file of a run: a clock of our own, unlinked at once, started when all is open. */
+/* A scenario without a clock file of a run: a clock of our own, unlinked at once, started when all
+ * is open. */
 static enum tm_code serve_own_clock(struct serve *s, struct tm_err *err)
 {
     char path[] = "/tmp/tidemark-clock-XXXXXX";
@@ -94,8 +118,8 @@ static enum tm_code serve_own_clock(struct serve *s, struct tm_err *err)
     if (fd < 0)
         return tm_fail(err, TM_E_IO, "cannot make a clock file in /tmp");
     close(fd);
-    enum tm_code rc = tm_clock_file_create(&s->clock, path, last_ms > origin_ms ? last_ms : origin_ms,
-                                           s->scenario->compress, err);
+    enum tm_code rc = tm_clock_file_create(
+        &s->clock, path, last_ms > origin_ms ? last_ms : origin_ms, s->scenario->compress, err);
     unlink(path);
     return rc;
 }
@@ -119,10 +143,16 @@ static enum tm_code serve_org(struct serve *s, struct tm_err *err)
     struct tm_org_settings settings = {
         .path = s->given[SERVE_ORG] != NULL ? s->given[SERVE_ORG] : ":memory:",
         .objects_dir = s->flags.objects_dir != NULL ? s->flags.objects_dir : "fixtures/objects",
-        .objects = scenario->objects, .seed = scenario->seed, .origin_ms = scenario->origin_ms,
-        .compress = works ? scenario->compress : 1, .publish_delay_ms = scenario->publish_delay_ms,
-        .index_lag_ms = scenario->index_lag_ms, .events_per_day = scenario->events_per_day,
-        .api_calls_per_day = scenario->api_calls_per_day, .edition = scenario->edition, .scenario = scenario->name,
+        .objects = scenario->objects,
+        .seed = scenario->seed,
+        .origin_ms = scenario->origin_ms,
+        .compress = works ? scenario->compress : 1,
+        .publish_delay_ms = scenario->publish_delay_ms,
+        .index_lag_ms = scenario->index_lag_ms,
+        .events_per_day = scenario->events_per_day,
+        .api_calls_per_day = scenario->api_calls_per_day,
+        .edition = scenario->edition,
+        .scenario = scenario->name,
         .boot_id = serve_boot_id(boot_id, sizeof boot_id),
     };
     enum tm_code rc = tm_org_open(&s->org, &settings, err);
@@ -140,10 +170,13 @@ static enum tm_code serve_org(struct serve *s, struct tm_err *err)
 
 static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
 {
-    struct tm_mock_server_settings listen = { .bind = s->given[SERVE_BIND], .body_bytes_max = SERVE_BODY_BYTES_MAX };
+    struct tm_mock_server_settings listen = { .bind = s->given[SERVE_BIND],
+                                              .body_bytes_max = SERVE_BODY_BYTES_MAX };
     struct tm_salesforce_settings settings = {
-        .oauth = { .username = s->given[SERVE_USERNAME], .password = s->given[SERVE_PASSWORD],
-                   .password_token = s->given[SERVE_PASSWORD_TOKEN], .consumer_key = s->given[SERVE_KEY],
+        .oauth = { .username = s->given[SERVE_USERNAME],
+                   .password = s->given[SERVE_PASSWORD],
+                   .password_token = s->given[SERVE_PASSWORD_TOKEN],
+                   .consumer_key = s->given[SERVE_KEY],
                    .consumer_secret = s->given[SERVE_SECRET] },
     };
     int64_t port, life_s;
@@ -170,7 +203,8 @@ static enum tm_code serve_open(struct serve *s, int argc, char **argv, struct tm
 {
     enum tm_code rc = tm_flags_parse(&s->flags, argc, argv, serve_names, s->given, err);
     if (rc == TM_OK && s->flags.config_path != NULL)
-        rc = tm_fail(err, TM_E_ARG, "\"%.80s\": this command takes no file; did you mean --scenario %.80s?",
+        rc = tm_fail(err, TM_E_ARG,
+                     "\"%.80s\": this command takes no file; did you mean --scenario %.80s?",
                      s->flags.config_path, s->flags.config_path);
     if (rc == TM_OK)
         rc = serve_scenario(s, err);
@@ -181,7 +215,8 @@ static enum tm_code serve_open(struct serve *s, int argc, char **argv, struct tm
 
 static void serve_close(struct serve *s)
 {
-    tm_mock_server_close(s->server);           /* first: it tells the handler how held requests end */
+    /* first: it tells the handler how held requests end */
+    tm_mock_server_close(s->server);
     tm_salesforce_close(s->salesforce);
     tm_workload_close(s->workload);
     tm_org_close(s->org);
@@ -197,19 +232,26 @@ static void serve_print(const struct serve *s)
     const struct tm_oauth_settings *o = tm_oauth_settings(tm_salesforce_oauth(s->salesforce));
     printf("%s\n", url);
     if (s->given[SERVE_QUIET] == NULL) {
-        printf("\n  username         %s\n  password         %s\n  security token   %s\n  consumer key     %s\n"
-               "  consumer secret  %s\n  org              %s\n\n", o->username, o->password, o->password_token,
-               o->consumer_key, o->consumer_secret,
-               s->given[SERVE_ORG] != NULL ? s->given[SERVE_ORG] : "in memory, gone when this stops (--org FILE keeps it)");
-        printf("Try it:\n\n  TOKEN=$(curl -s %s/services/oauth2/token -d grant_type=password -d client_id=%s \\\n"
+        printf("\n  username         %s\n  password         %s\n  security token   %s\n  consumer "
+               "key     %s\n"
+               "  consumer secret  %s\n  org              %s\n\n",
+               o->username, o->password, o->password_token, o->consumer_key, o->consumer_secret,
+               s->given[SERVE_ORG] != NULL
+                   ? s->given[SERVE_ORG]
+                   : "in memory, gone when this stops (--org FILE keeps it)");
+        printf("Try it:\n\n  TOKEN=$(curl -s %s/services/oauth2/token -d grant_type=password -d "
+               "client_id=%s \\\n"
                "    -d client_secret=%s -d username=%s -d password=%s%s \\\n"
-               "    | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n", url, o->consumer_key, o->consumer_secret,
-               o->username, o->password, o->password_token);
+               "    | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n",
+               url, o->consumer_key, o->consumer_secret, o->username, o->password,
+               o->password_token);
         printf("  curl -s -H \"Authorization: Bearer $TOKEN\" -G %s/services/data/v59.0/query/ \\\n"
                "    --data-urlencode \"q=SELECT Id, Name, Owner.Name FROM Opportunity LIMIT 3\"\n"
-               "  curl -s %s/tidemark/v1/commit -d '{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
+               "  curl -s %s/tidemark/v1/commit -d "
+               "'{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
                "\"fields\":{\"Name\":\"Tide Ltd\"}}]}'\n"
-               "  curl -s '%s/tidemark/v1/history?limit=1'\n\n", url, url, url);
+               "  curl -s '%s/tidemark/v1/history?limit=1'\n\n",
+               url, url, url);
     }
     fflush(stdout);
 }
@@ -233,7 +275,8 @@ static enum tm_code serve_start(struct serve *s, struct tm_err *err)
     return rc;
 }
 
-static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_wake *wake,
+                               struct tm_err *err)
 {
     struct serve *s = self;
     enum tm_code rc = serve_start(s, err);
@@ -255,7 +298,7 @@ static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_w
     rc = tm_mock_server_step(s->server, now, wake, err);
     if (rc != TM_OK)
         return rc;
-    return more ? TM_OK : TM_E_AGAIN;          /* what is still to do is in *wake and in the descriptor */
+    return more ? TM_OK : TM_E_AGAIN; /* what is still to do is in *wake and in the descriptor */
 }
 
 static void serve_second(void *self)
@@ -266,16 +309,23 @@ static void serve_second(void *self)
     if (rc == TM_OK && ++s->seconds % SERVE_PURGE_S == 0)
         rc = tm_org_purge(s->org, &now, &s->broken);
     if (rc == TM_E_AGAIN)
-        tm_err_clear(&s->broken);              /* locked by a reader's checkpoint: next second will do */
+        /* locked by a reader's checkpoint: next second will do */
+        tm_err_clear(&s->broken);
     tm_stats_write(s->flags.stats_path, "serve", NULL, NULL, 0);
 }
 
 static void serve_farewell(const struct serve *s)
 {
     const struct tm_mock_server_counts *served = tm_mock_server_counts(s->server);
-    const struct tm_workload_counts *worked = s->workload != NULL ? tm_workload_counts(s->workload) : NULL;
-    tm_log(TM_LOG_INFO, "stopped after %" PRIu64 " requests; workload %s, %" PRId64 " changes, latest by %" PRId64 " ms",
-           served->requests, worked == NULL ? "none" : tm_workload_done(s->workload) ? "done" : "not done",
+    const struct tm_workload_counts *worked =
+        s->workload != NULL ? tm_workload_counts(s->workload) : NULL;
+    tm_log(TM_LOG_INFO,
+           "stopped after %" PRIu64 " requests; workload %s, %" PRId64
+           " changes, latest by %" PRId64 " ms",
+           served->requests,
+           worked == NULL                  ? "none"
+           : tm_workload_done(s->workload) ? "done"
+                                           : "not done",
            worked != NULL ? worked->changes : 0, worked != NULL ? worked->late_ms_max : 0);
 }
 
@@ -288,7 +338,11 @@ int tm_cmd_serve(int argc, char **argv)
     enum tm_code rc = serve_open(&s, argc, argv, &err);
     if (rc == TM_OK) {
         const int fds[] = { tm_mock_server_fd(s.server) };
-        const struct tm_driven driven = { .step = serve_step, .self = &s, .fds = fds, .fds_count = 1, .clock = s.clock,
+        const struct tm_driven driven = { .step = serve_step,
+                                          .self = &s,
+                                          .fds = fds,
+                                          .fds_count = 1,
+                                          .clock = s.clock,
                                           .on_second = serve_second };
         if (s.flags.clock_path == NULL && s.clock != NULL)
             tm_clock_file_start(s.clock, tm_clock_monotonic_ns());
@@ -296,7 +350,8 @@ int tm_cmd_serve(int argc, char **argv)
         rc = tm_drive(&driven, &err);
         serve_farewell(&s);
     }
-    if (s.org != NULL && tm_org_usage_flush(s.org, rc == TM_OK ? &err : NULL) != TM_OK && rc == TM_OK)
+    if (s.org != NULL && tm_org_usage_flush(s.org, rc == TM_OK ? &err : NULL) != TM_OK &&
+        rc == TM_OK)
         rc = err.code;
     serve_close(&s);
     return rc == TM_OK ? TM_EXIT_PASS : tm_command_fail("serve", &err);

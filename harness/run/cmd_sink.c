@@ -1,5 +1,6 @@
-/* cmd_sink: `tidemark sink CONFIG.json`: the append-only warehouse sink, from the config of the original. Installs the views
- * of option 1 over the tables it fills: the built-in ones, or a team's own from --views DIR (<Object>.sql). */
+/* cmd_sink: `tidemark sink CONFIG.json`: the append-only warehouse sink, from the config of the
+ * original. Installs the views of option 1 over the tables it fills: the built-in ones, or a team's
+ * own from --views DIR (<Object>.sql). */
 #include "run/command.h"
 #include "base/config.h"
 #include "base/log.h"
@@ -16,20 +17,26 @@
 #define SINK_TOPIC_BYTES 250
 #define IGNORED TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted, no meaning here"
 
-/* Spellings of the managed connector, then those of the connector one runs oneself (v1 and v2). Both mean the same. */
+/* Spellings of the managed connector, then those of the connector one runs oneself (v1 and v2).
+ * Both mean the same. */
 static const struct tm_key sink_keys[] = {
     { "name", TM_KEY_TEXT, 0, "sink", 0, 0, NULL, "of this station" },
     { "topics", TM_KEY_LIST, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "topics to write, one table each" },
     { "input.data.format", TM_KEY_TEXT, 0, "AVRO", 0, 0, "AVRO", "format of the values" },
-    { "input.key.format", TM_KEY_TEXT, 0, "STRING", 0, 0, "STRING|BYTES", "format of the keys, which are not written" },
-    { "tasks.max", TM_KEY_INT, 0, "1", 1, TM_SINK_TASKS_MAX - 4, NULL, "consumers of the group in this process" },
+    { "input.key.format", TM_KEY_TEXT, 0, "STRING", 0, 0, "STRING|BYTES",
+      "format of the keys, which are not written" },
+    { "tasks.max", TM_KEY_INT, 0, "1", 1, TM_SINK_TASKS_MAX - 4, NULL,
+      "consumers of the group in this process" },
     { "group.id", TM_KEY_TEXT, 0, "tidemark-sink", 0, 0, NULL, "consumer group" },
     { "auto.create.tables", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "create missing tables" },
     { "auto.update.schemas", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "add columns for new fields" },
-    { "sanitize.topics", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "table name: what is not A-Za-z0-9_ becomes _" },
+    { "sanitize.topics", TM_KEY_BOOL, 0, "false", 0, 0, NULL,
+      "table name: what is not A-Za-z0-9_ becomes _" },
     { "sanitize.field.names", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "the same for columns" },
-    { "allow.schema.unionization", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "union of the table's and all records' schemas" },
-    { "topic2table.map", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "topic:table, …; unmapped topics keep their raw name" },
+    { "allow.schema.unionization", TM_KEY_BOOL, 0, "false", 0, 0, NULL,
+      "union of the table's and all records' schemas" },
+    { "topic2table.map", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "topic:table, …; unmapped topics keep their raw name" },
     { "autoCreateTables", TM_KEY_BOOL, 0, NULL, 0, 0, NULL, "as auto.create.tables" },
     { "autoUpdateSchemas", TM_KEY_BOOL, 0, NULL, 0, 0, NULL, "as auto.update.schemas (v1)" },
     { "allowNewBigQueryFields", TM_KEY_BOOL, 0, NULL, 0, 0, NULL, "as auto.update.schemas (v2)" },
@@ -37,23 +44,39 @@ static const struct tm_key sink_keys[] = {
     { "sanitizeFieldNames", TM_KEY_BOOL, 0, NULL, 0, 0, NULL, "as sanitize.field.names" },
     { "allowSchemaUnionization", TM_KEY_BOOL, 0, NULL, 0, 0, NULL, "as allow.schema.unionization" },
     { "topic2TableMap", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "as topic2table.map" },
-    { "connector.class", IGNORED }, { "project", IGNORED }, { "datasets", IGNORED }, { "defaultDataset", IGNORED },
-    { "kafka.auth.mode", IGNORED }, { "kafka.api.key", IGNORED }, { "kafka.service.account.id", IGNORED },
-    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted, no meaning here" },
-    { "keyfile", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted, no meaning here" },
-    { "keySource", IGNORED }, { "partitioning.type", IGNORED }, { "allowBigQueryRequiredFieldRelaxation", IGNORED },
-    { "allBQFieldsNullable", IGNORED }, { "threadPoolSize", IGNORED }, { "queueSize", IGNORED },
-    { "bigQueryRetry", IGNORED }, { "bigQueryRetryWait", IGNORED }, { "max.retries", IGNORED },
-    { "key.converter", IGNORED }, { "value.converter", IGNORED }, { "value.converter.schema.registry.url", IGNORED },
+    { "connector.class", IGNORED },
+    { "project", IGNORED },
+    { "datasets", IGNORED },
+    { "defaultDataset", IGNORED },
+    { "kafka.auth.mode", IGNORED },
+    { "kafka.api.key", IGNORED },
+    { "kafka.service.account.id", IGNORED },
+    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,
+      "accepted, no meaning here" },
+    { "keyfile", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,
+      "accepted, no meaning here" },
+    { "keySource", IGNORED },
+    { "partitioning.type", IGNORED },
+    { "allowBigQueryRequiredFieldRelaxation", IGNORED },
+    { "allBQFieldsNullable", IGNORED },
+    { "threadPoolSize", IGNORED },
+    { "queueSize", IGNORED },
+    { "bigQueryRetry", IGNORED },
+    { "bigQueryRetryWait", IGNORED },
+    { "max.retries", IGNORED },
+    { "key.converter", IGNORED },
+    { "value.converter", IGNORED },
+    { "value.converter.schema.registry.url", IGNORED },
 };
 #define SINK_KEYS (sizeof sink_keys / sizeof sink_keys[0])
 
 struct cmd_sink {
     struct tm_station_flags flags;
     struct tm_config *config;
-    const char *views_dir;                          /* NULL = built in */
+    const char *views_dir; /* NULL = built in */
     const char *tables[TM_SINK_TOPICS_MAX];
-    char objects[TM_SINK_TOPICS_MAX][SINK_TOPIC_BYTES]; size_t objects_count;
+    char objects[TM_SINK_TOPICS_MAX][SINK_TOPIC_BYTES];
+    size_t objects_count;
     struct tm_sink_settings settings;
     struct tm_sink *sink;
     sqlite3 *db;
@@ -61,13 +84,15 @@ struct cmd_sink {
     struct tm_registry *registry;
     struct tm_trace *trace;
     struct tm_clock_file *clock;
-    struct tm_topic *consumers[TM_SINK_TASKS_MAX]; size_t consumers_count;
+    struct tm_topic *consumers[TM_SINK_TASKS_MAX];
+    size_t consumers_count;
     int fds[TM_SINK_TASKS_MAX];
 };
 
 /* ---- settings ---- */
 
-static bool sink_either(const struct tm_config *c, const char *key, const char *other, const char *third)
+static bool sink_either(const struct tm_config *c, const char *key, const char *other,
+                        const char *third)
 {
     if (third != NULL && tm_config_has(c, third))
         return tm_config_bool(c, third);
@@ -81,14 +106,15 @@ static enum tm_code sink_map(struct cmd_sink *c, const char *key, struct tm_err 
     for (size_t i = 0; i < count; i++) {
         const char *colon = strchr(items[i], ':');
         size_t t = 0, n = colon != NULL ? (size_t)(colon - items[i]) : 0;
-        while (t < c->settings.topics_count
-               && (strlen(c->settings.topics[t]) != n || strncmp(c->settings.topics[t], items[i], n) != 0))
+        while (t < c->settings.topics_count && (strlen(c->settings.topics[t]) != n ||
+                                                strncmp(c->settings.topics[t], items[i], n) != 0))
             t++;
         if (colon == NULL || colon[1] == '\0' || t == c->settings.topics_count)
-            return tm_fail(err, TM_E_ARG, "%s: %s: \"%s\" is not topic:table with a topic of \"topics\"",
+            return tm_fail(err, TM_E_ARG,
+                           "%s: %s: \"%s\" is not topic:table with a topic of \"topics\"",
                            c->flags.config_path, key, items[i]);
         c->tables[t] = colon + 1;
-        c->settings.sanitize_topics = false;        /* as in the original: the map replaces sanitising */
+        c->settings.sanitize_topics = false; /* as in the original: the map replaces sanitising */
     }
     return TM_OK;
 }
@@ -100,8 +126,9 @@ static void sink_objects(struct cmd_sink *c)
     for (size_t i = 0; i < c->settings.topics_count; i++) {
         const char *t = c->settings.topics[i];
         size_t n = strlen(t), fixed = sizeof before - 1 + sizeof after - 1;
-        if (n <= fixed || n - fixed >= SINK_TOPIC_BYTES || strncmp(t, before, sizeof before - 1) != 0
-            || strcmp(t + n - (sizeof after - 1), after) != 0)
+        if (n <= fixed || n - fixed >= SINK_TOPIC_BYTES ||
+            strncmp(t, before, sizeof before - 1) != 0 ||
+            strcmp(t + n - (sizeof after - 1), after) != 0)
             continue;
         char *object = c->objects[c->objects_count++];
         snprintf(object, SINK_TOPIC_BYTES, "%.*s", (int)(n - fixed), t + sizeof before - 1);
@@ -118,14 +145,17 @@ static enum tm_code sink_settings(struct cmd_sink *c, struct tm_err *err)
         return rc;
     s->topics_count = tm_config_list(c->config, "topics", &s->topics);
     if (s->topics_count == 0 || s->topics_count > TM_SINK_TOPICS_MAX)
-        return tm_fail(err, TM_E_ARG, "%s: topics: 1 to %d names, not %zu", c->flags.config_path, TM_SINK_TOPICS_MAX,
-                       s->topics_count);
+        return tm_fail(err, TM_E_ARG, "%s: topics: 1 to %d names, not %zu", c->flags.config_path,
+                       TM_SINK_TOPICS_MAX, s->topics_count);
     s->tables = c->tables;
     s->sanitize_topics = sink_either(c->config, "sanitize.topics", "sanitizeTopics", NULL);
     s->rules.create_tables = sink_either(c->config, "auto.create.tables", "autoCreateTables", NULL);
-    s->rules.update_schemas = sink_either(c->config, "auto.update.schemas", "autoUpdateSchemas", "allowNewBigQueryFields");
-    s->rules.sanitize_fields = sink_either(c->config, "sanitize.field.names", "sanitizeFieldNames", NULL);
-    s->rules.unionization = sink_either(c->config, "allow.schema.unionization", "allowSchemaUnionization", NULL);
+    s->rules.update_schemas = sink_either(c->config, "auto.update.schemas", "autoUpdateSchemas",
+                                          "allowNewBigQueryFields");
+    s->rules.sanitize_fields =
+        sink_either(c->config, "sanitize.field.names", "sanitizeFieldNames", NULL);
+    s->rules.unionization =
+        sink_either(c->config, "allow.schema.unionization", "allowSchemaUnionization", NULL);
     rc = sink_map(c, "topic2table.map", err);
     if (rc == TM_OK)
         rc = sink_map(c, "topic2TableMap", err);
@@ -135,7 +165,8 @@ static enum tm_code sink_settings(struct cmd_sink *c, struct tm_err *err)
 
 /* ---- views ---- */
 
-static enum tm_code sink_view_file(struct cmd_sink *c, const char *object, struct tm_buf *out, struct tm_err *err)
+static enum tm_code sink_view_file(struct cmd_sink *c, const char *object, struct tm_buf *out,
+                                   struct tm_err *err)
 {
     char path[1024];
     size_t n = 0;
@@ -149,7 +180,8 @@ static enum tm_code sink_view_file(struct cmd_sink *c, const char *object, struc
     fclose(f);
     if (text == NULL || n > SINK_VIEW_BYTES_MAX) {
         free(text);
-        return tm_fail(err, TM_E_LIMIT, "--views: %s is larger than %u bytes", path, SINK_VIEW_BYTES_MAX);
+        return tm_fail(err, TM_E_LIMIT, "--views: %s is larger than %u bytes", path,
+                       SINK_VIEW_BYTES_MAX);
     }
     tm_buf_add(out, text, n);
     tm_buf_addz(out, "\n;\n");
@@ -178,7 +210,8 @@ static enum tm_code sink_views(void *self, sqlite3 *db, struct tm_buf *out, stru
     return rc;
 }
 
-/* A team's SQL runs before anything else, on an empty database, so that a mistake is told at the start. */
+/* A team's SQL runs before anything else, on an empty database, so that a mistake is told at the
+ * start. */
 static enum tm_code sink_views_try(struct cmd_sink *c, struct tm_err *err)
 {
     sqlite3 *scratch = NULL;
@@ -196,13 +229,16 @@ static enum tm_code sink_views_try(struct cmd_sink *c, struct tm_err *err)
 
 /* ---- wiring ---- */
 
-static enum tm_code sink_schema(void *self, const struct tm_now *now, const struct tm_avro_schema **out, int32_t id,
-                                struct tm_err *err)
+static enum tm_code sink_schema(void *self, const struct tm_now *now,
+                                const struct tm_avro_schema **out, int32_t id, struct tm_err *err)
 {
     return tm_registry_schema(((struct cmd_sink *)self)->registry, now, out, id, err);
 }
 
-static int64_t sink_schema_next_at(void *self) { return tm_registry_next_at(((struct cmd_sink *)self)->registry); }
+static int64_t sink_schema_next_at(void *self)
+{
+    return tm_registry_next_at(((struct cmd_sink *)self)->registry);
+}
 
 static enum tm_code sink_consumers(struct cmd_sink *c, struct tm_err *err)
 {
@@ -210,9 +246,13 @@ static enum tm_code sink_consumers(struct cmd_sink *c, struct tm_err *err)
     for (size_t i = 0; i < tasks; i++) {
         char client[64];
         snprintf(client, sizeof client, "tidemark-sink-%zu", i);
-        const struct tm_kafka_options options = { .brokers = c->flags.brokers, .client_id = client,
-            .group = tm_config_text(c->config, "group.id"), .topics = c->settings.topics,
-            .topics_count = c->settings.topics_count, .owner = tm_sink_owner(c->sink), .embedded = c->flags.embedded };
+        const struct tm_kafka_options options = { .brokers = c->flags.brokers,
+                                                  .client_id = client,
+                                                  .group = tm_config_text(c->config, "group.id"),
+                                                  .topics = c->settings.topics,
+                                                  .topics_count = c->settings.topics_count,
+                                                  .owner = tm_sink_owner(c->sink),
+                                                  .embedded = c->flags.embedded };
         enum tm_code rc = tm_topic_kafka_open(&c->consumers[i], &options, err);
         if (rc != TM_OK)
             return rc;
@@ -225,8 +265,11 @@ static enum tm_code sink_consumers(struct cmd_sink *c, struct tm_err *err)
 
 static enum tm_code sink_open(struct cmd_sink *c, struct tm_err *err)
 {
-    struct tm_sink_ports ports = { .schema = sink_schema, .schema_next_at = sink_schema_next_at, .schema_self = c,
-                                   .views = sink_views, .views_self = c };
+    struct tm_sink_ports ports = { .schema = sink_schema,
+                                   .schema_next_at = sink_schema_next_at,
+                                   .schema_self = c,
+                                   .views = sink_views,
+                                   .views_self = c };
     enum tm_code rc = TM_OK;
     if (c->views_dir != NULL)
         rc = sink_views_try(c, err);
@@ -247,7 +290,8 @@ static enum tm_code sink_open(struct cmd_sink *c, struct tm_err *err)
     return rc == TM_OK ? sink_consumers(c, err) : rc;
 }
 
-static enum tm_code sink_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code sink_step(void *self, const struct tm_now *now, struct tm_wake *wake,
+                              struct tm_err *err)
 {
     return tm_sink_step(((struct cmd_sink *)self)->sink, now, wake, err);
 }
@@ -281,23 +325,33 @@ int tm_cmd_sink(int argc, char **argv)
     tm_log_init("sink", TM_LOG_INFO);
     enum tm_code rc = tm_flags_parse(&c.flags, argc, argv, extra_names, &c.views_dir, &err);
     if (rc == TM_OK && c.flags.config_path == NULL)
-        rc = tm_fail(&err, TM_E_ARG, "no config given; usage: tidemark sink CONFIG.json --warehouse raw.db");
+        rc = tm_fail(&err, TM_E_ARG,
+                     "no config given; usage: tidemark sink CONFIG.json --warehouse raw.db");
     if (rc == TM_OK)
         rc = sink_settings(&c, &err);
-    if (rc == TM_OK && (c.flags.brokers == NULL || c.flags.registry == NULL || c.flags.warehouse == NULL))
-        rc = tm_fail(&err, TM_E_ARG, "the sink wants --brokers, --registry and --warehouse (or TIDEMARK_BROKERS, "
+    if (rc == TM_OK &&
+        (c.flags.brokers == NULL || c.flags.registry == NULL || c.flags.warehouse == NULL))
+        rc = tm_fail(&err, TM_E_ARG,
+                     "the sink wants --brokers, --registry and --warehouse (or TIDEMARK_BROKERS, "
                      "TIDEMARK_REGISTRY, TIDEMARK_WAREHOUSE)");
     if (rc == TM_OK)
         rc = sink_open(&c, &err);
     if (rc == TM_OK) {
-        const struct tm_driven driven = { .step = sink_step, .self = &c, .http = c.http, .fds = c.fds,
-                                          .fds_count = c.consumers_count, .clock = c.clock, .on_second = sink_second };
+        const struct tm_driven driven = { .step = sink_step,
+                                          .self = &c,
+                                          .http = c.http,
+                                          .fds = c.fds,
+                                          .fds_count = c.consumers_count,
+                                          .clock = c.clock,
+                                          .on_second = sink_second };
         rc = tm_drive(&driven, &err);
         sink_second(&c);
         const struct tm_sink_counts *n = tm_sink_counted(c.sink);
-        tm_log(n->undecodable > 0 ? TM_LOG_WARN : TM_LOG_INFO, "%llu rows in %llu transactions, %llu undecodable, %llu "
-               "without a value, %llu handed out again, %llu schema updates", (unsigned long long)n->rows,
-               (unsigned long long)n->transactions, (unsigned long long)n->undecodable, (unsigned long long)n->tombstones,
+        tm_log(n->undecodable > 0 ? TM_LOG_WARN : TM_LOG_INFO,
+               "%llu rows in %llu transactions, %llu undecodable, %llu "
+               "without a value, %llu handed out again, %llu schema updates",
+               (unsigned long long)n->rows, (unsigned long long)n->transactions,
+               (unsigned long long)n->undecodable, (unsigned long long)n->tombstones,
                (unsigned long long)n->repeated, (unsigned long long)n->schema_updates);
     }
     sink_close(&c);

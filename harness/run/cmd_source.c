@@ -1,4 +1,5 @@
-/* tidemark source CONFIG.json: change events of one Salesforce object to Kafka, from its connector config. */
+/* tidemark source CONFIG.json: change events of one Salesforce object to Kafka, from its connector
+ * config. */
 #include "base/log.h"
 #include "event/contract.h"
 #include "run/command.h"
@@ -24,10 +25,11 @@ struct cmd_source {
     struct tm_trace *trace;
     struct tm_aside *aside;
     struct tm_source *source;
-    int fds[3];                                  /* producer, offsets, checkpoints */
+    int fds[3]; /* producer, offsets, checkpoints */
 };
 
-static enum tm_code cmd_source_step(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code cmd_source_step(void *self, const struct tm_now *now, struct tm_wake *wake,
+                                    struct tm_err *err)
 {
     struct cmd_source *c = self;
     enum tm_code rc = tm_source_step(c->source, now, wake, err);
@@ -54,15 +56,18 @@ static enum tm_code cmd_source_config(struct cmd_source *c, struct tm_err *err)
         return tm_fail(err, TM_E_ARG, "which connector? usage: tidemark source CONFIG.json");
     if (tm_config_load(&c->config, c->flags.config_path, keys, keys_count, err) != TM_OK)
         return err->code;
-    enum tm_code rc = tm_source_settings_read(&c->settings, c->config, c->flags.salesforce_url, err);
+    enum tm_code rc =
+        tm_source_settings_read(&c->settings, c->config, c->flags.salesforce_url, err);
     if (rc == TM_OK && c->flags.brokers == NULL)
         rc = tm_fail(err, TM_E_ARG, "no Kafka: give --brokers HOST:PORT or set TIDEMARK_BROKERS");
     if (rc == TM_OK && c->flags.registry == NULL)
-        rc = tm_fail(err, TM_E_ARG, "no schema registry: give --registry URL or set TIDEMARK_REGISTRY");
+        rc = tm_fail(err, TM_E_ARG,
+                     "no schema registry: give --registry URL or set TIDEMARK_REGISTRY");
     return rc;
 }
 
-/* On the embedded broker topics are made in its own process; elsewhere they are made here when they are not there yet. */
+/* On the embedded broker topics are made in its own process; elsewhere they are made here when they
+ * are not there yet. */
 static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
 {
     char raw[TM_TOPIC_NAME_MAX], alerts[TM_TOPIC_NAME_MAX];
@@ -75,8 +80,8 @@ static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
     const char *const topics[] = { raw, alerts, TM_TOPIC_OFFSETS };
     for (size_t i = 0; i < 3 && rc == TM_OK; i++)
         if (topics[i][0] != '\0')
-            rc = tm_topic_kafka_create(c->flags.brokers, topics[i], set->partitions, -1, set->properties,
-                                       set->properties_count, CREATE_MS, err);
+            rc = tm_topic_kafka_create(c->flags.brokers, topics[i], set->partitions, -1,
+                                       set->properties, set->properties_count, CREATE_MS, err);
     return rc;
 }
 
@@ -85,11 +90,15 @@ static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
     char client[160], group[192];
     const char *topics[] = { TM_TOPIC_OFFSETS };
     snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
-    /* A group of this process alone: nothing is committed, and a killed predecessor's membership need not expire first. */
-    snprintf(group, sizeof group, "tidemark-source-%s-%ld-%" PRIx64, c->settings.object, (long)getpid(),
-             (uint64_t)tm_clock_realtime_ns());
-    const struct tm_kafka_options consumer = { .brokers = c->flags.brokers, .client_id = client, .group = group,
-                                               .topics = topics, .topics_count = 1,
+    /* A group of this process alone: nothing is committed, and a killed predecessor's membership
+     * need not expire first. */
+    snprintf(group, sizeof group, "tidemark-source-%s-%ld-%" PRIx64, c->settings.object,
+             (long)getpid(), (uint64_t)tm_clock_realtime_ns());
+    const struct tm_kafka_options consumer = { .brokers = c->flags.brokers,
+                                               .client_id = client,
+                                               .group = group,
+                                               .topics = topics,
+                                               .topics_count = 1,
                                                .owner = tm_source_offsets_owner(c->source),
                                                .properties = c->settings.properties,
                                                .properties_count = c->settings.properties_count,
@@ -105,7 +114,8 @@ static enum tm_code cmd_source_aside(struct cmd_source *c, struct tm_err *err)
     char path[4096];
     const char *folder = c->flags.state_dir != NULL ? c->flags.state_dir : ".";
     if (c->flags.state_dir != NULL && mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return tm_fail(err, TM_E_ARG, "cannot make the folder --state %s: %s", folder, strerror(errno));
+        return tm_fail(err, TM_E_ARG, "cannot make the folder --state %s: %s", folder,
+                       strerror(errno));
     snprintf(path, sizeof path, "%.3800s/source-%s-aside.db", folder, c->settings.object);
     return tm_aside_open(&c->aside, path, err);
 }
@@ -116,7 +126,8 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
     enum tm_code rc = TM_OK;
     snprintf(agent, sizeof agent, "tidemark-%.80s/1", c->settings.pipeline);
     snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
-    struct tm_kafka_options producer = { .brokers = c->flags.brokers, .client_id = client,
+    struct tm_kafka_options producer = { .brokers = c->flags.brokers,
+                                         .client_id = client,
                                          .properties = c->settings.properties,
                                          .properties_count = c->settings.properties_count,
                                          .embedded = c->flags.embedded };
@@ -142,7 +153,8 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
         rc = tm_topic_kafka_open(&c->producer, &producer, err);
     if (rc != TM_OK)
         return rc;
-    const struct tm_source_ports ports = { c->session, c->producer, c->checkpoints, c->registry, c->trace, c->aside };
+    const struct tm_source_ports ports = { c->session,  c->producer, c->checkpoints,
+                                           c->registry, c->trace,    c->aside };
     rc = tm_source_open(&c->source, &c->settings, &ports, err);
     return rc == TM_OK ? cmd_source_offsets(c, err) : rc;
 }
@@ -182,8 +194,13 @@ int tm_cmd_source(int argc, char **argv)
         c.fds[0] = c.producer->ops->event_fd(c.producer);
         c.fds[1] = c.offsets->ops->event_fd(c.offsets);
         c.fds[2] = c.checkpoints->ops->event_fd(c.checkpoints);
-        const struct tm_driven driven = { .step = cmd_source_step, .self = &c, .http = c.http, .fds = c.fds, .fds_count = 3,
-                                          .clock = c.clock, .on_second = cmd_source_second };
+        const struct tm_driven driven = { .step = cmd_source_step,
+                                          .self = &c,
+                                          .http = c.http,
+                                          .fds = c.fds,
+                                          .fds_count = 3,
+                                          .clock = c.clock,
+                                          .on_second = cmd_source_second };
         rc = tm_drive(&driven, &err);
         cmd_source_second(&c);
     }

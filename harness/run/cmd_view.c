@@ -44,8 +44,8 @@ static void view_second(void *self)
     tm_stats_write(c->stats_path, c->name, c->http, &c->topic, c->topic != NULL ? 1 : 0);
 }
 
-/* Describes are only needed to spell the alerts' schema as every other producer of the topic does.
- */
+/* Describes are only needed to spell the alerts' schema as every other producer of the
+ * topic does. */
 static enum tm_code view_describes(struct tm_describe **out, const char *const *objects,
                                    size_t count, const char *dir, struct tm_err *err)
 {
@@ -63,7 +63,8 @@ static enum tm_code view_ports(struct cmd_view *c, struct tm_view_ports *ports,
                                const struct tm_station_flags *flags, const struct tm_config *config,
                                struct tm_err *err)
 {
-    struct tm_kafka_options kafka = { .brokers = flags->brokers, .client_id = "tidemark-view",
+    struct tm_kafka_options kafka = { .brokers = flags->brokers,
+                                      .client_id = "tidemark-view",
                                       .embedded = flags->embedded };
     kafka.reading_groups_count = tm_config_list(config, "reading.groups", &kafka.reading_groups);
     if (flags->brokers == NULL || flags->registry == NULL || flags->objects_dir == NULL)
@@ -111,8 +112,9 @@ static enum tm_code view_drive(struct cmd_view *c, const struct tm_station_flags
     if (rc == TM_OK)
         rc = tm_view_open(&c->view, &settings, &ports, err);
     if (rc == TM_OK) {
-        struct tm_driven driven = { .step = view_step, .self = c, .http = c->http, .clock = clock,
-                                    .on_second = view_second };
+        struct tm_driven driven = {
+            .step = view_step, .self = c, .http = c->http, .clock = clock, .on_second = view_second
+        };
         if (c->topic != NULL && (fd = c->topic->ops->event_fd(c->topic)) >= 0) {
             driven.fds = &fd;
             driven.fds_count = 1;

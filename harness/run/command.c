@@ -17,18 +17,21 @@
 
 #define COMMAND_FLAGS_MAX 48
 #define COMMAND_FDS_MAX 16
-#define COMMAND_FROZEN_NS (50 * TM_NS_PER_MS)   /* how often to ask whether org time has started */
+#define COMMAND_FROZEN_NS (50 * TM_NS_PER_MS) /* how often to ask whether org time has started */
 
 /* ---- flags ---- */
 
 struct command_flag {
-    const char *name;                      /* without the dashes                         */
-    const char **text;                     /* where the value goes, or NULL for a switch  */
+    const char *name;  /* without the dashes */
+    const char **text; /* where the value goes, or NULL for a switch */
     bool *flag;
-    const char **mark;                     /* switch of the command's own: set to "1"     */
+    const char **mark; /* switch of the command's own: set to "1" */
     const char *help;
 };
-struct command_flags { struct command_flag items[COMMAND_FLAGS_MAX]; size_t count; };
+struct command_flags {
+    struct command_flag items[COMMAND_FLAGS_MAX];
+    size_t count;
+};
 
 static void command_known(struct command_flags *f, struct tm_station_flags *out)
 {
@@ -105,8 +108,8 @@ static enum tm_code command_take(const struct command_flags *f, int argc, char *
 {
     const char *word = argv[*at] + 2, *equals = strchr(word, '='), *value;
     size_t bytes = equals != NULL ? (size_t)(equals - word) : strlen(word), i = 0;
-    while (i < f->count
-           && (strlen(f->items[i].name) != bytes || strncmp(f->items[i].name, word, bytes) != 0))
+    while (i < f->count &&
+           (strlen(f->items[i].name) != bytes || strncmp(f->items[i].name, word, bytes) != 0))
         i++;
     (*at)++;
     if (i == f->count)
@@ -165,8 +168,8 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
             return rc;
     }
     /* Configs say ${env:TIDEMARK_SALESFORCE_URL}: the flag must reach them too. */
-    if (out->salesforce_url != NULL
-        && setenv("TIDEMARK_SALESFORCE_URL", out->salesforce_url, 1) != 0)
+    if (out->salesforce_url != NULL &&
+        setenv("TIDEMARK_SALESFORCE_URL", out->salesforce_url, 1) != 0)
         return tm_fail(err, TM_E_NOMEM, "--salesforce-url");
     return TM_OK;
 }
@@ -175,14 +178,15 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
 
 static volatile sig_atomic_t command_stop;
 static int command_pipe[2] = { -1, -1 };
-static pid_t command_pipe_owner;               /* a forked child must not wake its parent */
+static pid_t command_pipe_owner; /* a forked child must not wake its parent */
 
 static void command_on_signal(int number)
 {
     int saved = errno;
     (void)number;
     command_stop = 1;
-    if (write(command_pipe[1], "x", 1) < 0) { /* full: somebody will look anyway */ }
+    if (write(command_pipe[1], "x", 1) < 0) { /* full: somebody will look anyway */
+    }
     errno = saved;
 }
 
@@ -196,7 +200,7 @@ static enum tm_code command_catch(struct tm_err *err)
     struct sigaction sa = { .sa_handler = command_on_signal };
     sigemptyset(&sa.sa_mask);
     sigaction(SIGTERM, &sa, NULL);
-    sa.sa_flags = (int)SA_RESETHAND;       /* a second ^C ends it the hard way */
+    sa.sa_flags = (int)SA_RESETHAND; /* a second ^C ends it the hard way */
     sigaction(SIGINT, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
     return TM_OK;
@@ -260,7 +264,7 @@ enum tm_code tm_drive(const struct tm_driven *driven, struct tm_err *err)
         }
         rc = driven->step(driven->self, &now, &wake, err);
         if (rc != TM_E_AGAIN)
-            continue;                      /* TM_OK: there may be more to do at once */
+            continue; /* TM_OK: there may be more to do at once */
         int64_t at = command_wake_at(&wake, &now, driven->clock), wall_ns = tm_clock_monotonic_ns();
         if (at > next_second_ns)
             at = next_second_ns;
@@ -294,8 +298,9 @@ static void command_usage(struct tm_buf *b)
     struct rusage u;
     if (getrusage(RUSAGE_SELF, &u) != 0)
         return;
-    command_count(b, "cpu_us", (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000u
-                                   + (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec));
+    command_count(b, "cpu_us",
+                  (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000u +
+                      (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec));
     command_count(b, "rss_peak_bytes", (uint64_t)u.ru_maxrss * 1024u);
 }
 

@@ -1,53 +1,69 @@
-/* command: the table of `tidemark` commands and what they share. Each cmd_<name>.c wires ports to a station and runs it
- * under the real driver. Results go to stdout, logs to stderr; exit codes are design section 8's. */
+/* command: the table of `tidemark` commands and what they share. Each cmd_<name>.c wires ports to a
+ * station and runs it under the real driver. Results go to stdout, logs to stderr; exit codes are
+ * design section 8's. */
 #ifndef TM_RUN_COMMAND_H
 #define TM_RUN_COMMAND_H
 #include "base/clock.h"
 #include "base/http.h"
 #include "topic/topic.h"
 
-enum { TM_EXIT_PASS = 0, TM_EXIT_FAIL = 1, TM_EXIT_INCONCLUSIVE = 2, TM_EXIT_USAGE = 64, TM_EXIT_OURS = 70 };
-typedef int tm_command_main(int argc, char **argv);   /* argv[0] is the command's name */
-tm_command_main tm_cmd_run, tm_cmd_serve, tm_cmd_kafka, tm_cmd_registry, tm_cmd_source, tm_cmd_gap, tm_cmd_reconcile,
-    tm_cmd_sink, tm_cmd_view, tm_cmd_batch, tm_cmd_check, tm_cmd_report,
+enum {
+    TM_EXIT_PASS = 0,
+    TM_EXIT_FAIL = 1,
+    TM_EXIT_INCONCLUSIVE = 2,
+    TM_EXIT_USAGE = 64,
+    TM_EXIT_OURS = 70
+};
+typedef int tm_command_main(int argc, char **argv); /* argv[0] is the command's name */
+tm_command_main tm_cmd_run, tm_cmd_serve, tm_cmd_kafka, tm_cmd_registry, tm_cmd_source, tm_cmd_gap,
+    tm_cmd_reconcile, tm_cmd_sink, tm_cmd_view, tm_cmd_batch, tm_cmd_check, tm_cmd_report,
     tm_cmd_simulate;
 
-/* Flags every station command takes; each also from TIDEMARK_<NAME>. Long options are "--name VALUE" or "--name=VALUE". */
+/* Flags every station command takes; each also from TIDEMARK_<NAME>. Long options are "--name
+ * VALUE" or "--name=VALUE". */
 struct tm_station_flags {
-    const char *config_path;      /* the positional CONFIG */
-    const char *brokers;          /* --brokers,  TIDEMARK_BROKERS: host:port,…                                   */
-    const char *registry;         /* --registry, TIDEMARK_REGISTRY: URL                                          */
-    const char *warehouse;        /* --warehouse, TIDEMARK_WAREHOUSE: SQLite file                                */
-    const char *salesforce_url;   /* --salesforce-url, TIDEMARK_SALESFORCE_URL: overrides salesforce.instance     */
-    const char *clock_path;       /* --clock, TIDEMARK_CLOCK: shared clock file; none = real time                */
-    const char *state_dir;        /* --state, TIDEMARK_STATE: folder for a station's own durable state           */
-    const char *trace_path;       /* --trace: file of trace marks                                                */
-    const char *stats_path;       /* --stats: JSON of counters, rewritten atomically about once a second and at exit */
-    const char *objects_dir;      /* --objects: describe files, where a station cannot ask the org               */
-    bool embedded;                /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one             */
-    bool json;                    /* --json */
+    const char *config_path;    /* the positional CONFIG */
+    const char *brokers;        /* --brokers,  TIDEMARK_BROKERS: host:port,… */
+    const char *registry;       /* --registry, TIDEMARK_REGISTRY: URL */
+    const char *warehouse;      /* --warehouse, TIDEMARK_WAREHOUSE: SQLite file */
+    const char *salesforce_url; /* --salesforce-url, TIDEMARK_SALESFORCE_URL: overrides
+                                   salesforce.instance */
+    const char *clock_path;     /* --clock, TIDEMARK_CLOCK: shared clock file; none = real time */
+    const char *state_dir;   /* --state, TIDEMARK_STATE: folder for a station's own durable state */
+    const char *trace_path;  /* --trace: file of trace marks */
+    const char *stats_path;  /* --stats: JSON of counters, rewritten atomically about once a second
+                                and at exit */
+    const char *objects_dir; /* --objects: describe files, where a station cannot ask the org */
+    bool embedded;           /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
+    bool json;               /* --json */
 };
-/* Removes what it knows from argv; unknown --flags are TM_E_ARG with the nearest known one. Extra flags a command has of
- * its own: names_extra, NULL-terminated, values into out_extra in the same order (NULL when not given). A name that ends in
+/* Removes what it knows from argv; unknown --flags are TM_E_ARG with the nearest known one. Extra
+ * flags a command has of its own: names_extra, NULL-terminated, values into out_extra in the same
+ * order (NULL when not given). A name that ends in
  * '!' ("once!") is a switch without a value: "1" or NULL. --help prints the flags and leaves. */
-enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv, const char *const *names_extra,
-                            const char **out_extra, struct tm_err *err);
+enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
+                            const char *const *names_extra, const char **out_extra,
+                            struct tm_err *err);
 
-/* A station under the real driver. step does at most one outside effect and sets *wake; TM_E_AGAIN = nothing to do now.
- * Any other error ends the process with the error printed (exit by tm_err_exit). */
+/* A station under the real driver. step does at most one outside effect and sets *wake; TM_E_AGAIN
+ * = nothing to do now. Any other error ends the process with the error printed (exit by
+ * tm_err_exit). */
 struct tm_driven {
-    enum tm_code (*step)(void *self, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err);
+    enum tm_code (*step)(void *self, const struct tm_now *now, struct tm_wake *wake,
+                         struct tm_err *err);
     void *self;
-    struct tm_http *http;                       /* may be NULL: then poll() on the descriptors alone */
-    const int *fds; size_t fds_count;           /* topic event descriptors */
-    const struct tm_clock_file *clock;          /* NULL = real time */
-    void (*on_second)(void *self);              /* stats, about once a second; may be NULL */
+    struct tm_http *http; /* may be NULL: then poll() on the descriptors alone */
+    const int *fds;
+    size_t fds_count;                  /* topic event descriptors */
+    const struct tm_clock_file *clock; /* NULL = real time */
+    void (*on_second)(void *self);     /* stats, about once a second; may be NULL */
 };
 /* Runs until SIGTERM/SIGINT (returns TM_OK, so that the caller closes cleanly) or an error. */
 enum tm_code tm_drive(const struct tm_driven *driven, struct tm_err *err);
 /* Prints "tidemark <command>: <error>" with what to do, returns the exit code. */
 int tm_command_fail(const char *command, const struct tm_err *err);
-/* {"http_calls":…,"http_bytes_in":…,"produced":…, …} written atomically to path (NULL = off). http, topics may be NULL. */
-void tm_stats_write(const char *path, const char *station, const struct tm_http *http, struct tm_topic *const *topics,
-                    size_t topics_count);
+/* {"http_calls":…,"http_bytes_in":…,"produced":…, …} written atomically to path (NULL = off). http,
+ * topics may be NULL. */
+void tm_stats_write(const char *path, const char *station, const struct tm_http *http,
+                    struct tm_topic *const *topics, size_t topics_count);
 #endif

@@ -2,10 +2,12 @@
  * in: a scenario file and flags; out: a run folder (design section 9) and an exit code.
  *
  *   START kafka registry serve ─► stations ─► first copies ─► batch ─► initial loads ─► witness
- *   ─► org clock starts ─► WORK (the generator's hours) ─► DRAIN (T + V + P) ─► witness ends ─► REPORT
+ *   ─► org clock starts ─► WORK (the generator's hours) ─► DRAIN (T + V + P) ─► witness ends ─►
+ * REPORT
  *
- * The org's clock stands still until every pipeline shows the org as it was at its origin, so that start-up costs
- * nobody freshness. Anything that ends on its own makes the run inconclusive; nothing partial looks whole. */
+ * The org's clock stands still until every pipeline shows the org as it was at its origin, so that
+ * start-up costs nobody freshness. Anything that ends on its own makes the run inconclusive;
+ * nothing partial looks whole. */
 #ifndef TM_RUN_RUN_H
 #define TM_RUN_RUN_H
 #include "base/clock.h"
@@ -17,21 +19,23 @@
 #define TM_RUN_PIPELINES_MAX 24
 #define TM_RUN_SOURCES_MAX 32
 #define TM_RUN_PARTITIONS 6
-#define TM_RUN_DIR_MAX 700                     /* bytes; the files of a run have longer paths */
+#define TM_RUN_DIR_MAX 700 /* bytes; the files of a run have longer paths */
 
 enum tm_run_kind { TM_RUN_STREAM, TM_RUN_BATCH };
 struct tm_run_pipeline {
-    const char *name;                          /* borrowed from the scenario */
+    const char *name; /* borrowed from the scenario */
     enum tm_run_kind kind;
-    char sources[TM_RUN_SOURCES_MAX][TM_PATH_MAX]; size_t sources_count;
+    char sources[TM_RUN_SOURCES_MAX][TM_PATH_MAX];
+    size_t sources_count;
     char gap[TM_PATH_MAX], reconcile[TM_PATH_MAX], sink[TM_PATH_MAX], view[TM_PATH_MAX];
-    char config[TM_PATH_MAX];                  /* batch */
-    int64_t interval_ms, overlap_ms, full_at_ms; /* batch: T, overlap, daily full reload (-1: none), org clock;
-                                                * stream: interval_ms = between scheduled copies, 0 = none */
-    const json_t *slo;                         /* of the scenario; NULL = the kind's default */
-    json_t *clients;                           /* User-Agents whose API calls are its; owned */
-    json_t *carries;                           /* batch: change types it can ever show; owned */
-    char database[TM_PATH_MAX];                /* batch: its file in the run folder */
+    char config[TM_PATH_MAX]; /* batch */
+    int64_t interval_ms, overlap_ms,
+        full_at_ms;             /* batch: T, overlap, daily full reload (-1: none), org clock;
+                                 * stream: interval_ms = between scheduled copies, 0 = none */
+    const json_t *slo;          /* of the scenario; NULL = the kind's default */
+    json_t *clients;            /* User-Agents whose API calls are its; owned */
+    json_t *carries;            /* batch: change types it can ever show; owned */
+    char database[TM_PATH_MAX]; /* batch: its file in the run folder */
 };
 struct tm_run {
     /* what was asked */
@@ -40,30 +44,37 @@ struct tm_run {
     int64_t seed;                               /* -1 = the scenario's */
     bool json;
     /* the scenario */
-    json_t *scenario;                           /* owned */
-    char objects[TM_RUN_OBJECTS_MAX][128]; size_t objects_count;
-    struct tm_run_pipeline *pipelines; size_t pipelines_count;
+    json_t *scenario; /* owned */
+    char objects[TM_RUN_OBJECTS_MAX][128];
+    size_t objects_count;
+    struct tm_run_pipeline *pipelines;
+    size_t pipelines_count;
     double hours;
-    json_t *events;                             /* changeTypes the workload promises; owned */
-    int64_t offered;                            /* record changes */
+    json_t *events;  /* changeTypes the workload promises; owned */
+    int64_t offered; /* record changes */
     int64_t compress, publish_delay_ms, index_lag_ms, org_origin_ms;
     char objects_dir[TM_PATH_MAX];
     /* what runs */
     struct tm_children kids;
     struct tm_child *serve, *witness;
     struct tm_clock_file *clock;
-    char clock_path[TM_PATH_MAX], org_path[TM_PATH_MAX], raw_path[TM_PATH_MAX], view_path[TM_PATH_MAX];
+    char clock_path[TM_PATH_MAX], org_path[TM_PATH_MAX], raw_path[TM_PATH_MAX],
+        view_path[TM_PATH_MAX];
     char brokers[256], registry[512], url[256];
-    double started_up_s;                        /* wall seconds from start to the org clock's start */
+    double started_up_s; /* wall seconds from start to the org clock's start */
     double took_s;
-    const char *interrupted;                    /* why it ended early, NULL = it did not */
+    const char *interrupted; /* why it ended early, NULL = it did not */
 };
-extern volatile sig_atomic_t tm_run_signal;     /* SIGINT or SIGTERM arrived */
+extern volatile sig_atomic_t tm_run_signal; /* SIGINT or SIGTERM arrived */
 
-enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err);          /* reads and checks everything first */
-enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err);         /* until all pipelines stand at the origin */
-enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err);          /* clock, workload, drain */
-/* Ends everything in order, merges the witness's measures with costs into report.json, renders. Exit code of section 8. */
+/* reads and checks everything first */
+enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err);
+/* until all pipelines stand at the origin */
+enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err);
+/* clock, workload, drain */
+enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err);
+/* Ends everything in order, merges the witness's measures with costs into report.json, renders.
+ * Exit code of section 8. */
 int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *err);
 void tm_run_pause(int ms);
 #endif

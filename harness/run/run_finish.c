@@ -1,5 +1,6 @@
-/* run_finish: ends everything in order (witness first: it takes its last look while all stands still), adds what the
- * supervisor knows to the witness's measures, writes report.json, renders the report, decides the exit code. */
+/* run_finish: ends everything in order (witness first: it takes its last look while all stands
+ * still), adds what the supervisor knows to the witness's measures, writes report.json, renders the
+ * report, decides the exit code. */
 #include "run/run.h"
 #include "run/command.h"
 #include "base/config.h"
@@ -14,17 +15,20 @@
 
 #define FINISH_WITNESS_MS 180000
 #define FINISH_CHILD_MS 20000
-#define FINISH_BROKEN_MS 2000      /* where something ended on its own: others may wait for it in vain */
+/* where something ended on its own: others may wait for it in vain */
+#define FINISH_BROKEN_MS 2000
 
 static json_t *finish_environment(const struct tm_run *run)
 {
     struct utsname name;
     uname(&name);
-    return json_pack("{s:I, s:s, s:s, s:I, s:s+, s:s, s:f, s:f}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN),
-                     "kafka", run->brokers_given != NULL ? "external" : "embedded", "registry",
-                     run->registry_given != NULL ? "external" : "embedded", "compress", (json_int_t)run->compress,
-                     "system", name.sysname, name.release, "sqlite", sqlite3_libversion(), "started_up_s",
-                     run->started_up_s, "took_s", run->took_s);
+    return json_pack("{s:I, s:s, s:s, s:I, s:s+, s:s, s:f, s:f}", "cpus",
+                     (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "kafka",
+                     run->brokers_given != NULL ? "external" : "embedded", "registry",
+                     run->registry_given != NULL ? "external" : "embedded", "compress",
+                     (json_int_t)run->compress, "system", name.sysname, name.release, "sqlite",
+                     sqlite3_libversion(), "started_up_s", run->started_up_s, "took_s",
+                     run->took_s);
 }
 
 static bool finish_is(const char *name, const char *const *names)
@@ -35,7 +39,8 @@ static bool finish_is(const char *name, const char *const *names)
     return false;
 }
 
-/* CPU and memory of the processes a report pipeline is made of. The broker and the registry are shared: listed apart. */
+/* CPU and memory of the processes a report pipeline is made of. The broker and the registry are
+ * shared: listed apart. */
 static void finish_pipeline_cost(struct tm_run *run, json_t *pipeline)
 {
     static const char *const option1[] = { "source", "gap", "reconcile", "sink", NULL };
@@ -66,14 +71,17 @@ static json_t *finish_processes(const struct tm_run *run)
     json_t *list = json_array();
     for (size_t i = 0; i < run->kids.count; i++) {
         const struct tm_child *c = &run->kids.items[i];
-        json_array_append_new(list, json_pack("{s:s, s:f, s:I, s:i}", "name", c->name, "cpu_s", c->cpu_s,
-                                              "rss_peak_bytes", (json_int_t)c->rss_peak_bytes, "restarts", c->restarts));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:f, s:I, s:i}", "name", c->name, "cpu_s", c->cpu_s,
+                                        "rss_peak_bytes", (json_int_t)c->rss_peak_bytes, "restarts",
+                                        c->restarts));
     }
     return list;
 }
 
-/* A run that did not come to its end has measures of a part only. What was not shown may have been on its way, and
- * nothing was drained: no witness against a pipeline, nor against ourselves. It is inconclusive, and says why first. */
+/* A run that did not come to its end has measures of a part only. What was not shown may have been
+ * on its way, and nothing was drained: no witness against a pipeline, nor against ourselves. It is
+ * inconclusive, and says why first. */
 static void finish_verdict(json_t *report, const char *why)
 {
     json_t *reasons = json_object_get(report, "reasons");
@@ -82,7 +90,8 @@ static void finish_verdict(json_t *report, const char *why)
     if (!json_is_array(reasons))
         json_object_set_new(report, "reasons", reasons = json_array());
     char text[1024];
-    snprintf(text, sizeof text, "The run did not come to its end: %.900s. The figures cover a part only.", why);
+    snprintf(text, sizeof text,
+             "The run did not come to its end: %.900s. The figures cover a part only.", why);
     json_array_insert_new(reasons, 0, json_string(text));
     json_object_set_new(report, "partial", json_true());
     json_object_set_new(report, "verdict", json_string("inconclusive"));
@@ -90,7 +99,8 @@ static void finish_verdict(json_t *report, const char *why)
     json_object_del(report, "harness_ok");
 }
 
-static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **out, struct tm_err *err)
+static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **out,
+                                  struct tm_err *err)
 {
     char path[TM_PATH_MAX], temporary[TM_PATH_MAX + 8];
     json_t *report = NULL, *pipeline;
@@ -105,7 +115,8 @@ static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **
     finish_verdict(report, why);
     snprintf(path, sizeof path, "%.800s/report.json", run->dir);
     snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    if (json_dump_file(report, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || rename(temporary, path) != 0) {
+    if (json_dump_file(report, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 ||
+        rename(temporary, path) != 0) {
         json_decref(report);
         return tm_fail(err, TM_E_IO, "cannot write %s", path);
     }
@@ -123,7 +134,8 @@ static int finish_exit(const json_t *report, int witness_exit)
     return verdict != NULL && strcmp(verdict, "fail") == 0 ? TM_EXIT_FAIL : TM_EXIT_INCONCLUSIVE;
 }
 
-/* The witness left something to report: it came up, was not killed, and wrote its measures where the run ended early. */
+/* The witness left something to report: it came up, was not killed, and wrote its measures where
+ * the run ended early. */
 static bool finish_measured(const struct tm_run *run, int witness_exit, const struct tm_err *why)
 {
     char path[TM_PATH_MAX];

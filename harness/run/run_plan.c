@@ -46,7 +46,8 @@ static enum tm_code plan_keys(const struct tm_run *run, const json_t *pipeline,
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)pipeline, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)pipeline, key, value)
+    {
         bool found = false;
         for (size_t i = 0; i < count && !found; i++)
             found = strcmp(key, known[i]) == 0;
@@ -77,7 +78,8 @@ static enum tm_code plan_promises(const struct tm_run *run, const json_t *slo, c
     if (!json_is_object(slo))
         return tm_fail(err, TM_E_ARG, "%s: %s must be an object of limits", run->scenario_path,
                        where);
-    json_object_foreach((json_t *)(uintptr_t)slo, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)slo, key, value)
+    {
         size_t i = 0;
         while (i < count && strcmp(key, known[i]) != 0)
             i++;
@@ -162,9 +164,9 @@ static enum tm_code plan_stream_set(const struct tm_run *run, struct tm_run_pipe
         if (plan_set(run, p->sources[i], stem, json_object_get(set, "source"), err) != TM_OK)
             return err->code;
     }
-    if (plan_set(run, p->gap, "gap", json_object_get(set, "gap"), err) != TM_OK
-        || plan_set(run, p->reconcile, "reconcile", json_object_get(set, "reconcile"), err) != TM_OK
-        || plan_set(run, p->sink, "sink", json_object_get(set, "sink"), err) != TM_OK)
+    if (plan_set(run, p->gap, "gap", json_object_get(set, "gap"), err) != TM_OK ||
+        plan_set(run, p->reconcile, "reconcile", json_object_get(set, "reconcile"), err) != TM_OK ||
+        plan_set(run, p->sink, "sink", json_object_get(set, "sink"), err) != TM_OK)
         return err->code;
     return plan_set(run, p->view, "view", json_object_get(set, "view"), err);
 }
@@ -179,8 +181,9 @@ static enum tm_code plan_audit(struct tm_run_pipeline *p, const char *path, stru
     const json_t *inner = json_object_get(json, "config");
     const json_t *value =
         json_object_get(inner != NULL ? inner : json, "tidemark.audit.interval.ms");
-    int64_t ms = json_is_integer(value) ? json_integer_value(value)
-                 : json_is_string(value) ? strtoll(json_string_value(value), NULL, 10) : 0;
+    int64_t ms = json_is_integer(value)  ? json_integer_value(value)
+                 : json_is_string(value) ? strtoll(json_string_value(value), NULL, 10)
+                                         : 0;
     if (ms > p->interval_ms)
         p->interval_ms = ms;
     json_decref(json);
@@ -218,12 +221,13 @@ static enum tm_code plan_stream(struct tm_run *run, struct tm_run_pipeline *p, c
     size_t i;
     if (plan_keys(run, json, known, sizeof known / sizeof known[0], err) != TM_OK)
         return err->code;
-    if (!json_is_array(sources) || json_array_size(sources) == 0
-        || json_array_size(sources) > TM_RUN_SOURCES_MAX)
+    if (!json_is_array(sources) || json_array_size(sources) == 0 ||
+        json_array_size(sources) > TM_RUN_SOURCES_MAX)
         return tm_fail(err, TM_E_ARG,
                        "%s: pipelines \"%s\": \"sources\" must list 1 to %d config files",
                        run->scenario_path, p->name, TM_RUN_SOURCES_MAX);
-    json_array_foreach(sources, i, source) {
+    json_array_foreach(sources, i, source)
+    {
         if (!json_is_string(source))
             return tm_fail(err, TM_E_ARG, "%s: pipelines \"%s\": \"sources\" must be paths",
                            run->scenario_path, p->name);
@@ -231,17 +235,16 @@ static enum tm_code plan_stream(struct tm_run *run, struct tm_run_pipeline *p, c
             return err->code;
         p->sources_count++;
     }
-    if (plan_file(run, p->gap, json, "gap", err) != TM_OK
-        || plan_file(run, p->reconcile, json, "reconcile", err) != TM_OK
-        || plan_file(run, p->sink, json, "sink", err) != TM_OK
-        || plan_file(run, p->view, json, "view", err) != TM_OK
-        || plan_stream_set(run, p, json_object_get(json, "set"), err) != TM_OK
-        || plan_index_lag(run, p, err) != TM_OK
-        || plan_client(p, p->reconcile, "name", err) != TM_OK)
+    if (plan_file(run, p->gap, json, "gap", err) != TM_OK ||
+        plan_file(run, p->reconcile, json, "reconcile", err) != TM_OK ||
+        plan_file(run, p->sink, json, "sink", err) != TM_OK ||
+        plan_file(run, p->view, json, "view", err) != TM_OK ||
+        plan_stream_set(run, p, json_object_get(json, "set"), err) != TM_OK ||
+        plan_index_lag(run, p, err) != TM_OK || plan_client(p, p->reconcile, "name", err) != TM_OK)
         return err->code;
     for (i = 0; i < p->sources_count; i++)
-        if (plan_client(p, p->sources[i], "tidemark.pipeline", err) != TM_OK
-            || plan_audit(p, p->sources[i], err) != TM_OK)
+        if (plan_client(p, p->sources[i], "tidemark.pipeline", err) != TM_OK ||
+            plan_audit(p, p->sources[i], err) != TM_OK)
             return err->code;
     return TM_OK;
 }
@@ -252,9 +255,9 @@ static enum tm_code plan_batch(struct tm_run *run, struct tm_run_pipeline *p, co
     static const char *const known[] = { "name", "kind", "config", "set", "slo" };
     struct tm_batch_settings settings;
     struct tm_config *config = NULL;
-    if (plan_keys(run, json, known, sizeof known / sizeof known[0], err) != TM_OK
-        || plan_file(run, p->config, json, "config", err) != TM_OK
-        || plan_set(run, p->config, p->name, json_object_get(json, "set"), err) != TM_OK)
+    if (plan_keys(run, json, known, sizeof known / sizeof known[0], err) != TM_OK ||
+        plan_file(run, p->config, json, "config", err) != TM_OK ||
+        plan_set(run, p->config, p->name, json_object_get(json, "set"), err) != TM_OK)
         return err->code;
     if (snprintf(p->database, TM_PATH_MAX, "%.900s/%s.db", run->dir, p->name) >= TM_PATH_MAX)
         return tm_fail(err, TM_E_ARG, "the output folder's path is too long");
@@ -286,7 +289,7 @@ static enum tm_code plan_pipeline(struct tm_run *run, const json_t *json, struct
         if (strcmp(run->pipelines[i].name, p->name) == 0)
             return tm_fail(err, TM_E_ARG, "%s: two pipelines are named \"%s\"", run->scenario_path,
                            p->name);
-    run->pipelines_count++;                    /* from here on its owner frees what it holds */
+    run->pipelines_count++; /* from here on its owner frees what it holds */
     p->clients = json_array();
     char where[160];
     snprintf(where, sizeof where, "pipelines \"%.100s\" slo", p->name);
@@ -313,14 +316,15 @@ static enum tm_code plan_pipelines(struct tm_run *run, const json_t *list, struc
 {
     const json_t *item;
     size_t i;
-    if (!json_is_array(list) || json_array_size(list) == 0
-        || json_array_size(list) > TM_RUN_PIPELINES_MAX)
+    if (!json_is_array(list) || json_array_size(list) == 0 ||
+        json_array_size(list) > TM_RUN_PIPELINES_MAX)
         return tm_fail(err, TM_E_ARG, "%s: \"pipelines\" must list 1 to %d pipelines",
                        run->scenario_path, TM_RUN_PIPELINES_MAX);
     run->pipelines = calloc(json_array_size(list), sizeof *run->pipelines);
     if (run->pipelines == NULL)
         return tm_fail(err, TM_E_NOMEM, "reading %s", run->scenario_path);
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         if (plan_pipeline(run, item, err) != TM_OK)
             return err->code;
         /* Section 4: every polling interval must last half a wall second at least. */
@@ -400,7 +404,10 @@ static enum tm_code plan_object(struct tm_run *run, const char *name, size_t byt
     return TM_OK;
 }
 
-static int plan_by_name(const void *a, const void *b) { return strcmp(a, b); }
+static int plan_by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
 
 /* The scenario's objects, or every describe of the folder. */
 static enum tm_code plan_objects(struct tm_run *run, const char *const *named, struct tm_err *err)
@@ -427,7 +434,9 @@ static enum tm_code plan_objects(struct tm_run *run, const char *const *named, s
 /* Event types that this workload must produce: a run that never saw one has not tested it. */
 static json_t *plan_events(const struct tm_scenario_workload *w)
 {
-    static const struct { enum tm_workload_kind kind; const char *event;
+    static const struct {
+        enum tm_workload_kind kind;
+        const char *event;
     } map[] = { { TM_WL_CREATE, "CREATE" },         { TM_WL_UPDATE, "UPDATE" },
                 { TM_WL_DELETE, "DELETE" },         { TM_WL_UNDELETE, "UNDELETE" },
                 { TM_WL_GAP_CREATE, "GAP_CREATE" }, { TM_WL_GAP_UPDATE, "GAP_UPDATE" },

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_SERVER_MS 60000    /* population of the org included */
-#define START_COPY_MS 180000     /* first copies and initial loads */
+#define START_SERVER_MS 60000 /* population of the org included */
+#define START_COPY_MS 180000  /* first copies and initial loads */
 
 static const char *start_path(const struct tm_run *run, char out[TM_PATH_MAX], const char *folder,
                               const char *name, const char *ending)
@@ -133,10 +133,10 @@ static enum tm_code start_stream(struct tm_run *run, const struct tm_run_pipelin
                                  struct tm_err *err)
 {
     char name[64];
-    if (start_station(run, "sink", "sink", p->sink, run->raw_path, err) != TM_OK
-        || start_station(run, "view", "view", p->view, run->view_path, err) != TM_OK
-        || start_station(run, "gap", "gap", p->gap, NULL, err) != TM_OK
-        || start_station(run, "reconcile", "reconcile", p->reconcile, NULL, err) != TM_OK)
+    if (start_station(run, "sink", "sink", p->sink, run->raw_path, err) != TM_OK ||
+        start_station(run, "view", "view", p->view, run->view_path, err) != TM_OK ||
+        start_station(run, "gap", "gap", p->gap, NULL, err) != TM_OK ||
+        start_station(run, "reconcile", "reconcile", p->reconcile, NULL, err) != TM_OK)
         return err->code;
     for (size_t i = 0; i < p->sources_count; i++) {
         snprintf(name, sizeof name, "source-%zu", i + 1);
@@ -146,16 +146,16 @@ static enum tm_code start_stream(struct tm_run *run, const struct tm_run_pipelin
     return TM_OK;
 }
 
-/* One number out of a database that another process writes; -1 while it is not there yet or busy.
- */
+/* One number out of a database that another process writes; -1 while it is not there yet
+ * or busy. */
 static int64_t start_ask(const char *path, const char *sql)
 {
     sqlite3 *db = NULL;
     struct tm_err err;
     int64_t n = -1;
     tm_err_clear(&err);
-    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK
-        || tm_sql_int64(&n, db, sql, &err) != TM_OK)
+    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK ||
+        tm_sql_int64(&n, db, sql, &err) != TM_OK)
         n = -1;
     tm_sql_close(db);
     return n;
@@ -202,20 +202,19 @@ static enum tm_code start_batch(struct tm_run *run, struct tm_err *err)
 {
     for (size_t i = 0; i < run->pipelines_count; i++) {
         const struct tm_run_pipeline *p = &run->pipelines[i];
-        if (p->kind == TM_RUN_BATCH
-            && start_station(run, "batch", p->name, p->config, p->database, err) != TM_OK)
+        if (p->kind == TM_RUN_BATCH &&
+            start_station(run, "batch", p->name, p->config, p->database, err) != TM_OK)
             return err->code;
     }
     for (size_t i = 0; i < run->pipelines_count; i++) {
         const struct tm_run_pipeline *p = &run->pipelines[i];
         char what[160];
         snprintf(what, sizeof what, "the initial load of %s", p->name);
-        if (p->kind == TM_RUN_BATCH
-            && start_wait(run, p->database,
-                          "SELECT count(DISTINCT object) FROM _polls WHERE mode = 'initial' AND "
-                          "finished_ns IS NOT NULL",
-                          (int64_t)run->objects_count, what, err)
-                   != TM_OK)
+        if (p->kind == TM_RUN_BATCH &&
+            start_wait(run, p->database,
+                       "SELECT count(DISTINCT object) FROM _polls WHERE mode = 'initial' AND "
+                       "finished_ns IS NOT NULL",
+                       (int64_t)run->objects_count, what, err) != TM_OK)
             return err->code;
     }
     return TM_OK;
@@ -224,8 +223,8 @@ static enum tm_code start_batch(struct tm_run *run, struct tm_err *err)
 enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err)
 {
     const struct tm_run_pipeline *stream = NULL;
-    if (tm_clock_file_create(&run->clock, run->clock_path, run->org_origin_ms, run->compress, err)
-        != TM_OK)
+    if (tm_clock_file_create(&run->clock, run->clock_path, run->org_origin_ms, run->compress,
+                             err) != TM_OK)
         return err->code;
     for (size_t i = 0; i < run->pipelines_count; i++)
         if (run->pipelines[i].kind == TM_RUN_STREAM)

@@ -13,8 +13,8 @@
 
 #define WORK_WITNESS_MS 60000
 #define WORK_PROGRESS_S 5
-#define WORK_QUIET_S 2            /* streaming: no new row and no dirt for so long = drained  */
-#define WORK_DRAIN_S_MAX 60       /* wall seconds beyond the last grid point before giving up */
+#define WORK_QUIET_S 2      /* streaming: no new row and no dirt for so long = drained */
+#define WORK_DRAIN_S_MAX 60 /* wall seconds beyond the last grid point before giving up */
 
 static int64_t work_ask(const char *path, const char *sql)
 {
@@ -22,8 +22,8 @@ static int64_t work_ask(const char *path, const char *sql)
     struct tm_err err;
     int64_t n = -1;
     tm_err_clear(&err);
-    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK
-        || tm_sql_int64(&n, db, sql, &err) != TM_OK)
+    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK ||
+        tm_sql_int64(&n, db, sql, &err) != TM_OK)
         n = -1;
     tm_sql_close(db);
     return n;
@@ -146,8 +146,7 @@ static bool work_workload_done(struct tm_run *run, void *self)
 {
     (void)self;
     return work_ask(run->org_path,
-                    "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'")
-           == 1;
+                    "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1;
 }
 
 static bool work_batch_done(struct tm_run *run, void *self)
@@ -169,7 +168,9 @@ static bool work_batch_done(struct tm_run *run, void *self)
     return true;
 }
 
-struct work_quiet { int64_t raw_rows, since_ns, not_before_ms; };
+struct work_quiet {
+    int64_t raw_rows, since_ns, not_before_ms;
+};
 
 /* Streaming is at rest: nothing was written and nothing was dirty for WORK_QUIET_S, and a scheduled
  * copy came by. */
@@ -187,8 +188,8 @@ static bool work_stream_quiet(struct tm_run *run, void *self)
         q->raw_rows = rows;
         q->since_ns = now_ns;
     }
-    return now_ns - q->since_ns > WORK_QUIET_S * TM_NS_PER_S
-           && tm_clock_now(run->clock).org_ms >= q->not_before_ms;
+    return now_ns - q->since_ns > WORK_QUIET_S * TM_NS_PER_S &&
+           tm_clock_now(run->clock).org_ms >= q->not_before_ms;
 }
 
 static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)

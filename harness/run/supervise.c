@@ -31,8 +31,8 @@ static const char *child_program(char out[TM_PATH_MAX])
     if (n <= 0)
         return self;
     out[n] = '\0';
-    bool same = stat(self, &here) == 0 && stat(out, &there) == 0 && here.st_dev == there.st_dev
-                && here.st_ino == there.st_ino;
+    bool same = stat(self, &here) == 0 && stat(out, &there) == 0 && here.st_dev == there.st_dev &&
+                here.st_ino == there.st_ino;
     return same ? out : self;
 }
 
@@ -87,12 +87,12 @@ enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, cons
     struct tm_child *child = &all->items[all->count];
     *child = (struct tm_child){ .restartable = restartable, .exit_code = -1 };
     snprintf(child->name, sizeof child->name, "%s", name);
-    char dir[TM_PATH_MAX];               /* a copy: child is part of *all */
+    char dir[TM_PATH_MAX]; /* a copy: child is part of *all */
     memcpy(dir, all->dir, sizeof dir);
-    if (snprintf(child->out_path, TM_PATH_MAX, "%.900s/log/%.60s.out", dir, name) >= TM_PATH_MAX
-        || snprintf(child->log_path, TM_PATH_MAX, "%.900s/log/%.60s.log", dir, name) >= TM_PATH_MAX)
+    if (snprintf(child->out_path, TM_PATH_MAX, "%.900s/log/%.60s.out", dir, name) >= TM_PATH_MAX ||
+        snprintf(child->log_path, TM_PATH_MAX, "%.900s/log/%.60s.log", dir, name) >= TM_PATH_MAX)
         return tm_fail(err, TM_E_ARG, "the output folder's path is too long");
-    all->count++;                        /* from here on its arguments are freed with the list */
+    all->count++; /* from here on its arguments are freed with the list */
     for (size_t i = 0; i == 0 || argv[i - 1] != NULL; i++) {
         assert(i < TM_CHILD_ARGS_MAX);
         child->argv[i] = strdup(i == 0 ? "tidemark" : argv[i - 1]);
@@ -107,8 +107,8 @@ static void child_account(struct tm_child *child, int status, const struct rusag
 {
     child->pid = 0;
     child->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    child->cpu_s += (double)usage->ru_utime.tv_sec + (double)usage->ru_utime.tv_usec / 1e6
-                    + (double)usage->ru_stime.tv_sec + (double)usage->ru_stime.tv_usec / 1e6;
+    child->cpu_s += (double)usage->ru_utime.tv_sec + (double)usage->ru_utime.tv_usec / 1e6 +
+                    (double)usage->ru_stime.tv_sec + (double)usage->ru_stime.tv_usec / 1e6;
     if (usage->ru_maxrss * 1024 > child->rss_peak_bytes)
         child->rss_peak_bytes = usage->ru_maxrss * 1024;
 }

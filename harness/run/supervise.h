@@ -1,6 +1,7 @@
-/* supervise: child processes of a run. in: a name, an argument list; out: a process with its own log files, its first
- * line of stdout, its exit, its CPU seconds and peak memory. A child never outlives its supervisor.
- * Waits are bounded and polled; nothing here knows what the children do. */
+/* supervise: child processes of a run. in: a name, an argument list; out: a process with its own
+ * log files, its first line of stdout, its exit, its CPU seconds and peak memory. A child never
+ * outlives its supervisor. Waits are bounded and polled; nothing here knows what the
+ * children do. */
 #ifndef TM_RUN_SUPERVISE_H
 #define TM_RUN_SUPERVISE_H
 #include "base/err.h"
@@ -9,35 +10,39 @@
 
 #define TM_CHILDREN_MAX 64
 #define TM_CHILD_ARGS_MAX 48
-#define TM_CHILD_RESTARTS_MAX 5     /* a station that crashes more often than this ends the run */
+#define TM_CHILD_RESTARTS_MAX 5 /* a station that crashes more often than this ends the run */
 #define TM_PATH_MAX 1024
 
 struct tm_child {
     char name[64];
-    char *argv[TM_CHILD_ARGS_MAX + 1];     /* owned copies, argv[0] = this program */
+    char *argv[TM_CHILD_ARGS_MAX + 1]; /* owned copies, argv[0] = this program */
     char out_path[TM_PATH_MAX], log_path[TM_PATH_MAX];
-    pid_t pid;                             /* 0 = not running */
-    bool restartable;                      /* a crash (death by signal) starts it again */
-    bool stopping;                         /* we asked it to end */
-    int restarts, exit_code;               /* exit_code: 128 + signal when killed; -1 = never ended */
-    double cpu_s;                          /* user + system of all its lives so far */
+    pid_t pid;               /* 0 = not running */
+    bool restartable;        /* a crash (death by signal) starts it again */
+    bool stopping;           /* we asked it to end */
+    int restarts, exit_code; /* exit_code: 128 + signal when killed; -1 = never ended */
+    double cpu_s;            /* user + system of all its lives so far */
     int64_t rss_peak_bytes;
 };
 struct tm_children {
-    char dir[TM_PATH_MAX];                 /* logs go to dir/log/ */
+    char dir[TM_PATH_MAX]; /* logs go to dir/log/ */
     struct tm_child items[TM_CHILDREN_MAX];
     size_t count;
 };
-/* Starts `tidemark argv[0] argv[1] …` (argv NULL-terminated). The child stays in the list for good. */
-enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, const char *name, bool restartable,
-                            const char *const *argv, struct tm_err *err);
-/* Waits until the child printed its first stdout line. TM_E_IO with the tail of its log when it ends or is silent. */
-enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms, char *out,
-                                 size_t out_bytes, struct tm_err *err);
-/* Collects what ended, restarts what crashed. An error names the child that ended on its own and the end of its log. */
+/* Starts `tidemark argv[0] argv[1] …` (argv NULL-terminated). The child stays in the list
+ * for good. */
+enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, const char *name,
+                            bool restartable, const char *const *argv, struct tm_err *err);
+/* Waits until the child printed its first stdout line. TM_E_IO with the tail of its log when it
+ * ends or is silent. */
+enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms,
+                                 char *out, size_t out_bytes, struct tm_err *err);
+/* Collects what ended, restarts what crashed. An error names the child that ended on its own and
+ * the end of its log. */
 enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err);
 /* SIGTERM, wait, SIGKILL after timeout_ms. Returns its exit code. */
 int tm_child_stop(struct tm_child *child, int timeout_ms);
-void tm_children_stop(struct tm_children *all, int timeout_ms);    /* all, newest first; then frees argv copies */
+/* all, newest first; then frees argv copies */
+void tm_children_stop(struct tm_children *all, int timeout_ms);
 struct tm_child *tm_children_find(struct tm_children *all, const char *name);
 #endif

@@ -10,55 +10,76 @@
 #define SESSION_BACKOFF_FIRST_NS (250 * TM_NS_PER_MS)
 #define SESSION_BACKOFF_NS_MAX (30 * TM_NS_PER_S)
 #define SESSION_AUTH_TIMEOUT_NS (30 * TM_NS_PER_S)
-#define SESSION_CALL_TIMEOUT_NS (120 * TM_NS_PER_S)  /* a query may run that long by Salesforce's limits */
-#define SESSION_REFUSALS_MAX 3                       /* fresh tokens refused in a row before giving up     */
-#define SESSION_DESCRIBES_MAX 16                     /* asked for at the same time                         */
+/* a query may run that long by Salesforce's limits */
+#define SESSION_CALL_TIMEOUT_NS (120 * TM_NS_PER_S)
+/* fresh tokens refused in a row before giving up */
+#define SESSION_REFUSALS_MAX 3
+/* asked for at the same time */
+#define SESSION_DESCRIBES_MAX 16
 #define SESSION_URL_BYTES_MAX (32u << 10)
 
-enum session_state { SESSION_OUT, SESSION_SIGNING, SESSION_NO_VERSION, SESSION_ASKING_VERSION, SESSION_READY,
-                     SESSION_REFUSED };
+enum session_state {
+    SESSION_OUT,
+    SESSION_SIGNING,
+    SESSION_NO_VERSION,
+    SESSION_ASKING_VERSION,
+    SESSION_READY,
+    SESSION_REFUSED
+};
 struct tm_sf_call {
-    struct tm_sf_session *s;               /* NULL once the session is gone */
+    struct tm_sf_session *s; /* NULL once the session is gone */
     struct tm_sf_call *next;
     char *method, *path, *body;
     const char *header;
-    struct tm_http_call *http;             /* under way, or NULL */
-    int64_t at_ns;                         /* not before; 0 = at once */
+    struct tm_http_call *http; /* under way, or NULL */
+    int64_t at_ns;             /* not before; 0 = at once */
     int64_t first_failed_ns, first_sent_ns;
-    uint64_t token_number;                 /* which token it was sent with */
+    uint64_t token_number; /* which token it was sent with */
     unsigned attempts, failures, refusals;
     int status;
     char error[64];
 };
-struct session_describe { char object[128]; struct tm_sf_call *call; };
+struct session_describe {
+    char object[128];
+    struct tm_sf_call *call;
+};
 struct tm_sf_session {
-    struct tm_http *http;                  /* borrowed */
+    struct tm_http *http; /* borrowed */
     struct tm_sf_settings set;
     struct tm_rng rng;
     enum session_state state;
     char *url, *token, version[16];
     bool version_known;
-    uint64_t token_number;                 /* grows with every sign-in */
-    struct tm_http_call *call;             /* sign-in or version exchange under way */
+    uint64_t token_number;     /* grows with every sign-in */
+    struct tm_http_call *call; /* sign-in or version exchange under way */
     int64_t at_ns, first_failed_ns;
     unsigned failures;
-    struct tm_err refused;                 /* wrong credentials: told again, not tried again */
-    double budget; int64_t budget_ns;      /* token bucket of the rate limit */
-    bool usage_known; int64_t usage_used, usage_limit;
+    struct tm_err refused; /* wrong credentials: told again, not tried again */
+    double budget;
+    int64_t budget_ns; /* token bucket of the rate limit */
+    bool usage_known;
+    int64_t usage_used, usage_limit;
     struct tm_sf_call *calls;
     struct session_describe describes[SESSION_DESCRIBES_MAX];
 };
 
 /* ---- open, close, small answers ---- */
 
-static bool session_unset(const char *text) { return text == NULL || *text == '\0'; }
+static bool session_unset(const char *text)
+{
+    return text == NULL || *text == '\0';
+}
 
 static enum tm_code session_check(const struct tm_sf_settings *set, struct tm_err *err)
 {
     if (session_unset(set->instance))
-        return tm_fail(err, TM_E_ARG, "salesforce.instance is missing: the login URL, as https://login.salesforce.com");
+        return tm_fail(
+            err, TM_E_ARG,
+            "salesforce.instance is missing: the login URL, as https://login.salesforce.com");
     if (strncmp(set->instance, "http://", 7) != 0 && strncmp(set->instance, "https://", 8) != 0)
-        return tm_fail(err, TM_E_ARG, "salesforce.instance must be an http:// or https:// URL, not \"%.100s\"", set->instance);
+        return tm_fail(err, TM_E_ARG,
+                       "salesforce.instance must be an http:// or https:// URL, not \"%.100s\"",
+                       set->instance);
     if (session_unset(set->consumer_key))
         return tm_fail(err, TM_E_ARG, "salesforce.consumer.key is missing");
     if (set->grant == TM_SF_PASSWORD && session_unset(set->username))
@@ -66,17 +87,19 @@ static enum tm_code session_check(const struct tm_sf_settings *set, struct tm_er
     if (set->grant == TM_SF_PASSWORD && session_unset(set->password))
         return tm_fail(err, TM_E_ARG, "salesforce.password is missing (grant type PASSWORD)");
     if (set->grant == TM_SF_CLIENT_CREDENTIALS && session_unset(set->consumer_secret))
-        return tm_fail(err, TM_E_ARG, "salesforce.consumer.secret is missing (grant type CLIENT_CREDENTIALS)");
-    if (set->api_version != NULL && strcmp(set->api_version, "latest") != 0
-        && (set->api_version[strspn(set->api_version, "0123456789.")] != '\0' || !isdigit((unsigned char)set->api_version[0])
-            || strlen(set->api_version) > 8))
-        return tm_fail(err, TM_E_ARG, "salesforce.version must be \"latest\" or like \"59.0\", not \"%.20s\"",
+        return tm_fail(err, TM_E_ARG,
+                       "salesforce.consumer.secret is missing (grant type CLIENT_CREDENTIALS)");
+    if (set->api_version != NULL && strcmp(set->api_version, "latest") != 0 &&
+        (set->api_version[strspn(set->api_version, "0123456789.")] != '\0' ||
+         !isdigit((unsigned char)set->api_version[0]) || strlen(set->api_version) > 8))
+        return tm_fail(err, TM_E_ARG,
+                       "salesforce.version must be \"latest\" or like \"59.0\", not \"%.20s\"",
                        set->api_version);
     return TM_OK;
 }
 
-enum tm_code tm_sf_session_open(struct tm_sf_session **out, struct tm_http *http, const struct tm_sf_settings *settings,
-                                struct tm_err *err)
+enum tm_code tm_sf_session_open(struct tm_sf_session **out, struct tm_http *http,
+                                const struct tm_sf_settings *settings, struct tm_err *err)
 {
     enum tm_code rc = session_check(settings, err);
     if (rc != TM_OK)
@@ -92,7 +115,8 @@ enum tm_code tm_sf_session_open(struct tm_sf_session **out, struct tm_http *http
         s->set.auth_retry_ns_max = SESSION_AUTH_RETRY_NS;
     const char *version = settings->api_version;
     if (version != NULL && strcmp(version, "latest") != 0) {
-        snprintf(s->version, sizeof s->version, "%s%s", version, strchr(version, '.') == NULL ? ".0" : "");
+        snprintf(s->version, sizeof s->version, "%s%s", version,
+                 strchr(version, '.') == NULL ? ".0" : "");
         s->version_known = true;
     }
     tm_rng_init(&s->rng, settings->seed);
@@ -132,11 +156,26 @@ void tm_sf_session_expired(struct tm_sf_session *s)
     s->at_ns = 0;
 }
 
-const char *tm_sf_session_url(const struct tm_sf_session *s) { return s->state == SESSION_READY ? s->url : NULL; }
-const char *tm_sf_session_token(const struct tm_sf_session *s) { return s->state == SESSION_READY ? s->token : NULL; }
-const char *tm_sf_session_version(const struct tm_sf_session *s) { return s->version_known ? s->version : NULL; }
-struct tm_http *tm_sf_session_http(const struct tm_sf_session *s) { return s->http; }
-const struct tm_sf_settings *tm_sf_session_settings(const struct tm_sf_session *s) { return &s->set; }
+const char *tm_sf_session_url(const struct tm_sf_session *s)
+{
+    return s->state == SESSION_READY ? s->url : NULL;
+}
+const char *tm_sf_session_token(const struct tm_sf_session *s)
+{
+    return s->state == SESSION_READY ? s->token : NULL;
+}
+const char *tm_sf_session_version(const struct tm_sf_session *s)
+{
+    return s->version_known ? s->version : NULL;
+}
+struct tm_http *tm_sf_session_http(const struct tm_sf_session *s)
+{
+    return s->http;
+}
+const struct tm_sf_settings *tm_sf_session_settings(const struct tm_sf_session *s)
+{
+    return &s->set;
+}
 
 bool tm_sf_session_usage(const struct tm_sf_session *s, int64_t *out_used, int64_t *out_limit)
 {
@@ -148,7 +187,8 @@ bool tm_sf_session_usage(const struct tm_sf_session *s, int64_t *out_used, int64
 int64_t tm_sf_session_next_at(const struct tm_sf_session *s)
 {
     bool signing = s->state != SESSION_READY && s->state != SESSION_REFUSED;
-    int64_t at = s->call == NULL && (s->failures > 0 || s->calls != NULL) && signing ? s->at_ns : TM_NEVER;
+    int64_t at =
+        s->call == NULL && (s->failures > 0 || s->calls != NULL) && signing ? s->at_ns : TM_NEVER;
     for (const struct tm_sf_call *c = s->calls; c != NULL; c = c->next)
         if (!signing && c->http == NULL && c->at_ns < at)
             at = c->at_ns;
@@ -167,8 +207,10 @@ int64_t tm_sf_session_backoff_ns(struct tm_sf_session *s, unsigned failures)
 
 /* ---- what an error body says ---- */
 
-/* errorCode and message of [{"message":…,"errorCode":…}] or {"error":…,"error_description":…}; "" when neither. */
-static void session_words(const struct tm_http_reply *reply, char *code, size_t code_bytes, char *text, size_t text_bytes)
+/* errorCode and message of [{"message":…,"errorCode":…}] or {"error":…,"error_description":…}; ""
+ * when neither. */
+static void session_words(const struct tm_http_reply *reply, char *code, size_t code_bytes,
+                          char *text, size_t text_bytes)
 {
     json_t *json = json_loadb(tm_buf_text(&reply->body), reply->body.bytes, 0, NULL);
     const json_t *first = json_is_array(json) ? json_array_get(json, 0) : json;
@@ -189,7 +231,10 @@ static void session_words(const struct tm_http_reply *reply, char *code, size_t 
     json_decref(json);
 }
 
-static bool session_transient(int status) { return status == 420 || status == 429 || status >= 500; }
+static bool session_transient(int status)
+{
+    return status == 420 || status == 429 || status >= 500;
+}
 
 /* ---- signing in ---- */
 
@@ -203,7 +248,8 @@ static enum tm_code session_send_sign_in(struct tm_sf_session *s, struct tm_err 
         n--;
     tm_buf_add(&url, s->set.instance, n);
     tm_buf_addz(&url, "/services/oauth2/token");
-    tm_buf_addz(&body, s->set.grant == TM_SF_PASSWORD ? "grant_type=password" : "grant_type=client_credentials");
+    tm_buf_addz(&body, s->set.grant == TM_SF_PASSWORD ? "grant_type=password"
+                                                      : "grant_type=client_credentials");
     tm_buf_addz(&body, "&client_id=");
     tm_buf_add_urlencoded(&body, s->set.consumer_key);
     if (!session_unset(s->set.consumer_secret)) {
@@ -221,8 +267,12 @@ static enum tm_code session_send_sign_in(struct tm_sf_session *s, struct tm_err 
     if (rc == TM_OK)
         rc = tm_buf_check(&url, "salesforce.instance", err);
     struct tm_http_request request = {
-        .method = "POST", .url = tm_buf_text(&url), .body = tm_buf_text(&body), .body_bytes = body.bytes,
-        .headers = { "Content-Type: application/x-www-form-urlencoded", "Accept: application/json" },
+        .method = "POST",
+        .url = tm_buf_text(&url),
+        .body = tm_buf_text(&body),
+        .body_bytes = body.bytes,
+        .headers = { "Content-Type: application/x-www-form-urlencoded",
+                     "Accept: application/json" },
         .timeout_ns = SESSION_AUTH_TIMEOUT_NS,
     };
     if (rc == TM_OK)
@@ -240,7 +290,9 @@ static enum tm_code session_send_versions(struct tm_sf_session *s, struct tm_err
     tm_buf_init(&url, SESSION_URL_BYTES_MAX);
     tm_buf_addf(&url, "%s/services/data", s->url);
     enum tm_code rc = tm_buf_check(&url, "instance URL", err);
-    struct tm_http_request request = { .method = "GET", .url = tm_buf_text(&url), .headers = { "Accept: application/json" },
+    struct tm_http_request request = { .method = "GET",
+                                       .url = tm_buf_text(&url),
+                                       .headers = { "Accept: application/json" },
                                        .timeout_ns = SESSION_AUTH_TIMEOUT_NS };
     if (rc == TM_OK)
         rc = s->http->ops->start(s->http, &s->call, &request, err);
@@ -248,24 +300,27 @@ static enum tm_code session_send_versions(struct tm_sf_session *s, struct tm_err
     return rc;
 }
 
-static enum tm_code session_refuse(struct tm_sf_session *s, const char *code, const char *text, int status,
-                                   struct tm_err *err)
+static enum tm_code session_refuse(struct tm_sf_session *s, const char *code, const char *text,
+                                   int status, struct tm_err *err)
 {
     tm_err_clear(&s->refused);
     if (status == 404)
-        tm_fail(&s->refused, TM_E_ARG, "sign-in at %.120s: there is no /services/oauth2/token (HTTP 404); is "
-                                       "salesforce.instance right?", s->set.instance);
+        tm_fail(&s->refused, TM_E_ARG,
+                "sign-in at %.120s: there is no /services/oauth2/token (HTTP 404); is "
+                "salesforce.instance right?",
+                s->set.instance);
     else
-        tm_fail(&s->refused, TM_E_ARG, "sign-in at %.80s refused (HTTP %d): %s: %s; check salesforce.username, .password, "
-                                       ".password.token, .consumer.key and .consumer.secret",
+        tm_fail(&s->refused, TM_E_ARG,
+                "sign-in at %.80s refused (HTTP %d): %s: %s; check salesforce.username, .password, "
+                ".password.token, .consumer.key and .consumer.secret",
                 s->set.instance, status, *code ? code : "no error code", text);
     s->state = SESSION_REFUSED;
     return tm_fail(err, TM_E_ARG, "%s", s->refused.msg);
 }
 
 /* Waits and tries again until the sign-in budget is used up; then the cause is told. */
-static enum tm_code session_try_later(struct tm_sf_session *s, const struct tm_now *now, const char *cause,
-                                      struct tm_err *err)
+static enum tm_code session_try_later(struct tm_sf_session *s, const struct tm_now *now,
+                                      const char *cause, struct tm_err *err)
 {
     if (s->failures++ == 0)
         s->first_failed_ns = now->wall_ns;
@@ -276,19 +331,23 @@ static enum tm_code session_try_later(struct tm_sf_session *s, const struct tm_n
         return TM_E_AGAIN;
     unsigned failures = s->failures;
     s->failures = 0;
-    s->at_ns = 0;                /* whoever asks again begins a new budget at once: no wake-up would be told for a wait */
-    return tm_fail_retry(err, TM_E_IO, "sign-in at %.80s failed %u times in %lld ms: %s", s->set.instance, failures,
+    s->at_ns =
+        0; /* whoever asks again begins a new budget at once: no wake-up would be told for a wait */
+    return tm_fail_retry(err, TM_E_IO, "sign-in at %.80s failed %u times in %lld ms: %s",
+                         s->set.instance, failures,
                          (long long)((now->wall_ns - s->first_failed_ns) / TM_NS_PER_MS), cause);
 }
 
-static enum tm_code session_take_token(struct tm_sf_session *s, const struct tm_http_reply *reply, struct tm_err *err)
+static enum tm_code session_take_token(struct tm_sf_session *s, const struct tm_http_reply *reply,
+                                       struct tm_err *err)
 {
     json_t *json = json_loadb(tm_buf_text(&reply->body), reply->body.bytes, 0, NULL);
     const char *token = json_string_value(json_object_get(json, "access_token"));
     const char *url = json_string_value(json_object_get(json, "instance_url"));
     enum tm_code rc = TM_OK;
     if (session_unset(token) || session_unset(url) || strpbrk(token, "\r\n") != NULL) {
-        rc = tm_fail(err, TM_E_PROTO, "sign-in at %.80s: the answer has no usable access_token and instance_url",
+        rc = tm_fail(err, TM_E_PROTO,
+                     "sign-in at %.80s: the answer has no usable access_token and instance_url",
                      s->set.instance);
         goto done;
     }
@@ -312,12 +371,14 @@ done:
     return rc;
 }
 
-static enum tm_code session_take_version(struct tm_sf_session *s, const struct tm_http_reply *reply, struct tm_err *err)
+static enum tm_code session_take_version(struct tm_sf_session *s, const struct tm_http_reply *reply,
+                                         struct tm_err *err)
 {
     json_t *json = json_loadb(tm_buf_text(&reply->body), reply->body.bytes, 0, NULL), *item;
     double best = 0;
     size_t i;
-    json_array_foreach(json, i, item) {
+    json_array_foreach(json, i, item)
+    {
         const char *version = json_string_value(json_object_get(item, "version"));
         double n = version != NULL ? strtod(version, NULL) : 0;
         if (version != NULL && n > best && strlen(version) < sizeof s->version) {
@@ -327,7 +388,8 @@ static enum tm_code session_take_version(struct tm_sf_session *s, const struct t
     }
     json_decref(json);
     if (best <= 0)
-        return tm_fail(err, TM_E_PROTO, "%.120s/services/data lists no API version; set salesforce.version", s->url);
+        return tm_fail(err, TM_E_PROTO,
+                       "%.120s/services/data lists no API version; set salesforce.version", s->url);
     s->version_known = true;
     s->failures = 0;
     s->at_ns = 0;
@@ -340,11 +402,12 @@ static enum tm_code session_answer(struct tm_sf_session *s, const struct tm_now 
 {
     char code[64], text[128], cause[224];
     if (reply->status >= 200 && reply->status < 300)
-        return s->state == SESSION_SIGNING ? session_take_token(s, reply, err) : session_take_version(s, reply, err);
+        return s->state == SESSION_SIGNING ? session_take_token(s, reply, err)
+                                           : session_take_version(s, reply, err);
     session_words(reply, code, sizeof code, text, sizeof text);
     snprintf(cause, sizeof cause, "HTTP %d %s %s", reply->status, code, text);
-    bool busy = session_transient(reply->status) || strstr(text, "rate exceeded") != NULL
-                || strstr(code, "unavailable") != NULL;
+    bool busy = session_transient(reply->status) || strstr(text, "rate exceeded") != NULL ||
+                strstr(code, "unavailable") != NULL;
     if (busy)
         return session_try_later(s, now, cause, err);
     if (s->state == SESSION_SIGNING)
@@ -352,7 +415,8 @@ static enum tm_code session_answer(struct tm_sf_session *s, const struct tm_now 
     return tm_fail(err, TM_E_PROTO, "%.120s/services/data: %s", s->url, cause);
 }
 
-static enum tm_code session_poll(struct tm_sf_session *s, const struct tm_now *now, struct tm_err *err)
+static enum tm_code session_poll(struct tm_sf_session *s, const struct tm_now *now,
+                                 struct tm_err *err)
 {
     struct tm_http_reply reply;
     struct tm_err cause = { .code = TM_OK };
@@ -376,7 +440,8 @@ done:
     return rc;
 }
 
-enum tm_code tm_sf_session_ready(struct tm_sf_session *s, const struct tm_now *now, struct tm_err *err)
+enum tm_code tm_sf_session_ready(struct tm_sf_session *s, const struct tm_now *now,
+                                 struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     if (s->state == SESSION_READY)
@@ -399,8 +464,8 @@ enum tm_code tm_sf_session_ready(struct tm_sf_session *s, const struct tm_now *n
 
 /* ---- one REST call ---- */
 
-enum tm_code tm_sf_call_start(struct tm_sf_call **out, struct tm_sf_session *s, const char *method, const char *path,
-                              const char *body, struct tm_err *err)
+enum tm_code tm_sf_call_start(struct tm_sf_call **out, struct tm_sf_session *s, const char *method,
+                              const char *path, const char *body, struct tm_err *err)
 {
     assert(path[0] == '/');
     struct tm_sf_call *c = calloc(1, sizeof *c);
@@ -438,11 +503,26 @@ void tm_sf_call_close(struct tm_sf_call *c)
     free(c);
 }
 
-const char *tm_sf_call_error(const struct tm_sf_call *c) { return c->error; }
-int tm_sf_call_status(const struct tm_sf_call *c) { return c->status; }
-unsigned tm_sf_call_attempts(const struct tm_sf_call *c) { return c->attempts; }
-int64_t tm_sf_call_first_sent_ns(const struct tm_sf_call *c) { return c->first_sent_ns; }
-void tm_sf_call_set_header(struct tm_sf_call *c, const char *header) { c->header = header; }
+const char *tm_sf_call_error(const struct tm_sf_call *c)
+{
+    return c->error;
+}
+int tm_sf_call_status(const struct tm_sf_call *c)
+{
+    return c->status;
+}
+unsigned tm_sf_call_attempts(const struct tm_sf_call *c)
+{
+    return c->attempts;
+}
+int64_t tm_sf_call_first_sent_ns(const struct tm_sf_call *c)
+{
+    return c->first_sent_ns;
+}
+void tm_sf_call_set_header(struct tm_sf_call *c, const char *header)
+{
+    c->header = header;
+}
 
 /* Token bucket, one second deep. False: *out_at_ns says when the next call may leave. */
 static bool session_may_call(struct tm_sf_session *s, const struct tm_now *now, int64_t *out_at_ns)
@@ -450,7 +530,9 @@ static bool session_may_call(struct tm_sf_session *s, const struct tm_now *now, 
     double rate = s->set.calls_per_second_max, cap = rate > 1 ? rate : 1;
     if (rate <= 0)
         return true;
-    s->budget = s->budget_ns == 0 ? cap : s->budget + (double)(now->wall_ns - s->budget_ns) * rate / (double)TM_NS_PER_S;
+    s->budget = s->budget_ns == 0 ? cap
+                                  : s->budget + (double)(now->wall_ns - s->budget_ns) * rate /
+                                                    (double)TM_NS_PER_S;
     s->budget_ns = now->wall_ns;
     if (s->budget > cap)
         s->budget = cap;
@@ -462,7 +544,8 @@ static bool session_may_call(struct tm_sf_session *s, const struct tm_now *now, 
     return false;
 }
 
-static enum tm_code session_send_call(struct tm_sf_call *c, const struct tm_now *now, struct tm_err *err)
+static enum tm_code session_send_call(struct tm_sf_call *c, const struct tm_now *now,
+                                      struct tm_err *err)
 {
     struct tm_sf_session *s = c->s;
     struct tm_buf url, auth;
@@ -479,7 +562,10 @@ static enum tm_code session_send_call(struct tm_sf_call *c, const struct tm_now 
     if (rc == TM_OK)
         rc = tm_buf_check(&auth, "access token", err);
     struct tm_http_request request = {
-        .method = c->method, .url = tm_buf_text(&url), .body = c->body, .body_bytes = c->body ? strlen(c->body) : 0,
+        .method = c->method,
+        .url = tm_buf_text(&url),
+        .body = c->body,
+        .body_bytes = c->body ? strlen(c->body) : 0,
         .timeout_ns = SESSION_CALL_TIMEOUT_NS,
     };
     size_t n = 0;
@@ -509,8 +595,8 @@ static int session_path_bytes(const struct tm_sf_call *c)
 }
 
 /* Back-off and again, until the retry budget is used up. */
-static enum tm_code session_repeat(struct tm_sf_call *c, const struct tm_now *now, int64_t at_least_ns, const char *cause,
-                                   struct tm_err *err)
+static enum tm_code session_repeat(struct tm_sf_call *c, const struct tm_now *now,
+                                   int64_t at_least_ns, const char *cause, struct tm_err *err)
 {
     if (c->failures++ == 0)
         c->first_failed_ns = now->wall_ns;
@@ -520,8 +606,8 @@ static enum tm_code session_repeat(struct tm_sf_call *c, const struct tm_now *no
     c->at_ns = now->wall_ns + delay_ns;
     if (c->at_ns - c->first_failed_ns <= c->s->set.request_retry_ns_max)
         return TM_E_AGAIN;
-    return tm_fail_retry(err, TM_E_IO, "%s %.*s: given up after %u attempts in %lld ms: %s", c->method,
-                         session_path_bytes(c), c->path, c->attempts,
+    return tm_fail_retry(err, TM_E_IO, "%s %.*s: given up after %u attempts in %lld ms: %s",
+                         c->method, session_path_bytes(c), c->path, c->attempts,
                          (long long)((now->wall_ns - c->first_failed_ns) / TM_NS_PER_MS), cause);
 }
 
@@ -548,22 +634,25 @@ static enum tm_code session_call_refused(struct tm_sf_call *c, const struct tm_n
     snprintf(cause, sizeof cause, "HTTP %d %s: %s", c->status, c->error, text);
     if (c->status == 401) {
         if (++c->refusals > SESSION_REFUSALS_MAX)
-            return tm_fail(err, TM_E_PROTO, "%s %.*s: %u fresh tokens were refused: %s", c->method, session_path_bytes(c),
-                           c->path, c->refusals, cause);
+            return tm_fail(err, TM_E_PROTO, "%s %.*s: %u fresh tokens were refused: %s", c->method,
+                           session_path_bytes(c), c->path, c->refusals, cause);
         if (c->token_number == c->s->token_number)
             tm_sf_session_expired(c->s);
         return TM_E_AGAIN;
     }
-    if (tm_http_reply_header(reply, "Retry-After", after, sizeof after) && after[0] >= '0' && after[0] <= '9')
+    if (tm_http_reply_header(reply, "Retry-After", after, sizeof after) && after[0] >= '0' &&
+        after[0] <= '9')
         wait_ns = (int64_t)strtol(after, NULL, 10) * TM_NS_PER_S;
-    if (session_transient(c->status) || strcmp(c->error, "UNABLE_TO_LOCK_ROW") == 0
-        || strcmp(c->error, "REQUEST_LIMIT_EXCEEDED") == 0)
+    if (session_transient(c->status) || strcmp(c->error, "UNABLE_TO_LOCK_ROW") == 0 ||
+        strcmp(c->error, "REQUEST_LIMIT_EXCEEDED") == 0)
         return session_repeat(c, now, wait_ns, cause, err);
-    return tm_fail(err, TM_E_PROTO, "%s %.*s: %s", c->method, session_path_bytes(c), c->path, cause);
+    return tm_fail(err, TM_E_PROTO, "%s %.*s: %s", c->method, session_path_bytes(c), c->path,
+                   cause);
 }
 
 static enum tm_code session_call_answer(struct tm_sf_call *c, const struct tm_now *now,
-                                        const struct tm_http_reply *reply, json_t **out, struct tm_err *err)
+                                        const struct tm_http_reply *reply, json_t **out,
+                                        struct tm_err *err)
 {
     json_error_t e;
     c->status = reply->status;
@@ -576,12 +665,14 @@ static enum tm_code session_call_answer(struct tm_sf_call *c, const struct tm_no
         return TM_OK;
     }
     *out = json_loadb(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e);
-    if (*out == NULL)                      /* a maintenance page, or cut short: the next answer may be whole */
+    /* a maintenance page, or cut short: the next answer may be whole */
+    if (*out == NULL)
         return session_repeat(c, now, 0, "the answer is not JSON", err);
     return TM_OK;
 }
 
-enum tm_code tm_sf_call_poll(struct tm_sf_call *c, const struct tm_now *now, json_t **out, struct tm_err *err)
+enum tm_code tm_sf_call_poll(struct tm_sf_call *c, const struct tm_now *now, json_t **out,
+                             struct tm_err *err)
 {
     struct tm_http_reply reply;
     struct tm_err cause = { .code = TM_OK };
@@ -630,19 +721,21 @@ static struct session_describe *session_describe_slot(struct tm_sf_session *s, c
     return spare;
 }
 
-enum tm_code tm_sf_describe(struct tm_sf_session *s, const struct tm_now *now, struct tm_describe **out,
-                            const char *object, struct tm_err *err)
+enum tm_code tm_sf_describe(struct tm_sf_session *s, const struct tm_now *now,
+                            struct tm_describe **out, const char *object, struct tm_err *err)
 {
     struct session_describe *slot = session_describe_slot(s, object);
     enum tm_code rc = TM_OK;
     json_t *json = NULL;
     struct tm_err cause = { .code = TM_OK };
     if (slot == NULL)
-        return TM_E_AGAIN;                 /* SESSION_DESCRIBES_MAX others are under way */
+        return TM_E_AGAIN; /* SESSION_DESCRIBES_MAX others are under way */
     if (slot->call == NULL) {
         char path[256];
-        if (object[strspn(object, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] != '\0'
-            || *object == '\0' || strlen(object) >= sizeof slot->object)
+        if (object[strspn(object,
+                          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] !=
+                '\0' ||
+            *object == '\0' || strlen(object) >= sizeof slot->object)
             return tm_fail(err, TM_E_ARG, "\"%.60s\" is not the name of an object", object);
         snprintf(path, sizeof path, "/services/data/v*/sobjects/%s/describe", object);
         rc = tm_sf_call_start(&slot->call, s, "GET", path, NULL, err);
@@ -656,9 +749,11 @@ enum tm_code tm_sf_describe(struct tm_sf_session *s, const struct tm_now *now, s
     if (rc == TM_OK)
         rc = tm_describe_parse(out, json, err);
     else if (tm_sf_call_status(slot->call) == 404)
-        rc = tm_fail(err, TM_E_ARG, "the org has no object \"%s\", or the user may not see it", object);
+        rc = tm_fail(err, TM_E_ARG, "the org has no object \"%s\", or the user may not see it",
+                     object);
     else
-        rc = cause.retriable ? tm_fail_retry(err, cause.code, "%s", cause.msg) : tm_fail(err, cause.code, "%s", cause.msg);
+        rc = cause.retriable ? tm_fail_retry(err, cause.code, "%s", cause.msg)
+                             : tm_fail(err, cause.code, "%s", cause.msg);
     json_decref(json);
     tm_sf_call_close(slot->call);
     slot->call = NULL;

@@ -20,14 +20,14 @@ struct tm_sim_history {
     size_t objects_count;
     struct tm_sim_record records[TM_SIM_RECORDS_MAX];
     size_t records_count;
-    unsigned announce[7]; /* weight of each enum tm_org_announce  */
-    unsigned kinds[5]; /* weight of each enum tm_org_kind      */
+    unsigned announce[7]; /* weight of each enum tm_org_announce */
+    unsigned kinds[5];    /* weight of each enum tm_org_kind */
     double null, same_ms, same_second, schema;
-    size_t left; /* transactions still to come */
+    size_t left;             /* transactions still to come */
     uint64_t value, commits; /* number of the last value written; of transactions */
     unsigned fields_added;
     bool removed[TM_SIM_OBJECTS_MAX]; /* Old__c is gone */
-    int64_t org_ms; /* of the last commit */
+    int64_t org_ms;                   /* of the last commit */
 };
 void tm_sim_history_init(struct tm_sim_history *h, uint64_t seed, struct tm_org *org,
                          const char *const *objects, size_t objects_count);

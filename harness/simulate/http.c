@@ -153,7 +153,10 @@ static void http_cancel(struct tm_http *http, struct tm_http_call *c)
     http_drop(h, c);
 }
 
-static void http_close(struct tm_http *http) { (void)http; }
+static void http_close(struct tm_http *http)
+{
+    (void)http;
+}
 
 /* The handler has spoken: held, or on its way back. */
 static void http_spoke(struct tm_sim_http *h, struct tm_http_call *c)
@@ -225,7 +228,10 @@ void tm_sim_http_pump(struct tm_sim_http *h, const struct tm_now *now)
     }
 }
 
-static int64_t http_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t http_earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 int64_t tm_sim_http_next(const struct tm_sim_http *h, const struct tm_now *origin)
 {

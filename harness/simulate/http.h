@@ -17,14 +17,14 @@ struct tm_sim_host {
     struct tm_mock_handler handler;
 };
 struct tm_sim_http {
-    struct tm_http port; /* first member: what the station is given */
-    const struct tm_sim_host *hosts; /* [TM_SIM_HOSTS_MAX], borrowed */
+    struct tm_http port;                /* first member: what the station is given */
+    const struct tm_sim_host *hosts;    /* [TM_SIM_HOSTS_MAX], borrowed */
     const struct tm_sim_faults *faults; /* borrowed; may change while it runs */
-    struct tm_rng *rng; /* borrowed */
+    struct tm_rng *rng;                 /* borrowed */
     struct tm_now now;
     struct tm_http_call *calls; /* under way, oldest first */
-    uint64_t planted; /* faults so far */
-    bool news; /* an answer arrived since it was last cleared */
+    uint64_t planted;           /* faults so far */
+    bool news;                  /* an answer arrived since it was last cleared */
 };
 void tm_sim_http_init(struct tm_sim_http *h, const struct tm_sim_host *hosts,
                       const struct tm_sim_faults *faults, struct tm_rng *rng);

@@ -228,15 +228,18 @@ static void sim_watch(struct sim *s)
     s->moved = seen;
 }
 
-/* When to compare. Audits go on for ever, so where there are any it is a time after the last fault.
- */
+/* When to compare. Audits go on for ever, so where there are any it is a time after the
+ * last fault. */
 static int64_t sim_rest_ns(const struct sim *s)
 {
     return (s->world.set.audit_ms > 0 && s->calm ? s->calm_ns + s->quiet_ns : s->moved_ns) +
            s->quiet_ns;
 }
 
-static int64_t sim_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t sim_earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static void sim_advance(struct sim *s)
 {
@@ -391,8 +394,7 @@ static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_o
                         s->world.set.objects_count);
     if (set.audit_ms > 0)
         s->history.announce[TM_ORG_SILENT] = (unsigned)tm_rng_between(&s->rng, 0, 3);
-    else if (set.overflow_range) /* no range read can tell of rows that are gone for good; audits do
-                                  */
+    else if (set.overflow_range) /* only audits can tell of rows that are gone for good */
         s->history.kinds[TM_ORG_HARD_DELETE] = 0;
     s->look_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, SIM_LOOK_NS_MAX);
     s->commit_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 15 * TM_NS_PER_S);

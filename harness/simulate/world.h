@@ -39,7 +39,7 @@ struct tm_sim_station {
     void *self; /* struct tm_source, tm_gap, tm_recon, tm_sink or tm_view */
     /* of the driver */
     int64_t run_ns; /* when it wants to run; TM_NEVER = when something happens */
-    uint64_t seen; /* records in the broker when it last ran */
+    uint64_t seen;  /* records in the broker when it last ran */
     uint64_t lives;
 };
 struct tm_sim_settings { /* what a seed decides once */
@@ -77,8 +77,8 @@ struct tm_sim_world {
     size_t stations_count;
 };
 extern const char *const tm_sim_objects[TM_SIM_OBJECTS_MAX];
-/* Writes the describe of every object of the simulation into `dir`, where tm_sim_world_open looks.
- */
+/* Writes the describe of every object of the simulation into `dir`, where
+ * tm_sim_world_open looks. */
 enum tm_code tm_sim_objects_write(const char *dir, struct tm_err *err);
 /* A scratch folder in memory where there is one, else in $TMPDIR, with "objects" in it; and its
  * end. */

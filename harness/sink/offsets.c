@@ -6,8 +6,8 @@
 
 size_t tm_sink_offsets_find(struct tm_sink_offsets *o, const char *topic, int32_t partition)
 {
-    if (o->last_hit < o->count && o->items[o->last_hit].partition == partition
-        && strcmp(o->items[o->last_hit].topic, topic) == 0)
+    if (o->last_hit < o->count && o->items[o->last_hit].partition == partition &&
+        strcmp(o->items[o->last_hit].topic, topic) == 0)
         return o->last_hit;
     for (size_t i = 0; i < o->count; i++)
         if (o->items[i].partition == partition && strcmp(o->items[i].topic, topic) == 0)
@@ -33,15 +33,21 @@ enum tm_code tm_sink_offsets_open(struct tm_sink_offsets *o, sqlite3 *db, struct
 {
     sqlite3_stmt *stmt = NULL;
     bool row = false;
-    enum tm_code rc = tm_sql_exec(db, "CREATE TABLE IF NOT EXISTS _offsets(topic TEXT NOT NULL,partition INTEGER NOT NULL,"
-                                      "next_offset INTEGER NOT NULL,cluster_id TEXT NOT NULL,PRIMARY KEY(topic,partition))"
-                                      " WITHOUT ROWID", err);
+    enum tm_code rc = tm_sql_exec(
+        db,
+        "CREATE TABLE IF NOT EXISTS _offsets(topic TEXT NOT NULL,partition INTEGER NOT NULL,"
+        "next_offset INTEGER NOT NULL,cluster_id TEXT NOT NULL,PRIMARY KEY(topic,partition))"
+        " WITHOUT ROWID",
+        err);
     if (rc == TM_OK)
         rc = tm_sql_prepare(&stmt, db, "SELECT topic,partition,next_offset FROM _offsets", err);
     while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
-        size_t i = tm_sink_offsets_find(o, (const char *)sqlite3_column_text(stmt, 0), sqlite3_column_int(stmt, 1));
+        size_t i = tm_sink_offsets_find(o, (const char *)sqlite3_column_text(stmt, 0),
+                                        sqlite3_column_int(stmt, 1));
         if (i == SIZE_MAX)
-            rc = tm_fail(err, TM_E_LIMIT, "_offsets has more than %d partitions, or memory is short", TM_SINK_PARTITIONS_MAX);
+            rc =
+                tm_fail(err, TM_E_LIMIT, "_offsets has more than %d partitions, or memory is short",
+                        TM_SINK_PARTITIONS_MAX);
         else
             o->items[i].next = o->items[i].stored = sqlite3_column_int64(stmt, 2);
     }
@@ -61,21 +67,25 @@ enum tm_code tm_sink_offsets_check(sqlite3 *db, const char *cluster_id, struct t
 {
     sqlite3_stmt *stmt = NULL;
     bool row = false;
-    enum tm_code rc = tm_sql_prepare(&stmt, db, "SELECT cluster_id FROM _offsets WHERE cluster_id<>?1 LIMIT 1", err);
+    enum tm_code rc = tm_sql_prepare(
+        &stmt, db, "SELECT cluster_id FROM _offsets WHERE cluster_id<>?1 LIMIT 1", err);
     if (rc == TM_OK) {
         sqlite3_bind_text(stmt, 1, cluster_id, -1, SQLITE_STATIC);
         rc = tm_sql_step(stmt, &row, err);
     }
     if (rc == TM_OK && row)
-        rc = tm_fail(err, TM_E_MISMATCH, "%s was filled from Kafka cluster \"%s\", this one is \"%s\": its offsets mean nothing "
-                     "here; give the sink another --warehouse", sqlite3_db_filename(db, "main"),
-                     (const char *)sqlite3_column_text(stmt, 0), cluster_id);
+        rc = tm_fail(
+            err, TM_E_MISMATCH,
+            "%s was filled from Kafka cluster \"%s\", this one is \"%s\": its offsets mean nothing "
+            "here; give the sink another --warehouse",
+            sqlite3_db_filename(db, "main"), (const char *)sqlite3_column_text(stmt, 0),
+            cluster_id);
     sqlite3_finalize(stmt);
     return rc;
 }
 
-static enum tm_code offsets_put(sqlite3_stmt *stmt, const struct tm_sink_partition *p, const char *cluster_id,
-                                struct tm_err *err)
+static enum tm_code offsets_put(sqlite3_stmt *stmt, const struct tm_sink_partition *p,
+                                const char *cluster_id, struct tm_err *err)
 {
     sqlite3_bind_text(stmt, 1, p->topic, -1, SQLITE_STATIC);
     sqlite3_bind_int(stmt, 2, p->partition);
@@ -84,17 +94,23 @@ static enum tm_code offsets_put(sqlite3_stmt *stmt, const struct tm_sink_partiti
     sqlite3_bind_int64(stmt, 5, p->stored);
     enum tm_code rc = tm_sql_run(stmt, err);
     if (rc == TM_OK && sqlite3_changes(sqlite3_db_handle(stmt)) != 1)
-        rc = tm_fail(err, TM_E_MISMATCH, "offset of %s/%d is no longer %" PRId64 " as this sink left it: another process "
-                     "writes the same warehouse; one sink a file", p->topic, (int)p->partition, p->stored);
+        rc = tm_fail(err, TM_E_MISMATCH,
+                     "offset of %s/%d is no longer %" PRId64
+                     " as this sink left it: another process "
+                     "writes the same warehouse; one sink a file",
+                     p->topic, (int)p->partition, p->stored);
     return rc;
 }
 
-enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const char *cluster_id, struct tm_err *err)
+enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const char *cluster_id,
+                                  struct tm_err *err)
 {
     /* Compare and set: no row changes when another process was faster. */
     static const char *const sql[] = {
-        "INSERT OR IGNORE INTO _offsets(topic,partition,next_offset,cluster_id) SELECT ?1,?2,?3,?4 WHERE ?5<0",
-        "UPDATE _offsets SET next_offset=?3,cluster_id=?4 WHERE topic=?1 AND partition=?2 AND next_offset=?5"
+        "INSERT OR IGNORE INTO _offsets(topic,partition,next_offset,cluster_id) SELECT ?1,?2,?3,?4 "
+        "WHERE ?5<0",
+        "UPDATE _offsets SET next_offset=?3,cluster_id=?4 WHERE topic=?1 AND partition=?2 AND "
+        "next_offset=?5"
     };
     sqlite3_stmt *stmts[2] = { NULL, NULL };
     enum tm_code rc = TM_OK;

@@ -1,15 +1,20 @@
-/* offsets: how far each partition was written, kept with the rows. in: next offsets; out: the same after a restart.
- * Compared and set inside the caller's transaction, so two writers of one file cannot both advance; bound to one cluster. */
+/* offsets: how far each partition was written, kept with the rows. in: next offsets; out: the same
+ * after a restart. Compared and set inside the caller's transaction, so two writers of one file
+ * cannot both advance; bound to one cluster. */
 #ifndef TM_SINK_OFFSETS_H
 #define TM_SINK_OFFSETS_H
 #include "base/sql.h"
 
 struct tm_sink_partition {
-    char *topic; int32_t partition;
-    int64_t next;                     /* next offset to write; in memory                 */
-    int64_t stored;                   /* as the file has it; -1 = no row                 */
+    char *topic;
+    int32_t partition;
+    int64_t next;   /* next offset to write; in memory */
+    int64_t stored; /* as the file has it; -1 = no row */
 };
-struct tm_sink_offsets { struct tm_sink_partition *items; size_t count, cap, last_hit; };
+struct tm_sink_offsets {
+    struct tm_sink_partition *items;
+    size_t count, cap, last_hit;
+};
 /* Creates `_offsets` and reads it. */
 enum tm_code tm_sink_offsets_open(struct tm_sink_offsets *o, sqlite3 *db, struct tm_err *err);
 void tm_sink_offsets_close(struct tm_sink_offsets *o);
@@ -18,7 +23,8 @@ enum tm_code tm_sink_offsets_check(sqlite3 *db, const char *cluster_id, struct t
 /* Index of the partition, added when new; SIZE_MAX when out of memory or too many. */
 size_t tm_sink_offsets_find(struct tm_sink_offsets *o, const char *topic, int32_t partition);
 /* Writes every partition whose next moved. TM_E_MISMATCH: somebody else moved it. */
-enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const char *cluster_id, struct tm_err *err);
-void tm_sink_offsets_saved(struct tm_sink_offsets *o);        /* the transaction is committed */
-void tm_sink_offsets_undo(struct tm_sink_offsets *o);         /* it was rolled back           */
+enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const char *cluster_id,
+                                  struct tm_err *err);
+void tm_sink_offsets_saved(struct tm_sink_offsets *o); /* the transaction is committed */
+void tm_sink_offsets_undo(struct tm_sink_offsets *o);  /* it was rolled back */
 #endif

@@ -8,32 +8,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SINK_IDLE_NS (50 * TM_NS_PER_MS)         /* ask the topics again, whatever their descriptors say */
+/* ask the topics again, whatever their descriptors say */
+#define SINK_IDLE_NS (50 * TM_NS_PER_MS)
 #define SINK_BUSY_NS TM_NS_PER_MS
 #define SINK_SQL_BYTES_MAX (64u << 20)
 #define SINK_WHY_BYTES 240
 
 enum sink_phase { SINK_CLUSTER, SINK_VIEWS, SINK_FETCH, SINK_SCHEMA, SINK_WRITE };
 struct sink_item {
-    struct tm_record record;                     /* borrowed from its consumer until that fetches again */
-    size_t consumer, table, offset;              /* indexes; table SIZE_MAX = none                      */
-    struct tm_sink_schema schema;                /* NULL schema: tombstone, or undecodable when why is set */
-    char *why;                                   /* owned */
+    struct tm_record record;        /* borrowed from its consumer until that fetches again */
+    size_t consumer, table, offset; /* indexes; table SIZE_MAX = none */
+    struct tm_sink_schema schema;   /* NULL schema: tombstone, or undecodable when why is set */
+    char *why;                      /* owned */
 };
-struct sink_topic { const char *name; size_t table; char object[128]; /* of raw topics, once seen */ };
-struct sink_mark { const char *object; int64_t replay_id; };
+struct sink_topic {
+    const char *name;
+    size_t table;
+    char object[128]; /* of raw topics, once seen */
+};
+struct sink_mark {
+    const char *object;
+    int64_t replay_id;
+};
 struct tm_sink {
     struct tm_sink_settings settings;
     struct tm_sink_ports ports;
-    struct tm_topic *consumers[TM_SINK_TASKS_MAX]; size_t consumers_count, consumer_first;
+    struct tm_topic *consumers[TM_SINK_TASKS_MAX];
+    size_t consumers_count, consumer_first;
     enum sink_phase phase;
-    bool stale_views;                            /* columns changed in the transaction under way */
-    const char *cluster_id;                      /* borrowed from the topic */
+    bool stale_views;       /* columns changed in the transaction under way */
+    const char *cluster_id; /* borrowed from the topic */
     struct tm_sink_offsets offsets;
     struct sink_topic topics[TM_SINK_TOPICS_MAX];
-    struct tm_sink_table tables[TM_SINK_TOPICS_MAX]; size_t tables_count;
-    struct sink_item *items; size_t items_count, items_ready;
-    struct sink_mark *marks; size_t marks_count; /* written in the last transaction, to be traced in the next step */
+    struct tm_sink_table tables[TM_SINK_TOPICS_MAX];
+    size_t tables_count;
+    struct sink_item *items;
+    size_t items_count, items_ready;
+    struct sink_mark *marks;
+    size_t marks_count; /* written in the last transaction, to be traced in the next step */
     int64_t fetched_ns;
     struct tm_row row;
     sqlite3_stmt *aside;
@@ -45,7 +57,8 @@ struct tm_sink {
 static enum tm_code sink_topic_open(struct tm_sink *s, size_t i, struct tm_err *err)
 {
     char name[TM_SINK_NAME_MAX];
-    const char *topic = s->settings.topics[i], *table = s->settings.tables != NULL ? s->settings.tables[i] : NULL;
+    const char *topic = s->settings.topics[i],
+               *table = s->settings.tables != NULL ? s->settings.tables[i] : NULL;
     if (strlen(topic) >= sizeof name)
         return tm_fail(err, TM_E_ARG, "topic name \"%.60s…\" is too long", topic);
     snprintf(name, sizeof name, "%s", table != NULL ? table : topic);
@@ -53,7 +66,8 @@ static enum tm_code sink_topic_open(struct tm_sink *s, size_t i, struct tm_err *
         tm_name_sanitize(name, sizeof name, topic);
     s->topics[i].name = topic;
     for (size_t k = 0; k < s->tables_count; k++)
-        if (strcmp(s->tables[k].name, name) == 0) {   /* two topics, one table: rows stay apart by _topic */
+        /* two topics, one table: rows stay apart by _topic */
+        if (strcmp(s->tables[k].name, name) == 0) {
             s->topics[i].table = k;
             return TM_OK;
         }
@@ -61,12 +75,13 @@ static enum tm_code sink_topic_open(struct tm_sink *s, size_t i, struct tm_err *
     return tm_sink_table_open(&s->tables[s->topics[i].table], s->ports.db, name, err);
 }
 
-enum tm_code tm_sink_open(struct tm_sink **out, const struct tm_sink_settings *settings, const struct tm_sink_ports *ports,
-                          struct tm_err *err)
+enum tm_code tm_sink_open(struct tm_sink **out, const struct tm_sink_settings *settings,
+                          const struct tm_sink_ports *ports, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     if (settings->topics_count == 0 || settings->topics_count > TM_SINK_TOPICS_MAX)
-        return tm_fail(err, TM_E_ARG, "topics: 1 to %d, not %zu", TM_SINK_TOPICS_MAX, settings->topics_count);
+        return tm_fail(err, TM_E_ARG, "topics: 1 to %d, not %zu", TM_SINK_TOPICS_MAX,
+                       settings->topics_count);
     struct tm_sink *s = calloc(1, sizeof *s);
     if (s == NULL)
         return tm_fail(err, TM_E_NOMEM, "sink");
@@ -78,18 +93,24 @@ enum tm_code tm_sink_open(struct tm_sink **out, const struct tm_sink_settings *s
     if (s->items == NULL || s->marks == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "sink");
     if (rc == TM_OK)
-        rc = tm_sql_exec(ports->db, "CREATE TABLE IF NOT EXISTS _undecodable(topic TEXT NOT NULL,partition INTEGER NOT NULL,"
-                                    "\"offset\" INTEGER NOT NULL,key BLOB,value BLOB,error TEXT NOT NULL,"
-                                    "written_ns INTEGER NOT NULL,PRIMARY KEY(topic,partition,\"offset\"))", err);
+        rc = tm_sql_exec(ports->db,
+                         "CREATE TABLE IF NOT EXISTS _undecodable(topic TEXT NOT NULL,partition "
+                         "INTEGER NOT NULL,"
+                         "\"offset\" INTEGER NOT NULL,key BLOB,value BLOB,error TEXT NOT NULL,"
+                         "written_ns INTEGER NOT NULL,PRIMARY KEY(topic,partition,\"offset\"))",
+                         err);
     if (rc == TM_OK)
         rc = tm_sink_offsets_open(&s->offsets, ports->db, err);
     if (rc == TM_OK)
-        rc = tm_sql_prepare(&s->aside, ports->db, "INSERT INTO _undecodable VALUES(?1,?2,?3,?4,?5,?6,?7)", err);
+        rc = tm_sql_prepare(&s->aside, ports->db,
+                            "INSERT INTO _undecodable VALUES(?1,?2,?3,?4,?5,?6,?7)", err);
     for (size_t i = 0; i < settings->topics_count && rc == TM_OK; i++)
         rc = sink_topic_open(s, i, err);
     if (rc != TM_OK) {
         tm_sink_close(s);
-        return rc == TM_E_AGAIN ? tm_fail_retry(err, TM_E_IO, "the warehouse is locked by another process") : rc;
+        return rc == TM_E_AGAIN
+                   ? tm_fail_retry(err, TM_E_IO, "the warehouse is locked by another process")
+                   : rc;
     }
     *out = s;
     return TM_OK;
@@ -118,14 +139,19 @@ void tm_sink_close(struct tm_sink *s)
     free(s);
 }
 
-const struct tm_sink_counts *tm_sink_counted(const struct tm_sink *s) { return &s->counts; }
+const struct tm_sink_counts *tm_sink_counted(const struct tm_sink *s)
+{
+    return &s->counts;
+}
 
-/* No row for a partition = nothing of it was written: the true beginning, whatever the group once committed. */
+/* No row for a partition = nothing of it was written: the true beginning, whatever the group once
+ * committed. */
 static int64_t sink_start(void *self, const char *topic, int32_t partition)
 {
     struct tm_sink *s = self;
     size_t i = tm_sink_offsets_find(&s->offsets, topic, partition);
-    return i == SIZE_MAX || s->offsets.items[i].stored < 0 ? TM_OFFSET_BEGINNING : s->offsets.items[i].stored;
+    return i == SIZE_MAX || s->offsets.items[i].stored < 0 ? TM_OFFSET_BEGINNING
+                                                           : s->offsets.items[i].stored;
 }
 
 struct tm_topic_owner tm_sink_owner(struct tm_sink *s)
@@ -156,28 +182,33 @@ static size_t sink_table_of(const struct tm_sink *s, const char *topic)
     return SIZE_MAX;
 }
 
-static enum tm_code sink_take(struct tm_sink *s, size_t consumer, const struct tm_record *records, size_t count,
-                              struct tm_err *err)
+static enum tm_code sink_take(struct tm_sink *s, size_t consumer, const struct tm_record *records,
+                              size_t count, struct tm_err *err)
 {
     for (size_t i = 0; i < count; i++) {
         const struct tm_record *r = &records[i];
-        size_t topic = sink_table_of(s, r->topic), at = tm_sink_offsets_find(&s->offsets, r->topic, r->partition);
-        assert(topic != SIZE_MAX);               /* the subscription is our list */
+        size_t topic = sink_table_of(s, r->topic),
+               at = tm_sink_offsets_find(&s->offsets, r->topic, r->partition);
+        assert(topic != SIZE_MAX); /* the subscription is our list */
         if (at == SIZE_MAX)
-            return tm_fail(err, TM_E_LIMIT, "more than %d partitions, or memory is short", TM_SINK_PARTITIONS_MAX);
-        s->items[s->items_count++] = (struct sink_item){ .record = *r, .consumer = consumer, .table = topic, .offset = at };
+            return tm_fail(err, TM_E_LIMIT, "more than %d partitions, or memory is short",
+                           TM_SINK_PARTITIONS_MAX);
+        s->items[s->items_count++] =
+            (struct sink_item){ .record = *r, .consumer = consumer, .table = topic, .offset = at };
     }
     return TM_OK;
 }
 
-/* One fetch from every consumer, the first of them taking turns; what is there now makes the batch. */
-static enum tm_code sink_fetch(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+/* One fetch from every consumer, the first of them taking turns; what is there now makes
+ * the batch. */
+static enum tm_code sink_fetch(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
+                               struct tm_err *err)
 {
     static struct tm_record records[TM_SINK_BATCH_MAX];
     for (size_t i = 0; i < s->consumers_count && s->items_count < TM_SINK_BATCH_MAX; i++) {
         size_t c = (s->consumer_first + i) % s->consumers_count, count = 0;
-        enum tm_code rc = s->consumers[c]->ops->fetch(s->consumers[c], records, TM_SINK_BATCH_MAX - s->items_count, &count,
-                                                      err);
+        enum tm_code rc = s->consumers[c]->ops->fetch(
+            s->consumers[c], records, TM_SINK_BATCH_MAX - s->items_count, &count, err);
         if (rc == TM_OK)
             rc = sink_take(s, c, records, count, err);
         if (rc != TM_OK && rc != TM_E_AGAIN)
@@ -202,7 +233,8 @@ static enum tm_code sink_aside(struct sink_item *item, const struct tm_err *why,
 }
 
 /* Finds every record's schema; the registry may have to be asked, one exchange a step. */
-static enum tm_code sink_schemas(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code sink_schemas(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
+                                 struct tm_err *err)
 {
     for (; s->items_ready < s->items_count; s->items_ready++) {
         struct sink_item *item = &s->items[s->items_ready];
@@ -211,15 +243,20 @@ static enum tm_code sink_schemas(struct tm_sink *s, const struct tm_now *now, st
         tm_err_clear(&why);
         if (item->record.value == NULL)
             continue;
-        enum tm_code rc = tm_avro_frame_id(&item->schema.id, item->record.value, item->record.value_bytes, &why);
-        if (rc == TM_OK && before != NULL && before->schema.schema != NULL && before->schema.id == item->schema.id) {
+        enum tm_code rc =
+            tm_avro_frame_id(&item->schema.id, item->record.value, item->record.value_bytes, &why);
+        if (rc == TM_OK && before != NULL && before->schema.schema != NULL &&
+            before->schema.id == item->schema.id) {
             item->schema.schema = before->schema.schema;
             continue;
         }
         if (rc == TM_OK)
-            rc = s->ports.schema(s->ports.schema_self, now, &item->schema.schema, item->schema.id, &why);
+            rc = s->ports.schema(s->ports.schema_self, now, &item->schema.schema, item->schema.id,
+                                 &why);
         if (rc == TM_E_AGAIN) {
-            sink_wake(wake, s->ports.schema_next_at != NULL ? s->ports.schema_next_at(s->ports.schema_self) : now->wall_ns);
+            sink_wake(wake, s->ports.schema_next_at != NULL
+                                ? s->ports.schema_next_at(s->ports.schema_self)
+                                : now->wall_ns);
             sink_wake(wake, now->wall_ns + SINK_IDLE_NS);
             return rc;
         }
@@ -236,9 +273,10 @@ static enum tm_code sink_schemas(struct tm_sink *s, const struct tm_now *now, st
 
 /* ---- write ---- */
 
-/* Schemas of the batch's records for one table, each once, in order of first use; *out_last: the last record's. */
-static size_t sink_batch_schemas(const struct tm_sink *s, size_t table, struct tm_sink_schema out[TM_SINK_WRITERS_MAX],
-                                 size_t *out_last)
+/* Schemas of the batch's records for one table, each once, in order of first use; *out_last: the
+ * last record's. */
+static size_t sink_batch_schemas(const struct tm_sink *s, size_t table,
+                                 struct tm_sink_schema out[TM_SINK_WRITERS_MAX], size_t *out_last)
 {
     size_t count = 0;
     *out_last = 0;
@@ -251,7 +289,7 @@ static size_t sink_batch_schemas(const struct tm_sink *s, size_t table, struct t
             for (k = 0; k < count && out[k].id != item->schema.id;)
                 k++;
         if (k == TM_SINK_WRITERS_MAX)
-            continue;                            /* told by tm_sink_table_writer */
+            continue; /* told by tm_sink_table_writer */
         if (k == count)
             out[count++] = item->schema;
         *out_last = k;
@@ -267,7 +305,8 @@ static enum tm_code sink_fit(struct tm_sink *s, struct tm_err *err)
     for (size_t t = 0; t < s->tables_count && rc == TM_OK; t++) {
         size_t last, count = sink_batch_schemas(s, t, schemas, &last);
         if (count > 0)
-            rc = tm_sink_table_fit(&s->tables[t], s->ports.db, &s->settings.rules, schemas, count, last, &changed, err);
+            rc = tm_sink_table_fit(&s->tables[t], s->ports.db, &s->settings.rules, schemas, count,
+                                   last, &changed, err);
     }
     if (rc != TM_OK || !changed)
         return rc;
@@ -276,19 +315,23 @@ static enum tm_code sink_fit(struct tm_sink *s, struct tm_err *err)
 }
 
 /* self: name of the view being dropped, which SQLite asks about once more as a DELETE from it. */
-static int sink_authorize(void *self, int action, const char *a, const char *b, const char *c, const char *d)
+static int sink_authorize(void *self, int action, const char *a, const char *b, const char *c,
+                          const char *d)
 {
     char *dropped = self;
     (void)b, (void)c, (void)d;
     switch (action) {
-    case SQLITE_DROP_VIEW:
-        snprintf(dropped, TM_SINK_NAME_MAX, "%s", a);
-        return SQLITE_OK;
-    case SQLITE_CREATE_VIEW: case SQLITE_SELECT: case SQLITE_READ: case SQLITE_FUNCTION: case SQLITE_RECURSIVE:
-        return SQLITE_OK;
-    case SQLITE_INSERT: case SQLITE_DELETE: case SQLITE_UPDATE:      /* how SQLite itself keeps a view */
-        if (strcmp(a, "sqlite_master") == 0 || strcmp(a, "sqlite_schema") == 0
-            || (action == SQLITE_DELETE && strcmp(a, dropped) == 0))
+    case SQLITE_DROP_VIEW: snprintf(dropped, TM_SINK_NAME_MAX, "%s", a); return SQLITE_OK;
+    case SQLITE_CREATE_VIEW:
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_FUNCTION:
+    case SQLITE_RECURSIVE: return SQLITE_OK;
+    case SQLITE_INSERT:
+    case SQLITE_DELETE:
+    case SQLITE_UPDATE: /* how SQLite itself keeps a view */
+        if (strcmp(a, "sqlite_master") == 0 || strcmp(a, "sqlite_schema") == 0 ||
+            (action == SQLITE_DELETE && strcmp(a, dropped) == 0))
             return SQLITE_OK;
     }
     return SQLITE_DENY;
@@ -302,7 +345,8 @@ enum tm_code tm_sink_views_run(sqlite3 *db, const char *sql, struct tm_err *err)
     sqlite3_set_authorizer(db, NULL, NULL);
     enum tm_code rc = TM_OK;
     if ((code & 0xff) == SQLITE_ERROR || (code & 0xff) == SQLITE_AUTH)
-        rc = tm_fail(err, TM_E_ARG, "%s; view SQL may only DROP VIEW and CREATE VIEW", why != NULL ? why : "refused");
+        rc = tm_fail(err, TM_E_ARG, "%s; view SQL may only DROP VIEW and CREATE VIEW",
+                     why != NULL ? why : "refused");
     else if (code != SQLITE_OK)
         rc = tm_sql_fail(db, err, "making views");
     sqlite3_free(why);
@@ -324,11 +368,12 @@ static enum tm_code sink_views(struct tm_sink *s, struct tm_err *err)
     return rc;
 }
 
-static enum tm_code sink_keep_aside(struct tm_sink *s, const struct sink_item *item, const struct tm_now *now,
-                                    struct tm_err *err)
+static enum tm_code sink_keep_aside(struct tm_sink *s, const struct sink_item *item,
+                                    const struct tm_now *now, struct tm_err *err)
 {
     const struct tm_record *r = &item->record;
-    tm_log(TM_LOG_WARN, "[UNDECODABLE] %s/%d offset %" PRId64 " (%zu bytes) kept in _undecodable: %s", r->topic,
+    tm_log(TM_LOG_WARN,
+           "[UNDECODABLE] %s/%d offset %" PRId64 " (%zu bytes) kept in _undecodable: %s", r->topic,
            (int)r->partition, r->offset, r->value_bytes, item->why);
     sqlite3_bind_text(s->aside, 1, r->topic, -1, SQLITE_STATIC);
     sqlite3_bind_int(s->aside, 2, r->partition);
@@ -340,7 +385,8 @@ static enum tm_code sink_keep_aside(struct tm_sink *s, const struct sink_item *i
     return tm_sql_run(s->aside, err);
 }
 
-/* OpportunityChangeEvent -> Opportunity, Foo__ChangeEvent -> Foo__c, as the source names it in its marks. */
+/* OpportunityChangeEvent -> Opportunity, Foo__ChangeEvent -> Foo__c, as the source names it in its
+ * marks. */
 static void sink_object(char *out, size_t out_bytes, const char *type)
 {
     size_t n = strlen(type), cut = strlen("ChangeEvent");
@@ -352,7 +398,7 @@ static void sink_object(char *out, size_t out_bytes, const char *type)
 static void sink_mark(struct tm_sink *s, struct sink_topic *topic, const struct tm_sink_writer *w)
 {
     if (s->ports.trace == NULL || w->replay_id < 0 || w->object_type < 0)
-        return;                                  /* only raw topics have both */
+        return; /* only raw topics have both */
     const char *replay = tm_value_text(&s->row.cells[w->replay_id].value);
     const char *type = tm_value_text(&s->row.cells[w->object_type].value);
     if (replay == NULL || type == NULL)
@@ -362,35 +408,40 @@ static void sink_mark(struct tm_sink *s, struct sink_topic *topic, const struct 
     s->marks[s->marks_count++] = (struct sink_mark){ topic->object, strtoll(replay, NULL, 10) };
 }
 
-static enum tm_code sink_row(struct tm_sink *s, struct sink_item *item, const struct tm_now *now, struct tm_err *err)
+static enum tm_code sink_row(struct tm_sink *s, struct sink_item *item, const struct tm_now *now,
+                             struct tm_err *err)
 {
     struct sink_topic *topic = &s->topics[item->table];
     struct tm_sink_writer *w = NULL;
     struct tm_err why;
     tm_err_clear(&why);
-    enum tm_code rc = tm_avro_decode(item->schema.schema, &s->row, item->record.value, item->record.value_bytes, &why);
+    enum tm_code rc = tm_avro_decode(item->schema.schema, &s->row, item->record.value,
+                                     item->record.value_bytes, &why);
     if (rc == TM_E_NOMEM)
         return tm_fail(err, rc, "%s", why.msg);
     if (rc != TM_OK) {
         rc = sink_aside(item, &why, err);
         return rc == TM_OK ? sink_keep_aside(s, item, now, err) : rc;
     }
-    rc = tm_sink_table_writer(&s->tables[topic->table], &w, s->ports.db, &s->settings.rules, &item->schema, err);
+    rc = tm_sink_table_writer(&s->tables[topic->table], &w, s->ports.db, &s->settings.rules,
+                              &item->schema, err);
     if (rc == TM_OK)
-        rc = tm_sink_writer_add(w, item->record.topic, item->record.partition, item->record.offset, now->wall_ns, &s->row,
-                                err);
+        rc = tm_sink_writer_add(w, item->record.topic, item->record.partition, item->record.offset,
+                                now->wall_ns, &s->row, err);
     if (rc == TM_OK)
         sink_mark(s, topic, w);
     return rc;
 }
 
-static enum tm_code sink_rows(struct tm_sink *s, const struct tm_now *now, struct tm_sink_counts *counts, struct tm_err *err)
+static enum tm_code sink_rows(struct tm_sink *s, const struct tm_now *now,
+                              struct tm_sink_counts *counts, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; i < s->items_count && rc == TM_OK; i++) {
         struct sink_item *item = &s->items[i];
         struct tm_sink_partition *p = &s->offsets.items[item->offset];
-        if (item->record.offset < p->next) {     /* written before: a rebalance handed it out again */
+        /* written before: a rebalance handed it out again */
+        if (item->record.offset < p->next) {
             counts->repeated++;
             continue;
         }
@@ -408,7 +459,8 @@ static enum tm_code sink_rows(struct tm_sink *s, const struct tm_now *now, struc
     return rc;
 }
 
-/* After a rollback: tables, statements and offsets are what the file says. Best effort; a broken file fails again. */
+/* After a rollback: tables, statements and offsets are what the file says. Best effort; a broken
+ * file fails again. */
 static void sink_undo(struct tm_sink *s)
 {
     struct tm_err ignored;
@@ -426,11 +478,12 @@ static void sink_undo(struct tm_sink *s)
 
 static void sink_committed(struct tm_sink *s)
 {
-    struct tm_err ignored;                       /* the rows are safe; the next commit says more */
+    struct tm_err ignored; /* the rows are safe; the next commit says more */
     tm_err_clear(&ignored);
     tm_sink_offsets_saved(&s->offsets);
     for (size_t i = 0; i < s->marks_count; i++)
-        tm_trace_add(s->ports.trace, TM_TRACE_FETCHED, s->marks[i].object, s->marks[i].replay_id, s->fetched_ns);
+        tm_trace_add(s->ports.trace, TM_TRACE_FETCHED, s->marks[i].object, s->marks[i].replay_id,
+                     s->fetched_ns);
     /* The group's commits only show progress to producers: one a partition, of its last record. */
     for (size_t i = 0; i < s->items_count; i++) {
         const struct sink_item *item = &s->items[i];
@@ -438,13 +491,15 @@ static void sink_committed(struct tm_sink *s)
         for (size_t k = i + 1; k < s->items_count && last; k++)
             last = s->items[k].offset != item->offset;
         if (last)
-            s->consumers[item->consumer]->ops->commit(s->consumers[item->consumer], item->record.topic,
-                                                      item->record.partition, s->offsets.items[item->offset].next, &ignored);
+            s->consumers[item->consumer]->ops->commit(
+                s->consumers[item->consumer], item->record.topic, item->record.partition,
+                s->offsets.items[item->offset].next, &ignored);
     }
 }
 
 /* One transaction: columns, rows, rows kept aside, offsets, views. */
-static enum tm_code sink_write(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code sink_write(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
+                               struct tm_err *err)
 {
     struct tm_sink_counts counts = s->counts;
     sink_wake(wake, now->wall_ns);
@@ -461,7 +516,7 @@ static enum tm_code sink_write(struct tm_sink *s, const struct tm_now *now, stru
             rc = tm_sql_exec(s->ports.db, "COMMIT", err);
     }
     if (rc != TM_OK) {
-        sink_undo(s);                            /* the batch is kept: busy is tried again */
+        sink_undo(s); /* the batch is kept: busy is tried again */
         s->stale_views = false;
         wake->wall_ns = now->wall_ns + SINK_BUSY_NS;
         return rc;
@@ -478,7 +533,8 @@ static enum tm_code sink_write(struct tm_sink *s, const struct tm_now *now, stru
 
 /* ---- step ---- */
 
-static enum tm_code sink_cluster(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code sink_cluster(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
+                                 struct tm_err *err)
 {
     enum tm_code rc = s->consumers[0]->ops->cluster_id(s->consumers[0], &s->cluster_id, err);
     sink_wake(wake, now->wall_ns + SINK_IDLE_NS);
@@ -490,7 +546,8 @@ static enum tm_code sink_cluster(struct tm_sink *s, const struct tm_now *now, st
 }
 
 /* At the start: what is there already, under today's views. */
-static enum tm_code sink_first_views(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code sink_first_views(struct tm_sink *s, const struct tm_now *now,
+                                     struct tm_wake *wake, struct tm_err *err)
 {
     enum tm_code rc = tm_sql_exec(s->ports.db, "BEGIN IMMEDIATE", err);
     if (rc == TM_OK)
@@ -505,13 +562,16 @@ static enum tm_code sink_first_views(struct tm_sink *s, const struct tm_now *now
     return rc;
 }
 
-enum tm_code tm_sink_step(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+enum tm_code tm_sink_step(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
+                          struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     assert(s->consumers_count > 0);
-    /* The transaction of the step before ended between then and now: now is the instant that can be vouched for. */
+    /* The transaction of the step before ended between then and now: now is the instant that can be
+     * vouched for. */
     for (size_t i = 0; s->phase != SINK_WRITE && i < s->marks_count; i++)
-        tm_trace_add(s->ports.trace, TM_TRACE_WRITTEN, s->marks[i].object, s->marks[i].replay_id, now->wall_ns);
+        tm_trace_add(s->ports.trace, TM_TRACE_WRITTEN, s->marks[i].object, s->marks[i].replay_id,
+                     now->wall_ns);
     if (s->marks_count > 0 && s->phase != SINK_WRITE) {
         tm_trace_flush(s->ports.trace);
         s->marks_count = 0;

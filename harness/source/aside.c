@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct tm_aside { char *path; sqlite3 *db; };
+struct tm_aside {
+    char *path;
+    sqlite3 *db;
+};
 
 enum tm_code tm_aside_open(struct tm_aside **out, const char *path, struct tm_err *err)
 {
@@ -25,7 +28,10 @@ void tm_aside_close(struct tm_aside *a)
     free(a);
 }
 
-const char *tm_aside_path(const struct tm_aside *a) { return a->path; }
+const char *tm_aside_path(const struct tm_aside *a)
+{
+    return a->path;
+}
 
 static enum tm_code aside_ready(struct tm_aside *a, struct tm_err *err)
 {
@@ -33,9 +39,12 @@ static enum tm_code aside_ready(struct tm_aside *a, struct tm_err *err)
         return TM_OK;
     enum tm_code rc = tm_sql_open(&a->db, a->path, TM_SQL_CREATE, err);
     if (rc == TM_OK)
-        rc = tm_sql_exec(a->db, "PRAGMA synchronous=FULL;"
-                         "CREATE TABLE IF NOT EXISTS aside(channel TEXT, replay_id INTEGER, event TEXT, reason TEXT,"
-                         " PRIMARY KEY(channel, replay_id, event))", err);
+        rc = tm_sql_exec(a->db,
+                         "PRAGMA synchronous=FULL;"
+                         "CREATE TABLE IF NOT EXISTS aside(channel TEXT, replay_id INTEGER, event "
+                         "TEXT, reason TEXT,"
+                         " PRIMARY KEY(channel, replay_id, event))",
+                         err);
     if (rc != TM_OK) {
         tm_sql_close(a->db);
         a->db = NULL;
@@ -43,8 +52,8 @@ static enum tm_code aside_ready(struct tm_aside *a, struct tm_err *err)
     return rc;
 }
 
-enum tm_code tm_aside_put(struct tm_aside *a, const char *channel, const json_t *delivery, const char *reason,
-                          struct tm_err *err)
+enum tm_code tm_aside_put(struct tm_aside *a, const char *channel, const json_t *delivery,
+                          const char *reason, struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum tm_code rc = aside_ready(a, err);
@@ -71,7 +80,8 @@ int64_t tm_aside_replay_id(const json_t *delivery)
 {
     const json_t *data = json_object_get(delivery, "data");
     const json_t *replay = json_object_get(json_object_get(data, "event"), "replayId");
-    return json_is_integer(replay) && json_integer_value(replay) >= 0 ? json_integer_value(replay) : -1;
+    return json_is_integer(replay) && json_integer_value(replay) >= 0 ? json_integer_value(replay)
+                                                                      : -1;
 }
 
 const json_t *tm_aside_ids(const json_t *delivery)
@@ -84,7 +94,8 @@ const json_t *tm_aside_ids(const json_t *delivery)
         return NULL;
     for (size_t i = 0; i < count; i++) {
         const char *id = json_string_value(json_array_get(ids, i));
-        if (id == NULL || strncmp(id, "000", 3) == 0 || tm_id18(id18, id, NULL) != TM_OK)   /* 000…: overflow (R3) */
+        /* 000…: overflow (R3) */
+        if (id == NULL || strncmp(id, "000", 3) == 0 || tm_id18(id18, id, NULL) != TM_OK)
             return NULL;
     }
     return ids;

@@ -10,15 +10,19 @@
 
 const char tm_checkpoint_schema[] =
     "{\"type\":\"record\",\"name\":\"SourceCheckpoint\",\"namespace\":\"tidemark\",\"fields\":["
-    "{\"name\":\"Object\",\"type\":\"string\",\"default\":\"\"},{\"name\":\"ReplayId\",\"type\":\"long\",\"default\":-1},"
-    "{\"name\":\"_epoch\",\"type\":\"int\",\"default\":0},{\"name\":\"CommitTimestamp\",\"type\":\"long\",\"default\":0},"
+    "{\"name\":\"Object\",\"type\":\"string\",\"default\":\"\"},{\"name\":\"ReplayId\",\"type\":"
+    "\"long\",\"default\":-1},"
+    "{\"name\":\"_epoch\",\"type\":\"int\",\"default\":0},{\"name\":\"CommitTimestamp\",\"type\":"
+    "\"long\",\"default\":0},"
     "{\"name\":\"CopyAsked\",\"type\":\"boolean\",\"default\":false}]}";
 
-enum tm_code tm_checkpoint_encode(struct tm_buf *out, const struct tm_avro_schema *schema, int32_t schema_id,
-                                  const char *object, const struct tm_checkpoint *c, struct tm_err *err)
+enum tm_code tm_checkpoint_encode(struct tm_buf *out, const struct tm_avro_schema *schema,
+                                  int32_t schema_id, const char *object,
+                                  const struct tm_checkpoint *c, struct tm_err *err)
 {
-    const struct tm_value values[] = { tm_value_of_text(object), tm_value_of_int(c->replay_id), tm_value_of_int(c->epoch),
-                                       tm_value_of_int(c->commit_ms), tm_value_of_bool(c->copy_asked) };
+    const struct tm_value values[] = { tm_value_of_text(object), tm_value_of_int(c->replay_id),
+                                       tm_value_of_int(c->epoch), tm_value_of_int(c->commit_ms),
+                                       tm_value_of_bool(c->copy_asked) };
     tm_buf_reset(out);
     return tm_avro_encode(schema, schema_id, out, values, sizeof values / sizeof values[0], err);
 }
@@ -30,7 +34,10 @@ void tm_checkpoint_reader_init(struct tm_checkpoint_reader *r, const char *objec
     tm_buf_init(&r->last, CHECKPOINT_BYTES_MAX);
 }
 
-void tm_checkpoint_reader_free(struct tm_checkpoint_reader *r) { tm_buf_free(&r->last); }
+void tm_checkpoint_reader_free(struct tm_checkpoint_reader *r)
+{
+    tm_buf_free(&r->last);
+}
 
 /* Asked inside fetch, when the watermarks are known already. */
 static int64_t checkpoint_start(void *self, const char *topic, int32_t partition)
@@ -54,7 +61,8 @@ static enum tm_code checkpoint_locate(struct tm_checkpoint_reader *r, struct tm_
             return rc;
         r->partition = tm_topic_partition(r->object, strlen(r->object), count);
     }
-    if ((rc = r->topic->ops->watermarks(r->topic, TM_TOPIC_OFFSETS, r->partition, &r->low, &r->high, err)) != TM_OK)
+    if ((rc = r->topic->ops->watermarks(r->topic, TM_TOPIC_OFFSETS, r->partition, &r->low, &r->high,
+                                        err)) != TM_OK)
         return rc;
     r->next = r->low;
     r->known = true;
@@ -73,7 +81,8 @@ static enum tm_code checkpoint_fetch(struct tm_checkpoint_reader *r, struct tm_e
         if (record->partition != r->partition)
             continue;
         r->next = record->offset + 1;
-        if (record->key_bytes != strlen(r->object) || memcmp(record->key, r->object, record->key_bytes) != 0)
+        if (record->key_bytes != strlen(r->object) ||
+            memcmp(record->key, r->object, record->key_bytes) != 0)
             continue;
         tm_buf_reset(&r->last);
         if (record->value != NULL)
@@ -83,8 +92,9 @@ static enum tm_code checkpoint_fetch(struct tm_checkpoint_reader *r, struct tm_e
     return TM_OK;
 }
 
-static enum tm_code checkpoint_decode(struct tm_checkpoint_reader *r, const struct tm_now *now, struct tm_registry *registry,
-                                      struct tm_checkpoint *out, struct tm_err *err)
+static enum tm_code checkpoint_decode(struct tm_checkpoint_reader *r, const struct tm_now *now,
+                                      struct tm_registry *registry, struct tm_checkpoint *out,
+                                      struct tm_err *err)
 {
     int32_t id;
     const struct tm_avro_schema *schema;
@@ -98,25 +108,32 @@ static enum tm_code checkpoint_decode(struct tm_checkpoint_reader *r, const stru
     if (rc == TM_OK)
         rc = tm_avro_decode(schema, &row, r->last.data, r->last.bytes, err);
     if (rc == TM_OK) {
-        const struct tm_value *replay = tm_row_get(&row, "ReplayId"), *epoch = tm_row_get(&row, "_epoch");
-        const struct tm_value *commit = tm_row_get(&row, "CommitTimestamp"), *copy = tm_row_get(&row, "CopyAsked");
-        if (replay == NULL || replay->kind != TM_V_INT || epoch == NULL || epoch->kind != TM_V_INT || epoch->as.i < 0
-            || epoch->as.i >= INT32_MAX || commit == NULL || commit->kind != TM_V_INT || copy == NULL
-            || copy->kind != TM_V_BOOL)
-            rc = tm_fail(err, TM_E_PROTO, "fields ReplayId, _epoch, CommitTimestamp and CopyAsked are not all there");
+        const struct tm_value *replay = tm_row_get(&row, "ReplayId"),
+                              *epoch = tm_row_get(&row, "_epoch");
+        const struct tm_value *commit = tm_row_get(&row, "CommitTimestamp"),
+                              *copy = tm_row_get(&row, "CopyAsked");
+        if (replay == NULL || replay->kind != TM_V_INT || epoch == NULL ||
+            epoch->kind != TM_V_INT || epoch->as.i < 0 || epoch->as.i >= INT32_MAX ||
+            commit == NULL || commit->kind != TM_V_INT || copy == NULL || copy->kind != TM_V_BOOL)
+            rc =
+                tm_fail(err, TM_E_PROTO,
+                        "fields ReplayId, _epoch, CommitTimestamp and CopyAsked are not all there");
         else
-            *out = (struct tm_checkpoint){ .replay_id = replay->as.i, .commit_ms = commit->as.i,
-                                           .epoch = (int32_t)epoch->as.i, .copy_asked = copy->as.b };
+            *out = (struct tm_checkpoint){ .replay_id = replay->as.i,
+                                           .commit_ms = commit->as.i,
+                                           .epoch = (int32_t)epoch->as.i,
+                                           .copy_asked = copy->as.b };
     }
     tm_row_free(&row);
     if (rc != TM_OK && rc != TM_E_AGAIN)
-        return tm_at(err, "checkpoint of %s at %s partition %" PRId32 " offset %" PRId64, r->object, TM_TOPIC_OFFSETS,
-                     r->partition, r->last_offset);
+        return tm_at(err, "checkpoint of %s at %s partition %" PRId32 " offset %" PRId64, r->object,
+                     TM_TOPIC_OFFSETS, r->partition, r->last_offset);
     return rc;
 }
 
-enum tm_code tm_checkpoint_read(struct tm_checkpoint_reader *r, const struct tm_now *now, struct tm_registry *registry,
-                                struct tm_checkpoint *out, bool *out_found, struct tm_err *err)
+enum tm_code tm_checkpoint_read(struct tm_checkpoint_reader *r, const struct tm_now *now,
+                                struct tm_registry *registry, struct tm_checkpoint *out,
+                                bool *out_found, struct tm_err *err)
 {
     enum tm_code rc;
     *out_found = false;
@@ -130,7 +147,7 @@ enum tm_code tm_checkpoint_read(struct tm_checkpoint_reader *r, const struct tm_
             return rc != TM_OK ? rc : TM_E_AGAIN;
     }
     if (r->last.bytes == 0)
-        return TM_OK;                        /* never written, or deleted by a tombstone: a fresh start */
+        return TM_OK; /* never written, or deleted by a tombstone: a fresh start */
     rc = checkpoint_decode(r, now, registry, out, err);
     *out_found = rc == TM_OK;
     return rc;

@@ -12,7 +12,7 @@ enum tm_code tm_source_describe(struct tm_source *s, const struct tm_now *now, s
         return rc;
     if (rc != TM_OK)
         return tm_at(err, "object %s of salesforce.cdc.name", s->set.object);
-    s->event_parsed = false;                         /* its names point into the old one */
+    s->event_parsed = false; /* its names point into the old one */
     tm_describe_close(s->describe);
     s->describe = d;
     s->counts.describes++;
@@ -38,16 +38,19 @@ static enum tm_code schema_columns(struct tm_source *s, struct tm_err *err)
     for (size_t i = 0; i < s->describe->fields_count; i++)
         if (tm_contract_column(&s->describe->fields[i]))
             s->columns[s->columns_count++] = s->describe->fields[i].name;
-    assert(s->columns_count + 7 == count);           /* Id ReplayId ChangeEventHeader … _ObjectType _EventType _DiffFields _epoch */
+    /* Id ReplayId ChangeEventHeader … _ObjectType _EventType _DiffFields _epoch */
+    assert(s->columns_count + 7 == count);
     return TM_OK;
 }
 
-static enum tm_code schema_register(struct tm_source *s, const struct tm_now *now, const char *topic, int32_t *out_id,
-                                        struct tm_avro_schema **out, struct tm_err *err)
+static enum tm_code schema_register(struct tm_source *s, const struct tm_now *now,
+                                    const char *topic, int32_t *out_id, struct tm_avro_schema **out,
+                                    struct tm_err *err)
 {
     char subject[TM_TOPIC_NAME_MAX + 8];
     snprintf(subject, sizeof subject, "%s-value", topic);
-    enum tm_code rc = tm_registry_register(s->ports.registry, now, out_id, subject, tm_buf_text(&s->schema_text), err);
+    enum tm_code rc = tm_registry_register(s->ports.registry, now, out_id, subject,
+                                           tm_buf_text(&s->schema_text), err);
     if (rc != TM_OK)
         return rc;
     tm_avro_schema_close(*out);
@@ -62,10 +65,10 @@ enum tm_code tm_source_register(struct tm_source *s, const struct tm_now *now, s
     const char *event_type = s->event_type[0] != '\0' ? s->event_type : NULL;
     switch (s->registered) {
     case 0:
-        if ((rc = tm_contract_schema_raw(&s->schema_text, s->describe, err)) != TM_OK
-            || (rc = tm_source_topic(s->raw_topic, &s->set, event_type, err)) != TM_OK)
+        if ((rc = tm_contract_schema_raw(&s->schema_text, s->describe, err)) != TM_OK ||
+            (rc = tm_source_topic(s->raw_topic, &s->set, event_type, err)) != TM_OK)
             return rc;
-        if (s->raw_topic[0] != '\0')                 /* else its name waits for the first event */
+        if (s->raw_topic[0] != '\0') /* else its name waits for the first event */
             rc = schema_register(s, now, s->raw_topic, &s->raw_id, &s->raw, err);
         if (rc == TM_OK && s->raw != NULL)
             rc = schema_columns(s, err);

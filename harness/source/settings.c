@@ -1,4 +1,5 @@
-/* settings: the connector's config keys (facts/connectors.md 1.1), checked and turned into what the station needs. */
+/* settings: the connector's config keys (facts/connectors.md 1.1), checked and turned into what the
+ * station needs. */
 #include "source/source.h"
 #include "event/contract.h"
 #include "base/text.h"
@@ -7,46 +8,92 @@
 #include <string.h>
 #include <strings.h>
 
-#define IGNORED(name) { name, TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "places the original in its cloud; no effect here" }
-#define IGNORED_SECRET(name) { name, TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "of the original's cloud" }
+#define IGNORED(name)                                                                              \
+    {                                                                                              \
+        name, TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL,                                       \
+            "places the original in its cloud; no effect here"                                     \
+    }
+#define IGNORED_SECRET(name)                                                                       \
+    {                                                                                              \
+        name, TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,                       \
+            "of the original's cloud"                                                              \
+    }
 static const struct tm_key source_keys[] = {
-    { "kafka.topic", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "topic, may hold ${_ObjectType} and ${_EventType}" },
+    { "kafka.topic", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL,
+      "topic, may hold ${_ObjectType} and ${_EventType}" },
     { "kafka.topic.lowercase", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "lower-case the topic's name" },
-    { "salesforce.cdc.name", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "OpportunityChangeEvent, Deal__ChangeEvent" },
+    { "salesforce.cdc.name", TM_KEY_TEXT, 0, NULL, 0, 0, NULL,
+      "OpportunityChangeEvent, Deal__ChangeEvent" },
     { "salesforce.cdc.channel", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "the same key's newer name" },
-    { "salesforce.channel.entities", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "of multi-entity channels, which are refused here" },
-    { "salesforce.initial.start", TM_KEY_TEXT, 0, "latest", 0, 0, "latest|all", "where to begin without a checkpoint" },
-    { "invalid.replay.id.behaviour", TM_KEY_TEXT, 0, "all", 0, 0, "all|latest|fail", "when the replay line broke (R15)" },
-    { "convert.changed.fields", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "changedFields in the topic's column names" },
-    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL, "login URL" },
+    { "salesforce.channel.entities", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "of multi-entity channels, which are refused here" },
+    { "salesforce.initial.start", TM_KEY_TEXT, 0, "latest", 0, 0, "latest|all",
+      "where to begin without a checkpoint" },
+    { "invalid.replay.id.behaviour", TM_KEY_TEXT, 0, "all", 0, 0, "all|latest|fail",
+      "when the replay line broke (R15)" },
+    { "convert.changed.fields", TM_KEY_BOOL, 0, "false", 0, 0, NULL,
+      "changedFields in the topic's column names" },
+    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL,
+      "login URL" },
     { "salesforce.username", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "user with View All Data" },
     { "salesforce.password", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its password" },
-    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "security token, put behind the password" },
-    { "salesforce.consumer.key", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "of the connected app" },
-    { "salesforce.consumer.secret", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "of the connected app" },
-    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS|JWT_BEARER", "sign-in flow" },
+    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL,
+      "security token, put behind the password" },
+    { "salesforce.consumer.key", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL,
+      "of the connected app" },
+    { "salesforce.consumer.secret", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL,
+      "of the connected app" },
+    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0,
+      "PASSWORD|CLIENT_CREDENTIALS|JWT_BEARER", "sign-in flow" },
     { "salesforce.version", TM_KEY_TEXT, 0, "latest", 0, 0, NULL, "API version, latest or 59.0" },
-    { "connection.timeout", TM_KEY_INT, 0, "30000", 5000, 600000, NULL, "ms; accepted, the client's own limits hold" },
-    { "connection.max.message.size", TM_KEY_INT, 0, "1048576", 1024, 1 << 30, NULL, "bytes one poll may bring" },
-    { "request.max.retries.time.ms", TM_KEY_INT, 0, "900000", 1, INT32_MAX, NULL, "how long a call is tried" },
-    { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, INT32_MAX, NULL, "how long sign-in is tried" },
+    { "connection.timeout", TM_KEY_INT, 0, "30000", 5000, 600000, NULL,
+      "ms; accepted, the client's own limits hold" },
+    { "connection.max.message.size", TM_KEY_INT, 0, "1048576", 1024, 1 << 30, NULL,
+      "bytes one poll may bring" },
+    { "request.max.retries.time.ms", TM_KEY_INT, 0, "900000", 1, INT32_MAX, NULL,
+      "how long a call is tried" },
+    { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, INT32_MAX, NULL,
+      "how long sign-in is tried" },
     { "output.data.format", TM_KEY_TEXT, 0, "AVRO", 0, 0, NULL, "AVRO" },
     { "tasks.max", TM_KEY_INT, 0, "1", 0, 0, NULL, "1: the connector's own hard limit" },
-    { "tidemark.pipeline", TM_KEY_TEXT, 0, "source", 0, 0, NULL, "name in User-Agent, for the org's accounts" },
-    { "tidemark.merged.events", TM_KEY_TEXT, 0, "explode", 0, 0, "explode|keep", "a record per id, or the connector's one" },
-    { "tidemark.audit.interval.ms", TM_KEY_INT, 0, "0", 0, INT64_MAX, NULL, "org time between asked whole copies; 0 = never" },
-    { "tidemark.calls.per.second", TM_KEY_INT, 0, "0", 0, 100000, NULL, "rate limit on REST calls; 0 = none" },
-    { "tidemark.reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "groups that read the topics (embedded broker: pausing)" },
-    { "tidemark.kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "name=value for the Kafka client" },
+    { "tidemark.pipeline", TM_KEY_TEXT, 0, "source", 0, 0, NULL,
+      "name in User-Agent, for the org's accounts" },
+    { "tidemark.merged.events", TM_KEY_TEXT, 0, "explode", 0, 0, "explode|keep",
+      "a record per id, or the connector's one" },
+    { "tidemark.audit.interval.ms", TM_KEY_INT, 0, "0", 0, INT64_MAX, NULL,
+      "org time between asked whole copies; 0 = never" },
+    { "tidemark.calls.per.second", TM_KEY_INT, 0, "0", 0, 100000, NULL,
+      "rate limit on REST calls; 0 = none" },
+    { "tidemark.reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "groups that read the topics (embedded broker: pausing)" },
+    { "tidemark.kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
+      "name=value for the Kafka client" },
     { "tidemark.partitions", TM_KEY_INT, 0, "6", 1, 1000, NULL, "of topics that do not exist yet" },
-    IGNORED("connector.class"), IGNORED("name"), IGNORED_SECRET("kafka.api.key"), IGNORED_SECRET("kafka.api.secret"),
-    IGNORED("kafka.auth.mode"), IGNORED("kafka.service.account.id"), IGNORED("kafka.endpoint"), IGNORED("kafka.region"),
-    IGNORED("http.proxy"), IGNORED("http.proxy.auth.scheme"), IGNORED("http.proxy.user"), IGNORED_SECRET("http.proxy.password"),
-    IGNORED("curl.logging"), IGNORED("exactly.once.support"), IGNORED("transaction.boundary"),
-    IGNORED("salesforce.jwt.keystore.path"), IGNORED_SECRET("salesforce.jwt.keystore.password"),
-    IGNORED("key.converter"), IGNORED("value.converter"), IGNORED("value.converter.schema.registry.url"),
-    IGNORED("errors.tolerance"), IGNORED("confluent.topic.bootstrap.servers"), IGNORED("confluent.topic.replication.factor"),
-    IGNORED_SECRET("confluent.license"), IGNORED("schema.context.name"),
+    IGNORED("connector.class"),
+    IGNORED("name"),
+    IGNORED_SECRET("kafka.api.key"),
+    IGNORED_SECRET("kafka.api.secret"),
+    IGNORED("kafka.auth.mode"),
+    IGNORED("kafka.service.account.id"),
+    IGNORED("kafka.endpoint"),
+    IGNORED("kafka.region"),
+    IGNORED("http.proxy"),
+    IGNORED("http.proxy.auth.scheme"),
+    IGNORED("http.proxy.user"),
+    IGNORED_SECRET("http.proxy.password"),
+    IGNORED("curl.logging"),
+    IGNORED("exactly.once.support"),
+    IGNORED("transaction.boundary"),
+    IGNORED("salesforce.jwt.keystore.path"),
+    IGNORED_SECRET("salesforce.jwt.keystore.password"),
+    IGNORED("key.converter"),
+    IGNORED("value.converter"),
+    IGNORED("value.converter.schema.registry.url"),
+    IGNORED("errors.tolerance"),
+    IGNORED("confluent.topic.bootstrap.servers"),
+    IGNORED("confluent.topic.replication.factor"),
+    IGNORED_SECRET("confluent.license"),
+    IGNORED("schema.context.name"),
 };
 
 const struct tm_key *tm_source_keys(size_t *out_count)
@@ -56,23 +103,37 @@ const struct tm_key *tm_source_keys(size_t *out_count)
 }
 
 /* OpportunityChangeEvent -> Opportunity, Deal__ChangeEvent -> Deal__c. */
-static enum tm_code settings_object(struct tm_source_settings *out, const struct tm_config *config, struct tm_err *err)
+static enum tm_code settings_object(struct tm_source_settings *out, const struct tm_config *config,
+                                    struct tm_err *err)
 {
     static const char tail[] = "ChangeEvent";
-    const char *file = tm_config_name(config), *name = tm_config_text(config, "salesforce.cdc.name");
-    const char *channel = tm_config_text(config, "salesforce.cdc.channel"), *word = channel != NULL ? channel : name;
+    const char *file = tm_config_name(config),
+               *name = tm_config_text(config, "salesforce.cdc.name");
+    const char *channel = tm_config_text(config, "salesforce.cdc.channel"),
+               *word = channel != NULL ? channel : name;
     if (word == NULL)
-        return tm_fail(err, TM_E_ARG, "config %s: salesforce.cdc.name (newer: salesforce.cdc.channel) is missing; give "
-                       "OpportunityChangeEvent or the like", file);
+        return tm_fail(
+            err, TM_E_ARG,
+            "config %s: salesforce.cdc.name (newer: salesforce.cdc.channel) is missing; give "
+            "OpportunityChangeEvent or the like",
+            file);
     if (name != NULL && channel != NULL && strcmp(name, channel) != 0)
-        return tm_fail(err, TM_E_ARG, "config %s: salesforce.cdc.name is %.60s and salesforce.cdc.channel is %.60s; they are one "
-                       "key's two names: give one", file, name, channel);
+        return tm_fail(err, TM_E_ARG,
+                       "config %s: salesforce.cdc.name is %.60s and salesforce.cdc.channel is "
+                       "%.60s; they are one "
+                       "key's two names: give one",
+                       file, name, channel);
     size_t n = strlen(word), t = strlen(tail);
     if (strcmp(word, "ChangeEvents") == 0 || (n > 5 && strcmp(word + n - 5, "__chn") == 0))
-        return tm_fail(err, TM_E_ARG, "config %s: channel %.60s carries several objects; give one connector per object, as "
-                       "OpportunityChangeEvent", file, word);
+        return tm_fail(
+            err, TM_E_ARG,
+            "config %s: channel %.60s carries several objects; give one connector per object, as "
+            "OpportunityChangeEvent",
+            file, word);
     if (n <= t || strcmp(word + n - t, tail) != 0 || n >= sizeof out->object - 3)
-        return tm_fail(err, TM_E_ARG, "config %s: salesforce.cdc.name \"%.60s\" does not end in ChangeEvent", file, word);
+        return tm_fail(err, TM_E_ARG,
+                       "config %s: salesforce.cdc.name \"%.60s\" does not end in ChangeEvent", file,
+                       word);
     bool custom = n > t + 2 && strncmp(word + n - t - 2, "__", 2) == 0;
     snprintf(out->object, sizeof out->object, "%.*s%s", (int)(n - t), word, custom ? "c" : "");
     snprintf(out->channel, sizeof out->channel, "/data/%s", word);
@@ -83,9 +144,11 @@ static enum tm_code settings_object(struct tm_source_settings *out, const struct
 static enum tm_code settings_session(struct tm_source_settings *out, const struct tm_config *config,
                                      const char *salesforce_url, struct tm_err *err)
 {
-    const char *file = tm_config_name(config), *grant = tm_config_text(config, "salesforce.grant.type");
+    const char *file = tm_config_name(config),
+               *grant = tm_config_text(config, "salesforce.grant.type");
     struct tm_sf_settings *s = &out->session;
-    s->instance = salesforce_url != NULL ? salesforce_url : tm_config_text(config, "salesforce.instance");
+    s->instance =
+        salesforce_url != NULL ? salesforce_url : tm_config_text(config, "salesforce.instance");
     s->username = tm_config_text(config, "salesforce.username");
     s->password = tm_config_text(config, "salesforce.password");
     s->password_token = tm_config_text(config, "salesforce.password.token");
@@ -97,20 +160,25 @@ static enum tm_code settings_session(struct tm_source_settings *out, const struc
     s->calls_per_second_max = (double)tm_config_int(config, "tidemark.calls.per.second");
     s->seed = tm_hash64(out->object, strlen(out->object), 1);
     if (strcasecmp(grant, "JWT_BEARER") == 0)
-        return tm_fail(err, TM_E_ARG, "config %s: salesforce.grant.type JWT_BEARER is not built; use PASSWORD or "
-                       "CLIENT_CREDENTIALS", file);
+        return tm_fail(err, TM_E_ARG,
+                       "config %s: salesforce.grant.type JWT_BEARER is not built; use PASSWORD or "
+                       "CLIENT_CREDENTIALS",
+                       file);
     s->grant = strcasecmp(grant, "PASSWORD") == 0 ? TM_SF_PASSWORD : TM_SF_CLIENT_CREDENTIALS;
     if (s->grant == TM_SF_PASSWORD && (s->username == NULL || s->password == NULL))
-        return tm_fail(err, TM_E_ARG, "config %s: %s is missing; the PASSWORD sign-in needs it", file,
-                       s->username == NULL ? "salesforce.username" : "salesforce.password");
+        return tm_fail(err, TM_E_ARG, "config %s: %s is missing; the PASSWORD sign-in needs it",
+                       file, s->username == NULL ? "salesforce.username" : "salesforce.password");
     if (s->grant == TM_SF_CLIENT_CREDENTIALS && s->consumer_secret == NULL)
-        return tm_fail(err, TM_E_ARG, "config %s: salesforce.consumer.secret is missing; the CLIENT_CREDENTIALS sign-in needs "
-                       "it", file);
+        return tm_fail(err, TM_E_ARG,
+                       "config %s: salesforce.consumer.secret is missing; the CLIENT_CREDENTIALS "
+                       "sign-in needs "
+                       "it",
+                       file);
     return TM_OK;
 }
 
-enum tm_code tm_source_topic(char out[TM_TOPIC_NAME_MAX], const struct tm_source_settings *settings, const char *event_type,
-                             struct tm_err *err)
+enum tm_code tm_source_topic(char out[TM_TOPIC_NAME_MAX], const struct tm_source_settings *settings,
+                             const char *event_type, struct tm_err *err)
 {
     struct tm_buf b;
     bool waits = false;
@@ -128,15 +196,21 @@ enum tm_code tm_source_topic(char out[TM_TOPIC_NAME_MAX], const struct tm_source
             p = end + 1;
         } else {
             tm_buf_free(&b);
-            return tm_fail(err, TM_E_ARG, "kafka.topic holds %.*s; ${_ObjectType} and ${_EventType} are what topics can be "
-                           "named by here", (int)(end - p + 1), p);
+            return tm_fail(
+                err, TM_E_ARG,
+                "kafka.topic holds %.*s; ${_ObjectType} and ${_EventType} are what topics can be "
+                "named by here",
+                (int)(end - p + 1), p);
         }
     }
     enum tm_code rc = tm_buf_check(&b, "kafka.topic", err);
     const char *text = tm_buf_text(&b);
-    if (rc == TM_OK && (*text == '\0' || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-                                             != strlen(text)))
-        rc = tm_fail(err, TM_E_ARG, "kafka.topic \"%.80s\" is not a topic name (letters, digits, . _ -)", text);
+    if (rc == TM_OK &&
+        (*text == '\0' ||
+         strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+             strlen(text)))
+        rc = tm_fail(err, TM_E_ARG,
+                     "kafka.topic \"%.80s\" is not a topic name (letters, digits, . _ -)", text);
     if (rc == TM_OK && settings->topic_lowercase)
         tm_name_lower(out, TM_TOPIC_NAME_MAX, waits ? "" : text);
     else if (rc == TM_OK)
@@ -148,7 +222,8 @@ enum tm_code tm_source_topic(char out[TM_TOPIC_NAME_MAX], const struct tm_source
 enum tm_code tm_source_settings_read(struct tm_source_settings *out, const struct tm_config *config,
                                      const char *salesforce_url, struct tm_err *err)
 {
-    const char *file = tm_config_name(config), *format = tm_config_text(config, "output.data.format");
+    const char *file = tm_config_name(config),
+               *format = tm_config_text(config, "output.data.format");
     const char *invalid = tm_config_text(config, "invalid.replay.id.behaviour");
     char topic[TM_TOPIC_NAME_MAX];
     *out = (struct tm_source_settings){ .topic_template = tm_config_text(config, "kafka.topic") };
@@ -157,17 +232,21 @@ enum tm_code tm_source_settings_read(struct tm_source_settings *out, const struc
     out->start_all = strcasecmp(tm_config_text(config, "salesforce.initial.start"), "all") == 0;
     out->convert_changed_fields = tm_config_bool(config, "convert.changed.fields");
     out->keep_merged = strcasecmp(tm_config_text(config, "tidemark.merged.events"), "keep") == 0;
-    out->invalid_replay = strcasecmp(invalid, "all") == 0 ? TM_SOURCE_ALL
-                          : strcasecmp(invalid, "latest") == 0 ? TM_SOURCE_LATEST : TM_SOURCE_FAIL;
+    out->invalid_replay = strcasecmp(invalid, "all") == 0      ? TM_SOURCE_ALL
+                          : strcasecmp(invalid, "latest") == 0 ? TM_SOURCE_LATEST
+                                                               : TM_SOURCE_FAIL;
     out->message_bytes_max = (size_t)tm_config_int(config, "connection.max.message.size");
     out->audit_ms = tm_config_int(config, "tidemark.audit.interval.ms");
     out->partitions = (int32_t)tm_config_int(config, "tidemark.partitions");
-    out->reading_groups_count = tm_config_list(config, "tidemark.reading.groups", &out->reading_groups);
+    out->reading_groups_count =
+        tm_config_list(config, "tidemark.reading.groups", &out->reading_groups);
     out->properties_count = tm_config_list(config, "tidemark.kafka.properties", &out->properties);
     if (strcasecmp(format, "AVRO") != 0)
-        return tm_fail(err, TM_E_ARG, "config %s: output.data.format %.40s is not built; use AVRO", file, format);
+        return tm_fail(err, TM_E_ARG, "config %s: output.data.format %.40s is not built; use AVRO",
+                       file, format);
     if (tm_config_int(config, "tasks.max") != 1)
-        return tm_fail(err, TM_E_ARG, "config %s: tasks.max must be 1: one subscription cannot be shared", file);
+        return tm_fail(err, TM_E_ARG,
+                       "config %s: tasks.max must be 1: one subscription cannot be shared", file);
     enum tm_code rc = settings_object(out, config, err);
     if (rc == TM_OK)
         rc = settings_session(out, config, salesforce_url, err);

@@ -8,14 +8,19 @@
 #include <string.h>
 #include <strings.h>
 
-#define SOURCE_EVENTS_A_STEP 200                     /* a step is bounded work                              */
+/* a step is bounded work */
+#define SOURCE_EVENTS_A_STEP 200
 #define SOURCE_RECORD_BYTES_MAX (16u << 20)
 #define SOURCE_SCHEMA_BYTES_MAX (1u << 20)
-#define SOURCE_DELIVERY_TRIES 5                      /* a batch that Kafka lost is sent again so often      */
+/* a batch that Kafka lost is sent again so often */
+#define SOURCE_DELIVERY_TRIES 5
 #define SOURCE_DELIVERY_PAUSE_NS TM_NS_PER_S
-#define SOURCE_LOOK_NS (20 * TM_NS_PER_MS)           /* a port that does not say when: look again           */
-#define SOURCE_CHECKPOINT_NS (50 * TM_NS_PER_MS)     /* no more often: a restart repeats that much          */
-#define SOURCE_BACKWARD_MS 1000                      /* commit times are whole seconds: closer is no proof  */
+/* a port that does not say when: look again */
+#define SOURCE_LOOK_NS (20 * TM_NS_PER_MS)
+/* no more often: a restart repeats that much */
+#define SOURCE_CHECKPOINT_NS (50 * TM_NS_PER_MS)
+/* commit times are whole seconds: closer is no proof */
+#define SOURCE_BACKWARD_MS 1000
 
 /* ---- opening and closing ---- */
 
@@ -64,10 +69,22 @@ void tm_source_close(struct tm_source *s)
     free(s);
 }
 
-struct tm_topic_owner tm_source_offsets_owner(struct tm_source *s) { return tm_checkpoint_reader_owner(&s->reader); }
-void tm_source_set_offsets(struct tm_source *s, struct tm_topic *offsets) { s->reader.topic = offsets; }
-bool tm_source_needs_offsets(const struct tm_source *s) { return s->state <= SOURCE_CHECKPOINT && s->cometd == NULL; }
-const struct tm_source_counts *tm_source_counts(const struct tm_source *s) { return &s->counts; }
+struct tm_topic_owner tm_source_offsets_owner(struct tm_source *s)
+{
+    return tm_checkpoint_reader_owner(&s->reader);
+}
+void tm_source_set_offsets(struct tm_source *s, struct tm_topic *offsets)
+{
+    s->reader.topic = offsets;
+}
+bool tm_source_needs_offsets(const struct tm_source *s)
+{
+    return s->state <= SOURCE_CHECKPOINT && s->cometd == NULL;
+}
+const struct tm_source_counts *tm_source_counts(const struct tm_source *s)
+{
+    return &s->counts;
+}
 
 bool tm_source_live(const struct tm_source *s)
 {
@@ -80,7 +97,8 @@ static void source_wake(struct tm_wake *wake, int64_t wall_ns)
         wake->wall_ns = wall_ns;
 }
 
-static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
+static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *now,
+                                      struct tm_err *err)
 {
     bool found;
     enum tm_code rc = tm_checkpoint_read(&s->reader, now, s->ports.registry, &s->at, &found, err);
@@ -91,7 +109,8 @@ static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *
     s->high_commit_ms = s->at.commit_ms;
     s->state = SOURCE_PARTITIONS;
     if (found)
-        tm_log(TM_LOG_INFO, "%s: goes on after replay id %" PRId64 ", epoch %" PRId32, s->set.object, s->at.replay_id, s->at.epoch);
+        tm_log(TM_LOG_INFO, "%s: goes on after replay id %" PRId64 ", epoch %" PRId32,
+               s->set.object, s->at.replay_id, s->at.epoch);
     return TM_OK;
 }
 
@@ -108,12 +127,15 @@ static enum tm_code source_partitions(struct tm_source *s, struct tm_err *err)
     return rc;
 }
 
-/* Nothing received yet, but a copy was asked: what came since must not be missed, so everything retained is read. */
+/* Nothing received yet, but a copy was asked: what came since must not be missed, so everything
+ * retained is read. */
 static enum tm_code source_subscribe(struct tm_source *s, struct tm_err *err)
 {
-    int64_t from = s->at.replay_id >= 0 ? s->at.replay_id
-                   : s->resumed || s->set.start_all ? TM_REPLAY_ALL : TM_REPLAY_NEW;
-    enum tm_code rc = tm_cometd_open(&s->cometd, s->ports.session, s->set.channel, from, s->set.message_bytes_max, err);
+    int64_t from = s->at.replay_id >= 0             ? s->at.replay_id
+                   : s->resumed || s->set.start_all ? TM_REPLAY_ALL
+                                                    : TM_REPLAY_NEW;
+    enum tm_code rc = tm_cometd_open(&s->cometd, s->ports.session, s->set.channel, from,
+                                     s->set.message_bytes_max, err);
     if (rc == TM_OK)
         s->state = SOURCE_STREAM;
     return rc;
@@ -121,10 +143,12 @@ static enum tm_code source_subscribe(struct tm_source *s, struct tm_err *err)
 
 /* ---- the replay line (R15) ---- */
 
-/* The positions of the old line mean nothing on the new one: a new epoch, and a new first copy once live. */
+/* The positions of the old line mean nothing on the new one: a new epoch, and a new first copy once
+ * live. */
 static void source_new_epoch(struct tm_source *s, const char *why)
 {
-    tm_log(TM_LOG_WARN, "%s: %s; epoch %" PRId32 " begins, with a new copy of the whole object", s->set.object, why, s->at.epoch + 1);
+    tm_log(TM_LOG_WARN, "%s: %s; epoch %" PRId32 " begins, with a new copy of the whole object",
+           s->set.object, why, s->at.epoch + 1);
     s->at = (struct tm_checkpoint){ .replay_id = -1, .epoch = s->at.epoch + 1 };
     s->high = s->batch_high = -1;
     s->high_commit_ms = 0;
@@ -138,12 +162,16 @@ static enum tm_code source_refused(struct tm_source *s, struct tm_err *err)
 {
     char why[700], text[640];
     if (s->set.invalid_replay == TM_SOURCE_FAIL)
-        return tm_at(err, "%s: events after replay id %" PRId64 " are lost; invalid.replay.id.behaviour=all or latest begins anew",
+        return tm_at(err,
+                     "%s: events after replay id %" PRId64
+                     " are lost; invalid.replay.id.behaviour=all or latest begins anew",
                      s->set.object, s->at.replay_id);
-    snprintf(why, sizeof why, "replay id %" PRId64 " was refused (%s)", s->at.replay_id, tm_err_text(err, text, sizeof text));
+    snprintf(why, sizeof why, "replay id %" PRId64 " was refused (%s)", s->at.replay_id,
+             tm_err_text(err, text, sizeof text));
     tm_err_clear(err);
     source_new_epoch(s, why);
-    tm_cometd_resume(s->cometd, s->set.invalid_replay == TM_SOURCE_ALL ? TM_REPLAY_ALL : TM_REPLAY_NEW);
+    tm_cometd_resume(s->cometd,
+                     s->set.invalid_replay == TM_SOURCE_ALL ? TM_REPLAY_ALL : TM_REPLAY_NEW);
     s->checkpoint_due = true;
     s->checkpoint_next_ns = 0;
     return TM_OK;
@@ -158,14 +186,18 @@ static bool source_went_back(const struct tm_source *s, int64_t commit_ms)
 static enum tm_code source_went_back_do(struct tm_source *s, struct tm_err *err)
 {
     char why[160];
-    snprintf(why, sizeof why, "replay ids went back from %" PRId64 " to %" PRId64 " while commit times went on", s->high,
-             s->event.replay_id);
+    snprintf(why, sizeof why,
+             "replay ids went back from %" PRId64 " to %" PRId64 " while commit times went on",
+             s->high, s->event.replay_id);
     if (s->set.invalid_replay == TM_SOURCE_FAIL)
-        return tm_fail(err, TM_E_GAP, "%s: %s: the org was restored or moved, and events may be lost; "
-                       "invalid.replay.id.behaviour=all or latest begins anew", s->set.object, why);
+        return tm_fail(err, TM_E_GAP,
+                       "%s: %s: the org was restored or moved, and events may be lost; "
+                       "invalid.replay.id.behaviour=all or latest begins anew",
+                       s->set.object, why);
     source_new_epoch(s, why);
     tm_cometd_forget(s->cometd);
-    if (s->set.invalid_replay == TM_SOURCE_ALL) {    /* the rest of the batch comes again with all that is retained */
+    /* the rest of the batch comes again with all that is retained */
+    if (s->set.invalid_replay == TM_SOURCE_ALL) {
         json_array_clear(s->events);
         s->event_at = 0;
         s->event_parsed = false;
@@ -176,7 +208,8 @@ static enum tm_code source_went_back_do(struct tm_source *s, struct tm_err *err)
 
 /* ---- one event ---- */
 
-/* Does the event at hand ask for a fresh describe? Unknown names that survive one are dropped, with a line that says so. */
+/* Does the event at hand ask for a fresh describe? Unknown names that survive one are dropped, with
+ * a line that says so. */
 static bool source_is_stale(struct tm_source *s)
 {
     const struct tm_change_event *e = &s->event;
@@ -184,16 +217,18 @@ static bool source_is_stale(struct tm_source *s)
     size_t i;
     const json_t *name;
     if (e->schema_id != NULL && !tm_source_seen_has(&s->schema_ids, e->schema_id)) {
-        stale = s->schema_ids.count > 0;             /* the describe of the start is newer than the first event */
+        stale =
+            s->schema_ids.count > 0; /* the describe of the start is newer than the first event */
         tm_source_seen_add(&s->schema_ids, e->schema_id);
     }
-    if (e->schema_id != NULL && strstr(s->set.topic_template, "${_EventType}") != NULL
-        && strncmp(s->event_type, e->schema_id, sizeof s->event_type - 1) != 0) {
+    if (e->schema_id != NULL && strstr(s->set.topic_template, "${_EventType}") != NULL &&
+        strncmp(s->event_type, e->schema_id, sizeof s->event_type - 1) != 0) {
         snprintf(s->event_type, sizeof s->event_type, "%s", e->schema_id);
-        stale = true;                                /* another topic */
+        stale = true; /* another topic */
         s->renewed = false;
     }
-    json_array_foreach(e->unknown_fields, i, name) {
+    json_array_foreach(e->unknown_fields, i, name)
+    {
         const char *word = json_string_value(name);
         if (json_object_get(s->dropped, word) != NULL)
             continue;
@@ -202,7 +237,9 @@ static bool source_is_stale(struct tm_source *s)
         } else {
             json_object_set_new(s->dropped, word, json_true());
             s->counts.unknown_fields++;
-            tm_log(TM_LOG_WARN, "%s: events name the field %s, which the object no longer has; its values are left out",
+            tm_log(TM_LOG_WARN,
+                   "%s: events name the field %s, which the object no longer has; its values are "
+                   "left out",
                    s->set.object, word);
         }
     }
@@ -212,12 +249,15 @@ static bool source_is_stale(struct tm_source *s)
 static enum tm_code source_parse(struct tm_source *s, struct tm_err *err)
 {
     const json_t *delivery = json_array_get(s->events, s->event_at);
-    enum tm_code rc = tm_change_event_parse(&s->event, json_object_get(delivery, "data"), s->describe, err);
+    enum tm_code rc =
+        tm_change_event_parse(&s->event, json_object_get(delivery, "data"), s->describe, err);
     if (rc != TM_OK)
         return tm_at(err, "channel %s", s->set.channel);
     const char *entity = json_string_value(json_object_get(s->event.header, "entityName"));
-    if (entity != NULL && strcasecmp(entity, s->set.object) != 0)      /* a wrong channel, not a bad event */
-        return tm_fail(err, TM_E_ARG, "channel %s brought an event of %.60s", s->set.channel, entity);
+    /* a wrong channel, not a bad event */
+    if (entity != NULL && strcasecmp(entity, s->set.object) != 0)
+        return tm_fail(err, TM_E_ARG, "channel %s brought an event of %.60s", s->set.channel,
+                       entity);
     s->event_parsed = true;
     s->id_at = 0;
     s->part_at = 0;
@@ -241,10 +281,11 @@ static enum tm_code source_encode(struct tm_source *s, const char *id, struct tm
     snprintf(replay, sizeof replay, "%" PRId64, e->replay_id);
     v[0] = tm_value_of_text(id);
     v[1] = tm_value_of_text(replay);
-    v[2] = (struct tm_value){ .kind = TM_V_JSON, .as.t = { tm_buf_text(&e->header_text), e->header_text.bytes } };
+    v[2] = (struct tm_value){ .kind = TM_V_JSON,
+                              .as.t = { tm_buf_text(&e->header_text), e->header_text.bytes } };
     for (size_t i = 0; i < e->fields.cells_count; i++) {
         const struct tm_cell *cell = &e->fields.cells[i];
-        for (size_t k = 0; k < s->columns_count; k++) {      /* cells mostly come in column order */
+        for (size_t k = 0; k < s->columns_count; k++) { /* cells mostly come in column order */
             size_t at = hint + k < s->columns_count ? hint + k : hint + k - s->columns_count;
             if (s->columns[at] == cell->name) {
                 v[3 + at] = cell->value;
@@ -263,17 +304,19 @@ static enum tm_code source_encode(struct tm_source *s, const char *id, struct tm
     return rc != TM_OK ? tm_at(err, "event %" PRId64 " of %s", e->replay_id, s->set.object) : TM_OK;
 }
 
-static enum tm_code source_send(struct tm_source *s, const char *topic, int32_t partition, const char *key,
-                                struct tm_err *err)
+static enum tm_code source_send(struct tm_source *s, const char *topic, int32_t partition,
+                                const char *key, struct tm_err *err)
 {
     struct tm_topic *t = s->ports.topic;
-    enum tm_code rc = t->ops->produce(t, topic, partition, key, strlen(key), s->record.data, s->record.bytes, err);
+    enum tm_code rc = t->ops->produce(t, topic, partition, key, strlen(key), s->record.data,
+                                      s->record.bytes, err);
     if (rc == TM_OK)
         s->counts.records++;
     return rc;
 }
 
-/* One record per id; overflow and conversion concern the whole object and so every partition. TM_E_AGAIN: called again. */
+/* One record per id; overflow and conversion concern the whole object and so every partition.
+ * TM_E_AGAIN: called again. */
 static enum tm_code source_produce_event(struct tm_source *s, struct tm_err *err)
 {
     const struct tm_change_event *e = &s->event;
@@ -325,22 +368,24 @@ static enum tm_code source_finish_event(struct tm_source *s, int64_t commit_ms, 
     return replay_id >= 0 ? source_mark(s, replay_id, err) : TM_OK;
 }
 
-/* Before an epoch's first event is in Kafka it must be known that the epoch has begun. A successor that found no checkpoint
- * would listen to what is new only, and ask for its copy at a position below events that are there already (R9, R14). */
+/* Before an epoch's first event is in Kafka it must be known that the epoch has begun. A successor
+ * that found no checkpoint would listen to what is new only, and ask for its copy at a position
+ * below events that are there already (R9, R14). */
 static enum tm_code source_begin(struct tm_source *s, struct tm_err *err)
 {
     struct tm_topic *t = s->ports.checkpoints;
     enum tm_code rc = TM_OK;
     if (!s->begin_sent) {
-        rc = tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
+        rc =
+            tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
         if (rc == TM_OK)
-            rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object), s->record.data,
-                                 s->record.bytes, err);
+            rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object),
+                                 s->record.data, s->record.bytes, err);
         s->begin_sent = rc == TM_OK;
     }
     if (rc == TM_OK)
         rc = t->ops->flush(t, err);
-    if (rc != TM_OK && rc != TM_E_AGAIN) {           /* lost: sent again */
+    if (rc != TM_OK && rc != TM_E_AGAIN) { /* lost: sent again */
         tm_err_clear(err);
         s->begin_sent = false;
         return TM_E_AGAIN;
@@ -353,15 +398,17 @@ static enum tm_code source_begin(struct tm_source *s, struct tm_err *err)
 /* ---- an event that cannot be read ---- */
 
 /* "*" goes to every partition. TM_E_AGAIN: called again, s->part_at keeps the place. */
-static enum tm_code source_alert(struct tm_source *s, const char *id, int64_t g, const char *kind, const char *reason,
-                                 struct tm_err *err)
+static enum tm_code source_alert(struct tm_source *s, const char *id, int64_t g, const char *kind,
+                                 const char *reason, struct tm_err *err)
 {
     char replay[24];
     snprintf(replay, sizeof replay, "%" PRId64, g);
-    const struct tm_value values[] = { tm_value_of_text(id), tm_value_of_text(replay), tm_value_of_json(NULL),
-                                       tm_value_of_text(kind), tm_value_of_text(reason), tm_value_of_int(s->at.epoch) };
+    const struct tm_value values[] = { tm_value_of_text(id),     tm_value_of_text(replay),
+                                       tm_value_of_json(NULL),   tm_value_of_text(kind),
+                                       tm_value_of_text(reason), tm_value_of_int(s->at.epoch) };
     tm_buf_reset(&s->record);
-    enum tm_code rc = tm_avro_encode(s->alerts, s->alerts_id, &s->record, values, sizeof values / sizeof values[0], err);
+    enum tm_code rc = tm_avro_encode(s->alerts, s->alerts_id, &s->record, values,
+                                     sizeof values / sizeof values[0], err);
     if (strcmp(id, "*") != 0)
         return rc == TM_OK ? source_send(s, s->alerts_topic, -1, id, err) : rc;
     for (; rc == TM_OK && s->part_at < s->alerts_partitions; s->part_at += rc == TM_OK)
@@ -369,23 +416,27 @@ static enum tm_code source_alert(struct tm_source *s, const char *id, int64_t g,
     return rc;
 }
 
-/* Read again by a fresh describe first; then kept aside. It is never applied, so that its records are read instead: those
- * it names, or the whole object. A `diff` makes the rows dirty until they are answered. */
+/* Read again by a fresh describe first; then kept aside. It is never applied, so that its records
+ * are read instead: those it names, or the whole object. A `diff` makes the rows dirty until they
+ * are answered. */
 static enum tm_code source_unreadable(struct tm_source *s, struct tm_err *err)
 {
     const json_t *delivery = json_array_get(s->events, s->event_at), *ids = tm_aside_ids(delivery);
     char why[sizeof err->msg + sizeof err->ctx + 4], reason[sizeof why + 40], id18[TM_ID_BYTES];
     enum tm_code rc = TM_OK;
     if (s->counts.aside >= TM_ASIDE_EVENTS_MAX)
-        return tm_at(err, "%s: more than %d events could not be read", s->set.object, TM_ASIDE_EVENTS_MAX);
-    snprintf(reason, sizeof reason, "an event could not be read: %s", tm_err_text(err, why, sizeof why));
+        return tm_at(err, "%s: more than %d events could not be read", s->set.object,
+                     TM_ASIDE_EVENTS_MAX);
+    snprintf(reason, sizeof reason, "an event could not be read: %s",
+             tm_err_text(err, why, sizeof why));
     tm_err_clear(err);
     if (!s->renewed) {
         s->renewed = true;
         s->state = SOURCE_DESCRIBE;
         return TM_OK;
     }
-    if (!s->begun && (rc = source_begin(s, err)) != TM_OK)   /* its answer stands at a position like an event's */
+    /* its answer stands at a position like an event's */
+    if (!s->begun && (rc = source_begin(s, err)) != TM_OK)
         return rc;
     if (!s->event_aside) {
         if ((rc = tm_aside_put(s->ports.aside, s->set.channel, delivery, reason, err)) != TM_OK)
@@ -402,14 +453,16 @@ static enum tm_code source_unreadable(struct tm_source *s, struct tm_err *err)
     for (; rc == TM_OK && s->id_at < json_array_size(ids); s->id_at += rc == TM_OK) {
         rc = tm_id18(id18, json_string_value(json_array_get(ids, s->id_at)), err);
         if (rc == TM_OK)
-            rc = source_alert(s, id18, s->event.replay_id >= 0 ? s->event.replay_id : g, "diff", reason, err);
+            rc = source_alert(s, id18, s->event.replay_id >= 0 ? s->event.replay_id : g, "diff",
+                              reason, err);
     }
     if (rc == TM_OK && ids == NULL)
         rc = source_alert(s, "*", g, "copy", reason, err);
     return rc == TM_OK ? source_finish_event(s, s->high_commit_ms, err) : rc;
 }
 
-/* TM_OK: the event is done, or something else has to be done first (then the phase, state or batch has changed). */
+/* TM_OK: the event is done, or something else has to be done first (then the phase, state or batch
+ * has changed). */
 static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
 {
     if (!s->event_parsed) {
@@ -431,31 +484,35 @@ static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
             return TM_OK;
         }
         if (s->event.type == TM_CHANGE_UNKNOWN)
-            tm_log(TM_LOG_WARN, "%s: event %" PRId64 " has a change type nobody knows; it is passed on as it is", s->set.object,
-                   s->event.replay_id);
+            tm_log(TM_LOG_WARN,
+                   "%s: event %" PRId64 " has a change type nobody knows; it is passed on as it is",
+                   s->set.object, s->event.replay_id);
     }
     enum tm_code rc = s->begun ? TM_OK : source_begin(s, err);
     if (rc == TM_OK)
         rc = source_produce_event(s, err);
     if (rc != TM_OK)
         return rc;
-    return source_finish_event(s, json_integer_value(json_object_get(s->event.header, "commitTimestamp")), err);
+    return source_finish_event(
+        s, json_integer_value(json_object_get(s->event.header, "commitTimestamp")), err);
 }
 
 /* ---- batches ---- */
 
-static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err);
+static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
+                                struct tm_err *err);
 
 /* The producer is full: room comes with acknowledgements. */
-static enum tm_code source_room(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code source_room(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
+                                struct tm_err *err)
 {
     struct tm_topic *t = s->ports.topic;
     enum tm_code rc = t->ops->flush(t, err);
     return rc == TM_OK || rc == TM_E_AGAIN ? TM_E_AGAIN : source_lost(s, now, wake, err);
 }
 
-static enum tm_code source_produce(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
-                                   struct tm_err *err)
+static enum tm_code source_produce(struct tm_source *s, const struct tm_now *now,
+                                   struct tm_wake *wake, struct tm_err *err)
 {
     for (int n = 0; n < SOURCE_EVENTS_A_STEP && s->state == SOURCE_STREAM; n++) {
         if (s->event_at >= json_array_size(s->events)) {
@@ -471,19 +528,23 @@ static enum tm_code source_produce(struct tm_source *s, const struct tm_now *now
     return TM_OK;
 }
 
-/* A checkpoint that is not taken, or lost, only means more repeated events after a restart: the next one makes up for it. */
-static enum tm_code source_write_checkpoint(struct tm_source *s, const struct tm_now *now, struct tm_err *err)
+/* A checkpoint that is not taken, or lost, only means more repeated events after a restart: the
+ * next one makes up for it. */
+static enum tm_code source_write_checkpoint(struct tm_source *s, const struct tm_now *now,
+                                            struct tm_err *err)
 {
     struct tm_topic *t = s->ports.checkpoints;
     s->checkpoint_next_ns = now->wall_ns + SOURCE_CHECKPOINT_NS;
-    enum tm_code rc = tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
+    enum tm_code rc =
+        tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
     if (rc == TM_OK)
-        rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object), s->record.data, s->record.bytes, err);
+        rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object),
+                             s->record.data, s->record.bytes, err);
     if (rc == TM_OK) {
         s->checkpoint_due = false;
         s->counts.checkpoints++;
     }
-    return rc == TM_E_AGAIN ? TM_OK : rc;            /* full: tried again when the time has come */
+    return rc == TM_E_AGAIN ? TM_OK : rc; /* full: tried again when the time has come */
 }
 
 static void source_batch_done(struct tm_source *s, const struct tm_now *now)
@@ -509,15 +570,18 @@ static void source_batch_done(struct tm_source *s, const struct tm_now *now)
 }
 
 /* Kafka lost something of the batch: all of it is sent again, which readers must not mind (R2). */
-static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
+                                struct tm_err *err)
 {
     char text[700];
     if (++s->delivery_failures >= SOURCE_DELIVERY_TRIES)
         return tm_at(err, "%s: a batch was refused %d times", s->set.object, SOURCE_DELIVERY_TRIES);
-    tm_log(TM_LOG_WARN, "%s: Kafka did not take a batch (%s); sent again", s->set.object, tm_err_text(err, text, sizeof text));
+    tm_log(TM_LOG_WARN, "%s: Kafka did not take a batch (%s); sent again", s->set.object,
+           tm_err_text(err, text, sizeof text));
     tm_err_clear(err);
     if (s->phase != PHASE_TAKE)
-        s->phase = s->phase == PHASE_COPY_ACK || s->phase == PHASE_COPY ? PHASE_COPY : PHASE_PRODUCE;
+        s->phase =
+            s->phase == PHASE_COPY_ACK || s->phase == PHASE_COPY ? PHASE_COPY : PHASE_PRODUCE;
     s->event_at = 0;
     s->part_at = 0;
     s->event_parsed = s->renewed = s->event_aside = false;
@@ -527,7 +591,8 @@ static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, s
     return TM_E_AGAIN;
 }
 
-static enum tm_code source_ack(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code source_ack(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
+                               struct tm_err *err)
 {
     struct tm_topic *t = s->ports.topic;
     enum tm_code rc = t->ops->flush(t, err);
@@ -569,7 +634,8 @@ static bool source_copy_is_due(struct tm_source *s, const struct tm_now *now)
     return true;
 }
 
-static enum tm_code source_copy(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code source_copy(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
+                                struct tm_err *err)
 {
     enum tm_code rc = source_alert(s, "*", s->copy_g, "copy", s->copy_reason, err);
     if (rc == TM_E_AGAIN)
@@ -578,14 +644,15 @@ static enum tm_code source_copy(struct tm_source *s, const struct tm_now *now, s
         return rc;
     s->part_at = 0;
     s->phase = PHASE_COPY_ACK;
-    tm_log(TM_LOG_INFO, "%s: asks for a %s at replay id %" PRId64 ", epoch %" PRId32, s->set.object, s->copy_reason, s->copy_g,
-           s->at.epoch);
+    tm_log(TM_LOG_INFO, "%s: asks for a %s at replay id %" PRId64 ", epoch %" PRId32, s->set.object,
+           s->copy_reason, s->copy_g, s->at.epoch);
     return TM_OK;
 }
 
 /* ---- streaming ---- */
 
-static enum tm_code source_take(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code source_take(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
+                                struct tm_err *err)
 {
     if (s->checkpoint_due && now->wall_ns >= s->checkpoint_next_ns)
         return source_write_checkpoint(s, now, err);
@@ -616,12 +683,14 @@ static enum tm_code source_take(struct tm_source *s, const struct tm_now *now, s
     for (size_t i = 0; s->ports.trace != NULL && i < json_array_size(s->events); i++) {
         const json_t *data = json_object_get(json_array_get(s->events, i), "data");
         const json_t *replay = json_object_get(json_object_get(data, "event"), "replayId");
-        tm_trace_add(s->ports.trace, TM_TRACE_RECEIVED, s->set.object, json_integer_value(replay), now->wall_ns);
+        tm_trace_add(s->ports.trace, TM_TRACE_RECEIVED, s->set.object, json_integer_value(replay),
+                     now->wall_ns);
     }
     return TM_OK;
 }
 
-static enum tm_code source_stream(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code source_stream(struct tm_source *s, const struct tm_now *now,
+                                  struct tm_wake *wake, struct tm_err *err)
 {
     if (now->wall_ns < s->pause_until_ns) {
         source_wake(wake, s->pause_until_ns);
@@ -638,7 +707,8 @@ static enum tm_code source_stream(struct tm_source *s, const struct tm_now *now,
     return TM_OK;
 }
 
-static void source_wake_ports(const struct tm_source *s, const struct tm_now *now, struct tm_wake *wake)
+static void source_wake_ports(const struct tm_source *s, const struct tm_now *now,
+                              struct tm_wake *wake)
 {
     struct tm_topic *t = s->ports.topic;
     source_wake(wake, tm_sf_session_next_at(s->ports.session));
@@ -646,8 +716,8 @@ static void source_wake_ports(const struct tm_source *s, const struct tm_now *no
     source_wake(wake, t->ops->next_at(t));
     if (s->cometd != NULL && s->state == SOURCE_STREAM && s->phase == PHASE_TAKE)
         source_wake(wake, tm_cometd_next_at(s->cometd));
-    if (s->state == SOURCE_CHECKPOINT || s->state == SOURCE_PARTITIONS || s->phase == PHASE_PRODUCE
-        || s->phase == PHASE_COPY)
+    if (s->state == SOURCE_CHECKPOINT || s->state == SOURCE_PARTITIONS ||
+        s->phase == PHASE_PRODUCE || s->phase == PHASE_COPY)
         source_wake(wake, now->wall_ns + SOURCE_LOOK_NS);
 }
 
@@ -659,20 +729,23 @@ static enum tm_code source_serve(struct tm_source *s, struct tm_err *err)
     enum tm_code rc = TM_E_AGAIN;
     if (tm_source_needs_offsets(s) && s->reader.topic != NULL)
         rc = s->reader.topic->ops->flush(s->reader.topic, err);
-    if ((rc == TM_OK || rc == TM_E_AGAIN) && s->phase == PHASE_TAKE)      /* the other phases flush by themselves */
+    /* the other phases flush by themselves */
+    if ((rc == TM_OK || rc == TM_E_AGAIN) && s->phase == PHASE_TAKE)
         rc = s->ports.topic->ops->flush(s->ports.topic, err);
     if (rc != TM_OK && rc != TM_E_AGAIN)
         return rc;
     rc = s->ports.checkpoints->ops->flush(s->ports.checkpoints, &lost);
     if (rc != TM_OK && rc != TM_E_AGAIN) {
-        tm_log(TM_LOG_WARN, "%s: a checkpoint was not written: %s", s->set.object, tm_err_text(&lost, text, sizeof text));
+        tm_log(TM_LOG_WARN, "%s: a checkpoint was not written: %s", s->set.object,
+               tm_err_text(&lost, text, sizeof text));
         s->checkpoint_due = s->cometd != NULL;
         s->begin_sent = false;
     }
     return TM_E_AGAIN;
 }
 
-enum tm_code tm_source_step(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+enum tm_code tm_source_step(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
+                            struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     switch (s->state) {

@@ -7,8 +7,14 @@ void tm_backlog_init(struct tm_backlog *b)
     b->offset_first = b->offset_next = -1;
 }
 
-void tm_backlog_enqueued(struct tm_backlog *b, uint64_t bytes) { b->enqueued_bytes += bytes; }
-void tm_backlog_failed(struct tm_backlog *b, uint64_t bytes) { b->failed_bytes += bytes; }
+void tm_backlog_enqueued(struct tm_backlog *b, uint64_t bytes)
+{
+    b->enqueued_bytes += bytes;
+}
+void tm_backlog_failed(struct tm_backlog *b, uint64_t bytes)
+{
+    b->failed_bytes += bytes;
+}
 
 void tm_backlog_delivered(struct tm_backlog *b, int64_t offset, uint64_t bytes)
 {
@@ -18,7 +24,8 @@ void tm_backlog_delivered(struct tm_backlog *b, int64_t offset, uint64_t bytes)
     if (b->marks_count == 0 || b->delivered_bytes - b->marks[last].bytes >= TM_BACKLOG_STEP_BYTES) {
         /* A full ring forgets its newest mark: the answer then errs upwards, towards a pause. */
         uint32_t at = b->marks_count == TM_BACKLOG_MARKS_MAX
-                          ? last : (b->marks_first + b->marks_count++) % TM_BACKLOG_MARKS_MAX;
+                          ? last
+                          : (b->marks_first + b->marks_count++) % TM_BACKLOG_MARKS_MAX;
         b->marks[at].offset = offset;
         b->marks[at].bytes = b->delivered_bytes;
     }

@@ -12,7 +12,10 @@
 struct tm_backlog {
     uint64_t enqueued_bytes, delivered_bytes, failed_bytes;
     int64_t offset_first, offset_next; /* of what this producer delivered; -1 = nothing yet */
-    struct { int64_t offset; uint64_t bytes; } marks[TM_BACKLOG_MARKS_MAX];
+    struct {
+        int64_t offset;
+        uint64_t bytes;
+    } marks[TM_BACKLOG_MARKS_MAX];
     uint32_t marks_first, marks_count;
 };
 void tm_backlog_init(struct tm_backlog *b);

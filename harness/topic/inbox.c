@@ -13,10 +13,11 @@ struct tm_inbox {
     struct tm_registry *registry;
     char *aside_path;
     sqlite3 *aside;
-    struct tm_record records[TM_TOPIC_FETCH_MAX]; size_t records_count, taken;
+    struct tm_record records[TM_TOPIC_FETCH_MAX];
+    size_t records_count, taken;
     struct tm_row row;
-    struct tm_buf key, value;            /* base64 of what goes aside */
-    char reason[320]; /* of the record at `taken` that waits to be put aside; "" = none */
+    struct tm_buf key, value; /* base64 of what goes aside */
+    char reason[320];         /* of the record at `taken` that waits to be put aside; "" = none */
     uint64_t aside_count;
 };
 
@@ -63,7 +64,10 @@ void tm_inbox_rewind(struct tm_inbox *in)
     in->reason[0] = '\0';
 }
 
-uint64_t tm_inbox_aside_count(const struct tm_inbox *in) { return in->aside_count; }
+uint64_t tm_inbox_aside_count(const struct tm_inbox *in)
+{
+    return in->aside_count;
+}
 
 /* ---- what cannot be decoded ---- */
 
@@ -186,7 +190,7 @@ enum tm_code tm_inbox_take(struct tm_inbox *in, const struct tm_now *now,
 enum tm_code tm_inbox_refuse(struct tm_inbox *in, const char *reason, struct tm_err *err)
 {
     assert(in->taken > 0);
-    in->taken--;                          /* the record just taken; put_aside passes it again */
+    in->taken--; /* the record just taken; put_aside passes it again */
     inbox_reason(in, reason);
     enum tm_code rc = inbox_put_aside(in, &in->records[in->taken], err);
     return rc == TM_E_AGAIN ? TM_OK : rc; /* busy: the next take does it */

@@ -14,7 +14,7 @@ struct tm_inbox;
 enum tm_code tm_inbox_open(struct tm_inbox **out, struct tm_topic *topic,
                            struct tm_registry *registry, const char *aside_path,
                            struct tm_err *err);
-void tm_inbox_close(struct tm_inbox *in);                        /* NULL-safe */
+void tm_inbox_close(struct tm_inbox *in); /* NULL-safe */
 /* The next batch; the one before must have been taken whole. TM_E_AGAIN when there is nothing. */
 enum tm_code tm_inbox_fetch(struct tm_inbox *in, struct tm_err *err);
 /* Next record of the batch and its row, both borrowed until the next take or fetch; *out_record
@@ -27,5 +27,5 @@ enum tm_code tm_inbox_refuse(struct tm_inbox *in, const char *reason, struct tm_
 void tm_inbox_rewind(struct tm_inbox *in); /* the batch again, from its first record */
 /* Commits the batch: for each partition, the offset behind its last record. */
 enum tm_code tm_inbox_commit(struct tm_inbox *in, struct tm_err *err);
-uint64_t tm_inbox_aside_count(const struct tm_inbox *in);        /* records kept aside since open */
+uint64_t tm_inbox_aside_count(const struct tm_inbox *in); /* records kept aside since open */
 #endif

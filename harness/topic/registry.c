@@ -5,28 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REGISTRY_CACHE_MAX 4096                      /* schemas and registrations one process ever sees */
+/* schemas and registrations one process ever sees */
+#define REGISTRY_CACHE_MAX 4096
 #define REGISTRY_REPLY_BYTES_MAX (4u << 20)
-#define REGISTRY_TRY_NS_MAX (60 * TM_NS_PER_S)       /* a registry that is away for longer is an error  */
+/* a registry that is away for longer is an error */
+#define REGISTRY_TRY_NS_MAX (60 * TM_NS_PER_S)
 #define REGISTRY_BACKOFF_NS (100 * TM_NS_PER_MS)
 #define REGISTRY_BACKOFF_NS_MAX (5 * TM_NS_PER_S)
 #define MEDIA_TYPE "application/vnd.schemaregistry.v1+json"
 
-struct registered { char *subject, *text; int32_t id; };
-struct known { int32_t id; struct tm_avro_schema *schema; };
+struct registered {
+    char *subject, *text;
+    int32_t id;
+};
+struct known {
+    int32_t id;
+    struct tm_avro_schema *schema;
+};
 /* The one exchange under way: a registration (subject and text) or a lookup (id). */
 struct asked {
     bool active;
-    char *subject, *text;                            /* owned; NULL for a lookup                */
+    char *subject, *text; /* owned; NULL for a lookup */
     int32_t id;
-    struct tm_http_call *call;                       /* NULL while waiting for next_ns          */
+    struct tm_http_call *call; /* NULL while waiting for next_ns */
     int64_t first_ns, next_ns, backoff_ns;
 };
 struct tm_registry {
     struct tm_http *http;
-    char *base, *auth;                               /* URL without credentials; header or NULL */
-    struct registered *registered; size_t registered_count;
-    struct known *known; size_t known_count;
+    char *base, *auth; /* URL without credentials; header or NULL */
+    struct registered *registered;
+    size_t registered_count;
+    struct known *known;
+    size_t known_count;
     struct asked asked;
     struct tm_http_reply reply;
 };
@@ -47,8 +57,10 @@ static void registry_base64(struct tm_buf *out, const char *text, size_t bytes)
 static enum tm_code registry_url(struct tm_registry *r, const char *url, struct tm_err *err)
 {
     const char *host = strstr(url, "://");
-    if (host == NULL || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) || host[3] == '\0')
-        return tm_fail(err, TM_E_ARG, "schema registry address is not http://HOST:PORT or https://HOST:PORT");
+    if (host == NULL || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) ||
+        host[3] == '\0')
+        return tm_fail(err, TM_E_ARG,
+                       "schema registry address is not http://HOST:PORT or https://HOST:PORT");
     host += 3;
     const char *slash = strchr(host, '/'), *at = NULL;
     for (const char *p = host; *p != '\0' && (slash == NULL || p < slash); p++)
@@ -74,7 +86,8 @@ static enum tm_code registry_url(struct tm_registry *r, const char *url, struct 
     return rc;
 }
 
-enum tm_code tm_registry_open(struct tm_registry **out, struct tm_http *http, const char *url, struct tm_err *err)
+enum tm_code tm_registry_open(struct tm_registry **out, struct tm_http *http, const char *url,
+                              struct tm_err *err)
 {
     struct tm_registry *r = calloc(1, sizeof *r);
     *out = NULL;
@@ -129,7 +142,8 @@ static enum tm_code registry_start(struct tm_registry *r, struct tm_err *err)
     struct asked *a = &r->asked;
     struct tm_buf url, body;
     struct tm_http_request request = { .method = a->subject != NULL ? "POST" : "GET",
-                                       .headers = { "Accept: " MEDIA_TYPE, "Content-Type: " MEDIA_TYPE, r->auth },
+                                       .headers = { "Accept: " MEDIA_TYPE,
+                                                    "Content-Type: " MEDIA_TYPE, r->auth },
                                        .reply_bytes_max = REGISTRY_REPLY_BYTES_MAX };
     tm_buf_init(&url, 8192);
     tm_buf_init(&body, 4u << 20);
@@ -174,21 +188,28 @@ static enum tm_code registry_keep(struct tm_registry *r, const json_t *body, str
     enum tm_code rc;
     if (a->subject != NULL) {
         const json_t *id = json_object_get(body, "id");
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
-            return tm_fail(err, TM_E_PROTO, "registry %s answered the registration of %s without an id", r->base, a->subject);
-        if ((rc = registry_grow((void **)&r->registered, r->registered_count, sizeof *r->registered, err)) != TM_OK)
+        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+            json_integer_value(id) > INT32_MAX)
+            return tm_fail(err, TM_E_PROTO,
+                           "registry %s answered the registration of %s without an id", r->base,
+                           a->subject);
+        if ((rc = registry_grow((void **)&r->registered, r->registered_count, sizeof *r->registered,
+                                err)) != TM_OK)
             return rc;
-        r->registered[r->registered_count++] = (struct registered){ a->subject, a->text, (int32_t)json_integer_value(id) };
-        a->subject = a->text = NULL;                 /* the cache owns them now */
+        r->registered[r->registered_count++] =
+            (struct registered){ a->subject, a->text, (int32_t)json_integer_value(id) };
+        a->subject = a->text = NULL; /* the cache owns them now */
         return TM_OK;
     }
     const json_t *text = json_object_get(body, "schema");
     struct tm_avro_schema *schema;
     if (!json_is_string(text))
-        return tm_fail(err, TM_E_PROTO, "registry %s answered schema id %d without a schema", r->base, a->id);
+        return tm_fail(err, TM_E_PROTO, "registry %s answered schema id %d without a schema",
+                       r->base, a->id);
     if ((rc = registry_grow((void **)&r->known, r->known_count, sizeof *r->known, err)) != TM_OK)
         return rc;
-    if ((rc = tm_avro_schema_parse(&schema, json_string_value(text), json_string_length(text), err)) != TM_OK)
+    if ((rc = tm_avro_schema_parse(&schema, json_string_value(text), json_string_length(text),
+                                   err)) != TM_OK)
         return err != NULL ? tm_at(err, "schema id %d of registry %s", a->id, r->base) : rc;
     r->known[r->known_count++] = (struct known){ a->id, schema };
     return TM_OK;
@@ -199,21 +220,29 @@ static enum tm_code registry_refused(struct tm_registry *r, const json_t *body, 
     const struct asked *a = &r->asked;
     const char *message = json_string_value(json_object_get(body, "message"));
     if (json_object_get(body, "error_code") == NULL && r->reply.status == 404)
-        return tm_fail(err, TM_E_ARG, "%s answers HTTP 404 and not as a schema registry; is --registry right?", r->base);
+        return tm_fail(err, TM_E_ARG,
+                       "%s answers HTTP 404 and not as a schema registry; is --registry right?",
+                       r->base);
     if (message == NULL)
         message = "no reason given";
     if (r->reply.status == 401 || r->reply.status == 403)
-        return tm_fail(err, TM_E_ARG, "registry %s refuses these credentials (HTTP %d); give them as http://user:password@host",
+        return tm_fail(err, TM_E_ARG,
+                       "registry %s refuses these credentials (HTTP %d); give them as "
+                       "http://user:password@host",
                        r->base, r->reply.status);
     if (a->subject != NULL)
-        return tm_fail(err, TM_E_PROTO, "registry refuses the schema of subject %s: %.150s (HTTP %d); set its compatibility "
-                       "or register it by hand", a->subject, message, r->reply.status);
-    return tm_fail(err, TM_E_PROTO, "registry %s does not know schema id %d: %.120s (HTTP %d)", r->base, a->id, message,
-                   r->reply.status);
+        return tm_fail(
+            err, TM_E_PROTO,
+            "registry refuses the schema of subject %s: %.150s (HTTP %d); set its compatibility "
+            "or register it by hand",
+            a->subject, message, r->reply.status);
+    return tm_fail(err, TM_E_PROTO, "registry %s does not know schema id %d: %.120s (HTTP %d)",
+                   r->base, a->id, message, r->reply.status);
 }
 
 /* Looks after the exchange under way. TM_OK: none is, or it has ended well and is in the cache. */
-static enum tm_code registry_progress(struct tm_registry *r, const struct tm_now *now, struct tm_err *err)
+static enum tm_code registry_progress(struct tm_registry *r, const struct tm_now *now,
+                                      struct tm_err *err)
 {
     struct asked *a = &r->asked;
     struct tm_err cause = { .code = TM_OK };
@@ -235,7 +264,8 @@ static enum tm_code registry_progress(struct tm_registry *r, const struct tm_now
     bool away = rc != TM_OK || r->reply.status >= 500 || r->reply.status == 429;
     if (away && now->wall_ns - a->first_ns < REGISTRY_TRY_NS_MAX) {
         a->next_ns = now->wall_ns + a->backoff_ns;
-        a->backoff_ns = a->backoff_ns * 2 < REGISTRY_BACKOFF_NS_MAX ? a->backoff_ns * 2 : REGISTRY_BACKOFF_NS_MAX;
+        a->backoff_ns = a->backoff_ns * 2 < REGISTRY_BACKOFF_NS_MAX ? a->backoff_ns * 2
+                                                                    : REGISTRY_BACKOFF_NS_MAX;
         return TM_E_AGAIN;
     }
     if (rc != TM_OK) {
@@ -245,29 +275,36 @@ static enum tm_code registry_progress(struct tm_registry *r, const struct tm_now
                      (int)(REGISTRY_TRY_NS_MAX / TM_NS_PER_S));
     } else {
         json_t *body = json_loadb(tm_buf_text(&r->reply.body), r->reply.body.bytes, 0, NULL);
-        rc = r->reply.status / 100 == 2 ? registry_keep(r, body, err) : registry_refused(r, body, err);
+        rc = r->reply.status / 100 == 2 ? registry_keep(r, body, err)
+                                        : registry_refused(r, body, err);
         json_decref(body);
     }
     registry_ask_end(r);
     return rc;
 }
 
-static bool registry_is_asked(const struct tm_registry *r, const char *subject, const char *text, int32_t id)
+static bool registry_is_asked(const struct tm_registry *r, const char *subject, const char *text,
+                              int32_t id)
 {
     const struct asked *a = &r->asked;
     if (!a->active || (a->subject == NULL) != (subject == NULL))
         return false;
-    return subject != NULL ? strcmp(a->subject, subject) == 0 && strcmp(a->text, text) == 0 : a->id == id;
+    return subject != NULL ? strcmp(a->subject, subject) == 0 && strcmp(a->text, text) == 0
+                           : a->id == id;
 }
 
-static enum tm_code registry_ask(struct tm_registry *r, const struct tm_now *now, const char *subject, const char *text,
-                                 int32_t id, struct tm_err *err)
+static enum tm_code registry_ask(struct tm_registry *r, const struct tm_now *now,
+                                 const char *subject, const char *text, int32_t id,
+                                 struct tm_err *err)
 {
     bool mine = registry_is_asked(r, subject, text, id);
     enum tm_code rc = registry_progress(r, now, mine ? err : NULL);
     if (rc == TM_E_AGAIN || mine)
-        return rc;               /* another asker's failure is found again when it asks again */
-    r->asked = (struct asked){ .active = true, .id = id, .first_ns = now->wall_ns, .next_ns = now->wall_ns,
+        return rc; /* another asker's failure is found again when it asks again */
+    r->asked = (struct asked){ .active = true,
+                               .id = id,
+                               .first_ns = now->wall_ns,
+                               .next_ns = now->wall_ns,
                                .backoff_ns = REGISTRY_BACKOFF_NS };
     if (subject != NULL) {
         r->asked.subject = strdup(subject);
@@ -280,13 +317,14 @@ static enum tm_code registry_ask(struct tm_registry *r, const struct tm_now *now
     return registry_progress(r, now, err);
 }
 
-enum tm_code tm_registry_register(struct tm_registry *r, const struct tm_now *now, int32_t *out_id, const char *subject,
-                                  const char *schema_text, struct tm_err *err)
+enum tm_code tm_registry_register(struct tm_registry *r, const struct tm_now *now, int32_t *out_id,
+                                  const char *subject, const char *schema_text, struct tm_err *err)
 {
     assert(subject != NULL && schema_text != NULL);
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < r->registered_count; i++)
-            if (strcmp(r->registered[i].subject, subject) == 0 && strcmp(r->registered[i].text, schema_text) == 0) {
+            if (strcmp(r->registered[i].subject, subject) == 0 &&
+                strcmp(r->registered[i].text, schema_text) == 0) {
                 *out_id = r->registered[i].id;
                 return TM_OK;
             }
@@ -297,8 +335,8 @@ enum tm_code tm_registry_register(struct tm_registry *r, const struct tm_now *no
     return TM_E_AGAIN;
 }
 
-enum tm_code tm_registry_schema(struct tm_registry *r, const struct tm_now *now, const struct tm_avro_schema **out,
-                                int32_t id, struct tm_err *err)
+enum tm_code tm_registry_schema(struct tm_registry *r, const struct tm_now *now,
+                                const struct tm_avro_schema **out, int32_t id, struct tm_err *err)
 {
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < r->known_count; i++)

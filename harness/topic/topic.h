@@ -1,77 +1,106 @@
-/* topic: the append-only log port. in: records for named topics; out: records of assigned partitions, in offset order.
- * Adapters: topic_rdkafka.c (embedded and real brokers) and mocks/… topic_mem (simulation); one contract suite, both.
- * Nothing here waits. The sender learns of loss: flush reports the first failed delivery, fetch reports TM_E_GAP when the
- * log no longer holds the position asked for. Embedded broker: facts/running-real-parts.md, design section 11. */
+/* topic: the append-only log port. in: records for named topics; out: records of assigned
+ * partitions, in offset order. Adapters: topic_rdkafka.c (embedded and real brokers) and mocks/…
+ * topic_mem (simulation); one contract suite, both. Nothing here waits. The sender learns of loss:
+ * flush reports the first failed delivery, fetch reports TM_E_GAP when the log no longer holds the
+ * position asked for. Embedded broker: facts/running-real-parts.md, design section 11. */
 #ifndef TM_TOPIC_TOPIC_H
 #define TM_TOPIC_TOPIC_H
 #include "base/clock.h"
 
-#define TM_TOPIC_FETCH_MAX 2000                 /* records one fetch hands out at most */
+#define TM_TOPIC_FETCH_MAX 2000 /* records one fetch hands out at most */
 struct tm_record {
-    const char *topic; int32_t partition; int64_t offset;
-    const void *key; size_t key_bytes;          /* key NULL = none; value NULL = tombstone */
-    const void *value; size_t value_bytes;
-    int64_t timestamp_ms;                       /* broker or producer time, epoch ms */
-};                                              /* borrowed until the next fetch or close */
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    const void *key;
+    size_t key_bytes; /* key NULL = none; value NULL = tombstone */
+    const void *value;
+    size_t value_bytes;
+    int64_t timestamp_ms; /* broker or producer time, epoch ms */
+};                        /* borrowed until the next fetch or close */
 
 /* Where a consumer begins in a partition it was just given. */
-#define TM_OFFSET_COMMITTED (-1000)             /* the group's committed offset; beginning when none          */
-#define TM_OFFSET_BEGINNING (-2)                /* must be the true beginning: TM_E_GAP when already evicted  */
-#define TM_OFFSET_END       (-1)
-struct tm_topic_owner {                         /* how the station answers a rebalance; called inside fetch */
+/* the group's committed offset; beginning when none */
+#define TM_OFFSET_COMMITTED (-1000)
+/* must be the true beginning: TM_E_GAP when already evicted */
+#define TM_OFFSET_BEGINNING (-2)
+#define TM_OFFSET_END (-1)
+struct tm_topic_owner { /* how the station answers a rebalance; called inside fetch */
     /* Next offset to read, >= 0, or one of TM_OFFSET_*. NULL function = TM_OFFSET_COMMITTED. */
     int64_t (*start)(void *self, const char *topic, int32_t partition);
     /* Partitions go away: finish nothing, forget what is not durable. May be NULL. */
     void (*revoked)(void *self, const char *topic, int32_t partition);
     void *self;
 };
-struct tm_topic_counts { uint64_t produced, produced_bytes, fetched, fetched_bytes, delivery_failed; };
+struct tm_topic_counts {
+    uint64_t produced, produced_bytes, fetched, fetched_bytes, delivery_failed;
+};
 struct tm_topic;
 struct tm_topic_ops {
-    /* Enqueues one record. partition -1 = by key (tm_topic_partition), else that one. TM_E_AGAIN: queue full or a reader lags too far; flush, then try again. */
-    enum tm_code (*produce)(struct tm_topic *t, const char *topic, int32_t partition, const void *key, size_t key_bytes,
-                            const void *value, size_t value_bytes, struct tm_err *err);
-    /* TM_OK: all that was produced is acknowledged. TM_E_AGAIN: some still in flight. Else first delivery failure. */
+    /* Enqueues one record. partition -1 = by key (tm_topic_partition), else that one. TM_E_AGAIN:
+     * queue full or a reader lags too far; flush, then try again. */
+    enum tm_code (*produce)(struct tm_topic *t, const char *topic, int32_t partition,
+                            const void *key, size_t key_bytes, const void *value,
+                            size_t value_bytes, struct tm_err *err);
+    /* TM_OK: all that was produced is acknowledged. TM_E_AGAIN: some still in flight. Else first
+     * delivery failure. */
     enum tm_code (*flush)(struct tm_topic *t, struct tm_err *err);
-    /* Up to out_cap records that are there now; TM_E_AGAIN when none. Also where rebalances are answered. */
-    enum tm_code (*fetch)(struct tm_topic *t, struct tm_record *out, size_t out_cap, size_t *out_count,
-                          struct tm_err *err);
-    enum tm_code (*seek)(struct tm_topic *t, const char *topic, int32_t partition, int64_t offset, struct tm_err *err);
-    /* Marks offset_next as the next to read for the group; TM_OK when handed over (asynchronous). */
-    enum tm_code (*commit)(struct tm_topic *t, const char *topic, int32_t partition, int64_t offset_next,
-                           struct tm_err *err);
+    /* Up to out_cap records that are there now; TM_E_AGAIN when none. Also where rebalances are
+     * answered. */
+    enum tm_code (*fetch)(struct tm_topic *t, struct tm_record *out, size_t out_cap,
+                          size_t *out_count, struct tm_err *err);
+    enum tm_code (*seek)(struct tm_topic *t, const char *topic, int32_t partition, int64_t offset,
+                         struct tm_err *err);
+    /* Marks offset_next as the next to read for the group; TM_OK when handed
+     * over (asynchronous). */
+    enum tm_code (*commit)(struct tm_topic *t, const char *topic, int32_t partition,
+                           int64_t offset_next, struct tm_err *err);
     /* First and next offset the log holds. TM_E_AGAIN until known. */
-    enum tm_code (*watermarks)(struct tm_topic *t, const char *topic, int32_t partition, int64_t *out_low,
-                               int64_t *out_high, struct tm_err *err);
-    enum tm_code (*partitions)(struct tm_topic *t, const char *topic, int32_t *out_count, struct tm_err *err);
-    /* "cluster id", kept with stored offsets: a mismatch is an error, never a jump. TM_E_AGAIN until known. */
+    enum tm_code (*watermarks)(struct tm_topic *t, const char *topic, int32_t partition,
+                               int64_t *out_low, int64_t *out_high, struct tm_err *err);
+    enum tm_code (*partitions)(struct tm_topic *t, const char *topic, int32_t *out_count,
+                               struct tm_err *err);
+    /* "cluster id", kept with stored offsets: a mismatch is an error, never a jump. TM_E_AGAIN
+     * until known. */
     enum tm_code (*cluster_id)(struct tm_topic *t, const char **out, struct tm_err *err);
-    int64_t (*next_at)(struct tm_topic *t);     /* wall ns by which the adapter wants to be called again  */
-    int (*event_fd)(struct tm_topic *t);        /* readable when fetch or flush has news; -1 = none       */
+    /* wall ns by which the adapter wants to be called again */
+    int64_t (*next_at)(struct tm_topic *t);
+    /* readable when fetch or flush has news; -1 = none */
+    int (*event_fd)(struct tm_topic *t);
     void (*close)(struct tm_topic *t);
 };
-struct tm_topic { const struct tm_topic_ops *ops; struct tm_topic_counts counts; };
+struct tm_topic {
+    const struct tm_topic_ops *ops;
+    struct tm_topic_counts counts;
+};
 
 struct tm_kafka_options {
-    const char *brokers;                        /* host:port,… */
+    const char *brokers; /* host:port,… */
     const char *client_id;
-    const char *group;                          /* NULL = no consumer                                            */
-    const char *const *topics; size_t topics_count;      /* subscribed, when group is set                        */
+    const char *group; /* NULL = no consumer */
+    const char *const *topics;
+    size_t topics_count; /* subscribed, when group is set */
     struct tm_topic_owner owner;
-    const char *const *reading_groups; size_t reading_groups_count; /* producer: who reads what I write, so that it
-                                                  can pause before the embedded broker evicts (2 MB a partition)  */
-    const char *const *properties; size_t properties_count; /* "name=value" librdkafka properties, passed through;
-                                                  one is ours: tidemark.reach.ms [15000], when no broker answers        */
-    bool embedded;                              /* the embedded broker's traps apply (eager assignor, eviction)   */
+    const char *const *reading_groups;
+    size_t reading_groups_count; /* producer: who reads what I write, so that it
+               can pause before the embedded broker evicts (2 MB a partition) */
+    const char *const *properties;
+    size_t properties_count; /* "name=value" librdkafka properties, passed through;
+                   one is ours: tidemark.reach.ms [15000], when no broker answers */
+    bool embedded;           /* the embedded broker's traps apply (eager assignor, eviction) */
 };
-enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options, struct tm_err *err);
-/* Equal in all adapters and to Kafka's default partitioner (murmur2): which partition a key goes to. */
+enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options,
+                                 struct tm_err *err);
+/* Equal in all adapters and to Kafka's default partitioner (murmur2): which partition a key goes
+ * to. */
 int32_t tm_topic_partition(const void *key, size_t key_bytes, int32_t partitions);
-/* A topic's name from a template: the first "${object}" becomes the object's lower-case name. Caller frees; NULL = no memory. */
+/* A topic's name from a template: the first "${object}" becomes the object's lower-case name.
+ * Caller frees; NULL = no memory. */
 char *tm_topic_name(const char *template, const char *object);
-/* Creates the topic with so many partitions, or checks that it has them (existing topics are used as they are).
- * May wait up to timeout_ms: for `tidemark run` and command lines at start-up only. */
-enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32_t partitions, int16_t replication,
-                                   const char *const *properties, size_t properties_count, int timeout_ms,
-                                   struct tm_err *err);
+/* Creates the topic with so many partitions, or checks that it has them (existing topics are used
+ * as they are). May wait up to timeout_ms: for `tidemark run` and command lines at
+ * start-up only. */
+enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32_t partitions,
+                                   int16_t replication, const char *const *properties,
+                                   size_t properties_count, int timeout_ms, struct tm_err *err);
 #endif

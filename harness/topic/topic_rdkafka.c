@@ -91,7 +91,7 @@ void tm_rdk_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t e,
         if (e == RD_KAFKA_RESP_ERR_NO_ERROR && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR)
             continue;
         struct rdk_part *p = tm_rdk_part(k, tp->topic, tp->partition);
-        if (p != NULL && p->owned)    /* ours still: send it again with the next ones */
+        if (p != NULL && p->owned) /* ours still: send it again with the next ones */
             p->dirty = k->dirty = true;
     }
 }
@@ -159,7 +159,7 @@ static void rdk_on_assign(struct rdk *k, rd_kafka_topic_partition_list_t *list, 
     for (int i = 0; k->broken.code == TM_OK && i < list->cnt; i++)
         (void)rdk_begin(k, &list->elems[i], committed->elems[i].offset, &k->broken);
     rd_kafka_topic_partition_list_destroy(committed);
-    if (k->broken.code != TM_OK) {                 /* fetch tells it; nothing is read past it */
+    if (k->broken.code != TM_OK) { /* fetch tells it; nothing is read past it */
         if (!cooperative)
             rd_kafka_assign(k->consumer, NULL);
         return;
@@ -201,7 +201,7 @@ static enum tm_code rdk_health(struct rdk *k, struct tm_err *err)
 {
     const struct tm_err *cause = NULL;
     if (k->unreachable_set)
-        cause = &k->unreachable;      /* written once, before the flag */
+        cause = &k->unreachable; /* written once, before the flag */
     else if (k->broken.code != TM_OK)
         cause = &k->broken;
     if (cause == NULL)
@@ -243,7 +243,7 @@ static bool rdk_has_room(struct rdk *k, struct rdk_part *p)
     if (p->paused_ns == 0) {
         p->paused_ns = now_ns;
     } else if (now_ns - p->paused_ns > RDK_PAUSE_TOLD_NS) {
-        p->paused_ns = now_ns;                 /* told again after as long again */
+        p->paused_ns = now_ns; /* told again after as long again */
         tm_log(TM_LOG_WARN,
                "topic %s partition %" PRId32 ": writing is paused: %" PRIu64 " bytes wait for the "
                "reading group %s, which has committed %" PRId64 " of %" PRId64 " records; is it "
@@ -278,11 +278,10 @@ static enum tm_code rdk_produce(struct tm_topic *t, const char *topic, int32_t p
         return tm_fail(err, TM_E_LIMIT, "kafka: more than %d partitions", RDK_PARTS_MAX);
     if (!rdk_has_room(k, p))
         return TM_E_AGAIN;
-    rd_kafka_resp_err_t e =
-        rd_kafka_producev(k->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                          RD_KAFKA_V_KEY((void *)(uintptr_t)key, key_bytes),
-                          RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value_bytes), RD_KAFKA_V_END);
+    rd_kafka_resp_err_t e = rd_kafka_producev(
+        k->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY((void *)(uintptr_t)key, key_bytes),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value_bytes), RD_KAFKA_V_END);
     if (e == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return TM_E_AGAIN;
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -429,10 +428,9 @@ static enum tm_code rdk_seek(struct tm_topic *t, const char *topic, int32_t part
     rd_kafka_error_t *bad = rd_kafka_seek_partitions(k->consumer, list, RDK_REPLY_MS);
     enum tm_code rc = TM_OK;
     if (bad != NULL || list->elems[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        rc = tm_fail_retry(err, TM_E_IO, "seek: topic %s partition %" PRId32 ": %s", topic,
-                           partition,
-                           bad != NULL ? rd_kafka_error_string(bad)
-                                       : rd_kafka_err2str(list->elems[0].err));
+        rc = tm_fail_retry(
+            err, TM_E_IO, "seek: topic %s partition %" PRId32 ": %s", topic, partition,
+            bad != NULL ? rd_kafka_error_string(bad) : rd_kafka_err2str(list->elems[0].err));
     else
         p->position = offset;
     rd_kafka_error_destroy(bad);
@@ -511,7 +509,10 @@ static int64_t rdk_next_at(struct tm_topic *t)
     return tm_clock_monotonic_ns() + TM_NS_PER_S; /* librdkafka wants to be polled now and then */
 }
 
-static int rdk_event_fd(struct tm_topic *t) { return ((struct rdk *)t)->pipe_fds[0]; }
+static int rdk_event_fd(struct tm_topic *t)
+{
+    return ((struct rdk *)t)->pipe_fds[0];
+}
 
 const struct tm_topic_ops tm_rdk_ops = { rdk_produce,    rdk_flush,      rdk_fetch,
                                          rdk_seek,       rdk_commit,     rdk_watermarks,

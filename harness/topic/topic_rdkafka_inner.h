@@ -10,63 +10,73 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define RDK_PARTS_MAX 1024                    /* partitions one adapter reads or writes      */
-#define RDK_ASKS_MAX 256                      /* questions to the watcher, answers kept       */
+#define RDK_PARTS_MAX 1024 /* partitions one adapter reads or writes */
+#define RDK_ASKS_MAX 256   /* questions to the watcher, answers kept */
 #define RDK_NAME_MAX 250
-#define RDK_UNREAD_BYTES_MAX (2u << 20)       /* embedded broker: it evicts at 5 MB           */
-#define RDK_UNREAD_RECORDS_MAX 40000          /* embedded broker: it evicts at 100,000        */
-#define RDK_REACH_MS 15000                    /* how long a broker may be out of reach: default */
-#define RDK_REACH_AGAIN_MS 60000              /* … once it was there: a real one may restart   */
-#define RDK_REPLY_MS 10000                    /* one broker answer inside a rebalance         */
+#define RDK_UNREAD_BYTES_MAX (2u << 20) /* embedded broker: it evicts at 5 MB */
+#define RDK_UNREAD_RECORDS_MAX 40000    /* embedded broker: it evicts at 100,000 */
+#define RDK_REACH_MS 15000              /* how long a broker may be out of reach: default */
+#define RDK_REACH_AGAIN_MS 60000        /* … once it was there: a real one may restart */
+#define RDK_REPLY_MS 10000              /* one broker answer inside a rebalance */
 #define RDK_PAUSE_TOLD_NS (10 * TM_NS_PER_S)
-#define RDK_COMMIT_NS (5 * TM_NS_PER_MS)      /* offset commits are gathered for so long      */
+#define RDK_COMMIT_NS (5 * TM_NS_PER_MS) /* offset commits are gathered for so long */
 
 enum rdk_kind { RDK_PARTITIONS, RDK_WATERMARKS };
 enum rdk_state { RDK_FREE, RDK_ASKED, RDK_ANSWERED };
 struct rdk_ask {
-    enum rdk_kind kind; enum rdk_state state;
-    char topic[RDK_NAME_MAX]; int32_t partition;
-    int64_t low, high; int32_t count;
+    enum rdk_kind kind;
+    enum rdk_state state;
+    char topic[RDK_NAME_MAX];
+    int32_t partition;
+    int64_t low, high;
+    int32_t count;
     struct tm_err err;
 };
-struct rdk_part {                             /* a partition read or written */
-    char topic[RDK_NAME_MAX]; int32_t partition;
+struct rdk_part { /* a partition read or written */
+    char topic[RDK_NAME_MAX];
+    int32_t partition;
     bool owned, dirty; /* reader: assigned to us; a commit waits to be sent */
     int64_t position, commit_next;
-    struct tm_backlog backlog;                /* writer */
+    struct tm_backlog backlog; /* writer */
     int64_t paused_ns;         /* since when its readers are too far behind; 0 = they are not */
     _Atomic int64_t committed; /* lowest of the reading groups, by the watcher; -1 = none */
     _Atomic size_t slowest;    /* index of that group in readers */
 };
 struct rdk {
-    struct tm_topic topic;                    /* first: the port */
+    struct tm_topic topic; /* first: the port */
     rd_kafka_t *consumer, *producer;
-    rd_kafka_t *any;                          /* the handle the watcher uses; borrowed */
+    rd_kafka_t *any; /* the handle the watcher uses; borrowed */
     rd_kafka_queue_t *consumer_queue, *producer_queue;
     int pipe_fds[2];
     char *brokers, *client_id, *group;
-    char **properties; size_t properties_count;
-    char **readers; size_t readers_count;
+    char **properties;
+    size_t properties_count;
+    char **readers;
+    size_t readers_count;
     struct tm_topic_owner owner;
     bool embedded, closing, full; /* full: the last fetch may have left records behind */
     struct rdk_part **parts;
     size_t parts_count, part_last; /* appended by the main thread under `lock` */
-    rd_kafka_message_t *held[TM_TOPIC_FETCH_MAX]; size_t held_count;
-    struct tm_err failed;                     /* first delivery failure not yet told      */
-    struct tm_err broken;                     /* what fetch or a callback cannot go past   */
+    rd_kafka_message_t *held[TM_TOPIC_FETCH_MAX];
+    size_t held_count;
+    struct tm_err failed; /* first delivery failure not yet told */
+    struct tm_err broken; /* what fetch or a callback cannot go past */
     char cluster_id[128];
     uint32_t round_robin;
-    unsigned commits_flying; int64_t commit_sent_ns;
+    unsigned commits_flying;
+    int64_t commit_sent_ns;
     bool dirty;
     /* shared with the watcher */
-    pthread_t watcher; bool watcher_runs;
-    pthread_mutex_t lock; pthread_cond_t wake;
+    pthread_t watcher;
+    bool watcher_runs;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
     struct rdk_ask asks[RDK_ASKS_MAX];
-    atomic_bool stop;                         /* set under lock, peeked at without it */
-    atomic_bool probe_wanted, lag_wanted;     /* likewise */
+    atomic_bool stop;                     /* set under lock, peeked at without it */
+    atomic_bool probe_wanted, lag_wanted; /* likewise */
     bool was_reached;
-    int reach_ms;                             /* constant after open */
-    struct tm_err unreachable;                /* under lock */
+    int reach_ms;              /* constant after open */
+    struct tm_err unreachable; /* under lock */
     atomic_bool unreachable_set;
 };
 
@@ -75,7 +85,7 @@ extern const struct tm_topic_ops tm_rdk_ops;
 struct rdk_part *tm_rdk_part(struct rdk *k, const char *topic,
                              int32_t partition); /* made when new; NULL = too many */
 void tm_rdk_send_commits(struct rdk *k);
-void tm_rdk_release(struct rdk *k);                    /* the records of the last fetch */
+void tm_rdk_release(struct rdk *k); /* the records of the last fetch */
 void tm_rdk_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque);
 void tm_rdk_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque);
 void tm_rdk_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t e,

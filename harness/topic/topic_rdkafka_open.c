@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RDK_LEAVE_MS 500                         /* leaving a group takes no longer */
+#define RDK_LEAVE_MS 500 /* leaving a group takes no longer */
 #define RDK_LEAVE_STEP_MS 20
 #define RDK_REACH_PROPERTY "tidemark.reach.ms"
 
@@ -18,7 +18,7 @@ static void rdk_on_log(const rd_kafka_t *rk, int level, const char *facility, co
     (void)rk;
     if (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "FAIL") == 0 ||
         strcmp(facility, "ERROR") == 0)
-        return;                       /* told by error callback and probe in words of ours */
+        return; /* told by error callback and probe in words of ours */
     tm_log(level <= 3 ? TM_LOG_WARN : TM_LOG_DEBUG, "librdkafka: %s: %s", facility, text);
 }
 
@@ -49,7 +49,7 @@ static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs,
         memcpy(name, properties[i], (size_t)(equals - properties[i]));
         name[equals - properties[i]] = '\0';
         if (strcmp(name, RDK_REACH_PROPERTY) == 0)
-            continue;                                  /* ours, not librdkafka's */
+            continue; /* ours, not librdkafka's */
         rc = rdk_set(conf, name, equals + 1, err);
     }
     return rc;
@@ -308,7 +308,7 @@ enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_op
     k->brokers = strdup(options->brokers);
     k->client_id = strdup(options->client_id != NULL ? options->client_id : "tidemark");
     k->group = options->group != NULL ? strdup(options->group) : NULL;
-    k->parts = calloc(RDK_PARTS_MAX, sizeof *k->parts);   /* never moves: the watcher reads it */
+    k->parts = calloc(RDK_PARTS_MAX, sizeof *k->parts); /* never moves: the watcher reads it */
     bool ok = k->brokers != NULL && k->client_id != NULL && k->parts != NULL &&
               (options->group == NULL || k->group != NULL) &&
               rdk_copy_list(&k->properties, &k->properties_count, options->properties,

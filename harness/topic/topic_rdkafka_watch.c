@@ -9,7 +9,7 @@
 
 static void rdk_poke(struct rdk *k)
 {
-    ssize_t wrote = write(k->pipe_fds[1], "!", 1);     /* a full pipe is readable already */
+    ssize_t wrote = write(k->pipe_fds[1], "!", 1); /* a full pipe is readable already */
     (void)wrote;
 }
 
@@ -54,7 +54,7 @@ static void rdk_probe(struct rdk *k, bool was_reached)
     int limit_ms = was_reached && !k->embedded ? RDK_REACH_AGAIN_MS : k->reach_ms;
     int64_t until_ns = tm_clock_monotonic_ns() + limit_ms * TM_NS_PER_MS;
     rd_kafka_resp_err_t e;
-    do {                                       /* in slices, so that close need not wait */
+    do { /* in slices, so that close need not wait */
         e = rd_kafka_metadata(k->any, 0, NULL, &md, 500);
         if (e != RD_KAFKA_RESP_ERR_NO_ERROR && e != RD_KAFKA_RESP_ERR__TIMED_OUT)
             usleep(100 * 1000);
@@ -74,8 +74,8 @@ static void rdk_probe(struct rdk *k, bool was_reached)
         rd_kafka_metadata_destroy(md);
 }
 
-/* Lowest committed offsets of one reading group into lows[]; false when the broker gave no answer.
- */
+/* Lowest committed offsets of one reading group into lows[]; false when the broker gave
+ * no answer. */
 static bool rdk_group_lows(struct rdk *k, rd_kafka_queue_t *queue, const char *group,
                            struct rdk_part *const *parts, size_t parts_count, int64_t *lows,
                            size_t *slowest, size_t group_index)
@@ -100,9 +100,8 @@ static bool rdk_group_lows(struct rdk *k, rd_kafka_queue_t *queue, const char *g
     if (groups_count == 1 && rd_kafka_group_result_error(groups[0]) == NULL) {
         const rd_kafka_topic_partition_list_t *found = rd_kafka_group_result_partitions(groups[0]);
         for (size_t i = 0; found != NULL && i < parts_count; i++) {
-            const rd_kafka_topic_partition_t *tp =
-                rd_kafka_topic_partition_list_find((rd_kafka_topic_partition_list_t *)found,
-                                                   parts[i]->topic, parts[i]->partition);
+            const rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(
+                (rd_kafka_topic_partition_list_t *)found, parts[i]->topic, parts[i]->partition);
             int64_t next = tp != NULL && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR && tp->offset >= 0
                                ? tp->offset
                                : -1;

@@ -9,7 +9,8 @@
 #define ASK_TEXT_BYTES_MAX (1u << 20)
 #define ASK_FIELDS_MAX 16
 
-void tm_view_asker_init(struct tm_view_asker *a, struct tm_topic *topic, struct tm_registry *registry)
+void tm_view_asker_init(struct tm_view_asker *a, struct tm_topic *topic,
+                        struct tm_registry *registry)
 {
     memset(a, 0, sizeof *a);
     a->topic = topic;
@@ -35,7 +36,8 @@ void tm_view_asker_free(struct tm_view_asker *a)
     memset(a, 0, sizeof *a);
 }
 
-static enum tm_code ask_collect(struct tm_view_asker *a, struct tm_view_follow *f, size_t asks_max, struct tm_err *err)
+static enum tm_code ask_collect(struct tm_view_asker *a, struct tm_view_follow *f, size_t asks_max,
+                                struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     struct tm_buf b;
@@ -47,15 +49,18 @@ static enum tm_code ask_collect(struct tm_view_asker *a, struct tm_view_follow *
     enum tm_code rc = tm_sql_prepare(&stmt, f->db, tm_buf_text(&b), err);
     if (rc == TM_OK)
         sqlite3_bind_int64(stmt, 1, (int64_t)asks_max);
-    while (rc == TM_OK && a->count < asks_max && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
+    while (rc == TM_OK && a->count < asks_max && (rc = tm_sql_step(stmt, &row, err)) == TM_OK &&
+           row) {
         struct tm_view_record r;
         bool found;
-        rc = tm_view_store_load(&f->store, &r, &found, (const char *)sqlite3_column_text(stmt, 0), err);
+        rc = tm_view_store_load(&f->store, &r, &found, (const char *)sqlite3_column_text(stmt, 0),
+                                err);
         if (rc != TM_OK)
             break;
         assert(found);
-        a->asks[a->count] = (struct tm_view_ask){ r.id, r.marks[TM_VIEW_UPDATE], r.update_commit_ms };
-        r.id = NULL;                                    /* handed over */
+        a->asks[a->count] =
+            (struct tm_view_ask){ r.id, r.marks[TM_VIEW_UPDATE], r.update_commit_ms };
+        r.id = NULL; /* handed over */
         a->count++;
         tm_view_record_free(&r);
     }
@@ -64,12 +69,13 @@ static enum tm_code ask_collect(struct tm_view_asker *a, struct tm_view_follow *
     return rc;
 }
 
-enum tm_code tm_view_asker_begin(struct tm_view_asker *a, struct tm_view_follow *f, const struct tm_describe *describe,
-                                 size_t asks_max, bool *out_any, struct tm_err *err)
+enum tm_code tm_view_asker_begin(struct tm_view_asker *a, struct tm_view_follow *f,
+                                 const struct tm_describe *describe, size_t asks_max, bool *out_any,
+                                 struct tm_err *err)
 {
     assert(a->state == TM_VIEW_ASK_IDLE && a->count == 0);
     *out_any = false;
-    if (!tm_view_object_copied(&f->object))             /* R14 */
+    if (!tm_view_object_copied(&f->object)) /* R14 */
         return TM_OK;
     if (a->cap < asks_max) {
         struct tm_view_ask *asks = realloc(a->asks, asks_max * sizeof *asks);
@@ -88,14 +94,15 @@ enum tm_code tm_view_asker_begin(struct tm_view_asker *a, struct tm_view_follow 
     tm_buf_reset(&a->schema_text);
     rc = tm_contract_schema_alerts(&a->schema_text, describe, err);
     if (rc == TM_OK)
-        rc = tm_avro_schema_parse(&a->schema, tm_buf_text(&a->schema_text), a->schema_text.bytes, err);
+        rc = tm_avro_schema_parse(&a->schema, tm_buf_text(&a->schema_text), a->schema_text.bytes,
+                                  err);
     a->state = TM_VIEW_ASK_SCHEMA;
     *out_any = true;
     return rc;
 }
 
-static enum tm_code ask_encode(struct tm_view_asker *a, struct tm_buf *out, const struct tm_view_ask *ask,
-                               struct tm_err *err)
+static enum tm_code ask_encode(struct tm_view_asker *a, struct tm_buf *out,
+                               const struct tm_view_ask *ask, struct tm_err *err)
 {
     struct tm_value values[ASK_FIELDS_MAX] = { { .kind = TM_V_NULL } };
     const struct tm_avro_field *fields;
@@ -110,7 +117,9 @@ static enum tm_code ask_encode(struct tm_view_asker *a, struct tm_buf *out, cons
     tm_buf_add_json_string(&header, a->follow->object.name, strlen(a->follow->object.name));
     tm_buf_addz(&header, ",\"recordIds\":[");
     tm_buf_add_json_string(&header, ask->id, strlen(ask->id));
-    tm_buf_addf(&header, "],\"changeType\":\"UPDATE\",\"changedFields\":[],\"commitTimestamp\":%" PRId64 "}", ask->commit_ms);
+    tm_buf_addf(&header,
+                "],\"changeType\":\"UPDATE\",\"changedFields\":[],\"commitTimestamp\":%" PRId64 "}",
+                ask->commit_ms);
     for (size_t i = 0; i < count; i++) {
         if (strcmp(fields[i].name, "Id") == 0)
             values[i] = tm_value_of_text(ask->id);
@@ -144,7 +153,8 @@ static enum tm_code ask_produce(struct tm_view_asker *a, struct tm_err *err)
         tm_buf_reset(&value);
         rc = ask_encode(a, &value, ask, err);
         if (rc == TM_OK)
-            rc = a->topic->ops->produce(a->topic, topic, -1, ask->id, strlen(ask->id), value.data, value.bytes, err);
+            rc = a->topic->ops->produce(a->topic, topic, -1, ask->id, strlen(ask->id), value.data,
+                                        value.bytes, err);
         if (rc == TM_OK)
             a->next++;
     }
@@ -169,7 +179,8 @@ static enum tm_code ask_mark(struct tm_view_asker *a, struct tm_err *err)
     return rc;
 }
 
-enum tm_code tm_view_asker_step(struct tm_view_asker *a, const struct tm_now *now, struct tm_err *err)
+enum tm_code tm_view_asker_step(struct tm_view_asker *a, const struct tm_now *now,
+                                struct tm_err *err)
 {
     char subject[TM_TOPIC_NAME_MAX + 8];
     enum tm_code rc = TM_OK;
@@ -177,13 +188,15 @@ enum tm_code tm_view_asker_step(struct tm_view_asker *a, const struct tm_now *no
     case TM_VIEW_ASK_SCHEMA:
         tm_contract_topic_alerts(subject, a->follow->object.name);
         strcat(subject, "-value");
-        rc = tm_registry_register(a->registry, now, &a->schema_id, subject, tm_buf_text(&a->schema_text), err);
+        rc = tm_registry_register(a->registry, now, &a->schema_id, subject,
+                                  tm_buf_text(&a->schema_text), err);
         if (rc == TM_OK)
             a->state = TM_VIEW_ASK_PRODUCE;
         return rc;
     case TM_VIEW_ASK_PRODUCE:
         rc = ask_produce(a, err);
-        if (rc == TM_E_AGAIN)                          /* queue full: let it drain, go on from `next` */
+        /* queue full: let it drain, go on from `next` */
+        if (rc == TM_E_AGAIN)
             a->topic->ops->flush(a->topic, err);
         if (rc == TM_OK)
             a->state = TM_VIEW_ASK_FLUSH;
@@ -207,8 +220,7 @@ enum tm_code tm_view_asker_step(struct tm_view_asker *a, const struct tm_now *no
         a->follow->counts->asks += a->count;
         ask_clear(a);
         return TM_OK;
-    case TM_VIEW_ASK_IDLE:
-        break;
+    case TM_VIEW_ASK_IDLE: break;
     }
     return TM_OK;
 }

@@ -21,7 +21,8 @@ static void follow_select(struct tm_view_follow *f, struct tm_buf *b, enum tm_vi
     tm_buf_addf(b, "SELECT r.rowid,r.\"Id\",CAST(r.%s AS INTEGER),", position[t]);
     tm_view_shape_epoch(&f->shape, b, t, "r");
     if (t == TM_VIEW_RAW)
-        tm_buf_addf(b, ",r.\"ChangeEventHeader\",%s", f->shape.has_diff ? "r.\"_DiffFields\"" : "NULL");
+        tm_buf_addf(b, ",r.\"ChangeEventHeader\",%s",
+                    f->shape.has_diff ? "r.\"_DiffFields\"" : "NULL");
     else if (t == TM_VIEW_ALERTS)
         tm_buf_addz(b, ",r.\"_kind\"");
     else
@@ -70,10 +71,11 @@ static enum tm_code follow_same_file(struct tm_view_follow *f, struct tm_err *er
             rc = tm_sql_int64(&last, f->raw, tm_buf_text(&b), err);
         }
         if (rc == TM_OK && last < f->object.rows_read[t])
-            rc = tm_fail(err, TM_E_MISMATCH, "%s has %lld rows, %lld of them were already applied to %s: it is another "
-                         "database now; remove %s to start anew", f->shape.tables[t], (long long)last,
-                         (long long)f->object.rows_read[t], sqlite3_db_filename(f->db, "main"),
-                         sqlite3_db_filename(f->db, "main"));
+            rc = tm_fail(err, TM_E_MISMATCH,
+                         "%s has %lld rows, %lld of them were already applied to %s: it is another "
+                         "database now; remove %s to start anew",
+                         f->shape.tables[t], (long long)last, (long long)f->object.rows_read[t],
+                         sqlite3_db_filename(f->db, "main"), sqlite3_db_filename(f->db, "main"));
     }
     tm_buf_free(&b);
     return rc;
@@ -124,8 +126,9 @@ enum tm_code tm_view_follow_reload(struct tm_view_follow *f, struct tm_err *err)
     return tm_view_store_object_load(f->db, &f->object, name, err);
 }
 
-enum tm_code tm_view_follow_open(struct tm_view_follow *f, sqlite3 *raw, sqlite3 *db, const char *object,
-                                 struct tm_view_counts *counts, struct tm_err *err)
+enum tm_code tm_view_follow_open(struct tm_view_follow *f, sqlite3 *raw, sqlite3 *db,
+                                 const char *object, struct tm_view_counts *counts,
+                                 struct tm_err *err)
 {
     memset(f, 0, sizeof *f);
     f->raw = raw;
@@ -170,8 +173,8 @@ static enum tm_code follow_grow(struct tm_view_work *w, struct tm_err *err)
 }
 
 /* The record `id` as it is now: touched before in this step, stored, or new. */
-static enum tm_code follow_record(struct tm_view_follow *f, struct tm_view_record **out, const char *id,
-                                  struct tm_err *err)
+static enum tm_code follow_record(struct tm_view_follow *f, struct tm_view_record **out,
+                                  const char *id, struct tm_err *err)
 {
     struct tm_view_work *w = &f->work;
     bool found = false;
@@ -195,7 +198,8 @@ static enum tm_code follow_record(struct tm_view_follow *f, struct tm_view_recor
     w->slots[at] = r;
     w->count++;
     *out = r;
-    if (!found && tm_view_key_given(&f->object.whole_key))        /* R16: no answer in a whole read is a removal */
+    /* R16: no answer in a whole read is a removal */
+    if (!found && tm_view_key_given(&f->object.whole_key))
         rc = tm_view_record_life(r, &f->object.whole_key, NULL, err);
     return rc;
 }
@@ -216,11 +220,15 @@ static enum tm_code follow_save(struct tm_view_follow *f, int64_t seq, struct tm
 
 static void follow_place(struct tm_view_place *highest, const struct tm_view_key *key)
 {
-    if (key->epoch > highest->epoch || (key->epoch == highest->epoch && key->place > highest->place))
+    if (key->epoch > highest->epoch ||
+        (key->epoch == highest->epoch && key->place > highest->place))
         *highest = (struct tm_view_place){ key->epoch, key->place };
 }
 
-static bool follow_not_a_record(const char *id) { return strcmp(id, TM_ID_OVERFLOW) == 0 || strchr(id, '*') != NULL; }
+static bool follow_not_a_record(const char *id)
+{
+    return strcmp(id, TM_ID_OVERFLOW) == 0 || strchr(id, '*') != NULL;
+}
 
 static void follow_names(const struct tm_view_follow *f, bool *flags, struct tm_scan *array)
 {
@@ -228,15 +236,20 @@ static void follow_names(const struct tm_view_follow *f, bool *flags, struct tm_
     size_t bytes;
     while (tm_view_header_next(array, &name, &bytes)) {
         int column = tm_view_shape_find(&f->shape, name, bytes);
-        if (column >= 0)                               /* else no column of the relation: a formula, say */
+        /* else no column of the relation: a formula, say */
+        if (column >= 0)
             flags[column] = true;
     }
 }
 
-struct follow_event { struct tm_view_header header; struct tm_view_key key; bool has_diff; };
+struct follow_event {
+    struct tm_view_header header;
+    struct tm_view_key key;
+    bool has_diff;
+};
 
-static enum tm_code follow_event(struct tm_view_follow *f, const struct follow_event *e, const char *id,
-                                 struct tm_err *err)
+static enum tm_code follow_event(struct tm_view_follow *f, const struct follow_event *e,
+                                 const char *id, struct tm_err *err)
 {
     struct tm_view_record *r;
     const char *type = e->header.type;
@@ -244,31 +257,35 @@ static enum tm_code follow_event(struct tm_view_follow *f, const struct follow_e
     if (rc != TM_OK)
         return rc;
     f->counts->events++;
-    bool full = strcmp(type, "CREATE") == 0 || strcmp(type, "UNDELETE") == 0, update = strcmp(type, "UPDATE") == 0;
-    if (full)                                                                            /* R4 */
+    bool full = strcmp(type, "CREATE") == 0 || strcmp(type, "UNDELETE") == 0,
+         update = strcmp(type, "UPDATE") == 0;
+    if (full) /* R4 */
         rc = tm_view_record_life(r, &e->key, f->values, err);
-    else if (update)                                                                     /* R5, R6, R12 */
+    else if (update) /* R5, R6, R12 */
         rc = tm_view_record_update(r, &e->key, e->header.commit_ms, f->named, f->values, err);
-    else if (strcmp(type, "DELETE") == 0 || strcmp(type, "GAP_DELETE") == 0)             /* R7 */
+    else if (strcmp(type, "DELETE") == 0 || strcmp(type, "GAP_DELETE") == 0) /* R7 */
         rc = tm_view_record_life(r, &e->key, NULL, err);
-    else                                                                                 /* R8 */
+    else /* R8 */
         tm_view_record_mark(r, TM_VIEW_GAP, &e->key);
-    if (e->has_diff && (full || update))                                                 /* R5 */
+    if (e->has_diff && (full || update)) /* R5 */
         tm_view_record_mark(r, TM_VIEW_DIFF, &e->key);
     return rc;
 }
 
 /* R3; see sql_events in sql.c for why only the row of recordIds[0] speaks for the others. */
-static enum tm_code follow_ids(struct tm_view_follow *f, struct follow_event *e, const char *own, struct tm_err *err)
+static enum tm_code follow_ids(struct tm_view_follow *f, struct follow_event *e, const char *own,
+                               struct tm_err *err)
 {
     const char *id;
     size_t bytes;
-    bool head = tm_view_header_next(&e->header.ids, &id, &bytes) && strlen(own) == bytes && memcmp(own, id, bytes) == 0;
+    bool head = tm_view_header_next(&e->header.ids, &id, &bytes) && strlen(own) == bytes &&
+                memcmp(own, id, bytes) == 0;
     enum tm_code rc = follow_not_a_record(own) ? TM_OK : follow_event(f, e, own, err);
     while (rc == TM_OK && head && tm_view_header_next(&e->header.ids, &id, &bytes)) {
         char other[FOLLOW_ID_BYTES];
         if (bytes >= sizeof other)
-            return tm_fail(err, TM_E_PROTO, "%s: a record id of %zu characters", f->object.name, bytes);
+            return tm_fail(err, TM_E_PROTO, "%s: a record id of %zu characters", f->object.name,
+                           bytes);
         memcpy(other, id, bytes);
         other[bytes] = '\0';
         if (strcmp(other, own) != 0 && !follow_not_a_record(other))
@@ -288,16 +305,18 @@ static enum tm_code follow_raw(struct tm_view_follow *f, sqlite3_stmt *row, stru
     if (e.key.epoch > f->object.epoch)
         f->object.epoch = e.key.epoch;
     if (id == NULL || header == NULL)
-        return TM_OK;                                  /* not a change event: nothing it could concern */
-    enum tm_code rc = tm_view_header_read(&e.header, header, (size_t)sqlite3_column_bytes(row, RAW_HEADER), err);
+        return TM_OK; /* not a change event: nothing it could concern */
+    enum tm_code rc =
+        tm_view_header_read(&e.header, header, (size_t)sqlite3_column_bytes(row, RAW_HEADER), err);
     if (rc != TM_OK)
-        return tm_at(err, "%s row %lld", f->shape.tables[TM_VIEW_RAW], (long long)sqlite3_column_int64(row, RAW_ROW));
+        return tm_at(err, "%s row %lld", f->shape.tables[TM_VIEW_RAW],
+                     (long long)sqlite3_column_int64(row, RAW_ROW));
     if (strcmp(e.header.type, "GAP_OVERFLOW") == 0 || strcmp(id, TM_ID_OVERFLOW) == 0) {
-        follow_place(&f->object.overflow, &e.key);     /* R8 */
+        follow_place(&f->object.overflow, &e.key); /* R8 */
         return TM_OK;
     }
     if (strchr(id, '*') != NULL)
-        follow_place(&f->object.conversion, &e.key);   /* R8 */
+        follow_place(&f->object.conversion, &e.key); /* R8 */
     memset(f->named, 0, 2 * (n + 1) * sizeof *f->named);
     follow_names(f, f->named, &e.header.changed);
     if (diff != NULL && strcmp(diff, "[]") != 0) {
@@ -313,7 +332,8 @@ static enum tm_code follow_raw(struct tm_view_follow *f, sqlite3_stmt *row, stru
     return follow_ids(f, &e, id, err);
 }
 
-/* R8: a raised no_base or diff is dirt by itself. Asks of other kinds say nothing that raw rows do not. */
+/* R8: a raised no_base or diff is dirt by itself. Asks of other kinds say nothing that raw rows do
+ * not. */
 static enum tm_code follow_alert(struct tm_view_follow *f, sqlite3_stmt *row, struct tm_err *err)
 {
     struct tm_view_record *r;
@@ -334,7 +354,8 @@ static enum tm_code follow_alert(struct tm_view_follow *f, sqlite3_stmt *row, st
 static enum tm_code follow_recon(struct tm_view_follow *f, sqlite3_stmt *row, struct tm_err *err)
 {
     struct tm_view_record *r;
-    struct tm_view_key key = tm_view_key_answer(sqlite3_column_int64(row, RECON_EPOCH), sqlite3_column_int64(row, RECON_G),
+    struct tm_view_key key = tm_view_key_answer(sqlite3_column_int64(row, RECON_EPOCH),
+                                                sqlite3_column_int64(row, RECON_G),
                                                 sqlite3_column_int64(row, RECON_SEQ));
     const char *id = (const char *)sqlite3_column_text(row, RECON_ID);
     const char *kind = (const char *)sqlite3_column_text(row, RECON_KIND);
@@ -343,22 +364,23 @@ static enum tm_code follow_recon(struct tm_view_follow *f, sqlite3_stmt *row, st
     if (kind == NULL)
         return TM_OK;
     if (strcmp(kind, "end") == 0)
-        return tm_view_reads_pending(f->db, f->object.name, (const char *)sqlite3_column_text(row, RECON_READ), err);
+        return tm_view_reads_pending(f->db, f->object.name,
+                                     (const char *)sqlite3_column_text(row, RECON_READ), err);
     bool image = strcmp(kind, "image") == 0, unreadable = strcmp(kind, "unreadable") == 0;
     if (id == NULL || (!image && !unreadable && strcmp(kind, "removed") != 0))
         return TM_OK;
     enum tm_code rc = follow_record(f, &r, id, err);
     for (size_t i = 0; image && i < f->shape.columns_count; i++)
         f->values[i] = sqlite3_column_value(row, RECON_FIELDS + (int)i);
-    if (rc == TM_OK && unreadable)                                                       /* R11 */
+    if (rc == TM_OK && unreadable) /* R11 */
         tm_view_record_mark(r, TM_VIEW_UNREADABLE, &key);
-    else if (rc == TM_OK)                                                                /* R9, R11 */
+    else if (rc == TM_OK) /* R9, R11 */
         rc = tm_view_record_life(r, &key, image ? f->values : NULL, err);
     return rc;
 }
 
-static enum tm_code follow_table(struct tm_view_follow *f, enum tm_view_table t, size_t rows_max, size_t *out_rows,
-                                 struct tm_err *err)
+static enum tm_code follow_table(struct tm_view_follow *f, enum tm_view_table t, size_t rows_max,
+                                 size_t *out_rows, struct tm_err *err)
 {
     sqlite3_stmt *stmt = f->rows[t];
     enum tm_code rc = TM_OK;
@@ -369,8 +391,9 @@ static enum tm_code follow_table(struct tm_view_follow *f, enum tm_view_table t,
     sqlite3_bind_int64(stmt, 1, f->object.rows_read[t]);
     sqlite3_bind_int64(stmt, 2, (int64_t)rows_max);
     while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
-        rc = t == TM_VIEW_RAW ? follow_raw(f, stmt, err)
-             : t == TM_VIEW_ALERTS ? follow_alert(f, stmt, err) : follow_recon(f, stmt, err);
+        rc = t == TM_VIEW_RAW      ? follow_raw(f, stmt, err)
+             : t == TM_VIEW_ALERTS ? follow_alert(f, stmt, err)
+                                   : follow_recon(f, stmt, err);
         f->object.rows_read[t] = sqlite3_column_int64(stmt, 0);
         (*out_rows)++;
     }
@@ -380,11 +403,13 @@ static enum tm_code follow_table(struct tm_view_follow *f, enum tm_view_table t,
 }
 
 /* R16: ids without an answer in a whole read are removed at its g. */
-static enum tm_code follow_gone(struct tm_view_follow *f, const struct tm_view_read *read, struct tm_err *err)
+static enum tm_code follow_gone(struct tm_view_follow *f, const struct tm_view_read *read,
+                                struct tm_err *err)
 {
     struct tm_view_ids gone;
-    enum tm_code rc = tm_view_reads_unanswered(&gone, f->raw, f->shape.tables[TM_VIEW_RECON], f->db, f->store.table,
-                                               read->id, f->object.rows_read[TM_VIEW_RECON], err);
+    enum tm_code rc =
+        tm_view_reads_unanswered(&gone, f->raw, f->shape.tables[TM_VIEW_RECON], f->db,
+                                 f->store.table, read->id, f->object.rows_read[TM_VIEW_RECON], err);
     for (size_t i = 0; rc == TM_OK && i < gone.count; i++) {
         struct tm_view_record *r;
         rc = follow_record(f, &r, gone.ids[i], err);
@@ -399,8 +424,8 @@ static enum tm_code follow_reads(struct tm_view_follow *f, int64_t seq, struct t
 {
     struct tm_view_read reads[TM_VIEW_READS_MAX];
     size_t count = 0;
-    enum tm_code rc = tm_view_reads_in_force(reads, TM_VIEW_READS_MAX, &count, f->raw, &f->shape, f->db,
-                                             f->object.rows_read[TM_VIEW_RECON], err);
+    enum tm_code rc = tm_view_reads_in_force(reads, TM_VIEW_READS_MAX, &count, f->raw, &f->shape,
+                                             f->db, f->object.rows_read[TM_VIEW_RECON], err);
     for (size_t i = 0; i < count && rc == TM_OK; i++) {
         const struct tm_view_read *read = &reads[i];
         f->counts->reads++;
@@ -411,15 +436,15 @@ static enum tm_code follow_reads(struct tm_view_follow *f, int64_t seq, struct t
             f->object.whole_key = read->key;
         if (read->key.epoch > f->object.copied.epoch)
             f->object.copied.epoch = read->key.epoch;
-        rc = follow_save(f, seq, err);                /* the merge below reads what is stored */
+        rc = follow_save(f, seq, err); /* the merge below reads what is stored */
         if (rc == TM_OK)
             rc = follow_gone(f, read, err);
     }
     return rc;
 }
 
-enum tm_code tm_view_follow_apply(struct tm_view_follow *f, size_t rows_max, int64_t seq, size_t *out_rows,
-                                  struct tm_err *err)
+enum tm_code tm_view_follow_apply(struct tm_view_follow *f, size_t rows_max, int64_t seq,
+                                  size_t *out_rows, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     size_t rows[TM_VIEW_TABLES] = { 0 };

@@ -15,7 +15,8 @@ static bool header_is(const char *key, size_t key_bytes, const char *name)
     return strlen(name) == key_bytes && memcmp(key, name, key_bytes) == 0;
 }
 
-static bool header_member(struct tm_view_header *out, struct tm_scan *s, const char *key, size_t key_bytes)
+static bool header_member(struct tm_view_header *out, struct tm_scan *s, const char *key,
+                          size_t key_bytes)
 {
     if (header_is(key, key_bytes, "changeType") && tm_scan_peek(s) == '"') {
         const char *word;
@@ -26,8 +27,9 @@ static bool header_member(struct tm_view_header *out, struct tm_scan *s, const c
             out->type[i] = (char)(word[i] >= 'a' && word[i] <= 'z' ? word[i] - 32 : word[i]);
         return true;
     }
-    struct tm_scan *array = header_is(key, key_bytes, "recordIds") ? &out->ids
-                            : header_is(key, key_bytes, "changedFields") ? &out->changed : NULL;
+    struct tm_scan *array = header_is(key, key_bytes, "recordIds")       ? &out->ids
+                            : header_is(key, key_bytes, "changedFields") ? &out->changed
+                                                                         : NULL;
     if (array != NULL && tm_scan_peek(s) == '[') {
         *array = *s;
         tm_scan_take(array, '[');
@@ -39,7 +41,8 @@ static bool header_member(struct tm_view_header *out, struct tm_scan *s, const c
     return tm_scan_skip(s, 0);
 }
 
-enum tm_code tm_view_header_read(struct tm_view_header *out, const char *text, size_t bytes, struct tm_err *err)
+enum tm_code tm_view_header_read(struct tm_view_header *out, const char *text, size_t bytes,
+                                 struct tm_err *err)
 {
     struct tm_scan s = { text, text + bytes };
     memset(out, 0, sizeof *out);
@@ -48,8 +51,8 @@ enum tm_code tm_view_header_read(struct tm_view_header *out, const char *text, s
     while (tm_scan_peek(&s) == '"') {
         const char *key;
         size_t key_bytes, plain;
-        if (!tm_scan_string(&s, &key, &key_bytes, &plain) || !tm_scan_take(&s, ':')
-            || !header_member(out, &s, key, key_bytes))
+        if (!tm_scan_string(&s, &key, &key_bytes, &plain) || !tm_scan_take(&s, ':') ||
+            !header_member(out, &s, key, key_bytes))
             return tm_fail(err, TM_E_PROTO, "a ChangeEventHeader is broken JSON: %.60s", text);
         tm_scan_take(&s, ',');
     }

@@ -31,7 +31,8 @@ static enum tm_code reads_keep(struct tm_view_ids *ids, const char *id, struct t
     return TM_OK;
 }
 
-static enum tm_code reads_run(sqlite3 *db, const char *sql, const char *object, const char *read_id, struct tm_err *err)
+static enum tm_code reads_run(sqlite3 *db, const char *sql, const char *object, const char *read_id,
+                              struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum tm_code rc = tm_sql_prepare(&stmt, db, sql, err);
@@ -44,79 +45,89 @@ static enum tm_code reads_run(sqlite3 *db, const char *sql, const char *object, 
     return rc;
 }
 
-enum tm_code tm_view_reads_pending(sqlite3 *db, const char *object, const char *read_id, struct tm_err *err)
+enum tm_code tm_view_reads_pending(sqlite3 *db, const char *object, const char *read_id,
+                                   struct tm_err *err)
 {
     if (read_id == NULL || strlen(read_id) >= TM_VIEW_READ_ID_MAX)
         return tm_fail(err, TM_E_PROTO, "an end record of %s has no usable _read_id", object);
     return reads_run(db, "INSERT OR IGNORE INTO _reads VALUES(?1,?2)", object, read_id, err);
 }
 
-/* One row when enough ends have as many answers as they count: how many, how many there must be, position, kind. */
-static enum tm_code reads_check_prepare(sqlite3_stmt **out, sqlite3 *raw, const struct tm_view_shape *shape,
-                                        struct tm_err *err)
+/* One row when enough ends have as many answers as they count: how many, how many there must be,
+ * position, kind. */
+static enum tm_code reads_check_prepare(sqlite3_stmt **out, sqlite3 *raw,
+                                        const struct tm_view_shape *shape, struct tm_err *err)
 {
     struct tm_buf b;
     tm_buf_init(&b, READS_SQL_BYTES_MAX);
-    tm_buf_addz(&b, "SELECT count(*),max(f.parts),max(f.epoch),max(f.g),max(f.seq),max(f.whole) FROM"
-                    " (SELECT _partition AS part,max(_count) AS n,max(_partitions) AS parts,max(");
+    tm_buf_addz(&b,
+                "SELECT count(*),max(f.parts),max(f.epoch),max(f.g),max(f.seq),max(f.whole) FROM"
+                " (SELECT _partition AS part,max(_count) AS n,max(_partitions) AS parts,max(");
     tm_view_shape_epoch(shape, &b, TM_VIEW_RECON, "r");
-    tm_buf_addz(&b, ") AS epoch,max(CAST(_g AS INTEGER)) AS g,max(CAST(_read_seq AS INTEGER)) AS seq,"
-                    "max(_read_kind='whole') AS whole FROM ");
+    tm_buf_addz(&b,
+                ") AS epoch,max(CAST(_g AS INTEGER)) AS g,max(CAST(_read_seq AS INTEGER)) AS seq,"
+                "max(_read_kind='whole') AS whole FROM ");
     tm_sql_ident(&b, shape->tables[TM_VIEW_RECON]);
     tm_buf_addz(&b, " r WHERE _kind='end' AND _read_id=?1 AND rowid<=?2 GROUP BY 1) f LEFT JOIN"
                     " (SELECT _partition AS part,count(DISTINCT Id) AS n FROM ");
     tm_sql_ident(&b, shape->tables[TM_VIEW_RECON]);
-    tm_buf_addz(&b, " WHERE " READS_ANSWERS " GROUP BY 1) g ON g.part=f.part WHERE coalesce(g.n,0)>=coalesce(f.n,0)");
+    tm_buf_addz(&b, " WHERE " READS_ANSWERS
+                    " GROUP BY 1) g ON g.part=f.part WHERE coalesce(g.n,0)>=coalesce(f.n,0)");
     enum tm_code rc = tm_sql_prepare(out, raw, tm_buf_text(&b), err);
     tm_buf_free(&b);
     return rc;
 }
 
-static enum tm_code reads_check(struct tm_view_read *out, bool *out_in_force, sqlite3_stmt *check, const char *id,
-                                int64_t row_last, struct tm_err *err)
+static enum tm_code reads_check(struct tm_view_read *out, bool *out_in_force, sqlite3_stmt *check,
+                                const char *id, int64_t row_last, struct tm_err *err)
 {
     bool row = false;
     sqlite3_bind_text(check, 1, id, -1, SQLITE_STATIC);
     sqlite3_bind_int64(check, 2, row_last);
     enum tm_code rc = tm_sql_step(check, &row, err);
-    *out_in_force = rc == TM_OK && row && sqlite3_column_int64(check, 0) > 0
-                    && sqlite3_column_int64(check, 0) >= sqlite3_column_int64(check, 1);
+    *out_in_force = rc == TM_OK && row && sqlite3_column_int64(check, 0) > 0 &&
+                    sqlite3_column_int64(check, 0) >= sqlite3_column_int64(check, 1);
     if (*out_in_force) {
         snprintf(out->id, sizeof out->id, "%s", id);
-        out->key = tm_view_key_answer(sqlite3_column_int64(check, 2), sqlite3_column_int64(check, 3),
-                                      sqlite3_column_int64(check, 4));
+        out->key =
+            tm_view_key_answer(sqlite3_column_int64(check, 2), sqlite3_column_int64(check, 3),
+                               sqlite3_column_int64(check, 4));
         out->whole = sqlite3_column_int(check, 5) == 1;
     }
     sqlite3_reset(check);
     return rc;
 }
 
-enum tm_code tm_view_reads_in_force(struct tm_view_read *out, size_t out_cap, size_t *out_count, sqlite3 *raw,
-                                    const struct tm_view_shape *shape, sqlite3 *db, int64_t row_last,
-                                    struct tm_err *err)
+enum tm_code tm_view_reads_in_force(struct tm_view_read *out, size_t out_cap, size_t *out_count,
+                                    sqlite3 *raw, const struct tm_view_shape *shape, sqlite3 *db,
+                                    int64_t row_last, struct tm_err *err)
 {
     sqlite3_stmt *pending = NULL, *check = NULL;
     bool row = false;
     *out_count = 0;
-    enum tm_code rc = tm_sql_prepare(&pending, db, "SELECT read_id FROM _reads WHERE object=?1", err);
+    enum tm_code rc =
+        tm_sql_prepare(&pending, db, "SELECT read_id FROM _reads WHERE object=?1", err);
     if (rc == TM_OK)
         sqlite3_bind_text(pending, 1, shape->object, -1, SQLITE_STATIC);
-    while (rc == TM_OK && *out_count < out_cap && (rc = tm_sql_step(pending, &row, err)) == TM_OK && row) {
+    while (rc == TM_OK && *out_count < out_cap && (rc = tm_sql_step(pending, &row, err)) == TM_OK &&
+           row) {
         bool in_force = false;
         if (check == NULL && (rc = reads_check_prepare(&check, raw, shape, err)) != TM_OK)
             break;
-        rc = reads_check(&out[*out_count], &in_force, check, (const char *)sqlite3_column_text(pending, 0), row_last, err);
+        rc = reads_check(&out[*out_count], &in_force, check,
+                         (const char *)sqlite3_column_text(pending, 0), row_last, err);
         *out_count += in_force;
     }
     sqlite3_finalize(pending);
     sqlite3_finalize(check);
     for (size_t i = 0; i < *out_count && rc == TM_OK; i++)
-        rc = reads_run(db, "DELETE FROM _reads WHERE object=?1 AND read_id=?2", shape->object, out[i].id, err);
+        rc = reads_run(db, "DELETE FROM _reads WHERE object=?1 AND read_id=?2", shape->object,
+                       out[i].id, err);
     return rc;
 }
 
-static enum tm_code reads_answered(sqlite3_stmt **out, sqlite3 *raw, const char *recon_table, const char *read_id,
-                                   int64_t row_last, struct tm_err *err)
+static enum tm_code reads_answered(sqlite3_stmt **out, sqlite3 *raw, const char *recon_table,
+                                   const char *read_id, int64_t row_last, struct tm_err *err)
 {
     struct tm_buf b;
     tm_buf_init(&b, READS_SQL_BYTES_MAX);
@@ -133,9 +144,9 @@ static enum tm_code reads_answered(sqlite3_stmt **out, sqlite3 *raw, const char 
 }
 
 /* Both lists in binary order, walked side by side. */
-enum tm_code tm_view_reads_unanswered(struct tm_view_ids *out, sqlite3 *raw, const char *recon_table, sqlite3 *db,
-                                      const char *state_table, const char *read_id, int64_t row_last,
-                                      struct tm_err *err)
+enum tm_code tm_view_reads_unanswered(struct tm_view_ids *out, sqlite3 *raw,
+                                      const char *recon_table, sqlite3 *db, const char *state_table,
+                                      const char *read_id, int64_t row_last, struct tm_err *err)
 {
     sqlite3_stmt *answered = NULL, *known = NULL;
     struct tm_buf b;
@@ -153,7 +164,8 @@ enum tm_code tm_view_reads_unanswered(struct tm_view_ids *out, sqlite3 *raw, con
     while (rc == TM_OK && (rc = tm_sql_step(known, &row, err)) == TM_OK && row) {
         const char *id = (const char *)sqlite3_column_text(known, 0);
         int order = -1;
-        while (rc == TM_OK && have && (order = strcmp((const char *)sqlite3_column_text(answered, 0), id)) < 0)
+        while (rc == TM_OK && have &&
+               (order = strcmp((const char *)sqlite3_column_text(answered, 0), id)) < 0)
             rc = tm_sql_step(answered, &have, err);
         if (rc == TM_OK && (!have || order != 0))
             rc = reads_keep(out, id, err);

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int record_order(int64_t a, int64_t b) { return (a > b) - (a < b); }
+static int record_order(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
 
 int tm_view_key_compare(const struct tm_view_key *a, const struct tm_view_key *b)
 {
@@ -15,7 +18,10 @@ int tm_view_key_compare(const struct tm_view_key *a, const struct tm_view_key *b
     return c != 0 ? c : record_order(a->seq, b->seq);
 }
 
-bool tm_view_key_given(const struct tm_view_key *k) { return k->epoch >= 0; }
+bool tm_view_key_given(const struct tm_view_key *k)
+{
+    return k->epoch >= 0;
+}
 
 struct tm_view_key tm_view_key_event(int64_t epoch, int64_t replay_id)
 {
@@ -27,7 +33,8 @@ struct tm_view_key tm_view_key_answer(int64_t epoch, int64_t g, int64_t read_seq
     return (struct tm_view_key){ epoch < 0 ? 0 : epoch, g, 1, read_seq };
 }
 
-enum tm_code tm_view_record_init(struct tm_view_record *r, const char *id, size_t cells_count, struct tm_err *err)
+enum tm_code tm_view_record_init(struct tm_view_record *r, const char *id, size_t cells_count,
+                                 struct tm_err *err)
 {
     memset(r, 0, sizeof *r);
     r->life = TM_VIEW_NONE;
@@ -67,18 +74,19 @@ static enum tm_code record_put(struct tm_view_cell *cell, sqlite3_value *value, 
     return TM_OK;
 }
 
-enum tm_code tm_view_record_life(struct tm_view_record *r, const struct tm_view_key *key, sqlite3_value *const *values,
-                                 struct tm_err *err)
+enum tm_code tm_view_record_life(struct tm_view_record *r, const struct tm_view_key *key,
+                                 sqlite3_value *const *values, struct tm_err *err)
 {
     assert(tm_view_key_given(key));
-    if (tm_view_key_compare(key, &r->life) <= 0)       /* R2, R9: an older one is hidden by what is there */
+    /* R2, R9: an older one is hidden by what is there */
+    if (tm_view_key_compare(key, &r->life) <= 0)
         return TM_OK;
     r->life = *key;
     r->full = values != NULL;
     r->changed = true;
     for (size_t i = 0; i < r->cells_count; i++) {
         struct tm_view_cell *cell = &r->cells[i];
-        if (tm_view_key_compare(&cell->set, key) > 0)  /* R9: every event beyond g stays on top */
+        if (tm_view_key_compare(&cell->set, key) > 0) /* R9: every event beyond g stays on top */
             continue;
         enum tm_code rc = record_put(cell, values != NULL ? values[i] : NULL, err);
         if (rc != TM_OK)
@@ -88,18 +96,19 @@ enum tm_code tm_view_record_life(struct tm_view_record *r, const struct tm_view_
     return TM_OK;
 }
 
-enum tm_code tm_view_record_update(struct tm_view_record *r, const struct tm_view_key *key, int64_t commit_ms,
-                                   const bool *named, sqlite3_value *const *values, struct tm_err *err)
+enum tm_code tm_view_record_update(struct tm_view_record *r, const struct tm_view_key *key,
+                                   int64_t commit_ms, const bool *named,
+                                   sqlite3_value *const *values, struct tm_err *err)
 {
     if (tm_view_key_compare(key, &r->life) <= 0)
         return TM_OK;
     if (!tm_view_key_given(&r->life) && !tm_view_key_given(&r->marks[TM_VIEW_UPDATE]))
-        r->changed = true;                              /* R12: a row appears, even when it sets nothing */
+        r->changed = true; /* R12: a row appears, even when it sets nothing */
     if (tm_view_key_compare(key, &r->marks[TM_VIEW_UPDATE]) > 0)
         r->update_commit_ms = commit_ms;
     tm_view_record_mark(r, TM_VIEW_UPDATE, key);
     for (size_t i = 0; i < r->cells_count; i++) {
-        if (!named[i] || tm_view_key_compare(key, &r->cells[i].set) <= 0)      /* R6; equal: R2 */
+        if (!named[i] || tm_view_key_compare(key, &r->cells[i].set) <= 0) /* R6; equal: R2 */
             continue;
         enum tm_code rc = record_put(&r->cells[i], values[i], err);
         if (rc != TM_OK)
@@ -110,7 +119,8 @@ enum tm_code tm_view_record_update(struct tm_view_record *r, const struct tm_vie
     return TM_OK;
 }
 
-void tm_view_record_mark(struct tm_view_record *r, enum tm_view_mark mark, const struct tm_view_key *key)
+void tm_view_record_mark(struct tm_view_record *r, enum tm_view_mark mark,
+                         const struct tm_view_key *key)
 {
     assert(mark < TM_VIEW_MARKS);
     if (tm_view_key_compare(key, &r->marks[mark]) > 0)
@@ -122,21 +132,26 @@ bool tm_view_record_partial(const struct tm_view_record *r)
     return !tm_view_key_given(&r->life) && tm_view_key_given(&r->marks[TM_VIEW_UPDATE]);
 }
 
-bool tm_view_record_shown(const struct tm_view_record *r) { return r->full || tm_view_record_partial(r); }
+bool tm_view_record_shown(const struct tm_view_record *r)
+{
+    return r->full || tm_view_record_partial(r);
+}
 
 static bool record_baseless(const struct tm_view_record *r)
 {
-    return !r->full && tm_view_key_given(&r->marks[TM_VIEW_UPDATE])
-           && tm_view_key_compare(&r->marks[TM_VIEW_UPDATE], &r->life) > 0;
+    return !r->full && tm_view_key_given(&r->marks[TM_VIEW_UPDATE]) &&
+           tm_view_key_compare(&r->marks[TM_VIEW_UPDATE], &r->life) > 0;
 }
 
-bool tm_view_record_stands(const struct tm_view_record *r, enum tm_view_mark mark, struct tm_view_key *out)
+bool tm_view_record_stands(const struct tm_view_record *r, enum tm_view_mark mark,
+                           struct tm_view_key *out)
 {
-    bool stands = tm_view_key_given(&r->marks[mark]) && tm_view_key_compare(&r->marks[mark], &r->life) >= 0;
+    bool stands =
+        tm_view_key_given(&r->marks[mark]) && tm_view_key_compare(&r->marks[mark], &r->life) >= 0;
     *out = r->marks[mark];
-    if (mark == TM_VIEW_NO_BASE && record_baseless(r)
-        && (!stands || tm_view_key_compare(&r->marks[TM_VIEW_UPDATE], out) > 0)) {
-        *out = r->marks[TM_VIEW_UPDATE];                 /* R7, R12; a raised one stands by itself (R8) */
+    if (mark == TM_VIEW_NO_BASE && record_baseless(r) &&
+        (!stands || tm_view_key_compare(&r->marks[TM_VIEW_UPDATE], out) > 0)) {
+        *out = r->marks[TM_VIEW_UPDATE]; /* R7, R12; a raised one stands by itself (R8) */
         stands = true;
     }
     return stands;
@@ -153,6 +168,6 @@ bool tm_view_record_dirty(const struct tm_view_record *r)
 
 bool tm_view_record_needs_ask(const struct tm_view_record *r)
 {
-    return record_baseless(r) && tm_view_key_compare(&r->marks[TM_VIEW_ASKED], &r->life) <= 0
-           && tm_view_key_compare(&r->marks[TM_VIEW_NO_BASE], &r->life) <= 0;
+    return record_baseless(r) && tm_view_key_compare(&r->marks[TM_VIEW_ASKED], &r->life) <= 0 &&
+           tm_view_key_compare(&r->marks[TM_VIEW_NO_BASE], &r->life) <= 0;
 }

@@ -7,18 +7,20 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const shape_types[] = { "string", "boolean", "int", "long", "double",
-                                           "date", "timestamp", "record", "array" };
-static const char *const shape_name_parts[] = { "FirstName", "LastName", "MiddleName", "Suffix", "Salutation",
-                                                "InformalName" };
-static const char *const shape_address_parts[] = { "Street", "City", "StateCode", "State", "PostalCode", "CountryCode",
-                                                   "Country", "Latitude", "Longitude", "GeocodeAccuracy" };
+static const char *const shape_types[] = { "string", "boolean",   "int",    "long", "double",
+                                           "date",   "timestamp", "record", "array" };
+static const char *const shape_name_parts[] = { "FirstName", "LastName",   "MiddleName",
+                                                "Suffix",    "Salutation", "InformalName" };
+static const char *const shape_address_parts[] = { "Street",         "City",       "StateCode",
+                                                   "State",          "PostalCode", "CountryCode",
+                                                   "Country",        "Latitude",   "Longitude",
+                                                   "GeocodeAccuracy" };
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static bool shape_system(const char *name)
 {
-    return name[0] == '_' || strcasecmp(name, "ReplayId") == 0 || strcasecmp(name, "ChangeEventHeader") == 0
-           || strcasecmp(name, "Id") == 0;
+    return name[0] == '_' || strcasecmp(name, "ReplayId") == 0 ||
+           strcasecmp(name, "ChangeEventHeader") == 0 || strcasecmp(name, "Id") == 0;
 }
 
 static bool shape_ends(const char *text, const char *suffix)
@@ -58,7 +60,8 @@ static bool shape_keep(char **list, size_t list_cap, const char *text)
     return false;
 }
 
-/* R5: the compound spelling of a part's column, as describe_part of base/describe.c takes it apart. */
+/* R5: the compound spelling of a part's column, as describe_part of base/describe.c takes
+ * it apart. */
 static bool shape_spell(struct tm_view_column *c)
 {
     char text[TM_VIEW_NAME_MAX * 2];
@@ -75,11 +78,13 @@ static bool shape_spell(struct tm_view_column *c)
         char custom[32];
         size_t p = strlen(part);
         snprintf(custom, sizeof custom, "__%s__s", part);
-        if (shape_ends(c->name, custom)) {                       /* Site__Latitude__s: Site__c.Latitude */
+        /* Site__Latitude__s: Site__c.Latitude */
+        if (shape_ends(c->name, custom)) {
             snprintf(text, sizeof text, "%.*s__c.%s", (int)(n - strlen(custom)), c->name, part);
             return shape_keep(c->spellings, TM_VIEW_SPELLINGS_MAX, text);
         }
-        if (shape_ends(c->name, part) && strchr(c->name, '_') == NULL) { /* BillingStreet: BillingAddress.Street */
+        /* BillingStreet: BillingAddress.Street */
+        if (shape_ends(c->name, part) && strchr(c->name, '_') == NULL) {
             snprintf(text, sizeof text, "%.*sAddress.%s", (int)(n - p), c->name, part);
             return shape_keep(c->spellings, TM_VIEW_SPELLINGS_MAX, text);
         }
@@ -90,7 +95,8 @@ static bool shape_spell(struct tm_view_column *c)
 static enum tm_code shape_add(struct tm_view_shape *s, const char *name, struct tm_err *err)
 {
     if (s->columns_count == TM_VIEW_COLUMNS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "%s has more than %d columns", s->object, TM_VIEW_COLUMNS_MAX);
+        return tm_fail(err, TM_E_LIMIT, "%s has more than %d columns", s->object,
+                       TM_VIEW_COLUMNS_MAX);
     struct tm_view_column *all = realloc(s->columns, (s->columns_count + 1) * sizeof *all);
     if (all == NULL)
         return tm_fail(err, TM_E_NOMEM, "columns of %s", s->object);
@@ -110,18 +116,22 @@ static enum tm_code shape_hold(struct tm_view_shape *s, struct tm_view_column *c
     while (i < TM_VIEW_TYPES_MAX && c->types[i] != NULL && strcasecmp(c->types[i], name) != 0)
         i++;
     if (i == TM_VIEW_TYPES_MAX)
-        return tm_fail(err, TM_E_LIMIT, "%s.%s has more than %d types", s->object, c->name, TM_VIEW_TYPES_MAX);
+        return tm_fail(err, TM_E_LIMIT, "%s.%s has more than %d types", s->object, c->name,
+                       TM_VIEW_TYPES_MAX);
     if (c->types[i] == NULL && (c->types[i] = strdup(name)) == NULL)
         return tm_fail(err, TM_E_NOMEM, "columns of %s", s->object);
     c->in[table][i] = true;
     return TM_OK;
 }
 
-/* Two passes over one table's columns: names first, so that a retyped one finds its field wherever it stands. */
-static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_view_table table, struct tm_err *err)
+/* Two passes over one table's columns: names first, so that a retyped one finds its field wherever
+ * it stands. */
+static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_view_table table,
+                                struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum tm_code rc = tm_sql_prepare(&stmt, db, "SELECT name FROM pragma_table_info(?1) ORDER BY cid", err);
+    enum tm_code rc =
+        tm_sql_prepare(&stmt, db, "SELECT name FROM pragma_table_info(?1) ORDER BY cid", err);
     for (int pass = 0; pass < 2 && rc == TM_OK; pass++) {
         bool row = false;
         sqlite3_bind_text(stmt, 1, s->tables[table], -1, SQLITE_STATIC);
@@ -137,7 +147,8 @@ static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_vi
             struct tm_view_column *self = shape_column(s, name, strlen(name));
             if (pass == 0 && base == 0 && self == NULL)
                 rc = shape_add(s, name, err);
-            else if (pass == 1 && of == NULL && self == NULL && (rc = shape_add(s, name, err)) == TM_OK)
+            else if (pass == 1 && of == NULL && self == NULL &&
+                     (rc = shape_add(s, name, err)) == TM_OK)
                 rc = shape_hold(s, &s->columns[s->columns_count - 1], name, table, err);
             else if (pass == 1)
                 rc = shape_hold(s, of != NULL ? of : self, name, table, err);
@@ -148,14 +159,16 @@ static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_vi
     return rc;
 }
 
-static void shape_name(char out[TM_VIEW_NAME_MAX], void (*topic)(char *, const char *), const char *object)
+static void shape_name(char out[TM_VIEW_NAME_MAX], void (*topic)(char *, const char *),
+                       const char *object)
 {
     char name[TM_TOPIC_NAME_MAX];
     topic(name, object);
     tm_name_sanitize(out, TM_VIEW_NAME_MAX, name);
 }
 
-enum tm_code tm_view_shape_read(struct tm_view_shape *out, sqlite3 *db, const char *object, struct tm_err *err)
+enum tm_code tm_view_shape_read(struct tm_view_shape *out, sqlite3 *db, const char *object,
+                                struct tm_err *err)
 {
     memset(out, 0, sizeof *out);
     if (strlen(object) >= TM_VIEW_NAME_MAX - 40)
@@ -189,8 +202,8 @@ void tm_view_shape_free(struct tm_view_shape *shape)
     shape->columns_count = 0;
 }
 
-void tm_view_shape_value(const struct tm_view_shape *shape, struct tm_buf *out, enum tm_view_table table,
-                         const char *alias, size_t column)
+void tm_view_shape_value(const struct tm_view_shape *shape, struct tm_buf *out,
+                         enum tm_view_table table, const char *alias, size_t column)
 {
     const struct tm_view_column *c = &shape->columns[column];
     size_t held = 0;
@@ -215,8 +228,8 @@ void tm_view_shape_value(const struct tm_view_shape *shape, struct tm_buf *out, 
         tm_buf_addc(out, ')');
 }
 
-void tm_view_shape_epoch(const struct tm_view_shape *shape, struct tm_buf *out, enum tm_view_table table,
-                         const char *alias)
+void tm_view_shape_epoch(const struct tm_view_shape *shape, struct tm_buf *out,
+                         enum tm_view_table table, const char *alias)
 {
     if (shape->has_epoch[table])
         tm_buf_addf(out, "coalesce(%s._epoch,0)", alias);
@@ -227,7 +240,8 @@ void tm_view_shape_epoch(const struct tm_view_shape *shape, struct tm_buf *out, 
 int tm_view_shape_find(const struct tm_view_shape *shape, const char *name, size_t name_bytes)
 {
     for (size_t i = 0; i < shape->columns_count; i++)
-        for (size_t k = 0; k < TM_VIEW_SPELLINGS_MAX && shape->columns[i].spellings[k] != NULL; k++) {
+        for (size_t k = 0; k < TM_VIEW_SPELLINGS_MAX && shape->columns[i].spellings[k] != NULL;
+             k++) {
             const char *s = shape->columns[i].spellings[k];
             if (strlen(s) == name_bytes && memcmp(s, name, name_bytes) == 0)
                 return (int)i;

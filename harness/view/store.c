@@ -7,29 +7,36 @@
 
 #define STORE_FORMAT "1"
 #define STORE_SQL_BYTES_MAX (4u << 20)
-#define STORE_FIXED 9                      /* bound before the fields: Id … _ask */
+#define STORE_FIXED 9 /* bound before the fields: Id … _ask */
 
 enum tm_code tm_view_store_create(sqlite3 *db, struct tm_err *err)
 {
     int64_t ours = 0, any = 0;
-    enum tm_code rc = tm_sql_int64(&ours, db, "SELECT count(*) FROM sqlite_master WHERE name='_view'", err);
+    enum tm_code rc =
+        tm_sql_int64(&ours, db, "SELECT count(*) FROM sqlite_master WHERE name='_view'", err);
     if (rc == TM_OK)
         rc = tm_sql_int64(&any, db, "SELECT count(*) FROM sqlite_master", err);
     if (rc != TM_OK)
         return rc;
     if (any > 0 && ours == 0)
-        return tm_fail(err, TM_E_MISMATCH, "%s is some other database: give the view a file of its own",
+        return tm_fail(err, TM_E_MISMATCH,
+                       "%s is some other database: give the view a file of its own",
                        sqlite3_db_filename(db, "main"));
-    return tm_sql_exec(db,
+    return tm_sql_exec(
+        db,
         "CREATE TABLE IF NOT EXISTS _view(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
         "INSERT OR IGNORE INTO _view VALUES('format'," STORE_FORMAT "),('seq',0);"
-        "CREATE TABLE IF NOT EXISTS _objects(object TEXT PRIMARY KEY,raw_row INTEGER,alerts_row INTEGER,"
-        "recon_row INTEGER,epoch INTEGER,overflow_epoch INTEGER,overflow INTEGER,conversion_epoch INTEGER,"
+        "CREATE TABLE IF NOT EXISTS _objects(object TEXT PRIMARY KEY,raw_row INTEGER,alerts_row "
+        "INTEGER,"
+        "recon_row INTEGER,epoch INTEGER,overflow_epoch INTEGER,overflow INTEGER,conversion_epoch "
+        "INTEGER,"
         "conversion INTEGER,whole_epoch INTEGER,whole INTEGER,range_epoch INTEGER,range INTEGER,"
         "key_epoch INTEGER,key_g INTEGER,key_seq INTEGER,copied_epoch INTEGER) WITHOUT ROWID;"
-        "CREATE TABLE IF NOT EXISTS _reads(object TEXT,read_id TEXT,PRIMARY KEY(object,read_id)) WITHOUT ROWID;"
+        "CREATE TABLE IF NOT EXISTS _reads(object TEXT,read_id TEXT,PRIMARY KEY(object,read_id)) "
+        "WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS _stars(object TEXT,position INTEGER,kind TEXT,epoch INTEGER,"
-        "PRIMARY KEY(object,kind)) WITHOUT ROWID;", err);
+        "PRIMARY KEY(object,kind)) WITHOUT ROWID;",
+        err);
 }
 
 /* ---- shape ---- */
@@ -41,7 +48,9 @@ static enum tm_code store_columns(struct tm_view_store *s, bool *out_added, stru
     sqlite3_stmt *stmt = NULL;
     bool row = false;
     tm_buf_init(&sql, STORE_SQL_BYTES_MAX);
-    rc = tm_sql_prepare(&stmt, s->db, "SELECT count(*) FROM pragma_table_info(?1) WHERE name=?2 COLLATE NOCASE", err);
+    rc = tm_sql_prepare(&stmt, s->db,
+                        "SELECT count(*) FROM pragma_table_info(?1) WHERE name=?2 COLLATE NOCASE",
+                        err);
     for (size_t i = 0; rc == TM_OK && i < s->shape->columns_count; i++) {
         sqlite3_bind_text(stmt, 1, s->table, -1, SQLITE_STATIC);
         sqlite3_bind_text(stmt, 2, s->shape->columns[i].name, -1, SQLITE_STATIC);
@@ -101,8 +110,10 @@ static enum tm_code store_relations(struct tm_view_store *s, struct tm_err *err)
     tm_sql_ident(&b, s->table);
     tm_buf_addz(&b, " WHERE \"_shown\"=0 AND \"_seq\">0;");
     store_view(s, &b, "_dirty");
-    tm_buf_addz(&b, "SELECT s.\"Id\" AS \"Id\",json_extract(d.value,'$[1]') AS position,json_extract(d.value,'$[0]') AS kind,"
-                    "s.\"_unknown\" AS \"_unknown\",json_extract(d.value,'$[2]') AS \"_epoch\" FROM ");
+    tm_buf_addz(&b,
+                "SELECT s.\"Id\" AS \"Id\",json_extract(d.value,'$[1]') AS "
+                "position,json_extract(d.value,'$[0]') AS kind,"
+                "s.\"_unknown\" AS \"_unknown\",json_extract(d.value,'$[2]') AS \"_epoch\" FROM ");
     tm_sql_ident(&b, s->table);
     tm_buf_addz(&b, " s,json_each(s.\"_dirt\") d WHERE s.\"_dirty\"=1 UNION ALL "
                     "SELECT '*',position,kind,NULL,epoch FROM _stars WHERE object=");
@@ -129,7 +140,8 @@ static enum tm_code store_prepare(struct tm_view_store *s, struct tm_err *err)
     tm_buf_reset(&b);
     tm_buf_addz(&b, "INSERT INTO ");
     tm_sql_ident(&b, s->table);
-    tm_buf_addz(&b, "(\"Id\",\"_shown\",\"_dirty\",\"_seq\",\"_state\",\"_set\",\"_dirt\",\"_unknown\",\"_ask\"");
+    tm_buf_addz(&b, "(\"Id\",\"_shown\",\"_dirty\",\"_seq\",\"_state\",\"_set\",\"_dirt\",\"_"
+                    "unknown\",\"_ask\"");
     store_field_list(s, &b, NULL);
     tm_buf_addz(&b, ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9");
     for (size_t i = 0; i < s->shape->columns_count; i++)
@@ -140,7 +152,9 @@ static enum tm_code store_prepare(struct tm_view_store *s, struct tm_err *err)
     tm_buf_reset(&b);
     tm_buf_addz(&b, "UPDATE ");
     tm_sql_ident(&b, s->table);
-    tm_buf_addz(&b, " SET \"_shown\"=?2,\"_dirty\"=?3,\"_seq\"=coalesce(?4,\"_seq\"),\"_state\"=?5,\"_set\"=?6,\"_dirt\"=?7,"
+    tm_buf_addz(&b, " SET "
+                    "\"_shown\"=?2,\"_dirty\"=?3,\"_seq\"=coalesce(?4,\"_seq\"),\"_state\"=?5,\"_"
+                    "set\"=?6,\"_dirt\"=?7,"
                     "\"_unknown\"=?8,\"_ask\"=?9");
     store_field_list(s, &b, "=?%zu");
     tm_buf_addz(&b, " WHERE \"_row\"=?1");
@@ -150,7 +164,8 @@ static enum tm_code store_prepare(struct tm_view_store *s, struct tm_err *err)
     return rc;
 }
 
-/* A new column is one more field that partial rows do not know (R12): their list of unknown fields is written again. */
+/* A new column is one more field that partial rows do not know (R12): their list of unknown fields
+ * is written again. */
 static enum tm_code store_refresh_partial(struct tm_view_store *s, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -178,14 +193,17 @@ static enum tm_code store_refresh_partial(struct tm_view_store *s, struct tm_err
 
 static enum tm_code store_table(struct tm_view_store *s, struct tm_err *err)
 {
-    static const char *const indexes[][2] = { { "_seq", "(_seq)" }, { "_dirty", "(_dirty) WHERE _dirty=1" },
+    static const char *const indexes[][2] = { { "_seq", "(_seq)" },
+                                              { "_dirty", "(_dirty) WHERE _dirty=1" },
                                               { "_ask", "(_ask) WHERE _ask=1" } };
     struct tm_buf b;
     tm_buf_init(&b, STORE_SQL_BYTES_MAX);
     tm_buf_addz(&b, "CREATE TABLE IF NOT EXISTS ");
     tm_sql_ident(&b, s->table);
-    tm_buf_addz(&b, "(_row INTEGER PRIMARY KEY,Id TEXT NOT NULL UNIQUE,_shown INTEGER NOT NULL,_dirty INTEGER NOT NULL,"
-                    "_seq INTEGER NOT NULL,_state TEXT NOT NULL,_set TEXT,_dirt TEXT,_unknown TEXT,_ask INTEGER);");
+    tm_buf_addz(&b, "(_row INTEGER PRIMARY KEY,Id TEXT NOT NULL UNIQUE,_shown INTEGER NOT "
+                    "NULL,_dirty INTEGER NOT NULL,"
+                    "_seq INTEGER NOT NULL,_state TEXT NOT NULL,_set TEXT,_dirt TEXT,_unknown "
+                    "TEXT,_ask INTEGER);");
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         char name[TM_VIEW_NAME_MAX + 32];
         snprintf(name, sizeof name, "%s%s", s->table, indexes[i][0]);
@@ -202,8 +220,8 @@ static enum tm_code store_table(struct tm_view_store *s, struct tm_err *err)
     return rc;
 }
 
-enum tm_code tm_view_store_shape(struct tm_view_store *s, sqlite3 *db, const struct tm_view_shape *shape,
-                                 struct tm_err *err)
+enum tm_code tm_view_store_shape(struct tm_view_store *s, sqlite3 *db,
+                                 const struct tm_view_shape *shape, struct tm_err *err)
 {
     bool added = false;
     tm_view_store_close(s);
@@ -237,8 +255,8 @@ static void store_put_key(struct tm_buf *b, const struct tm_view_key *k)
     char text[96];
     int n = 0;
     if (tm_view_key_given(k)) {
-        n = snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 ";", k->epoch, k->place, k->side,
-                     k->seq);
+        n = snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 ";",
+                     k->epoch, k->place, k->side, k->seq);
         tm_buf_add(b, text, (size_t)n);
     } else {
         tm_buf_addc(b, ';');
@@ -280,7 +298,8 @@ static void store_state_read(struct tm_view_record *r, const char *p)
     r->update_commit_ms = strtoll(p, NULL, 10);
 }
 
-static void store_set_text(const struct tm_view_store *s, struct tm_buf *b, const struct tm_view_record *r)
+static void store_set_text(const struct tm_view_store *s, struct tm_buf *b,
+                           const struct tm_view_record *r)
 {
     for (size_t i = 0; i < r->cells_count; i++) {
         if (!tm_view_key_given(&r->cells[i].set))
@@ -299,13 +318,14 @@ static void store_set_read(const struct tm_view_store *s, struct tm_view_record 
         p += n + (p[n] == '=');
         struct tm_view_key key = store_get_key(&p);
         for (size_t i = 0; i < r->cells_count; i++)
-            if (strncmp(s->shape->columns[i].name, name, n) == 0 && s->shape->columns[i].name[n] == '\0')
+            if (strncmp(s->shape->columns[i].name, name, n) == 0 &&
+                s->shape->columns[i].name[n] == '\0')
                 r->cells[i].set = key;
     }
 }
 
-enum tm_code tm_view_store_load(struct tm_view_store *s, struct tm_view_record *out, bool *out_found, const char *id,
-                                struct tm_err *err)
+enum tm_code tm_view_store_load(struct tm_view_store *s, struct tm_view_record *out,
+                                bool *out_found, const char *id, struct tm_err *err)
 {
     bool row = false;
     enum tm_code rc = tm_view_record_init(out, id, s->shape->columns_count, err);
@@ -349,14 +369,15 @@ static void store_dirt_text(struct tm_buf *b, const struct tm_view_record *r)
         struct tm_view_key key;
         if (!tm_view_record_stands(r, (enum tm_view_mark)m, &key))
             continue;
-        tm_buf_addf(b, "%s[\"%s\",%" PRId64 ",%" PRId64 "]", b->bytes > 0 ? "," : "[", store_kind((enum tm_view_mark)m),
-                    key.place, key.epoch);
+        tm_buf_addf(b, "%s[\"%s\",%" PRId64 ",%" PRId64 "]", b->bytes > 0 ? "," : "[",
+                    store_kind((enum tm_view_mark)m), key.place, key.epoch);
     }
     if (b->bytes > 0)
         tm_buf_addc(b, ']');
 }
 
-static void store_unknown_text(const struct tm_view_store *s, struct tm_buf *b, const struct tm_view_record *r)
+static void store_unknown_text(const struct tm_view_store *s, struct tm_buf *b,
+                               const struct tm_view_record *r)
 {
     if (!tm_view_record_partial(r))
         return;
@@ -378,8 +399,8 @@ static void store_bind_text(sqlite3_stmt *stmt, int index, const struct tm_buf *
         sqlite3_bind_null(stmt, index);
 }
 
-enum tm_code tm_view_store_save(struct tm_view_store *s, const struct tm_view_record *r, int64_t seq,
-                                struct tm_err *err)
+enum tm_code tm_view_store_save(struct tm_view_store *s, const struct tm_view_record *r,
+                                int64_t seq, struct tm_err *err)
 {
     struct tm_buf text[4];
     bool shown = tm_view_record_shown(r), dirty = tm_view_record_dirty(r);
@@ -441,22 +462,32 @@ bool tm_view_object_copied(const struct tm_view_object *o)
     return o->copied.epoch >= 0 && o->copied.epoch >= o->epoch;
 }
 
-enum tm_code tm_view_store_object_load(sqlite3 *db, struct tm_view_object *out, const char *name, struct tm_err *err)
+enum tm_code tm_view_store_object_load(sqlite3 *db, struct tm_view_object *out, const char *name,
+                                       struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     bool row = false;
     memset(out, 0, sizeof *out);
     snprintf(out->name, sizeof out->name, "%s", name);
     out->epoch = -1;
-    out->overflow = out->conversion = out->whole = out->range = out->copied = (struct tm_view_place){ -1, -1 };
+    out->overflow = out->conversion = out->whole = out->range = out->copied =
+        (struct tm_view_place){ -1, -1 };
     out->whole_key = TM_VIEW_NONE;
-    int64_t *const fields[] = { &out->rows_read[0], &out->rows_read[1], &out->rows_read[2], &out->epoch,
-        &out->overflow.epoch, &out->overflow.place, &out->conversion.epoch, &out->conversion.place, &out->whole.epoch,
-        &out->whole.place, &out->range.epoch, &out->range.place, &out->whole_key.epoch, &out->whole_key.place,
-        &out->whole_key.seq, &out->copied.epoch };
-    enum tm_code rc = tm_sql_prepare(&stmt, db, "SELECT raw_row,alerts_row,recon_row,epoch,overflow_epoch,overflow,"
-        "conversion_epoch,conversion,whole_epoch,whole,range_epoch,range,key_epoch,key_g,key_seq,copied_epoch"
-        " FROM _objects WHERE object=?1", err);
+    int64_t *const fields[] = { &out->rows_read[0],     &out->rows_read[1],
+                                &out->rows_read[2],     &out->epoch,
+                                &out->overflow.epoch,   &out->overflow.place,
+                                &out->conversion.epoch, &out->conversion.place,
+                                &out->whole.epoch,      &out->whole.place,
+                                &out->range.epoch,      &out->range.place,
+                                &out->whole_key.epoch,  &out->whole_key.place,
+                                &out->whole_key.seq,    &out->copied.epoch };
+    enum tm_code rc =
+        tm_sql_prepare(&stmt, db,
+                       "SELECT raw_row,alerts_row,recon_row,epoch,overflow_epoch,overflow,"
+                       "conversion_epoch,conversion,whole_epoch,whole,range_epoch,range,key_epoch,"
+                       "key_g,key_seq,copied_epoch"
+                       " FROM _objects WHERE object=?1",
+                       err);
     if (rc == TM_OK) {
         sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
         rc = tm_sql_step(stmt, &row, err);
@@ -470,8 +501,8 @@ enum tm_code tm_view_store_object_load(sqlite3 *db, struct tm_view_object *out, 
 }
 
 /* Runs `sql` once with one text and some integers bound. */
-static enum tm_code store_run(sqlite3 *db, const char *sql, const char *object, const int64_t *numbers,
-                              size_t numbers_count, struct tm_err *err)
+static enum tm_code store_run(sqlite3 *db, const char *sql, const char *object,
+                              const int64_t *numbers, size_t numbers_count, struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum tm_code rc = tm_sql_prepare(&stmt, db, sql, err);
@@ -486,34 +517,49 @@ static enum tm_code store_run(sqlite3 *db, const char *sql, const char *object, 
 }
 
 /* Position and epoch of one `*` row; epoch below 0 for a copy that nothing was seen of yet. */
-#define STORE_STAR(kind) { "INSERT OR REPLACE INTO _stars(object,position,kind,epoch) VALUES(?1,?2,'" kind "',max(?3,0))", \
-                           "DELETE FROM _stars WHERE object=?1 AND kind='" kind "'" }
+#define STORE_STAR(kind)                                                                           \
+    {                                                                                              \
+        "INSERT OR REPLACE INTO _stars(object,position,kind,epoch) VALUES(?1,?2,'" kind            \
+        "',max(?3,0))",                                                                            \
+            "DELETE FROM _stars WHERE object=?1 AND kind='" kind "'"                               \
+    }
 enum { STORE_OVERFLOW, STORE_CONVERSION, STORE_COPY };
-static const char *const store_stars[][2] = { STORE_STAR("overflow"), STORE_STAR("conversion"), STORE_STAR("copy") };
+static const char *const store_stars[][2] = { STORE_STAR("overflow"), STORE_STAR("conversion"),
+                                              STORE_STAR("copy") };
 
-static enum tm_code store_star(sqlite3 *db, const char *object, int kind, bool stands, int64_t epoch, int64_t position,
-                               struct tm_err *err)
+static enum tm_code store_star(sqlite3 *db, const char *object, int kind, bool stands,
+                               int64_t epoch, int64_t position, struct tm_err *err)
 {
     const int64_t numbers[] = { position, epoch };
     return store_run(db, store_stars[kind][stands ? 0 : 1], object, numbers, stands ? 2 : 0, err);
 }
 
-enum tm_code tm_view_store_object_save(sqlite3 *db, const struct tm_view_object *o, struct tm_err *err)
+enum tm_code tm_view_store_object_save(sqlite3 *db, const struct tm_view_object *o,
+                                       struct tm_err *err)
 {
-    const struct tm_view_place *ends = store_place_compare(&o->whole, &o->range) >= 0 ? &o->whole : &o->range;
-    const int64_t numbers[] = { o->rows_read[0], o->rows_read[1], o->rows_read[2], o->epoch, o->overflow.epoch,
-        o->overflow.place, o->conversion.epoch, o->conversion.place, o->whole.epoch, o->whole.place, o->range.epoch,
-        o->range.place, o->whole_key.epoch, o->whole_key.place, o->whole_key.seq, o->copied.epoch };
-    enum tm_code rc = store_run(db, "INSERT OR REPLACE INTO _objects VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,"
-                                    "?14,?15,?16,?17)", o->name, numbers, sizeof numbers / sizeof numbers[0], err);
-    if (rc == TM_OK)           /* R16: a range read repairs overflow, a whole read everything */
-        rc = store_star(db, o->name, STORE_OVERFLOW, o->overflow.epoch >= 0 && store_place_compare(&o->overflow, ends) > 0,
+    const struct tm_view_place *ends =
+        store_place_compare(&o->whole, &o->range) >= 0 ? &o->whole : &o->range;
+    const int64_t numbers[] = {
+        o->rows_read[0],    o->rows_read[1],    o->rows_read[2],     o->epoch,
+        o->overflow.epoch,  o->overflow.place,  o->conversion.epoch, o->conversion.place,
+        o->whole.epoch,     o->whole.place,     o->range.epoch,      o->range.place,
+        o->whole_key.epoch, o->whole_key.place, o->whole_key.seq,    o->copied.epoch
+    };
+    enum tm_code rc = store_run(
+        db,
+        "INSERT OR REPLACE INTO _objects VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,"
+        "?14,?15,?16,?17)",
+        o->name, numbers, sizeof numbers / sizeof numbers[0], err);
+    if (rc == TM_OK) /* R16: a range read repairs overflow, a whole read everything */
+        rc = store_star(db, o->name, STORE_OVERFLOW,
+                        o->overflow.epoch >= 0 && store_place_compare(&o->overflow, ends) > 0,
                         o->overflow.epoch, o->overflow.place, err);
     if (rc == TM_OK)
         rc = store_star(db, o->name, STORE_CONVERSION,
-                        o->conversion.epoch >= 0 && store_place_compare(&o->conversion, &o->whole) > 0,
+                        o->conversion.epoch >= 0 &&
+                            store_place_compare(&o->conversion, &o->whole) > 0,
                         o->conversion.epoch, o->conversion.place, err);
-    if (rc == TM_OK)           /* R14 */
+    if (rc == TM_OK) /* R14 */
         rc = store_star(db, o->name, STORE_COPY, !tm_view_object_copied(o), o->epoch, 0, err);
     return rc;
 }
@@ -521,5 +567,6 @@ enum tm_code tm_view_store_object_save(sqlite3 *db, const struct tm_view_object 
 enum tm_code tm_view_store_seq(sqlite3 *db, int64_t *out_next, struct tm_err *err)
 {
     enum tm_code rc = tm_sql_exec(db, "UPDATE _view SET value=value+1 WHERE key='seq'", err);
-    return rc == TM_OK ? tm_sql_int64(out_next, db, "SELECT value FROM _view WHERE key='seq'", err) : rc;
+    return rc == TM_OK ? tm_sql_int64(out_next, db, "SELECT value FROM _view WHERE key='seq'", err)
+                       : rc;
 }

@@ -6,20 +6,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VIEW_WAIT_NS (50 * TM_NS_PER_MS)       /* raw.db is not there yet */
+#define VIEW_WAIT_NS (50 * TM_NS_PER_MS) /* raw.db is not there yet */
 
 struct tm_view {
     struct tm_view_settings settings;
     struct tm_view_ports ports;
     sqlite3 *raw;
-    struct tm_view_follow *objects; size_t objects_open;
+    struct tm_view_follow *objects;
+    size_t objects_open;
     struct tm_view_asker asker;
     sqlite3_stmt *data_version, *schema_version;
-    int64_t seen_data, seen_schema;            /* of raw.db; -1 = not yet */
-    bool behind;                               /* the last step left rows unread */
-    bool may_ask;                              /* rows were applied since the last look for asks */
-    bool ask_turn;                             /* rows had theirs: neither starves the other */
-    size_t ask_next;                           /* object to look at */
+    int64_t seen_data, seen_schema; /* of raw.db; -1 = not yet */
+    bool behind;                    /* the last step left rows unread */
+    bool may_ask;                   /* rows were applied since the last look for asks */
+    bool ask_turn;                  /* rows had theirs: neither starves the other */
+    size_t ask_next;                /* object to look at */
     struct tm_view_counts counts;
 };
 
@@ -29,7 +30,8 @@ enum tm_code tm_view_open(struct tm_view **out, const struct tm_view_settings *s
     struct tm_view *v = NULL;
     enum tm_code rc = TM_OK;
     if (settings->objects_count == 0 || settings->objects_count > TM_VIEW_OBJECTS_MAX)
-        return tm_fail(err, TM_E_ARG, "a view keeps 1 to %d objects, not %zu", TM_VIEW_OBJECTS_MAX, settings->objects_count);
+        return tm_fail(err, TM_E_ARG, "a view keeps 1 to %d objects, not %zu", TM_VIEW_OBJECTS_MAX,
+                       settings->objects_count);
     v = calloc(1, sizeof *v);
     if (v == NULL)
         return tm_fail(err, TM_E_NOMEM, "view");
@@ -66,7 +68,10 @@ void tm_view_close(struct tm_view *v)
     free(v);
 }
 
-const struct tm_view_counts *tm_view_counted(const struct tm_view *v) { return &v->counts; }
+const struct tm_view_counts *tm_view_counted(const struct tm_view *v)
+{
+    return &v->counts;
+}
 
 static void view_wake(struct tm_wake *wake, int64_t wall_ns)
 {
@@ -74,7 +79,8 @@ static void view_wake(struct tm_wake *wake, int64_t wall_ns)
         wake->wall_ns = wall_ns;
 }
 
-static enum tm_code view_raw_open(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code view_raw_open(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake,
+                                  struct tm_err *err)
 {
     if (access(v->settings.raw_path, F_OK) != 0) {
         view_wake(wake, now->wall_ns + VIEW_WAIT_NS);
@@ -86,7 +92,8 @@ static enum tm_code view_raw_open(struct tm_view *v, const struct tm_now *now, s
     if (rc == TM_OK)
         rc = tm_sql_prepare(&v->schema_version, v->raw, "PRAGMA schema_version", err);
     for (size_t i = 0; i < v->settings.objects_count && rc == TM_OK; i++) {
-        rc = tm_view_follow_open(&v->objects[i], v->raw, v->ports.db, v->settings.objects[i], &v->counts, err);
+        rc = tm_view_follow_open(&v->objects[i], v->raw, v->ports.db, v->settings.objects[i],
+                                 &v->counts, err);
         v->objects_open = i + 1;
     }
     view_wake(wake, now->wall_ns);
@@ -119,13 +126,14 @@ static enum tm_code view_rows(struct tm_view *v, struct tm_err *err)
     for (size_t i = 0; i < v->objects_open && rc == TM_OK; i++) {
         size_t rows = 0;
         rc = tm_view_follow_apply(&v->objects[i], v->settings.rows_max, seq, &rows, err);
-        v->behind |= rows >= v->settings.rows_max;     /* of three tables: perhaps one look too many */
+        v->behind |= rows >= v->settings.rows_max; /* of three tables: perhaps one look too many */
     }
     return rc;
 }
 
 /* One transaction on view.db over one read transaction on raw.db. */
-static enum tm_code view_transaction(struct tm_view *v, enum tm_code (*work)(struct tm_view *, struct tm_err *),
+static enum tm_code view_transaction(struct tm_view *v,
+                                     enum tm_code (*work)(struct tm_view *, struct tm_err *),
                                      struct tm_err *err)
 {
     enum tm_code rc = tm_sql_exec(v->raw, "BEGIN", err);
@@ -143,28 +151,32 @@ static enum tm_code view_transaction(struct tm_view *v, enum tm_code (*work)(str
                 sqlite3_exec(v->ports.db, "ROLLBACK", NULL, NULL, NULL);
             for (size_t i = 0; i < v->objects_open; i++)
                 tm_view_follow_reload(&v->objects[i], &again);
-            v->seen_data = -1;                         /* look again, whatever the pragma says */
+            v->seen_data = -1; /* look again, whatever the pragma says */
         }
     }
     sqlite3_exec(v->raw, "COMMIT", NULL, NULL, NULL);
     return rc;
 }
 
-static enum tm_code view_ask(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code view_ask(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake,
+                             struct tm_err *err)
 {
     enum tm_code rc = tm_view_asker_step(&v->asker, now, err);
-    int64_t retry = tm_registry_next_at(v->ports.registry), topic = v->ports.topic->ops->next_at(v->ports.topic);
+    int64_t retry = tm_registry_next_at(v->ports.registry),
+            topic = v->ports.topic->ops->next_at(v->ports.topic);
     view_wake(wake, rc == TM_OK ? now->wall_ns : now->wall_ns + v->settings.poll_ns);
     view_wake(wake, retry < topic ? retry : topic);
     return rc;
 }
 
 /* Looks for records to ask for, one object a step. */
-static enum tm_code view_ask_begin(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+static enum tm_code view_ask_begin(struct tm_view *v, const struct tm_now *now,
+                                   struct tm_wake *wake, struct tm_err *err)
 {
     bool any = false;
     size_t i = v->ask_next;
-    enum tm_code rc = tm_view_asker_begin(&v->asker, &v->objects[i], v->ports.describes[i], TM_VIEW_ASKS_MAX, &any, err);
+    enum tm_code rc = tm_view_asker_begin(&v->asker, &v->objects[i], v->ports.describes[i],
+                                          TM_VIEW_ASKS_MAX, &any, err);
     if (!any)
         v->ask_next = (i + 1) % v->objects_open;
     if (!any && v->ask_next == 0)
@@ -174,8 +186,8 @@ static enum tm_code view_ask_begin(struct tm_view *v, const struct tm_now *now, 
 }
 
 /* Columns first, in a transaction of their own; then rows. */
-static enum tm_code view_apply(struct tm_view *v, int64_t data, const struct tm_now *now, struct tm_wake *wake,
-                               struct tm_err *err)
+static enum tm_code view_apply(struct tm_view *v, int64_t data, const struct tm_now *now,
+                               struct tm_wake *wake, struct tm_err *err)
 {
     int64_t schema = 0;
     enum tm_code rc = view_pragma(&schema, v->schema_version, err);
@@ -195,7 +207,8 @@ static enum tm_code view_apply(struct tm_view *v, int64_t data, const struct tm_
     return rc;
 }
 
-/* The topic has news of its own now and then; unserved, its descriptor would stay readable and the driver would spin. */
+/* The topic has news of its own now and then; unserved, its descriptor would stay readable and the
+ * driver would spin. */
 static enum tm_code view_idle(struct tm_view *v, struct tm_wake *wake, struct tm_err *err)
 {
     if (v->ports.topic == NULL)
@@ -205,7 +218,8 @@ static enum tm_code view_idle(struct tm_view *v, struct tm_wake *wake, struct tm
     return rc == TM_OK ? TM_E_AGAIN : rc;
 }
 
-enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err)
+enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake,
+                          struct tm_err *err)
 {
     int64_t data = 0;
     if (v->raw == NULL)
@@ -213,7 +227,8 @@ enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm
     enum tm_code rc = view_pragma(&data, v->data_version, err);
     if (rc != TM_OK)
         return rc;
-    bool rows = data != v->seen_data || v->behind, asks = v->asker.state != TM_VIEW_ASK_IDLE || v->may_ask;
+    bool rows = data != v->seen_data || v->behind,
+         asks = v->asker.state != TM_VIEW_ASK_IDLE || v->may_ask;
     if (rows && !(asks && v->ask_turn))
         return view_apply(v, data, now, wake, err);
     v->ask_turn = false;

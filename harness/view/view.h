@@ -1,11 +1,12 @@
-/* view: option 2: the snapshots of some objects, kept in view.db as raw rows arrive. in: raw.db, followed by rowid over a
- * read-only connection; out: view.db with X, X_removed, X_dirty per object, and asks for a read (no_base, R12) on the
- * alerts topic. Restarts from view.db alone. Never waits: one transaction, one produced batch or one schema request a step.
+/* view: option 2: the snapshots of some objects, kept in view.db as raw rows arrive. in: raw.db,
+ * followed by rowid over a read-only connection; out: view.db with X, X_removed, X_dirty per
+ * object, and asks for a read (no_base, R12) on the alerts topic. Restarts from view.db alone.
+ * Never waits: one transaction, one produced batch or one schema request a step.
  *
- *   WAIT ─raw.db is there→ SHAPE ─columns known→ FOLLOW ⟲ rows ─caught up, some record lacks its base→ ASK ─→ FOLLOW
- *                            ▲── raw tables gained columns ──┘
- * Invariants: 1 a row is applied and its rowid kept in one transaction; 2 an ask leaves only after the rows that called
- * for it are durable, and is marked after it is acknowledged: a crash between repeats it, never loses it. */
+ *   WAIT ─raw.db is there→ SHAPE ─columns known→ FOLLOW ⟲ rows ─caught up, some record lacks its
+ * base→ ASK ─→ FOLLOW ▲── raw tables gained columns ──┘ Invariants: 1 a row is applied and its
+ * rowid kept in one transaction; 2 an ask leaves only after the rows that called for it are
+ * durable, and is marked after it is acknowledged: a crash between repeats it, never loses it. */
 #ifndef TM_VIEW_VIEW_H
 #define TM_VIEW_VIEW_H
 #include "topic/registry.h"
@@ -13,25 +14,27 @@
 #include "view/follow.h"
 
 #define TM_VIEW_OBJECTS_MAX 64
-#define TM_VIEW_ROWS_MAX 2000                  /* of each raw table, a step */
-#define TM_VIEW_ASKS_MAX 200                   /* a produced batch          */
+#define TM_VIEW_ROWS_MAX 2000 /* of each raw table, a step */
+#define TM_VIEW_ASKS_MAX 200  /* a produced batch */
 struct tm_view_settings {
-    const char *raw_path;                      /* strings borrowed for the view's life */
-    const char *const *objects; size_t objects_count;
+    const char *raw_path; /* strings borrowed for the view's life */
+    const char *const *objects;
+    size_t objects_count;
     bool raise_no_base;
-    int64_t poll_ns;                           /* how often to look for new rows */
-    size_t rows_max;                           /* 0 = TM_VIEW_ROWS_MAX */
+    int64_t poll_ns; /* how often to look for new rows */
+    size_t rows_max; /* 0 = TM_VIEW_ROWS_MAX */
 };
-struct tm_view_ports {                         /* all borrowed; the last three only when raise_no_base */
-    sqlite3 *db;                               /* view.db, writable */
+struct tm_view_ports { /* all borrowed; the last three only when raise_no_base */
+    sqlite3 *db;       /* view.db, writable */
     struct tm_topic *topic;
     struct tm_registry *registry;
-    const struct tm_describe *const *describes;/* [objects_count] */
+    const struct tm_describe *const *describes; /* [objects_count] */
 };
 struct tm_view;
 enum tm_code tm_view_open(struct tm_view **out, const struct tm_view_settings *settings,
                           const struct tm_view_ports *ports, struct tm_err *err);
-enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake, struct tm_err *err);
+enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake,
+                          struct tm_err *err);
 void tm_view_close(struct tm_view *v);
 const struct tm_view_counts *tm_view_counted(const struct tm_view *v);
 #endif

@@ -87,8 +87,10 @@ enum tm_code tm_mock_pairs_parse(struct tm_mock_pairs *p, const char *text, size
         if (stop > at) {
             char *n = message_decode(at, (size_t)(name_end - at), true);
             char *v = message_decode(value, (size_t)(stop - value), true);
-            enum tm_code rc = n != NULL && v != NULL ? tm_mock_pairs_add(p, n, v, err)
-                : tm_fail(err, TM_E_ARG, "bad %%-escape in a query string or form");
+            enum tm_code rc =
+                n != NULL && v != NULL
+                    ? tm_mock_pairs_add(p, n, v, err)
+                    : tm_fail(err, TM_E_ARG, "bad %%-escape in a query string or form");
             free(n);
             free(v);
             if (rc != TM_OK)

@@ -21,19 +21,21 @@
 #define SERVER_EVENTS_MAX 64
 
 enum server_state { SERVER_READING, SERVER_QUEUED, SERVER_HELD, SERVER_READY, SERVER_SENDING };
-struct server_exchange {                      /* one request and its answer */
+struct server_exchange { /* one request and its answer */
     struct server_exchange *next, *previous;
     struct tm_mock_server *server;
     struct MHD_Connection *connection;
     enum server_state state;
     int fd;
     bool started, oversize, failed, resumed, watched, told;
-    size_t received_bytes;                    /* of the body, also what was thrown away */
+    size_t received_bytes; /* of the body, also what was thrown away */
     struct tm_buf body;
     struct tm_mock_request request;
     struct tm_mock_response response;
 };
-struct server_list { struct server_exchange *first, *last; };
+struct server_list {
+    struct server_exchange *first, *last;
+};
 struct tm_mock_server {
     struct MHD_Daemon *daemon;
     struct tm_mock_handler handler;
@@ -136,8 +138,8 @@ static bool server_heads(struct server_exchange *x, const char *path, const char
     r->path = strdup(path);
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, server_pair, x);
     MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, server_pair, x);
-    return r->method != NULL && r->path != NULL && !x->failed
-           && tm_mock_request_cookies(r, NULL) == TM_OK;
+    return r->method != NULL && r->path != NULL && !x->failed &&
+           tm_mock_request_cookies(r, NULL) == TM_OK;
 }
 
 static enum MHD_Result server_send_text(struct server_exchange *x, unsigned status,
@@ -159,15 +161,15 @@ static enum MHD_Result server_send(struct server_exchange *x)
     struct tm_mock_response *r = &x->response;
     if (r->outcome == TM_MOCK_DROP)
         return MHD_NO;
-    if (tm_buf_check(&r->body, "a response body", NULL) != TM_OK
-        || tm_buf_check(&r->headers, "headers", NULL) != TM_OK)
+    if (tm_buf_check(&r->body, "a response body", NULL) != TM_OK ||
+        tm_buf_check(&r->headers, "headers", NULL) != TM_OK)
         return server_send_text(x, 500, "the answer is larger than this server allows\n");
     size_t bytes = r->body.bytes;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(bytes, r->body.data, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
         return MHD_NO;
-    r->body = (struct tm_buf){ .max = r->body.max };   /* the response owns the bytes now */
+    r->body = (struct tm_buf){ .max = r->body.max }; /* the response owns the bytes now */
     for (char *save = NULL,
               *line = r->headers.data != NULL ? strtok_r(r->headers.data, "\n", &save) : NULL;
          line != NULL; line = strtok_r(NULL, "\n", &save)) {
@@ -252,8 +254,8 @@ static void server_watch(struct server_exchange *x, bool on)
     struct epoll_event event = { .events = EPOLLRDHUP, .data.ptr = x };
     if (on == x->watched || x->fd < 0)
         return;
-    if (epoll_ctl(x->server->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, x->fd, &event) == 0
-        || !on)
+    if (epoll_ctl(x->server->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, x->fd, &event) == 0 ||
+        !on)
         x->watched = on;
 }
 
@@ -287,7 +289,7 @@ static void server_reap(struct tm_mock_server *s)
     for (int i = 0; i < count; i++) {
         struct server_exchange *x = events[i].data.ptr;
         if (x == NULL)
-            continue;                          /* libmicrohttpd's own descriptor */
+            continue; /* libmicrohttpd's own descriptor */
         server_list_remove(x->state == SERVER_HELD ? &s->held : &s->queued, x);
         server_drop(x);
     }
@@ -320,7 +322,7 @@ static void server_call(struct tm_mock_server *s, struct server_exchange *x,
     uint64_t token = x->response.token;
     server_list_remove(&s->queued, x);
     x->request.now = *now;
-    if (x->resumed && server_peer_gone(x)) {   /* a fresh one may half-close and still read */
+    if (x->resumed && server_peer_gone(x)) { /* a fresh one may half-close and still read */
         server_drop(x);
         return;
     }
@@ -387,8 +389,9 @@ enum tm_code tm_mock_server_wait(struct tm_mock_server *s, const int *fds, size_
         polled[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
     if (timeout_ns < 0)
         timeout = (struct timespec){ 0, 0 };
-    if (ppoll(polled, (nfds_t)(fds_count + 1), timeout_ns == TM_NEVER ? NULL : &timeout, NULL) < 0
-        && errno != EINTR)
+    if (ppoll(polled, (nfds_t)(fds_count + 1), timeout_ns == TM_NEVER ? NULL : &timeout, NULL) <
+            0 &&
+        errno != EINTR)
         return tm_fail(err, TM_E_IO, "waiting for connections: %s", strerror(errno));
     return TM_OK;
 }
@@ -424,8 +427,8 @@ static enum tm_code server_listen(int *out_fd, int *out_port, const char *addres
     if (fd < 0)
         return tm_fail(err, TM_E_IO, "a listening socket: %s", strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, name, name_bytes) != 0 || listen(fd, 128) != 0
-        || getsockname(fd, name, &name_bytes) != 0) {
+    if (bind(fd, name, name_bytes) != 0 || listen(fd, 128) != 0 ||
+        getsockname(fd, name, &name_bytes) != 0) {
         int why = errno;
         close(fd);
         return server_bind_failed(err, address, port, why);
@@ -440,8 +443,8 @@ static enum tm_code server_watch_daemon(struct tm_mock_server *s, struct tm_err 
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (info == NULL || s->epoll_fd < 0
-        || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
+    if (info == NULL || s->epoll_fd < 0 ||
+        epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
         return tm_fail(err, TM_E_IO, "epoll for the HTTP server: %s", strerror(errno));
     return TM_OK;
 }
@@ -476,7 +479,7 @@ enum tm_code tm_mock_server_open(struct tm_mock_server **out,
         rc = tm_fail(err, TM_E_IO, "libmicrohttpd would not start on %s", s->url);
         goto done;
     }
-    listen_fd = -1;                            /* the daemon closes it */
+    listen_fd = -1; /* the daemon closes it */
     rc = server_watch_daemon(s, err);
     if (rc != TM_OK)
         goto done;
@@ -496,8 +499,8 @@ void tm_mock_server_close(struct tm_mock_server *s)
     s->closing = true;
     while (s->held.first != NULL)
         server_requeue(s->held.first);
-    while (s->queued.first
-           != NULL) { /* a suspended connection would make stopping the daemon abort */
+    while (s->queued.first !=
+           NULL) { /* a suspended connection would make stopping the daemon abort */
         struct server_exchange *x = s->queued.first;
         server_list_remove(&s->queued, x);
         server_drop(x);
@@ -511,9 +514,18 @@ void tm_mock_server_close(struct tm_mock_server *s)
     free(s);
 }
 
-int tm_mock_server_port(const struct tm_mock_server *s) { return s->port; }
-const char *tm_mock_server_url(const struct tm_mock_server *s) { return s->url; }
-int tm_mock_server_fd(const struct tm_mock_server *s) { return s->epoll_fd; }
+int tm_mock_server_port(const struct tm_mock_server *s)
+{
+    return s->port;
+}
+const char *tm_mock_server_url(const struct tm_mock_server *s)
+{
+    return s->url;
+}
+int tm_mock_server_fd(const struct tm_mock_server *s)
+{
+    return s->epoll_fd;
+}
 const struct tm_mock_server_counts *tm_mock_server_counts(const struct tm_mock_server *s)
 {
     return &s->counts;

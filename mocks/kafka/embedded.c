@@ -5,8 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EMBEDDED_API_PRODUCE 0             /* ApiKey of the Kafka protocol */
-struct tm_embedded { rd_kafka_t *handle; rd_kafka_mock_cluster_t *cluster; size_t topics_count; };
+#define EMBEDDED_API_PRODUCE 0 /* ApiKey of the Kafka protocol */
+struct tm_embedded {
+    rd_kafka_t *handle;
+    rd_kafka_mock_cluster_t *cluster;
+    size_t topics_count;
+};
 
 enum tm_code tm_embedded_open(struct tm_embedded **out, struct tm_err *err)
 {

@@ -13,34 +13,45 @@ struct mem_stored {
 struct mem_partition {
     struct mem_stored *records;
     size_t records_count, records_cap; /* [0] is offset 0 for ever; evicted data is NULL */
-    uint64_t *bytes_before;            /* [i] = bytes of records before offset i     */
+    uint64_t *bytes_before;            /* [i] = bytes of records before offset i */
     uint64_t bytes;
-    int64_t low, hold; /* hold -1 = nothing held                     */
+    int64_t low, hold; /* hold -1 = nothing held */
 };
-struct mem_topic { char name[250]; int32_t partitions_count; struct mem_partition *partitions; };
+struct mem_topic {
+    char name[250];
+    int32_t partitions_count;
+    struct mem_partition *partitions;
+};
 struct topic_mem;
-struct mem_claim { struct topic_mem *owner; int64_t committed, position; };
+struct mem_claim {
+    struct topic_mem *owner;
+    int64_t committed, position;
+};
 struct mem_group {
     char name[128];
-    struct topic_mem *members[TM_MEM_MEMBERS_MAX]; size_t members_count;
-    struct mem_claim *claims[TM_MEM_TOPICS_MAX]; /* per topic: [partitions]; NULL = none read  */
+    struct topic_mem *members[TM_MEM_MEMBERS_MAX];
+    size_t members_count;
+    struct mem_claim *claims[TM_MEM_TOPICS_MAX]; /* per topic: [partitions]; NULL = none read */
 };
 struct tm_mem_broker {
-    struct mem_topic topics[TM_MEM_TOPICS_MAX]; size_t topics_count;
-    struct mem_group groups[TM_MEM_GROUPS_MAX]; size_t groups_count;
+    struct mem_topic topics[TM_MEM_TOPICS_MAX];
+    size_t topics_count;
+    struct mem_group groups[TM_MEM_GROUPS_MAX];
+    size_t groups_count;
     int64_t time_ms;
     unsigned refuse, duplicate;
     bool acks_held;
     size_t adapters;
 };
 struct topic_mem {
-    struct tm_topic topic;                                           /* first: the port */
+    struct tm_topic topic; /* first: the port */
     struct tm_mem_broker *broker;
-    struct mem_group *group;                                         /* NULL = producer only */
-    bool *subscribed;                                                /* [TM_MEM_TOPICS_MAX] */
+    struct mem_group *group; /* NULL = producer only */
+    bool *subscribed;        /* [TM_MEM_TOPICS_MAX] */
     char **wanted;
     size_t wanted_count; /* topic names of the subscription */
-    struct mem_group *readers[TM_MEM_GROUPS_MAX]; size_t readers_count;
+    struct mem_group *readers[TM_MEM_GROUPS_MAX];
+    size_t readers_count;
     struct tm_topic_owner owner;
     struct tm_err failed; /* first delivery failure not yet told */
     bool embedded;
@@ -296,7 +307,7 @@ static enum tm_code mem_rebalance(struct topic_mem *m, struct tm_err *err)
     for (size_t i = 0; i < m->wanted_count; i++) {
         size_t t = mem_topic_index(b, m->wanted[i]);
         if (t != SIZE_MAX)
-            m->subscribed[t] = true;      /* a topic may be created after its reader came */
+            m->subscribed[t] = true; /* a topic may be created after its reader came */
     }
     for (size_t t = 0; t < b->topics_count; t++) {
         struct mem_claim *claims = mem_claims(b, m->group, t);
@@ -336,11 +347,15 @@ static enum tm_code mem_fetch_partition(struct topic_mem *m, size_t topic, int32
         end = part->hold;
     while (*out_count < out_cap && claim->position < end) {
         const struct mem_stored *s = &part->records[claim->position];
-        out[(*out_count)++] = (struct tm_record){
-            .topic = t->name, .partition = partition, .offset = claim->position,
-            .key = s->has_key ? s->data : NULL, .key_bytes = s->key_bytes,
-            .value = s->has_value ? s->data + s->key_bytes : NULL, .value_bytes = s->value_bytes,
-            .timestamp_ms = s->timestamp_ms };
+        out[(*out_count)++] =
+            (struct tm_record){ .topic = t->name,
+                                .partition = partition,
+                                .offset = claim->position,
+                                .key = s->has_key ? s->data : NULL,
+                                .key_bytes = s->key_bytes,
+                                .value = s->has_value ? s->data + s->key_bytes : NULL,
+                                .value_bytes = s->value_bytes,
+                                .timestamp_ms = s->timestamp_ms };
         m->topic.counts.fetched++;
         m->topic.counts.fetched_bytes += s->key_bytes + s->value_bytes;
         claim->position++;
@@ -522,10 +537,22 @@ enum tm_code tm_topic_mem_open(struct tm_topic **out, struct tm_mem_broker *b,
 
 /* ---- hooks ---- */
 
-void tm_mem_set_time(struct tm_mem_broker *b, int64_t epoch_ms) { b->time_ms = epoch_ms; }
-void tm_mem_refuse(struct tm_mem_broker *b, unsigned count) { b->refuse = count; }
-void tm_mem_duplicate(struct tm_mem_broker *b, unsigned count) { b->duplicate = count; }
-void tm_mem_hold_acks(struct tm_mem_broker *b, bool held) { b->acks_held = held; }
+void tm_mem_set_time(struct tm_mem_broker *b, int64_t epoch_ms)
+{
+    b->time_ms = epoch_ms;
+}
+void tm_mem_refuse(struct tm_mem_broker *b, unsigned count)
+{
+    b->refuse = count;
+}
+void tm_mem_duplicate(struct tm_mem_broker *b, unsigned count)
+{
+    b->duplicate = count;
+}
+void tm_mem_hold_acks(struct tm_mem_broker *b, bool held)
+{
+    b->acks_held = held;
+}
 
 void tm_mem_evict(struct tm_mem_broker *b, const char *topic, int32_t partition, int64_t offset_low)
 {
@@ -559,10 +586,14 @@ bool tm_mem_record(const struct tm_mem_broker *b, const char *topic, int32_t par
     if (part == NULL || offset < part->low || offset >= (int64_t)part->records_count)
         return false;
     const struct mem_stored *s = &part->records[offset];
-    *out = (struct tm_record){ .topic = topic, .partition = partition, .offset = offset,
-                               .key = s->has_key ? s->data : NULL, .key_bytes = s->key_bytes,
+    *out = (struct tm_record){ .topic = topic,
+                               .partition = partition,
+                               .offset = offset,
+                               .key = s->has_key ? s->data : NULL,
+                               .key_bytes = s->key_bytes,
                                .value = s->has_value ? s->data + s->key_bytes : NULL,
-                               .value_bytes = s->value_bytes, .timestamp_ms = s->timestamp_ms };
+                               .value_bytes = s->value_bytes,
+                               .timestamp_ms = s->timestamp_ms };
     return true;
 }
 

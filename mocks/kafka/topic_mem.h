@@ -12,12 +12,12 @@
 #define TM_MEM_TOPICS_MAX 64
 #define TM_MEM_PARTITIONS_MAX 64
 #define TM_MEM_GROUPS_MAX 32
-#define TM_MEM_MEMBERS_MAX 32                 /* per group */
+#define TM_MEM_MEMBERS_MAX 32 /* per group */
 #define TM_MEM_UNREAD_BYTES_MAX                                                                    \
     (2u << 20) /* a partition's bytes that some reading group has not committed */
 struct tm_mem_broker;
 enum tm_code tm_mem_broker_open(struct tm_mem_broker **out, struct tm_err *err);
-void tm_mem_broker_close(struct tm_mem_broker *b);         /* after all its adapters */
+void tm_mem_broker_close(struct tm_mem_broker *b); /* after all its adapters */
 enum tm_code tm_mem_topic_create(struct tm_mem_broker *b, const char *topic, int32_t partitions,
                                  struct tm_err *err);
 /* options->brokers, client_id and properties have no meaning here. Unread bytes are bounded when

@@ -69,10 +69,9 @@ static const char *rules_word(const struct named *n, const json_t *type, const j
             return NULL;
         const json_t *inner = json_object_get(type, "type");
         const char *word = json_string_value(inner);
-        if (word != NULL
-            && (rules_primitive(word) || strcmp(word, "record") == 0 || strcmp(word, "enum") == 0
-                || strcmp(word, "array") == 0 || strcmp(word, "map") == 0
-                || strcmp(word, "fixed") == 0))
+        if (word != NULL &&
+            (rules_primitive(word) || strcmp(word, "record") == 0 || strcmp(word, "enum") == 0 ||
+             strcmp(word, "array") == 0 || strcmp(word, "map") == 0 || strcmp(word, "fixed") == 0))
             return word;
         type = inner;
     }
@@ -87,8 +86,8 @@ static bool rules_name(const json_t *type, struct named *n, struct tm_buf *why)
     if (name == NULL || *rules_tail(name) == '\0')
         return rules_no(why, "a named type without a name", NULL);
     for (const char *p = rules_tail(name); *p != '\0'; p++)
-        if (!(isalpha((unsigned char)*p) || *p == '_'
-              || (p > rules_tail(name) && isdigit((unsigned char)*p))))
+        if (!(isalpha((unsigned char)*p) || *p == '_' ||
+              (p > rules_tail(name) && isdigit((unsigned char)*p))))
             return rules_no(why, "illegal name", name);
     if (rules_find(n, name) != NULL)
         return rules_no(why, "type is defined twice", name);
@@ -108,13 +107,14 @@ static bool rules_valid_record(const json_t *type, struct named *n, int depth, s
     if (!json_is_array(fields))
         return rules_no(why, "a record without fields",
                         json_string_value(json_object_get(type, "name")));
-    json_array_foreach(fields, i, field) {
+    json_array_foreach(fields, i, field)
+    {
         const char *name = json_string_value(json_object_get(field, "name"));
         if (name == NULL)
             return rules_no(why, "a field without a name", NULL);
         for (size_t k = 0; k < i; k++)
-            if (strcmp(json_string_value(json_object_get(json_array_get(fields, k), "name")), name)
-                == 0)
+            if (strcmp(json_string_value(json_object_get(json_array_get(fields, k), "name")),
+                       name) == 0)
                 return rules_no(why, "duplicate field", name);
         if (!rules_valid(json_object_get(field, "type"), n, depth + 1, why))
             return rules_in_field(why, name);
@@ -128,7 +128,8 @@ static bool rules_valid_union(const json_t *type, struct named *n, int depth, st
     size_t i;
     if (json_array_size(type) == 0)
         return rules_no(why, "an empty union", NULL);
-    json_array_foreach(type, i, branch) {
+    json_array_foreach(type, i, branch)
+    {
         if (json_is_array(branch))
             return rules_no(why, "a union inside a union", NULL);
         for (size_t k = 0; k < i; k++)
@@ -148,8 +149,8 @@ static bool rules_valid(const json_t *type, struct named *n, int depth, struct t
         return rules_valid_union(type, n, depth, why);
     if (json_is_string(type)) {
         const char *word = json_string_value(type);
-        return rules_primitive(word) || rules_find(n, word) != NULL
-               || rules_no(why, "no such type", word);
+        return rules_primitive(word) || rules_find(n, word) != NULL ||
+               rules_no(why, "no such type", word);
     }
     if (!json_is_object(type))
         return rules_no(why, "a type is neither text, object nor list", NULL);
@@ -164,13 +165,11 @@ static bool rules_valid(const json_t *type, struct named *n, int depth, struct t
     if (strcmp(word, "record") == 0)
         return rules_name(type, n, why) && rules_valid_record(type, n, depth, why);
     if (strcmp(word, "enum") == 0)
-        return rules_name(type, n, why)
-               && (json_array_size(json_object_get(type, "symbols")) > 0
-                   || rules_no(why, "an enum without symbols", NULL));
+        return rules_name(type, n, why) && (json_array_size(json_object_get(type, "symbols")) > 0 ||
+                                            rules_no(why, "an enum without symbols", NULL));
     if (strcmp(word, "fixed") == 0)
-        return rules_name(type, n, why)
-               && (json_is_integer(json_object_get(type, "size"))
-                   || rules_no(why, "a fixed without a size", NULL));
+        return rules_name(type, n, why) && (json_is_integer(json_object_get(type, "size")) ||
+                                            rules_no(why, "a fixed without a size", NULL));
     return rules_valid(inner, n, depth + 1, why);
 }
 
@@ -182,7 +181,10 @@ bool tm_mock_avro_valid(const json_t *schema, struct tm_buf *why)
 
 /* ---- can one read the other ---- */
 
-struct pair { struct named reader, writer; struct tm_buf *why; };
+struct pair {
+    struct named reader, writer;
+    struct tm_buf *why;
+};
 
 static bool rules_read(struct pair *p, const json_t *reader, const json_t *writer, int depth);
 
@@ -191,13 +193,14 @@ static const json_t *rules_field(const json_t *record, const json_t *like)
     const json_t *field, *alias;
     size_t i, k;
     const char *name = json_string_value(json_object_get(like, "name"));
-    json_array_foreach(json_object_get(record, "fields"), i, field) {
+    json_array_foreach(json_object_get(record, "fields"), i, field)
+    {
         const char *other = json_string_value(json_object_get(field, "name"));
         if (strcmp(other, name) == 0)
             return field;
-        json_array_foreach(json_object_get(like, "aliases"), k, alias)
-            if (json_is_string(alias) && strcmp(other, json_string_value(alias)) == 0)
-                return field;
+        json_array_foreach(json_object_get(like, "aliases"), k,
+                           alias) if (json_is_string(alias) &&
+                                      strcmp(other, json_string_value(alias)) == 0) return field;
     }
     return NULL;
 }
@@ -215,7 +218,8 @@ static bool rules_read_record(struct pair *p, const json_t *reader, const json_t
     if (!rules_same_name(reader, writer))
         return rules_no(p->why, "the record has another name",
                         json_string_value(json_object_get(reader, "name")));
-    json_array_foreach(json_object_get(reader, "fields"), i, field) {
+    json_array_foreach(json_object_get(reader, "fields"), i, field)
+    {
         const char *name = json_string_value(json_object_get(field, "name"));
         const json_t *old = rules_field(writer, field);
         if (old == NULL) {
@@ -238,10 +242,11 @@ static bool rules_read_enum(struct pair *p, const json_t *reader, const json_t *
                         json_string_value(json_object_get(reader, "name")));
     if (json_object_get(reader, "default") != NULL)
         return true;
-    json_array_foreach(json_object_get(writer, "symbols"), i, symbol) {
+    json_array_foreach(json_object_get(writer, "symbols"), i, symbol)
+    {
         bool found = false;
-        json_array_foreach(json_object_get(reader, "symbols"), k, mine)
-            found = found || json_equal((json_t *)mine, (json_t *)symbol);
+        json_array_foreach(json_object_get(reader, "symbols"), k, mine) found =
+            found || json_equal((json_t *)mine, (json_t *)symbol);
         if (!found)
             return rules_no(p->why, "MISSING_ENUM_SYMBOLS", json_string_value(symbol));
     }
@@ -267,9 +272,8 @@ static bool rules_read(struct pair *p, const json_t *reader, const json_t *write
     if (depth > RULES_DEPTH_MAX)
         return true;
     if (json_is_array(writer)) {
-        json_array_foreach(writer, i, branch)
-            if (!rules_read(p, reader, branch, depth + 1))
-                return false;
+        json_array_foreach(writer, i,
+                           branch) if (!rules_read(p, reader, branch, depth + 1)) return false;
         return true;
     }
     if (json_is_array(reader)) {
@@ -277,8 +281,8 @@ static bool rules_read(struct pair *p, const json_t *reader, const json_t *write
         bool any = false;
         tm_buf_init(&unused, 4096);
         struct pair quiet = { p->reader, p->writer, &unused };
-        json_array_foreach(reader, i, branch)
-            any = any || rules_read(&quiet, branch, writer, depth + 1);
+        json_array_foreach(reader, i, branch) any =
+            any || rules_read(&quiet, branch, writer, depth + 1);
         tm_buf_free(&unused);
         return any || rules_no(p->why, "MISSING_UNION_BRANCH", json_string_value(writer));
     }
@@ -296,15 +300,15 @@ static bool rules_read(struct pair *p, const json_t *reader, const json_t *write
     if (strcmp(to, "map") == 0)
         return rules_read(p, json_object_get(r, "values"), json_object_get(w, "values"), depth + 1);
     if (strcmp(to, "fixed") == 0)
-        return (rules_same_name(r, w)
-                && json_equal(json_object_get(r, "size"), json_object_get(w, "size")))
-               || rules_no(p->why, "FIXED_SIZE_MISMATCH", NULL);
+        return (rules_same_name(r, w) &&
+                json_equal(json_object_get(r, "size"), json_object_get(w, "size"))) ||
+               rules_no(p->why, "FIXED_SIZE_MISMATCH", NULL);
     return true;
 }
 
 bool tm_mock_avro_can_read(const json_t *reader, const json_t *writer, struct tm_buf *why)
 {
     struct pair p = { .why = why };
-    return rules_valid(reader, &p.reader, 0, why) && rules_valid(writer, &p.writer, 0, why)
-           && rules_read(&p, reader, writer, 0);
+    return rules_valid(reader, &p.reader, 0, why) && rules_valid(writer, &p.writer, 0, why) &&
+           rules_read(&p, reader, writer, 0);
 }

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #define MEDIA_TYPE "application/vnd.schemaregistry.v1+json"
-#define PARTS_MAX 6                   /* of a path */
+#define PARTS_MAX 6 /* of a path */
 
 enum level {
     LEVEL_UNSET,
@@ -25,25 +25,31 @@ static const char *const level_names[] = { "",         "NONE",
                                            "FULL",     "FULL_TRANSITIVE" };
 #define LEVELS (sizeof level_names / sizeof level_names[0])
 
-struct schema { char *text; json_t *json; };                       /* its id is its place + 1 */
+struct schema {
+    char *text;
+    json_t *json;
+}; /* its id is its place + 1 */
 struct subject {
     char *name;
     int versions[TM_MOCK_VERSIONS_MAX];
     size_t versions_count; /* schema ids; version is the place + 1 */
-    bool deleted;          /* softly: lookups by id go on          */
-    size_t deleted_before; /* versions below are gone for good     */
+    bool deleted;          /* softly: lookups by id go on */
+    size_t deleted_before; /* versions below are gone for good */
     enum level level;
 };
 struct tm_mock_registry {
-    struct schema *schemas; size_t schemas_count;
-    struct subject **subjects; size_t subjects_count;
+    struct schema *schemas;
+    size_t schemas_count;
+    struct subject **subjects;
+    size_t subjects_count;
     enum level level;
 };
-struct call {                                                      /* one request being answered */
+struct call { /* one request being answered */
     struct tm_mock_registry *r;
     const struct tm_mock_request *request;
     struct tm_mock_response *out;
-    char *parts[PARTS_MAX]; size_t parts_count;
+    char *parts[PARTS_MAX];
+    size_t parts_count;
 };
 
 enum tm_code tm_mock_registry_open(struct tm_mock_registry **out, struct tm_err *err)
@@ -141,8 +147,8 @@ static bool registry_pair(enum level level, const json_t *new_schema, const json
 {
     if (level >= FORWARD && !tm_mock_avro_can_read(old, new_schema, why))
         return false;
-    return level == FORWARD || level == FORWARD_TRANSITIVE
-           || tm_mock_avro_can_read(new_schema, old, why);
+    return level == FORWARD || level == FORWARD_TRANSITIVE ||
+           tm_mock_avro_can_read(new_schema, old, why);
 }
 
 static bool registry_compatible(const struct tm_mock_registry *r, const struct subject *s,
@@ -230,8 +236,8 @@ static void registry_register(struct call *c)
         registry_json(c, 200, json_pack("{s:i}", "id", id));
         goto done;
     }
-    if (s != NULL
-        && !registry_compatible(c->r, s, schema, s->deleted_before, s->versions_count, &why)) {
+    if (s != NULL &&
+        !registry_compatible(c->r, s, schema, s->deleted_before, s->versions_count, &why)) {
         registry_error(
             c, 409,
             "Schema being registered is incompatible with an earlier schema for this subject: ",
@@ -379,8 +385,8 @@ static void registry_config_get(struct call *c)
     const struct subject *s =
         c->parts_count == 2 ? registry_subject(c->r, c->parts[1], true) : NULL;
     const char *global = tm_mock_query(c->request, "defaultToGlobal");
-    if (c->parts_count == 2 && (s == NULL || s->level == LEVEL_UNSET)
-        && (global == NULL || strcasecmp(global, "true") != 0)) {
+    if (c->parts_count == 2 && (s == NULL || s->level == LEVEL_UNSET) &&
+        (global == NULL || strcasecmp(global, "true") != 0)) {
         registry_error(c, 40408, "Subject does not have subject-level compatibility configured: ",
                        c->parts[1]);
         return;
@@ -433,10 +439,9 @@ static void registry_compatibility(struct call *c)
     if (schema == NULL)
         return;
     tm_buf_init(&why, 4096);
-    bool ok =
-        s == NULL
-        || registry_compatible(c->r, s, schema, version != 0 ? version - 1 : s->deleted_before,
-                               version != 0 ? version : s->versions_count, &why);
+    bool ok = s == NULL ||
+              registry_compatible(c->r, s, schema, version != 0 ? version - 1 : s->deleted_before,
+                                  version != 0 ? version : s->versions_count, &why);
     json_t *body = json_pack("{s:b}", "is_compatible", ok);
     if (verbose != NULL && strcasecmp(verbose, "true") == 0)
         json_object_set_new(body, "messages",
@@ -448,7 +453,9 @@ static void registry_compatibility(struct call *c)
 }
 
 static const struct {
-    const char *method; size_t parts; const char *words[PARTS_MAX];       /* NULL: any */
+    const char *method;
+    size_t parts;
+    const char *words[PARTS_MAX]; /* NULL: any */
     void (*answer)(struct call *c);
 } routes[] = {
     { "GET", 1, { "subjects" }, registry_subjects },
@@ -475,8 +482,8 @@ static void registry_route(struct call *c)
         tm_mock_answer(c->out, 200, MEDIA_TYPE, "{}");
         return;
     }
-    if (strcmp(c->request->method, "GET") == 0 && c->parts_count == 3
-        && strcmp(c->parts[0], "subjects") == 0 && strcmp(c->parts[2], "versions") == 0) {
+    if (strcmp(c->request->method, "GET") == 0 && c->parts_count == 3 &&
+        strcmp(c->parts[0], "subjects") == 0 && strcmp(c->parts[2], "versions") == 0) {
         const struct subject *s = registry_subject(c->r, c->parts[1], false);
         if (s == NULL)
             registry_error(c, 40401, "Subject not found: ", c->parts[1]);
@@ -484,8 +491,8 @@ static void registry_route(struct call *c)
             registry_json(c, 200, registry_versions(s));
         return;
     }
-    if (c->parts_count == 2 && strcmp(c->parts[0], "schemas") == 0
-        && strcmp(c->parts[1], "types") == 0) {
+    if (c->parts_count == 2 && strcmp(c->parts[0], "schemas") == 0 &&
+        strcmp(c->parts[1], "types") == 0) {
         tm_mock_answer(c->out, 200, MEDIA_TYPE, "[\"AVRO\"]");
         return;
     }

@@ -1,17 +1,19 @@
-/* registry: an embedded schema registry that speaks Confluent's REST API. in: HTTP requests; out: answers. Keeps everything
- * in memory; ids are dense, never reused, and equal for equal schemas. Compatibility is checked by the rules of Avro's
- * schema resolution (avro_rules.c). Pure handler: no socket, so that a server and a simulation call it alike.
- * Facts: connectors.md 3.1. Not there: references, PROTOBUF and JSON schemas, modes, contexts. */
+/* registry: an embedded schema registry that speaks Confluent's REST API. in: HTTP requests; out:
+ * answers. Keeps everything in memory; ids are dense, never reused, and equal for equal schemas.
+ * Compatibility is checked by the rules of Avro's schema resolution (avro_rules.c). Pure handler:
+ * no socket, so that a server and a simulation call it alike. Facts: connectors.md 3.1. Not there:
+ * references, PROTOBUF and JSON schemas, modes, contexts. */
 #ifndef TM_MOCKS_REGISTRY_REGISTRY_H
 #define TM_MOCKS_REGISTRY_REGISTRY_H
 #include "mocks/http/message.h"
 
 #define TM_MOCK_SCHEMAS_MAX 10000
 #define TM_MOCK_SUBJECTS_MAX 1000
-#define TM_MOCK_VERSIONS_MAX 1000     /* per subject */
+#define TM_MOCK_VERSIONS_MAX 1000 /* per subject */
 struct tm_mock_registry;
 enum tm_code tm_mock_registry_open(struct tm_mock_registry **out, struct tm_err *err);
 void tm_mock_registry_close(struct tm_mock_registry *r);
-void tm_mock_registry_request(void *self, const struct tm_mock_request *request, struct tm_mock_response *out);
+void tm_mock_registry_request(void *self, const struct tm_mock_request *request,
+                              struct tm_mock_response *out);
 struct tm_mock_handler tm_mock_registry_handler(struct tm_mock_registry *r);
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define BAYEUX_VERSION_FIRST 37 /* API versions this endpoint serves; /cometd/replay/ is older */
-#define BAYEUX_MESSAGES_MAX 64             /* in one request */
+#define BAYEUX_MESSAGES_MAX 64  /* in one request */
 
 /* ---- clients ---- */
 
@@ -66,7 +66,10 @@ static void bayeux_expire(struct tm_bayeux *b)
             i++;
 }
 
-size_t tm_bayeux_clients(const struct tm_bayeux *b) { return b->clients_count; }
+size_t tm_bayeux_clients(const struct tm_bayeux *b)
+{
+    return b->clients_count;
+}
 
 /* ---- replies ---- */
 
@@ -137,9 +140,9 @@ static bool bayeux_offers_long_polling(const json_t *message)
 {
     size_t i;
     json_t *type;
-    json_array_foreach(json_object_get(message, "supportedConnectionTypes"), i, type)
-        if (json_is_string(type) && strcmp(json_string_value(type), "long-polling") == 0)
-            return true;
+    json_array_foreach(json_object_get(message, "supportedConnectionTypes"), i,
+                       type) if (json_is_string(type) &&
+                                 strcmp(json_string_value(type), "long-polling") == 0) return true;
     return false;
 }
 
@@ -174,8 +177,9 @@ static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const j
     char cookie[BAYEUX_ID_BYTES], header[128];
     struct bayeux_client *c;
     if (t->verdict != TM_OAUTH_GOOD) {
-        bayeux_denied(t, message, "403::Handshake denied", t->verdict == TM_OAUTH_BAD
-                      ? "401::Authentication invalid" : "401::Request requires authentication");
+        bayeux_denied(t, message, "403::Handshake denied",
+                      t->verdict == TM_OAUTH_BAD ? "401::Authentication invalid"
+                                                 : "401::Request requires authentication");
         return;
     }
     if (!bayeux_offers_long_polling(message)) {
@@ -183,8 +187,8 @@ static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const j
                       "400::Invalid connection type {}");
         return;
     }
-    if (b->clients_count >= bayeux_clients_most(b)
-        || (c = bayeux_new_client(b, t->request)) == NULL) {
+    if (b->clients_count >= bayeux_clients_most(b) ||
+        (c = bayeux_new_client(b, t->request)) == NULL) {
         bayeux_denied(t, message, "403::Organization concurrent user limit exceeded",
                       "403::Organization concurrent user limit exceeded");
         return;
@@ -312,14 +316,14 @@ static void bayeux_connect(struct tm_bayeux *b, struct bayeux_turn *t, const jso
         bayeux_reply(t, bayeux_message("/meta/connect", id, error));
         return;
     }
-    bayeux_end_hold(b, c, BAYEUX_REPLACED);          /* also an answer whose end was never told */
+    bayeux_end_hold(b, c, BAYEUX_REPLACED); /* also an answer whose end was never told */
     c->token = t->token = ++b->token_last;
     if (bayeux_gather(b, c, t, id, &next_ms))
         return;
     if (json_is_integer(timeout) && json_integer_value(timeout) < wait_ms)
         wait_ms = json_integer_value(timeout);
-    if (!c->connected || !t->alone || wait_ms <= 0
-        || !bayeux_hold_add(b, c, id, b->now_ns + wait_ms * TM_NS_PER_MS)) {
+    if (!c->connected || !t->alone || wait_ms <= 0 ||
+        !bayeux_hold_add(b, c, id, b->now_ns + wait_ms * TM_NS_PER_MS)) {
         bayeux_connected(b, c, t, id);
         return;
     }
@@ -381,8 +385,8 @@ static int bayeux_version(const char *path)
     if (replay)
         at += 7;
     long version = *at == '/' ? strtol(at + 1, &end, 10) : 0;
-    if (version <= 0 || version > 1000 || strncmp(end, ".0", 2) != 0
-        || (end[2] != '\0' && end[2] != '/'))
+    if (version <= 0 || version > 1000 || strncmp(end, ".0", 2) != 0 ||
+        (end[2] != '\0' && end[2] != '/'))
         return 0;
     return replay ? BAYEUX_VERSION_FIRST : (int)version;
 }
@@ -420,8 +424,7 @@ static void bayeux_messages(struct tm_bayeux *b, struct bayeux_turn *t, const js
     tm_buf_addc(&t->out->body, '[');
     if (json_is_object(json))
         bayeux_dispatch(b, t, json);
-    json_array_foreach(json, i, message)
-        bayeux_dispatch(b, t, message);
+    json_array_foreach(json, i, message) bayeux_dispatch(b, t, message);
     if (!t->held)
         bayeux_finish(b, t);
 }
@@ -429,7 +432,9 @@ static void bayeux_messages(struct tm_bayeux *b, struct bayeux_turn *t, const js
 void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
                        struct tm_mock_response *out)
 {
-    struct bayeux_turn t = { .request = r, .out = out, .verdict = tm_oauth_check(b->oauth, r),
+    struct bayeux_turn t = { .request = r,
+                             .out = out,
+                             .verdict = tm_oauth_check(b->oauth, r),
                              .version = bayeux_version(r->path) };
     bayeux_now(b, r);
     bayeux_expire(b);
@@ -445,8 +450,7 @@ void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
     json_t *json = r->body != NULL ? json_loadb(r->body, r->body_bytes, 0, NULL) : NULL;
     size_t i, bad = json_array_size(json) > BAYEUX_MESSAGES_MAX;
     json_t *message;
-    json_array_foreach(json, i, message)
-        bad += !json_is_object(message);
+    json_array_foreach(json, i, message) bad += !json_is_object(message);
     if (json == NULL || bad > 0 || (json_is_array(json) && json_array_size(json) == 0))
         tm_mock_answer(out, 400, "text/plain;charset=UTF-8",
                        "the body must be a Bayeux message or an array of them\n");
@@ -461,7 +465,7 @@ static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, struct baye
 {
     json_t *message;
     *out_next_ms = TM_NEVER;
-    if (h->end != BAYEUX_WAIT || c == NULL) {            /* its client is gone or polls elsewhere */
+    if (h->end != BAYEUX_WAIT || c == NULL) { /* its client is gone or polls elsewhere */
         json_t *reply = bayeux_message("/meta/connect", h->id, NULL);
         json_object_set_new(reply, "clientId", json_string(h->client));
         t->token = 0;
@@ -511,7 +515,7 @@ void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint
 void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent)
 {
     struct bayeux_client *c = bayeux_of_token(b, token);
-    struct bayeux_hold *h = bayeux_hold_of(b, token);    /* still held: its peer went away */
+    struct bayeux_hold *h = bayeux_hold_of(b, token); /* still held: its peer went away */
     if (h != NULL)
         bayeux_hold_drop(b, h);
     if (c == NULL)

@@ -1,38 +1,42 @@
 /* cometd: the streaming endpoint of the mock: Bayeux over long polling, with replay.
- * in: POSTed Bayeux messages, the org's published events, the instant; out: replies, or a held poll.
- * Pure: no socket, clock or chance of its own; a server and a simulation call the same functions.
+ * in: POSTed Bayeux messages, the org's published events, the instant; out: replies, or a held
+ * poll. Pure: no socket, clock or chance of its own; a server and a simulation call the same
+ * functions.
  *
- *   handshake ─► client id ─► subscribe (a position per channel) ─► connect ─► answered: first one, or events
- *                                                                    └─ held ─► events, timeout, replaced or gone
- *   Invariants: 1. A position moves only when `finished` says that the answer left for a live peer; events handed to a dead
- *   poll are sent again. 2. One outstanding connect a client: a new one ends the old. 3. A client without a connect for
- *   40 s is forgotten (403::Unknown client).
- *   4. A subscription never skips: when events it has not had pass their 72 h, its client is forgotten too, and its last
- *   replay id is refused when it subscribes again (assumed: no source tells what a live subscription gets).
- * Facts: salesforce-wire.md section 2. */
+ *   handshake ─► client id ─► subscribe (a position per channel) ─► connect ─► answered: first one,
+ * or events └─ held ─► events, timeout, replaced or gone Invariants: 1. A position moves only when
+ * `finished` says that the answer left for a live peer; events handed to a dead poll are sent
+ * again. 2. One outstanding connect a client: a new one ends the old. 3. A client without a connect
+ * for 40 s is forgotten (403::Unknown client).
+ *   4. A subscription never skips: when events it has not had pass their 72 h, its client is
+ * forgotten too, and its last replay id is refused when it subscribes again (assumed: no source
+ * tells what a live subscription gets). Facts: salesforce-wire.md section 2. */
 #ifndef TM_MOCKS_SALESFORCE_COMETD_H
 #define TM_MOCKS_SALESFORCE_COMETD_H
 #include "mocks/salesforce/oauth.h"
 #include "mocks/salesforce/org.h"
 
-#define TM_BAYEUX_REQUEST_BYTES_MAX 32768u   /* 413 beyond                                        */
-#define TM_BAYEUX_CLIENTS_MAX 2000           /* performance and unlimited edition                 */
-#define TM_BAYEUX_CHANNELS_MAX 100           /* subscriptions of one client                       */
-#define TM_BAYEUX_POLL_BYTES_MAX (1u << 20)  /* of events in one answer; the rest in the next one */
+#define TM_BAYEUX_REQUEST_BYTES_MAX 32768u  /* 413 beyond */
+#define TM_BAYEUX_CLIENTS_MAX 2000          /* performance and unlimited edition */
+#define TM_BAYEUX_CHANNELS_MAX 100          /* subscriptions of one client */
+#define TM_BAYEUX_POLL_BYTES_MAX (1u << 20) /* of events in one answer; the rest waits */
 #define TM_BAYEUX_POLL_EVENTS_MAX 2000
 struct tm_bayeux_settings {
-    int64_t long_poll_ms;                    /* 0 = 110,000                       */
-    int64_t client_ms_max;                   /* life without a connect; 0 = 40,000 */
-    size_t clients_max;                      /* 0 = by the org's edition          */
-    void (*wake)(void *data, uint64_t token); void *wake_data;   /* a held poll must be resumed */
+    int64_t long_poll_ms;  /* 0 = 110,000 */
+    int64_t client_ms_max; /* life without a connect; 0 = 40,000 */
+    size_t clients_max;    /* 0 = by the org's edition */
+    void (*wake)(void *data, uint64_t token);
+    void *wake_data; /* a held poll must be resumed */
 };
 struct tm_bayeux;
 enum tm_code tm_bayeux_open(struct tm_bayeux **out, struct tm_org *org, struct tm_oauth *oauth,
                             const struct tm_bayeux_settings *settings, struct tm_err *err);
 void tm_bayeux_close(struct tm_bayeux *b);
 /* The handler of struct tm_mock_handler for /cometd/…: tokens are 1.. below 2^62. */
-void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r, struct tm_mock_response *out);
-void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint64_t token, struct tm_mock_response *out);
+void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
+                       struct tm_mock_response *out);
+void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint64_t token,
+                      struct tm_mock_response *out);
 void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent);
 /* Call after commits: wakes the held polls that new events concern. */
 void tm_bayeux_news(struct tm_bayeux *b);

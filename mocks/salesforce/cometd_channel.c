@@ -28,11 +28,11 @@ static bool channel_object(const struct tm_org *org, const char *channel, char *
         *out = '\0';
         return true;
     }
-    if (strncmp(channel, prefix, from) != 0 || bytes <= from + sizeof suffix - 1
-        || strcmp(channel + bytes - (sizeof suffix - 1), suffix) != 0)
+    if (strncmp(channel, prefix, from) != 0 || bytes <= from + sizeof suffix - 1 ||
+        strcmp(channel + bytes - (sizeof suffix - 1), suffix) != 0)
         return false;
-    bool is_custom = bytes > from + sizeof custom - 1
-                     && strcmp(channel + bytes - (sizeof custom - 1), custom) == 0;
+    bool is_custom = bytes > from + sizeof custom - 1 &&
+                     strcmp(channel + bytes - (sizeof custom - 1), custom) == 0;
     size_t name_bytes = bytes - from - (is_custom ? sizeof custom - 1 : sizeof suffix - 1);
     if (name_bytes + 4 > out_bytes)
         return false;
@@ -99,8 +99,8 @@ static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const jso
         return;
     }
     snprintf(name, sizeof name, "%.*s", (int)strcspn(subscription, "?"), subscription);
-    if (strlen(subscription) >= sizeof name
-        || !channel_object(b->org, name, object, sizeof object)) {
+    if (strlen(subscription) >= sizeof name ||
+        !channel_object(b->org, name, object, sizeof object)) {
         snprintf(error, error_bytes,
                  "400::The channel you requested to subscribe to does not exist {%.120s}",
                  subscription);
@@ -156,7 +156,11 @@ void bayeux_unsubscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t
 
 /* ---- events ---- */
 
-struct channel_fill { struct bayeux_turn *turn; struct bayeux_channel *channel; int64_t count; };
+struct channel_fill {
+    struct bayeux_turn *turn;
+    struct bayeux_channel *channel;
+    int64_t count;
+};
 
 static bool channel_event(void *data, const struct tm_org_event *e)
 {

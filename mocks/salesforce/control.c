@@ -5,13 +5,14 @@
 #include <string.h>
 #include <strings.h>
 
-#define CONTROL_CHANGES_MAX 10000        /* of one request */
+#define CONTROL_CHANGES_MAX 10000 /* of one request */
 #define CONTROL_HISTORY_MAX 2000
 
 struct control_request { /* changes with their values, while one request is served */
-    struct tm_org_change *changes; size_t changes_count, changes_cap;
-    struct tm_org_set **sets;            /* [changes_count], one list each */
-    char (**scratch)[TM_TIME_BYTES];     /* [changes_count], texts of dates */
+    struct tm_org_change *changes;
+    size_t changes_count, changes_cap;
+    struct tm_org_set **sets;        /* [changes_count], one list each */
+    char (**scratch)[TM_TIME_BYTES]; /* [changes_count], texts of dates */
 };
 
 static enum tm_code control_open(struct control_request *q, size_t cap, struct tm_err *err)
@@ -52,7 +53,8 @@ static enum tm_code control_fields(struct tm_org *org, struct control_request *q
     q->scratch[at] = calloc(count + 1, sizeof *q->scratch[at]);
     if (q->sets[at] == NULL || q->scratch[at] == NULL)
         return tm_fail(err, TM_E_NOMEM, "%zu values", count);
-    json_object_foreach((json_t *)fields, key, value) {
+    json_object_foreach((json_t *)fields, key, value)
+    {
         struct tm_err why = { 0 };
         const struct tm_field *f = tm_describe_field(d, key);
         if (f == NULL || f->kind == TM_FIELD_COMPOUND || f->calculated)
@@ -173,7 +175,11 @@ enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const 
 }
 
 /* ---- one record, as REST does it ---- */
-struct control_children { struct tm_org *org; struct control_request *q; bool full; };
+struct control_children {
+    struct tm_org *org;
+    struct control_request *q;
+    bool full;
+};
 
 static void control_child(void *data, const char *object, const char *id)
 {

@@ -11,10 +11,15 @@
 #define OAUTH_LIFE_NS (7200 * TM_NS_PER_S)
 #define OAUTH_SECRET_BYTES_MAX 512
 
-struct oauth_token { char text[OAUTH_TOKEN_BYTES]; int64_t until_ns; uint64_t number; };
+struct oauth_token {
+    char text[OAUTH_TOKEN_BYTES];
+    int64_t until_ns;
+    uint64_t number;
+};
 struct tm_oauth {
-    struct tm_oauth_settings settings;     /* strings owned */
-    struct oauth_token *tokens; size_t tokens_count;
+    struct tm_oauth_settings settings; /* strings owned */
+    struct oauth_token *tokens;
+    size_t tokens_count;
     uint64_t given;
     struct tm_rng rng;
 };
@@ -46,9 +51,9 @@ enum tm_code tm_oauth_open(struct tm_oauth **out, const struct tm_oauth_settings
         s->token_ns_max = OAUTH_LIFE_NS;
     tm_rng_init(&o->rng, settings->seed);
     o->tokens = calloc(TM_OAUTH_TOKENS_MAX, sizeof *o->tokens);
-    if (s->username == NULL || s->password == NULL || s->password_token == NULL
-        || s->consumer_key == NULL || s->consumer_secret == NULL || s->org_id == NULL
-        || s->user_id == NULL || o->tokens == NULL) {
+    if (s->username == NULL || s->password == NULL || s->password_token == NULL ||
+        s->consumer_key == NULL || s->consumer_secret == NULL || s->org_id == NULL ||
+        s->user_id == NULL || o->tokens == NULL) {
         tm_oauth_close(o);
         return tm_fail(err, TM_E_NOMEM, "sign-in");
     }
@@ -71,9 +76,18 @@ void tm_oauth_close(struct tm_oauth *o)
     free(o);
 }
 
-const struct tm_oauth_settings *tm_oauth_settings(const struct tm_oauth *o) { return &o->settings; }
-size_t tm_oauth_tokens(const struct tm_oauth *o) { return o->tokens_count; }
-void tm_oauth_expire_all(struct tm_oauth *o) { o->tokens_count = 0; }
+const struct tm_oauth_settings *tm_oauth_settings(const struct tm_oauth *o)
+{
+    return &o->settings;
+}
+size_t tm_oauth_tokens(const struct tm_oauth *o)
+{
+    return o->tokens_count;
+}
+void tm_oauth_expire_all(struct tm_oauth *o)
+{
+    o->tokens_count = 0;
+}
 
 void tm_oauth_random(struct tm_oauth *o, char *out, size_t bytes)
 {
@@ -81,7 +95,7 @@ void tm_oauth_random(struct tm_oauth *o, char *out, size_t bytes)
     assert(bytes > 1);
     for (size_t i = 0; i + 1 < bytes; i++) {
         uint8_t b = 255;
-        while (b >= 252)                   /* 252 = 7 * 36: no letter more likely than another */
+        while (b >= 252) /* 252 = 7 * 36: no letter more likely than another */
             if (o->settings.seeded)
                 b = (uint8_t)tm_rng_below(&o->rng, 252);
             else if (getrandom(&b, 1, 0) != 1)
@@ -199,7 +213,7 @@ static const struct oauth_token *oauth_give(struct tm_oauth *o, int64_t now_ns)
 {
     size_t at = o->tokens_count;
     char random[81];
-    for (size_t i = 0; i < o->tokens_count; i++)     /* an expired one first, else the oldest */
+    for (size_t i = 0; i < o->tokens_count; i++) /* an expired one first, else the oldest */
         if (o->tokens[i].until_ns <= now_ns)
             at = i;
     if (at == TM_OAUTH_TOKENS_MAX) {
@@ -254,8 +268,8 @@ void tm_oauth_token(struct tm_oauth *o, const struct tm_mock_request *r, const c
         oauth_refuse(out, "invalid_request", "missing required parameter: grant_type");
     else if (strcmp(grant, "password") != 0 && strcmp(grant, "client_credentials") != 0)
         oauth_refuse(out, "unsupported_grant_type", "grant type not supported");
-    else if (oauth_client(o, &form, out)
-             && (strcmp(grant, "password") != 0 || oauth_user(o, &form, out)))
+    else if (oauth_client(o, &form, out) &&
+             (strcmp(grant, "password") != 0 || oauth_user(o, &form, out)))
         oauth_given(o, r, base_url, out);
     tm_mock_pairs_free(&form);
 }
@@ -295,8 +309,8 @@ void tm_oauth_revoke(struct tm_oauth *o, const struct tm_mock_request *r,
     struct tm_mock_pairs form = { 0 };
     const char *token = tm_mock_query(r, "token");
     bool found = false;
-    if (token == NULL && r->body != NULL
-        && tm_mock_pairs_parse(&form, r->body, r->body_bytes, NULL) == TM_OK)
+    if (token == NULL && r->body != NULL &&
+        tm_mock_pairs_parse(&form, r->body, r->body_bytes, NULL) == TM_OK)
         token = tm_mock_pairs_get(&form, "token");
     for (size_t i = 0; token != NULL && i < o->tokens_count && !found; i++)
         if (oauth_same(token, o->tokens[i].text)) {

@@ -138,7 +138,9 @@ static enum tm_code org_meta_open(struct tm_org *org, const char *boot_id, struc
         return tm_fail(err, TM_E_MISMATCH,
                        "%s was made with seed %s, not %s: use that seed or remove the file",
                        s->path, seed, want);
-    const struct { const char *key, *text; int64_t number;
+    const struct {
+        const char *key, *text;
+        int64_t number;
     } all[] = {
         { "format", "1", 0 },
         { "seed", want, 0 },
@@ -162,7 +164,9 @@ static enum tm_code org_meta_open(struct tm_org *org, const char *boot_id, struc
 
 static enum tm_code org_prepare(struct tm_org *org, struct tm_err *err)
 {
-    const struct { sqlite3_stmt **out; const char *sql;
+    const struct {
+        sqlite3_stmt **out;
+        const char *sql;
     } all[] = {
         { &org->history, "INSERT INTO "
                          "history(pos,object,id,version,txn,seq,org_ms,intended_ms,intended_ns,"
@@ -185,8 +189,9 @@ static enum tm_code org_memory(struct tm_org *org, const struct tm_org_settings 
                                struct tm_err *err)
 {
     const char *texts[4] = { s->path, s->objects_dir, s->edition, s->scenario };
-    struct tm_buf *all[] = { &org->fields, &org->changed, &org->body, &org->names, &org->arena,
-                             &org->pending.fields, &org->pending.changed, &org->pending.ids };
+    struct tm_buf *all[] = { &org->fields,          &org->changed,    &org->body,
+                             &org->names,           &org->arena,      &org->pending.fields,
+                             &org->pending.changed, &org->pending.ids };
     char *zeros = calloc(1, ORG_ARENA_BYTES);
     for (int i = 0; i < 4; i++)
         org->texts[i] = texts[i] != NULL ? strdup(texts[i]) : strdup("");
@@ -288,8 +293,9 @@ void tm_org_close(struct tm_org *org)
         tm_org_usage_flush(org, NULL);
     for (size_t i = 0; i < org->objects_count; i++)
         org_object_close(&org->objects[i]);
-    struct tm_buf *all[] = { &org->fields, &org->changed, &org->body, &org->names, &org->arena,
-                             &org->pending.fields, &org->pending.changed, &org->pending.ids };
+    struct tm_buf *all[] = { &org->fields,          &org->changed,    &org->body,
+                             &org->names,           &org->arena,      &org->pending.fields,
+                             &org->pending.changed, &org->pending.ids };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tm_buf_free(all[i]);
     for (int i = 0; i < 4; i++)
@@ -304,9 +310,27 @@ void tm_org_close(struct tm_org *org)
     free(org);
 }
 
-const char *tm_org_id(const struct tm_org *org) { return org->id; }
-const char *tm_org_user_id(const struct tm_org *org) { return org->user_id; }
-const struct tm_org_settings *tm_org_settings(const struct tm_org *org) { return &org->settings; }
-int64_t tm_org_pos_last(const struct tm_org *org) { return org->pos_last; }
-int64_t tm_org_ms_last(const struct tm_org *org) { return org->ms_last; }
-sqlite3 *tm_org_db(struct tm_org *org) { return org->db; }
+const char *tm_org_id(const struct tm_org *org)
+{
+    return org->id;
+}
+const char *tm_org_user_id(const struct tm_org *org)
+{
+    return org->user_id;
+}
+const struct tm_org_settings *tm_org_settings(const struct tm_org *org)
+{
+    return &org->settings;
+}
+int64_t tm_org_pos_last(const struct tm_org *org)
+{
+    return org->pos_last;
+}
+int64_t tm_org_ms_last(const struct tm_org *org)
+{
+    return org->ms_last;
+}
+sqlite3 *tm_org_db(struct tm_org *org)
+{
+    return org->db;
+}

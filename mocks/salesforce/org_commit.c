@@ -15,14 +15,14 @@ static const char *const event_words[] = { "CREATE", "UPDATE", "DELETE", "UNDELE
 static const char *const gap_words[] = { "GAP_CREATE", "GAP_UPDATE", "GAP_DELETE", "GAP_UNDELETE",
                                          "GAP_DELETE" };
 
-struct commit {                          /* one transaction under way */
+struct commit { /* one transaction under way */
     struct tm_org *org;
     const struct tm_org_txn *txn;
-    int64_t org_ms, second_ms;           /* commit instant; cut to whole seconds */
+    int64_t org_ms, second_ms; /* commit instant; cut to whole seconds */
     char key[40], user[TM_ID_BYTES];
     int64_t number, seq;
 };
-struct commit_undo {                     /* what a refused transaction puts back */
+struct commit_undo { /* what a refused transaction puts back */
     int64_t pos, ms, replay, events, txns, ids[TM_ORG_OBJECTS_MAX], replays[TM_ORG_OBJECTS_MAX];
 };
 
@@ -359,7 +359,7 @@ static enum tm_code commit_sets(struct commit *c, struct org_object *o,
         if (rc != TM_OK)
             return rc;
         if (value.kind == TM_ORG_NULL && o->columns[at].field->kind == TM_FIELD_BOOLEAN)
-            value = commit_int(0);       /* booleans are never null (facts, section 7) */
+            value = commit_int(0); /* booleans are never null (facts, section 7) */
         else if (value.kind == TM_ORG_NULL && !o->columns[at].field->nillable)
             return org_refuse(org, "REQUIRED_FIELD_MISSING", set->field, err,
                               "Required fields are missing: [%s]", set->field);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_PURGE_MAX 500               /* records one purge takes out of the bin */
+#define READ_PURGE_MAX 500 /* records one purge takes out of the bin */
 
 /* ---- the org as it was V ago: a copy rolled forward from history ---- */
 static void read_value(struct tm_org_value *out, const struct tm_field *f, const json_t *json)
@@ -202,7 +202,8 @@ enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *
     if (o == NULL)
         return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
                           object);
-    json_array_foreach(json_object_get(o->describe->json, "childRelationships"), i, relation) {
+    json_array_foreach(json_object_get(o->describe->json, "childRelationships"), i, relation)
+    {
         struct org_object *child = org_find(org, json_string_value(json_object_get(relation, "child"
                                                                                              "SObje"
                                                                                              "c"
@@ -316,11 +317,12 @@ static enum tm_code read_published(struct tm_org *org, int64_t ms, int64_t *out,
         *out = org->replay_last;
         return TM_OK;
     }
-    enum tm_code rc = tm_sql_prepare(&s, org->db,
+    enum tm_code rc = tm_sql_prepare(
+        &s, org->db,
         "SELECT replay_id,publish_ms FROM event WHERE replay_id>? ORDER BY replay_id LIMIT 1", err);
     while (rc == TM_OK && low < high) {
         bool row = false;
-        int64_t middle = low + (high - low) / 2;   /* the first event beyond middle decides */
+        int64_t middle = low + (high - low) / 2; /* the first event beyond middle decides */
         sqlite3_bind_int64(s, 1, middle);
         rc = tm_sql_step(s, &row, err);
         if (rc == TM_OK && row && sqlite3_column_int64(s, 1) <= ms)
@@ -471,7 +473,7 @@ void tm_org_usage_add(struct tm_org *org, const char *client, const char *kind,
     while (i < org->usage_count &&
            (strcmp(org->usage[i].client, client) != 0 || strcmp(org->usage[i].kind, kind) != 0))
         i++;
-    if (i == ORG_USAGE_MAX) {            /* a flood of names: counted together rather than lost */
+    if (i == ORG_USAGE_MAX) { /* a flood of names: counted together rather than lost */
         i = ORG_USAGE_MAX - 1;
         snprintf(org->usage[i].client, sizeof org->usage[i].client, "(others)");
     } else if (i == org->usage_count) {

@@ -198,7 +198,7 @@ void org_render_diff(struct tm_buf *out, const char *before, const char *after)
             break;
         head += bytes;
     }
-    while (end_b > head && end_a > head) {          /* back by whole lines */
+    while (end_b > head && end_a > head) { /* back by whole lines */
         size_t b = end_b - 1, a = end_a - 1;
         while (b > head && before[b - 1] != '\n')
             b--;
@@ -229,7 +229,10 @@ static const uint32_t sha_k[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2
 };
 
-static uint32_t sha_turn(uint32_t x, int by) { return x >> by | x << (32 - by); }
+static uint32_t sha_turn(uint32_t x, int by)
+{
+    return x >> by | x << (32 - by);
+}
 
 static void sha_block(uint32_t h[8], const unsigned char block[64])
 {

@@ -41,7 +41,9 @@ void org_object_close(struct org_object *o)
 static const char *schema_affinity(const struct tm_field *f)
 {
     switch (f->kind) {
-    case TM_FIELD_BOOLEAN: case TM_FIELD_INT: case TM_FIELD_DATETIME: return "INTEGER";
+    case TM_FIELD_BOOLEAN:
+    case TM_FIELD_INT:
+    case TM_FIELD_DATETIME: return "INTEGER";
     case TM_FIELD_NUMBER: return "REAL";
     default: return "TEXT";
     }
@@ -278,7 +280,10 @@ static enum tm_code schema_columns(struct org_object *o, struct tm_err *err)
 
 static enum tm_code schema_system(struct org_object *o, struct tm_err *err)
 {
-    const struct { const char *name; int *at; bool must;
+    const struct {
+        const char *name;
+        int *at;
+        bool must;
     } system[] = {
         { "IsDeleted", &o->deleted, true },
         { "CreatedDate", &o->created, true },
@@ -485,7 +490,10 @@ enum tm_code org_schema_load(struct tm_org *org, struct tm_err *err)
     return rc;
 }
 
-size_t tm_org_objects(const struct tm_org *org) { return org->objects_count; }
+size_t tm_org_objects(const struct tm_org *org)
+{
+    return org->objects_count;
+}
 
 const char *tm_org_object_name(const struct tm_org *org, size_t index)
 {
@@ -506,7 +514,10 @@ const struct tm_describe *tm_org_describe_by_prefix(const struct tm_org *org, co
     return NULL;
 }
 
-uint64_t tm_org_schema_version(const struct tm_org *org) { return org->schema_version; }
+uint64_t tm_org_schema_version(const struct tm_org *org)
+{
+    return org->schema_version;
+}
 
 const char *tm_org_schema_id(const struct tm_org *org, const char *object)
 {

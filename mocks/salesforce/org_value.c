@@ -18,8 +18,14 @@ enum tm_code org_refuse(struct tm_org *org, const char *code, const char *field,
     return tm_fail(err, TM_E_ARG, "%s", text);
 }
 
-const char *tm_org_error_code(const struct tm_org *org) { return org->error_code; }
-const char *tm_org_error_field(const struct tm_org *org) { return org->error_field; }
+const char *tm_org_error_code(const struct tm_org *org)
+{
+    return org->error_code;
+}
+const char *tm_org_error_field(const struct tm_org *org)
+{
+    return org->error_field;
+}
 
 bool org_value_equal(const struct tm_org_value *a, const struct tm_org_value *b)
 {
@@ -84,7 +90,7 @@ static enum tm_code value_check_text(struct tm_org *org, struct tm_org_value *ou
         if (tm_id18(id, out->text, NULL) != TM_OK)
             return org_refuse(org, "MALFORMED_ID", f->name, err,
                               "%s: id value of incorrect type: %.40s", f->name, out->text);
-        if (bytes == 15) {                /* kept for the commit in the org's own buffer */
+        if (bytes == 15) { /* kept for the commit in the org's own buffer */
             size_t at = org->arena.bytes;
             tm_buf_add(&org->arena, id, sizeof id);
             out->text = org->arena.data + at;
@@ -96,7 +102,7 @@ static enum tm_code value_check_text(struct tm_org *org, struct tm_org_value *ou
     if (f->length <= 0 || f->kind != TM_FIELD_TEXT || bytes <= (size_t)f->length)
         return TM_OK;
     for (const char *p = out->text; *p; p++)
-        count += ((unsigned char)*p & 0xc0) != 0x80;        /* characters, not bytes */
+        count += ((unsigned char)*p & 0xc0) != 0x80; /* characters, not bytes */
     if (count > (size_t)f->length)
         return org_refuse(org, "STRING_TOO_LONG", f->name, err,
                           "%s: data value too large: %.60s… (max length=%d)", f->name, out->text,
@@ -118,7 +124,8 @@ enum tm_code org_value_check(struct tm_org *org, struct tm_org_value *out,
         if (in->kind != TM_ORG_INT || in->i < 0 || in->i > 1)
             return value_kind_refused(org, f, err);
         return TM_OK;
-    case TM_FIELD_INT: case TM_FIELD_DATETIME:
+    case TM_FIELD_INT:
+    case TM_FIELD_DATETIME:
         if (in->kind == TM_ORG_REAL && in->d == floor(in->d) && fabs(in->d) < 9e15)
             *out = (struct tm_org_value){ TM_ORG_INT, (int64_t)in->d, 0, NULL };
         else if (in->kind != TM_ORG_INT)

@@ -10,14 +10,14 @@
 
 struct query_cursor { /* one result; kept while it has a locator or a page under way */
     struct tm_soql_result *result;
-    char id[TM_ID_BYTES];                  /* "" = no locator: the first page was all of it */
+    char id[TM_ID_BYTES]; /* "" = no locator: the first page was all of it */
     size_t page_rows;
     int64_t used_ns;
-    unsigned pages;                        /* under way */
-    bool open;                             /* in the list of locators */
-    struct query_cursor *next;             /* every cursor is in one list */
+    unsigned pages;            /* under way */
+    bool open;                 /* in the list of locators */
+    struct query_cursor *next; /* every cursor is in one list */
 };
-struct query_page {                        /* an answer that is being rendered */
+struct query_page { /* an answer that is being rendered */
     uint64_t token;
     struct query_cursor *cursor;
     size_t row, row_end;
@@ -28,7 +28,8 @@ struct tm_query {
     struct tm_org *org;
     struct tm_oauth *oauth;
     struct query_cursor *cursors;
-    struct query_page **pages; size_t pages_count;
+    struct query_page **pages;
+    size_t pages_count;
     uint64_t token_last;
 };
 
@@ -232,8 +233,8 @@ void tm_query_more(struct tm_query *q, const struct tm_mock_request *r, const ch
     struct query_cursor *c = NULL;
     query_expire(q, r->now.wall_ns);
     for (struct query_cursor *at = q->cursors; at != NULL; at = at->next)
-        if (at->open && (id_bytes == 15 || id_bytes == 18)
-            && strncmp(at->id, locator, id_bytes) == 0)
+        if (at->open && (id_bytes == 15 || id_bytes == 18) &&
+            strncmp(at->id, locator, id_bytes) == 0)
             c = at;
     if (c == NULL || end == NULL || *end != '\0' || row > tm_soql_result_rows(c->result)) {
         tm_rest_error(out, 400, "INVALID_QUERY_LOCATOR", "invalid query locator");

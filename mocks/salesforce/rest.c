@@ -10,14 +10,14 @@
 #define REST_PARTS_MAX 8
 #define REST_DAY_MS 86400000LL
 
-struct rest_call {                         /* one request, taken apart */
+struct rest_call { /* one request, taken apart */
     const struct tm_mock_request *request;
     struct tm_mock_response *out;
-    char version[8];                       /* "59.0" */
+    char version[8]; /* "59.0" */
     char path[512];
-    char *parts[REST_PARTS_MAX];           /* behind the version: sobjects, Account, … */
+    char *parts[REST_PARTS_MAX]; /* behind the version: sobjects, Account, … */
     size_t parts_count;
-    const char *kind;                      /* of usage */
+    const char *kind; /* of usage */
 };
 
 /* ---- answers ---- */
@@ -85,7 +85,7 @@ static void rest_versions(struct tm_mock_response *out)
     json_t *list = json_array();
     for (int v = TM_REST_VERSION_FIRST; v <= TM_REST_VERSION_LAST; v++) {
         char label[32], url[40], version[16];
-        int since = v - 38 + 3;            /* v38 is Winter '17 */
+        int since = v - 38 + 3; /* v38 is Winter '17 */
         snprintf(label, sizeof label, "%s '%02d", seasons[since % 3], 16 + since / 3);
         snprintf(version, sizeof version, "%d.0", v);
         snprintf(url, sizeof url, "/services/data/v%s", version);
@@ -177,7 +177,9 @@ static void rest_limits(struct tm_rest *rest, struct rest_call *c)
         calls_max = s->api_calls_per_day > 0 ? s->api_calls_per_day : TM_REST_NO_LIMIT;
     int64_t events_max = s->events_per_day > 0 ? s->events_per_day : TM_REST_NO_LIMIT;
     tm_org_usage_day(rest->org, c->request->now.org_ms, &calls, &events);
-    struct { const char *name; int64_t max, used;
+    struct {
+        const char *name;
+        int64_t max, used;
     } rows[] = {
         { "DailyApiRequests", calls_max, calls },
         { "DailyBulkApiBatches", 15000, 0 },
@@ -207,8 +209,8 @@ static bool rest_window(struct rest_call *c, int days_max, int64_t *out_start_ms
     const char *wrong = NULL;
     if (start == NULL || end == NULL)
         wrong = "start and end are required: ISO 8601 times, their '+' escaped as %2B";
-    else if (tm_time_parse(out_start_ms, start, NULL) != TM_OK
-             || tm_time_parse(out_end_ms, end, NULL) != TM_OK)
+    else if (tm_time_parse(out_start_ms, start, NULL) != TM_OK ||
+             tm_time_parse(out_end_ms, end, NULL) != TM_OK)
         wrong = "start and end must be ISO 8601 times with a time zone, their '+' escaped as %2B";
     if (wrong != NULL) {
         tm_rest_error(c->out, 400, "MALFORMED_QUERY", wrong);
@@ -225,7 +227,10 @@ static bool rest_window(struct rest_call *c, int days_max, int64_t *out_start_ms
     return wrong == NULL;
 }
 
-struct rest_deleted { struct tm_buf *body; size_t count; };
+struct rest_deleted {
+    struct tm_buf *body;
+    size_t count;
+};
 
 static void rest_deleted_row(void *data, const char *id, int64_t deleted_ms)
 {
@@ -292,8 +297,8 @@ static void rest_no_record(struct tm_rest *rest, struct rest_call *c, const char
 {
     enum tm_org_state state = TM_ORG_ABSENT;
     char message[160];
-    if (tm_org_record_state(rest->org, object, id, &state, NULL) == TM_OK
-        && state == TM_ORG_IN_BIN) {
+    if (tm_org_record_state(rest->org, object, id, &state, NULL) == TM_OK &&
+        state == TM_ORG_IN_BIN) {
         tm_rest_error(c->out, 404, "ENTITY_IS_DELETED", "entity is deleted");
         return;
     }
@@ -308,9 +313,9 @@ static void rest_retrieve(struct tm_rest *rest, struct rest_call *c, const char 
     const char *fields = tm_mock_query(c->request, "fields");
     struct tm_buf text;
     c->kind = "retrieve";
-    if (fields != NULL
-        && strspn(fields, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_., ")
-               != strlen(fields)) {
+    if (fields != NULL &&
+        strspn(fields, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_., ") !=
+            strlen(fields)) {
         tm_rest_error(c->out, 400, "INVALID_FIELD",
                       "fields must be names with commas between them");
         return;
@@ -409,8 +414,7 @@ static void rest_updated(struct tm_rest *rest, struct rest_call *c, const struct
     tm_buf_addc(&rows, ']');
     tm_soql_result_close(result);
     list = json_loads(tm_buf_text(&rows), 0, NULL);
-    json_array_foreach(list, i, row)
-        json_array_append(ids, json_object_get(row, "Id"));
+    json_array_foreach(list, i, row) json_array_append(ids, json_object_get(row, "Id"));
     json_decref(list);
     tm_buf_free(&rows);
     tm_time_rest(to, end_ms < seen_ms ? end_ms : seen_ms - seen_ms % 1000);
@@ -543,7 +547,7 @@ void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r,
         tm_rest_error(out, 414, "URI_TOO_LONG", "The URI is longer than 16384 bytes");
         return;
     }
-    if (there && c.version[0] == '\0') {          /* the only resource that needs no token */
+    if (there && c.version[0] == '\0') { /* the only resource that needs no token */
         if (rest_method(&c, "GET"))
             rest_versions(out);
         return;

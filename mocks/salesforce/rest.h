@@ -1,5 +1,6 @@
-/* rest: the REST API of the mock. in: requests under /services/data, with a good token; out: answers and documented error
- * bodies, each with Sforce-Limit-Info. Pure: no socket, clock or chance. Facts: salesforce-wire.md sections 3 and 8. */
+/* rest: the REST API of the mock. in: requests under /services/data, with a good token; out:
+ * answers and documented error bodies, each with Sforce-Limit-Info. Pure: no socket, clock or
+ * chance. Facts: salesforce-wire.md sections 3 and 8. */
 #ifndef TM_MOCKS_SALESFORCE_REST_H
 #define TM_MOCKS_SALESFORCE_REST_H
 #include "mocks/http/message.h"
@@ -9,13 +10,20 @@
 #define TM_REST_VERSION_FIRST 37
 #define TM_REST_VERSION_LAST 62
 #define TM_REST_DELETED_IDS_MAX 600000
-#define TM_REST_NO_LIMIT 5000000           /* what api-usage shows where the edition sets no limit */
+/* what api-usage shows where the edition sets no limit */
+#define TM_REST_NO_LIMIT 5000000
 
-struct tm_rest { struct tm_org *org; struct tm_oauth *oauth; struct tm_query *query; };
+struct tm_rest {
+    struct tm_org *org;
+    struct tm_oauth *oauth;
+    struct tm_query *query;
+};
 /* May hold with a token of tm_query. */
-void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r, struct tm_mock_response *out);
+void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r,
+                     struct tm_mock_response *out);
 /* A held one (only queries are) is asked again. */
-void tm_rest_resume(struct tm_rest *rest, const struct tm_mock_request *r, uint64_t token, struct tm_mock_response *out);
+void tm_rest_resume(struct tm_rest *rest, const struct tm_mock_request *r, uint64_t token,
+                    struct tm_mock_response *out);
 
 /* [{"message":…,"errorCode":…}] */
 void tm_rest_error(struct tm_mock_response *out, int status, const char *code, const char *message);

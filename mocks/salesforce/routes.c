@@ -29,9 +29,9 @@ static void routes_base(const struct tm_salesforce *s, const struct tm_mock_requ
 {
     const char *host = tm_mock_header(r, "Host");
     bool usable =
-        host != NULL && *host != '\0' && strlen(host) < 200
-        && strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]")
-               == strlen(host);
+        host != NULL && *host != '\0' && strlen(host) < 200 &&
+        strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]") ==
+            strlen(host);
     snprintf(out, out_bytes, "%s%s", usable ? "http://" : "", usable ? host : s->base_url);
 }
 
@@ -220,8 +220,14 @@ void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint6
     s->wake_data = data;
 }
 
-void tm_salesforce_news(struct tm_salesforce *s) { tm_bayeux_news(s->bayeux); }
-struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s) { return s->oauth; }
+void tm_salesforce_news(struct tm_salesforce *s)
+{
+    tm_bayeux_news(s->bayeux);
+}
+struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s)
+{
+    return s->oauth;
+}
 
 enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
                                 const struct tm_salesforce_settings *settings, struct tm_err *err)

@@ -1,6 +1,6 @@
-/* routes: the mock Salesforce as one HTTP handler: sign-in, REST, CometD and its own control API under /tidemark/v1/.
- * in: requests; out: answers. Pure: a server (mocks/http/server.h) and a simulation call the same handler.
- * The org is lent; everything else here is owned.
+/* routes: the mock Salesforce as one HTTP handler: sign-in, REST, CometD and its own control API
+ * under /tidemark/v1/. in: requests; out: answers. Pure: a server (mocks/http/server.h) and a
+ * simulation call the same handler. The org is lent; everything else here is owned.
  *
  *   GET  /                               what is served, as text
  *   POST /tidemark/v1/commit, schema     control.h
@@ -13,9 +13,9 @@
 #include "mocks/salesforce/rest.h"
 
 struct tm_salesforce_settings {
-    struct tm_oauth_settings oauth;          /* org_id and user_id are filled in from the org */
-    struct tm_bayeux_settings bayeux;        /* its wake is what tm_salesforce_wired is given */
-    const char *base_url;                    /* where a request has no Host header; NULL = http://127.0.0.1 */
+    struct tm_oauth_settings oauth;   /* org_id and user_id are filled in from the org */
+    struct tm_bayeux_settings bayeux; /* its wake is what tm_salesforce_wired is given */
+    const char *base_url; /* where a request has no Host header; NULL = http://127.0.0.1 */
 };
 struct tm_salesforce;
 enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
@@ -23,7 +23,9 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
 void tm_salesforce_close(struct tm_salesforce *s);
 struct tm_mock_handler tm_salesforce_handler(struct tm_salesforce *s);
 /* How a held request is resumed: tm_mock_server_wake, or a simulation's own. */
-void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint64_t token), void *data);
-void tm_salesforce_news(struct tm_salesforce *s);          /* after commits made outside the handler */
+void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint64_t token),
+                         void *data);
+/* after commits made outside the handler */
+void tm_salesforce_news(struct tm_salesforce *s);
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s);
 #endif

@@ -14,9 +14,8 @@ static const char *const kind_names[TM_WL_KINDS] = {
     "diff",        "conversion",  "field_add",  "field_remove"
 };
 /* What a business day is made of when the scenario does not say; 0 = once. */
-static const double kind_presets[TM_WL_KINDS] = {
-    8, 70, 5, 3, 1, 0.5, 6, 0.3, 1, 0, 0.2, 0.4, 0.2, 0.1, 0, 1, 0, 0, 0
-};
+static const double kind_presets[TM_WL_KINDS] = { 8,   70,  5,   3,   1, 0.5, 6, 0.3, 1, 0,
+                                                  0.2, 0.4, 0.2, 0.1, 0, 1,   0, 0,   0 };
 
 const char *tm_workload_kind_name(enum tm_workload_kind kind)
 {
@@ -29,7 +28,8 @@ static enum tm_code scenario_keys(const json_t *object, const char *where, const
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         size_t i = 0;
         while (i < known_count && strcmp(known[i], key) != 0)
             i++;
@@ -75,9 +75,10 @@ static enum tm_code scenario_whole(int64_t *out, const json_t *object, const cha
 enum tm_code tm_duration_ms(int64_t *out, const json_t *value, const char *where,
                             struct tm_err *err)
 {
-    static const struct { const char *unit; double ms; } units[] = {
-        { "ms", 1 }, { "s", 1e3 }, { "m", 60e3 }, { "h", 3600e3 }, { "d", 86400e3 }
-    };
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = { { "ms", 1 }, { "s", 1e3 }, { "m", 60e3 }, { "h", 3600e3 }, { "d", 86400e3 } };
     double n = json_number_value(value), scale = 1e3;
     if (json_is_string(value)) {
         char *end;
@@ -120,7 +121,9 @@ static enum tm_code scenario_delay(int64_t *out, const json_t *json, const char 
 enum tm_code tm_edition_allocations(const char *edition, int64_t *out_events,
                                     int64_t *out_api_calls, struct tm_err *err)
 {
-    static const struct { const char *name; int64_t events, calls;
+    static const struct {
+        const char *name;
+        int64_t events, calls;
     } all[] = { { "unlimited", 50000, 100000 },
                 { "enterprise", 25000, 100000 },
                 { "developer", 10000, 15000 },
@@ -154,7 +157,8 @@ static enum tm_code scenario_kinds(struct tm_scenario_workload *w, const json_t 
     enum tm_code rc = scenario_keys(kinds, where, kind_names, TM_WL_KINDS, err);
     if (rc != TM_OK)
         return rc;
-    json_object_foreach((json_t *)kinds, key, value) {
+    json_object_foreach((json_t *)kinds, key, value)
+    {
         int kind = 0;
         while (strcmp(kind_names[kind], key) != 0)
             kind++;
@@ -242,7 +246,8 @@ static enum tm_code scenario_objects(struct tm_scenario *s, const char *where, s
     s->objects = calloc(count + 1, sizeof *s->objects);
     if (s->objects == NULL)
         return tm_fail(err, TM_E_NOMEM, "%s", where);
-    json_array_foreach(list, i, name) {
+    json_array_foreach(list, i, name)
+    {
         if (!json_is_string(name))
             return tm_fail(err, TM_E_ARG, "%s: \"objects\" must be a list of object names", where);
         s->objects[i] = json_string_value(name);

@@ -1,117 +1,173 @@
-/* soql: SOQL text to rows of the org. in: a query, the org, the instant; out: rows as REST renders them.
- * Three steps: parse (text alone), run (names checked against the describes in force, SQL with bound values, the whole
- * result copied in one go, so that later pages show the org as it was then), render (JSON, a slice of rows at a time).
- * Pure towards time and chance. The caller owns what parse and run hand out. Facts: salesforce-wire.md 3 and 4.
+/* soql: SOQL text to rows of the org. in: a query, the org, the instant; out: rows as REST renders
+ * them. Three steps: parse (text alone), run (names checked against the describes in force, SQL
+ * with bound values, the whole result copied in one go, so that later pages show the org as it was
+ * then), render (JSON, a slice of rows at a time). Pure towards time and chance. The caller owns
+ * what parse and run hand out. Facts: salesforce-wire.md 3 and 4.
  *
- *   query    = SELECT item {"," item} FROM name [[AS] alias] [WHERE cond] [ORDER BY key {"," key}] [LIMIT n] [OFFSET n]
- *   item     = COUNT "(" ")" | FIELDS "(" (ALL | STANDARD | CUSTOM) ")" | path
- *   path     = name ["." name]                    the first is a relationship (Owner.Name), the object or its alias
- *   cond     = unary {AND unary} | unary {OR unary}        the two are mixed only with parentheses
- *   unary    = NOT unary | "(" cond ")" | path op literal | path LIKE string | path [NOT] IN "(" literal {"," literal} ")"
- *   op       = "=" | "!=" | "<>" | "<" | "<=" | ">" | ">="
- *   literal  = NULL | TRUE | FALSE | number | 'string' | YYYY-MM-DD | YYYY-MM-DDThh:mm:ss[.f](Z|+hh:mm) | hh:mm:ss[.f]Z
- *   string   : \n \r \t \b \f \" \' \\ \uXXXX, and in LIKE \% \_
- *   key      = path [ASC | DESC] [NULLS (FIRST | LAST)]    nulls come first unless told otherwise
+ *   query    = SELECT item {"," item} FROM name [[AS] alias] [WHERE cond] [ORDER BY key {"," key}]
+ * [LIMIT n] [OFFSET n] item     = COUNT "(" ")" | FIELDS "(" (ALL | STANDARD | CUSTOM) ")" | path
+ *   path     = name ["." name]                    the first is a relationship (Owner.Name), the
+ * object or its alias cond     = unary {AND unary} | unary {OR unary}        the two are mixed only
+ * with parentheses unary    = NOT unary | "(" cond ")" | path op literal | path LIKE string | path
+ * [NOT] IN "(" literal {"," literal} ")" op       = "=" | "!=" | "<>" | "<" | "<=" | ">" | ">="
+ *   literal  = NULL | TRUE | FALSE | number | 'string' | YYYY-MM-DD |
+ * YYYY-MM-DDThh:mm:ss[.f](Z|+hh:mm) | hh:mm:ss[.f]Z string   : \n \r \t \b \f \" \' \\ \uXXXX, and
+ * in LIKE \% \_ key      = path [ASC | DESC] [NULLS (FIRST | LAST)]    nulls come first unless told
+ * otherwise
  *
- * Words and names ignore case. 15- and 18-character ids are equal. Text compares without case, null is never less or
- * greater; != and NOT IN hold for null. */
+ * Words and names ignore case. 15- and 18-character ids are equal. Text compares without case, null
+ * is never less or greater; != and NOT IN hold for null. */
 #ifndef TM_MOCKS_SALESFORCE_SOQL_H
 #define TM_MOCKS_SALESFORCE_SOQL_H
 #include "mocks/salesforce/org.h"
 
 #define TM_SOQL_BYTES_MAX 100000u
-#define TM_SOQL_DEPTH_MAX 64               /* nested parentheses and NOTs   */
-#define TM_SOQL_NODES_MAX 8192             /* conditions of one query       */
-#define TM_SOQL_LITERALS_MAX 20000         /* values of one query           */
-#define TM_SOQL_ITEMS_MAX 1600             /* selected fields               */
-#define TM_SOQL_KEYS_MAX 32                /* ORDER BY                      */
+#define TM_SOQL_DEPTH_MAX 64       /* nested parentheses and NOTs */
+#define TM_SOQL_NODES_MAX 8192     /* conditions of one query */
+#define TM_SOQL_LITERALS_MAX 20000 /* values of one query */
+#define TM_SOQL_ITEMS_MAX 1600     /* selected fields */
+#define TM_SOQL_KEYS_MAX 32        /* ORDER BY */
 #define TM_SOQL_RELATIONS_MAX 20
 #define TM_SOQL_OFFSET_MAX 2000
-#define TM_SOQL_FIELDS_ROWS_MAX 200        /* FIELDS(ALL) and FIELDS(CUSTOM) need a LIMIT of at most this */
+/* FIELDS(ALL) and FIELDS(CUSTOM) need a LIMIT of at most this */
+#define TM_SOQL_FIELDS_ROWS_MAX 200
 #define TM_SOQL_RESULT_BYTES_MAX (1024u << 20)
 
 /* What the REST answer says: 400 with errorCode and message. */
-struct tm_soql_error { char code[40]; char message[1200]; };
+struct tm_soql_error {
+    char code[40];
+    char message[1200];
+};
 
 enum tm_soql_literal_kind {
-    TM_SOQL_NULL, TM_SOQL_BOOLEAN, TM_SOQL_NUMBER, TM_SOQL_STRING, TM_SOQL_DATE, TM_SOQL_DATETIME, TM_SOQL_TIME
+    TM_SOQL_NULL,
+    TM_SOQL_BOOLEAN,
+    TM_SOQL_NUMBER,
+    TM_SOQL_STRING,
+    TM_SOQL_DATE,
+    TM_SOQL_DATETIME,
+    TM_SOQL_TIME
 };
 struct tm_soql_literal {
     enum tm_soql_literal_kind kind;
     bool boolean;
     int64_t datetime_ms;
-    const char *text;                      /* STRING: unescaped but for \% \_; others as written */
-    size_t at;                             /* byte offset in the query */
+    const char *text; /* STRING: unescaped but for \% \_; others as written */
+    size_t at;        /* byte offset in the query */
 };
 enum tm_soql_op {
-    TM_SOQL_EQ, TM_SOQL_NE, TM_SOQL_LT, TM_SOQL_LE, TM_SOQL_GT, TM_SOQL_GE, TM_SOQL_LIKE, TM_SOQL_IN, TM_SOQL_NOT_IN,
-    TM_SOQL_AND, TM_SOQL_OR, TM_SOQL_NOT
+    TM_SOQL_EQ,
+    TM_SOQL_NE,
+    TM_SOQL_LT,
+    TM_SOQL_LE,
+    TM_SOQL_GT,
+    TM_SOQL_GE,
+    TM_SOQL_LIKE,
+    TM_SOQL_IN,
+    TM_SOQL_NOT_IN,
+    TM_SOQL_AND,
+    TM_SOQL_OR,
+    TM_SOQL_NOT
 };
-struct tm_soql_path { const char *relation /* NULL = the object's own */, *field; size_t at; };
+struct tm_soql_path {
+    const char *relation /* NULL = the object's own */, *field;
+    size_t at;
+};
 struct tm_soql_node {
     enum tm_soql_op op;
-    struct tm_soql_path path;              /* comparisons */
-    size_t first, count;                   /* comparisons: literals; AND OR NOT: entries of children */
+    struct tm_soql_path path; /* comparisons */
+    size_t first, count;      /* comparisons: literals; AND OR NOT: entries of children */
 };
-enum tm_soql_item_kind { TM_SOQL_PATH, TM_SOQL_COUNT, TM_SOQL_FIELDS_ALL, TM_SOQL_FIELDS_STANDARD, TM_SOQL_FIELDS_CUSTOM };
-struct tm_soql_item { enum tm_soql_item_kind kind; struct tm_soql_path path; };
-struct tm_soql_key { struct tm_soql_path path; bool descending, nulls_last; };
+enum tm_soql_item_kind {
+    TM_SOQL_PATH,
+    TM_SOQL_COUNT,
+    TM_SOQL_FIELDS_ALL,
+    TM_SOQL_FIELDS_STANDARD,
+    TM_SOQL_FIELDS_CUSTOM
+};
+struct tm_soql_item {
+    enum tm_soql_item_kind kind;
+    struct tm_soql_path path;
+};
+struct tm_soql_key {
+    struct tm_soql_path path;
+    bool descending, nulls_last;
+};
 struct tm_soql {
-    char *text;                            /* the query, owned, for error messages */
-    char *words;                           /* every name and string, owned         */
+    char *text;  /* the query, owned, for error messages */
+    char *words; /* every name and string, owned */
     size_t words_bytes;
-    const char *object, *alias;            /* alias NULL when none */
+    const char *object, *alias; /* alias NULL when none */
     size_t object_at;
-    struct tm_soql_item *items; size_t items_count;
-    struct tm_soql_node *nodes; size_t nodes_count;
-    size_t *children; size_t children_count;
-    struct tm_soql_literal *literals; size_t literals_count;
-    struct tm_soql_key keys[TM_SOQL_KEYS_MAX]; size_t keys_count;
-    bool has_where; size_t where;          /* index of the root node */
-    int64_t limit, offset;                 /* limit -1 = none        */
+    struct tm_soql_item *items;
+    size_t items_count;
+    struct tm_soql_node *nodes;
+    size_t nodes_count;
+    size_t *children;
+    size_t children_count;
+    struct tm_soql_literal *literals;
+    size_t literals_count;
+    struct tm_soql_key keys[TM_SOQL_KEYS_MAX];
+    size_t keys_count;
+    bool has_where;
+    size_t where;          /* index of the root node */
+    int64_t limit, offset; /* limit -1 = none */
 };
 /* TM_E_ARG fills *error. */
-enum tm_code tm_soql_parse(struct tm_soql **out, const char *text, struct tm_soql_error *error, struct tm_err *err);
-void tm_soql_close(struct tm_soql *q);                   /* NULL-safe */
+enum tm_code tm_soql_parse(struct tm_soql **out, const char *text, struct tm_soql_error *error,
+                           struct tm_err *err);
+void tm_soql_close(struct tm_soql *q); /* NULL-safe */
 /* WHERE restricts SystemModstamp, LastModifiedDate or CreatedDate of the object itself. */
 bool tm_soql_range_read(const struct tm_soql *q);
-/* Writes an error as Salesforce points at a place: the text around it, a caret, "ERROR at Row:1:Column:n", the words. */
-enum tm_code tm_soql_complain(struct tm_soql_error *error, struct tm_err *err, const char *code, const char *text,
-                              size_t at, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* Writes an error as Salesforce points at a place: the text around it, a caret, "ERROR at
+ * Row:1:Column:n", the words. */
+enum tm_code tm_soql_complain(struct tm_soql_error *error, struct tm_err *err, const char *code,
+                              const char *text, size_t at, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
 
 /* What one answer needs: a statement and how its columns become JSON. */
 struct tm_soql_column {
-    enum { TM_SOQL_VALUE, TM_SOQL_COMPOUND /* its parts follow */, TM_SOQL_RELATED /* its columns name it */ } shape;
+    enum {
+        TM_SOQL_VALUE,
+        TM_SOQL_COMPOUND /* its parts follow */,
+        TM_SOQL_RELATED /* its columns name it */
+    } shape;
     enum tm_field_kind kind;
-    char *key;                             /* "Name": with quotes and colon, owned */
-    int sql_column;                        /* VALUE; RELATED: the related Id */
-    size_t parts;                          /* COMPOUND: number of VALUEs right after it */
-    int relation;                          /* -1 = own; else the RELATED's number */
-    char *object;                          /* RELATED: its type, owned */
+    char *key;      /* "Name": with quotes and colon, owned */
+    int sql_column; /* VALUE; RELATED: the related Id */
+    size_t parts;   /* COMPOUND: number of VALUEs right after it */
+    int relation;   /* -1 = own; else the RELATED's number */
+    char *object;   /* RELATED: its type, owned */
 };
 struct tm_soql_plan {
     struct tm_buf sql;
-    struct tm_org_value *binds; size_t binds_count;      /* text borrowed from the query or `ids` */
-    char (*ids)[TM_ID_BYTES]; size_t ids_count;
-    struct tm_soql_column *columns; size_t columns_count;
+    struct tm_org_value *binds;
+    size_t binds_count; /* text borrowed from the query or `ids` */
+    char (*ids)[TM_ID_BYTES];
+    size_t ids_count;
+    struct tm_soql_column *columns;
+    size_t columns_count;
     int sql_columns;
     char *object;
     bool count_only;
 };
 /* Names and types checked, SQL written. relation is what tm_org_relation gave for the object. */
-enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const struct tm_soql *q, bool deleted_too,
-                          const char *relation, struct tm_soql_error *error, struct tm_err *err);
-void tm_soql_plan_free(struct tm_soql_plan *p);          /* safe on a zeroed struct */
+enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const struct tm_soql *q,
+                          bool deleted_too, const char *relation, struct tm_soql_error *error,
+                          struct tm_err *err);
+void tm_soql_plan_free(struct tm_soql_plan *p); /* safe on a zeroed struct */
 
 struct tm_soql_result;
-/* Runs the query on the org as it is at now_org_ms (less the index lag for a range read) and keeps every row.
- * TM_E_ARG fills *error. */
-enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q, bool deleted_too,
-                         int64_t now_org_ms, struct tm_soql_error *error, struct tm_err *err);
-void tm_soql_result_close(struct tm_soql_result *r);     /* NULL-safe */
-int64_t tm_soql_result_total(const struct tm_soql_result *r);      /* totalSize */
-size_t tm_soql_result_rows(const struct tm_soql_result *r);        /* 0 for count() */
-size_t tm_soql_result_bytes(const struct tm_soql_result *r);       /* memory it holds */
+/* Runs the query on the org as it is at now_org_ms (less the index lag for a range read) and keeps
+ * every row. TM_E_ARG fills *error. */
+enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
+                         bool deleted_too, int64_t now_org_ms, struct tm_soql_error *error,
+                         struct tm_err *err);
+void tm_soql_result_close(struct tm_soql_result *r);          /* NULL-safe */
+int64_t tm_soql_result_total(const struct tm_soql_result *r); /* totalSize */
+size_t tm_soql_result_rows(const struct tm_soql_result *r);   /* 0 for count() */
+size_t tm_soql_result_bytes(const struct tm_soql_result *r);  /* memory it holds */
 /* Records [row, row + rows) as JSON objects with commas between them. version "59.0". */
-void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, const char *version, struct tm_buf *out);
+void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, const char *version,
+                    struct tm_buf *out);
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define SOQL_CONTEXT_BYTES 60              /* of the query shown either side of an error */
+#define SOQL_CONTEXT_BYTES 60 /* of the query shown either side of an error */
 
 enum soql_token_kind {
     SOQL_END,
@@ -16,11 +16,14 @@ enum soql_token_kind {
     SOQL_STRING,
     SOQL_SIGN
 };
-struct soql_token { enum soql_token_kind kind; size_t at, bytes; };
+struct soql_token {
+    enum soql_token_kind kind;
+    size_t at, bytes;
+};
 struct soql_parser {
     struct tm_soql *q;
     const char *text;
-    size_t at;                             /* next byte to scan */
+    size_t at; /* next byte to scan */
     struct soql_token now;
     size_t nodes_cap, children_cap, literals_cap, items_cap, words_cap;
     size_t depth;
@@ -52,7 +55,10 @@ enum tm_code tm_soql_complain(struct tm_soql_error *error, struct tm_err *err, c
     return tm_fail(err, TM_E_ARG, "%s: %s", code, why);
 }
 
-static bool soql_name_char(char c) { return isalnum((unsigned char)c) || c == '_'; }
+static bool soql_name_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
 
 static enum tm_code soql_unexpected(struct soql_parser *p)
 {
@@ -80,8 +86,8 @@ static enum tm_code soql_next(struct soql_parser *p)
         kind = SOQL_WORD;
         while (soql_name_char(t[i]))
             i++;
-    } else if (isdigit((unsigned char)t[i]) || number_sign
-               || (t[i] == '.' && isdigit((unsigned char)t[i + 1]))) {
+    } else if (isdigit((unsigned char)t[i]) || number_sign ||
+               (t[i] == '.' && isdigit((unsigned char)t[i + 1]))) {
         kind = SOQL_LITERAL;
         for (i++; soql_name_char(t[i]) || t[i] == ':' || t[i] == '.' || t[i] == '-' || t[i] == '+';
              i++)
@@ -96,8 +102,8 @@ static enum tm_code soql_next(struct soql_parser *p)
                                     "unclosed string literal");
         i++;
     } else {
-        bool two = ((t[i] == '<' || t[i] == '>' || t[i] == '!') && t[i + 1] == '=')
-                   || (t[i] == '<' && t[i + 1] == '>');
+        bool two = ((t[i] == '<' || t[i] == '>' || t[i] == '!') && t[i + 1] == '=') ||
+                   (t[i] == '<' && t[i + 1] == '>');
         i += two ? 2 : 1;
     }
     p->now = (struct soql_token){ kind, from, i - from };
@@ -107,14 +113,14 @@ static enum tm_code soql_next(struct soql_parser *p)
 
 static bool soql_is(const struct soql_parser *p, const char *word)
 {
-    return p->now.kind == SOQL_WORD && p->now.bytes == strlen(word)
-           && strncasecmp(p->text + p->now.at, word, p->now.bytes) == 0;
+    return p->now.kind == SOQL_WORD && p->now.bytes == strlen(word) &&
+           strncasecmp(p->text + p->now.at, word, p->now.bytes) == 0;
 }
 
 static bool soql_sign(const struct soql_parser *p, const char *sign)
 {
-    return p->now.kind == SOQL_SIGN && p->now.bytes == strlen(sign)
-           && strncmp(p->text + p->now.at, sign, p->now.bytes) == 0;
+    return p->now.kind == SOQL_SIGN && p->now.bytes == strlen(sign) &&
+           strncmp(p->text + p->now.at, sign, p->now.bytes) == 0;
 }
 
 static enum tm_code soql_want(struct soql_parser *p, const char *word)
@@ -183,8 +189,8 @@ static int soql_hex4(const char *t)
     for (int i = 0; i < 4; i++) {
         if (!isxdigit((unsigned char)t[i]))
             return -1;
-        n = n * 16
-            + (isdigit((unsigned char)t[i]) ? t[i] - '0' : tolower((unsigned char)t[i]) - 'a' + 10);
+        n = n * 16 +
+            (isdigit((unsigned char)t[i]) ? t[i] - '0' : tolower((unsigned char)t[i]) - 'a' + 10);
     }
     return n;
 }
@@ -217,7 +223,7 @@ static size_t soql_escape(const char *t, char *to, size_t *used)
         *to = into[found - from];
         return 1;
     }
-    if (*t == '%' || *t == '_') {          /* only LIKE means something else by it, so it is kept */
+    if (*t == '%' || *t == '_') { /* only LIKE means something else by it, so it is kept */
         to[0] = '\\';
         to[1] = *t;
         return 2;
@@ -321,7 +327,9 @@ static enum tm_code soql_node(struct soql_parser *p, struct tm_soql_node node, s
 
 static enum tm_code soql_operator(struct soql_parser *p, enum tm_soql_op *out)
 {
-    static const struct { const char *sign; enum tm_soql_op op;
+    static const struct {
+        const char *sign;
+        enum tm_soql_op op;
     } signs[] = {
         { "=", TM_SOQL_EQ },  { "!=", TM_SOQL_NE },     { "<>", TM_SOQL_NE },
         { "<", TM_SOQL_LT },  { "<=", TM_SOQL_LE },     { ">", TM_SOQL_GT },
@@ -511,8 +519,8 @@ static enum tm_code soql_select(struct soql_parser *p)
 
 static bool soql_clause(const struct soql_parser *p)
 {
-    return soql_is(p, "where") || soql_is(p, "order") || soql_is(p, "limit")
-           || soql_is(p, "offset");
+    return soql_is(p, "where") || soql_is(p, "order") || soql_is(p, "limit") ||
+           soql_is(p, "offset");
 }
 
 static enum tm_code soql_from(struct soql_parser *p)
@@ -661,8 +669,8 @@ bool tm_soql_range_read(const struct tm_soql *q)
     static const char *const stamps[] = { "SystemModstamp", "LastModifiedDate", "CreatedDate" };
     for (size_t i = 0; i < q->nodes_count; i++) {
         const struct tm_soql_path *path = &q->nodes[i].path;
-        bool own = path->relation == NULL || strcasecmp(path->relation, q->object) == 0
-            || (q->alias != NULL && strcasecmp(path->relation, q->alias) == 0);
+        bool own = path->relation == NULL || strcasecmp(path->relation, q->object) == 0 ||
+                   (q->alias != NULL && strcasecmp(path->relation, q->alias) == 0);
         for (size_t k = 0; k < 3 && path->field != NULL && own; k++)
             if (strcasecmp(path->field, stamps[k]) == 0)
                 return true;

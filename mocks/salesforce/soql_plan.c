@@ -18,24 +18,29 @@ struct soql_planner {
     struct tm_org *org;
     const struct tm_soql *q;
     const struct tm_describe *object;
-    struct soql_relation relations[TM_SOQL_RELATIONS_MAX]; size_t relations_count;
+    struct soql_relation relations[TM_SOQL_RELATIONS_MAX];
+    size_t relations_count;
     struct tm_buf select, where;
     size_t columns_cap;
     struct tm_soql_error *error;
     struct tm_err *err;
 };
-struct soql_field { const struct tm_field *field; const struct tm_describe *object; int relation; };
+struct soql_field {
+    const struct tm_field *field;
+    const struct tm_describe *object;
+    int relation;
+};
 
 static bool plan_nested(
     const struct tm_field *f) /* an address or location: an object in JSON, no column of its own */
 {
-    return f->kind == TM_FIELD_COMPOUND
-           && (strcmp(f->type, "address") == 0 || strcmp(f->type, "location") == 0);
+    return f->kind == TM_FIELD_COMPOUND &&
+           (strcmp(f->type, "address") == 0 || strcmp(f->type, "location") == 0);
 }
 
 static enum tm_field_kind plan_kind(const struct tm_field *f)
 {
-    return f->kind == TM_FIELD_COMPOUND ? TM_FIELD_TEXT : f->kind;   /* Name of a person is text */
+    return f->kind == TM_FIELD_COMPOUND ? TM_FIELD_TEXT : f->kind; /* Name of a person is text */
 }
 
 /* ---- names ---- */
@@ -63,11 +68,11 @@ static const struct tm_field *plan_reference(const struct tm_describe *d, const 
         if (strcmp(f->type, "reference") != 0)
             continue;
         if (told != NULL ? strcasecmp(told, name) == 0
-                         : own == bytes + 2 && strcasecmp(f->name + bytes, "Id") == 0
-                               && strncasecmp(f->name, name, bytes) == 0)
+                         : own == bytes + 2 && strcasecmp(f->name + bytes, "Id") == 0 &&
+                               strncasecmp(f->name, name, bytes) == 0)
             return f;
-        if (told == NULL && own == bytes && bytes > 3 && strcasecmp(name + bytes - 3, "__r") == 0
-            && strncasecmp(f->name, name, bytes - 1) == 0)
+        if (told == NULL && own == bytes && bytes > 3 && strcasecmp(name + bytes - 3, "__r") == 0 &&
+            strncasecmp(f->name, name, bytes - 1) == 0)
             return f;
     }
     return NULL;
@@ -103,8 +108,8 @@ static enum tm_code plan_field(struct soql_planner *p, const struct tm_soql_path
                                struct soql_field *out)
 {
     *out = (struct soql_field){ .object = p->object, .relation = -1 };
-    bool own = path->relation == NULL || strcasecmp(path->relation, p->q->object) == 0
-        || (p->q->alias != NULL && strcasecmp(path->relation, p->q->alias) == 0);
+    bool own = path->relation == NULL || strcasecmp(path->relation, p->q->object) == 0 ||
+               (p->q->alias != NULL && strcasecmp(path->relation, p->q->alias) == 0);
     if (!own) {
         enum tm_code rc = plan_relation(p, path, &out->relation);
         if (rc != TM_OK)
@@ -224,15 +229,15 @@ static enum tm_code plan_select_field(struct soql_planner *p, const struct soql_
 static enum tm_code plan_fields_word(struct soql_planner *p, const struct tm_soql_item *item)
 {
     enum tm_code rc = TM_OK;
-    if (item->kind != TM_SOQL_FIELDS_STANDARD
-        && (p->q->limit < 0 || p->q->limit > TM_SOQL_FIELDS_ROWS_MAX))
+    if (item->kind != TM_SOQL_FIELDS_STANDARD &&
+        (p->q->limit < 0 || p->q->limit > TM_SOQL_FIELDS_ROWS_MAX))
         return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, item->path.at,
                                 "The SOQL FIELDS function must have a LIMIT of at most %d",
                                 TM_SOQL_FIELDS_ROWS_MAX);
     for (size_t i = 0; i < p->object->fields_count && rc == TM_OK; i++) {
         struct soql_field f = { &p->object->fields[i], p->object, -1 };
-        if (item->kind == TM_SOQL_FIELDS_ALL
-            || f.field->custom == (item->kind == TM_SOQL_FIELDS_CUSTOM))
+        if (item->kind == TM_SOQL_FIELDS_ALL ||
+            f.field->custom == (item->kind == TM_SOQL_FIELDS_CUSTOM))
             rc = plan_select_field(p, &f);
     }
     return rc;
@@ -347,16 +352,15 @@ static enum tm_code plan_literal(struct soql_planner *p, const struct tm_field *
         if (l->kind == TM_SOQL_TIME)
             return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_TEXT, .text = l->text });
         break;
-    case TM_FIELD_COMPOUND:
-        break;
+    case TM_FIELD_COMPOUND: break;
     }
     return plan_wrong_type(p, f, l->at);
 }
 
 static bool plan_is_null(const struct tm_field *f, const struct tm_soql_literal *l)
 {
-    return l->kind == TM_SOQL_NULL
-           || (plan_kind(f) == TM_FIELD_TEXT && l->kind == TM_SOQL_STRING && *l->text == '\0');
+    return l->kind == TM_SOQL_NULL ||
+           (plan_kind(f) == TM_FIELD_TEXT && l->kind == TM_SOQL_STRING && *l->text == '\0');
 }
 
 static enum tm_code plan_in(struct soql_planner *p, const struct tm_soql_node *n,
@@ -421,7 +425,7 @@ static enum tm_code plan_compare(struct soql_planner *p, const struct tm_soql_no
         plan_name(&p->where, f.relation, f.field->name);
         tm_buf_addz(&p->where, n->op == TM_SOQL_EQ ? " IS NULL" : " IS NOT NULL");
     } else if (l->kind == TM_SOQL_NULL) {
-        tm_buf_addc(&p->where, '0');       /* null is never less, greater or like anything */
+        tm_buf_addc(&p->where, '0'); /* null is never less, greater or like anything */
     } else {
         assert(n->op <= TM_SOQL_LIKE);
         plan_name(&p->where, f.relation, f.field->name);

@@ -9,7 +9,8 @@
 struct tm_soql_result {
     struct tm_soql_plan plan;
     struct tm_buf cells;
-    size_t *rows; size_t rows_count, rows_cap;     /* where each row begins in cells */
+    size_t *rows;
+    size_t rows_count, rows_cap; /* where each row begins in cells */
     int64_t total;
 };
 
@@ -39,8 +40,7 @@ static void result_cell(struct tm_buf *cells, sqlite3_stmt *stmt, int column)
     uint32_t bytes;
     tm_buf_addc(cells, (char)type);
     switch (type) {
-    case SQLITE_NULL:
-        break;
+    case SQLITE_NULL: break;
     case SQLITE_INTEGER:
         i = sqlite3_column_int64(stmt, column);
         tm_buf_add(cells, &i, sizeof i);
@@ -108,7 +108,7 @@ enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const 
     if (r == NULL)
         return tm_fail(err, TM_E_NOMEM, "a query's result");
     tm_buf_init(&r->cells, TM_SOQL_RESULT_BYTES_MAX);
-    if (tm_org_describe(org, q->object) != NULL)         /* else the plan says what is wrong */
+    if (tm_org_describe(org, q->object) != NULL) /* else the plan says what is wrong */
         rc = tm_org_relation(org, q->object, tm_soql_range_read(q), now_org_ms, &relation, err);
     if (rc == TM_OK)
         rc = tm_soql_plan(&r->plan, org, q, deleted_too, relation, error, err);
@@ -118,7 +118,7 @@ enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const 
         tm_soql_result_close(r);
         return rc;
     }
-    free(r->plan.binds);                                 /* they point into q */
+    free(r->plan.binds); /* they point into q */
     r->plan.binds = NULL;
     r->plan.binds_count = 0;
     *out = r;
@@ -135,8 +135,14 @@ void tm_soql_result_close(struct tm_soql_result *r)
     free(r);
 }
 
-int64_t tm_soql_result_total(const struct tm_soql_result *r) { return r->total; }
-size_t tm_soql_result_rows(const struct tm_soql_result *r) { return r->rows_count; }
+int64_t tm_soql_result_total(const struct tm_soql_result *r)
+{
+    return r->total;
+}
+size_t tm_soql_result_rows(const struct tm_soql_result *r)
+{
+    return r->rows_count;
+}
 size_t tm_soql_result_bytes(const struct tm_soql_result *r)
 {
     return r->cells.cap + r->rows_cap * sizeof *r->rows;
@@ -144,20 +150,21 @@ size_t tm_soql_result_bytes(const struct tm_soql_result *r)
 
 /* ---- rendering ---- */
 
-struct result_value { int type; int64_t i; double d; const char *text; uint32_t bytes; };
+struct result_value {
+    int type;
+    int64_t i;
+    double d;
+    const char *text;
+    uint32_t bytes;
+};
 
 static const char *result_read(const char *at, struct result_value *out)
 {
     out->type = (unsigned char)*at++;
     switch (out->type) {
-    case SQLITE_NULL:
-        return at;
-    case SQLITE_INTEGER:
-        memcpy(&out->i, at, sizeof out->i);
-        return at + sizeof out->i;
-    case SQLITE_FLOAT:
-        memcpy(&out->d, at, sizeof out->d);
-        return at + sizeof out->d;
+    case SQLITE_NULL: return at;
+    case SQLITE_INTEGER: memcpy(&out->i, at, sizeof out->i); return at + sizeof out->i;
+    case SQLITE_FLOAT: memcpy(&out->d, at, sizeof out->d); return at + sizeof out->d;
     default:
         memcpy(&out->bytes, at, sizeof out->bytes);
         out->text = at + sizeof out->bytes;

@@ -31,7 +31,7 @@ static double workload_shape(double u)
     return (0.15 + 0.85 * (morning > afternoon ? morning : afternoon)) / 1.0;
 }
 
-static double workload_instant(struct tm_rng *rng, bool flat)       /* 0..1, by rejection */
+static double workload_instant(struct tm_rng *rng, bool flat) /* 0..1, by rejection */
 {
     for (;;) {
         double u = tm_rng_unit(rng);
@@ -95,7 +95,7 @@ static enum tm_code workload_plan_sure(struct tm_workload *w, const struct tm_sc
         if (kind == TM_WL_OVERFLOW)
             size = s->workload.changes / 50 < 150 ? (size_t)(s->workload.changes / 50 + 2) : 150;
         if (kind == TM_WL_HARD_DELETE)
-            size = 1;                    /* of a live record: the one with an event */
+            size = 1; /* of a live record: the one with an event */
         if (!s->workload.kinds[k] || kind == TM_WL_BURST)
             continue;
         rc = w->resumed ? TM_OK : wl_possible(&w->maker, kind, err);
@@ -317,7 +317,10 @@ enum tm_code tm_workload_step(struct tm_workload *w, const struct tm_now *now, s
     return rc;
 }
 
-bool tm_workload_done(const struct tm_workload *w) { return w->next == w->steps_count; }
+bool tm_workload_done(const struct tm_workload *w)
+{
+    return w->next == w->steps_count;
+}
 const struct tm_workload_counts *tm_workload_counts(const struct tm_workload *w)
 {
     return &w->counts;

@@ -271,7 +271,7 @@ static enum tm_code kinds_transaction(struct wl_maker *m, size_t size, struct tm
         rc = kinds_create(m, account, TM_ORG_NORMAL, err);
         for (size_t i = 1; i < size && rc == TM_OK; i++) {
             rc = kinds_create(m, opportunity, TM_ORG_NORMAL, err);
-            if (rc == TM_OK)             /* the last set of a field counts */
+            if (rc == TM_OK) /* the last set of a field counts */
                 rc = kinds_set_id(m, opportunity, "AccountId", id, err);
         }
         return rc;
@@ -332,7 +332,7 @@ static enum tm_code kinds_merged_event(struct wl_maker *m, size_t size, struct t
             continue;
         }
         struct tm_org_value v = m->sets[0].value;
-        if (v.kind == TM_ORG_TEXT) {     /* texts may move while one is added: from a copy */
+        if (v.kind == TM_ORG_TEXT) { /* texts may move while one is added: from a copy */
             char text[1024];
             snprintf(text, sizeof text, "%s", m->texts.data + m->text_at[0]);
             v.text = text;
@@ -438,7 +438,7 @@ static enum tm_code kinds_conversion(struct wl_maker *m, const struct tm_org_txn
     char sql[300];
     sqlite3_stmt *s = NULL;
     bool row = true;
-    assert(o != NULL);                   /* wl_possible */
+    assert(o != NULL); /* wl_possible */
     enum tm_code rc = kinds_conversion_seed(m, o, when, err);
     json_t *patch = json_loads("{\"type\":\"picklist\",\"length\":255,\"picklistValues\":[{"
                                "\"active\":true,\"defaultValue\":false,"
@@ -453,7 +453,7 @@ static enum tm_code kinds_conversion(struct wl_maker *m, const struct tm_org_txn
         rc = wl_fields(m, err);
     snprintf(sql, sizeof sql,
              "SELECT \"Id\" FROM \"cur_%s\" WHERE \"" WL_CONVERSION_FIELD "\" IS NOT NULL AND "
-                                                                          "\"IsDeleted\"=0 "
+             "\"IsDeleted\"=0 "
              "ORDER BY _row LIMIT %d",
              o->name, WL_CHANGES_MAX);
     if (rc == TM_OK)
@@ -494,7 +494,7 @@ static enum tm_code kinds_field_add(struct wl_maker *m, struct tm_err *err)
 static enum tm_code kinds_field_remove(struct wl_maker *m, struct tm_err *err)
 {
     struct wl_object *o = kinds_with_field(m, WL_REMOVED_FIELD);
-    assert(o != NULL);                   /* wl_possible */
+    assert(o != NULL); /* wl_possible */
     enum tm_code rc = tm_org_field_remove(m->org, o->name, WL_REMOVED_FIELD, err);
     return rc == TM_OK ? wl_fields(m, err) : rc;
 }
@@ -569,7 +569,8 @@ enum tm_code wl_run(struct wl_maker *m, const struct wl_step *step, const struct
         break;
     case TM_WL_NULLS: rc = kinds_nulls(m, err); break;
     case TM_WL_DELETE: rc = kinds_delete(m, TM_ORG_NORMAL, err); break;
-    case TM_WL_UNDELETE: case TM_WL_GAP_UNDELETE:
+    case TM_WL_UNDELETE:
+    case TM_WL_GAP_UNDELETE:
         rc = kinds_fill_bin(m, when, err);
         if (rc == TM_OK)
             rc = kinds_undelete(m, step->kind == TM_WL_UNDELETE ? TM_ORG_NORMAL : TM_ORG_GAP, err);
@@ -579,7 +580,10 @@ enum tm_code wl_run(struct wl_maker *m, const struct wl_step *step, const struct
         break;
     case TM_WL_TRANSACTION: rc = kinds_transaction(m, step->size, err); break;
     case TM_WL_MERGE: rc = kinds_merge(m, err); break;
-    case TM_WL_MERGED_EVENT: rc = kinds_merged_event(m, step->size, err); robot = true; break;
+    case TM_WL_MERGED_EVENT:
+        rc = kinds_merged_event(m, step->size, err);
+        robot = true;
+        break;
     case TM_WL_BURST:
         rc = kinds_burst(m, step->size, err);
         robot = true;
@@ -590,9 +594,15 @@ enum tm_code wl_run(struct wl_maker *m, const struct wl_step *step, const struct
         rc = kinds_update(m, wl_pick_object(m, false), true, TM_ORG_GAP, err);
         break;
     case TM_WL_GAP_DELETE: rc = kinds_delete(m, TM_ORG_GAP, err); break;
-    case TM_WL_OVERFLOW: rc = kinds_overflow(m, step->size, err); robot = true; break;
+    case TM_WL_OVERFLOW:
+        rc = kinds_overflow(m, step->size, err);
+        robot = true;
+        break;
     case TM_WL_DIFF: rc = kinds_diff(m, when, err); break;
-    case TM_WL_CONVERSION: rc = kinds_conversion(m, when, err); robot = true; break;
+    case TM_WL_CONVERSION:
+        rc = kinds_conversion(m, when, err);
+        robot = true;
+        break;
     case TM_WL_FIELD_ADD: rc = kinds_field_add(m, err); break;
     case TM_WL_FIELD_REMOVE: rc = kinds_field_remove(m, err); break;
     case TM_WL_KINDS: assert(false); break;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define VALUES_CHUNK 5000                /* records of the population between progress checks */
+#define VALUES_CHUNK 5000 /* records of the population between progress checks */
 #define VALUES_DAY_MS 86400000LL
 
 static const char *const words[] = { "Harbor",       "Lighthouse",
@@ -56,7 +56,7 @@ enum tm_code wl_note(struct wl_object *o, int64_t number, unsigned set, unsigned
                      struct tm_err *err)
 {
     if (number < 1 || number > 4 * (int64_t)TM_SCENARIO_RECORDS_MAX)
-        return TM_OK;                    /* not one of ours: a test's own id */
+        return TM_OK; /* not one of ours: a test's own id */
     size_t index = (size_t)number - 1;
     if (index >= o->cap) {
         size_t cap = o->cap * 2 > index + 1024 ? o->cap * 2 : index + 1024;
@@ -225,7 +225,7 @@ enum tm_code wl_set_fresh(struct wl_maker *m, const struct wl_object *o, const s
         tm_date_text(
             text, (int32_t)(values_origin(m) / VALUES_DAY_MS + tm_rng_between(&m->rng, -200, 400)));
         break;
-    case TM_FIELD_DATETIME:              /* six years of seconds before the origin, each once */
+    case TM_FIELD_DATETIME: /* six years of seconds before the origin, each once */
         spread = ++m->serial * 7919 % (6 * 365 * 86400LL);
         v = (struct tm_org_value){ TM_ORG_INT, values_origin(m) - spread * 1000, 0, NULL };
         break;
@@ -245,7 +245,7 @@ enum tm_code wl_set_fresh(struct wl_maker *m, const struct wl_object *o, const s
     if (v.kind == TM_ORG_TEXT && *text == 0)
         v.kind = TM_ORG_NULL;
     if (v.kind == TM_ORG_NULL && !f->nillable)
-        return TM_OK;                    /* nobody to point to yet: the org fills in or keeps */
+        return TM_OK; /* nobody to point to yet: the org fills in or keeps */
     return wl_set(m, f, &v, err);
 }
 
@@ -297,7 +297,7 @@ enum tm_code wl_create_sets(struct wl_maker *m, const struct wl_object *o, struc
         const struct tm_field *f = o->fields[i];
         double p = !f->nillable || values_is_name(f) ? 1 : f->custom ? 0.35 : 0.6;
         if (strcmp(f->name, WL_CONVERSION_FIELD) == 0)
-            p = 0.02;                    /* few hold what a conversion will lose */
+            p = 0.02; /* few hold what a conversion will lose */
         if (strcmp(f->name, "AccountId") == 0)
             p = 0.97;
         if (strcmp(f->name, "ParentId") == 0 || f == o->long_text)
@@ -396,7 +396,7 @@ static enum tm_code values_note(struct wl_maker *m, const struct tm_org_txn *txn
             rc = wl_note(o, wl_number(m, c->id), set | WL_LIVE, clear | WL_BIN, err);
         else if (c->kind == TM_ORG_UPDATE)
             rc = wl_note(o, wl_number(m, c->id), set, clear, err);
-        else {                           /* a merge's loser (it has a set) is not brought back */
+        else { /* a merge's loser (it has a set) is not brought back */
             bool bin = c->kind == TM_ORG_DELETE && c->sets_count == 0;
             rc = wl_note(o, wl_number(m, c->id), set | (bin ? WL_BIN : 0),
                          clear | WL_LIVE | (bin ? 0 : WL_BIN), err);
