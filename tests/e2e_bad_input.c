@@ -127,6 +127,31 @@ static void a_port_in_use_is_named(void **state)
                     "tidemark serve --port %s --quiet --org %s/port.db", port, folder);
     assert_int_equal(tm_test_server_stop(&registry), 0);
 }
+/* Each command that keeps a database: another kind of file in its place is the user's mistake. */
+static void a_file_that_is_no_database_is_named_and_left_as_it_is(void **state)
+{
+    static const char garbage[] = "minutes of the harbour board, not a database of any kind\n";
+    static const char *const commands[] = {
+        "serve --quiet --port 0 --org",
+        "batch fixtures/batch/best.json --warehouse",
+        "sink fixtures/connectors/sink-bigquery.json --brokers 127.0.0.1:1 --registry "
+        "http://127.0.0.1:1 --warehouse",
+        "view fixtures/connectors/view.json --brokers 127.0.0.1:1 --registry http://127.0.0.1:1 "
+        "--objects fixtures/objects --warehouse",
+    };
+    char line[200], text[sizeof garbage] = "";
+    (void)state;
+    tm_test_write_file(folder, "garbage.db", garbage);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        tm_test_refused(64, TEXTS("garbage.db is not a SQLite database", "name another file"), 30,
+                        CREDENTIALS "tidemark %s %s/garbage.db", commands[i], folder);
+    snprintf(line, sizeof line, "%s/garbage.db", folder);
+    FILE *f = fopen(line, "r");
+    assert_non_null(f);
+    assert_int_equal(fread(text, 1, sizeof text - 1, f), sizeof garbage - 1);
+    fclose(f);
+    assert_string_equal(text, garbage);
+}
 
 int main(void)
 {
@@ -142,6 +167,7 @@ int main(void)
         cmocka_unit_test(an_unreachable_broker_is_named),
         cmocka_unit_test(a_wrong_password_is_told_in_the_servers_words_and_never_printed),
         cmocka_unit_test(a_port_in_use_is_named),
+        cmocka_unit_test(a_file_that_is_no_database_is_named_and_left_as_it_is),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

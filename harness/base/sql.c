@@ -9,6 +9,10 @@ enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing)
     const char *path = sqlite3_db_filename(db, "main");
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
         return TM_E_AGAIN;
+    if (code == SQLITE_NOTADB)
+        return tm_fail(
+            err, TM_E_ARG,
+            "%s is not a SQLite database; name another file, or one that is not there yet", path);
     return tm_fail(err, code == SQLITE_NOMEM ? TM_E_NOMEM : TM_E_IO, "%s: %s: %s",
                    path != NULL && *path ? path : "in-memory database", doing, sqlite3_errmsg(db));
 }
