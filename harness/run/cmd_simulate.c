@@ -28,16 +28,18 @@ static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, cons
 }
 
 static enum tm_code simulate_arguments(int argc, char **argv, const char **out_seeds,
-                                       struct tm_err *err)
+                                       bool *out_fail_fast, struct tm_err *err)
 {
-    static const char *const known[] = { "--seeds", "--help" };
+    static const char *const known[] = { "--seeds", "--fail-fast", "--help" };
     *out_seeds = NULL;
+    *out_fail_fast = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            printf("usage: tidemark simulate --seeds A..B\n\nRuns the streaming road on random "
+            printf("usage: tidemark simulate --seeds A..B [--fail-fast]\n\nRuns the streaming road "
+                   "on random "
                    "histories and faults under a "
                    "virtual clock, one per seed.\nPrints a line for each seed that breaks a rule, "
-                   "and a summary.\n");
+                   "and a summary;\nwith --fail-fast the first such seed is the last.\n");
             exit(TM_EXIT_PASS);
         }
         if (strncmp(argv[i], "--seeds=", 8) == 0) {
@@ -46,10 +48,13 @@ static enum tm_code simulate_arguments(int argc, char **argv, const char **out_s
             if (++i == argc)
                 return tm_fail(err, TM_E_ARG, "flag --seeds wants a value, as in --seeds 1..1000");
             *out_seeds = argv[i];
+        } else if (strcmp(argv[i], "--fail-fast") == 0) {
+            *out_fail_fast = true;
         } else if (argv[i][0] == '-') {
-            const char *near = tm_nearest(argv[i], known, 2);
+            const char *near = tm_nearest(argv[i], known, 3);
             return tm_fail(err, TM_E_ARG, "unknown flag %.60s%s%s", argv[i],
-                           near != NULL ? "; did you mean " : "; there is only --seeds A..B",
+                           near != NULL ? "; did you mean "
+                                        : "; there are only --seeds A..B and --fail-fast",
                            near != NULL ? near : "");
         } else {
             return tm_fail(
@@ -63,7 +68,7 @@ static enum tm_code simulate_arguments(int argc, char **argv, const char **out_s
     return TM_OK;
 }
 
-static enum tm_code simulate_run(uint64_t first, uint64_t last, const char *dir,
+static enum tm_code simulate_run(uint64_t first, uint64_t last, bool fail_fast, const char *dir,
                                  uint64_t *out_failed, struct tm_err *err)
 {
     const struct tm_sim_options options = { .dir = dir };
@@ -85,6 +90,8 @@ static enum tm_code simulate_run(uint64_t first, uint64_t last, const char *dir,
         (*out_failed)++;
         printf("seed %" PRIu64 ": %s: %s\n", seed, r.finding.rule, r.finding.text);
         fflush(stdout);
+        if (fail_fast)
+            last = seed;
     }
     double seconds = (double)(tm_clock_monotonic_ns() - began_ns) / (double)TM_NS_PER_S,
            seeds = (double)(last - first) + 1;
@@ -103,15 +110,16 @@ int tm_cmd_simulate(int argc, char **argv)
     const char *seeds = NULL;
     char dir[TM_SIM_PATH_BYTES];
     uint64_t first = 0, last = 0, failed = 0;
+    bool fail_fast = false;
     tm_log_init("simulate", TM_LOG_ERROR);
     tm_err_clear(&err);
-    enum tm_code rc = simulate_arguments(argc, argv, &seeds, &err);
+    enum tm_code rc = simulate_arguments(argc, argv, &seeds, &fail_fast, &err);
     if (rc == TM_OK)
         rc = simulate_seeds(&first, &last, seeds, &err);
     if (rc == TM_OK)
         rc = tm_sim_scratch_make(dir, &err);
     if (rc == TM_OK) {
-        rc = simulate_run(first, last, dir, &failed, &err);
+        rc = simulate_run(first, last, fail_fast, dir, &failed, &err);
         tm_sim_scratch_remove(dir);
     }
     if (rc != TM_OK)
