@@ -38,7 +38,6 @@ static void sv_view_open(struct sv_world *w)
 void sv_open(struct sv_world *w)
 {
     struct tm_err err = { .code = TM_OK };
-    struct tm_buf sql;
     memset(w, 0, sizeof *w);
     snprintf(w->dir, sizeof w->dir, "%s/sv_XXXXXX",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -61,10 +60,7 @@ void sv_open(struct sv_world *w)
            "_read_kind TEXT,_count INTEGER,_partitions INTEGER,A TEXT,B TEXT,LastName TEXT,_topic "
            "TEXT,_partition INTEGER,"
            "_offset INTEGER,_written_ns INTEGER);");
-    tm_buf_init(&sql, TM_VIEW_SQL_BYTES_MAX);
-    sv_ok(tm_view_sql_for(w->raw, "Thing", &sql, &err), &err);
-    sv_sql(w->raw, tm_buf_text(&sql));
-    tm_buf_free(&sql);
+    sv_views(w);
     sv_view_open(w);
 }
 
@@ -113,6 +109,15 @@ static const char *sv_number(char out[24], int64_t n)
     return out;
 }
 
+/* B, or the column it has since it was retyped (design section 5, Raw tables). */
+static void sv_insert(struct sv_world *w, const char *head, bool retyped, const char *tail,
+                      const char *const *texts, size_t count)
+{
+    char sql[512];
+    snprintf(sql, sizeof sql, "%s,%s%s", head, retyped ? "B__double" : "B", tail);
+    sv_run(w->raw, sql, texts, count);
+}
+
 void sv_event(struct sv_world *w, const struct sv_event *e)
 {
     char header[1024], own_ids[80], n[3][24];
@@ -131,10 +136,10 @@ void sv_event(struct sv_world *w, const struct sv_event *e)
                             e->diff != NULL ? e->diff : "[]",
                             sv_number(n[1], e->epoch > 0 ? e->epoch : 1),
                             sv_number(n[2], ++w->offset) };
-    sv_run(w->raw,
-           "INSERT INTO sfdc_cdc_thing_raw "
-           "VALUES(?1,?2,?3,?4,?5,?6,'ThingChangeEvent','schema',?7,?8,'t',0,?9,0)",
-           texts, sizeof texts / sizeof texts[0]);
+    sv_insert(w, "INSERT INTO sfdc_cdc_thing_raw(Id,ReplayId,ChangeEventHeader,A", e->retyped,
+              ",LastName,_DiffFields,_epoch,_offset,_topic,_partition,_written_ns)"
+              " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,'t',0,?9)",
+              texts, sizeof texts / sizeof texts[0]);
 }
 
 void sv_alert(struct sv_world *w, int64_t epoch, int64_t replay_id, const char *id,
@@ -144,8 +149,8 @@ void sv_alert(struct sv_world *w, int64_t epoch, int64_t replay_id, const char *
     const char *texts[] = { id, sv_number(n[0], replay_id), kind, sv_number(n[1], epoch),
                             sv_number(n[2], ++w->offset) };
     sv_run(w->raw,
-           "INSERT INTO alerts_sfdc_thing_gap_events VALUES(?1,?2,'{}',?3,'',?4,'a',0,?5,0)", texts,
-           sizeof texts / sizeof texts[0]);
+           "INSERT INTO alerts_sfdc_thing_gap_events VALUES(?1,?2,'{}',?3,'',?4,'a',0,?5,?5)",
+           texts, sizeof texts / sizeof texts[0]);
 }
 
 void sv_answer(struct sv_world *w, const struct sv_answer *a)
@@ -165,10 +170,31 @@ void sv_answer(struct sv_world *w, const struct sv_answer *a)
                             a->values[2],
                             sv_number(n[5], a->partition),
                             sv_number(n[6], ++w->offset) };
-    sv_run(
-        w->raw,
-        "INSERT INTO sfdc_recon_thing VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,'r',?13,?14,0)",
+    sv_insert(
+        w,
+        "INSERT INTO sfdc_recon_thing(Id,_kind,_g,_epoch,_read_id,_read_seq,_read_kind,_count,"
+        "_partitions,A",
+        a->retyped,
+        ",LastName,_partition,_offset,_topic,_written_ns)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,'r',?14)",
         texts, sizeof texts / sizeof texts[0]);
+}
+
+void sv_views(struct sv_world *w)
+{
+    struct tm_err err = { .code = TM_OK };
+    struct tm_buf sql;
+    tm_buf_init(&sql, TM_VIEW_SQL_BYTES_MAX);
+    sv_ok(tm_view_sql_for(w->raw, "Thing", &sql, &err), &err);
+    sv_sql(w->raw, tm_buf_text(&sql));
+    tm_buf_free(&sql);
+}
+
+void sv_retype(struct sv_world *w)
+{
+    sv_sql(w->raw, "ALTER TABLE sfdc_cdc_thing_raw ADD COLUMN B__double REAL;"
+                   "ALTER TABLE sfdc_recon_thing ADD COLUMN B__double REAL");
+    sv_views(w);
 }
 
 void sv_catch_up(struct sv_world *w)

@@ -14,6 +14,7 @@ struct sv_event {
     const char *changed;            /* JSON array; NULL = [] */
     const char *diff;               /* JSON array; NULL = [] */
     const char *values[SV_COLUMNS]; /* NULL = null */
+    bool retyped;                   /* B stands in B__double; sv_retype came before */
 };
 struct sv_answer {
     int64_t epoch /* 0 = 1 */, g, seq;
@@ -21,6 +22,7 @@ struct sv_answer {
     int partition;
     int64_t count, partitions; /* of an end */
     const char *values[SV_COLUMNS];
+    bool retyped;
 };
 struct sv_world {
     char dir[64], raw_path[96], view_path[96];
@@ -35,6 +37,8 @@ void sv_event(struct sv_world *w, const struct sv_event *e);
 void sv_alert(struct sv_world *w, int64_t epoch, int64_t replay_id, const char *id,
               const char *kind);
 void sv_answer(struct sv_world *w, const struct sv_answer *a);
+void sv_views(struct sv_world *w);   /* option 1 made anew over the columns there are */
+void sv_retype(struct sv_world *w);  /* raw and recon get B__double */
 void sv_restart(struct sv_world *w); /* option 2 begins again from its file */
 /* steps option 2 until it has nothing to do */
 void sv_catch_up(struct sv_world *w);

@@ -89,6 +89,45 @@ static void columns_that_come_later_widen_the_relation_and_what_partial_rows_lac
     sv_close(&w);
 }
 
+/* Another process adds a column, and a row with it, between two statements of the view's. */
+static struct sv_world *racing;
+static int race_now(unsigned what, void *self, void *stmt, void *sql)
+{
+    struct sv_world *w = racing;
+    (void)what, (void)self, (void)stmt;
+    if (w == NULL || strcmp(sql, "BEGIN") != 0)
+        return 0;
+    racing = NULL;
+    sv_sql(w->raw, "BEGIN; ALTER TABLE sfdc_cdc_thing_raw ADD COLUMN New__c TEXT;"
+                   "INSERT INTO sfdc_cdc_thing_raw(Id,ReplayId,ChangeEventHeader,New__c,_epoch) "
+                   "VALUES('a','3','{\"recordIds\":[\"a\"],\"changeType\":\"UPDATE\","
+                   "\"changedFields\":[\"New__c\"]}','n',1); COMMIT");
+    return 0;
+}
+
+static int race_open(sqlite3 *db)
+{
+    return sqlite3_trace_v2(db, SQLITE_TRACE_STMT, race_now, NULL);
+}
+
+static void a_column_that_comes_while_a_step_begins_keeps_its_first_value(void **state)
+{
+    struct sv_world w;
+    (void)state;
+    sv_open(&w);
+    sqlite3_auto_extension((void (*)(void))race_open);
+    sv_restart(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
+    sv_catch_up(&w);
+    sqlite3_cancel_auto_extension((void (*)(void))race_open);
+    E(.replay_id = 2, .type = "UPDATE", .own = "a", .changed = "[\"A\"]", VALUES("2", NULL, NULL));
+    racing = &w;
+    sv_catch_up(&w);
+    assert_null(racing);
+    assert_int_equal(number(w.db, "SELECT New__c='n' AND A='2' FROM Thing WHERE Id='a'"), 1);
+    sv_close(&w);
+}
+
 static void another_raw_database_under_the_same_name_is_refused(void **state)
 {
     struct sv_world w;
@@ -291,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reader_of_what_is_beyond_its_seq_sees_every_change_and_removal),
         cmocka_unit_test(columns_that_come_later_widen_the_relation_and_what_partial_rows_lack),
+        cmocka_unit_test(a_column_that_comes_while_a_step_begins_keeps_its_first_value),
         cmocka_unit_test(another_raw_database_under_the_same_name_is_refused),
         cmocka_unit_test(some_other_database_is_not_written_into),
         cmocka_unit_test(a_record_without_its_base_is_asked_for_once_and_not_before_the_first_copy),

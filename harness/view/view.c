@@ -24,6 +24,18 @@ struct tm_view {
     struct tm_view_counts counts;
 };
 
+static void view_raw_close(struct tm_view *v)
+{
+    for (size_t i = 0; i < v->objects_open; i++)
+        tm_view_follow_close(&v->objects[i]);
+    v->objects_open = 0;
+    sqlite3_finalize(v->data_version);
+    sqlite3_finalize(v->schema_version);
+    v->data_version = v->schema_version = NULL;
+    tm_sql_close(v->raw);
+    v->raw = NULL;
+}
+
 enum tm_code tm_view_open(struct tm_view **out, const struct tm_view_settings *settings,
                           const struct tm_view_ports *ports, struct tm_err *err)
 {
@@ -47,8 +59,11 @@ enum tm_code tm_view_open(struct tm_view **out, const struct tm_view_settings *s
     if (rc == TM_OK)
         rc = tm_view_store_create(ports->db, err);
     if (rc != TM_OK) {
+        const char *path = sqlite3_db_filename(ports->db, "main");
         tm_view_close(v);
-        return rc;
+        return rc == TM_E_AGAIN
+                   ? tm_fail_retry(err, TM_E_IO, "%s is locked by another process", path)
+                   : rc;
     }
     *out = v;
     return TM_OK;
@@ -58,13 +73,9 @@ void tm_view_close(struct tm_view *v)
 {
     if (v == NULL)
         return;
-    for (size_t i = 0; i < v->objects_open; i++)
-        tm_view_follow_close(&v->objects[i]);
+    view_raw_close(v);
     free(v->objects);
     tm_view_asker_free(&v->asker);
-    sqlite3_finalize(v->data_version);
-    sqlite3_finalize(v->schema_version);
-    tm_sql_close(v->raw);
     free(v);
 }
 
@@ -79,6 +90,7 @@ static void view_wake(struct tm_wake *wake, int64_t wall_ns)
         wake->wall_ns = wall_ns;
 }
 
+/* All objects or none: one that was busy would never be followed. */
 static enum tm_code view_raw_open(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake,
                                   struct tm_err *err)
 {
@@ -92,11 +104,13 @@ static enum tm_code view_raw_open(struct tm_view *v, const struct tm_now *now, s
     if (rc == TM_OK)
         rc = tm_sql_prepare(&v->schema_version, v->raw, "PRAGMA schema_version", err);
     for (size_t i = 0; i < v->settings.objects_count && rc == TM_OK; i++) {
+        v->objects_open = i + 1;
         rc = tm_view_follow_open(&v->objects[i], v->raw, v->ports.db, v->settings.objects[i],
                                  &v->counts, err);
-        v->objects_open = i + 1;
     }
-    view_wake(wake, now->wall_ns);
+    if (rc != TM_OK)
+        view_raw_close(v);
+    view_wake(wake, rc == TM_E_AGAIN ? now->wall_ns + TM_NS_PER_MS : now->wall_ns);
     return rc;
 }
 
@@ -131,31 +145,49 @@ static enum tm_code view_rows(struct tm_view *v, struct tm_err *err)
     return rc;
 }
 
-/* One transaction on view.db over one read transaction on raw.db. */
-static enum tm_code view_transaction(struct tm_view *v,
-                                     enum tm_code (*work)(struct tm_view *, struct tm_err *),
-                                     struct tm_err *err)
+/* Columns first, in a transaction of their own; then rows. Which of the two is asked inside the
+ * transaction: a column that came just before it began has its first value in rows that came with
+ * it. */
+static enum tm_code view_work(struct tm_view *v, int64_t *out_schema, struct tm_err *err)
 {
-    enum tm_code rc = tm_sql_exec(v->raw, "BEGIN", err);
+    enum tm_code rc = view_pragma(out_schema, v->schema_version, err);
     if (rc != TM_OK)
         return rc;
-    rc = tm_sql_exec(v->ports.db, "BEGIN IMMEDIATE", err);
+    return *out_schema != v->seen_schema ? view_shapes(v, err) : view_rows(v, err);
+}
+
+static void view_rollback(struct tm_view *v)
+{
+    struct tm_err again;
+    tm_err_clear(&again);
+    if (!sqlite3_get_autocommit(v->ports.db))
+        sqlite3_exec(v->ports.db, "ROLLBACK", NULL, NULL, NULL);
+    for (size_t i = 0; i < v->objects_open; i++)
+        tm_view_follow_reload(&v->objects[i], &again);
+}
+
+/* One transaction on view.db over one read transaction on raw.db. */
+static enum tm_code view_transaction(struct tm_view *v, struct tm_err *err)
+{
+    int64_t schema = -1;
+    enum tm_code rc = tm_sql_exec(v->raw, "BEGIN", err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(v->ports.db, "BEGIN IMMEDIATE", err);
     if (rc == TM_OK) {
-        rc = work(v, err);
+        rc = view_work(v, &schema, err);
         if (rc == TM_OK)
             rc = tm_sql_exec(v->ports.db, "COMMIT", err);
-        if (rc != TM_OK) {
-            struct tm_err again;
-            tm_err_clear(&again);
-            if (!sqlite3_get_autocommit(v->ports.db))
-                sqlite3_exec(v->ports.db, "ROLLBACK", NULL, NULL, NULL);
-            for (size_t i = 0; i < v->objects_open; i++)
-                tm_view_follow_reload(&v->objects[i], &again);
-            v->seen_data = -1; /* look again, whatever the pragma says */
-        }
+        if (rc != TM_OK)
+            view_rollback(v);
     }
-    sqlite3_exec(v->raw, "COMMIT", NULL, NULL, NULL);
-    return rc;
+    if (!sqlite3_get_autocommit(v->raw))
+        sqlite3_exec(v->raw, "COMMIT", NULL, NULL, NULL);
+    if (rc != TM_OK)
+        return rc;
+    v->may_ask |= schema == v->seen_schema && v->settings.raise_no_base;
+    v->behind |= schema != v->seen_schema; /* the rows are still to come */
+    v->seen_schema = schema;
+    return TM_OK;
 }
 
 static enum tm_code view_ask(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake,
@@ -185,24 +217,13 @@ static enum tm_code view_ask_begin(struct tm_view *v, const struct tm_now *now,
     return rc;
 }
 
-/* Columns first, in a transaction of their own; then rows. */
 static enum tm_code view_apply(struct tm_view *v, int64_t data, const struct tm_now *now,
                                struct tm_wake *wake, struct tm_err *err)
 {
-    int64_t schema = 0;
-    enum tm_code rc = view_pragma(&schema, v->schema_version, err);
-    if (rc != TM_OK)
-        return rc;
-    if (schema != v->seen_schema) {
-        rc = view_transaction(v, view_shapes, err);
-        if (rc == TM_OK)
-            v->seen_schema = schema;
-    } else {
-        v->seen_data = data;
-        rc = view_transaction(v, view_rows, err);
-        v->may_ask |= rc == TM_OK && v->settings.raise_no_base;
-        v->ask_turn = true;
-    }
+    enum tm_code rc = view_transaction(v, err);
+    /* when it failed: look again, whatever the pragma says */
+    v->seen_data = rc == TM_OK ? data : -1;
+    v->ask_turn = true;
     view_wake(wake, rc == TM_E_AGAIN ? now->wall_ns + TM_NS_PER_MS : now->wall_ns);
     return rc;
 }
