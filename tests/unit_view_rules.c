@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -312,6 +313,22 @@ static void r16_ends_clear_the_whole_objects_dirt_at_or_below_their_position(voi
     sv_close(&w);
 }
 
+static void r16_however_many_reads_come_into_force_at_once_all_do(void **state)
+{
+    struct sv_world w;
+    (void)state;
+    begin(&w);
+    E(.replay_id = 38, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
+    for (int i = 0; i < 40; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "w%02d", i);
+        ANSWER(.kind = "end", .g = i, .seq = i, .read_id = id, .read_kind = "whole",
+               .partitions = 1);
+    }
+    sv_expect(&w, "");
+    sv_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +351,7 @@ int main(void)
         cmocka_unit_test(r14_until_the_first_copy_is_in_force_the_object_is_in_doubt),
         cmocka_unit_test(
             r16_a_read_is_in_force_with_all_its_ends_and_as_many_answers_as_they_count),
+        cmocka_unit_test(r16_however_many_reads_come_into_force_at_once_all_do),
         cmocka_unit_test(r16_ends_clear_the_whole_objects_dirt_at_or_below_their_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

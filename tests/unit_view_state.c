@@ -128,23 +128,61 @@ static void a_column_that_comes_while_a_step_begins_keeps_its_first_value(void *
     sv_close(&w);
 }
 
+static enum tm_code steps(struct sv_world *w, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    for (int i = 0; i < 10 && (rc == TM_OK || rc == TM_E_AGAIN); i++) {
+        struct tm_wake wake = { TM_NEVER, TM_NEVER };
+        rc = tm_view_step(w->view, &(struct tm_now){ 0, i }, &wake, err);
+    }
+    return rc;
+}
+
 static void another_raw_database_under_the_same_name_is_refused(void **state)
 {
     struct sv_world w;
     struct tm_err err = { .code = TM_OK };
-    enum tm_code rc = TM_OK;
     (void)state;
     sv_open(&w);
     E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
     sv_catch_up(&w);
     sv_sql(w.raw, "DELETE FROM sfdc_cdc_thing_raw");
     sv_restart(&w);
-    for (int i = 0; i < 10 && (rc == TM_OK || rc == TM_E_AGAIN); i++) {
-        struct tm_wake wake = { TM_NEVER, TM_NEVER };
-        rc = tm_view_step(w.view, &(struct tm_now){ 0, i }, &wake, &err);
-    }
-    assert_int_equal(rc, TM_E_MISMATCH);
+    assert_int_equal(steps(&w, &err), TM_E_MISMATCH);
     sv_close(&w);
+}
+
+/* As many rows as before, in another order: what was read of them is not what is there. */
+static void a_raw_database_filled_anew_is_refused_however_many_rows_it_has(void **state)
+{
+    struct sv_world w;
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    sv_open(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
+    sv_catch_up(&w);
+    sv_sql(w.raw, "DELETE FROM sfdc_cdc_thing_raw");
+    E(.replay_id = 7, .type = "CREATE", .own = "b", VALUES("7", "7", "7"));
+    E(.replay_id = 8, .type = "CREATE", .own = "c", VALUES("8", "8", "8"));
+    sv_restart(&w);
+    assert_int_equal(steps(&w, &err), TM_E_MISMATCH);
+    assert_non_null(strstr(err.msg, "raw.db"));
+    assert_non_null(strstr(err.msg, "view.db"));
+    sv_close(&w);
+}
+
+static void a_file_of_another_format_is_refused(void **state)
+{
+    struct tm_err err = { .code = TM_OK };
+    sqlite3 *db = NULL;
+    (void)state;
+    assert_int_equal(tm_sql_open(&db, ":memory:", TM_SQL_CREATE, &err), TM_OK);
+    assert_int_equal(tm_view_store_create(db, &err), TM_OK);
+    assert_int_equal(tm_view_store_create(db, &err), TM_OK);
+    sv_sql(db, "UPDATE _view SET value='0' WHERE key='format'");
+    assert_int_equal(tm_view_store_create(db, &err), TM_E_MISMATCH);
+    assert_non_null(strstr(err.msg, "format"));
+    tm_sql_close(db);
 }
 
 static void some_other_database_is_not_written_into(void **state)
@@ -332,6 +370,8 @@ int main(void)
         cmocka_unit_test(columns_that_come_later_widen_the_relation_and_what_partial_rows_lack),
         cmocka_unit_test(a_column_that_comes_while_a_step_begins_keeps_its_first_value),
         cmocka_unit_test(another_raw_database_under_the_same_name_is_refused),
+        cmocka_unit_test(a_raw_database_filled_anew_is_refused_however_many_rows_it_has),
+        cmocka_unit_test(a_file_of_another_format_is_refused),
         cmocka_unit_test(some_other_database_is_not_written_into),
         cmocka_unit_test(a_record_without_its_base_is_asked_for_once_and_not_before_the_first_copy),
         cmocka_unit_test(a_crash_before_the_acknowledgement_repeats_the_ask),

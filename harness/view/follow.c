@@ -4,6 +4,7 @@
 #include "view/header.h"
 #include "view/reads.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,48 +37,80 @@ static void follow_select(struct tm_view_follow *f, struct tm_buf *b, enum tm_vi
     tm_buf_addz(b, " r WHERE r.rowid>?1 ORDER BY r.rowid LIMIT ?2");
 }
 
+static void follow_select_name(struct tm_view_follow *f, struct tm_buf *b, enum tm_view_table t)
+{
+    tm_buf_addz(b, "SELECT ");
+    tm_view_shape_place(&f->shape, b, t, "r");
+    tm_buf_addz(b, " FROM ");
+    tm_sql_ident(b, f->shape.tables[t]);
+    tm_buf_addz(b, " r WHERE r.rowid=?1");
+}
+
+static void follow_finalize(struct tm_view_follow *f)
+{
+    for (int t = 0; t < TM_VIEW_TABLES; t++) {
+        sqlite3_finalize(f->rows[t]);
+        sqlite3_finalize(f->names[t]);
+        f->rows[t] = f->names[t] = NULL;
+    }
+}
+
 static enum tm_code follow_prepare(struct tm_view_follow *f, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_buf b;
+    follow_finalize(f);
     tm_buf_init(&b, FOLLOW_SQL_BYTES_MAX);
     for (int t = 0; t < TM_VIEW_TABLES && rc == TM_OK; t++) {
-        sqlite3_finalize(f->rows[t]);
-        f->rows[t] = NULL;
         if (!f->shape.there[t])
             continue;
-        tm_buf_reset(&b);
-        follow_select(f, &b, (enum tm_view_table)t);
-        rc = tm_buf_check(&b, "SQL", err);
-        if (rc == TM_OK)
-            rc = tm_sql_prepare(&f->rows[t], f->raw, tm_buf_text(&b), err);
+        for (int which = 0; which < 2 && rc == TM_OK; which++) {
+            tm_buf_reset(&b);
+            (which == 0 ? follow_select : follow_select_name)(f, &b, (enum tm_view_table)t);
+            rc = tm_buf_check(&b, "SQL", err);
+            if (rc == TM_OK)
+                rc = tm_sql_prepare(which == 0 ? &f->rows[t] : &f->names[t], f->raw,
+                                    tm_buf_text(&b), err);
+        }
     }
     tm_buf_free(&b);
     return rc;
 }
 
-/* Rows already applied that are no longer there: this is not the raw.db that was followed. */
+/* What names the last row applied; *out_there false when there is no such row. */
+static enum tm_code follow_last(struct tm_view_follow *f, char out[TM_VIEW_LAST_BYTES],
+                                bool *out_there, int t, struct tm_err *err)
+{
+    *out_there = false;
+    *out = '\0';
+    if (f->names[t] == NULL)
+        return TM_OK;
+    sqlite3_bind_int64(f->names[t], 1, f->object.rows_read[t]);
+    enum tm_code rc = tm_sql_step(f->names[t], out_there, err);
+    if (rc == TM_OK && *out_there)
+        snprintf(out, TM_VIEW_LAST_BYTES, "%s", (const char *)sqlite3_column_text(f->names[t], 0));
+    sqlite3_reset(f->names[t]);
+    return rc;
+}
+
+/* The last row applied is no longer there, or is another: this is not the raw.db that was
+ * followed, and what it has below that row was never read. */
 static enum tm_code follow_same_file(struct tm_view_follow *f, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    struct tm_buf b;
-    tm_buf_init(&b, 1024);
     for (int t = 0; t < TM_VIEW_TABLES && rc == TM_OK; t++) {
-        int64_t last = 0;
-        tm_buf_reset(&b);
-        if (f->shape.there[t]) {
-            tm_buf_addz(&b, "SELECT max(rowid) FROM ");
-            tm_sql_ident(&b, f->shape.tables[t]);
-            rc = tm_sql_int64(&last, f->raw, tm_buf_text(&b), err);
-        }
-        if (rc == TM_OK && last < f->object.rows_read[t])
+        char last[TM_VIEW_LAST_BYTES];
+        bool there;
+        if (f->object.rows_read[t] == 0)
+            continue;
+        rc = follow_last(f, last, &there, t, err);
+        if (rc == TM_OK && (!there || strcmp(last, f->object.last[t]) != 0))
             rc = tm_fail(err, TM_E_MISMATCH,
-                         "%s has %lld rows, %lld of them were already applied to %s: it is another "
-                         "database now; remove %s to start anew",
-                         f->shape.tables[t], (long long)last, (long long)f->object.rows_read[t],
-                         sqlite3_db_filename(f->db, "main"), sqlite3_db_filename(f->db, "main"));
+                         "%s is another database now: row %lld of %s is not the one that was "
+                         "applied to %s; remove that to start anew",
+                         sqlite3_db_filename(f->raw, "main"), (long long)f->object.rows_read[t],
+                         f->shape.tables[t], sqlite3_db_filename(f->db, "main"));
     }
-    tm_buf_free(&b);
     return rc;
 }
 
@@ -141,8 +174,7 @@ void tm_view_follow_close(struct tm_view_follow *f)
 {
     follow_forget(f);
     free(f->work.slots);
-    for (int t = 0; t < TM_VIEW_TABLES; t++)
-        sqlite3_finalize(f->rows[t]);
+    follow_finalize(f);
     tm_view_store_close(&f->store);
     tm_view_shape_free(&f->shape);
     free(f->values);
@@ -399,7 +431,7 @@ static enum tm_code follow_table(struct tm_view_follow *f, enum tm_view_table t,
     }
     sqlite3_reset(stmt);
     f->counts->rows += *out_rows;
-    return rc;
+    return rc == TM_OK && *out_rows > 0 ? follow_last(f, f->object.last[t], &row, t, err) : rc;
 }
 
 /* R16: ids without an answer in a whole read are removed at its g. */
@@ -420,25 +452,32 @@ static enum tm_code follow_gone(struct tm_view_follow *f, const struct tm_view_r
     return rc;
 }
 
+static enum tm_code follow_read_ended(struct tm_view_follow *f, const struct tm_view_read *read,
+                                      int64_t seq, struct tm_err *err)
+{
+    f->counts->reads++;
+    follow_place(read->whole ? &f->object.whole : &f->object.range, &read->key);
+    if (!read->whole)
+        return TM_OK;
+    if (tm_view_key_compare(&read->key, &f->object.whole_key) > 0)
+        f->object.whole_key = read->key;
+    if (read->key.epoch > f->object.copied.epoch)
+        f->object.copied.epoch = read->key.epoch;
+    enum tm_code rc = follow_save(f, seq, err); /* the merge below reads what is stored */
+    return rc == TM_OK ? follow_gone(f, read, err) : rc;
+}
+
+/* All that are in force by now: there may be no further answer to look again for. */
 static enum tm_code follow_reads(struct tm_view_follow *f, int64_t seq, struct tm_err *err)
 {
     struct tm_view_read reads[TM_VIEW_READS_MAX];
-    size_t count = 0;
-    enum tm_code rc = tm_view_reads_in_force(reads, TM_VIEW_READS_MAX, &count, f->raw, &f->shape,
-                                             f->db, f->object.rows_read[TM_VIEW_RECON], err);
-    for (size_t i = 0; i < count && rc == TM_OK; i++) {
-        const struct tm_view_read *read = &reads[i];
-        f->counts->reads++;
-        follow_place(read->whole ? &f->object.whole : &f->object.range, &read->key);
-        if (!read->whole)
-            continue;
-        if (tm_view_key_compare(&read->key, &f->object.whole_key) > 0)
-            f->object.whole_key = read->key;
-        if (read->key.epoch > f->object.copied.epoch)
-            f->object.copied.epoch = read->key.epoch;
-        rc = follow_save(f, seq, err); /* the merge below reads what is stored */
-        if (rc == TM_OK)
-            rc = follow_gone(f, read, err);
+    size_t count = TM_VIEW_READS_MAX;
+    enum tm_code rc = TM_OK;
+    while (rc == TM_OK && count == TM_VIEW_READS_MAX) {
+        rc = tm_view_reads_in_force(reads, TM_VIEW_READS_MAX, &count, f->raw, &f->shape, f->db,
+                                    f->object.rows_read[TM_VIEW_RECON], err);
+        for (size_t i = 0; i < count && rc == TM_OK; i++)
+            rc = follow_read_ended(f, &reads[i], seq, err);
     }
     return rc;
 }

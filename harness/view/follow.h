@@ -18,7 +18,8 @@ struct tm_view_follow {
     struct tm_view_shape shape;
     struct tm_view_store store;
     struct tm_view_object object;
-    sqlite3_stmt *rows[TM_VIEW_TABLES]; /* on raw; NULL where the table is not there yet */
+    /* on raw; NULL where the table is not there yet: the next rows, and what names one of them */
+    sqlite3_stmt *rows[TM_VIEW_TABLES], *names[TM_VIEW_TABLES];
     struct tm_view_work work;
     sqlite3_value **values;
     bool *named, *diff;            /* [shape.columns_count]: of the row at hand */

@@ -6,7 +6,7 @@
 #include "view/record.h"
 #include "view/shape.h"
 
-/* coming into force in one step; more wait for the next */
+/* given at once; the caller asks again while it gets as many */
 #define TM_VIEW_READS_MAX 16
 #define TM_VIEW_READ_ID_MAX 128
 struct tm_view_read {

@@ -15,6 +15,7 @@ static const char *const shape_address_parts[] = { "Street",         "City",    
                                                    "State",          "PostalCode", "CountryCode",
                                                    "Country",        "Latitude",   "Longitude",
                                                    "GeocodeAccuracy" };
+static const char *const shape_places[] = { "_topic", "_partition", "_offset", "_written_ns" };
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static bool shape_system(const char *name)
@@ -124,6 +125,14 @@ static enum tm_code shape_hold(struct tm_view_shape *s, struct tm_view_column *c
     return TM_OK;
 }
 
+static bool shape_place(const char *name)
+{
+    bool place = false;
+    for (size_t i = 0; i < COUNT(shape_places); i++)
+        place |= strcasecmp(name, shape_places[i]) == 0;
+    return place;
+}
+
 /* Two passes over one table's columns: names first, so that a retyped one finds its field wherever
  * it stands. */
 static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_view_table table,
@@ -134,6 +143,7 @@ static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_vi
         tm_sql_prepare(&stmt, db, "SELECT name FROM pragma_table_info(?1) ORDER BY cid", err);
     for (int pass = 0; pass < 2 && rc == TM_OK; pass++) {
         bool row = false;
+        size_t places = 0;
         sqlite3_bind_text(stmt, 1, s->tables[table], -1, SQLITE_STATIC);
         while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
             const char *name = (const char *)sqlite3_column_text(stmt, 0);
@@ -141,6 +151,8 @@ static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_vi
             s->there[table] = true;
             s->has_epoch[table] |= strcasecmp(name, "_epoch") == 0;
             s->has_diff |= table == TM_VIEW_RAW && strcasecmp(name, "_DiffFields") == 0;
+            places += shape_place(name);
+            s->has_place[table] = places == COUNT(shape_places);
             if (shape_system(name) || table == TM_VIEW_ALERTS)
                 continue;
             struct tm_view_column *of = base > 0 ? shape_column(s, name, base) : NULL;
@@ -235,6 +247,17 @@ void tm_view_shape_epoch(const struct tm_view_shape *shape, struct tm_buf *out,
         tm_buf_addf(out, "coalesce(%s._epoch,0)", alias);
     else
         tm_buf_addz(out, "0");
+}
+
+void tm_view_shape_place(const struct tm_view_shape *shape, struct tm_buf *out,
+                         enum tm_view_table table, const char *alias)
+{
+    if (shape->has_place[table])
+        tm_buf_addf(out,
+                    "printf('%%s/%%d:%%d@%%d',%s._topic,%s._partition,%s._offset,%s._written_ns)",
+                    alias, alias, alias, alias);
+    else
+        tm_buf_addz(out, "''");
 }
 
 int tm_view_shape_find(const struct tm_view_shape *shape, const char *name, size_t name_bytes)

@@ -26,8 +26,8 @@ struct tm_view_shape {
     char object[TM_VIEW_NAME_MAX];
     char tables[TM_VIEW_TABLES][TM_VIEW_NAME_MAX];
     bool there[TM_VIEW_TABLES];
-    bool has_epoch[TM_VIEW_TABLES],
-        has_diff; /* a table of another connector may lack them: 0 and none then */
+    /* A table of another connector may lack them: 0, none, and no name of a row then. */
+    bool has_epoch[TM_VIEW_TABLES], has_diff, has_place[TM_VIEW_TABLES];
     struct tm_view_column *columns;
     size_t columns_count;
 };
@@ -40,6 +40,10 @@ void tm_view_shape_value(const struct tm_view_shape *shape, struct tm_buf *out,
                          enum tm_view_table table, const char *alias, size_t column);
 /* Appends SQL for the row's epoch: "r"."_epoch", or 0. */
 void tm_view_shape_epoch(const struct tm_view_shape *shape, struct tm_buf *out,
+                         enum tm_view_table table, const char *alias);
+/* Appends SQL for what names the row among all databases: topic, partition, offset, written_ns;
+ * or ''. */
+void tm_view_shape_place(const struct tm_view_shape *shape, struct tm_buf *out,
                          enum tm_view_table table, const char *alias);
 /* Index of the column that changedFields' `name` means, or -1 (R5). */
 int tm_view_shape_find(const struct tm_view_shape *shape, const char *name, size_t name_bytes);

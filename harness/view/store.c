@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STORE_FORMAT "1"
+#define STORE_FORMAT "2"
 #define STORE_SQL_BYTES_MAX (4u << 20)
-#define STORE_FIXED 9 /* bound before the fields: Id … _ask */
+#define STORE_NUMBERS 16 /* whole numbers of _objects, in order */
+#define STORE_FIXED 9    /* bound before the fields: Id … _ask */
 
 enum tm_code tm_view_store_create(sqlite3 *db, struct tm_err *err)
 {
@@ -22,21 +23,38 @@ enum tm_code tm_view_store_create(sqlite3 *db, struct tm_err *err)
         return tm_fail(err, TM_E_MISMATCH,
                        "%s is some other database: give the view a file of its own",
                        sqlite3_db_filename(db, "main"));
-    return tm_sql_exec(
+    if (ours > 0)
+        rc = tm_sql_int64(
+            &ours, db,
+            "SELECT CAST(value AS TEXT)='" STORE_FORMAT "' FROM _view WHERE key='format'", err);
+    if (rc == TM_OK && any > 0 && ours != 1)
+        return tm_fail(
+            err, TM_E_MISMATCH,
+            "%s was written by another version of the view, in another format: remove it "
+            "to start anew",
+            sqlite3_db_filename(db, "main"));
+    if (rc != TM_OK)
+        return rc;
+    rc = tm_sql_exec(
         db,
-        "CREATE TABLE IF NOT EXISTS _view(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+        "BEGIN IMMEDIATE;CREATE TABLE IF NOT EXISTS _view(key TEXT PRIMARY KEY, value) WITHOUT "
+        "ROWID;"
         "INSERT OR IGNORE INTO _view VALUES('format'," STORE_FORMAT "),('seq',0);"
         "CREATE TABLE IF NOT EXISTS _objects(object TEXT PRIMARY KEY,raw_row INTEGER,alerts_row "
         "INTEGER,"
         "recon_row INTEGER,epoch INTEGER,overflow_epoch INTEGER,overflow INTEGER,conversion_epoch "
         "INTEGER,"
         "conversion INTEGER,whole_epoch INTEGER,whole INTEGER,range_epoch INTEGER,range INTEGER,"
-        "key_epoch INTEGER,key_g INTEGER,key_seq INTEGER,copied_epoch INTEGER) WITHOUT ROWID;"
+        "key_epoch INTEGER,key_g INTEGER,key_seq INTEGER,copied_epoch INTEGER,raw_last TEXT,"
+        "alerts_last TEXT,recon_last TEXT) WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS _reads(object TEXT,read_id TEXT,PRIMARY KEY(object,read_id)) "
         "WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS _stars(object TEXT,position INTEGER,kind TEXT,epoch INTEGER,"
-        "PRIMARY KEY(object,kind)) WITHOUT ROWID;",
+        "PRIMARY KEY(object,kind)) WITHOUT ROWID;COMMIT",
         err);
+    if (rc != TM_OK && !sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
 }
 
 /* ---- shape ---- */
@@ -473,27 +491,31 @@ enum tm_code tm_view_store_object_load(sqlite3 *db, struct tm_view_object *out, 
     out->overflow = out->conversion = out->whole = out->range = out->copied =
         (struct tm_view_place){ -1, -1 };
     out->whole_key = TM_VIEW_NONE;
-    int64_t *const fields[] = { &out->rows_read[0],     &out->rows_read[1],
-                                &out->rows_read[2],     &out->epoch,
-                                &out->overflow.epoch,   &out->overflow.place,
-                                &out->conversion.epoch, &out->conversion.place,
-                                &out->whole.epoch,      &out->whole.place,
-                                &out->range.epoch,      &out->range.place,
-                                &out->whole_key.epoch,  &out->whole_key.place,
-                                &out->whole_key.seq,    &out->copied.epoch };
+    int64_t *const fields[STORE_NUMBERS] = { &out->rows_read[0],     &out->rows_read[1],
+                                             &out->rows_read[2],     &out->epoch,
+                                             &out->overflow.epoch,   &out->overflow.place,
+                                             &out->conversion.epoch, &out->conversion.place,
+                                             &out->whole.epoch,      &out->whole.place,
+                                             &out->range.epoch,      &out->range.place,
+                                             &out->whole_key.epoch,  &out->whole_key.place,
+                                             &out->whole_key.seq,    &out->copied.epoch };
     enum tm_code rc =
         tm_sql_prepare(&stmt, db,
                        "SELECT raw_row,alerts_row,recon_row,epoch,overflow_epoch,overflow,"
                        "conversion_epoch,conversion,whole_epoch,whole,range_epoch,range,key_epoch,"
-                       "key_g,key_seq,copied_epoch"
+                       "key_g,key_seq,copied_epoch,raw_last,alerts_last,recon_last"
                        " FROM _objects WHERE object=?1",
                        err);
     if (rc == TM_OK) {
         sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
         rc = tm_sql_step(stmt, &row, err);
     }
-    for (size_t i = 0; rc == TM_OK && row && i < sizeof fields / sizeof fields[0]; i++)
+    for (size_t i = 0; rc == TM_OK && row && i < STORE_NUMBERS; i++)
         *fields[i] = sqlite3_column_int64(stmt, (int)i);
+    for (int t = 0; rc == TM_OK && row && t < TM_VIEW_TABLES; t++) {
+        const char *last = (const char *)sqlite3_column_text(stmt, STORE_NUMBERS + t);
+        snprintf(out->last[t], sizeof out->last[t], "%s", last != NULL ? last : "");
+    }
     if (row && tm_view_key_given(&out->whole_key))
         out->whole_key.side = 1;
     sqlite3_finalize(stmt);
@@ -534,22 +556,40 @@ static enum tm_code store_star(sqlite3 *db, const char *object, int kind, bool s
     return store_run(db, store_stars[kind][stands ? 0 : 1], object, numbers, stands ? 2 : 0, err);
 }
 
-enum tm_code tm_view_store_object_save(sqlite3 *db, const struct tm_view_object *o,
-                                       struct tm_err *err)
+/* The row of _objects: numbers in the order of its columns, then what was read last. */
+static enum tm_code store_object_put(sqlite3 *db, const struct tm_view_object *o,
+                                     struct tm_err *err)
 {
-    const struct tm_view_place *ends =
-        store_place_compare(&o->whole, &o->range) >= 0 ? &o->whole : &o->range;
-    const int64_t numbers[] = {
+    const int64_t numbers[STORE_NUMBERS] = {
         o->rows_read[0],    o->rows_read[1],    o->rows_read[2],     o->epoch,
         o->overflow.epoch,  o->overflow.place,  o->conversion.epoch, o->conversion.place,
         o->whole.epoch,     o->whole.place,     o->range.epoch,      o->range.place,
         o->whole_key.epoch, o->whole_key.place, o->whole_key.seq,    o->copied.epoch
     };
-    enum tm_code rc = store_run(
-        db,
-        "INSERT OR REPLACE INTO _objects VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,"
-        "?14,?15,?16,?17)",
-        o->name, numbers, sizeof numbers / sizeof numbers[0], err);
+    sqlite3_stmt *stmt = NULL;
+    enum tm_code rc =
+        tm_sql_prepare(&stmt, db,
+                       "INSERT OR REPLACE INTO _objects VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,"
+                       "?12,?13,?14,?15,?16,?17,?18,?19,?20)",
+                       err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(stmt, 1, o->name, -1, SQLITE_STATIC);
+        for (int i = 0; i < STORE_NUMBERS; i++)
+            sqlite3_bind_int64(stmt, i + 2, numbers[i]);
+        for (int t = 0; t < TM_VIEW_TABLES; t++)
+            sqlite3_bind_text(stmt, STORE_NUMBERS + 2 + t, o->last[t], -1, SQLITE_STATIC);
+        rc = tm_sql_run(stmt, err);
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+enum tm_code tm_view_store_object_save(sqlite3 *db, const struct tm_view_object *o,
+                                       struct tm_err *err)
+{
+    const struct tm_view_place *ends =
+        store_place_compare(&o->whole, &o->range) >= 0 ? &o->whole : &o->range;
+    enum tm_code rc = store_object_put(db, o, err);
     if (rc == TM_OK) /* R16: a range read repairs overflow, a whole read everything */
         rc = store_star(db, o->name, STORE_OVERFLOW,
                         o->overflow.epoch >= 0 && store_place_compare(&o->overflow, ends) > 0,

@@ -2,11 +2,11 @@
  * after a restart, and the relations X, X_removed and X_dirty of design section 5, which are views
  * over the kept state. All writes happen inside the caller's transaction. One writer. Owner: the
  * caller of open. _view(key, value)                      format, and the last _seq given
- *   _objects(object, …)                    how far each raw table was read, epoch, what makes the
- * object `*`, reads in force _reads(object, read_id)                reads with an `end` that are
- * not in force yet _stars(object, position, kind, epoch)  rows of X_dirty for the whole object
- *   _state_<X>                             one row a record, shown or not; fields have the
- * relation's names */
+ *   _objects(object, …)                    how far each raw table was read and which row that was,
+ * epoch, what makes the object `*`, reads in force _reads(object, read_id)                reads
+ * with an `end` that are not in force yet _stars(object, position, kind, epoch)  rows of X_dirty
+ * for the whole object _state_<X>                             one row a record, shown or not;
+ * fields have the relation's names */
 #ifndef TM_VIEW_STORE_H
 #define TM_VIEW_STORE_H
 #include "view/record.h"
@@ -14,15 +14,17 @@
 
 struct tm_view_place {
     int64_t epoch, place;
-}; /* epoch -1 = none */
+};                             /* epoch -1 = none */
+#define TM_VIEW_LAST_BYTES 320 /* a topic's name and three numbers */
 struct tm_view_object {
     char name[TM_VIEW_NAME_MAX];
-    int64_t rows_read[TM_VIEW_TABLES];         /* rowid of the last raw row applied */
-    int64_t epoch;                             /* highest seen; -1 = nothing seen */
-    struct tm_view_place overflow, conversion; /* highest of each */
-    struct tm_view_place whole, range;         /* highest (epoch, g) of such a read in force */
-    struct tm_view_key whole_key;              /* of the highest whole read in force */
-    struct tm_view_place copied;               /* highest epoch with a whole read in force */
+    int64_t rows_read[TM_VIEW_TABLES];             /* rowid of the last raw row applied */
+    char last[TM_VIEW_TABLES][TM_VIEW_LAST_BYTES]; /* what it was: tm_view_shape_place */
+    int64_t epoch;                                 /* highest seen; -1 = nothing seen */
+    struct tm_view_place overflow, conversion;     /* highest of each */
+    struct tm_view_place whole, range;             /* highest (epoch, g) of such a read in force */
+    struct tm_view_key whole_key;                  /* of the highest whole read in force */
+    struct tm_view_place copied;                   /* highest epoch with a whole read in force */
 };
 struct tm_view_store {
     sqlite3 *db;                       /* borrowed */
