@@ -33,11 +33,13 @@ static size_t history_weighted(struct tm_rng *rng, const unsigned *weights, size
     return 0;
 }
 
-void tm_sim_history_init(struct tm_sim_history *h, uint64_t seed, struct tm_org *org,
+void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script, struct tm_org *org,
                          const char *const *objects, size_t objects_count)
 {
-    *h = (struct tm_sim_history){ .org = org, .objects = objects, .objects_count = objects_count };
-    tm_rng_init(&h->rng, seed ^ 0x686973746f7279);
+    *h = (struct tm_sim_history){
+        .org = org, .script = script, .objects = objects, .objects_count = objects_count
+    };
+    tm_rng_init(&h->rng, script->seed ^ 0x686973746f7279);
     h->announce[TM_ORG_NORMAL] = 4;
     h->kinds[TM_ORG_CREATE] = 2;
     h->kinds[TM_ORG_UPDATE] = 4;
@@ -194,13 +196,28 @@ static void history_settle(struct tm_sim_history *h, const struct history_txn *t
     }
 }
 
-static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn *t, int64_t org_ms,
-                                   bool before, struct tm_err *err)
+static enum tm_code history_write(struct tm_sim_history *h, struct history_txn *t,
+                                  const struct tm_sim_event *e, struct tm_err *err)
 {
-    struct tm_org_txn txn = {
-        .changes = t->changes, .changes_count = t->count, .org_ms = org_ms, .before_origin = before
-    };
-    for (size_t i = 0; i < t->count; i++) {
+    struct tm_org_txn txn = { .changes = t->changes,
+                              .changes_count = t->count,
+                              .org_ms = e->org_ms,
+                              .before_origin = e->before };
+    enum tm_code rc = tm_org_commit(h->org, &txn, err);
+    if (rc != TM_OK)
+        return tm_at(err, "the simulated history");
+    history_settle(h, t);
+    h->commits++;
+    h->org_ms = tm_org_ms_last(h->org);
+    return TM_OK;
+}
+
+/* Draws the values, tells the script, commits. */
+static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn *t,
+                                   struct tm_sim_event *e, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; i < t->count && rc == TM_OK; i++) {
         struct tm_org_change *c = &t->changes[i];
         bool same = i > 0 && c->announce == TM_ORG_MERGED && c->kind == c[-1].kind &&
                     c->object == c[-1].object;
@@ -210,14 +227,9 @@ static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn 
         } else if (c->kind == TM_ORG_CREATE || c->kind == TM_ORG_UPDATE) {
             history_sets(h, t, c, t->sets[i]);
         }
+        rc = tm_sim_event_change(e, c, h->records[t->records[i]].object, t->records[i], err);
     }
-    enum tm_code rc = tm_org_commit(h->org, &txn, err);
-    if (rc != TM_OK)
-        return tm_at(err, "the simulated history");
-    history_settle(h, t);
-    h->commits++;
-    h->org_ms = tm_org_ms_last(h->org);
-    return TM_OK;
+    return rc == TM_OK ? history_write(h, t, e, err) : rc;
 }
 
 /* One announcement for a group of changes, so that merged events, overflows and conversions have
@@ -236,30 +248,107 @@ static void history_group(struct tm_sim_history *h, struct history_txn *t)
             break;
 }
 
-static enum tm_code history_schema(struct tm_sim_history *h, struct tm_err *err)
+/* ---- fields that come and go ---- */
+
+static enum tm_code history_field(struct tm_sim_history *h, const struct tm_sim_event *e,
+                                  struct tm_err *err)
 {
-    size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count);
-    char name[32];
-    if (!h->removed[object] && tm_rng_chance(&h->rng, 0.4)) {
-        h->removed[object] = true;
-        return tm_org_field_remove(h->org, h->objects[object], "Old__c", err);
-    }
-    if (h->fields_added == HISTORY_FIELDS_ADDED_MAX)
-        return TM_OK;
-    snprintf(name, sizeof name, "New%u__c", ++h->fields_added);
-    json_t *field = json_pack("{s:s, s:s, s:i}", "name", name, "type", "string", "length", 80);
-    enum tm_code rc = tm_org_field_add(h->org, h->objects[object], field, err);
+    const char *object = h->objects[e->object];
+    if (e->kind == TM_SIM_FIELD_REMOVE)
+        return tm_org_field_remove(h->org, object, e->field, err);
+    json_t *field = json_pack("{s:s, s:s, s:i}", "name", e->field, "type", "string", "length", 80);
+    enum tm_code rc = tm_org_field_add(h->org, object, field, err);
     json_decref(field);
     return rc;
+}
+
+/* false: nothing is left to do to the fields */
+static bool history_schema(struct tm_sim_history *h, struct tm_sim_event *e)
+{
+    e->object = (size_t)tm_rng_below(&h->rng, h->objects_count);
+    if (!h->removed[e->object] && tm_rng_chance(&h->rng, 0.4)) {
+        h->removed[e->object] = true;
+        e->kind = TM_SIM_FIELD_REMOVE;
+        strcpy(e->field, "Old__c");
+        return true;
+    }
+    if (h->fields_added == HISTORY_FIELDS_ADDED_MAX)
+        return false;
+    e->kind = TM_SIM_FIELD_ADD;
+    snprintf(e->field, sizeof e->field, "New%u__c", ++h->fields_added);
+    return true;
+}
+
+/* ---- a given script ---- */
+
+/* What of the event still fits: an update of a record that was never created does not. */
+static void history_take(struct tm_sim_history *h, struct history_txn *t,
+                         const struct tm_sim_event *e)
+{
+    for (size_t i = 0; i < e->changes_count && t->count < HISTORY_CHANGES_MAX; i++) {
+        const struct tm_sim_change *from = &e->changes[i];
+        struct tm_org_change *c = &t->changes[t->count];
+        struct tm_sim_record *r = &h->records[from->record];
+        bool born = r->id[0] != '\0';
+        if (from->object >= h->objects_count ||
+            (from->kind == TM_ORG_CREATE ? born : !born || !history_fits(from->kind, r->state)))
+            continue;
+        if (h->records_count <= from->record)
+            h->records_count = from->record + 1;
+        r->object = from->object;
+        *c = (struct tm_org_change){ .kind = from->kind,
+                                     .announce = from->announce,
+                                     .object = h->objects[from->object],
+                                     .sets = t->sets[t->count] };
+        memcpy(c->id, r->id, sizeof c->id);
+        for (size_t k = 0; k < from->sets_count; k++)
+            if (tm_describe_field(tm_org_describe(h->org, c->object), from->sets[k].field) != NULL)
+                t->sets[t->count][c->sets_count++] =
+                    (struct tm_org_set){ from->sets[k].field, from->sets[k].value };
+        t->records[t->count++] = from->record;
+    }
+}
+
+static enum tm_code history_replay(struct tm_sim_history *h, struct tm_sim_event *e,
+                                   struct tm_err *err)
+{
+    static _Thread_local struct history_txn t;
+    if (e->kind != TM_SIM_TXN) {
+        bool there =
+            e->object < h->objects_count &&
+            tm_describe_field(tm_org_describe(h->org, h->objects[e->object]), e->field) != NULL;
+        bool fits = e->object < h->objects_count && there == (e->kind == TM_SIM_FIELD_REMOVE);
+        return fits ? history_field(h, e, err) : TM_OK;
+    }
+    t.count = t.arena_bytes = 0;
+    history_take(h, &t, e);
+    return t.count > 0 ? history_write(h, &t, e, err) : TM_OK;
+}
+
+/* ---- one after the other ---- */
+
+bool tm_sim_history_more(const struct tm_sim_history *h)
+{
+    return h->script->choices.given ? h->event < h->script->events_count : h->left > 0;
 }
 
 enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, struct tm_err *err)
 {
     static _Thread_local struct history_txn t;
-    assert(h->left > 0);
+    assert(tm_sim_history_more(h));
+    if (h->script->choices.given) {
+        struct tm_sim_event *e = &h->script->events[h->event++];
+        e->org_ms = now_org_ms;
+        return history_replay(h, e, err);
+    }
+    struct tm_sim_event *e = tm_sim_script_event(h->script);
+    if (e == NULL)
+        return tm_fail(err, TM_E_NOMEM, "the simulated history");
+    e->pause_ms = h->pause_ms;
+    e->org_ms = now_org_ms;
     h->left--;
     if (tm_rng_chance(&h->rng, h->schema))
-        return history_schema(h, err);
+        return history_schema(h, e) ? history_field(h, e, err) : TM_OK;
     t.count = t.arena_bytes = 0;
     do
         history_group(h, &t);
@@ -267,28 +356,46 @@ enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, s
     if (t.count == 0)
         history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE,
                     TM_ORG_NORMAL);
-    return t.count > 0 ? history_commit(h, &t, now_org_ms, false, err) : TM_OK;
+    return t.count > 0 ? history_commit(h, &t, e, err) : TM_OK;
 }
 
 enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *err)
 {
     static _Thread_local struct history_txn t;
-    size_t count = (size_t)tm_rng_between(&h->rng, 0, 6);
     enum tm_code rc = TM_OK;
+    struct tm_sim_script *s = h->script;
+    if (s->choices.given) {
+        while (rc == TM_OK && h->event < s->events_count && s->events[h->event].before)
+            rc = history_replay(h, &s->events[h->event++], err);
+        return rc;
+    }
+    size_t count = (size_t)tm_rng_between(&h->rng, 0, 6);
     for (size_t i = 0; i < count && rc == TM_OK; i++) {
+        struct tm_sim_event *e = tm_sim_script_event(s);
+        if (e == NULL)
+            return tm_fail(err, TM_E_NOMEM, "the simulated history");
+        e->before = true;
+        e->org_ms = TM_SIM_ORIGIN_MS - 1000;
         t.count = t.arena_bytes = 0;
         history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE,
                     TM_ORG_NORMAL);
-        rc = history_commit(h, &t, TM_SIM_ORIGIN_MS - 1000, true, err);
+        rc = history_commit(h, &t, e, err);
     }
     return rc;
 }
 
-int64_t tm_sim_history_pause_ms(struct tm_sim_history *h)
+static int64_t history_pause(struct tm_sim_history *h)
 {
     if (tm_rng_chance(&h->rng, h->same_ms))
         return 0;
     if (tm_rng_chance(&h->rng, h->same_second))
         return tm_rng_between(&h->rng, 1, 400);
     return tm_rng_between(&h->rng, 1, tm_rng_chance(&h->rng, 0.1) ? 60000 : 4000);
+}
+
+int64_t tm_sim_history_pause_ms(struct tm_sim_history *h)
+{
+    h->pause_ms =
+        h->script->choices.given ? h->script->events[h->event].pause_ms : history_pause(h);
+    return h->pause_ms;
 }

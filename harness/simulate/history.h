@@ -1,10 +1,12 @@
 /* history: what happens in the simulated org: a few records, changed through the org's own commit,
  * skewed to what hurts: same-second commits, delete and undelete, merged events, gaps, overflow,
- * conversion, nulls, diffs, fields that come and go. in: a seeded generator; out: commits. Which
- * kinds a history has, and how often, is drawn once (swarm). */
+ * conversion, nulls, diffs, fields that come and go. in: a script: one that is given, or one being
+ * drawn from a seed, which then tells what was committed; out: commits. Which kinds a history has,
+ * and how often, is drawn once (swarm). */
 #ifndef TM_SIMULATE_HISTORY_H
 #define TM_SIMULATE_HISTORY_H
 #include "base/rng.h"
+#include "simulate/script.h"
 #include "simulate/world.h"
 
 #define TM_SIM_RECORDS_MAX 24
@@ -15,7 +17,10 @@ struct tm_sim_record {
 };
 struct tm_sim_history {
     struct tm_rng rng;
-    struct tm_org *org; /* borrowed */
+    struct tm_org *org;           /* borrowed */
+    struct tm_sim_script *script; /* borrowed */
+    size_t event;                 /* of a given script: the next */
+    int64_t pause_ms;             /* before the next */
     const char *const *objects;
     size_t objects_count;
     struct tm_sim_record records[TM_SIM_RECORDS_MAX];
@@ -23,18 +28,19 @@ struct tm_sim_history {
     unsigned announce[7]; /* weight of each enum tm_org_announce */
     unsigned kinds[5];    /* weight of each enum tm_org_kind */
     double null, same_ms, same_second, schema;
-    size_t left;             /* transactions still to come */
+    size_t left;             /* being drawn: transactions still to come */
     uint64_t value, commits; /* number of the last value written; of transactions */
     unsigned fields_added;
     bool removed[TM_SIM_OBJECTS_MAX]; /* Old__c is gone */
     int64_t org_ms;                   /* of the last commit */
 };
-void tm_sim_history_init(struct tm_sim_history *h, uint64_t seed, struct tm_org *org,
+void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script, struct tm_org *org,
                          const char *const *objects, size_t objects_count);
 /* Records that were there before anybody listened. */
 enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *err);
 /* Org time from now until the next transaction. */
 int64_t tm_sim_history_pause_ms(struct tm_sim_history *h);
+bool tm_sim_history_more(const struct tm_sim_history *h);
 /* One transaction, or one change of an object's fields. */
 enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, struct tm_err *err);
 #endif

@@ -17,17 +17,18 @@ struct tm_http_call {
     struct tm_mock_response response;
     uint64_t token;
     bool woken, broken, refused, repeat;
-    bool lose_answer; /* the server may believe that it arrived */
+    bool lose_answer, server_knows; /* else the server believes that it arrived */
     int64_t sent_ns, due_ns, deadline_ns;
 };
 
 static int64_t http_hop(struct tm_sim_http *h, double slow)
 {
-    int64_t ns = tm_rng_between(h->rng, 1, HTTP_HOP_NS_MAX);
-    if (!tm_rng_chance(h->rng, slow))
-        return ns;
-    h->planted++;
-    return ns + tm_rng_between(h->rng, 0, HTTP_SLOW_NS_MAX);
+    size_t at = TM_SIM_AT_HOP + h->station;
+    int64_t ns = tm_sim_between(h->choices, at, 1, HTTP_HOP_NS_MAX);
+    bool is_slow = tm_sim_chance(h->choices, at, slow);
+    int64_t more_ns = tm_sim_between(h->choices, at, 0, is_slow ? HTTP_SLOW_NS_MAX : 0);
+    h->planted += is_slow;
+    return ns + more_ns;
 }
 
 static enum tm_code http_headers(struct tm_mock_request *out, const struct tm_http_request *q,
@@ -49,24 +50,25 @@ static enum tm_code http_headers(struct tm_mock_request *out, const struct tm_ht
 static void http_fate(struct tm_sim_http *h, struct tm_http_call *c)
 {
     const struct tm_sim_faults *f = h->faults;
-    double p = tm_rng_unit(h->rng);
-    if ((p -= f->lose_request) < 0) {
+    const double chances[] = { f->lose_request,    f->hang,           f->refuse, f->repeat,
+                               f->lose_answer / 2, f->lose_answer / 2 };
+    size_t fate = tm_sim_fate(h->choices, TM_SIM_AT_FATE + h->station, chances,
+                              sizeof chances / sizeof chances[0]);
+    h->planted += fate > 0;
+    switch (fate) {
+    case 1:
+    case 2:
         c->state = HTTP_COMING;
         c->broken = true;
-    } else if ((p -= f->hang) < 0) {
-        c->state = HTTP_COMING;
-        c->broken = true;
-        c->due_ns = TM_NEVER;
-    } else if ((p -= f->refuse) < 0) {
-        c->refused = true;
-    } else if ((p -= f->repeat) < 0) {
-        c->repeat = true;
-    } else if ((p -= f->lose_answer) < 0) {
-        c->lose_answer = true;
-    } else {
-        return;
+        if (fate == 2)
+            c->due_ns = TM_NEVER;
+        break;
+    case 3: c->refused = true; break;
+    case 4: c->repeat = true; break;
+    case 5: c->server_knows = true; /* fall through */
+    case 6: c->lose_answer = true; break;
+    default: break;
     }
-    h->planted++;
 }
 
 static void http_drop(struct tm_sim_http *h, struct tm_http_call *c)
@@ -168,8 +170,7 @@ static void http_spoke(struct tm_sim_http *h, struct tm_http_call *c)
         return;
     }
     c->broken = r->outcome == TM_MOCK_DROP || c->lose_answer;
-    /* A server that lost its peer only sometimes hears of it. */
-    bool sent = r->outcome != TM_MOCK_DROP && (!c->lose_answer || tm_rng_chance(h->rng, 0.5));
+    bool sent = r->outcome != TM_MOCK_DROP && !(c->lose_answer && c->server_knows);
     if (r->token != 0 && c->host->handler.finished != NULL)
         c->host->handler.finished(c->host->handler.self, r->token, sent);
     c->state = HTTP_COMING;
@@ -260,10 +261,13 @@ void tm_sim_http_woken(struct tm_sim_http *h, uint64_t token)
 }
 
 void tm_sim_http_init(struct tm_sim_http *h, const struct tm_sim_host *hosts,
-                      const struct tm_sim_faults *faults, struct tm_rng *rng)
+                      const struct tm_sim_faults *faults, struct tm_sim_choices *choices,
+                      size_t station)
 {
     static const struct tm_http_ops ops = { http_start, http_poll, http_cancel, http_close };
-    *h = (struct tm_sim_http){
-        .port = { .ops = &ops }, .hosts = hosts, .faults = faults, .rng = rng
-    };
+    *h = (struct tm_sim_http){ .port = { .ops = &ops },
+                               .hosts = hosts,
+                               .faults = faults,
+                               .choices = choices,
+                               .station = station };
 }

@@ -5,8 +5,8 @@
 #ifndef TM_SIMULATE_HTTP_H
 #define TM_SIMULATE_HTTP_H
 #include "base/http.h"
-#include "base/rng.h"
 #include "mocks/http/message.h"
+#include "simulate/choice.h"
 
 #define TM_SIM_HOSTS_MAX 2
 struct tm_sim_faults { /* chances of one exchange; all 0 = none */
@@ -20,14 +20,16 @@ struct tm_sim_http {
     struct tm_http port;                /* first member: what the station is given */
     const struct tm_sim_host *hosts;    /* [TM_SIM_HOSTS_MAX], borrowed */
     const struct tm_sim_faults *faults; /* borrowed; may change while it runs */
-    struct tm_rng *rng;                 /* borrowed */
+    struct tm_sim_choices *choices;     /* borrowed */
+    size_t station;                     /* whose decisions they are */
     struct tm_now now;
     struct tm_http_call *calls; /* under way, oldest first */
     uint64_t planted;           /* faults so far */
     bool news;                  /* an answer arrived since it was last cleared */
 };
 void tm_sim_http_init(struct tm_sim_http *h, const struct tm_sim_host *hosts,
-                      const struct tm_sim_faults *faults, struct tm_rng *rng);
+                      const struct tm_sim_faults *faults, struct tm_sim_choices *choices,
+                      size_t station);
 /* Brings requests and answers forward to this instant. */
 void tm_sim_http_pump(struct tm_sim_http *h, const struct tm_now *now);
 /* Next instant at which something happens by itself, wall ns; TM_NEVER. `origin`: an instant of

@@ -1,6 +1,7 @@
 #include "simulate/simulate.h"
 #include "base/text.h"
 #include "simulate/history.h"
+#include "simulate/script.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +9,7 @@
 #define SIM_STEPS_MAX 400000
 #define SIM_QUIET_NS (60 * TM_NS_PER_S)
 #define SIM_QUIET_LONG_NS (900 * TM_NS_PER_S)
-#define SIM_LOOK_NS_MIN (2 * TM_NS_PER_S)
-#define SIM_LOOK_NS_MAX (40 * TM_NS_PER_S)
+#define SIM_CALM_NS_MAX (10 * TM_NS_PER_S)
 #define SIM_CRASHES_MAX 40
 #define SIM_ENDS_MAX 60
 #define SIM_EXPIRIES_MAX 3 /* a client gives up when fresh tokens are refused again and again */
@@ -20,16 +20,19 @@
 struct sim_swarm {
     double crash, duplicate, refuse, hold, hold_acks, expire;
     unsigned expiries;
+    double look; /* not a fault: of a warehouse that has just changed */
 };
 struct sim {
     struct tm_sim_world world;
     struct tm_sim_history history;
-    struct tm_rng rng;
+    struct tm_sim_script *script;
+    struct tm_sim_choices *choices; /* of the script */
     struct sim_swarm swarm;
     struct tm_now origin;
     bool calm;
-    int64_t look_ns, commit_ns, fault_ns, release_ns, moved_ns, calm_ns,
-        start_ns[TM_SIM_STATIONS_MAX];
+    size_t last; /* station that ran */
+    bool look_always;
+    int64_t commit_ns, fault_ns, release_ns, moved_ns, calm_ns, start_ns[TM_SIM_STATIONS_MAX];
     uint64_t moved; /* what `moved_ns` last saw */
     int64_t quiet_ns;
     char last_end[300];
@@ -43,36 +46,46 @@ static double sim_rate(struct tm_rng *rng, double chance, double most)
     return on ? rate : 0;
 }
 
-static struct tm_sim_settings sim_settings(struct tm_rng *rng, uint64_t seed,
+static struct tm_sim_settings sim_settings(struct tm_sim_script *script,
                                            const struct tm_sim_options *options)
 {
-    struct tm_sim_settings s = { .seed = seed,
+    struct tm_sim_choices *c = &script->choices;
+    const size_t at = TM_SIM_AT_SETTING;
+    struct tm_sim_settings s = { .seed = script->seed,
                                  .planted_from = options->planted_from,
                                  .planted_to = options->planted_to };
-    s.objects_count = tm_rng_chance(rng, 0.25) ? 2 : 1;
-    s.tasks = tm_rng_chance(rng, 0.3) ? 2 : 1;
-    s.partitions = (int32_t)tm_rng_between(rng, 1, 3);
-    s.keep_merged = tm_rng_chance(rng, 0.4);
-    s.overflow_range = tm_rng_chance(rng, 0.4);
-    s.convert_changed_fields = tm_rng_chance(rng, 0.2);
-    s.start_all = tm_rng_chance(rng, 0.3);
-    s.publish_delay_ms = tm_rng_chance(rng, 0.4) ? tm_rng_between(rng, 1, 3000) : 0;
-    s.index_lag_ms = tm_rng_chance(rng, 0.3) ? tm_rng_between(rng, 1, 3000) : 0;
-    s.window_ms = tm_rng_between(rng, 10, 3000);
-    s.idle_ms = tm_rng_between(rng, 0, 500);
-    s.ids_max = tm_rng_chance(rng, 0.3) ? tm_rng_between(rng, 1, 4) : 2000;
-    s.view_poll_ms = tm_rng_between(rng, 50, 1500);
-    s.audit_ms = tm_rng_chance(rng, 0.25) ? tm_rng_between(rng, 5000, 60000) : 0;
-    s.rows_max = tm_rng_chance(rng, 0.4) ? tm_rng_between(rng, 1, 5) : 2000;
+    s.objects_count = tm_sim_chance(c, at, 0.25) ? 2 : 1;
+    s.tasks = tm_sim_chance(c, at, 0.3) ? 2 : 1;
+    s.partitions = (int32_t)tm_sim_between(c, at, 1, 3);
+    s.keep_merged = tm_sim_chance(c, at, 0.4);
+    s.overflow_range = tm_sim_chance(c, at, 0.4);
+    s.convert_changed_fields = tm_sim_chance(c, at, 0.2);
+    s.start_all = tm_sim_chance(c, at, 0.3);
+    s.publish_delay_ms = tm_sim_between(c, at, 0, tm_sim_chance(c, at, 0.4) ? 3000 : 0);
+    s.index_lag_ms = tm_sim_between(c, at, 0, tm_sim_chance(c, at, 0.3) ? 3000 : 0);
+    s.window_ms = tm_sim_between(c, at, 10, 3000);
+    s.idle_ms = tm_sim_between(c, at, 0, 500);
+    bool few_ids = tm_sim_chance(c, at, 0.3), few_rows = tm_sim_chance(c, at, 0.4),
+         audits = tm_sim_chance(c, at, 0.25);
+    int64_t ids = tm_sim_between(c, at, 1, 4), rows = tm_sim_between(c, at, 1, 5),
+            audit_ms = 60000 - tm_sim_between(c, at, 0, 55000);
+    s.ids_max = few_ids ? ids : 2000;
+    s.rows_max = few_rows ? rows : 2000;
+    s.audit_ms = audits ? audit_ms : 0;
+    s.view_poll_ms = 1500 - tm_sim_between(c, at, 0, 1300);
     return s;
 }
 
+/* Rates are the seed's own, given script or not: a decision can be given only where one could have
+ * been drawn. */
 static void sim_swarm(struct sim *s)
 {
-    struct tm_rng *r = &s->rng;
-    s->swarm = (struct sim_swarm){ sim_rate(r, 0.5, 0.02), sim_rate(r, 0.5, 1), sim_rate(r, 0.3, 1),
-                                   sim_rate(r, 0.5, 1),    sim_rate(r, 0.3, 1), sim_rate(r, 0.3, 1),
-                                   SIM_EXPIRIES_MAX };
+    struct tm_rng rates, *r = &rates;
+    tm_rng_init(r, s->script->seed ^ 0x737761726d);
+    s->swarm =
+        (struct sim_swarm){ sim_rate(r, 0.5, 0.02), sim_rate(r, 0.5, 1),  sim_rate(r, 0.3, 1),
+                            sim_rate(r, 0.5, 1),    sim_rate(r, 0.3, 1),  sim_rate(r, 0.3, 1),
+                            SIM_EXPIRIES_MAX,       sim_rate(r, 0.8, 0.1) };
     s->world.faults = (struct tm_sim_faults){ sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15),
                                               sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15),
                                               sim_rate(r, 0.4, 0.3),  sim_rate(r, 0.2, 0.05) };
@@ -110,29 +123,34 @@ static void sim_release(struct sim *s)
 static void sim_fault(struct sim *s)
 {
     struct tm_sim_world *w = &s->world;
-    struct tm_rng *r = &s->rng;
-    const char *topic = w->sink_topics[tm_rng_below(r, w->set.objects_count * 3)];
-    int32_t partition = (int32_t)tm_rng_below(r, (uint64_t)w->set.partitions);
-    unsigned count = (unsigned)tm_rng_between(r, 1, 4);
-    int64_t until_ns = w->now.wall_ns + tm_rng_between(r, 0, 12 * TM_NS_PER_S);
-    if (tm_rng_chance(r, s->swarm.duplicate))
+    struct tm_sim_choices *c = s->choices;
+    const size_t at = TM_SIM_AT_BROKER;
+    size_t topics_count = w->set.objects_count * 3;
+    const char *topic = w->sink_topics[tm_sim_between(c, at, 0, (int64_t)topics_count - 1)];
+    int32_t partition = (int32_t)tm_sim_between(c, at, 0, w->set.partitions - 1);
+    unsigned count = (unsigned)tm_sim_between(c, at, 1, 4);
+    int64_t until_ns = w->now.wall_ns + tm_sim_between(c, at, 0, 12 * TM_NS_PER_S);
+    bool duplicate = tm_sim_chance(c, at, s->swarm.duplicate),
+         refuse = tm_sim_chance(c, at, s->swarm.refuse),
+         expire = tm_sim_chance(c, at, s->swarm.expire) && s->swarm.expiries > 0,
+         hold = tm_sim_chance(c, at, s->swarm.hold) && s->release_ns == TM_NEVER,
+         hold_acks = tm_sim_chance(c, at, s->swarm.hold_acks) && s->release_ns == TM_NEVER;
+    if (duplicate)
         tm_mem_duplicate(w->broker, count);
-    if (tm_rng_chance(r, s->swarm.refuse))
+    if (refuse)
         tm_mem_refuse(w->broker, count);
-    if (s->swarm.expiries > 0 && tm_rng_chance(r, s->swarm.expire)) {
+    if (expire) {
         s->swarm.expiries--;
         tm_oauth_expire_all(tm_salesforce_oauth(w->salesforce));
     }
-    if (s->release_ns == TM_NEVER && tm_rng_chance(r, s->swarm.hold)) {
+    if (hold)
         tm_mem_hold(w->broker, topic, partition, tm_mem_high(w->broker, topic, partition));
-        s->release_ns = until_ns;
-    }
-    if (s->release_ns == TM_NEVER && tm_rng_chance(r, s->swarm.hold_acks)) {
+    if (hold_acks)
         tm_mem_hold_acks(w->broker, true);
+    if (hold || hold_acks)
         s->release_ns = until_ns;
-    }
-    s->result->faults++;
-    s->fault_ns = w->now.wall_ns + tm_rng_between(r, 50 * TM_NS_PER_MS, 5 * TM_NS_PER_S);
+    s->result->faults += (uint64_t)duplicate + refuse + expire + hold + hold_acks;
+    s->fault_ns = w->now.wall_ns + 5 * TM_NS_PER_S - tm_sim_between(c, at, 0, 4950 * TM_NS_PER_MS);
 }
 
 /* From here on the world is kind: what has broken must now heal. */
@@ -142,7 +160,7 @@ static void sim_calm(struct sim *s)
     s->calm_ns = s->world.now.wall_ns;
     s->commit_ns = s->fault_ns = TM_NEVER;
     s->world.faults = (struct tm_sim_faults){ 0 };
-    s->swarm = (struct sim_swarm){ 0 };
+    s->swarm = (struct sim_swarm){ .look = s->swarm.look };
     tm_mem_duplicate(s->world.broker, 0);
     tm_mem_refuse(s->world.broker, 0);
     sim_release(s);
@@ -199,10 +217,12 @@ static void sim_step(struct sim *s, size_t i, struct tm_err *err)
         sim_ended(s, i, err);
         return;
     }
-    if (s->result->crashes < SIM_CRASHES_MAX && tm_rng_chance(&s->rng, s->swarm.crash)) {
+    if (tm_sim_chance(s->choices, TM_SIM_AT_CRASH + i, s->swarm.crash) &&
+        s->result->crashes < SIM_CRASHES_MAX) {
+        bool down = tm_sim_chance(s->choices, TM_SIM_AT_DOWN + i, 0.5);
         s->result->crashes++;
         sim_crash(s, i,
-                  tm_rng_chance(&s->rng, 0.5) ? 0 : tm_rng_between(&s->rng, 0, 20 * TM_NS_PER_S));
+                  tm_sim_between(s->choices, TM_SIM_AT_DOWN + i, 0, down ? 20 * TM_NS_PER_S : 0));
     }
 }
 
@@ -245,6 +265,8 @@ static void sim_advance(struct sim *s)
 {
     struct tm_sim_world *w = &s->world;
     int64_t next = sim_earlier(sim_earlier(s->commit_ns, s->fault_ns), s->release_ns);
+    if (!s->calm)
+        next = sim_earlier(next, s->calm_ns);
     if (s->calm && sim_rest_ns(s) > w->now.wall_ns)
         next = sim_earlier(next, sim_rest_ns(s));
     for (size_t i = 0; i < w->stations_count; i++) {
@@ -259,16 +281,18 @@ static void sim_advance(struct sim *s)
     tm_mem_set_time(w->broker, w->now.org_ms);
 }
 
-/* A look in flight, now and then. */
-static enum tm_code sim_look(struct sim *s, struct tm_err *err)
+/* A look in flight, now and then when a warehouse has just changed. */
+static enum tm_code sim_look(struct sim *s, size_t ran, struct tm_err *err)
 {
     const struct tm_sim_world *w = &s->world;
     const struct tm_sim_station *sink = &w->stations[w->stations_count - 2],
                                 *view = &w->stations[w->stations_count - 1];
-    if (s->look_ns > w->now.wall_ns || sink->db == NULL || view->db == NULL || view->self == NULL ||
-        sink->self == NULL)
+    if (ran < w->stations_count - 2 || s->moved_ns != w->now.wall_ns || sink->db == NULL ||
+        view->db == NULL || view->self == NULL || sink->self == NULL)
         return TM_OK;
-    s->look_ns = w->now.wall_ns + tm_rng_between(&s->rng, SIM_LOOK_NS_MIN, SIM_LOOK_NS_MAX);
+    if (!tm_sim_chance(s->choices, TM_SIM_AT_LOOK, s->swarm.look) && !s->look_always)
+        return TM_OK;
+    s->result->looks++;
     enum tm_code rc = tm_sim_compare_flight(&s->world, &s->result->finding, err);
     return rc == TM_OK ? rc : tm_at(err, "looking in flight");
 }
@@ -277,10 +301,13 @@ static enum tm_code sim_commit(struct sim *s, struct tm_err *err)
 {
     enum tm_code rc = tm_sim_history_next(&s->history, s->world.now.org_ms, err);
     tm_salesforce_news(s->world.salesforce);
-    if (s->history.left > 0)
+    if (tm_sim_history_more(&s->history)) {
         s->commit_ns = s->world.now.wall_ns + tm_sim_history_pause_ms(&s->history) * TM_NS_PER_MS;
-    else
+    } else {
         s->commit_ns = TM_NEVER;
+        s->calm_ns =
+            s->world.now.wall_ns + tm_sim_between(s->choices, TM_SIM_AT_CALM, 0, SIM_CALM_NS_MAX);
+    }
     sim_digest(s, (uint64_t)tm_org_pos_last(s->world.org));
     return rc;
 }
@@ -293,14 +320,14 @@ static enum tm_code sim_outside(struct sim *s, bool *out_any, struct tm_err *err
     *out_any = true;
     if (s->release_ns <= w->now.wall_ns)
         sim_release(s);
-    else if (s->commit_ns <= w->now.wall_ns && tm_rng_chance(&s->rng, 0.5))
+    else if (!s->calm && s->calm_ns <= w->now.wall_ns)
+        sim_calm(s);
+    else if (s->commit_ns <= w->now.wall_ns && !tm_sim_chance(s->choices, TM_SIM_AT_COMMIT, 0.5))
         rc = sim_commit(s, err);
     else if (s->fault_ns <= w->now.wall_ns)
         sim_fault(s);
     else
         *out_any = false;
-    if (rc == TM_OK && !s->calm && s->commit_ns == TM_NEVER && tm_rng_chance(&s->rng, 0.02))
-        sim_calm(s);
     return rc;
 }
 
@@ -314,20 +341,21 @@ static enum tm_code sim_turn(struct sim *s, struct tm_err *err)
     enum tm_code rc = sim_outside(s, &any, err);
     if (rc != TM_OK || any)
         return rc;
-    for (size_t i = 0; i < w->stations_count; i++)
-        if (sim_ready(s, i))
-            ready[count++] = i;
+    for (size_t i = 1; i <= w->stations_count; i++)
+        if (sim_ready(s, (s->last + i) % w->stations_count)) /* usually in turn */
+            ready[count++] = (s->last + i) % w->stations_count;
     if (count == 0) {
         sim_advance(s);
         return TM_OK;
     }
-    size_t at = ready[tm_rng_below(&s->rng, count)];
+    size_t at = ready[tm_sim_between(s->choices, TM_SIM_AT_PICK, 0, (int64_t)count - 1)];
+    s->last = at;
     if (w->stations[at].up)
         sim_step(s, at, err);
     else if (tm_sim_station_start(&w->stations[at], err) != TM_OK)
         sim_ended(s, at, err);
     sim_watch(s);
-    return sim_look(s, err);
+    return sim_look(s, at, err);
 }
 
 /* Quiet long enough: compare. A difference counts only when the longest timer could not mend it. */
@@ -376,42 +404,55 @@ static enum tm_code sim_run(struct sim *s, struct tm_err *err)
     return rc;
 }
 
-static enum tm_code sim_open(struct sim *s, uint64_t seed, const struct tm_sim_options *options,
+static enum tm_code sim_begin(struct sim *s, struct tm_err *err)
+{
+    int64_t now_ns = s->world.now.wall_ns;
+    struct tm_sim_choices *c = s->choices;
+    s->commit_ns = now_ns + tm_sim_between(c, TM_SIM_AT_BEGIN, 0, 15 * TM_NS_PER_S);
+    s->fault_ns = now_ns + tm_sim_between(c, TM_SIM_AT_BROKER, 0, 3 * TM_NS_PER_S);
+    for (size_t i = 0; i < s->world.stations_count; i++)
+        s->start_ns[i] = now_ns + tm_sim_between(c, TM_SIM_AT_BEGIN, 0, 3 * TM_NS_PER_S);
+    enum tm_code rc = tm_sim_history_populate(&s->history, err);
+    if (rc == TM_OK && !tm_sim_history_more(&s->history)) {
+        s->commit_ns = TM_NEVER;
+        s->calm_ns = now_ns;
+    }
+    return rc;
+}
+
+static enum tm_code sim_open(struct sim *s, const struct tm_sim_options *options,
                              struct tm_err *err)
 {
-    tm_rng_init(&s->rng, seed);
-    const struct tm_sim_settings set = sim_settings(&s->rng, seed, options);
-    enum tm_code rc = tm_sim_world_open(&s->world, options->dir, &set, err);
+    const struct tm_sim_settings set = sim_settings(s->script, options);
+    enum tm_code rc = tm_sim_world_open(&s->world, options->dir, &set, s->choices, err);
     if (rc != TM_OK)
         return rc;
     s->origin = s->world.now;
     s->quiet_ns = SIM_QUIET_NS;
-    s->release_ns = TM_NEVER;
+    s->release_ns = s->calm_ns = TM_NEVER;
     s->moved_ns = s->world.now.wall_ns;
     sim_swarm(s);
     tm_mem_set_time(s->world.broker, s->world.now.org_ms);
-    tm_sim_history_init(&s->history, seed, s->world.org, s->world.objects,
-                        s->world.set.objects_count);
-    if (set.audit_ms > 0)
-        s->history.announce[TM_ORG_SILENT] = (unsigned)tm_rng_between(&s->rng, 0, 3);
-    else if (set.overflow_range) /* only audits can tell of rows that are gone for good */
+    tm_sim_history_init(&s->history, s->script, s->world.org, s->world.objects, set.objects_count);
+    if (set.audit_ms > 0) /* only audits can tell of rows that are gone for good */
+        s->history.announce[TM_ORG_SILENT] = (unsigned)tm_rng_between(&s->history.rng, 0, 3);
+    else if (set.overflow_range)
         s->history.kinds[TM_ORG_HARD_DELETE] = 0;
-    s->look_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, SIM_LOOK_NS_MAX);
-    s->commit_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 15 * TM_NS_PER_S);
-    s->fault_ns = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 3 * TM_NS_PER_S);
-    for (size_t i = 0; i < s->world.stations_count; i++)
-        s->start_ns[i] = s->world.now.wall_ns + tm_rng_between(&s->rng, 0, 3 * TM_NS_PER_S);
-    return tm_sim_history_populate(&s->history, err);
+    return sim_begin(s, err);
 }
 
-enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed,
-                         const struct tm_sim_options *options, struct tm_err *err)
+enum tm_code tm_simulate_script(struct tm_sim_result *out, struct tm_sim_script *script,
+                                const struct tm_sim_options *options, struct tm_err *err)
 {
     static _Thread_local struct sim s;
     memset(&s, 0, sizeof s);
-    *out = (struct tm_sim_result){ .seed = seed, .digest = seed };
+    memset(out, 0, sizeof *out);
+    out->seed = out->digest = script->seed;
     s.result = out;
-    enum tm_code rc = sim_open(&s, seed, options, err);
+    s.script = script;
+    s.choices = &script->choices;
+    s.look_always = options->look_always;
+    enum tm_code rc = sim_open(&s, options, err);
     if (rc == TM_OK)
         rc = sim_run(&s, err);
     if (rc == TM_OK) {
@@ -423,5 +464,15 @@ enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed,
         sim_digest_topics(&s);
     }
     tm_sim_world_close(&s.world);
-    return rc == TM_OK ? rc : tm_at(err, "seed %" PRIu64, seed);
+    return rc == TM_OK ? rc : tm_at(err, "seed %" PRIu64, script->seed);
+}
+
+enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed,
+                         const struct tm_sim_options *options, struct tm_err *err)
+{
+    struct tm_sim_script script;
+    tm_sim_script_draw(&script, seed);
+    enum tm_code rc = tm_simulate_script(out, &script, options, err);
+    tm_sim_script_free(&script);
+    return rc;
 }

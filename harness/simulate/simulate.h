@@ -14,19 +14,25 @@
 #ifndef TM_SIMULATE_SIMULATE_H
 #define TM_SIMULATE_SIMULATE_H
 #include "simulate/compare.h"
+#include "simulate/script.h"
 
 struct tm_sim_result {
     uint64_t seed, digest /* of every step and record */, steps, commits, records, faults, crashes,
-        ended;
+        ended, looks;
     int64_t virtual_ms;
     struct tm_sim_finding finding;
 };
 struct tm_sim_options {
     const char *
         dir; /* a scratch folder of this process's own; its databases are made anew for each seed */
+    bool look_always;                      /* in flight, whenever a warehouse has changed */
     const char *planted_from, *planted_to; /* as in struct tm_sim_settings */
 };
-/* An error is our own fault; a broken rule is in out->finding. */
+/* An error is our own fault; a broken rule is in out->finding. The script is run if it is given,
+ * else drawn while it runs, and then tells the run. */
+enum tm_code tm_simulate_script(struct tm_sim_result *out, struct tm_sim_script *script,
+                                const struct tm_sim_options *options, struct tm_err *err);
+/* The run that the seed draws. */
 enum tm_code tm_simulate(struct tm_sim_result *out, uint64_t seed,
                          const struct tm_sim_options *options, struct tm_err *err);
 #endif

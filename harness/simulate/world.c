@@ -42,7 +42,8 @@ static enum tm_code world_ports(struct tm_sim_station *s, const struct tm_sf_set
                                 struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    tm_sim_http_init(&s->http, s->world->hosts, &s->world->faults, &s->world->http_rng);
+    tm_sim_http_init(&s->http, s->world->hosts, &s->world->faults, s->world->choices,
+                     (size_t)(s - s->world->stations));
     s->http.now = s->world->now;
     if (salesforce != NULL)
         rc = tm_sf_session_open(&s->session, &s->http.port, salesforce, err);
@@ -462,12 +463,13 @@ static enum tm_code world_org(struct tm_sim_world *w, struct tm_err *err)
 }
 
 enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
-                               const struct tm_sim_settings *set, struct tm_err *err)
+                               const struct tm_sim_settings *set, struct tm_sim_choices *choices,
+                               struct tm_err *err)
 {
     memset(w, 0, sizeof *w);
     w->set = *set;
     w->now = (struct tm_now){ .org_ms = TM_SIM_ORIGIN_MS, .wall_ns = 1000 * TM_NS_PER_S };
-    tm_rng_init(&w->http_rng, set->seed ^ 0x68747470);
+    w->choices = choices;
     snprintf(w->dir, sizeof w->dir, "%s", dir);
     snprintf(w->raw_path, sizeof w->raw_path, "%s/raw.db", dir);
     snprintf(w->view_path, sizeof w->view_path, "%s/view.db", dir);
@@ -484,7 +486,7 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
         s->kind = i < set->objects_count ? TM_SIM_SOURCE
                                          : TM_SIM_GAP + (enum tm_sim_kind)(i - set->objects_count);
         s->object = i < set->objects_count ? i : 0;
-        tm_sim_http_init(&s->http, w->hosts, &w->faults, &w->http_rng);
+        tm_sim_http_init(&s->http, w->hosts, &w->faults, choices, i);
     }
     return TM_OK;
 }

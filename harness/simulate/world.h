@@ -58,7 +58,7 @@ struct tm_sim_world {
     char dir[TM_SIM_PATH_BYTES], raw_path[TM_SIM_PATH_BYTES + 16],
         view_path[TM_SIM_PATH_BYTES + 16];
     struct tm_now now;
-    struct tm_rng http_rng;
+    struct tm_sim_choices *choices; /* borrowed */
     struct tm_sim_faults faults;
     struct tm_sim_host hosts[TM_SIM_HOSTS_MAX];
     struct tm_org *org;
@@ -87,7 +87,8 @@ void tm_sim_scratch_remove(const char *dir);
 /* dir: a folder of this world's own, with "objects" in it, made by tm_sim_objects_write; its
  * databases are made anew. */
 enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
-                               const struct tm_sim_settings *set, struct tm_err *err);
+                               const struct tm_sim_settings *set, struct tm_sim_choices *choices,
+                               struct tm_err *err);
 void tm_sim_world_close(
     struct tm_sim_world *w); /* removes the databases; safe after a failed open */
 enum tm_code tm_sim_station_start(struct tm_sim_station *s, struct tm_err *err);

@@ -1,0 +1,54 @@
+/* script: one simulated run in full: what happens in the org, one event after the other, and every
+ * unusual decision about the rest. in: a seed, which draws it while it runs, or a script, which may
+ * lose any event, change, field or decision and is still a run: what no longer fits (an update of a
+ * record that was never created) is left out. So a script can be shrunk. Owner: whoever made it. */
+#ifndef TM_SIMULATE_SCRIPT_H
+#define TM_SIMULATE_SCRIPT_H
+#include "mocks/salesforce/org.h"
+#include "simulate/choice.h"
+
+#define TM_SIM_FIELD_BYTES 48
+enum tm_sim_event_kind { TM_SIM_TXN, TM_SIM_FIELD_ADD, TM_SIM_FIELD_REMOVE };
+struct tm_sim_set {
+    char field[TM_SIM_FIELD_BYTES];
+    struct tm_org_value value; /* text owned */
+};
+struct tm_sim_change {
+    enum tm_org_kind kind;
+    enum tm_org_announce announce;
+    size_t record; /* slot in the history's list of records */
+    size_t object;
+    struct tm_sim_set *sets;
+    size_t sets_count;
+};
+struct tm_sim_event {
+    enum tm_sim_event_kind kind;
+    bool before;      /* there before anybody listened */
+    int64_t pause_ms; /* org time after the event before it */
+    int64_t org_ms;   /* when it happened */
+    size_t object;    /* of a field */
+    char field[TM_SIM_FIELD_BYTES];
+    struct tm_sim_change *changes;
+    size_t changes_count;
+};
+struct tm_sim_script {
+    uint64_t seed;
+    struct tm_sim_choices choices;
+    struct tm_sim_event *events;
+    size_t events_count, events_cap;
+};
+void tm_sim_script_draw(struct tm_sim_script *s, uint64_t seed);
+/* A script of its own that says the same, its decisions given. */
+enum tm_code tm_sim_script_copy(struct tm_sim_script *out, const struct tm_sim_script *from,
+                                struct tm_err *err);
+void tm_sim_script_free(struct tm_sim_script *s);
+/* An empty event at the end; NULL = out of memory. */
+struct tm_sim_event *tm_sim_script_event(struct tm_sim_script *s);
+/* Copies `sets`. */
+enum tm_code tm_sim_event_change(struct tm_sim_event *e, const struct tm_org_change *change,
+                                 size_t object, size_t record, struct tm_err *err);
+/* For shrinking: the script without some of its parts. */
+void tm_sim_script_drop_event(struct tm_sim_script *s, size_t event);
+void tm_sim_event_drop_change(struct tm_sim_event *e, size_t change);
+void tm_sim_change_drop_set(struct tm_sim_change *c, size_t set);
+#endif
