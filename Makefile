@@ -26,7 +26,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test check asan tsan cov bench fuzz fuzz-run layering tidy valgrind clean deps help tests-built
+.PHONY: all run test check asan tsan cov bench fuzz fuzz-run zoo layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -55,6 +55,9 @@ fuzz:
 fuzz-run: $(FUZZERS)
 	@for f in $(FUZZERS); do mkdir -p $(BUILD)/corpus/$$(basename $$f); \
 	  $$f -max_total_time=$(SECONDS_EACH) -rss_limit_mb=2048 -print_final_stats=0 $(BUILD)/corpus/$$(basename $$f) || exit 1; done
+# The bug zoo: every known bug planted in a copy, one at a time, and found. ONLY=33,42 takes some of them.
+zoo: $(BUILD)/tidemark
+	@sh tests/zoo/run.sh $(BUILD)
 # Static analysis (clang-tidy), the unit tests under valgrind, and which lines the tests reach (after `make cov`).
 tidy:
 	@for f in $(SOURCES); do clang-tidy --quiet $$f -- -std=c11 $(CPPFLAGS) 2>/dev/null || bad=1; done; exit $${bad:-0}
