@@ -27,6 +27,8 @@ static const struct {
     { "check", tm_cmd_check, "--org org.db --warehouse W.db       verdict on a warehouse" },
     { "simulate", tm_cmd_simulate,
       "--seeds A..B                        random histories and faults, virtual time" },
+    { "test", tm_cmd_test,
+      "[CASE] [--views DIR | --exec CMD]   small histories with a known right answer" },
     { "report", tm_cmd_report, "RUN                                 render a run's report again" },
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
