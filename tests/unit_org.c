@@ -552,6 +552,28 @@ static void range_reads_see_the_org_as_it_was_v_ago(void **state)
                         "Anew");
 }
 
+static void lagged_copies_taken_over_bit_by_bit_are_what_a_range_read_sees(void **state)
+{
+    struct org_fixture *f = *state;
+    char id[TM_ID_BYTES];
+    const char *relation;
+    f->settings.index_lag_ms = 10000;
+    org_fixture_reopen(f);
+    for (int i = 0; i < 10; i++)
+        org_make_account(f->org, id, "A", T0 + 2000 * i);
+    assert_int_equal(tm_org_lag_step(f->org, T0 + 19000, 3, NULL), TM_OK);
+    assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM lag_Account"), 3);
+    assert_int_equal(tm_org_lag_step(f->org, T0 + 19000, 1, NULL), TM_OK);
+    assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM lag_Account"), 4);
+    assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 19000, &relation, NULL), TM_OK);
+    assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM lag_Account"), 5); /* up to T0+9 s */
+    assert_int_equal(tm_org_lag_step(f->org, T0 + 19999, INT64_MAX, NULL), TM_OK);
+    assert_int_equal(tm_org_lag_step(f->org, T0 + 21999, INT64_MAX, NULL), TM_OK);
+    assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM lag_Account"), 6);
+    assert_int_equal(tm_org_lag_step(f->org, T0 + 90000, INT64_MAX, NULL), TM_OK);
+    assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM lag_Account"), 10);
+}
+
 static void note_deleted(void *data, const char *id, int64_t deleted_ms)
 {
     (void)deleted_ms;
@@ -808,6 +830,7 @@ int main(void)
         T(events_wait_for_the_publish_delay),
         T(events_are_kept_for_72_hours_and_older_positions_refused),
         T(range_reads_see_the_org_as_it_was_v_ago),
+        T(lagged_copies_taken_over_bit_by_bit_are_what_a_range_read_sees),
         T(deleted_records_are_listed_for_15_days_hard_ones_too),
         T(a_field_comes_and_goes_with_describe_and_events),
         T(formulas_and_the_name_of_a_person_are_computed),

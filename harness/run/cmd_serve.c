@@ -29,6 +29,8 @@
 /* wall seconds between emptyings of the recycle bin */
 #define SERVE_PURGE_S 60
 #define SERVE_BODY_BYTES_MAX (32u << 20)
+/* entries of history that the lagged copies take over in one step: about a millisecond */
+#define SERVE_LAG_CHANGES_MAX 32
 
 enum serve_flag {
     SERVE_PORT,
@@ -162,6 +164,8 @@ static enum tm_code serve_org(struct serve *s, struct tm_err *err)
         rc = serve_own_clock(s, err);
     if (rc == TM_OK)
         rc = tm_workload_populate(s->org, scenario, err);
+    if (rc == TM_OK && works) /* before anything is served: it takes tens of milliseconds */
+        rc = tm_org_lag_step(s->org, tm_clock_now(s->clock).org_ms, INT64_MAX, err);
     if (rc == TM_OK && works)
         rc = tm_workload_open(&s->workload, s->org, scenario, err);
     s->pos_told = rc == TM_OK ? tm_org_pos_last(s->org) : 0;
@@ -289,6 +293,10 @@ static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_w
         rc = tm_workload_step(s->workload, now, wake, err);
         more = rc == TM_OK;
     }
+    if (rc != TM_OK && rc != TM_E_AGAIN)
+        return rc;
+    if (rc == TM_OK || rc == TM_E_AGAIN)
+        rc = tm_org_lag_step(s->org, now->org_ms, SERVE_LAG_CHANGES_MAX, err);
     if (rc != TM_OK && rc != TM_E_AGAIN)
         return rc;
     if (tm_org_pos_last(s->org) != s->pos_told) {

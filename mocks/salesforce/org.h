@@ -166,6 +166,11 @@ sqlite3 *tm_org_db(struct tm_org *org);
  * CreatedDate are lagged; the caller knows. */
 enum tm_code tm_org_relation(struct tm_org *org, const char *object, bool range_read,
                              int64_t now_org_ms, const char **out_name, struct tm_err *err);
+/* Under index lag: makes the copies that range reads see, if there are none yet, and takes at most
+ * changes_max entries of history over to them, so that a range read has little left to do. Nothing
+ * depends on it but time. */
+enum tm_code tm_org_lag_step(struct tm_org *org, int64_t now_org_ms, int64_t changes_max,
+                             struct tm_err *err);
 enum tm_org_state { TM_ORG_ABSENT, TM_ORG_LIVE, TM_ORG_IN_BIN };
 enum tm_code tm_org_record_state(struct tm_org *org, const char *object, const char *id18,
                                  enum tm_org_state *out, struct tm_err *err);

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_PURGE_MAX 500 /* records one purge takes out of the bin */
+#define READ_PURGE_MAX 500    /* records one purge takes out of the bin */
+#define READ_LAG_STEP_MS 1000 /* org time: steps of the lagged copies closer than this wait */
 
 /* ---- the org as it was V ago: a copy rolled forward from history ---- */
 static void read_value(struct tm_org_value *out, const struct tm_field *f, const json_t *json)
@@ -69,18 +70,25 @@ static enum tm_code read_apply(struct tm_org *org, struct org_object *o, const c
     return rc;
 }
 
-static enum tm_code read_roll(struct tm_org *org, int64_t until_ms, struct tm_err *err)
+/* Applies at most changes_max entries; *out_all: the copies are as the org was at until_ms. */
+static enum tm_code read_roll(struct tm_org *org, int64_t until_ms, int64_t changes_max,
+                              bool *out_all, struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
     bool row = true;
+    int64_t done = 0;
     enum tm_code rc = tm_sql_prepare(&s, org->db,
                                      "SELECT pos,object,id,version,change,fields,org_ms FROM "
                                      "history WHERE pos>? ORDER BY pos",
                                      err);
     if (rc == TM_OK)
         sqlite3_bind_int64(s, 1, org->lag_pos);
-    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row &&
-           sqlite3_column_int64(s, 6) <= until_ms) {
+    *out_all = false;
+    while (rc == TM_OK && done++ < changes_max) {
+        rc = tm_sql_step(s, &row, err);
+        *out_all = rc == TM_OK && (!row || sqlite3_column_int64(s, 6) > until_ms);
+        if (rc != TM_OK || *out_all)
+            break;
         struct org_object *o = org_find(org, (const char *)sqlite3_column_text(s, 1));
         if (o != NULL)
             rc = read_apply(org, o, (const char *)sqlite3_column_text(s, 2),
@@ -126,11 +134,40 @@ static enum tm_code read_copies(struct tm_org *org, int64_t until_ms, struct tm_
     return rc;
 }
 
+/* The copies towards what the org was at until_ms, all of the way or changes_max entries of it. */
+static enum tm_code read_forward(struct tm_org *org, int64_t until_ms, int64_t changes_max,
+                                 struct tm_err *err)
+{
+    bool all = false;
+    enum tm_code rc = tm_sql_exec(org->db, "SAVEPOINT lag", err);
+    if (rc == TM_OK && org->lag_pos < 0)
+        rc = read_copies(org, until_ms, err);
+    if (rc == TM_OK)
+        rc = read_roll(org, until_ms, changes_max, &all, err);
+    if (rc == TM_OK) {
+        if (all)
+            org->lag_ms = until_ms;
+        return tm_sql_exec(org->db, "RELEASE lag", err);
+    }
+    tm_sql_exec(org->db, "ROLLBACK TO lag; RELEASE lag", NULL);
+    org->lag_pos = -1;
+    return rc;
+}
+
+enum tm_code tm_org_lag_step(struct tm_org *org, int64_t now_org_ms, int64_t changes_max,
+                             struct tm_err *err)
+{
+    int64_t until_ms = now_org_ms - org->settings.index_lag_ms;
+    if (org->settings.index_lag_ms <= 0 || org->lag_pos == org->pos_last ||
+        (org->lag_pos >= 0 && until_ms - org->lag_ms < READ_LAG_STEP_MS))
+        return TM_OK;
+    return read_forward(org, until_ms, changes_max, err);
+}
+
 enum tm_code tm_org_relation(struct tm_org *org, const char *object, bool range_read,
                              int64_t now_org_ms, const char **out_name, struct tm_err *err)
 {
     struct org_object *o = org_find(org, object);
-    enum tm_code rc = TM_OK;
     if (o == NULL)
         return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
                           object);
@@ -141,18 +178,7 @@ enum tm_code tm_org_relation(struct tm_org *org, const char *object, bool range_
     *out_name = o->lag;
     if (org->lag_pos == org->pos_last || (org->lag_pos >= 0 && until_ms == org->lag_ms))
         return TM_OK;
-    rc = tm_sql_exec(org->db, "SAVEPOINT lag", err);
-    if (rc == TM_OK && org->lag_pos < 0)
-        rc = read_copies(org, until_ms, err);
-    if (rc == TM_OK)
-        rc = read_roll(org, until_ms, err);
-    if (rc == TM_OK) {
-        org->lag_ms = until_ms;
-        return tm_sql_exec(org->db, "RELEASE lag", err);
-    }
-    tm_sql_exec(org->db, "ROLLBACK TO lag; RELEASE lag", NULL);
-    org->lag_pos = -1;
-    return rc;
+    return read_forward(org, until_ms, INT64_MAX, err);
 }
 
 /* ---- single records, deletes ---- */
