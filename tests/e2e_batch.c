@@ -108,9 +108,22 @@ static void missing_arguments_and_unwritable_places_are_told(void **state)
     REFUSED(64, "no preset given", "tidemark batch");
     REFUSED(64, "--warehouse", "tidemark batch fixtures/batch/best.json");
     REFUSED(64, "/nope.json", "tidemark batch /nope.json --warehouse %s/x.db", folder);
-    REFUSED(2, "/nope/x.db", "tidemark batch fixtures/batch/best.json --warehouse /nope/x.db");
+    REFUSED(64, "/nope/x.db", "tidemark batch fixtures/batch/best.json --warehouse /nope/x.db");
     REFUSED(64, "did you mean --warehouse",
             "tidemark batch fixtures/batch/best.json --warehose x.db");
+}
+
+static void a_database_of_something_else_is_not_written_into(void **state)
+{
+    char path[300];
+    sqlite3 *db = NULL;
+    (void)state;
+    snprintf(path, sizeof path, "%s/theirs.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE Account(mine)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    REFUSED(64, "theirs.db is a database of something else",
+            "tidemark batch fixtures/batch/best.json --warehouse %s", path);
 }
 
 static void report_of_a_run_that_is_not_there_is_refused(void **state)
@@ -127,6 +140,7 @@ int main(void)
         cmocka_unit_test(a_wrong_password_ends_with_usage_and_the_words_of_the_server),
         cmocka_unit_test(an_unknown_object_is_named),
         cmocka_unit_test(missing_arguments_and_unwritable_places_are_told),
+        cmocka_unit_test(a_database_of_something_else_is_not_written_into),
         cmocka_unit_test(report_of_a_run_that_is_not_there_is_refused),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);

@@ -4,6 +4,7 @@
 #include "salesforce/query.h"
 #include "tests/support_command.h"
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -249,6 +250,41 @@ static void bad_usage_is_refused_with_the_reason(void **state)
                     "tidemark serve --bind nowhere");
 }
 
+static void sql(const char *path, const char *text)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void a_file_that_is_no_org_is_refused_and_left_as_it_is(void **state)
+{
+    struct world *w = *state;
+    char path[260];
+    tm_test_write_file(w->folder, "garbage.db",
+                       "Not a database, but longer than its header would be, "
+                       "so that it is read as one and then refused.......");
+    tm_test_refused(64, (const char *const[]){ "garbage.db is not a SQLite database", NULL }, 20,
+                    "tidemark serve --org %s/garbage.db", w->folder);
+    snprintf(path, sizeof path, "%s/newer.db", w->folder);
+    sql(path, "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT); CREATE TABLE history(other);"
+              "INSERT INTO meta VALUES('format', '2')");
+    tm_test_refused(64, (const char *const[]){ "newer.db has format 2", NULL }, 20,
+                    "tidemark serve --org %s", path);
+    snprintf(path, sizeof path, "%s/notes.db", w->folder);
+    sql(path, "CREATE TABLE notes(text)");
+    tm_test_refused(64, (const char *const[]){ "notes.db is a database of something else", NULL },
+                    20, "tidemark serve --org %s", path);
+    snprintf(path, sizeof path, "%s/short.db", w->folder);
+    sql(path,
+        "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT); CREATE TABLE b(x);"
+        "INSERT INTO b SELECT randomblob(4000) FROM (SELECT 1 UNION SELECT 2 UNION SELECT 3)");
+    assert_int_equal(truncate(path, 8192), 0);
+    tm_test_refused(64, (const char *const[]){ "short.db is damaged or cut short", NULL }, 20,
+                    "tidemark serve --org %s", path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +293,7 @@ int main(void)
         T(the_workload_runs_by_its_own_clock_and_says_when_it_is_done),
         T(it_stops_on_a_signal_and_goes_on_from_the_same_file),
         T(bad_usage_is_refused_with_the_reason),
+        T(a_file_that_is_no_org_is_refused_and_left_as_it_is),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -500,7 +500,7 @@ static void sql_busy_is_again_and_errors_name_file_and_statement(void **state)
     tm_err_clear(&err);
     tm_sql_close(b);
     tm_sql_close(a);
-    assert_int_equal(tm_sql_open(&b, path("no/such/folder.db"), TM_SQL_CREATE, &err), TM_E_IO);
+    assert_int_equal(tm_sql_open(&b, path("no/such/folder.db"), TM_SQL_CREATE, &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "no/such/folder.db"));
     tm_err_clear(&err);
     assert_int_equal(tm_sql_open(&b, path("missing.db"), TM_SQL_READ, &err), TM_E_IO);

@@ -13,6 +13,10 @@ enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing)
         return tm_fail(
             err, TM_E_ARG,
             "%s is not a SQLite database; name another file, or one that is not there yet", path);
+    if (code == SQLITE_CORRUPT)
+        return tm_fail(err, TM_E_ARG,
+                       "%s is damaged or cut short (%s); remove it, or name another file", path,
+                       sqlite3_errmsg(db));
     return tm_fail(err, code == SQLITE_NOMEM ? TM_E_NOMEM : TM_E_IO, "%s: %s: %s",
                    path != NULL && *path ? path : "in-memory database", doing, sqlite3_errmsg(db));
 }
@@ -28,25 +32,39 @@ static enum tm_code sql_pragmas(sqlite3 *db, enum tm_sql_mode mode, struct tm_er
                        err);
 }
 
+/* Where a new file is to be written is the user's choice; one that should be there is the world's.
+ */
+static enum tm_code sql_cannot_open(sqlite3 *db, const char *path, enum tm_sql_mode mode,
+                                    struct tm_err *err)
+{
+    return tm_fail(err, mode == TM_SQL_CREATE ? TM_E_ARG : TM_E_IO,
+                   "cannot open %s: %s (does the folder exist, and may you write there?)", path,
+                   db != NULL ? sqlite3_errmsg(db) : "out of memory");
+}
+
 enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     sqlite3 *db = NULL;
+    struct tm_err why = { .code = TM_OK };
     int flags = mode == TM_SQL_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     if (mode == TM_SQL_CREATE)
         flags |= SQLITE_OPEN_CREATE;
     if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        rc = tm_fail(err, TM_E_IO,
-                     "cannot open %s: %s (does the folder exist, and may you write there?)", path,
-                     db != NULL ? sqlite3_errmsg(db) : "out of memory");
+        rc = sql_cannot_open(db, path, mode, err);
         goto done;
     }
     sqlite3_extended_result_codes(db, 1);
     /* The very first open of a file by two processes may meet a lock; waiting here is bounded and
      * once. */
     sqlite3_busy_timeout(db, 5000);
-    rc = sql_pragmas(db, mode, err);
+    rc = sql_pragmas(db, mode, &why);
     if (rc != TM_OK) {
+        int code = sqlite3_errcode(db) & 0xff;
+        if (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)
+            rc = sql_cannot_open(db, path, mode, err);
+        else if (err != NULL && rc != TM_E_AGAIN)
+            *err = why;
         if (rc == TM_E_AGAIN)
             rc = tm_fail_retry(err, TM_E_IO, "%s is locked by another process", path);
         goto done;
@@ -76,6 +94,26 @@ enum tm_code tm_sql_exec(sqlite3 *db, const char *sql, struct tm_err *err)
     char doing[80];
     sqlite3_snprintf(sizeof doing, doing, "%.70s", sql);
     return tm_sql_fail(db, err, doing);
+}
+
+enum tm_code tm_sql_own(sqlite3 *db, const char *table, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    enum tm_code rc = tm_sql_prepare(
+        &s, db, "SELECT count(*), coalesce(sum(name = ?), 0) FROM sqlite_master", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
+        rc = tm_sql_step(s, &row, err);
+    }
+    bool foreign =
+        rc == TM_OK && row && sqlite3_column_int(s, 0) > 0 && sqlite3_column_int(s, 1) == 0;
+    sqlite3_finalize(s);
+    return !foreign ? rc
+                    : tm_fail(err, TM_E_ARG,
+                              "%s is a database of something else (it has tables, but no %s); "
+                              "name another file, or one that is not there yet",
+                              sqlite3_db_filename(db, "main"), table);
 }
 
 enum tm_code tm_sql_execf(sqlite3 *db, struct tm_err *err, const char *fmt, ...)

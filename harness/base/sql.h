@@ -12,6 +12,8 @@ enum tm_sql_mode { TM_SQL_CREATE, TM_SQL_WRITE /* must exist */, TM_SQL_READ };
  * is allowed. */
 enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
                          struct tm_err *err);
+/* TM_E_ARG when the file holds tables, but not this one: it is somebody else's. */
+enum tm_code tm_sql_own(sqlite3 *db, const char *table, struct tm_err *err);
 void tm_sql_close(sqlite3 *db); /* NULL-safe */
 enum tm_code tm_sql_exec(sqlite3 *db, const char *sql, struct tm_err *err);
 /* sqlite3_mprintf formats, %Q and %w among them: no compiler knows those, so none checks the

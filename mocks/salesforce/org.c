@@ -119,21 +119,35 @@ static enum tm_code org_meta_number(struct tm_org *org, const char *key, int64_t
     return tm_org_meta_set(org, key, text, err);
 }
 
-/* A file made before keeps its seed; format and seed must fit, the rest of meta is brought up to
+/* Before anything else of the file is looked at: another format may have other tables. */
+static enum tm_code org_format(struct tm_org *org, struct tm_err *err)
+{
+    char format[16] = "";
+    int64_t there = 0;
+    enum tm_code rc = tm_sql_own(org->db, "meta", err);
+    if (rc == TM_OK)
+        rc = tm_sql_int64(&there, org->db, "SELECT count(*) FROM sqlite_master WHERE name='meta'",
+                          err);
+    if (rc == TM_OK && there > 0)
+        rc = tm_org_meta_get(org, "format", format, sizeof format, err);
+    if (rc == TM_OK && *format && strcmp(format, "1") != 0)
+        return tm_fail(err, TM_E_MISMATCH,
+                       "%s has format %s, this program knows 1: use the program that made it, or "
+                       "another file",
+                       org->settings.path, format);
+    return rc;
+}
+
+/* A file made before keeps its seed; the seed must fit, the rest of meta is brought up to
  * date. */
 static enum tm_code org_meta_open(struct tm_org *org, const char *boot_id, struct tm_err *err)
 {
     const struct tm_org_settings *s = &org->settings;
-    char format[16], seed[32], want[32];
-    enum tm_code rc = tm_org_meta_get(org, "format", format, sizeof format, err);
-    if (rc == TM_OK)
-        rc = tm_org_meta_get(org, "seed", seed, sizeof seed, err);
+    char seed[32], want[32];
+    enum tm_code rc = tm_org_meta_get(org, "seed", seed, sizeof seed, err);
     if (rc != TM_OK)
         return rc;
     snprintf(want, sizeof want, "%" PRIu64, s->seed);
-    if (*format && strcmp(format, "1") != 0)
-        return tm_fail(err, TM_E_MISMATCH,
-                       "%s has format %s, this program writes 1: remove the file", s->path, format);
     if (*seed && strcmp(seed, want) != 0)
         return tm_fail(err, TM_E_MISMATCH,
                        "%s was made with seed %s, not %s: use that seed or remove the file",
@@ -250,6 +264,8 @@ enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *sett
         rc = org_lock(org, err);
     if (rc == TM_OK)
         rc = tm_sql_open(&org->db, settings->path, TM_SQL_CREATE, err);
+    if (rc == TM_OK)
+        rc = org_format(org, err);
     if (rc == TM_OK)
         rc = tm_sql_exec(org->db, TM_ORG_DB_SCHEMA, err);
     if (rc == TM_OK)
