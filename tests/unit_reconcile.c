@@ -21,9 +21,12 @@
 static struct {
     char ids[ROWS_MAX][TM_ID_BYTES];
     bool gone[ROWS_MAX], deleted[ROWS_MAX]; /* hard deleted or hidden; in the recycle bin */
+    bool logged[ROWS_MAX];                  /* getDeleted lists it */
     int rows, page, queries, describes, query_all, fail_queries, fail_status;
+    int deleted_calls, deleted_status; /* getDeleted: how often; 0 = 200 */
+    const char *covered, *earliest;
     size_t url_bytes_max;
-    char last_query[32768];
+    char last_query[32768], last_deleted[512];
 } org;
 
 static struct stand stand;
@@ -85,6 +88,26 @@ static int org_query(const char *soql, bool all, int from, struct tm_buf *reply)
     return 200;
 }
 
+static int org_deleted(const char *url, struct tm_buf *reply)
+{
+    json_t *records = json_array();
+    org.deleted_calls++;
+    org_decode(org.last_deleted, sizeof org.last_deleted, url);
+    for (int i = 0; i < org.rows; i++)
+        if (org.logged[i])
+            json_array_append_new(records, json_pack("{s:s, s:s}", "id", org.ids[i], "deletedDate",
+                                                     "2026-03-02T07:55:00.000+0000"));
+    json_t *body = json_pack("{s:o, s:s, s:s}", "deletedRecords", records, "earliestDateAvailable",
+                             org.earliest, "latestDateCovered", org.covered);
+    char *text = json_dumps(body, JSON_COMPACT);
+    tm_buf_addz(reply, org.deleted_status == 0 ? text
+                                               : "[{\"errorCode\":\"EXCEEDED_ID_LIMIT\","
+                                                 "\"message\":\"more than 600000 records\"}]");
+    free(text);
+    json_decref(body);
+    return org.deleted_status == 0 ? 200 : org.deleted_status;
+}
+
 static int org_answer(void *self, const char *method, const char *url, const char *body,
                       struct tm_buf *reply)
 {
@@ -108,6 +131,8 @@ static int org_answer(void *self, const char *method, const char *url, const cha
         json_decref(d);
         return 200;
     }
+    if (strstr(url, "/deleted/?") != NULL)
+        return org_deleted(url, reply);
     const char *more = strstr(url, "/query/01g-"), *q = strstr(url, "?q=");
     if (org.fail_queries > 0) {
         org.fail_queries--;
@@ -164,9 +189,12 @@ static int set_up(void **state)
     (void)state;
     stand_open(&stand);
     stand.answer = org_answer;
+    lives = 0;
     memset(&org, 0, sizeof org);
     org.page = 2000;
     org.fail_status = 400;
+    org.earliest = "2026-02-15T08:00:00.000+0000";
+    org.covered = "2026-03-02T08:01:00.000+0000";
     for (int i = 0; i < ROWS_MAX; i++) {
         char id[16];
         snprintf(id, sizeof id, "006%012d", i);
@@ -434,7 +462,7 @@ static void an_overflow_may_be_read_as_a_range_that_waits_for_the_index(void **s
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     assert_int_equal(org.queries, 0);
     alert(org.ids[1], "gap", 51, 0); /* other asks of the object keep their order behind it */
-    stand.now.org_ms = 1772438400000 + 1000 + 60000;
+    stand.now.org_ms = 1772438400000 + 60000 + 60000;
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "removed"), 1);
@@ -459,10 +487,88 @@ static void the_range_begins_the_longest_transaction_before_the_commit(void **st
     struct tm_err err;
     (void)state;
     set.overflow_range = true;
+    stand.now.org_ms = 1772438400000 + 60000;
     alert_all("overflow", 50);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     assert_non_null(strstr(org.last_query, "WHERE SystemModstamp >= 2026-03-02T07:50:00.000Z"));
     assert_int_equal(org.query_all, 1);
+}
+
+/* R11, R16: what the overflowing transaction deleted and somebody purged since has no event and is
+ * not in queryAll. */
+static void a_range_read_removes_what_was_purged_from_the_recycle_bin(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    set.overflow_range = true;
+    org.gone[2] = org.logged[2] = true;
+    org.deleted[3] = org.logged[3] = true;
+    org.logged[4] = true; /* came back while it was read: the rows say so */
+    stand.now.org_ms = 1772438400000;
+    alert_all("overflow", 50);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_int_equal(org.queries, 0); /* getDeleted knows whole minutes only */
+    stand.now.org_ms += 60000;
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_int_equal(org.deleted_calls, 1);
+    assert_non_null(strstr(org.last_deleted, "start=2026-03-02T07:50:00"));
+    assert_non_null(strstr(org.last_deleted, "end=2026-03-02T08:01:00"));
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "removed"), 2);
+    assert_int_equal(count_kind(all, "image"), 6);
+    const json_t *purged = answer_of(all, org.ids[2]);
+    assert_string_equal(json_string_value(json_object_get(purged, "_kind")), "removed");
+    assert_string_equal(json_string_value(json_object_get(purged, "_read_kind")), "range");
+    assert_int_equal(json_integer_value(json_object_get(purged, "_g")), 50);
+    json_int_t counted = 0;
+    for (size_t i = 0; i < json_array_size(all); i++)
+        if (strcmp(json_string_value(field(all, i, "_kind")), "end") == 0)
+            counted += json_integer_value(field(all, i, "_count"));
+    assert_int_equal(counted, 8);
+    json_decref(all);
+}
+
+static void a_range_read_waits_until_deletes_are_covered(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    set.overflow_range = true;
+    org.gone[2] = org.logged[2] = true;
+    org.covered = "2026-03-02T08:00:00.000+0000";
+    stand.now.org_ms = 1772438400000 + 60000;
+    alert_all("overflow", 50);
+    assert_int_equal(run(1500 * TM_NS_PER_MS, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "end"), 0);
+    assert_int_equal(tm_recon_counts(recon)->reads_retried, 1);
+    json_decref(all);
+    org.covered = "2026-03-02T08:01:00.000+0000";
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "end"), PARTITIONS);
+    assert_int_equal(count_kind(all, "removed"), 1);
+    json_decref(all);
+}
+
+static void a_range_whose_deletes_cannot_be_told_is_read_whole(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    set.overflow_range = true;
+    stand.now.org_ms = 1772438400000 + 60000;
+    org.earliest = "2026-03-02T07:51:00.000+0000";
+    alert_all("overflow", 50);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    org.deleted_status = 400;
+    alert_all("overflow", 60);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "end"), 2 * PARTITIONS);
+    for (size_t i = 0; i < json_array_size(all); i++)
+        if (strcmp(json_string_value(field(all, i, "_kind")), "end") == 0)
+            assert_string_equal(json_string_value(field(all, i, "_read_kind")), "whole");
+    assert_int_equal(tm_recon_counts(recon)->reads_retried, 0);
+    json_decref(all);
 }
 
 static void a_failed_read_starts_again_with_a_new_id(void **state)
@@ -636,6 +742,12 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_range_begins_the_longest_transaction_before_the_commit,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_range_read_removes_what_was_purged_from_the_recycle_bin,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_range_read_waits_until_deletes_are_covered, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_range_whose_deletes_cannot_be_told_is_read_whole, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_failed_read_starts_again_with_a_new_id, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_read_given_up_is_told_and_its_rows_stay_unanswered,

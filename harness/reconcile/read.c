@@ -16,6 +16,8 @@ enum read_state {
     READ_PARTITIONS,
     READ_QUERY,
     READ_EMIT,
+    READ_DELETED,
+    READ_PURGED,
     READ_MISSING,
     READ_END,
     READ_FLUSH
@@ -36,8 +38,9 @@ struct tm_read {
     struct tm_buf schema_text, soql, value, arena;
     char subject[TM_TOPIC_NAME_MAX + 8];
     struct tm_sf_query *query;
-    size_t ids_asked; /* ids [0, ids_asked) stand in a query already */
-    bool *answered;   /* [ids->count] */
+    struct tm_sf_call *deleted; /* getDeleted, when under way */
+    size_t ids_asked;           /* ids [0, ids_asked) stand in a query already */
+    bool *answered;             /* [ids->count] */
     json_t *page;
     size_t page_at;
     bool page_last;
@@ -86,6 +89,7 @@ void tm_read_close(struct tm_read *r)
     if (r == NULL)
         return;
     tm_sf_query_close(r->query);
+    tm_sf_call_close(r->deleted);
     json_decref(r->page);
     tm_avro_schema_close(r->schema);
     tm_describe_close(r->describe);
@@ -265,6 +269,17 @@ static enum tm_code read_columns_fill(struct tm_read *r, const json_t *row, stru
     return rc;
 }
 
+/* For the counts of `end`. */
+static enum tm_code read_count(struct tm_read *r, const char *id, struct tm_err *err)
+{
+    size_t index = 0;
+    bool fresh = false;
+    enum tm_code rc = tm_idset_add(&r->seen, id, &index, &fresh, err);
+    if (rc == TM_OK && fresh)
+        r->per_partition[tm_topic_partition(id, strlen(id), r->partitions)]++;
+    return rc;
+}
+
 static enum tm_code read_answer(struct tm_read *r, const json_t *row, struct tm_err *err)
 {
     const struct tm_position *at = &r->ask->at;
@@ -287,15 +302,10 @@ static enum tm_code read_answer(struct tm_read *r, const json_t *row, struct tm_
     if (rc != TM_OK)
         return rc;
     *(removed ? &r->counts.removed : &r->counts.images) += 1;
-    if (r->ask->kind == TM_READ_IDS) {
-        r->answered[index] = true;
-        return TM_OK;
-    }
-    bool fresh = false;
-    rc = tm_idset_add(&r->seen, id, &index, &fresh, err);
-    if (rc == TM_OK && fresh)
-        r->per_partition[tm_topic_partition(id, strlen(id), r->partitions)]++;
-    return rc;
+    if (r->ask->kind != TM_READ_IDS)
+        return read_count(r, id, err);
+    r->answered[index] = true;
+    return TM_OK;
 }
 
 static enum tm_code read_emit(struct tm_read *r, struct tm_err *err)
@@ -309,9 +319,80 @@ static enum tm_code read_emit(struct tm_read *r, struct tm_err *err)
     json_decref(r->page);
     r->page = NULL;
     bool more_ids = r->ask->kind == TM_READ_IDS && r->ids_asked < r->ask->ids->count;
-    r->state = !r->page_last || more_ids     ? READ_QUERY
-               : r->ask->kind == TM_READ_IDS ? READ_MISSING
-                                             : READ_END;
+    r->state = !r->page_last || more_ids       ? READ_QUERY
+               : r->ask->kind == TM_READ_IDS   ? READ_MISSING
+               : r->ask->kind == TM_READ_RANGE ? READ_DELETED
+                                               : READ_END;
+    return TM_OK;
+}
+
+/* Asked after the rows: an id they showed is never taken away by an older delete. A later delete
+ * that is listed too has an event of its own, beyond the answered position. */
+static enum tm_code read_deleted(struct tm_read *r, const struct tm_now *now, bool *out_untold,
+                                 struct tm_err *err)
+{
+    const struct tm_read_ask *ask = r->ask;
+    struct tm_sf_deleted answer = { .records = NULL };
+    char covered[TM_TIME_BYTES], wanted[TM_TIME_BYTES];
+    enum tm_code rc = TM_OK;
+    if (r->deleted == NULL)
+        rc = tm_sf_deleted_start(&r->deleted, r->ports.session, ask->object, ask->from_ms,
+                                 ask->until_ms, err);
+    if (rc == TM_OK)
+        rc = tm_sf_deleted_poll(r->deleted, now, &answer, err);
+    if (rc == TM_E_AGAIN)
+        return rc;
+    if (r->deleted != NULL)
+        r->counts.calls += tm_sf_call_attempts(r->deleted);
+    tm_sf_call_close(r->deleted);
+    r->deleted = NULL;
+    if (rc != TM_OK) {
+        *out_untold = !err->retriable && rc != TM_E_NOMEM;
+        return rc;
+    }
+    if (answer.earliest_available_ms > ask->from_ms) {
+        *out_untold = true;
+        rc = tm_fail(err, TM_E_GAP, "getDeleted of %s reaches back to %s only, not to %s",
+                     ask->object, tm_time_z(covered, answer.earliest_available_ms),
+                     tm_time_z(wanted, ask->from_ms));
+    } else if (answer.latest_covered_ms < ask->until_ms) {
+        rc = tm_fail_retry(err, TM_E_IO, "getDeleted of %s covers the time until %s only, not %s",
+                           ask->object, tm_time_z(covered, answer.latest_covered_ms),
+                           tm_time_z(wanted, ask->until_ms));
+    }
+    if (rc != TM_OK) {
+        json_decref(answer.records);
+        return rc;
+    }
+    r->page = answer.records;
+    r->page_at = 0;
+    r->state = READ_PURGED;
+    return TM_OK;
+}
+
+static enum tm_code read_purged(struct tm_read *r, struct tm_err *err)
+{
+    char id[TM_ID_BYTES];
+    size_t count = json_array_size(r->page), index = 0;
+    read_columns_clear(r);
+    for (; r->page_at < count; r->page_at++) {
+        const char *text =
+            json_string_value(json_object_get(json_array_get(r->page, r->page_at), "id"));
+        if (text == NULL || tm_id18(id, text, NULL) != TM_OK)
+            return tm_fail(err, TM_E_PROTO, "getDeleted of %s: an entry without a record id",
+                           r->ask->object);
+        if (tm_idset_find(&r->seen, id, &index))
+            continue;
+        enum tm_code rc = read_produce(r, id, "removed", &r->ask->at, -1, -1, err);
+        if (rc == TM_OK)
+            rc = read_count(r, id, err);
+        if (rc != TM_OK)
+            return rc;
+        r->counts.removed++;
+    }
+    json_decref(r->page);
+    r->page = NULL;
+    r->state = READ_END;
     return TM_OK;
 }
 
@@ -363,7 +444,7 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
                           struct tm_err *err)
 {
     enum tm_code rc = TM_E_AGAIN;
-    bool producing = false, fatal = false;
+    bool producing = false, fatal = false, untold = false;
     switch (r->state) {
     case READ_DESCRIBE: rc = read_describe(r, now, err); break;
     case READ_REGISTER:
@@ -382,6 +463,11 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
         rc = read_emit(r, err);
         producing = true;
         break;
+    case READ_DELETED: rc = read_deleted(r, now, &untold, err); break;
+    case READ_PURGED:
+        rc = read_purged(r, err);
+        producing = true;
+        break;
     case READ_MISSING:
         rc = read_missing(r, err);
         producing = true;
@@ -391,7 +477,7 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
         producing = true;
         break;
     case READ_FLUSH:
-        *out = (struct tm_read_news){ false, false };
+        *out = (struct tm_read_news){ .moved = false };
         return r->ports.topic->ops->flush(r->ports.topic, err);
     }
     if (producing && rc == TM_E_AGAIN) { /* room comes when deliveries are served */
@@ -399,6 +485,7 @@ enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm
         if (flushed != TM_OK && flushed != TM_E_AGAIN)
             rc = flushed;
     }
+    out->untold = untold;
     out->fatal = fatal && rc != TM_OK && rc != TM_E_AGAIN;
     out->moved = rc == TM_OK;
     return rc == TM_OK ? TM_E_AGAIN

@@ -2,13 +2,16 @@
  * and at which position; out: records of sfdc.recon.<object> (contract.h's recon schema), ended by
  * `end` records where R16 wants them.
  *
- *   DESCRIBE -> REGISTER -> PARTITIONS -> QUERY <-> EMIT -> MISSING -> END -> FLUSH -> done
+ *   DESCRIBE -> REGISTER -> PARTITIONS -> QUERY <-> EMIT -> MISSING ------> END -> FLUSH -> done
+ *                                                      `-> DELETED (range) -^
  *
  * One attempt: any failure ends it, and its caller begins another with a new read id (R16). Ports
  * are borrowed, the ask outlives the read. R9: it is opened after the ask was received, so every
- * row is read after that. R10, R11: ids asked for and not returned are `removed` when the user sees
- * all data, else `unreadable`. Where he does not, a read of all rows cannot tell a missing row from
- * a hidden one: it is then answered as a range (dirt cleared, nothing removed). */
+ * row is read after that. A range read asks getDeleted for its time as well, after the rows: what
+ * was purged from the recycle bin has no event and is in no row. R10, R11: ids asked for and not
+ * returned are `removed` when the user sees all data, else `unreadable`. Where he does not, a read
+ * of all rows cannot tell a missing row from a hidden one: it is then answered as a range (dirt
+ * cleared, nothing removed). */
 #ifndef TM_RECONCILE_READ_H
 #define TM_RECONCILE_READ_H
 #include "reconcile/idset.h"
@@ -29,6 +32,7 @@ struct tm_read_ask {
     const struct tm_position *positions; /* TM_READ_IDS: positions[i] of id i */
     struct tm_position at;               /* else */
     int64_t from_ms;                     /* TM_READ_RANGE: SystemModstamp >= this, org time */
+    int64_t until_ms; /* TM_READ_RANGE: deletes up to here; a whole minute that is over */
     bool sees_all;
 };
 struct tm_read_ports {
@@ -47,7 +51,9 @@ enum tm_code tm_read_open(struct tm_read **out, const struct tm_read_ports *port
                           struct tm_err *err);
 void tm_read_close(struct tm_read *r); /* NULL-safe */
 struct tm_read_news {
-    bool moved /* step again at once */, fatal /* another attempt cannot help: topic, registry */;
+    bool moved;  /* step again at once */
+    bool fatal;  /* another attempt cannot help: topic, registry */
+    bool untold; /* the deletes of the range cannot be told: only a whole read will do */
 };
 /* TM_OK: done and acknowledged. TM_E_AGAIN: step again, at once when something moved. Else the
  * attempt has failed. */

@@ -12,6 +12,7 @@
 
 #define RECON_ASKED_MAX 8 /* asks of the last whole reads, to know their copies by */
 #define RECON_LOG_IDS_MAX 20
+#define RECON_MINUTE_MS 60000
 #define RECON_COPY 'p' /* third letter: overflow, conversion, copy differ in it */
 
 /* A whole ask arrives once per partition. Overflow and conversion are one event each, however often
@@ -288,6 +289,14 @@ static enum tm_code recon_take(struct tm_recon *r, const struct tm_now *now, str
 
 /* ---- reads ---- */
 
+/* The end of the minute of the last commit: getDeleted cuts seconds off. The commit time of an
+ * event is cut to whole seconds. */
+static int64_t recon_until_ms(const struct tm_window *w)
+{
+    int64_t after_ms = w->commit_last_ms + 1000;
+    return (after_ms + RECON_MINUTE_MS - 1) / RECON_MINUTE_MS * RECON_MINUTE_MS;
+}
+
 static void recon_job_ask(struct tm_recon *r, const struct recon_job *job)
 {
     const struct tm_window *w = job->window;
@@ -301,17 +310,18 @@ static void recon_job_ask(struct tm_recon *r, const struct recon_job *job)
                                    .positions = w->positions,
                                    .at = w->at,
                                    .from_ms = w->commit_first_ms - r->set->longest_ms,
+                                   .until_ms = recon_until_ms(w),
                                    .sees_all = r->set->sees_all };
 }
 
-/* Org time from which the job may read: a range read must not be behind the commit it answers (R9).
- * The commit time of an event is cut to whole seconds. */
+/* Org time from which the job may read: a range read must not be behind the commit it answers (R9),
+ * nor must its list of deletes. */
 static int64_t recon_ready_ms(const struct tm_recon *r, const struct recon_job *job)
 {
     const struct tm_window *w = job->window;
-    if (job->phase != JOB_ALL || w->all_whole || r->set->lag_ms == 0)
+    if (job->phase != JOB_ALL || w->all_whole)
         return INT64_MIN;
-    return w->commit_last_ms + 1000 + r->set->lag_ms;
+    return recon_until_ms(w) + r->set->lag_ms;
 }
 
 /* The oldest job that may go on now; jobs of one object never overtake each other. */
@@ -382,6 +392,18 @@ static void recon_attempt_failed(struct tm_recon *r, struct recon_job *job,
     recon_log_failed(r, job);
 }
 
+/* A range will not do: the whole object is read instead, at once. */
+static void recon_read_whole(struct tm_recon *r, struct recon_job *job, struct tm_err *err)
+{
+    char text[sizeof err->msg + sizeof err->ctx + 4];
+    tm_read_close(r->read);
+    r->read = NULL;
+    tm_log(TM_LOG_WARN, "read of %s: %s; the whole object is read instead",
+           r->set->objects[job->window->object], tm_err_text(err, text, sizeof text));
+    tm_err_clear(err);
+    job->window->all_whole = true;
+}
+
 static void recon_phase_done(struct recon_job *job)
 {
     job->phase++;
@@ -425,7 +447,7 @@ static enum tm_code recon_read_begin(struct tm_recon *r, struct recon_job *job,
 static enum tm_code recon_read_step(struct tm_recon *r, struct recon_job *job,
                                     const struct tm_now *now, struct tm_err *err)
 {
-    struct tm_read_news news = { false, false };
+    struct tm_read_news news = { .moved = false };
     if (r->read == NULL)
         return recon_read_begin(r, job, now, err);
     enum tm_code rc = tm_read_step(r->read, now, &news, err);
@@ -440,7 +462,10 @@ static enum tm_code recon_read_step(struct tm_recon *r, struct recon_job *job,
         return news.moved ? TM_OK : TM_E_AGAIN;
     if (news.fatal || rc == TM_E_NOMEM)
         return tm_at(err, "read of %s", r->ask.object);
-    recon_attempt_failed(r, job, now, err);
+    if (news.untold)
+        recon_read_whole(r, job, err);
+    else
+        recon_attempt_failed(r, job, now, err);
     return TM_OK;
 }
 

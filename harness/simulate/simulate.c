@@ -434,10 +434,8 @@ static enum tm_code sim_open(struct sim *s, const struct tm_sim_options *options
     sim_swarm(s);
     tm_mem_set_time(s->world.broker, s->world.now.org_ms);
     tm_sim_history_init(&s->history, s->script, s->world.org, s->world.objects, set.objects_count);
-    if (set.audit_ms > 0) /* only audits can tell of rows that are gone for good */
+    if (set.audit_ms > 0)
         s->history.announce[TM_ORG_SILENT] = (unsigned)tm_rng_between(&s->history.rng, 0, 3);
-    else if (set.overflow_range)
-        s->history.kinds[TM_ORG_HARD_DELETE] = 0;
     return sim_begin(s, err);
 }
 
