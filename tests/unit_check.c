@@ -3,8 +3,6 @@
 #include "check/breakdown.h"
 #include "check/measure.h"
 #include "check/plan.h"
-#include "check/predict.h"
-#include "check/vhash.h"
 #include "check/reader.h"
 #include "tests/support_history.h"
 #include <unistd.h>
@@ -249,8 +247,8 @@ static void a_star_flags_every_row_that_has_no_flag_of_its_own(void **state)
             "INSERT INTO Opportunity_dirty VALUES('006000000000002AAA',4,'gap',NULL)",
             NULL, NULL, NULL),
         SQLITE_OK);
-    assert_int_equal(tm_reader_open(&r, path, true, objects, 1, &err), TM_OK);
-    assert_int_equal(tm_reader_full(r, star_wall_ns, &read, &err), TM_OK);
+    assert_int_equal(tm_reader_open(&r, path, true, objects, 1, star_wall_ns, &err), TM_OK);
+    assert_int_equal(tm_reader_full(r, &read, &err), TM_OK);
     tm_reader_stars(r);
     assert_int_equal(tm_reader_starred_rows(r), 0);
     assert_int_equal(sqlite3_exec(db, "INSERT INTO Opportunity_dirty VALUES('*',9,'copy',NULL)",
@@ -314,138 +312,6 @@ static void a_plan_with_a_mistake_is_refused_by_name(void **state)
     }
 }
 
-/* ---- option 1: what the views show is predicted from the raw rows ---- */
-
-struct option1 {
-    struct history_stand s;
-    struct tm_reader *reader;
-};
-
-static void option1_open(struct option1 *o, const char *name)
-{
-    const char *objects[] = { "Opportunity" };
-    struct tm_err err = { 0 };
-    history_stand_open(&o->s, name);
-    assert_int_equal(tm_reader_open(&o->reader, "unused", true, objects, 1, &err), TM_OK);
-}
-
-static void option1_arrival(struct option1 *o, int n, enum tm_arrival_kind kind, int64_t position,
-                            double minutes, const char *name, double amount)
-{
-    char id[19];
-    struct tm_err err = { 0 };
-    struct tm_reader *r = o->reader;
-    uint32_t row, column;
-    uint64_t values[5] = { tm_vhash_text(name, strlen(name)), tm_vhash_text("new", 3),
-                           tm_vhash_real(amount), tm_vhash_int(0),
-                           tm_vhash_int(history_stamp(minutes)) };
-    static const char *const columns[] = { "Name", "Stage", "Amount", "Private",
-                                           "LastModifiedDate" };
-    history_id(id, n);
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(tm_shown_column(r->shown, 0, columns[i], &column, &err), TM_OK);
-    assert_int_equal(tm_shown_row(r->shown, 0, id, &row, &err), TM_OK);
-    r->arrivals = realloc(r->arrivals, (r->arrivals_count + 1) * sizeof *r->arrivals);
-    r->values = realloc(r->values, (r->values_count + 5) * sizeof *r->values);
-    r->arrivals[r->arrivals_count] =
-        (struct tm_arrival){ .lo_ns = history_wall_ns(minutes),
-                             .hi_ns = history_wall_ns(minutes) + 2000000,
-                             .position = position,
-                             .rowid = (int64_t)r->arrivals_count + 1,
-                             .row = row,
-                             .values_first = (uint32_t)r->values_count,
-                             .values_count = kind == TM_ARRIVAL_IMAGE ? 5 : 0,
-                             .kind = (uint8_t)kind };
-    memcpy(r->values + r->values_count, values, sizeof values);
-    r->values_count += 5;
-    r->arrivals_count++;
-}
-
-static struct tm_predict *option1_predict(struct option1 *o)
-{
-    struct tm_predict *p = NULL;
-    struct tm_err err = { 0 };
-    int64_t query_ns[TM_SHOWN_OBJECTS_MAX] = { 3000000 };
-    size_t rows = 1;
-    while (rows > 0)
-        assert_int_equal(tm_truth_tail(o->s.truth, 100, &rows, &err), TM_OK);
-    assert_int_equal(tm_predict_open(&p, o->s.truth, o->reader, query_ns, 0, &err), TM_OK);
-    assert_int_equal(tm_predict_to(p, NULL, NULL, &err), TM_OK);
-    return p;
-}
-
-static void option1_close(struct option1 *o, struct tm_predict *p)
-{
-    tm_predict_close(p);
-    tm_reader_close(o->reader);
-    history_stand_close(&o->s);
-}
-
-static void a_gap_is_dirty_until_its_image_and_later_events_stand_on_top(void **state)
-{
-    (void)state;
-    struct option1 o;
-    option1_open(&o, "gap");
-    history_commit(o.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
-    int64_t gap = history_commit(o.s.org, 1, "UPDATE", "GAP_UPDATE", 10, "{\"Amount\":5}");
-    int64_t next = history_commit(o.s.org, 1, "UPDATE", "", 20, "{\"Name\":\"z\"}");
-    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 1, -1, "a", 1); /* the first copy, g = 0 */
-    option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * gap, 10, "", 0);
-    option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * next, 20, "", 0);
-    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 2 * gap + 1, 20, "z", 5);
-    struct tm_predict *p = option1_predict(&o);
-    const struct tm_shown *shown = tm_predict_shown(p);
-    assert_int_equal(shown->obs_count, 4);
-    assert_int_equal(shown->obs[0].flags, TM_SHOWN_PRESENT);
-    assert_int_equal(shown->obs[1].flags, TM_SHOWN_PRESENT | TM_SHOWN_DIRTY);
-    assert_int_equal(shown->obs[3].flags, TM_SHOWN_PRESENT);
-    /* the query's own time is added */
-    assert_int_equal(shown->obs[1].hi_ns, history_wall_ns(10) + 5000000);
-    option1_close(&o, p);
-}
-
-static void an_event_of_many_records_is_shown_for_all_with_its_first_row(void **state)
-{
-    (void)state;
-    struct option1 o;
-    option1_open(&o, "merged");
-    history_commit(o.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
-    history_commit(o.s.org, 2, "CREATE", NULL, -1, ROW("b", "new", "1"));
-    int64_t one = history_commit(o.s.org, 1, "UPDATE", "", 10, "{\"Amount\":5}");
-    history_commit(o.s.org, 2, "UPDATE", "", 10, "{\"Amount\":5}");
-    history_exec(o.s.org, "UPDATE history SET replay_id = 3 WHERE pos = 4");
-    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 1, -1, "a", 1);
-    option1_arrival(&o, 2, TM_ARRIVAL_IMAGE, 1, -1, "b", 1);
-    option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * one, 10, "", 0);
-    struct tm_predict *p = option1_predict(&o);
-    assert_int_equal(one, 3);
-    assert_int_equal(tm_predict_shown(p)->obs_count, 4);
-    option1_close(&o, p);
-}
-
-static void a_view_that_shows_something_else_than_predicted_is_caught(void **state)
-{
-    (void)state;
-    struct option1 o;
-    struct tm_predict_result result;
-    struct tm_err err = { 0 };
-    option1_open(&o, "caught");
-    history_commit(o.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
-    int64_t pos = history_commit(o.s.org, 1, "UPDATE", "", 10, "{\"Amount\":5}");
-    option1_arrival(&o, 1, TM_ARRIVAL_IMAGE, 1, -1, "a", 1);
-    option1_arrival(&o, 1, TM_ARRIVAL_EVENT, 2 * pos, 10, "", 0);
-    struct tm_predict *p = option1_predict(&o);
-    history_show(&o.s, 1, 11, 0, "a", "new", 5, 0, history_stamp(10), 0);
-    assert_int_equal(tm_predict_compare(p, o.s.shown, 1, &result, &err), TM_OK);
-    assert_int_equal(result.rows, 1);
-    assert_int_equal(result.differing, 0);
-    history_show(&o.s, 1, 12, 0, "a", "new", 1, 0, history_stamp(10), 0);
-    assert_int_equal(tm_predict_compare(p, o.s.shown, 2, &result, &err), TM_OK);
-    assert_int_equal(result.differing, 1);
-    assert_string_equal(result.field, "Amount");
-    option1_close(&o, p);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,9 +333,6 @@ int main(void)
         cmocka_unit_test(a_star_flags_every_row_that_has_no_flag_of_its_own),
         cmocka_unit_test(percentiles_are_exact_and_unseen_changes_push_them_out_of_reach),
         cmocka_unit_test(a_plan_with_a_mistake_is_refused_by_name),
-        cmocka_unit_test(a_gap_is_dirty_until_its_image_and_later_events_stand_on_top),
-        cmocka_unit_test(an_event_of_many_records_is_shown_for_all_with_its_first_row),
-        cmocka_unit_test(a_view_that_shows_something_else_than_predicted_is_caught),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,9 +66,10 @@ static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *e
         struct tm_predict_result one;
         if (!read->ok)
             continue;
-        rc = tm_predict_to(again, read->raw_rowid, read->recon_rowid, err);
+        rc = tm_predict_to(again, read->cut, err);
         if (rc == TM_OK)
-            rc = tm_predict_compare(again, s->reader->shown, read->obs_last, &one, err);
+            rc = tm_predict_compare(again, s->reader->shown, read->obs_last, read->columns, &one,
+                                    err);
         if (rc != TM_OK)
             break;
         reads++;
@@ -83,8 +84,13 @@ static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *e
     if (rc != TM_OK)
         return rc;
     size_t used = strlen(note);
+    const char *why = reads == 0 ? "not applicable, because the views were never read in full; "
+                      : w->target->reader->epoch_moved
+                          ? "not applicable, because a subscription began anew (an epoch above 0); "
+                      : rows == 0 ? "not applicable, because no row had arrived; "
+                                  : "";
     snprintf(note + used, sizeof note - used,
-             "%llu full reads, %llu rows of records that are not predicted left out",
+             "%s%llu full reads, %llu rows of records that are not predicted left out", why,
              (unsigned long long)reads, (unsigned long long)left_out);
     return tm_results_selftest(w->r, w->p->name, "predicted", equal == rows,
                                rows > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, (double)rows,
@@ -101,7 +107,7 @@ static enum tm_code pipeline_match(struct pipeline_work *w, struct tm_err *err)
         rc = tm_predict_open(&w->predict, c->truth, w->target->reader, w->query_ns,
                              w->timing.wall_origin_ns, err);
         if (rc == TM_OK)
-            rc = tm_predict_to(w->predict, NULL, NULL, err);
+            rc = tm_predict_to(w->predict, NULL, err);
         if (rc == TM_OK)
             w->shown = tm_predict_shown(w->predict);
     }

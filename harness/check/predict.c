@@ -4,12 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct predict_row { /* by row of the reader's `shown` */
-    uint32_t record; /* of truth */
-    uint32_t mine;   /* row of `shown` here */
-    int64_t life,
-        dirt; /* position of the newest full image or removal; of the newest dirt, -1 none */
-    bool present, left_out;
+#define PREDICT_PARTITIONS_MAX 1024
+
+struct predict_row {           /* by row of the reader's `shown` */
+    uint32_t record;           /* of truth */
+    uint32_t mine;             /* row of `shown` here */
+    uint32_t read, whole_read; /* that answered it last */
+    int64_t life, life_seq;    /* position of the newest full image or removal, -1 none; where it is
+                                  an answer, the number of its read (R9) */
+    int64_t dirt;              /* newest position in doubt, -1 none */
+    bool full;                 /* of life: an image, no removal */
+    bool updated, known, left_out;
+};
+struct predict_read { /* one read of the reconciler: R16 */
+    int64_t position, answered, counted, partitions;
+    int64_t ends;
+    uint64_t ended[PREDICT_PARTITIONS_MAX / 64]; /* bit a partition */
+    bool in_force;
 };
 struct tm_predict {
     const struct tm_truth *truth;
@@ -20,9 +31,9 @@ struct tm_predict {
     int64_t **set;     /* [row][column]: position of the value shown, owned, NULL until needed */
     uint64_t **values; /* [row][column] */
     size_t rows_count;
-    bool *taken; /* by arrival */
-    uint32_t *by_replay;
-    size_t by_replay_count; /* versions with an event, by replay id */
+    bool *taken;                          /* by arrival */
+    struct predict_read *reads;           /* by number of a read */
+    uint32_t whole[TM_SHOWN_OBJECTS_MAX]; /* by object: newest whole read in force */
     struct {
         uint64_t **values;
         uint8_t *flags;
@@ -42,9 +53,12 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
     struct predict_row *r = &p->rows[row];
     const struct tm_shown_row *theirs = &p->reader->shown->rows[row];
     int object = predict_truth_object(p, row), mine;
-    *r = (struct predict_row){
-        .record = TM_TRUTH_NONE, .mine = TM_SHOWN_NONE, .life = -1, .dirt = -1
-    };
+    *r = (struct predict_row){ .record = TM_TRUTH_NONE,
+                               .mine = TM_SHOWN_NONE,
+                               .read = TM_SHOWN_NONE,
+                               .whole_read = TM_SHOWN_NONE,
+                               .life = -1,
+                               .dirt = -1 };
     if (object < 0)
         return TM_OK;
     const struct tm_truth_object *o = &p->truth->objects[object];
@@ -57,39 +71,12 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
     }
     if (rc == TM_OK)
         rc = tm_shown_row(p->shown, mine, theirs->id, &r->mine, err);
-    for (uint32_t v = r->record == TM_TRUTH_NONE ? TM_TRUTH_NONE
-                                                 : p->truth->records[r->record].first;
-         v != TM_TRUTH_NONE; v = p->truth->versions[v].next) {
-        uint8_t event = p->truth->versions[v].event;
-        if (p->truth->versions[v].intended_ns != INT64_MIN &&
-            (event == TM_TRUTH_SILENT || event == TM_TRUTH_OVERFLOW))
-            r->left_out = true;
-    }
-    r->left_out |= r->record == TM_TRUTH_NONE;
+    r->left_out = r->record == TM_TRUTH_NONE;
     p->set[row] = calloc(o->columns_count + 1, sizeof **p->set);
     p->values[row] = calloc(o->columns_count + 1, sizeof **p->values);
     if (p->set[row] == NULL || p->values[row] == NULL)
         return tm_fail(err, TM_E_NOMEM, "predict: row of %zu columns", o->columns_count);
     return rc;
-}
-
-static enum tm_code predict_index(struct tm_predict *p, struct tm_err *err)
-{
-    const struct tm_truth_version *v = p->truth->versions;
-    size_t count = 0;
-    p->by_replay = calloc(p->truth->versions_count + 1, sizeof *p->by_replay);
-    if (p->by_replay == NULL)
-        return tm_fail(err, TM_E_NOMEM, "predict: %zu versions", p->truth->versions_count);
-    for (size_t i = 0; i < p->truth->versions_count; i++) {
-        if (v[i].replay_id <= 0)
-            continue;
-        size_t at = count++; /* commits and replay ids go up together, but for a few */
-        for (; at > 0 && v[p->by_replay[at - 1]].replay_id > v[i].replay_id; at--)
-            p->by_replay[at] = p->by_replay[at - 1];
-        p->by_replay[at] = (uint32_t)i;
-    }
-    p->by_replay_count = count;
-    return TM_OK;
 }
 
 enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *truth,
@@ -109,10 +96,11 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
     p->set = calloc(p->rows_count + 1, sizeof *p->set);
     p->values = calloc(p->rows_count + 1, sizeof *p->values);
     p->taken = calloc(reader->arrivals_count + 1, sizeof *p->taken);
-    if (p->rows == NULL || p->set == NULL || p->values == NULL || p->taken == NULL)
+    p->reads = calloc(reader->reads_made_count + 1, sizeof *p->reads);
+    memset(p->whole, 0xff, sizeof p->whole);
+    if (p->rows == NULL || p->set == NULL || p->values == NULL || p->taken == NULL ||
+        p->reads == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "predict: %zu rows", p->rows_count);
-    if (rc == TM_OK)
-        rc = predict_index(p, err);
     if (rc == TM_OK)
         rc = tm_shown_open(&p->shown, err);
     for (size_t i = 0; rc == TM_OK && i < reader->objects_count; i++) {
@@ -147,7 +135,7 @@ void tm_predict_close(struct tm_predict *p)
     free(p->set);
     free(p->values);
     free(p->taken);
-    free(p->by_replay);
+    free(p->reads);
     tm_shown_close(p->shown);
     free(p);
 }
@@ -155,6 +143,14 @@ void tm_predict_close(struct tm_predict *p)
 const struct tm_shown *tm_predict_shown(const struct tm_predict *p)
 {
     return p->shown;
+}
+
+/* R7, R8, R12. A record known by updates alone has a row, in doubt, most of it never received. */
+static unsigned predict_flags(const struct predict_row *r)
+{
+    if (r->life < 0)
+        return r->updated ? TM_SHOWN_PRESENT | TM_SHOWN_DIRTY | TM_SHOWN_PARTIAL : 0u;
+    return !r->full ? 0u : TM_SHOWN_PRESENT | (r->dirt >= r->life ? TM_SHOWN_DIRTY : 0u);
 }
 
 static void predict_put(struct tm_predict *p, uint32_t row, uint32_t column, uint64_t hash,
@@ -166,27 +162,23 @@ static void predict_put(struct tm_predict *p, uint32_t row, uint32_t column, uin
     p->values[row][column] = hash;
 }
 
-/* A full image at `position`: R4, R6, R10. */
-static void predict_image(struct tm_predict *p, uint32_t row, int64_t position)
+/* A full image or a removal at `position`: R4, R7, R9. What is in doubt below it is settled (R10),
+ * whichever came first. */
+static void predict_life(struct tm_predict *p, uint32_t row, int64_t position, int64_t seq,
+                         bool full)
 {
     struct predict_row *r = &p->rows[row];
-    if (position >= r->life) {
-        r->life = position;
-        r->present = true;
-    }
-    if (r->dirt <= position)
-        r->dirt = -1;
+    if (position < r->life || (position == r->life && seq < r->life_seq))
+        return;
+    r->life = position;
+    r->life_seq = seq;
+    r->full = full;
 }
 
-static void predict_gone(struct tm_predict *p, uint32_t row, int64_t position)
+static void predict_doubt(struct tm_predict *p, uint32_t row, int64_t position)
 {
-    struct predict_row *r = &p->rows[row];
-    if (position >= r->life) {
-        r->life = position;
-        r->present = false;
-    }
-    if (r->dirt <= position)
-        r->dirt = -1;
+    if (p->rows[row].dirt < position)
+        p->rows[row].dirt = position;
 }
 
 static uint32_t predict_version(const struct tm_predict *p, uint32_t record, int64_t replay_id)
@@ -195,6 +187,41 @@ static uint32_t predict_version(const struct tm_predict *p, uint32_t record, int
     while (v != TM_TRUTH_NONE && p->truth->versions[v].replay_id != replay_id)
         v = p->truth->versions[v].prev;
     return v;
+}
+
+/* What the record's column held after version v. */
+static uint64_t predict_held(const struct tm_predict *p, uint32_t record, uint32_t column,
+                             uint32_t v)
+{
+    const struct tm_truth_record *r = &p->truth->records[record];
+    const struct tm_truth_object *o = &p->truth->objects[r->object];
+    uint32_t d = o->heads[(size_t)r->local * o->width + column];
+    while (d != TM_TRUTH_NONE && p->truth->deltas[d].version > v)
+        d = p->truth->deltas[d].prev;
+    return d == TM_TRUTH_NONE ? TM_VHASH_NULL : p->truth->deltas[d].hash;
+}
+
+/* R4: every column. R5: those it names, also where they kept their value. */
+static void predict_values(struct tm_predict *p, uint32_t row, uint32_t v, int64_t position)
+{
+    const struct tm_truth_version *version = &p->truth->versions[v];
+    uint32_t record = p->rows[row].record;
+    if (version->change != TM_TRUTH_UPDATE) {
+        size_t columns = p->truth->objects[p->truth->records[record].object].columns_count;
+        for (uint32_t c = 0; c < columns; c++)
+            predict_put(p, row, c, predict_held(p, record, c, v), position);
+        return;
+    }
+    for (uint32_t d = 0; d < version->delta_count; d++) {
+        const struct tm_truth_delta *delta = &p->truth->deltas[version->delta_first + d];
+        predict_put(p, row, delta->column, delta->hash, position);
+    }
+    size_t first, count;
+    tm_truth_named_again(p->truth, v, &first, &count);
+    for (size_t i = first; i < first + count; i++) {
+        uint32_t column = p->truth->again[i].column;
+        predict_put(p, row, column, predict_held(p, record, column, v), position);
+    }
 }
 
 static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_arrival *a)
@@ -206,118 +233,161 @@ static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_ar
         return;
     }
     const struct tm_truth_version *version = &p->truth->versions[v];
-    bool gap = version->event == TM_TRUTH_GAP;
+    /* which fields it withholds is the event's affair */
+    r->left_out |= a->kind == TM_ARRIVAL_DIFF;
     if (tm_truth_is_gone(version->change)) {
-        predict_gone(p, row, a->position);
-        if (gap && r->dirt < a->position)
-            r->dirt = a->position;
+        predict_life(p, row, a->position, 0, false);
         return;
     }
-    if (gap || a->kind == TM_ARRIVAL_DIFF)
-        r->dirt = r->dirt < a->position ? a->position : r->dirt;
-    if (gap)
+    if (version->event == TM_TRUTH_GAP || a->kind == TM_ARRIVAL_DIFF)
+        predict_doubt(p, row, a->position);
+    if (version->event == TM_TRUTH_GAP)
         return;
-    r->left_out |= a->kind == TM_ARRIVAL_DIFF; /* which fields it withholds is the event's affair */
-    if (version->change != TM_TRUTH_UPDATE) {
-        const struct tm_truth_object *o = &p->truth->objects[p->truth->records[r->record].object];
-        predict_image(p, row, a->position);
-        for (uint32_t c = 0; version->change == TM_TRUTH_UNDELETE && c < o->columns_count; c++) {
-            uint32_t d = o->heads[(size_t)p->truth->records[r->record].local * o->width + c];
-            while (d != TM_TRUTH_NONE && p->truth->deltas[d].version > v)
-                d = p->truth->deltas[d].prev;
-            predict_put(p, row, c, d == TM_TRUTH_NONE ? TM_VHASH_NULL : p->truth->deltas[d].hash,
-                        a->position);
-        }
-        for (uint32_t c = 0; version->change == TM_TRUTH_CREATE && c < o->columns_count; c++)
-            predict_put(p, row, c, TM_VHASH_NULL, a->position);
+    if (version->change == TM_TRUTH_UPDATE)
+        r->updated = true;
+    else
+        predict_life(p, row, a->position, 0, true);
+    predict_values(p, row, v, a->position);
+}
+
+/* An image sets every column: to null those it does not carry. */
+static void predict_image(struct tm_predict *p, const struct tm_arrival *a)
+{
+    const struct tm_shown_object *theirs = &p->reader->shown->objects[a->object];
+    const struct tm_truth_object *o = &p->truth->objects[predict_truth_object(p, a->row)];
+    bool carried[TM_TRUTH_COLUMNS_MAX] = { false };
+    predict_life(p, a->row, a->position, p->reader->reads_made[a->read].seq, true);
+    for (uint32_t c = 0; c < a->values_count; c++) {
+        int column = tm_truth_column(o, theirs->columns[c]);
+        if (column < 0)
+            continue;
+        carried[column] = true;
+        predict_put(p, a->row, (uint32_t)column, p->reader->values[a->values_first + c],
+                    a->position);
     }
-    for (uint32_t d = 0; d < version->delta_count; d++) {
-        const struct tm_truth_delta *delta = &p->truth->deltas[version->delta_first + d];
-        predict_put(p, row, delta->column, delta->hash, a->position);
-    }
+    for (uint32_t c = 0; c < o->columns_count; c++)
+        if (!carried[c])
+            predict_put(p, a->row, c, TM_VHASH_NULL, a->position);
 }
 
 static void predict_answer(struct tm_predict *p, const struct tm_arrival *a)
 {
-    const struct tm_shown_object *theirs =
-        &p->reader->shown->objects[p->reader->shown->rows[a->row].object];
-    int object = predict_truth_object(p, a->row);
-    const struct tm_truth_object *o = &p->truth->objects[object];
-    if (a->kind == TM_ARRIVAL_UNREADABLE) {
-        p->rows[a->row].left_out = true;
-        return;
-    }
-    if (a->kind == TM_ARRIVAL_REMOVED) {
-        predict_gone(p, a->row, a->position);
-        return;
-    }
-    predict_image(p, a->row, a->position);
-    for (uint32_t c = 0; c < a->values_count; c++) {
-        int column = tm_truth_column(o, theirs->columns[c]);
-        if (column >= 0)
-            predict_put(p, a->row, (uint32_t)column, p->reader->values[a->values_first + c],
-                        a->position);
-    }
+    struct predict_row *r = &p->rows[a->row];
+    const struct tm_arrival_read *read = &p->reader->reads_made[a->read];
+    if (r->read != a->read)
+        p->reads[a->read].answered++;
+    r->read = a->read;
+    if (read->whole)
+        r->whole_read = a->read;
+    if (a->kind == TM_ARRIVAL_IMAGE)
+        predict_image(p, a);
+    else if (a->kind == TM_ARRIVAL_REMOVED)
+        predict_life(p, a->row, a->position, read->seq, false);
+    else
+        r->left_out = true;
 }
 
-static enum tm_code predict_apply(struct tm_predict *p, uint32_t row, const struct tm_arrival *a,
-                                  struct tm_err *err)
+/* The row as it stands now, seen with arrival `a`. */
+static enum tm_code predict_show(struct tm_predict *p, uint32_t row, const struct tm_arrival *a,
+                                 struct tm_err *err)
 {
-    struct predict_row *r = &p->rows[row];
-    if (r->mine == TM_SHOWN_NONE)
-        return TM_OK;
-    if (a->kind == TM_ARRIVAL_EVENT || a->kind == TM_ARRIVAL_DIFF)
-        predict_event(p, row, a);
-    else
-        predict_answer(p, a);
-    int64_t query_ns =
-        a->hi_ns <= p->clock_ns ? 0 : p->query_ns[p->reader->shown->rows[a->row].object];
-    unsigned flags = r->present ? TM_SHOWN_PRESENT | (r->dirt >= 0 ? TM_SHOWN_DIRTY : 0u) : 0u;
+    const struct predict_row *r = &p->rows[row];
+    int64_t query_ns = a->hi_ns <= p->clock_ns ? 0 : p->query_ns[a->object];
     const struct tm_shown_object *mine = &p->shown->objects[p->shown->rows[r->mine].object];
-    return tm_shown_set(p->shown, r->mine, flags, p->values[row], mine->columns_count,
+    return tm_shown_set(p->shown, r->mine, predict_flags(r), p->values[row], mine->columns_count,
                         a->lo_ns + query_ns, a->hi_ns + query_ns, a->rowid, NULL, err);
 }
 
-/* A row of an event speaks for every id in its recordIds (R3): each of them shows it with the first
- * of its rows. */
-static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *a,
-                                 struct tm_err *err)
+/* R16: whom a whole read in force did not answer is gone at its g. */
+static void predict_not_answered(struct tm_predict *p, uint32_t row, uint32_t read)
 {
-    enum tm_code rc = predict_apply(p, a->row, a, err);
-    const struct tm_shown *theirs = p->reader->shown;
-    size_t first = 0, last = p->by_replay_count;
-    if (a->kind != TM_ARRIVAL_EVENT && a->kind != TM_ARRIVAL_DIFF)
-        return rc;
-    while (first < last) {
-        size_t middle = (first + last) / 2;
-        if (p->truth->versions[p->by_replay[middle]].replay_id < a->position / 2)
-            first = middle + 1;
-        else
-            last = middle;
+    predict_life(p, row, p->reads[read].position, p->reader->reads_made[read].seq, false);
+}
+
+static enum tm_code predict_take_one(struct tm_predict *p, const struct tm_arrival *a,
+                                     struct tm_err *err)
+{
+    struct predict_row *r = &p->rows[a->row];
+    if (r->mine == TM_SHOWN_NONE)
+        return TM_OK;
+    if (!r->known && p->whole[a->object] != TM_SHOWN_NONE)
+        predict_not_answered(p, a->row, p->whole[a->object]);
+    r->known = true;
+    if (a->kind == TM_ARRIVAL_ALERT)
+        predict_doubt(p, a->row, a->position);
+    else if (a->kind == TM_ARRIVAL_EVENT || a->kind == TM_ARRIVAL_DIFF)
+        predict_event(p, a->row, a);
+    else
+        predict_answer(p, a);
+    return predict_show(p, a->row, a, err);
+}
+
+static void predict_end(struct tm_predict *p, const struct tm_arrival *a)
+{
+    const struct tm_arrival_end *end = &p->reader->ends[a->values_first];
+    struct predict_read *read = &p->reads[a->read];
+    uint64_t partition = (uint64_t)end->partition % PREDICT_PARTITIONS_MAX;
+    uint64_t *word = &read->ended[partition / 64], bit = UINT64_C(1) << partition % 64;
+    if ((*word & bit) == 0) {
+        read->ends++;
+        read->counted += end->count;
     }
-    int object = predict_truth_object(p, a->row);
-    for (; rc == TM_OK && first < p->by_replay_count; first++) {
-        const struct tm_truth_version *v = &p->truth->versions[p->by_replay[first]];
-        if (v->replay_id != a->position / 2)
-            break;
-        uint32_t row =
-            tm_shown_find(theirs, theirs->rows[a->row].object, p->truth->records[v->record].id);
-        if (p->truth->records[v->record].object == object && row != TM_SHOWN_NONE && row != a->row)
-            rc = predict_apply(p, row, a, err);
+    *word |= bit;
+    read->partitions = end->partitions;
+    read->position = a->position > read->position ? a->position : read->position;
+}
+
+/* R16: in force once all ends, and as many answers as they count, are there. */
+static enum tm_code predict_force(struct tm_predict *p, const struct tm_arrival *a,
+                                  struct tm_err *err)
+{
+    struct predict_read *read = &p->reads[a->read];
+    enum tm_code rc = TM_OK;
+    if (read->in_force || read->ends == 0 || read->ends < read->partitions ||
+        read->answered < read->counted)
+        return TM_OK;
+    read->in_force = true;
+    if (!p->reader->reads_made[a->read].whole)
+        return TM_OK;
+    uint32_t newest = p->whole[a->object];
+    if (newest == TM_SHOWN_NONE || p->reads[newest].position <= read->position)
+        p->whole[a->object] = a->read;
+    for (uint32_t row = 0; rc == TM_OK && row < p->rows_count; row++) {
+        const struct predict_row *r = &p->rows[row];
+        if (!r->known || r->whole_read == a->read ||
+            p->reader->shown->rows[row].object != a->object)
+            continue;
+        predict_not_answered(p, row, a->read);
+        rc = predict_show(p, row, a, err);
     }
     return rc;
 }
 
-enum tm_code tm_predict_to(struct tm_predict *p, const int64_t *raw_rowid,
-                           const int64_t *recon_rowid, struct tm_err *err)
+static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *a,
+                                 struct tm_err *err)
+{
+    if (a->kind == TM_ARRIVAL_END) {
+        predict_end(p, a);
+        return predict_force(p, a, err);
+    }
+    enum tm_code rc = predict_take_one(p, a, err);
+    if (rc == TM_OK && a->kind >= TM_ARRIVAL_IMAGE)
+        rc = predict_force(p, a, err);
+    return rc;
+}
+
+enum tm_code tm_predict_to(struct tm_predict *p, const struct tm_arrival_cut *cut,
+                           struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < p->reader->arrivals_count; i++) {
         const struct tm_arrival *a = &p->reader->arrivals[i];
-        uint8_t object = p->reader->shown->rows[a->row].object;
-        bool raw = a->kind == TM_ARRIVAL_EVENT || a->kind == TM_ARRIVAL_DIFF;
-        const int64_t *cut = raw ? raw_rowid : recon_rowid;
-        if (p->taken[i] || (cut != NULL && a->rowid > cut[object]))
+        int64_t last = INT64_MAX;
+        if (cut != NULL)
+            last = a->kind == TM_ARRIVAL_EVENT || a->kind == TM_ARRIVAL_DIFF ? cut[a->object].raw
+                   : a->kind == TM_ARRIVAL_ALERT                             ? cut[a->object].alerts
+                                                                             : cut[a->object].recon;
+        if (p->taken[i] || a->rowid > last)
             continue;
         p->taken[i] = true;
         rc = predict_take(p, a, err);
@@ -352,24 +422,25 @@ static enum tm_code predict_replay(struct tm_predict *p, const struct tm_shown *
 }
 
 static bool predict_equal(const struct tm_predict *p, const struct tm_shown *views, uint32_t row,
-                          uint32_t view_row, char field[80])
+                          uint32_t view_row, const size_t *columns, char field[80])
 {
-    const struct predict_row *r = &p->rows[row];
-    unsigned flags = view_row == TM_SHOWN_NONE ? 0 : p->seen.flags[view_row];
+    unsigned flags = view_row == TM_SHOWN_NONE ? 0 : p->seen.flags[view_row],
+             mine = predict_flags(&p->rows[row]);
     const struct tm_truth_object *o = &p->truth->objects[predict_truth_object(p, row)];
     const struct tm_describe *d = tm_truth_describe_last(o);
-    if (((flags & TM_SHOWN_PRESENT) != 0) != r->present) {
+    if (((flags ^ mine) & TM_SHOWN_PRESENT) != 0) {
         strcpy(field, "Id");
         return false;
     }
-    if (!r->present)
+    if ((mine & TM_SHOWN_PRESENT) == 0)
         return true;
-    if (((flags & TM_SHOWN_DIRTY) != 0) != (r->dirt >= 0)) {
+    if (((flags ^ mine) & TM_SHOWN_DIRTY) != 0) {
         strcpy(field, "_dirty");
         return false;
     }
     const struct tm_shown_object *theirs = &views->objects[views->rows[view_row].object];
-    for (size_t c = 0; c < theirs->columns_count; c++) {
+    size_t count = columns == NULL ? theirs->columns_count : columns[views->rows[view_row].object];
+    for (size_t c = 0; c < count; c++) {
         int column = tm_truth_column(o, theirs->columns[c]);
         const struct tm_field *f = d == NULL ? NULL : tm_describe_field(d, theirs->columns[c]);
         if (column < 0 || f == NULL || !tm_field_in_events(f))
@@ -383,8 +454,8 @@ static bool predict_equal(const struct tm_predict *p, const struct tm_shown *vie
 }
 
 enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *views,
-                                uint32_t obs_last, struct tm_predict_result *out,
-                                struct tm_err *err)
+                                uint32_t obs_last, const size_t *columns,
+                                struct tm_predict_result *out, struct tm_err *err)
 {
     *out = (struct tm_predict_result){ 0 };
     enum tm_code rc = predict_replay(p, views, obs_last, err);
@@ -396,7 +467,8 @@ enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *vie
             continue;
         }
         out->rows++;
-        if (predict_equal(p, views, row, tm_shown_find(views, theirs->object, theirs->id), field))
+        if (predict_equal(p, views, row, tm_shown_find(views, theirs->object, theirs->id), columns,
+                          field))
             continue;
         if (out->differing++ == 0) {
             memcpy(out->example, theirs->id, sizeof out->example);

@@ -1,4 +1,4 @@
-#include "check/reader.h"
+#include "check/reader_inner.h"
 #include "check/vhash.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -8,10 +8,26 @@
 #include <unistd.h>
 
 /* Statement columns that are not field values. */
-enum { MAP_SKIP = 0xfffffff0u, MAP_ID, MAP_DIRTY, MAP_SEQ, MAP_KIND, MAP_G, MAP_EPOCH, MAP_ROWID };
+enum {
+    MAP_SKIP = 0xffffff00u,
+    MAP_ID,
+    MAP_DIRTY,
+    MAP_SEQ,
+    MAP_KIND,
+    MAP_G,
+    MAP_EPOCH,
+    MAP_ROWID,
+    MAP_READ_ID,
+    MAP_READ_SEQ,
+    MAP_READ_KIND,
+    MAP_PARTITION,
+    MAP_PARTITIONS,
+    MAP_COUNT
+};
 
 enum tm_code tm_reader_open(struct tm_reader **out, const char *path, bool raw,
-                            const char *const *objects, size_t objects_count, struct tm_err *err)
+                            const char *const *objects, size_t objects_count,
+                            int64_t (*wall_ns)(void), struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_reader *r = calloc(1, sizeof *r);
@@ -25,6 +41,7 @@ enum tm_code tm_reader_open(struct tm_reader **out, const char *path, bool raw,
     }
     strcpy(r->path, path);
     r->raw = raw;
+    r->wall_ns = wall_ns;
     rc = tm_shown_open(&r->shown, err);
     for (size_t i = 0; rc == TM_OK && i < objects_count; i++) {
         rc = tm_shown_object(r->shown, objects[i], &r->objects[i].shown, err);
@@ -51,14 +68,15 @@ void tm_reader_close(struct tm_reader *r)
     tm_shown_close(r->shown);
     free(r->objects);
     free(r->arrivals);
+    free(r->reads_made);
+    free(r->ends);
     free(r->values);
     free(r->images);
     free(r);
 }
 
-/* Prepares when the relation is there; leaves *stmt NULL when it is not yet. */
-static void reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char *prefix,
-                           const char *name, const char *suffix, const char *rest)
+void tm_reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char *sql_head,
+                       const char *name, const char *suffix, const char *sql_tail)
 {
     struct tm_buf sql, table;
     if (*stmt != NULL)
@@ -66,9 +84,9 @@ static void reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char 
     tm_buf_init(&sql, 4096);
     tm_buf_init(&table, 512);
     tm_buf_addf(&table, "%s%s", name, suffix);
-    tm_buf_addz(&sql, prefix);
+    tm_buf_addz(&sql, sql_head);
     tm_sql_ident(&sql, tm_buf_text(&table));
-    tm_buf_addz(&sql, rest);
+    tm_buf_addz(&sql, sql_tail);
     if (sqlite3_prepare_v3(r->db, tm_buf_text(&sql), -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) !=
         SQLITE_OK)
         *stmt = NULL;
@@ -76,50 +94,31 @@ static void reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char 
     tm_buf_free(&table);
 }
 
-static void reader_raw_table(char out[160], const char *prefix, const char *object,
-                             const char *suffix)
-{
-    char lower[80];
-    size_t i = 0;
-    for (; object[i] != '\0' && i + 1 < sizeof lower; i++) {
-        char c = object[i];
-        lower[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    lower[i] = '\0';
-    snprintf(out, 160, "%s%s%s", prefix, lower, suffix);
-}
-
 static enum tm_code reader_statements(struct tm_reader *r, struct tm_err *err)
 {
     for (size_t i = 0; i < r->objects_count; i++) {
         struct tm_reader_object *o = &r->objects[i];
         if (r->raw) {
-            char raw[160], recon[160];
-            reader_raw_table(raw, "sfdc_cdc_", o->name, "_raw");
-            reader_raw_table(recon, "sfdc_recon_", o->name, "");
-            reader_prepare(r, &o->raw, "SELECT rowid, Id, ReplayId, _DiffFields, _epoch FROM ", raw,
-                           "", " WHERE rowid > ?1 ORDER BY rowid");
-            reader_prepare(r, &o->recon, "SELECT rowid AS _rowid_, * FROM ", recon, "",
-                           " WHERE rowid > ?1 ORDER BY rowid");
-            o->found = o->raw != NULL;
+            tm_arrivals_prepare(r, o);
             continue;
         }
         sqlite3_stmt *any = NULL;
-        reader_prepare(r, &any, "SELECT 1 FROM ", o->name, "", " LIMIT 0");
+        tm_reader_prepare(r, &any, "SELECT 1 FROM ", o->name, "", " LIMIT 0");
         if (any == NULL)
             continue;
         sqlite3_finalize(any);
-        reader_prepare(r, &o->rows, "SELECT * FROM ", o->name, "",
-                       " WHERE _seq > ?1 ORDER BY _seq");
+        tm_reader_prepare(r, &o->rows, "SELECT * FROM ", o->name, "",
+                          " WHERE _seq > ?1 ORDER BY _seq");
         if (o->rows == NULL)
             return tm_fail(err, TM_E_ARG,
                            "%s: relation \"%s\" has no _seq, so a live run cannot follow it; "
                            "add it, or check the finished warehouse with --relations",
                            r->path, o->name);
-        reader_prepare(r, &o->removed, "SELECT Id, _seq FROM ", o->name, "_removed",
-                       " WHERE _seq > ?1 ORDER BY _seq");
-        reader_prepare(r, &o->star, "SELECT 1 FROM ", o->name, "_dirty", " WHERE Id = '*' LIMIT 1");
-        reader_prepare(
+        tm_reader_prepare(r, &o->removed, "SELECT Id, _seq FROM ", o->name, "_removed",
+                          " WHERE _seq > ?1 ORDER BY _seq");
+        tm_reader_prepare(r, &o->star, "SELECT 1 FROM ", o->name, "_dirty",
+                          " WHERE Id = '*' LIMIT 1");
+        tm_reader_prepare(
             r, &o->unknown, "SELECT 1 FROM ", o->name, "_dirty",
             " WHERE Id = ?1 AND _unknown IS NOT NULL AND _unknown NOT IN ('', '[]', 0) LIMIT 1");
         o->found = true;
@@ -133,8 +132,19 @@ static unsigned reader_special(const char *name)
         const char *name;
         unsigned code;
     } special[] = {
-        { "Id", MAP_ID }, { "_dirty", MAP_DIRTY }, { "_seq", MAP_SEQ },      { "_kind", MAP_KIND },
-        { "_g", MAP_G },  { "_epoch", MAP_EPOCH }, { "_rowid_", MAP_ROWID },
+        { "Id", MAP_ID },
+        { "_dirty", MAP_DIRTY },
+        { "_seq", MAP_SEQ },
+        { "_kind", MAP_KIND },
+        { "_g", MAP_G },
+        { "_epoch", MAP_EPOCH },
+        { "_rowid_", MAP_ROWID },
+        { "_read_id", MAP_READ_ID },
+        { "_read_seq", MAP_READ_SEQ },
+        { "_read_kind", MAP_READ_KIND },
+        { "_partition", MAP_PARTITION },
+        { "_partitions", MAP_PARTITIONS },
+        { "_count", MAP_COUNT },
     };
     for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
         if (strcasecmp(name, special[i].name) == 0)
@@ -169,36 +179,44 @@ static enum tm_code reader_map(struct tm_reader *r, struct tm_reader_object *o, 
     return TM_OK;
 }
 
-struct reader_row {
-    const char *id;
-    const char *kind;
-    bool dirty;
-    int64_t seq, g, epoch, rowid;
-};
-
-static void reader_take(const struct tm_reader_object *o, sqlite3_stmt *stmt,
-                        struct reader_row *out, uint64_t *values)
+static const char *reader_text(sqlite3_stmt *stmt, int column)
 {
-    *out = (struct reader_row){ .id = "", .kind = "" };
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+    return text == NULL ? "" : text;
+}
+
+enum tm_code tm_reader_take(struct tm_reader *r, struct tm_reader_object *o, sqlite3_stmt *stmt,
+                            struct tm_reader_row *out, uint64_t values[TM_SHOWN_COLUMNS_MAX],
+                            size_t *out_count, struct tm_err *err)
+{
+    enum tm_code rc = reader_map(r, o, stmt, err);
+    if (rc != TM_OK)
+        return rc;
+    *out_count = r->shown->objects[o->shown].columns_count;
+    memset(values, 0, *out_count * sizeof *values);
+    *out = (struct tm_reader_row){ .id = "", .kind = "", .read_id = "", .read_kind = "" };
     for (int c = 0; c < o->map_count; c++)
         switch (o->map[c]) {
         case MAP_SKIP: break;
-        case MAP_ID: out->id = (const char *)sqlite3_column_text(stmt, c); break;
-        case MAP_KIND: out->kind = (const char *)sqlite3_column_text(stmt, c); break;
+        case MAP_ID: out->id = reader_text(stmt, c); break;
+        case MAP_KIND: out->kind = reader_text(stmt, c); break;
+        case MAP_READ_ID: out->read_id = reader_text(stmt, c); break;
+        case MAP_READ_KIND: out->read_kind = reader_text(stmt, c); break;
         case MAP_DIRTY: out->dirty = sqlite3_column_int(stmt, c) != 0; break;
         case MAP_SEQ: out->seq = sqlite3_column_int64(stmt, c); break;
         case MAP_G: out->g = sqlite3_column_int64(stmt, c); break;
         case MAP_EPOCH: out->epoch = sqlite3_column_int64(stmt, c); break;
         case MAP_ROWID: out->rowid = sqlite3_column_int64(stmt, c); break;
+        case MAP_READ_SEQ: out->read_seq = sqlite3_column_int64(stmt, c); break;
+        case MAP_PARTITION: out->partition = sqlite3_column_int64(stmt, c); break;
+        case MAP_PARTITIONS: out->partitions = sqlite3_column_int64(stmt, c); break;
+        case MAP_COUNT: out->count = sqlite3_column_int64(stmt, c); break;
         default: values[o->map[c]] = tm_vhash_column(stmt, c); break;
         }
-    if (out->id == NULL)
-        out->id = "";
-    if (out->kind == NULL)
-        out->kind = "";
+    return TM_OK;
 }
 
-static unsigned reader_flags(struct tm_reader_object *o, const struct reader_row *row)
+static unsigned reader_flags(struct tm_reader_object *o, const struct tm_reader_row *row)
 {
     unsigned flags = TM_SHOWN_PRESENT;
     if (!row->dirty)
@@ -249,15 +267,13 @@ static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object
     int64_t newest = o->seq;
     sqlite3_bind_int64(o->rows, 1, o->seq);
     while ((rc = tm_sql_step(o->rows, &more, err)) == TM_OK && more) {
-        struct reader_row row;
+        struct tm_reader_row row;
         uint32_t index;
+        size_t columns;
         bool one = false;
-        rc = reader_map(r, o, o->rows, err);
+        rc = tm_reader_take(r, o, o->rows, &row, values, &columns, err);
         if (rc != TM_OK)
             break;
-        size_t columns = r->shown->objects[o->shown].columns_count;
-        memset(values, 0, columns * sizeof *values);
-        reader_take(o, o->rows, &row, values);
         newest = row.seq > newest ? row.seq : newest;
         rc = tm_shown_row(r->shown, o->shown, row.id, &index, err);
         if (rc == TM_OK)
@@ -285,138 +301,6 @@ static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object
     return rc;
 }
 
-/* Copies bring the same image again and again: *out is where equal values are kept already, or
- * where new ones go. */
-static enum tm_code reader_image(struct tm_reader *r, uint32_t row, const struct tm_arrival *a,
-                                 const uint64_t *values, size_t *out, struct tm_err *err)
-{
-    if (row >= r->images_cap) {
-        size_t cap = ((size_t)row + 1024) * 2;
-        uint32_t *grown = realloc(r->images, cap * sizeof *grown);
-        if (grown == NULL)
-            return tm_fail(err, TM_E_NOMEM, "reader: images of %zu rows", cap);
-        memset(grown + r->images_cap, 0, (cap - r->images_cap) * sizeof *grown);
-        r->images = grown;
-        r->images_cap = cap;
-    }
-    const struct tm_arrival *last = r->images[row] == 0 ? NULL : &r->arrivals[r->images[row] - 1];
-    *out = r->values_count;
-    if (last != NULL && last->values_count == a->values_count &&
-        memcmp(r->values + last->values_first, values, a->values_count * sizeof *values) == 0)
-        *out = last->values_first;
-    r->images[row] = (uint32_t)r->arrivals_count + 1;
-    return TM_OK;
-}
-
-static enum tm_code reader_arrival(struct tm_reader *r, struct tm_reader_object *o, const char *id,
-                                   const struct tm_arrival *a, const uint64_t *values,
-                                   struct tm_err *err)
-{
-    uint32_t row;
-    enum tm_code rc = tm_shown_row(r->shown, o->shown, id, &row, err);
-    if (rc != TM_OK)
-        return rc;
-    if (r->arrivals_count == r->arrivals_cap) {
-        size_t cap = r->arrivals_cap == 0 ? 4096 : r->arrivals_cap * 2;
-        void *grown = realloc(r->arrivals, cap * sizeof *r->arrivals);
-        if (grown == NULL)
-            return tm_fail(err, TM_E_NOMEM, "reader: %zu raw rows", cap);
-        r->arrivals = grown;
-        r->arrivals_cap = cap;
-    }
-    size_t first = r->values_count;
-    if (a->values_count > 0 && (rc = reader_image(r, row, a, values, &first, err)) != TM_OK)
-        return rc;
-    bool store = a->values_count > 0 && first == r->values_count;
-    if (store && r->values_count + a->values_count > r->values_cap) {
-        size_t cap = (r->values_cap + a->values_count) * 2;
-        void *grown = cap > UINT32_MAX ? NULL : realloc(r->values, cap * sizeof *r->values);
-        if (grown == NULL)
-            return tm_fail(err, TM_E_NOMEM, "reader: %zu values of images", cap);
-        r->values = grown;
-        r->values_cap = cap;
-    }
-    struct tm_arrival *mine = &r->arrivals[r->arrivals_count++];
-    *mine = *a;
-    mine->row = row;
-    mine->values_first = (uint32_t)first;
-    if (store) {
-        memcpy(r->values + r->values_count, values, a->values_count * sizeof *values);
-        r->values_count += a->values_count;
-    }
-    return TM_OK;
-}
-
-static enum tm_code reader_raw_rows(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns,
-                                    bool *changed, struct tm_err *err)
-{
-    enum tm_code rc = TM_OK;
-    bool more = false;
-    if (o->raw == NULL)
-        return TM_OK;
-    sqlite3_bind_int64(o->raw, 1, o->raw_rowid);
-    while ((rc = tm_sql_step(o->raw, &more, err)) == TM_OK && more) {
-        const char *id = (const char *)sqlite3_column_text(o->raw, 1);
-        const char *diff = (const char *)sqlite3_column_text(o->raw, 3);
-        bool diffs = diff != NULL && diff[0] != '\0' && strcmp(diff, "[]") != 0;
-        o->raw_rowid = sqlite3_column_int64(o->raw, 0);
-        r->epoch_moved |= sqlite3_column_int64(o->raw, 4) > 0;
-        if (id == NULL || strlen(id) != 18)
-            continue; /* overflow and conversion name no record (R3) */
-        struct tm_arrival a = { .lo_ns = r->last_ns,
-                                .hi_ns = now_ns,
-                                .rowid = o->raw_rowid,
-                                .position = 2 * sqlite3_column_int64(o->raw, 2),
-                                .kind = diffs ? TM_ARRIVAL_DIFF : TM_ARRIVAL_EVENT };
-        rc = reader_arrival(r, o, id, &a, NULL, err);
-        if (rc != TM_OK)
-            break;
-        *changed = true;
-    }
-    sqlite3_reset(o->raw);
-    return rc;
-}
-
-static enum tm_code reader_recon_rows(struct tm_reader *r, struct tm_reader_object *o,
-                                      int64_t now_ns, bool *changed, struct tm_err *err)
-{
-    enum tm_code rc = TM_OK;
-    bool more = false;
-    uint64_t values[TM_SHOWN_COLUMNS_MAX];
-    if (o->recon == NULL)
-        return TM_OK;
-    sqlite3_bind_int64(o->recon, 1, o->recon_rowid);
-    while ((rc = tm_sql_step(o->recon, &more, err)) == TM_OK && more) {
-        struct reader_row row;
-        rc = reader_map(r, o, o->recon, err);
-        if (rc != TM_OK)
-            break;
-        size_t columns = r->shown->objects[o->shown].columns_count;
-        memset(values, 0, columns * sizeof *values);
-        reader_take(o, o->recon, &row, values);
-        o->recon_rowid = row.rowid;
-        r->epoch_moved |= row.epoch > 0;
-        bool image = strcmp(row.kind, "image") == 0;
-        if (strcmp(row.kind, "end") == 0 || strlen(row.id) != 18)
-            continue;
-        struct tm_arrival a = { .lo_ns = r->last_ns,
-                                .hi_ns = now_ns,
-                                .rowid = row.rowid,
-                                .position = 2 * row.g + 1,
-                                .values_count = image ? (uint16_t)columns : 0,
-                                .kind = image ? TM_ARRIVAL_IMAGE
-                                        : strcmp(row.kind, "removed") == 0
-                                            ? TM_ARRIVAL_REMOVED
-                                            : TM_ARRIVAL_UNREADABLE };
-        rc = reader_arrival(r, o, row.id, &a, values, err);
-        if (rc != TM_OK)
-            break;
-        *changed = true;
-    }
-    sqlite3_reset(o->recon);
-    return rc;
-}
-
 static enum tm_code reader_connect(struct tm_reader *r, int64_t now_ns, struct tm_err *err)
 {
     struct tm_err quiet = { 0 };
@@ -433,11 +317,46 @@ static enum tm_code reader_connect(struct tm_reader *r, int64_t now_ns, struct t
     return TM_OK;
 }
 
+/* A read transaction whose snapshot stands: no commit after *out_ns is in it. */
+static enum tm_code reader_begin(struct tm_reader *r, int64_t *out_ns, struct tm_err *err)
+{
+    bool row;
+    enum tm_code rc = TM_OK;
+    if (r->snapshot == NULL)
+        rc = tm_sql_prepare(&r->snapshot, r->db, "SELECT 1 FROM sqlite_schema LIMIT 1", err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(r->db, "BEGIN", err);
+    if (rc != TM_OK)
+        return rc;
+    rc = tm_sql_step(r->snapshot, &row, err);
+    sqlite3_reset(r->snapshot);
+    if (rc != TM_OK)
+        sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL);
+    *out_ns = r->wall_ns();
+    return rc;
+}
+
+/* What is new, within a read transaction. */
+static enum tm_code reader_follow(struct tm_reader *r, int64_t hi_ns, bool *changed,
+                                  struct tm_err *err)
+{
+    enum tm_code rc = reader_statements(r, err);
+    r->shown->reads++;
+    for (size_t i = 0; rc == TM_OK && i < r->objects_count; i++) {
+        struct tm_reader_object *o = &r->objects[i];
+        if (r->raw)
+            rc = tm_arrivals_read(r, o, hi_ns, changed, err);
+        else if (o->rows != NULL)
+            rc = reader_relation(r, o, hi_ns, changed, err);
+    }
+    return rc;
+}
+
 enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_changed,
                              struct tm_err *err)
 {
     bool row = false;
-    int64_t version = 0;
+    int64_t version = 0, hi_ns;
     *out_changed = false;
     enum tm_code rc = reader_connect(r, now_ns, err);
     if (rc != TM_OK)
@@ -454,20 +373,9 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
         return TM_OK;
     }
     if (rc == TM_OK)
-        rc = tm_sql_exec(r->db, "BEGIN", err);
+        rc = reader_begin(r, &hi_ns, err);
     if (rc == TM_OK) {
-        rc = reader_statements(r, err);
-        r->shown->reads++;
-        for (size_t i = 0; rc == TM_OK && i < r->objects_count; i++) {
-            struct tm_reader_object *o = &r->objects[i];
-            if (r->raw) {
-                rc = reader_raw_rows(r, o, now_ns, out_changed, err);
-                if (rc == TM_OK)
-                    rc = reader_recon_rows(r, o, now_ns, out_changed, err);
-            } else if (o->rows != NULL) {
-                rc = reader_relation(r, o, now_ns, out_changed, err);
-            }
-        }
+        rc = reader_follow(r, hi_ns, out_changed, err);
         sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL);
     }
     r->reads++;
@@ -480,20 +388,6 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
     return rc;
 }
 
-static int64_t reader_rowid_last(struct tm_reader *r, const char *prefix, const char *object,
-                                 const char *suffix)
-{
-    char table[160];
-    int64_t last = 0;
-    sqlite3_stmt *stmt = NULL;
-    reader_raw_table(table, prefix, object, suffix);
-    reader_prepare(r, &stmt, "SELECT max(rowid) FROM ", table, "", "");
-    if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW)
-        last = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
-    return last;
-}
-
 /* One object of a full read: its rows, then the absence of what was not returned. */
 static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_object *o,
                                        struct tm_full_read *out, struct tm_err *err)
@@ -504,28 +398,25 @@ static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_obj
     struct tm_shown *s = r->shown;
     sqlite3_stmt *all = NULL;
     uint64_t mark = s->reads;
-    int64_t lo_ns = r->last_ns != 0 && r->last_ns < out->begun_ns ? r->last_ns : out->begun_ns;
-    reader_prepare(r, &all, "SELECT * FROM ", o->name, "", "");
+    tm_reader_prepare(r, &all, "SELECT * FROM ", o->name, "", "");
     if (all == NULL)
         return TM_E_AGAIN;
     o->found = true;
     free(o->map);
     o->map = NULL;
     while ((rc = tm_sql_step(all, &more, err)) == TM_OK && more) {
-        struct reader_row row;
+        struct tm_reader_row row;
         uint32_t index;
-        rc = reader_map(r, o, all, err);
+        size_t columns;
+        rc = tm_reader_take(r, o, all, &row, values, &columns, err);
         if (rc != TM_OK)
             break;
-        size_t columns = s->objects[o->shown].columns_count;
-        memset(values, 0, columns * sizeof *values);
-        reader_take(o, all, &row, values);
         rc = tm_shown_row(s, o->shown, row.id, &index, err);
         unsigned flags =
             r->raw ? TM_SHOWN_PRESENT | (row.dirty ? TM_SHOWN_DIRTY : 0u) : reader_flags(o, &row);
         if (rc == TM_OK)
-            rc = tm_shown_set(s, index, flags, values, columns, lo_ns, out->begun_ns, row.seq, &one,
-                              err);
+            rc = tm_shown_set(s, index, flags, values, columns, r->last_ns, out->begun_ns, row.seq,
+                              &one, err);
         if (rc != TM_OK)
             break;
         s->rows[index].mark = mark;
@@ -540,35 +431,55 @@ static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_obj
         if (s->rows[i].object != o->shown || s->rows[i].mark == mark ||
             (s->rows[i].flags & TM_SHOWN_PRESENT) == 0)
             continue;
-        rc = tm_shown_set(s, i, 0, NULL, 0, lo_ns, out->begun_ns, 0, &one, err);
+        rc = tm_shown_set(s, i, 0, NULL, 0, r->last_ns, out->begun_ns, 0, &one, err);
         if (out->changed++ == 0)
             snprintf(out->example, sizeof out->example, "%.18s", s->rows[i].id);
     }
     return rc;
 }
 
-enum tm_code tm_reader_full(struct tm_reader *r, int64_t (*wall_ns)(void), struct tm_full_read *out,
-                            struct tm_err *err)
+/* A full read of some relations only would be no snapshot: not before all are there. */
+static enum tm_code reader_there(struct tm_reader *r)
 {
-    *out = (struct tm_full_read){ .begun_ns = wall_ns() };
-    enum tm_code rc = reader_connect(r, out->begun_ns, err);
+    for (size_t i = 0; i < r->objects_count; i++) {
+        sqlite3_stmt *any = NULL;
+        tm_reader_prepare(r, &any, "SELECT 1 FROM ", r->objects[i].name, "", " LIMIT 0");
+        if (any == NULL)
+            return TM_E_AGAIN;
+        sqlite3_finalize(any);
+    }
+    return TM_OK;
+}
+
+enum tm_code tm_reader_full(struct tm_reader *r, struct tm_full_read *out, struct tm_err *err)
+{
+    int64_t before_ns = r->wall_ns();
+    bool ignored;
+    *out = (struct tm_full_read){ .begun_ns = before_ns };
+    enum tm_code rc = reader_connect(r, before_ns, err);
+    if (r->last_ns == 0)
+        r->last_ns = before_ns;
     if (rc == TM_OK)
-        rc = tm_sql_exec(r->db, "BEGIN", err);
+        rc = reader_begin(r, &out->begun_ns, err);
     if (rc != TM_OK)
         return rc;
-    out->begun_ns = wall_ns();
+    if (!r->raw)
+        rc = reader_follow(r, out->begun_ns, &ignored, err);
+    if (rc == TM_OK)
+        rc = reader_there(r);
     r->shown->reads++;
     for (size_t i = 0; rc == TM_OK && i < r->objects_count; i++) {
         struct tm_reader_object *o = &r->objects[i];
-        if (r->raw) {
-            out->raw_rowid[i] = reader_rowid_last(r, "sfdc_cdc_", o->name, "_raw");
-            out->recon_rowid[i] = reader_rowid_last(r, "sfdc_recon_", o->name, "");
-        }
-        int64_t before = wall_ns();
+        if (r->raw)
+            tm_arrivals_cut(r, o->name, &out->cut[i]);
+        int64_t query_ns = r->wall_ns();
         rc = reader_full_object(r, o, out, err);
-        out->query_ns[i] = wall_ns() - before;
+        out->query_ns[i] = r->wall_ns() - query_ns;
+        out->columns[i] = r->shown->objects[o->shown].columns_count;
     }
     sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL);
+    if (rc == TM_OK)
+        r->last_ns = before_ns;
     out->obs_last = (uint32_t)r->shown->obs_count;
     out->ok = rc == TM_OK;
     return rc;
@@ -579,7 +490,7 @@ void tm_reader_stars(struct tm_reader *r)
     for (size_t i = 0; r->db != NULL && i < r->objects_count; i++) {
         struct tm_reader_object *o = &r->objects[i];
         sqlite3_stmt *star = NULL;
-        reader_prepare(r, &star, "SELECT 1 FROM ", o->name, "_dirty", " WHERE Id = '*' LIMIT 1");
+        tm_reader_prepare(r, &star, "SELECT 1 FROM ", o->name, "_dirty", " WHERE Id = '*' LIMIT 1");
         o->starred = star != NULL && sqlite3_step(star) == SQLITE_ROW;
         sqlite3_finalize(star);
     }

@@ -7,7 +7,6 @@ struct sampler_thread {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool asked, stop, joined, started;
-    int64_t (*wall_ns)(void);
 };
 
 static void *sampler_main(void *arg)
@@ -25,7 +24,7 @@ static void *sampler_main(void *arg)
         struct tm_err err = { 0 };
         /* The views may not be there yet, or the writer may be in the way: the next request tries
          * again. */
-        if (tm_reader_full(s->reader, t->wall_ns, read, &err) == TM_OK &&
+        if (tm_reader_full(s->reader, read, &err) == TM_OK &&
             s->reads_count + 1 < TM_SAMPLER_READS_MAX)
             s->reads_count++;
         pthread_mutex_lock(&t->lock);
@@ -47,10 +46,9 @@ enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const ch
         goto done;
     }
     s->thread = t;
-    t->wall_ns = wall_ns;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
-    rc = tm_reader_open(&s->reader, path, true, objects, objects_count, err);
+    rc = tm_reader_open(&s->reader, path, true, objects, objects_count, wall_ns, err);
     if (rc != TM_OK)
         goto done;
     if (pthread_create(&t->id, NULL, sampler_main, s) != 0) {

@@ -98,8 +98,8 @@ enum tm_code tm_shown_column(struct tm_shown *s, int object, const char *name, u
     if (o->columns_count == TM_SHOWN_COLUMNS_MAX || strlen(name) >= sizeof o->columns[0])
         return tm_fail(err, TM_E_LIMIT, "%s: too many columns, or the name %.90s is too long",
                        o->name, name);
-    if (o->columns_count == o->width) {
-        size_t width = o->width == 0 ? 32 : o->width + 16;
+    if (o->columns == NULL || o->columns_count == o->width) { /* rows may come before any column */
+        size_t width = o->columns == NULL ? 32 : o->width + 16;
         void *columns = realloc(o->columns, width * sizeof *o->columns);
         if (columns == NULL)
             return tm_fail(err, TM_E_NOMEM, "shown: columns of %s", o->name);

@@ -76,6 +76,7 @@ void tm_truth_close(struct tm_truth *t)
     free(t->records);
     free(t->versions);
     free(t->deltas);
+    free(t->again);
     free(t->slots);
     tm_sql_close(t->db);
     free(t);
@@ -260,8 +261,15 @@ static enum tm_code truth_delta_add(struct tm_truth *t, struct tm_truth_object *
 {
     uint32_t *head = &o->heads[(size_t)local * o->width + column];
     uint64_t before = *head == TM_TRUTH_NONE ? TM_VHASH_NULL : t->deltas[*head].hash;
-    if (hash == before)
+    if (hash == before && t->versions[version].change != TM_TRUTH_UPDATE)
         return TM_OK;
+    if (hash == before) {
+        enum tm_code again = truth_room((void **)&t->again, &t->again_cap, t->again_count,
+                                        sizeof *t->again, TM_TRUTH_DELTAS_MAX, err);
+        if (again == TM_OK)
+            t->again[t->again_count++] = (struct tm_truth_again){ version, column };
+        return again;
+    }
     enum tm_code rc = truth_room((void **)&t->deltas, &t->deltas_cap, t->deltas_count,
                                  sizeof *t->deltas, TM_TRUTH_DELTAS_MAX, err);
     if (rc != TM_OK)
@@ -448,6 +456,23 @@ enum tm_code tm_truth_tail(struct tm_truth *t, size_t rows_max, size_t *out_rows
     }
     sqlite3_reset(t->tail);
     return rc;
+}
+
+void tm_truth_named_again(const struct tm_truth *t, uint32_t version, size_t *out_first,
+                          size_t *out_count)
+{
+    size_t first = 0, last = t->again_count;
+    while (first < last) {
+        size_t middle = (first + last) / 2;
+        if (t->again[middle].version < version)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    *out_first = first;
+    while (last < t->again_count && t->again[last].version == version)
+        last++;
+    *out_count = last - first;
 }
 
 int64_t tm_truth_meta(struct tm_truth *t, const char *key, int64_t missing)

@@ -52,6 +52,9 @@ struct tm_truth_delta {
     uint32_t column;
     uint32_t unused;
 };
+struct tm_truth_again { /* an update named a column that kept its value */
+    uint32_t version, column;
+};
 struct tm_truth_record {
     char id[19];
     uint8_t object;
@@ -82,6 +85,8 @@ struct tm_truth {
     size_t versions_count, versions_cap;
     struct tm_truth_delta *deltas;
     size_t deltas_count, deltas_cap;
+    struct tm_truth_again *again; /* by version */
+    size_t again_count, again_cap;
     uint32_t *slots;
     size_t slots_cap; /* open addressing over records; power of two */
     int64_t describes_rowid;
@@ -106,6 +111,10 @@ uint32_t tm_truth_record(const struct tm_truth *t, int object, const char *id);
 int tm_truth_column(const struct tm_truth_object *o, const char *name);
 /* NULL when none */
 const struct tm_describe *tm_truth_describe_last(const struct tm_truth_object *o);
+/* again[*out_first ..][*out_count]: the columns version index `version` named without changing
+ * them. */
+void tm_truth_named_again(const struct tm_truth *t, uint32_t version, size_t *out_first,
+                          size_t *out_count);
 /* A number of table meta; `missing` when the key is not there. */
 int64_t tm_truth_meta(struct tm_truth *t, const char *key, int64_t missing);
 /* The value `column` of the record held after version index `version`, as org.db spells it. Caller

@@ -1,0 +1,27 @@
+/* reader_inner: what reader.c (snapshot relations) and arrivals.c (the raw tables behind option 1)
+ * share. Nobody else includes it. */
+#ifndef TM_CHECK_READER_INNER_H
+#define TM_CHECK_READER_INNER_H
+#include "check/reader.h"
+
+struct tm_reader_row { /* one row of a relation or table, but for its field values */
+    const char *id, *kind, *read_id, *read_kind; /* never NULL; until the next step */
+    bool dirty;
+    int64_t seq, g, epoch, rowid, read_seq, partition, partitions, count;
+};
+/* Prepares "<sql_head><"name" + suffix><sql_tail>" when the relation is there; leaves *stmt NULL
+ * when it is not yet. */
+void tm_reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char *sql_head,
+                       const char *name, const char *suffix, const char *sql_tail);
+/* The row `stmt` stands on; values by column of `shown`, of which *out_count are set. */
+enum tm_code tm_reader_take(struct tm_reader *r, struct tm_reader_object *o, sqlite3_stmt *stmt,
+                            struct tm_reader_row *out, uint64_t values[TM_SHOWN_COLUMNS_MAX],
+                            size_t *out_count, struct tm_err *err);
+
+void tm_arrivals_prepare(struct tm_reader *r, struct tm_reader_object *o);
+/* New rows of the raw, alerts and recon tables, within the caller's read transaction. */
+enum tm_code tm_arrivals_read(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns,
+                              bool *changed, struct tm_err *err);
+/* Newest rows there are: what a view can see in this read transaction. */
+void tm_arrivals_cut(struct tm_reader *r, const char *object, struct tm_arrival_cut *out);
+#endif
