@@ -95,9 +95,10 @@ static void org_request(void *self, const struct tm_mock_request *request,
 {
     struct source_org *o = self;
     if (strcmp(request->path, "/services/oauth2/token") == 0) {
+        char id[80];
+        snprintf(id, sizeof id, "http://org/id/%s/005000000000001AAA", o->id);
         org_answer(out, json_pack("{s:s, s:s, s:s, s:s}", "access_token", "T", "instance_url",
-                                  "http://org", "token_type", "Bearer", "id",
-                                  "http://org/id/00D000000000001AAA/005000000000001AAA"));
+                                  "http://org", "token_type", "Bearer", "id", id));
     } else if (strstr(request->path, "/describe") != NULL) {
         o->describes++;
         org_answer(out, json_incref(o->describe));
@@ -134,11 +135,13 @@ static void world_must(enum tm_code rc, const struct tm_err *err)
 void source_world_open(struct source_world *w)
 {
     static const char *const topics[] = { "sfdc.cdc.opportunity_raw",
-                                          "alerts.sfdc.opportunity_gap_events", TM_TOPIC_OFFSETS };
+                                          "alerts.sfdc.opportunity_gap_events", TM_TOPIC_OFFSETS,
+                                          "other.raw", "other.offsets" };
     memset(w, 0, sizeof *w);
     w->org = (struct source_org){ .describe = support_describe_json("Opportunity"),
                                   .events = json_array(),
                                   .entity = "Opportunity",
+                                  .id = "00D000000000001EAA",
                                   .low = 1 };
     w->now = (struct tm_now){ .org_ms = 1772438400000LL, .wall_ns = TM_NS_PER_S };
     tm_test_http_init(&w->http);
@@ -147,7 +150,7 @@ void source_world_open(struct source_world *w)
     tm_test_http_route(&w->http, "http://org",
                        (struct tm_mock_handler){ &w->org, org_request, org_resume, NULL });
     world_must(tm_mem_broker_open(&w->broker, &w->err), &w->err);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++)
         world_must(tm_mem_topic_create(w->broker, topics[i], 3, &w->err), &w->err);
     w->config_json = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "connector.class",
@@ -165,13 +168,13 @@ void source_world_set(struct source_world *w, const char *key, const char *value
 
 void source_world_start(struct source_world *w)
 {
-    static const char *const offsets_topic[] = { TM_TOPIC_OFFSETS };
     struct tm_kafka_options producer = { .client_id = "t" };
     size_t keys_count;
     const struct tm_key *keys = tm_source_keys(&keys_count);
     world_must(tm_config_from_json(&w->config, w->config_json, "test", keys, keys_count, &w->err),
                &w->err);
     world_must(tm_source_settings_read(&w->settings, w->config, NULL, &w->err), &w->err);
+    const char *const offsets_topic[] = { w->settings.offsets_topic };
     world_must(tm_sf_session_open(&w->session, &w->http.port, &w->settings.session, &w->err),
                &w->err);
     world_must(tm_registry_open(&w->registry, &w->http.port, "http://registry", &w->err), &w->err);

@@ -11,6 +11,7 @@
 struct source_org {
     json_t *describe;        /* owned; change it in place */
     json_t *events;          /* deliveries' "data", in replay order */
+    const char *id;          /* of the org, 15 or 18 characters */
     const char *entity;      /* channel is /data/<entity>ChangeEvent */
     int64_t low;             /* replay ids below are refused as expired */
     int64_t subscribed_from; /* of the last subscribe */

@@ -553,6 +553,57 @@ static void a_broken_checkpoint_names_topic_partition_and_offset(void **state)
     assert_non_null(strstr(tm_err_text(&w->err, text, sizeof text), "tidemark.offsets partition"));
 }
 
+/* Its position means nothing in another org: going on after it would skip what is there. */
+static void a_checkpoint_of_another_org_is_refused(void **state)
+{
+    struct source_world *w = *state;
+    char text[700];
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    run(w);
+    source_world_crash(w);
+    w->org.id = "00D000000000001"; /* the same org, its short form */
+    source_world_start(w);
+    run(w);
+    source_world_crash(w);
+    w->org.id = "00D000000000002EAA";
+    source_world_start(w);
+    assert_int_equal(source_world_run(w), TM_E_MISMATCH);
+    tm_err_text(&w->err, text, sizeof text);
+    assert_non_null(strstr(text, "the org 00D000000000001EAA"));
+    assert_non_null(strstr(text, "this source is of 00D000000000002EAA"));
+    assert_non_null(strstr(text, "tidemark.offsets.topic"));
+    assert_int_equal(tm_err_exit(&w->err), 64);
+}
+
+static void two_pipelines_of_one_object_keep_their_checkpoints_apart(void **state)
+{
+    struct source_world *w = *state;
+    char text[700];
+    source_world_start(w);
+    run(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    run(w);
+    source_world_crash(w);
+    source_world_set(w, "kafka.topic", "other.raw");
+    source_world_start(w);
+    assert_int_equal(source_world_run(w), TM_E_MISMATCH);
+    assert_non_null(strstr(tm_err_text(&w->err, text, sizeof text), "sfdc.cdc.opportunity_raw"));
+    source_world_crash(w);
+    source_world_set(w, "tidemark.offsets.topic", "other.offsets");
+    source_world_set(w, "salesforce.initial.start", "all");
+    source_world_start(w);
+    run(w);
+    json_t *all = source_world_records(w, "other.raw");
+    record_of(all, ID1, "5", 1);
+    json_decref(all);
+    all = source_world_records(w, "other.offsets");
+    assert_string_equal(text_of(json_array_get(all, 0), "Topic"), "other.raw");
+    assert_string_equal(text_of(json_array_get(all, 0), "_key"), "Opportunity");
+    json_decref(all);
+}
+
 static void configs_that_cannot_work_are_refused_by_key(void **state)
 {
     struct source_world *w = *state;
@@ -656,6 +707,8 @@ int main(void)
         WORLD(an_event_that_cannot_be_read_is_kept_aside_asked_for_and_passed_over),
         WORLD(an_event_that_names_no_records_asks_for_the_whole_object),
         WORLD(a_broken_checkpoint_names_topic_partition_and_offset),
+        WORLD(a_checkpoint_of_another_org_is_refused),
+        WORLD(two_pipelines_of_one_object_keep_their_checkpoints_apart),
         WORLD(configs_that_cannot_work_are_refused_by_key),
         WORLD(custom_objects_and_both_names_of_the_key_are_understood),
         cmocka_unit_test(the_command_refuses_bad_input_with_64),

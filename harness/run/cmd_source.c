@@ -77,7 +77,7 @@ static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
         return TM_OK;
     tm_contract_topic_alerts(alerts, c->settings.object);
     rc = tm_source_topic(raw, &c->settings, NULL, err);
-    const char *const topics[] = { raw, alerts, TM_TOPIC_OFFSETS };
+    const char *const topics[] = { raw, alerts, set->offsets_topic };
     for (size_t i = 0; i < 3 && rc == TM_OK; i++)
         if (topics[i][0] != '\0')
             rc = tm_topic_kafka_create(c->flags.brokers, topics[i], set->partitions, -1,
@@ -88,7 +88,7 @@ static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
 static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
 {
     char client[160], group[192];
-    const char *topics[] = { TM_TOPIC_OFFSETS };
+    const char *topics[] = { c->settings.offsets_topic };
     snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
     /* A group of this process alone: nothing is committed, and a killed predecessor's membership
      * need not expire first. */

@@ -1,4 +1,5 @@
 #include "salesforce/session.h"
+#include "base/text.h"
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@ struct tm_sf_session {
     struct tm_rng rng;
     enum session_state state;
     char *url, *token, version[16];
+    char org[TM_ID_BYTES];
     bool version_known;
     uint64_t token_number;     /* grows with every sign-in */
     struct tm_http_call *call; /* sign-in or version exchange under way */
@@ -167,6 +169,10 @@ const char *tm_sf_session_token(const struct tm_sf_session *s)
 const char *tm_sf_session_version(const struct tm_sf_session *s)
 {
     return s->version_known ? s->version : NULL;
+}
+const char *tm_sf_session_org(const struct tm_sf_session *s)
+{
+    return s->org;
 }
 struct tm_http *tm_sf_session_http(const struct tm_sf_session *s)
 {
@@ -338,6 +344,23 @@ static enum tm_code session_try_later(struct tm_sf_session *s, const struct tm_n
                          (long long)((now->wall_ns - s->first_failed_ns) / TM_NS_PER_MS), cause);
 }
 
+/* The sign-in's "id" is a URL: …/id/<org>/<user>. */
+static void session_take_org(struct tm_sf_session *s, const json_t *answer)
+{
+    const char *url = json_string_value(json_object_get(answer, "id"));
+    const char *from = url != NULL ? strstr(url, "/id/") : NULL;
+    char id[TM_ID_BYTES];
+    if (from == NULL)
+        return;
+    from += strlen("/id/");
+    size_t n = strcspn(from, "/");
+    if (n >= sizeof id)
+        return;
+    memcpy(id, from, n);
+    id[n] = '\0';
+    (void)tm_id18(s->org, id, NULL);
+}
+
 static enum tm_code session_take_token(struct tm_sf_session *s, const struct tm_http_reply *reply,
                                        struct tm_err *err)
 {
@@ -362,6 +385,7 @@ static enum tm_code session_take_token(struct tm_sf_session *s, const struct tm_
     size_t n = strlen(s->url);
     while (n > 0 && s->url[n - 1] == '/')
         s->url[--n] = '\0';
+    session_take_org(s, json);
     s->token_number++;
     s->failures = 0;
     s->at_ns = 0;

@@ -33,6 +33,8 @@ void tm_sf_session_expired(struct tm_sf_session *s);
 const char *tm_sf_session_url(const struct tm_sf_session *s);
 const char *tm_sf_session_token(const struct tm_sf_session *s);   /* NULL before ready */
 const char *tm_sf_session_version(const struct tm_sf_session *s); /* "59.0" */
+/* 18-character id of the org signed in to; "" when the sign-in did not tell */
+const char *tm_sf_session_org(const struct tm_sf_session *s);
 /* wall ns; when a retry or rate limit ends */
 int64_t tm_sf_session_next_at(const struct tm_sf_session *s);
 

@@ -80,7 +80,7 @@ enum tm_code tm_source_register(struct tm_source *s, const struct tm_now *now, s
     default:
         tm_buf_reset(&s->schema_text);
         tm_buf_addz(&s->schema_text, tm_checkpoint_schema);
-        rc = schema_register(s, now, TM_TOPIC_OFFSETS, &s->offsets_id, &s->offsets, err);
+        rc = schema_register(s, now, s->set.offsets_topic, &s->offsets_id, &s->offsets, err);
         break;
     }
     if (rc == TM_OK && ++s->registered == 3)

@@ -68,6 +68,8 @@ static const struct tm_key source_keys[] = {
       "groups that read the topics (embedded broker: pausing)" },
     { "tidemark.kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "name=value for the Kafka client" },
+    { "tidemark.offsets.topic", TM_KEY_TEXT, 0, TM_TOPIC_OFFSETS, 0, 0, NULL,
+      "checkpoints by object; another one for every org and topic on the same brokers" },
     { "tidemark.partitions", TM_KEY_INT, 0, "6", 1, 1000, NULL, "of topics that do not exist yet" },
     IGNORED("connector.class"),
     IGNORED("name"),
@@ -228,6 +230,7 @@ enum tm_code tm_source_settings_read(struct tm_source_settings *out, const struc
     char topic[TM_TOPIC_NAME_MAX];
     *out = (struct tm_source_settings){ .topic_template = tm_config_text(config, "kafka.topic") };
     out->pipeline = tm_config_text(config, "tidemark.pipeline");
+    out->offsets_topic = tm_config_text(config, "tidemark.offsets.topic");
     out->topic_lowercase = tm_config_bool(config, "kafka.topic.lowercase");
     out->start_all = strcasecmp(tm_config_text(config, "salesforce.initial.start"), "all") == 0;
     out->convert_changed_fields = tm_config_bool(config, "convert.changed.fields");

@@ -42,7 +42,7 @@ enum tm_code tm_source_open(struct tm_source **out, const struct tm_source_setti
     tm_buf_init(&s->record, SOURCE_RECORD_BYTES_MAX);
     tm_change_event_init(&s->event);
     s->event.convert_changed_fields = settings->convert_changed_fields;
-    tm_checkpoint_reader_init(&s->reader, settings->object);
+    tm_checkpoint_reader_init(&s->reader, settings->object, settings->offsets_topic);
     tm_contract_topic_alerts(s->alerts_topic, settings->object);
     *out = s;
     return TM_OK;
@@ -97,11 +97,32 @@ static void source_wake(struct tm_wake *wake, int64_t wall_ns)
         wake->wall_ns = wall_ns;
 }
 
+static struct tm_checkpoint_home source_home(const struct tm_source *s)
+{
+    return (struct tm_checkpoint_home){ s->set.object, tm_sf_session_org(s->ports.session),
+                                        s->set.topic_template };
+}
+
+/* Hands a checkpoint to Kafka; it counts when it is acknowledged. */
+static enum tm_code source_put_checkpoint(struct tm_source *s, struct tm_err *err)
+{
+    struct tm_topic *t = s->ports.checkpoints;
+    const struct tm_checkpoint_home home = source_home(s);
+    enum tm_code rc =
+        tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, &home, &s->at, err);
+    if (rc == TM_OK)
+        rc = t->ops->produce(t, s->set.offsets_topic, -1, s->set.object, strlen(s->set.object),
+                             s->record.data, s->record.bytes, err);
+    return rc;
+}
+
 static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *now,
                                       struct tm_err *err)
 {
     bool found;
-    enum tm_code rc = tm_checkpoint_read(&s->reader, now, s->ports.registry, &s->at, &found, err);
+    const struct tm_checkpoint_home home = source_home(s);
+    enum tm_code rc =
+        tm_checkpoint_read(&s->reader, now, s->ports.registry, &home, &s->at, &found, err);
     if (rc != TM_OK)
         return rc;
     s->resumed = s->begun = found;
@@ -376,11 +397,7 @@ static enum tm_code source_begin(struct tm_source *s, struct tm_err *err)
     struct tm_topic *t = s->ports.checkpoints;
     enum tm_code rc = TM_OK;
     if (!s->begin_sent) {
-        rc =
-            tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
-        if (rc == TM_OK)
-            rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object),
-                                 s->record.data, s->record.bytes, err);
+        rc = source_put_checkpoint(s, err);
         s->begin_sent = rc == TM_OK;
     }
     if (rc == TM_OK)
@@ -533,13 +550,8 @@ static enum tm_code source_produce(struct tm_source *s, const struct tm_now *now
 static enum tm_code source_write_checkpoint(struct tm_source *s, const struct tm_now *now,
                                             struct tm_err *err)
 {
-    struct tm_topic *t = s->ports.checkpoints;
     s->checkpoint_next_ns = now->wall_ns + SOURCE_CHECKPOINT_NS;
-    enum tm_code rc =
-        tm_checkpoint_encode(&s->record, s->offsets, s->offsets_id, s->set.object, &s->at, err);
-    if (rc == TM_OK)
-        rc = t->ops->produce(t, TM_TOPIC_OFFSETS, -1, s->set.object, strlen(s->set.object),
-                             s->record.data, s->record.bytes, err);
+    enum tm_code rc = source_put_checkpoint(s, err);
     if (rc == TM_OK) {
         s->checkpoint_due = false;
         s->counts.checkpoints++;

@@ -33,6 +33,7 @@ struct tm_source_settings { /* strings are borrowed from the config */
     char object[128], channel[160]; /* "Opportunity", "/data/OpportunityChangeEvent" */
     char object_type[140];          /* "OpportunityChangeEvent": _ObjectType */
     const char *topic_template, *pipeline;
+    const char *offsets_topic; /* of checkpoints */
     bool topic_lowercase, start_all, convert_changed_fields, keep_merged;
     enum tm_source_invalid invalid_replay;
     size_t message_bytes_max;
@@ -69,7 +70,7 @@ struct tm_source;
 enum tm_code tm_source_open(struct tm_source **out, const struct tm_source_settings *settings,
                             const struct tm_source_ports *ports, struct tm_err *err);
 void tm_source_close(struct tm_source *s);
-/* A consumer of TM_TOPIC_OFFSETS, opened with this owner: borrowed until tm_source_needs_offsets
+/* A consumer of offsets_topic, opened with this owner: borrowed until tm_source_needs_offsets
  * says no. */
 struct tm_topic_owner tm_source_offsets_owner(struct tm_source *s);
 void tm_source_set_offsets(struct tm_source *s, struct tm_topic *offsets);
