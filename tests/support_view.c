@@ -26,9 +26,11 @@ void sv_sql(sqlite3 *db, const char *sql)
 static void sv_view_open(struct sv_world *w)
 {
     static const char *const objects[] = { "Thing" };
-    const struct tm_view_settings settings = {
-        .raw_path = w->raw_path, .objects = objects, .objects_count = 1, .poll_ns = TM_NS_PER_MS
-    };
+    const struct tm_view_settings settings = { .raw_path = w->raw_path,
+                                               .objects = objects,
+                                               .objects_count = 1,
+                                               .poll_ns = TM_NS_PER_MS,
+                                               .rows_max = w->rows_max };
     struct tm_err err = { .code = TM_OK };
     sv_ok(tm_sql_open(&w->db, w->view_path, TM_SQL_CREATE, &err), &err);
     sv_sql(w->db, "PRAGMA synchronous=OFF");
@@ -192,8 +194,11 @@ void sv_views(struct sv_world *w)
 
 void sv_retype(struct sv_world *w)
 {
-    sv_sql(w->raw, "ALTER TABLE sfdc_cdc_thing_raw ADD COLUMN B__double REAL;"
-                   "ALTER TABLE sfdc_recon_thing ADD COLUMN B__double REAL");
+    if (w->retyped)
+        return;
+    w->retyped = true;
+    sv_sql(w->raw, "ALTER TABLE sfdc_cdc_thing_raw ADD COLUMN B__double;"
+                   "ALTER TABLE sfdc_recon_thing ADD COLUMN B__double");
     sv_views(w);
 }
 

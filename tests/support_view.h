@@ -29,6 +29,8 @@ struct sv_world {
     sqlite3 *raw, *db;
     struct tm_view *view;
     int64_t offset, wall_ns;
+    bool retyped;
+    size_t rows_max; /* of option 2, from the next restart on; 0 = its own */
 };
 /* asserts on failure, as all of these do */
 void sv_open(struct sv_world *w);
@@ -38,7 +40,7 @@ void sv_alert(struct sv_world *w, int64_t epoch, int64_t replay_id, const char *
               const char *kind);
 void sv_answer(struct sv_world *w, const struct sv_answer *a);
 void sv_views(struct sv_world *w);   /* option 1 made anew over the columns there are */
-void sv_retype(struct sv_world *w);  /* raw and recon get B__double */
+void sv_retype(struct sv_world *w);  /* raw and recon get B__double, once */
 void sv_restart(struct sv_world *w); /* option 2 begins again from its file */
 /* steps option 2 until it has nothing to do */
 void sv_catch_up(struct sv_world *w);

@@ -52,6 +52,9 @@ static void create_sets_scalars_in_canonical_form(void **state)
     assert_true(f->e.replay_id == 41);
     assert_int_equal(f->e.ids_count, 1);
     assert_string_equal(f->e.ids[0], "001M000000qfPySIAU");
+    /* the list of a merged event is read by who knows 18 characters only */
+    assert_non_null(
+        strstr(tm_buf_text(&f->e.header_text), "\"recordIds\":[\"001M000000qfPySIAU\"]"));
     assert_string_equal(f->e.schema_id, "I8b-dYxvxs5wOtCBr4qsew");
     assert_int_equal(f->e.fields.cells_count, 6);
     assert_true(tm_row_get(&f->e.fields, "CreatedDate")->as.i == 1614939330000);

@@ -115,6 +115,19 @@ static void r5_an_update_sets_what_it_names_also_to_null_and_compound_parts(void
     sv_close(&w);
 }
 
+/* An administrator may rename Foo__c to foo__c: columns keep the name they were made with. */
+static void r5_names_of_fields_are_the_same_in_any_case(void **state)
+{
+    struct sv_world w;
+    (void)state;
+    begin(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
+    E(.replay_id = 2, .type = "UPDATE", .own = "a", .changed = "[\"a\",\"name.LASTNAME\",\"B\"]",
+      .diff = "[\"b\"]", VALUES("2", "2", "2"));
+    sv_expect(&w, "a 2 1 2 1\n~a diff 2 1 -\n");
+    sv_close(&w);
+}
+
 static void r5_a_diff_keeps_the_value_and_makes_the_record_dirty(void **state)
 {
     struct sv_world w;
@@ -169,6 +182,19 @@ static void r8_gaps_make_dirty_and_a_record_without_a_row_is_listed(void **state
     E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
     E(.replay_id = 2, .type = "gap_update", .own = "a");
     E(.replay_id = 3, .type = "GAP_CREATE", .own = "b");
+    sv_expect(&w, "a 1 1 1 1\n~a gap 2 1 -\n~b gap 3 1 -\n");
+    sv_close(&w);
+}
+
+static void r8_an_event_of_no_known_type_is_no_news_to_trust(void **state)
+{
+    struct sv_world w;
+    (void)state;
+    begin(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
+    E(.replay_id = 2, .type = "SNAPSHOT", .own = "a");
+    sv_sql(w.raw, "INSERT INTO sfdc_cdc_thing_raw(Id,ReplayId,ChangeEventHeader,_epoch) VALUES"
+                  "('b','3','{\"recordIds\":[\"b\"]}',1),('c','4',NULL,1),(NULL,'5','{}',1)");
     sv_expect(&w, "a 1 1 1 1\n~a gap 2 1 -\n~b gap 3 1 -\n");
     sv_close(&w);
 }
@@ -338,10 +364,12 @@ int main(void)
         cmocka_unit_test(r3_overflow_and_wildcard_are_no_records),
         cmocka_unit_test(r4_full_images_set_absent_fields_to_null),
         cmocka_unit_test(r5_an_update_sets_what_it_names_also_to_null_and_compound_parts),
+        cmocka_unit_test(r5_names_of_fields_are_the_same_in_any_case),
         cmocka_unit_test(r5_a_diff_keeps_the_value_and_makes_the_record_dirty),
         cmocka_unit_test(r6_per_field_the_highest_position_wins_in_any_order_of_arrival),
         cmocka_unit_test(r7_delete_removes_until_a_full_image_and_an_update_does_not_bring_back),
         cmocka_unit_test(r8_gaps_make_dirty_and_a_record_without_a_row_is_listed),
+        cmocka_unit_test(r8_an_event_of_no_known_type_is_no_news_to_trust),
         cmocka_unit_test(r8_a_raised_no_base_stands_until_answered),
         cmocka_unit_test(r9_an_image_stands_just_after_g_and_later_events_go_on_top),
         cmocka_unit_test(r10_only_answers_at_or_beyond_and_lifecycle_events_beyond_clear_dirt),

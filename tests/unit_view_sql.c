@@ -134,6 +134,25 @@ static void a_name_that_wants_quoting_is_quoted(void **state)
     tm_sql_close(db);
 }
 
+/* Salesforce allows 800 fields; the limit is TM_VIEW_COLUMNS_MAX. */
+static void an_object_of_very_many_fields_is_read_like_any_other(void **state)
+{
+    struct tm_buf b;
+    (void)state;
+    tm_buf_init(&b, 1u << 20);
+    tm_buf_addz(&b, "CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT");
+    for (int i = 0; i < TM_VIEW_COLUMNS_MAX; i++)
+        tm_buf_addf(&b, ",F%d TEXT", i);
+    tm_buf_addz(&b, ");INSERT INTO sfdc_cdc_thing_raw(Id,ReplayId,ChangeEventHeader,F7) VALUES"
+                    "('a','1'," HEADER("UPDATE", "[\"F7\"]") ",'seven')");
+    sqlite3 *db = fresh(tm_buf_text(&b));
+    install(db, "Thing");
+    expect(db, "SELECT F7||_dirty FROM Thing", "seven1");
+    expect(db, "SELECT json_array_length(_unknown) FROM Thing_dirty WHERE Id='a'", "1499");
+    tm_buf_free(&b);
+    tm_sql_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +161,7 @@ int main(void)
         cmocka_unit_test(a_table_of_another_connector_may_lack_epoch_and_diffs),
         cmocka_unit_test(a_retyped_field_is_one_column_of_the_relation),
         cmocka_unit_test(compound_parts_are_found_under_the_names_events_give_them),
+        cmocka_unit_test(an_object_of_very_many_fields_is_read_like_any_other),
         cmocka_unit_test(a_name_that_wants_quoting_is_quoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,7 @@ static const char *change_field_name(const struct tm_change_event *e, const stru
 static enum tm_code change_header_list(struct tm_change_event *e, const struct tm_describe *d,
                                        const char *key, const json_t *list, struct tm_err *err)
 {
-    bool names = strcmp(key, "changedFields") == 0;
+    bool names = strcmp(key, "changedFields") == 0, ids = strcmp(key, "recordIds") == 0;
     if (!json_is_array(list))
         return tm_fail(err, TM_E_PROTO, "ChangeEventHeader.%s is not a list", key);
     tm_buf_addc(&e->header_text, '[');
@@ -119,10 +119,12 @@ static enum tm_code change_header_list(struct tm_change_event *e, const struct t
         size_t bytes = json_string_length(item);
         if (text == NULL)
             return tm_fail(err, TM_E_PROTO, "ChangeEventHeader.%s[%zu] is not text", key, i);
-        if (names && e->convert_changed_fields) {
+        if (names && e->convert_changed_fields)
             text = change_field_name(e, d, text);
+        if (ids) /* as in Id: who reads the list must find the record's own id in it */
+            text = e->ids[i];
+        if (ids || (names && e->convert_changed_fields))
             bytes = strlen(text);
-        }
         if (i > 0)
             tm_buf_addc(&e->header_text, ',');
         tm_buf_add_json_string(&e->header_text, text, bytes);

@@ -266,7 +266,7 @@ int tm_view_shape_find(const struct tm_view_shape *shape, const char *name, size
         for (size_t k = 0; k < TM_VIEW_SPELLINGS_MAX && shape->columns[i].spellings[k] != NULL;
              k++) {
             const char *s = shape->columns[i].spellings[k];
-            if (strlen(s) == name_bytes && memcmp(s, name, name_bytes) == 0)
+            if (strncasecmp(s, name, name_bytes) == 0 && s[name_bytes] == '\0')
                 return (int)i;
         }
     return -1;

@@ -1,4 +1,5 @@
 #include "view/sql.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 #define SQL_PLACE_BYTES "29"
 /* R10: what clears dirt below itself */
 #define SQL_LIFE "'CREATE','UNDELETE','DELETE','GAP_DELETE'"
+#define SQL_GROUP 64
 #define SQL_OVERFLOW_ID "'000000000000000AAA'"
 
 /* R1: the position of an event as sortable text; ReplayId is a string on the wire, compared as a
@@ -38,9 +40,10 @@ static void sql_events(const struct tm_view_shape *s, struct tm_buf *b)
         tm_buf_addz(b, "x AS MATERIALIZED (SELECT r.rowid AS \"row\",r.\"Id\" AS \"Id\",");
         sql_event_key(s, b, TM_VIEW_RAW, "r");
         tm_buf_addz(
-            b, " AS \"key\",\n  upper(json_extract(r.\"ChangeEventHeader\",'$.changeType')) AS t,\n"
-               "  json_extract(r.\"ChangeEventHeader\",'$.changedFields') AS cf,");
-        tm_buf_addz(b, s->has_diff ? "nullif(r.\"_DiffFields\",'[]')" : "NULL");
+            b, " AS \"key\",\n  CASE WHEN r.\"ChangeEventHeader\" IS NOT NULL THEN upper(coalesce("
+               "json_extract(r.\"ChangeEventHeader\",'$.changeType'),'')) END AS t,\n"
+               "  lower(json_extract(r.\"ChangeEventHeader\",'$.changedFields')) AS cf,");
+        tm_buf_addz(b, s->has_diff ? "lower(nullif(r.\"_DiffFields\",'[]'))" : "NULL");
         tm_buf_addz(b, " AS df,\n  CASE WHEN "
                        "json_extract(r.\"ChangeEventHeader\",'$.recordIds[1]') IS NOT NULL"
                        " AND json_extract(r.\"ChangeEventHeader\",'$.recordIds[0]')=r.\"Id\""
@@ -130,13 +133,16 @@ static void sql_life(struct tm_buf *b)
         "  WHERE e.t='UPDATE' AND (life.id IS NULL OR e.\"key\">life.\"key\")),\n");
 }
 
-/* One test that `list` (JSON array text) names the column, in any of its spellings. */
+/* One test that `list` (JSON array text in lower case) names the column, in any of its spellings:
+ * Salesforce takes names that differ by case for the same. */
 static void sql_named(struct tm_buf *b, const struct tm_view_column *c, const char *list)
 {
     for (size_t k = 0; k < TM_VIEW_SPELLINGS_MAX && c->spellings[k] != NULL; k++) {
         struct tm_buf quoted;
+        char lower[TM_VIEW_NAME_MAX * 2];
+        tm_name_lower(lower, sizeof lower, c->spellings[k]);
         tm_buf_init(&quoted, 4096);
-        tm_buf_add_json_string(&quoted, c->spellings[k], strlen(c->spellings[k]));
+        tm_buf_add_json_string(&quoted, lower, strlen(lower));
         tm_buf_addz(b, k > 0 ? " OR instr(" : "instr(");
         tm_buf_addf(b, "%s,", list);
         tm_sql_literal(b, tm_buf_text(&quoted));
@@ -146,8 +152,8 @@ static void sql_named(struct tm_buf *b, const struct tm_view_column *c, const ch
 }
 
 /* m: R5, R6: per field the row of the highest update that names it and does not carry a diff
- * of it. */
-static void sql_fields(const struct tm_view_shape *s, struct tm_buf *b)
+ * of it. X wants it of every record shown, X_dirty only of those that have no full image (R12). */
+static void sql_fields(const struct tm_view_shape *s, struct tm_buf *b, const char *of)
 {
     tm_buf_addz(b, "m AS MATERIALIZED (SELECT id");
     for (size_t i = 0; i < s->columns_count; i++) {
@@ -161,7 +167,7 @@ static void sql_fields(const struct tm_view_shape *s, struct tm_buf *b)
         }
         tm_buf_addf(b, " THEN \"rank\" END) AS c%zu", i);
     }
-    tm_buf_addz(b, " FROM u WHERE \"full\" OR partial GROUP BY id),\n");
+    tm_buf_addf(b, " FROM u WHERE %s GROUP BY id),\n", of);
 }
 
 /* dirt: R8, R10, R11, R12. Nothing below life stands; a full image that carries a diff stands at
@@ -180,14 +186,14 @@ static void sql_dirt(struct tm_buf *b)
                    "  WHERE life.id IS NULL OR d.\"key\">=life.\"key\" GROUP BY 1,2)");
 }
 
-static void sql_common(const struct tm_view_shape *s, struct tm_buf *b)
+static void sql_common(const struct tm_view_shape *s, struct tm_buf *b, const char *fields_of)
 {
     tm_buf_addz(b, "WITH\n");
     sql_events(s, b);
     sql_answers(s, b);
     sql_reads(b);
     sql_life(b);
-    sql_fields(s, b);
+    sql_fields(s, b, fields_of);
     sql_dirt(b);
     tm_buf_addc(b, '\n');
 }
@@ -231,7 +237,7 @@ static void sql_value(const struct tm_view_shape *s, struct tm_buf *b, size_t i)
 static void sql_relation(const struct tm_view_shape *s, struct tm_buf *b)
 {
     sql_create(s, b, "");
-    sql_common(s, b);
+    sql_common(s, b, "\"full\" OR partial");
     tm_buf_addz(b, "SELECT p.id AS \"Id\"");
     for (size_t i = 0; i < s->columns_count; i++)
         sql_value(s, b, i);
@@ -278,24 +284,34 @@ static void sql_stars(struct tm_buf *b)
                    " AND CAST(substr(\"key\",1,10) AS INTEGER)=epoch);\n");
 }
 
-static void sql_dirty_relation(const struct tm_view_shape *s, struct tm_buf *b)
+/* R12: JSON names of the fields no update has set, each behind a comma. In groups: SQLite parses no
+ * expression deeper than 1,000. */
+static void sql_unknown(const struct tm_view_shape *s, struct tm_buf *b)
 {
-    sql_create(s, b, "_dirty");
-    sql_common(s, b);
-    tm_buf_addz(b,
-                "SELECT d.id AS \"Id\",CAST(substr(d.\"key\",11,19) AS INTEGER) AS position,d.kind "
-                "AS kind,\n"
-                "  CASE WHEN d.id IN (SELECT id FROM u WHERE partial) THEN nullif('['||substr(''");
     for (size_t i = 0; i < s->columns_count; i++) {
         struct tm_buf quoted;
         tm_buf_init(&quoted, 4096);
         tm_buf_addc(&quoted, ',');
         tm_buf_add_json_string(&quoted, s->columns[i].name, strlen(s->columns[i].name));
+        if (i % SQL_GROUP == 0)
+            tm_buf_addz(b, i == 0 ? "(''" : ")||(''");
         tm_buf_addf(b, "\n  ||CASE WHEN m.c%zu IS NULL THEN ", i);
         tm_sql_literal(b, tm_buf_text(&quoted));
         tm_buf_addz(b, " ELSE '' END");
         tm_buf_free(&quoted);
     }
+    tm_buf_addz(b, s->columns_count > 0 ? ")" : "''");
+}
+
+static void sql_dirty_relation(const struct tm_view_shape *s, struct tm_buf *b)
+{
+    sql_create(s, b, "_dirty");
+    sql_common(s, b, "partial");
+    tm_buf_addz(b,
+                "SELECT d.id AS \"Id\",CAST(substr(d.\"key\",11,19) AS INTEGER) AS position,d.kind "
+                "AS kind,\n"
+                "  CASE WHEN d.id IN (SELECT id FROM u WHERE partial) THEN nullif('['||substr(");
+    sql_unknown(s, b);
     tm_buf_addz(
         b,
         ",2)||']','[]') END AS \"_unknown\",CAST(substr(d.\"key\",1,10) AS INTEGER) AS \"_epoch\"\n"
