@@ -1,5 +1,6 @@
 #include "simulate/compare.h"
 #include "event/contract.h"
+#include "simulate/flags.h"
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -344,6 +345,12 @@ enum tm_code tm_sim_compare_flight(struct tm_sim_world *w, struct tm_sim_finding
             rc = compare_caught_up(sink->db, view->db, object, &caught_up, err);
         if (rc == TM_OK && caught_up && !out->found)
             rc = compare_agree(w, object, sink->db, view->db, out, err);
+        if (rc == TM_OK && views && !out->found)
+            rc = tm_sim_flags_check(out, sink->db, sink->db, tm_org_db(w->org), "option 1", object,
+                                    err);
+        if (rc == TM_OK && caught_up && !out->found)
+            rc = tm_sim_flags_check(out, sink->db, view->db, tm_org_db(w->org), "option 2", object,
+                                    err);
     }
     return rc;
 }

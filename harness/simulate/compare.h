@@ -15,7 +15,8 @@ struct tm_sim_finding {
 enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *out,
                                  struct tm_err *err);
 /* In flight: no field shows a value that its record never held (R13), and where option 2 has
- * applied every raw row, both options show the same rows and the same dirt. */
+ * applied every raw row, both options show the same rows and the same dirt, and flag what must be
+ * flagged (flags.h). */
 enum tm_code tm_sim_compare_flight(struct tm_sim_world *w, struct tm_sim_finding *out,
                                    struct tm_err *err);
 #endif

@@ -20,7 +20,7 @@ fail() { echo "zoo: $1" >&2; exit 2; }
 
 # A copy with its times, so that make finds nothing to do in it but what a patch touches.
 copy_tree() {
-    rm -rf "$tree" "$log"
+    rm -rf "$tree" "$log" "$zoo/kept"
     mkdir -p "$tree/$build" "$log" || exit 2
     for d in Makefile harness mocks reports/*.c reports/*.h reports/embed.sh reports/page fixtures tests .ci; do
         [ -e "$d" ] || continue
@@ -77,6 +77,10 @@ plant() { # patch
     seeds=$(header "$1" Seeds)
     [ -n "$(header "$1" Bug)" ] && [ -n "$killer" ] && [ -n "$(touched "$1")" ] || { # never a skip
         row "$number" "$title" BROKEN "" "the patch lacks Bug:, Killer: or a file"; broken=$((broken + 1)); return; }
+    for f in $(touched "$1"); do # kept with their times: source, and the object of the honest build
+        mkdir -p "$zoo/kept/$(dirname "$f")" && cp -p "$tree/$f" "$zoo/kept/$f"
+        [ ! -f "$tree/$build/${f%.c}.o" ] || cp -p "$tree/$build/${f%.c}.o" "$zoo/kept/$f.o"
+    done
     if ! (cd "$tree" && git apply --whitespace=nowarn "$patch") 2>"$log/$name.apply"; then
         row "$number" "$title" BROKEN "" "the patch no longer applies: $(head -1 "$log/$name.apply")"
         broken=$((broken + 1))
@@ -95,9 +99,9 @@ plant() { # patch
         *) broken=$((broken + 1)); row "$number" "$title" BROKEN "$took" "$killer: $by";;
         esac
     fi
-    for f in $(touched "$1"); do # as it was: the source with its old time, its object from the honest build
-        cp -p "$f" "$tree/$f"
-        [ -f "$build/${f%.c}.o" ] && cp -p "$build/${f%.c}.o" "$tree/$build/${f%.c}.o"
+    for f in $(touched "$1"); do
+        mv "$zoo/kept/$f" "$tree/$f"
+        [ ! -f "$zoo/kept/$f.o" ] || mv "$zoo/kept/$f.o" "$tree/$build/${f%.c}.o"
     done
 }
 

@@ -1,0 +1,206 @@
+#include "simulate/flags.h"
+#include "base/text.h"
+#include "event/change.h"
+#include "event/contract.h"
+#include <stdio.h>
+#include <string.h>
+
+#define FLAGS_SQL_BYTES_MAX 16384
+#define FLAGS_IDS_MAX 256
+#define FLAGS_LIFE "'CREATE','UNDELETE','DELETE','GAP_DELETE'"
+
+struct flags {
+    struct tm_sim_finding *out;
+    const char *where, *object;
+    char raw[TM_TOPIC_NAME_MAX], recon[TM_TOPIC_NAME_MAX]; /* tables */
+    char dirty[FLAGS_IDS_MAX][TM_ID_BYTES];                /* ids of X_dirty, `*` among them */
+    size_t dirty_count;
+};
+
+static void flags_found(struct flags *f, const char *rule, const char *id, const char *what)
+{
+    if (f->out->found)
+        return;
+    f->out->found = true;
+    snprintf(f->out->rule, sizeof f->out->rule, "%s", rule);
+    snprintf(f->out->text, sizeof f->out->text, "%s, in flight: %s %.18s: %s", f->where, f->object,
+             id, what);
+}
+
+static bool flags_dirty(const struct flags *f, const char *id)
+{
+    for (size_t i = 0; i < f->dirty_count; i++)
+        if (strcmp(f->dirty[i], id) == 0)
+            return true;
+    return false;
+}
+
+static enum tm_code flags_load(struct flags *f, sqlite3 *shown, struct tm_err *err)
+{
+    char sql[200];
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    snprintf(sql, sizeof sql, "SELECT DISTINCT Id FROM \"%s_dirty\"", f->object);
+    enum tm_code rc = tm_sql_prepare(&s, shown, sql, err);
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
+        if (f->dirty_count == FLAGS_IDS_MAX)
+            rc = tm_fail(err, TM_E_LIMIT, "more than %d dirty ids", FLAGS_IDS_MAX);
+        else
+            snprintf(f->dirty[f->dirty_count++], TM_ID_BYTES, "%s",
+                     (const char *)sqlite3_column_text(s, 0));
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+static enum tm_code flags_there(bool *out, sqlite3 *raw, const char *table, struct tm_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    enum tm_code rc = tm_sql_prepare(&s, raw, "SELECT 1 FROM sqlite_master WHERE name=?1", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
+        rc = tm_sql_step(s, out, err);
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+/* e: an event and a record it surely concerns: that of its row, and where the row is that of the
+ * first id, all others too. c: answers. */
+static void flags_rows(const struct flags *f, struct tm_buf *b, bool raw, bool recon)
+{
+    if (raw)
+        tm_buf_addf(
+            b,
+            "WITH e AS MATERIALIZED (SELECT i.value AS id,r._epoch AS ep,CAST(r.ReplayId AS "
+            "INTEGER) AS pos,upper(json_extract(r.ChangeEventHeader,'$.changeType')) AS t,"
+            "r._DiffFields AS df FROM \"%s\" r,json_each(r.ChangeEventHeader,'$.recordIds')"
+            " i WHERE i.value=r.Id OR "
+            "json_extract(r.ChangeEventHeader,'$.recordIds[0]')=r.Id),\n",
+            f->raw);
+    else
+        tm_buf_addz(b, "WITH e(id,ep,pos,t,df) AS (SELECT NULL,NULL,NULL,NULL,NULL WHERE 0),\n");
+    if (recon)
+        tm_buf_addf(b,
+                    "c AS MATERIALIZED (SELECT Id AS id,_epoch AS ep,_g AS g,_kind AS k,"
+                    "_read_kind='whole' AS whole FROM \"%s\")\n",
+                    f->recon);
+    else
+        tm_buf_addz(b, "c(id,ep,g,k,whole) AS (SELECT NULL,NULL,NULL,NULL,NULL WHERE 0)\n");
+}
+
+/* Ids that must be flagged: a gap or a diff with no answer, no later lifecycle event and no whole
+ * read beyond it; `*`: an overflow, a conversion or a first copy that no read has ended. */
+static const char flags_due[] =
+    "SELECT DISTINCT e.id FROM e WHERE instr(e.id,'*')=0 AND e.id<>'" TM_ID_OVERFLOW "'"
+    " AND (e.t IN ('GAP_CREATE','GAP_UPDATE','GAP_UNDELETE') OR"
+    " (e.df IS NOT NULL AND e.df<>'[]' AND e.t IN ('CREATE','UNDELETE','UPDATE')))"
+    " AND NOT EXISTS (SELECT 1 FROM c WHERE (c.ep,c.g)>=(e.ep,e.pos) AND"
+    " ((c.id=e.id AND c.k IN ('image','removed')) OR (c.k='end' AND c.whole)))"
+    " AND NOT EXISTS (SELECT 1 FROM e v WHERE v.id=e.id AND v.t IN (" FLAGS_LIFE ")"
+    " AND (v.ep,v.pos)>(e.ep,e.pos))\n"
+    "UNION ALL SELECT '*' WHERE EXISTS (SELECT 1 FROM e WHERE"
+    " (e.t='GAP_OVERFLOW' AND NOT EXISTS (SELECT 1 FROM c WHERE c.k='end' AND"
+    " (c.ep,c.g)>=(e.ep,e.pos))) OR (instr(e.id,'*')>0 AND NOT EXISTS (SELECT 1 FROM c WHERE"
+    " c.k='end' AND c.whole AND (c.ep,c.g)>=(e.ep,e.pos))))"
+    " OR NOT EXISTS (SELECT 1 FROM c WHERE c.k='end' AND c.whole)";
+
+/* A row of this id has had a full image. */
+static const char flags_based[] =
+    "SELECT 1 FROM e WHERE e.id=?1 AND e.t IN ('CREATE','UNDELETE')"
+    " UNION ALL SELECT 1 FROM c WHERE c.id=?1 AND c.k='image' LIMIT 1";
+
+static enum tm_code flags_prepare(sqlite3_stmt **out, const struct flags *f, sqlite3 *db,
+                                  const char *question, struct tm_err *err)
+{
+    struct tm_buf b;
+    bool raw = false, recon = false;
+    tm_buf_init(&b, FLAGS_SQL_BYTES_MAX);
+    enum tm_code rc = flags_there(&raw, db, f->raw, err);
+    if (rc == TM_OK)
+        rc = flags_there(&recon, db, f->recon, err);
+    flags_rows(f, &b, raw, recon);
+    tm_buf_addz(&b, question);
+    if (rc == TM_OK)
+        rc = tm_buf_check(&b, "a question", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(out, db, tm_buf_text(&b), err);
+    tm_buf_free(&b);
+    return rc;
+}
+
+static enum tm_code flags_answers(struct flags *f, sqlite3 *raw, struct tm_err *err)
+{
+    sqlite3_stmt *due = NULL;
+    bool row = false;
+    enum tm_code rc = flags_prepare(&due, f, raw, flags_due, err);
+    while (rc == TM_OK && !f->out->found && (rc = tm_sql_step(due, &row, err)) == TM_OK && row) {
+        const char *id = (const char *)sqlite3_column_text(due, 0);
+        if (!flags_dirty(f, id))
+            flags_found(f, "R8", id, "something about it is unanswered, and it is not flagged");
+    }
+    sqlite3_finalize(due);
+    return rc;
+}
+
+static enum tm_code flags_ask(sqlite3_stmt *s, const char *id, bool *out, struct tm_err *err)
+{
+    sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
+    enum tm_code rc = tm_sql_step(s, out, err);
+    sqlite3_reset(s);
+    return rc;
+}
+
+static enum tm_code flags_shown(struct flags *f, sqlite3 *raw, sqlite3 *shown, sqlite3 *org,
+                                struct tm_err *err)
+{
+    sqlite3_stmt *rows = NULL, *based = NULL, *known = NULL;
+    char sql[200];
+    bool row = false;
+    snprintf(sql, sizeof sql, "SELECT Id,_dirty FROM \"%s\"", f->object);
+    enum tm_code rc = tm_sql_prepare(&rows, shown, sql, err);
+    if (rc == TM_OK)
+        rc = flags_prepare(&based, f, raw, flags_based, err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&known, org, "SELECT 1 FROM history WHERE object=?2 AND id=?1 LIMIT 1",
+                            err);
+    if (rc == TM_OK)
+        sqlite3_bind_text(known, 2, f->object, -1, SQLITE_STATIC);
+    while (rc == TM_OK && !f->out->found && (rc = tm_sql_step(rows, &row, err)) == TM_OK && row) {
+        const char *id = (const char *)sqlite3_column_text(rows, 0);
+        bool dirty = sqlite3_column_int(rows, 1) != 0, is_known = false, is_based = false;
+        rc = flags_ask(known, id, &is_known, err);
+        if (rc == TM_OK && !dirty)
+            rc = flags_ask(based, id, &is_based, err);
+        if (rc != TM_OK)
+            break;
+        if (!is_known)
+            flags_found(f, "R3", id, "has a row, and is no record of the org");
+        if (!dirty && !is_based)
+            flags_found(f, "R12", id, "has a row without a full image, and is not flagged");
+        if (dirty != flags_dirty(f, id))
+            flags_found(f, "R8", id, "its row and the list of dirt disagree");
+    }
+    sqlite3_finalize(rows);
+    sqlite3_finalize(based);
+    sqlite3_finalize(known);
+    return rc;
+}
+
+enum tm_code tm_sim_flags_check(struct tm_sim_finding *out, sqlite3 *raw, sqlite3 *shown,
+                                sqlite3 *org, const char *where, const char *object,
+                                struct tm_err *err)
+{
+    struct flags f = { .out = out, .where = where, .object = object };
+    char topic[TM_TOPIC_NAME_MAX];
+    tm_contract_topic_raw(topic, object);
+    tm_name_sanitize(f.raw, sizeof f.raw, topic);
+    tm_contract_topic_recon(topic, object);
+    tm_name_sanitize(f.recon, sizeof f.recon, topic);
+    enum tm_code rc = flags_load(&f, shown, err);
+    if (rc == TM_OK)
+        rc = flags_answers(&f, raw, err);
+    if (rc == TM_OK)
+        rc = flags_shown(&f, raw, shown, org, err);
+    return rc == TM_OK ? rc : tm_at(err, "flags of %s", object);
+}

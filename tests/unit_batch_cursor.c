@@ -1,0 +1,69 @@
+/* unit_batch_cursor: where a poll begins, and what a nightly reload takes away: changes that a
+ * careless cursor would step over. */
+#include "support_batch.h"
+#include "batch/plan.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+/* A row that commits while a poll runs is stamped before the poll's end, and seen by the next. */
+static void a_change_while_a_poll_runs_comes_with_the_next(void **state)
+{
+    struct poll_world w;
+    (void)state;
+    poll_world_open(&w, 3);
+    w.settings.advance = TM_BATCH_POLL_START;
+    poll_start(&w);
+    poll_settle(&w);
+    poll_put(&w, 1, "early", 300);
+    assert_int_equal(poll_at(&w, 10), TM_OK);
+    poll_put(&w, 2, "second", 601);
+    assert_int_equal(poll_at(&w, 20), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name IN ('early','second')"),
+                     2);
+    poll_world_close(&w);
+}
+
+/* A mass system job moves SystemModstamp only; only a cursor on that one sees it. */
+static void every_range_is_over_the_stamp_that_system_jobs_move_too(void **state)
+{
+    struct poll_world w;
+    (void)state;
+    poll_world_open(&w, 3);
+    poll_start(&w);
+    poll_settle(&w);
+    assert_int_equal(poll_at(&w, 10), TM_OK);
+    assert_non_null(strstr(w.org.last_soql, "SystemModstamp >"));
+    assert_null(strstr(w.org.last_soql, "LastModifiedDate >"));
+    poll_world_close(&w);
+}
+
+/* Purged from the recycle bin before any poll, and in no getDeleted: only a reload can tell. */
+static void a_nightly_reload_takes_away_what_was_purged_unseen(void **state)
+{
+    struct poll_world w;
+    (void)state;
+    poll_world_open(&w, 3);
+    w.settings.full_at_ms = 12 * 3600000LL;
+    poll_start(&w);
+    poll_settle(&w);
+    poll_purge(&w, 2, 100, false);
+    assert_int_equal(poll_at(&w, 10), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 3);
+    assert_int_equal(poll_at(&w, 24 * 60), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 2);
+    poll_world_close(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_change_while_a_poll_runs_comes_with_the_next),
+        cmocka_unit_test(every_range_is_over_the_stamp_that_system_jobs_move_too),
+        cmocka_unit_test(a_nightly_reload_takes_away_what_was_purged_unseen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
