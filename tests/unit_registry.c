@@ -111,6 +111,36 @@ static void a_schema_is_fetched_by_id_and_kept(void **state)
     assert_non_null(strstr(err.msg, "99"));
 }
 
+static void confluent_request(void *self, const struct tm_mock_request *request,
+                              struct tm_mock_response *out)
+{
+    (void)self, (void)request;
+    tm_mock_answer(
+        out, 409, "application/vnd.schemaregistry.v1+json",
+        "{\"error_code\":409,\"message\":\"Schema being registered is incompatible with an "
+        "earlier schema for subject \\\"t-value\\\", details: [{errorType:'TYPE_MISMATCH', "
+        "description:'The type (path '/fields/1/type/1') of a field in the new schema "
+        "does not match with the old schema', additionalInfo:'reader type: DOUBLE not "
+        "compatible with writer type: STRING'}, {oldSchemaVersion: 1}]\"}");
+}
+
+/* Its message gives the field's place only. */
+static void a_refusal_in_confluents_words_names_the_field_too(void **state)
+{
+    struct fixture *f = *state;
+    struct tm_err err = { .code = TM_OK };
+    int32_t id;
+    tm_registry_close(f->client);
+    tm_test_http_route(&f->http, "http://confluent",
+                       (struct tm_mock_handler){ NULL, confluent_request, NULL, NULL });
+    assert_int_equal(tm_registry_open(&f->client, &f->http.port, "http://confluent", &err), TM_OK);
+    assert_int_equal(enroll(f, "t-value", record(STRING_A "," STRING_B), &id, &err), TM_E_PROTO);
+    assert_non_null(strstr(err.msg, "subject t-value"));
+    assert_non_null(strstr(err.msg, "field b"));
+    assert_non_null(strstr(err.msg, "TYPE_MISMATCH"));
+    assert_non_null(strstr(err.msg, "compatibility to NONE"));
+}
+
 static void an_incompatible_schema_is_refused_and_the_error_names_the_subject(void **state)
 {
     struct fixture *f = *state;
@@ -336,6 +366,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(registering_twice_asks_the_registry_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_schema_is_fetched_by_id_and_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refusal_in_confluents_words_names_the_field_too, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(
             an_incompatible_schema_is_refused_and_the_error_names_the_subject, setup, teardown),
         cmocka_unit_test_setup_teardown(a_registry_that_is_away_is_asked_again_with_growing_pauses,

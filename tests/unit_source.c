@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
+#include "event/contract.h"
 #include "tests/support_command.h"
 #include "tests/support_event.h"
 #include "tests/support_source.h"
@@ -335,14 +336,32 @@ static void a_retyped_field_is_a_fatal_error_that_names_the_subject(void **state
     struct source_world *w = *state;
     source_world_start(w);
     run(w);
-    source_world_crash(w);
+    put(w, "CREATE", 5, "[\"" ID1 "\"]", "{}");
+    run(w);
     json_t *fields = json_object_get(w->org.describe, "fields"), *field;
     size_t i;
     json_array_foreach(fields, i, field) if (strcmp(text_of(field, "name"), "StageName") == 0)
         json_object_set_new(field, "type", json_string("double"));
-    source_world_start(w);
-    assert_int_equal(source_world_run(w), TM_E_PROTO);
+    json_t *event = support_change("Opportunity", "UPDATE", 6, "[\"" ID1 "\"]", "[]", "{}");
+    json_object_set_new(event, "schema", json_string("another"));
+    source_world_event(w, event);
+    assert_int_equal(source_world_run(w),
+                     TM_E_PROTO); /* while it runs, at the event that shows it */
     assert_non_null(strstr(w->err.msg, RAW "-value"));
+    assert_non_null(strstr(w->err.msg, "StageName"));
+    assert_non_null(strstr(w->err.msg, "compatibility to NONE"));
+    assert_int_equal(tm_err_exit(&w->err), 2);
+    json_t *all = source_world_records(w, RAW);
+    record_of(all, ID1, "6", 0);
+    json_decref(all);
+    all = source_world_records(w, TM_TOPIC_OFFSETS);
+    json_array_foreach(all, i, field)
+        assert_true(json_integer_value(json_object_get(field, "ReplayId")) <= 5);
+    json_decref(all);
+    source_world_crash(w);
+    source_world_start(w);
+    assert_int_equal(source_world_run(w), TM_E_PROTO); /* and after a restart */
+    assert_non_null(strstr(w->err.msg, "StageName"));
 }
 
 static void a_refused_replay_id_raises_the_epoch_and_asks_for_a_new_copy(void **state)
@@ -519,6 +538,43 @@ static void an_event_that_cannot_be_read_is_kept_aside_asked_for_and_passed_over
     run(w);
     assert_int_equal(w->org.subscribed_from, 6);
     assert_int_equal(tm_source_counts(w->source)->aside, 0);
+}
+
+/* Too large for the client, or for the topic: known at once, or only when it is delivered. */
+static void an_event_that_kafka_refuses_is_kept_aside_asked_for_and_passed_over(void **state)
+{
+    struct source_world *w = *state;
+    char fields[3000];
+    memset(fields, 'x', sizeof fields);
+    memcpy(fields, "{\"Description\":\"", 16);
+    memcpy(fields + sizeof fields - 3, "\"}", 3);
+    for (int late = 0; late < 2; late++) {
+        source_world_start(w);
+        run(w);
+        tm_mem_set_message_max(w->broker, 2000, late);
+        put(w, "UPDATE", 10 * late + 5, "[\"" ID1 "\"]", "{}");
+        put(w, "UPDATE", 10 * late + 6, "[\"" ID1 "\",\"" ID2 "\"]", fields);
+        put(w, "UPDATE", 10 * late + 7, "[\"" ID3 "\"]", "{}");
+        run(w);
+        assert_int_equal(tm_source_counts(w->source)->aside, 1);
+        json_t *all = source_world_records(w, RAW), *alerts = source_world_records(w, ALERTS);
+        record_of(all, ID1, late ? "16" : "6", 0);
+        record_of(all, ID1, late ? "15" : "5", late ? 2 : 1); /* sent again, one by one */
+        record_of(all, ID3, late ? "17" : "7", late ? 2 : 1);
+        record_of(alerts, ID1, late ? "16" : "6", 1);
+        const json_t *alert = record_of(alerts, ID2, late ? "16" : "6", 1);
+        assert_string_equal(text_of(alert, "_kind"), "diff");
+        assert_non_null(strstr(text_of(alert, "_reason"), "too large"));
+        json_decref(all);
+        json_decref(alerts);
+        source_world_crash(w);
+        source_world_start(w);
+        run(w);
+        assert_int_equal(w->org.subscribed_from, 10 * late + 7);
+        assert_int_equal(tm_source_counts(w->source)->aside, 0);
+        source_world_crash(w);
+        tm_mem_set_message_max(w->broker, 0, false);
+    }
 }
 
 static void an_event_that_names_no_records_asks_for_the_whole_object(void **state)
@@ -705,6 +761,7 @@ int main(void)
         WORLD(audits_ask_for_a_copy_on_the_grid_of_org_time),
         WORLD(topics_may_be_named_by_template),
         WORLD(an_event_that_cannot_be_read_is_kept_aside_asked_for_and_passed_over),
+        WORLD(an_event_that_kafka_refuses_is_kept_aside_asked_for_and_passed_over),
         WORLD(an_event_that_names_no_records_asks_for_the_whole_object),
         WORLD(a_broken_checkpoint_names_topic_partition_and_offset),
         WORLD(a_checkpoint_of_another_org_is_refused),

@@ -229,135 +229,6 @@ static enum tm_code source_went_back_do(struct tm_source *s, struct tm_err *err)
 
 /* ---- one event ---- */
 
-/* Does the event at hand ask for a fresh describe? Unknown names that survive one are dropped, with
- * a line that says so. */
-static bool source_is_stale(struct tm_source *s)
-{
-    const struct tm_change_event *e = &s->event;
-    bool stale = false;
-    size_t i;
-    const json_t *name;
-    if (e->schema_id != NULL && !tm_source_seen_has(&s->schema_ids, e->schema_id)) {
-        stale =
-            s->schema_ids.count > 0; /* the describe of the start is newer than the first event */
-        tm_source_seen_add(&s->schema_ids, e->schema_id);
-    }
-    if (e->schema_id != NULL && strstr(s->set.topic_template, "${_EventType}") != NULL &&
-        strncmp(s->event_type, e->schema_id, sizeof s->event_type - 1) != 0) {
-        snprintf(s->event_type, sizeof s->event_type, "%s", e->schema_id);
-        stale = true; /* another topic */
-        s->renewed = false;
-    }
-    json_array_foreach(e->unknown_fields, i, name)
-    {
-        const char *word = json_string_value(name);
-        if (json_object_get(s->dropped, word) != NULL)
-            continue;
-        if (!s->renewed) {
-            stale = true;
-        } else {
-            json_object_set_new(s->dropped, word, json_true());
-            s->counts.unknown_fields++;
-            tm_log(TM_LOG_WARN,
-                   "%s: events name the field %s, which the object no longer has; its values are "
-                   "left out",
-                   s->set.object, word);
-        }
-    }
-    return stale && !s->renewed;
-}
-
-static enum tm_code source_parse(struct tm_source *s, struct tm_err *err)
-{
-    const json_t *delivery = json_array_get(s->events, s->event_at);
-    enum tm_code rc =
-        tm_change_event_parse(&s->event, json_object_get(delivery, "data"), s->describe, err);
-    if (rc != TM_OK)
-        return tm_at(err, "channel %s", s->set.channel);
-    const char *entity = json_string_value(json_object_get(s->event.header, "entityName"));
-    /* a wrong channel, not a bad event */
-    if (entity != NULL && strcasecmp(entity, s->set.object) != 0)
-        return tm_fail(err, TM_E_ARG, "channel %s brought an event of %.60s", s->set.channel,
-                       entity);
-    s->event_parsed = true;
-    s->id_at = 0;
-    s->part_at = 0;
-    return TM_OK;
-}
-
-static struct tm_value source_json(char **out_text, const json_t *json)
-{
-    *out_text = json_array_size(json) > 0 ? json_dumps(json, JSON_COMPACT) : NULL;
-    return tm_value_of_json(*out_text != NULL ? *out_text : "[]");
-}
-
-static enum tm_code source_encode(struct tm_source *s, const char *id, struct tm_err *err)
-{
-    const struct tm_change_event *e = &s->event;
-    struct tm_value *v = s->values;
-    char replay[24], *diff;
-    size_t n = s->values_count, hint = 0;
-    for (size_t i = 0; i < n; i++)
-        v[i].kind = TM_V_NULL;
-    snprintf(replay, sizeof replay, "%" PRId64, e->replay_id);
-    v[0] = tm_value_of_text(id);
-    v[1] = tm_value_of_text(replay);
-    v[2] = (struct tm_value){ .kind = TM_V_JSON,
-                              .as.t = { tm_buf_text(&e->header_text), e->header_text.bytes } };
-    for (size_t i = 0; i < e->fields.cells_count; i++) {
-        const struct tm_cell *cell = &e->fields.cells[i];
-        for (size_t k = 0; k < s->columns_count; k++) { /* cells mostly come in column order */
-            size_t at = hint + k < s->columns_count ? hint + k : hint + k - s->columns_count;
-            if (s->columns[at] == cell->name) {
-                v[3 + at] = cell->value;
-                hint = at + 1 < s->columns_count ? at + 1 : 0;
-                break;
-            }
-        }
-    }
-    v[n - 4] = tm_value_of_text(s->set.object_type);
-    v[n - 3] = tm_value_of_text(e->schema_id);
-    v[n - 2] = source_json(&diff, e->diff_fields);
-    v[n - 1] = tm_value_of_int(s->at.epoch);
-    tm_buf_reset(&s->record);
-    enum tm_code rc = tm_avro_encode(s->raw, s->raw_id, &s->record, v, n, err);
-    free(diff);
-    return rc != TM_OK ? tm_at(err, "event %" PRId64 " of %s", e->replay_id, s->set.object) : TM_OK;
-}
-
-static enum tm_code source_send(struct tm_source *s, const char *topic, int32_t partition,
-                                const char *key, struct tm_err *err)
-{
-    struct tm_topic *t = s->ports.topic;
-    enum tm_code rc = t->ops->produce(t, topic, partition, key, strlen(key), s->record.data,
-                                      s->record.bytes, err);
-    if (rc == TM_OK)
-        s->counts.records++;
-    return rc;
-}
-
-/* One record per id; overflow and conversion concern the whole object and so every partition.
- * TM_E_AGAIN: called again. */
-static enum tm_code source_produce_event(struct tm_source *s, struct tm_err *err)
-{
-    const struct tm_change_event *e = &s->event;
-    size_t ids = s->set.keep_merged ? 1 : e->ids_count;
-    for (; s->id_at < ids; s->id_at++) {
-        const char *id = e->ids[s->id_at];
-        bool whole = tm_change_id_is_wildcard(id) || strcmp(id, TM_ID_OVERFLOW) == 0;
-        enum tm_code rc = source_encode(s, id, err);
-        if (rc != TM_OK)
-            return rc;
-        for (; whole && s->part_at < s->raw_partitions; s->part_at++)
-            if ((rc = source_send(s, s->raw_topic, s->part_at, s->set.object, err)) != TM_OK)
-                return rc;
-        if (!whole && (rc = source_send(s, s->raw_topic, -1, id, err)) != TM_OK)
-            return rc;
-        s->part_at = 0;
-    }
-    return TM_OK;
-}
-
 static enum tm_code source_mark(struct tm_source *s, int64_t replay_id, struct tm_err *err)
 {
     if (s->marks_count == s->marks_cap) {
@@ -384,6 +255,7 @@ static enum tm_code source_finish_event(struct tm_source *s, int64_t commit_ms, 
         s->batch_high_commit_ms = commit_ms;
     }
     s->event_parsed = s->renewed = s->event_aside = false;
+    s->refusal[0] = '\0';
     s->event_at++;
     s->counts.events++;
     return replay_id >= 0 ? source_mark(s, replay_id, err) : TM_OK;
@@ -412,7 +284,7 @@ static enum tm_code source_begin(struct tm_source *s, struct tm_err *err)
     return rc;
 }
 
-/* ---- an event that cannot be read ---- */
+/* ---- an event that cannot be read, or sent ---- */
 
 /* "*" goes to every partition. TM_E_AGAIN: called again, s->part_at keeps the place. */
 static enum tm_code source_alert(struct tm_source *s, const char *id, int64_t g, const char *kind,
@@ -427,31 +299,23 @@ static enum tm_code source_alert(struct tm_source *s, const char *id, int64_t g,
     enum tm_code rc = tm_avro_encode(s->alerts, s->alerts_id, &s->record, values,
                                      sizeof values / sizeof values[0], err);
     if (strcmp(id, "*") != 0)
-        return rc == TM_OK ? source_send(s, s->alerts_topic, -1, id, err) : rc;
+        return rc == TM_OK ? tm_source_send(s, s->alerts_topic, -1, id, err) : rc;
     for (; rc == TM_OK && s->part_at < s->alerts_partitions; s->part_at += rc == TM_OK)
-        rc = source_send(s, s->alerts_topic, s->part_at, s->set.object, err);
+        rc = tm_source_send(s, s->alerts_topic, s->part_at, s->set.object, err);
     return rc;
 }
 
-/* Read again by a fresh describe first; then kept aside. It is never applied, so that its records
- * are read instead: those it names, or the whole object. A `diff` makes the rows dirty until they
- * are answered. */
-static enum tm_code source_unreadable(struct tm_source *s, struct tm_err *err)
+/* It is never applied, so that its records are read instead: those it names, or the whole object.
+ * A `diff` makes the rows dirty until they are answered. TM_E_AGAIN: called again. */
+static enum tm_code source_keep_aside(struct tm_source *s, const char *reason, struct tm_err *err)
 {
     const json_t *delivery = json_array_get(s->events, s->event_at), *ids = tm_aside_ids(delivery);
-    char why[sizeof err->msg + sizeof err->ctx + 4], reason[sizeof why + 40], id18[TM_ID_BYTES];
+    char id18[TM_ID_BYTES];
     enum tm_code rc = TM_OK;
-    if (s->counts.aside >= TM_ASIDE_EVENTS_MAX)
-        return tm_at(err, "%s: more than %d events could not be read", s->set.object,
-                     TM_ASIDE_EVENTS_MAX);
-    snprintf(reason, sizeof reason, "an event could not be read: %s",
-             tm_err_text(err, why, sizeof why));
-    tm_err_clear(err);
-    if (!s->renewed) {
-        s->renewed = true;
-        s->state = SOURCE_DESCRIBE;
-        return TM_OK;
-    }
+    if (!s->event_aside && s->counts.aside >= TM_ASIDE_EVENTS_MAX)
+        return tm_fail(err, TM_E_LIMIT,
+                       "%s: more than %d events had to be kept aside; the last: %s", s->set.object,
+                       TM_ASIDE_EVENTS_MAX, reason);
     /* its answer stands at a position like an event's */
     if (!s->begun && (rc = source_begin(s, err)) != TM_OK)
         return rc;
@@ -478,12 +342,55 @@ static enum tm_code source_unreadable(struct tm_source *s, struct tm_err *err)
     return rc == TM_OK ? source_finish_event(s, s->high_commit_ms, err) : rc;
 }
 
+/* Read again by a fresh describe first; then kept aside. */
+static enum tm_code source_unreadable(struct tm_source *s, struct tm_err *err)
+{
+    char why[sizeof err->msg + sizeof err->ctx + 4], reason[sizeof why + 40];
+    snprintf(reason, sizeof reason, "an event could not be read: %s",
+             tm_err_text(err, why, sizeof why));
+    tm_err_clear(err);
+    if (s->renewed)
+        return source_keep_aside(s, reason, err);
+    s->renewed = true;
+    s->state = SOURCE_DESCRIBE;
+    return TM_OK;
+}
+
+/* Kafka will never take the event at hand; sending it again cannot help. */
+static void source_refuse_event(struct tm_source *s, struct tm_err *err)
+{
+    char why[sizeof err->msg + sizeof err->ctx + 4];
+    snprintf(s->refusal, sizeof s->refusal, "event %" PRId64 " could not be sent: %.640s",
+             s->event.replay_id, tm_err_text(err, why, sizeof why));
+    tm_err_clear(err);
+}
+
+/* The event's records to Kafka; in the careful mode acknowledged as well. */
+static enum tm_code source_send_event(struct tm_source *s, struct tm_err *err)
+{
+    struct tm_topic *t = s->ports.topic;
+    enum tm_code rc = s->begun ? TM_OK : source_begin(s, err);
+    if (rc == TM_OK)
+        rc = tm_source_produce_event(s, err);
+    if (rc == TM_OK && s->one_by_one)
+        rc = t->ops->flush(t, err);
+    if (rc == TM_OK)
+        return source_finish_event(
+            s, json_integer_value(json_object_get(s->event.header, "commitTimestamp")), err);
+    if (rc != TM_E_LIMIT || s->ports.aside == NULL)
+        return rc;
+    source_refuse_event(s, err);
+    return source_keep_aside(s, s->refusal, err);
+}
+
 /* TM_OK: the event is done, or something else has to be done first (then the phase, state or batch
  * has changed). */
 static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
 {
+    if (s->refusal[0] != '\0')
+        return source_keep_aside(s, s->refusal, err);
     if (!s->event_parsed) {
-        enum tm_code rc = source_parse(s, err);
+        enum tm_code rc = tm_source_parse(s, err);
         if ((rc == TM_E_PROTO || rc == TM_E_LIMIT) && s->ports.aside != NULL)
             return source_unreadable(s, err);
         if (rc != TM_OK)
@@ -494,7 +401,7 @@ static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
             if (rc != TM_OK || !s->event_parsed)
                 return rc;
         }
-        if (source_is_stale(s)) {
+        if (tm_source_is_stale(s)) {
             s->event_parsed = false;
             s->renewed = true;
             s->state = SOURCE_DESCRIBE;
@@ -505,13 +412,7 @@ static enum tm_code source_event(struct tm_source *s, struct tm_err *err)
                    "%s: event %" PRId64 " has a change type nobody knows; it is passed on as it is",
                    s->set.object, s->event.replay_id);
     }
-    enum tm_code rc = s->begun ? TM_OK : source_begin(s, err);
-    if (rc == TM_OK)
-        rc = source_produce_event(s, err);
-    if (rc != TM_OK)
-        return rc;
-    return source_finish_event(
-        s, json_integer_value(json_object_get(s->event.header, "commitTimestamp")), err);
+    return source_send_event(s, err);
 }
 
 /* ---- batches ---- */
@@ -540,7 +441,7 @@ static enum tm_code source_produce(struct tm_source *s, const struct tm_now *now
         if (rc == TM_E_AGAIN)
             return source_room(s, now, wake, err);
         if (rc != TM_OK)
-            return rc;
+            return s->one_by_one && err->retriable ? source_lost(s, now, wake, err) : rc;
     }
     return TM_OK;
 }
@@ -578,25 +479,34 @@ static void source_batch_done(struct tm_source *s, const struct tm_now *now)
     s->marks_count = 0;
     s->batch_high = -1;
     s->delivery_failures = 0;
+    s->one_by_one = false;
     s->phase = PHASE_TAKE;
 }
 
-/* Kafka lost something of the batch: all of it is sent again, which readers must not mind (R2). */
+/* Kafka lost something of the batch: all of it is sent again, which readers must not mind (R2).
+ * What it refused for good is found by sending one event at a time. */
 static enum tm_code source_lost(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
                                 struct tm_err *err)
 {
     char text[700];
+    bool copying = s->phase == PHASE_COPY || s->phase == PHASE_COPY_ACK;
+    bool too_large = err->code == TM_E_LIMIT && s->ports.aside != NULL && !copying;
+    if (too_large && s->one_by_one && s->event_parsed && s->refusal[0] == '\0') {
+        source_refuse_event(s, err); /* all before it are acknowledged: it is this one */
+        return TM_OK;
+    }
+    s->one_by_one = s->one_by_one || too_large;
     if (++s->delivery_failures >= SOURCE_DELIVERY_TRIES)
         return tm_at(err, "%s: a batch was refused %d times", s->set.object, SOURCE_DELIVERY_TRIES);
     tm_log(TM_LOG_WARN, "%s: Kafka did not take a batch (%s); sent again", s->set.object,
            tm_err_text(err, text, sizeof text));
     tm_err_clear(err);
     if (s->phase != PHASE_TAKE)
-        s->phase =
-            s->phase == PHASE_COPY_ACK || s->phase == PHASE_COPY ? PHASE_COPY : PHASE_PRODUCE;
+        s->phase = copying ? PHASE_COPY : PHASE_PRODUCE;
     s->event_at = 0;
     s->part_at = 0;
     s->event_parsed = s->renewed = s->event_aside = false;
+    s->refusal[0] = '\0';
     s->marks_count = 0;
     s->pause_until_ns = now->wall_ns + SOURCE_DELIVERY_PAUSE_NS;
     source_wake(wake, s->pause_until_ns);

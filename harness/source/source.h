@@ -17,7 +17,8 @@
  * is produced under a schema that does not know all its fields, unless the object itself no longer
  * has them. 4. An epoch's first event is produced only when a checkpoint of that epoch is
  *    acknowledged: whoever comes after a crash reads on, and does not begin anew above a hole. 5.
- * An event that cannot be read is kept aside, asked for and passed over. */
+ * An event that cannot be read, or that Kafka refuses for good (too large), is kept aside, asked
+ * for and passed over. */
 #ifndef TM_SOURCE_SOURCE_H
 #define TM_SOURCE_SOURCE_H
 #include "base/config.h"
@@ -61,7 +62,7 @@ struct tm_source_ports { /* borrowed */
     struct tm_registry *registry;
     struct tm_trace *trace; /* may be NULL */
     struct tm_aside
-        *aside; /* of events that cannot be read; NULL: such an event ends the station */
+        *aside; /* of events that cannot be read or sent; NULL: such an event ends the station */
 };
 struct tm_source_counts {
     uint64_t events, records, copies, epochs, describes, checkpoints, unknown_fields, aside;

@@ -19,6 +19,7 @@ enum source_state {
 };
 enum source_phase { PHASE_TAKE, PHASE_PRODUCE, PHASE_ACK, PHASE_COPY, PHASE_COPY_ACK };
 
+#define SOURCE_REASON_BYTES 700
 struct tm_source {
     struct tm_source_settings set;
     struct tm_source_ports ports;
@@ -60,7 +61,9 @@ struct tm_source {
     int32_t part_at;
     struct tm_change_event event;
     bool event_parsed;
-    bool event_aside; /* it cannot be read, and is kept aside already */
+    bool event_aside; /* it cannot be read or sent, and is kept aside already */
+    bool one_by_one; /* Kafka refused one of the batch for good: each event is acknowledged alone */
+    char refusal[SOURCE_REASON_BYTES]; /* why the event at hand cannot be sent; "" = it may */
     int64_t *marks;
     size_t marks_count, marks_cap;            /* replay ids to be traced when acknowledged */
     int64_t batch_high, batch_high_commit_ms; /* highest of the batch; -1 = nothing to confirm */
@@ -68,6 +71,13 @@ struct tm_source {
     int64_t pause_until_ns;
 };
 
+/* send.c: the event at hand, parsed into s->event */
+enum tm_code tm_source_parse(struct tm_source *s, struct tm_err *err);
+bool tm_source_is_stale(struct tm_source *s); /* does it ask for a fresh describe? */
+/* The record in s->record to a topic. partition -1 = by key. */
+enum tm_code tm_source_send(struct tm_source *s, const char *topic, int32_t partition,
+                            const char *key, struct tm_err *err);
+enum tm_code tm_source_produce_event(struct tm_source *s, struct tm_err *err);
 /* schema.c: one exchange a step; TM_OK moves s->state on */
 enum tm_code tm_source_describe(struct tm_source *s, const struct tm_now *now, struct tm_err *err);
 enum tm_code tm_source_register(struct tm_source *s, const struct tm_now *now, struct tm_err *err);

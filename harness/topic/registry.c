@@ -215,6 +215,37 @@ static enum tm_code registry_keep(struct tm_registry *r, const json_t *body, str
     return TM_OK;
 }
 
+/* The cause in a refusal's message, without the sentence every refusal begins with. */
+static const char *registry_reason(const char *message)
+{
+    static const char *const marks[] = { "errorType:", "for this subject: ", "details: " };
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        const char *at = strstr(message, marks[i]);
+        if (at != NULL)
+            return at + strlen(marks[i]);
+    }
+    return message;
+}
+
+/* ", field X" when the message points to one by its path, as Confluent's and Apicurio's do; else
+ * "". */
+static const char *registry_field(char out[80], const char *text, const char *message)
+{
+    const char *path = strstr(message, "/fields/");
+    char *end = NULL;
+    out[0] = '\0';
+    unsigned long at = path != NULL ? strtoul(path + strlen("/fields/"), &end, 10) : 0;
+    if (path == NULL || end == path + strlen("/fields/"))
+        return out;
+    json_t *schema = json_loads(text, 0, NULL);
+    const char *name = json_string_value(
+        json_object_get(json_array_get(json_object_get(schema, "fields"), at), "name"));
+    if (name != NULL)
+        snprintf(out, 80, ", field %.60s", name);
+    json_decref(schema);
+    return out;
+}
+
 static enum tm_code registry_refused(struct tm_registry *r, const json_t *body, struct tm_err *err)
 {
     const struct asked *a = &r->asked;
@@ -230,12 +261,18 @@ static enum tm_code registry_refused(struct tm_registry *r, const json_t *body, 
                        "registry %s refuses these credentials (HTTP %d); give them as "
                        "http://user:password@host",
                        r->base, r->reply.status);
-    if (a->subject != NULL)
+    if (a->subject != NULL && r->reply.status == 409) {
+        char field[80];
         return tm_fail(
             err, TM_E_PROTO,
-            "registry refuses the schema of subject %s: %.150s (HTTP %d); set its compatibility "
-            "or register it by hand",
-            a->subject, message, r->reply.status);
+            "registry refuses the schema of subject %.80s (HTTP 409)%s: %.90s; set the subject's "
+            "compatibility to NONE to let it in, or give it a new topic",
+            a->subject, registry_field(field, a->text, message), registry_reason(message));
+    }
+    if (a->subject != NULL)
+        return tm_fail(err, TM_E_PROTO,
+                       "registry refuses the schema of subject %.80s: %.150s (HTTP %d)", a->subject,
+                       message, r->reply.status);
     return tm_fail(err, TM_E_PROTO, "registry %s does not know schema id %d: %.120s (HTTP %d)",
                    r->base, a->id, message, r->reply.status);
 }

@@ -37,8 +37,9 @@ struct tm_topic_counts {
 };
 struct tm_topic;
 struct tm_topic_ops {
-    /* Enqueues one record. partition -1 = by key (tm_topic_partition), else that one. TM_E_AGAIN:
-     * queue full or a reader lags too far; flush, then try again. */
+    /* Enqueues one record. TM_E_LIMIT, here or from flush: too large, never to be taken. partition
+     * -1 = by key (tm_topic_partition), else that one. TM_E_AGAIN: queue full or a reader lags too
+     * far; flush, then try again. */
     enum tm_code (*produce)(struct tm_topic *t, const char *topic, int32_t partition,
                             const void *key, size_t key_bytes, const void *value,
                             size_t value_bytes, struct tm_err *err);

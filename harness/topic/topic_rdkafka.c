@@ -39,6 +39,13 @@ struct rdk_part *tm_rdk_part(struct rdk *k, const char *topic, int32_t partition
 
 /* ---- callbacks, all on the main thread (served by poll) except the log ---- */
 
+/* Sending it again cannot help. */
+static bool rdk_too_large(rd_kafka_resp_err_t e)
+{
+    return e == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+           e == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+}
+
 void tm_rdk_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
     struct rdk *k = opaque;
@@ -54,9 +61,15 @@ void tm_rdk_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
     k->topic.counts.delivery_failed++;
     if (p != NULL)
         tm_backlog_failed(&p->backlog, bytes);
-    (void)tm_fail_retry(&k->failed, TM_E_IO,
-                        "topic %s partition %" PRId32 " at %s: a record was not delivered: %s",
-                        topic, m->partition, k->brokers, rd_kafka_err2str(m->err));
+    if (rdk_too_large(m->err))
+        (void)tm_fail(&k->failed, TM_E_LIMIT,
+                      "topic %s partition %" PRId32 " at %s: a record of %" PRIu64
+                      " bytes was refused: %s",
+                      topic, m->partition, k->brokers, bytes, rd_kafka_err2str(m->err));
+    else
+        (void)tm_fail_retry(&k->failed, TM_E_IO,
+                            "topic %s partition %" PRId32 " at %s: a record was not delivered: %s",
+                            topic, m->partition, k->brokers, rd_kafka_err2str(m->err));
 }
 
 void tm_rdk_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -285,8 +298,9 @@ static enum tm_code rdk_produce(struct tm_topic *t, const char *topic, int32_t p
     if (e == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return TM_E_AGAIN;
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return tm_fail(err, TM_E_IO, "topic %s: record of %zu bytes refused: %s", topic,
-                       value_bytes, rd_kafka_err2str(e));
+        return tm_fail(err, rdk_too_large(e) ? TM_E_LIMIT : TM_E_IO,
+                       "topic %s: record of %zu bytes refused: %s", topic, key_bytes + value_bytes,
+                       rd_kafka_err2str(e));
     tm_backlog_enqueued(&p->backlog, key_bytes + value_bytes);
     t->counts.produced++;
     t->counts.produced_bytes += key_bytes + value_bytes;

@@ -40,7 +40,8 @@ struct tm_mem_broker {
     size_t groups_count;
     int64_t time_ms;
     unsigned refuse, duplicate;
-    bool acks_held;
+    bool acks_held, message_late;
+    size_t message_bytes_max;
     size_t adapters;
 };
 struct topic_mem {
@@ -234,6 +235,13 @@ static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_
                             name, partition);
         return TM_OK;
     }
+    if (b->message_bytes_max > 0 && key_bytes + value_bytes > b->message_bytes_max) {
+        topic->counts.delivery_failed += b->message_late;
+        enum tm_code rc = tm_fail(b->message_late ? &m->failed : err, TM_E_LIMIT,
+                                  "topic %s: a record of %zu bytes is refused: too large", name,
+                                  key_bytes + value_bytes);
+        return b->message_late ? TM_OK : rc;
+    }
     for (int copies = b->duplicate > 0 ? 2 : 1; copies > 0; copies--)
         if (mem_append(&b->topics[t].partitions[partition], b->time_ms, key, key_bytes, value,
                        value_bytes, err) != TM_OK)
@@ -253,7 +261,9 @@ static enum tm_code mem_flush(struct tm_topic *topic, struct tm_err *err)
     if (m->failed.code != TM_OK) {
         struct tm_err failed = m->failed;
         tm_err_clear(&m->failed);
-        return tm_fail_retry(err, failed.code, "%s", failed.msg);
+        if (err != NULL && err->code == TM_OK)
+            *err = failed;
+        return failed.code;
     }
     return TM_OK;
 }
@@ -544,6 +554,11 @@ void tm_mem_set_time(struct tm_mem_broker *b, int64_t epoch_ms)
 void tm_mem_refuse(struct tm_mem_broker *b, unsigned count)
 {
     b->refuse = count;
+}
+void tm_mem_set_message_max(struct tm_mem_broker *b, size_t bytes, bool at_delivery)
+{
+    b->message_bytes_max = bytes;
+    b->message_late = at_delivery;
 }
 void tm_mem_duplicate(struct tm_mem_broker *b, unsigned count)
 {

@@ -31,6 +31,10 @@ void tm_mem_evict(struct tm_mem_broker *b, const char *topic, int32_t partition,
                   int64_t offset_low);
 /* The next `count` produced records are accepted and then fail their delivery. */
 void tm_mem_refuse(struct tm_mem_broker *b, unsigned count);
+/* Records of more bytes, key and value, are refused with TM_E_LIMIT: by produce, as a client does
+ * over its message.max.bytes, or at their delivery, as a topic over its max.message.bytes. 0 = any
+ * size. */
+void tm_mem_set_message_max(struct tm_mem_broker *b, size_t bytes, bool at_delivery);
 /* The next `count` produced records are appended twice. */
 void tm_mem_duplicate(struct tm_mem_broker *b, unsigned count);
 /* Records at or beyond offset_first stay invisible to fetch until held with another offset; -1 =
