@@ -19,6 +19,12 @@ const char *tm_test_binary(void)
     return path != NULL ? path : "build/release/tidemark";
 }
 
+void tm_test_pause(int ms)
+{
+    struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000L };
+    nanosleep(&ts, NULL);
+}
+
 static char *command_slurp(const char *path)
 {
     char *text = calloc(1, TM_TEST_OUTPUT_MAX + 1);
@@ -126,7 +132,6 @@ struct tm_test_server tm_test_server_start(const char *fmt, ...)
     }
     close(fd);
     for (int i = 0; i < 1500; i++) {
-        struct timespec ts = { 0, 20000000 };
         char *said = command_slurp(s.log_path);
         char *end = strchr(said, '\n');
         if (end != NULL) {
@@ -136,7 +141,7 @@ struct tm_test_server tm_test_server_start(const char *fmt, ...)
         free(said);
         if (s.line[0] != '\0' || waitpid(s.pid, NULL, WNOHANG) == s.pid)
             break;
-        nanosleep(&ts, NULL);
+        tm_test_pause(20);
     }
     if (s.line[0] == '\0')
         fail_msg("%s did not say where it listens", text);

@@ -30,6 +30,8 @@ struct tm_test_server {
 struct tm_test_server tm_test_server_start(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 int tm_test_server_stop(struct tm_test_server *s); /* its exit code */
+/* Between two looks at something that another process does; never instead of a look. */
+void tm_test_pause(int ms);
 const char *tm_test_binary(void);
 /* A fresh folder under $TMPDIR, removed by tm_test_folder_remove. Static storage: copy what you
  * keep. */

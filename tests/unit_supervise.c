@@ -16,12 +16,6 @@
 
 #define WAIT_MS 10000 /* bound of every wait: far more than it takes */
 
-static void pause_ms(int ms)
-{
-    struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000L };
-    nanosleep(&ts, NULL);
-}
-
 /* ---- what the children do ---- */
 
 static int act_work(void)
@@ -116,7 +110,7 @@ static bool watch_until_error(struct tm_children *all, struct tm_err *err)
     for (int waited_ms = 0; waited_ms < WAIT_MS; waited_ms += 5) {
         if (tm_children_watch(all, err) != TM_OK)
             return true;
-        pause_ms(5);
+        tm_test_pause(5);
     }
     return false;
 }
@@ -134,7 +128,7 @@ static bool gone(pid_t pid)
         fclose(f);
         if (state == 'Z' || state == 'X')
             return true; /* dead; whoever adopted it has not looked yet */
-        pause_ms(5);
+        tm_test_pause(5);
     }
     return false;
 }
@@ -219,9 +213,9 @@ static void stop_asks_first_and_kills_the_deaf(void **state)
     struct tm_child *deaf = start(all, true, "deaf", NULL),
                     *polite = start(all, true, "polite", NULL);
     assert_int_equal(tm_child_first_line(all, deaf, WAIT_MS, line, sizeof line, NULL), TM_OK);
-    assert_int_equal(tm_child_stop(polite, WAIT_MS), 128 + SIGTERM);
-    assert_int_equal(tm_child_stop(deaf, 20), 128 + SIGKILL);
-    assert_int_equal(tm_child_stop(deaf, 20), 128 + SIGKILL); /* again: nothing to do */
+    assert_int_equal(tm_child_stop(all, polite, WAIT_MS), 128 + SIGTERM);
+    assert_int_equal(tm_child_stop(all, deaf, 20), 128 + SIGKILL);
+    assert_int_equal(tm_child_stop(all, deaf, 20), 128 + SIGKILL); /* again: nothing to do */
     /* what was stopped is not restarted */
     assert_int_equal(tm_children_watch(all, &err), TM_OK);
     assert_int_equal(polite->restarts + deaf->restarts, 0);
@@ -240,7 +234,8 @@ static void a_request_to_end_is_heard_from_the_first_moment(void **state)
     /* as the supervisor has one: a fresh child must not inherit it */
     sigaction(SIGTERM, &action, &before);
     for (int i = 0; i < 40; i++)
-        assert_int_equal(tm_child_stop(start(all, false, "polite", NULL), WAIT_MS), 128 + SIGTERM);
+        assert_int_equal(tm_child_stop(all, start(all, false, "polite", NULL), WAIT_MS),
+                         128 + SIGTERM);
     sigaction(SIGTERM, &before, NULL);
     assert_int_equal(swallowed, 0);
 }

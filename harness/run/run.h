@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "run/supervise.h"
 #include <jansson.h>
-#include <signal.h>
 
 #define TM_RUN_OBJECTS_MAX 32
 #define TM_RUN_PIPELINES_MAX 24
@@ -63,9 +62,7 @@ struct tm_run {
     char brokers[256], registry[512], url[256];
     double started_up_s; /* wall seconds from start to the org clock's start */
     double took_s;
-    const char *interrupted; /* why it ended early, NULL = it did not */
 };
-extern volatile sig_atomic_t tm_run_signal; /* SIGINT or SIGTERM arrived */
 
 /* reads and checks everything first */
 enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err);
@@ -77,4 +74,6 @@ enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err);
  * Exit code of section 8. */
 int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *err);
 void tm_run_pause(int ms);
+/* The user asked to end: TM_E_IO says so. */
+enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err);
 #endif

@@ -4,9 +4,8 @@
 #include "run/run.h"
 #include "run/command.h"
 #include "base/config.h"
-#include "base/log.h"
+#include "base/sql.h"
 #include "reports/report.h"
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,23 +79,40 @@ static json_t *finish_processes(const struct tm_run *run)
 }
 
 /* A run that did not come to its end has measures of a part only. What was not shown may have been
- * on its way, and nothing was drained: no witness against a pipeline, nor against ourselves. It is
- * inconclusive, and says why first. */
+ * on its way, and nothing was drained: no witness against a pipeline, nor, by a self-test that
+ * presumes the drain, against ourselves. It is inconclusive for this one reason; measures.json
+ * keeps the rest. */
 static void finish_verdict(json_t *report, const char *why)
 {
-    json_t *reasons = json_object_get(report, "reasons");
+    char text[1024];
+    json_t *pipeline;
+    size_t i;
     if (why == NULL)
         return;
-    if (!json_is_array(reasons))
-        json_object_set_new(report, "reasons", reasons = json_array());
-    char text[1024];
+    json_array_foreach(json_object_get(report, "pipelines"), i, pipeline)
+    {
+        json_object_set_new(pipeline, "verdict", json_string("inconclusive"));
+        json_object_set_new(pipeline, "reasons", json_array());
+    }
     snprintf(text, sizeof text,
              "The run did not come to its end: %.900s. The figures cover a part only.", why);
-    json_array_insert_new(reasons, 0, json_string(text));
+    json_object_set_new(report, "reasons", json_pack("[s]", text));
+    json_object_set_new(report, "self_tests", json_array());
     json_object_set_new(report, "partial", json_true());
     json_object_set_new(report, "verdict", json_string("inconclusive"));
     json_object_set_new(report, "exit_code", json_integer(TM_EXIT_INCONCLUSIVE));
     json_object_del(report, "harness_ok");
+}
+
+/* run.db becomes one file that opens anywhere, also where nobody may write beside it. */
+static void finish_run_db(const struct tm_run *run)
+{
+    char path[TM_PATH_MAX];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%.800s/run.db", run->dir);
+    if (tm_sql_open(&db, path, TM_SQL_WRITE, NULL) == TM_OK)
+        (void)tm_sql_exec(db, "PRAGMA journal_mode=DELETE", NULL);
+    tm_sql_close(db);
 }
 
 static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **out,
@@ -121,6 +137,7 @@ static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **
         return tm_fail(err, TM_E_IO, "cannot write %s", path);
     }
     *out = report;
+    finish_run_db(run);
     return tm_report_render(run->dir, err);
 }
 
@@ -134,15 +151,31 @@ static int finish_exit(const json_t *report, int witness_exit)
     return verdict != NULL && strcmp(verdict, "fail") == 0 ? TM_EXIT_FAIL : TM_EXIT_INCONCLUSIVE;
 }
 
-/* The witness left something to report: it came up, was not killed, and wrote its measures where
- * the run ended early. */
-static bool finish_measured(const struct tm_run *run, int witness_exit, const struct tm_err *why)
+/* The witness left something to report: it came up, was not killed, and wrote its measures. */
+static bool finish_measured(const struct tm_run *run, int witness_exit)
 {
     char path[TM_PATH_MAX];
     if (run->witness == NULL || witness_exit < 0 || witness_exit >= 128)
         return false;
     snprintf(path, sizeof path, "%.800s/measures.json", run->dir);
-    return why == NULL || access(path, R_OK) == 0;
+    return access(path, R_OK) == 0;
+}
+
+/* Nothing to report: says why. */
+static int finish_without(struct tm_run *run, int witness_exit, const struct tm_err *why,
+                          struct tm_err *err)
+{
+    if (why != NULL) {
+        *err = *why;
+        return why->code == TM_E_ARG ? TM_EXIT_USAGE : TM_EXIT_INCONCLUSIVE;
+    }
+    if (tm_run_interrupted(run, err) != TM_OK) {
+        tm_at(err, "measuring");
+        return TM_EXIT_INCONCLUSIVE;
+    }
+    tm_child_told(run->witness, err);
+    tm_at(err, "no measures, no report");
+    return witness_exit == TM_EXIT_OURS ? TM_EXIT_OURS : TM_EXIT_INCONCLUSIVE;
 }
 
 int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *err)
@@ -151,24 +184,16 @@ int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *e
     json_t *report = NULL;
     int witness_exit = -1, code;
     if (run->witness != NULL)
-        witness_exit = tm_child_stop(run->witness, FINISH_WITNESS_MS);
+        witness_exit = tm_child_stop(&run->kids, run->witness, FINISH_WITNESS_MS);
     tm_children_stop(&run->kids, why != NULL ? FINISH_BROKEN_MS : FINISH_CHILD_MS);
     if (why != NULL)
         tm_err_text(why, why_text, sizeof why_text);
-    if (!finish_measured(run, witness_exit, why)) {
-        if (why != NULL)
-            tm_fail(err, why->code, "%s", why_text);
-        else
-            tm_fail(err, TM_E_IO, "the witness was killed: no measures, no report");
-        code = why != NULL && why->code == TM_E_ARG ? TM_EXIT_USAGE : TM_EXIT_INCONCLUSIVE;
-        goto done;
-    }
-    if (finish_report(run, why != NULL ? why_text : NULL, &report, err) != TM_OK) {
-        code = TM_EXIT_OURS;
-        goto done;
-    }
-    code = finish_exit(report, witness_exit);
-done:
+    if (!finish_measured(run, witness_exit))
+        return finish_without(run, witness_exit, why, err);
+    if (finish_report(run, why != NULL ? why_text : NULL, &report, err) == TM_OK)
+        code = finish_exit(report, witness_exit);
+    else
+        code = why != NULL || err->code == TM_E_IO ? TM_EXIT_INCONCLUSIVE : TM_EXIT_OURS;
     json_decref(report);
     return code;
 }

@@ -168,8 +168,8 @@ static enum tm_code start_wait(struct tm_run *run, const char *path, const char 
     for (int waited_ms = 0; waited_ms < START_COPY_MS; waited_ms += 50) {
         if (tm_children_watch(&run->kids, err) != TM_OK)
             return err->code;
-        if (tm_run_signal)
-            return tm_fail(err, TM_E_IO, "interrupted while starting up");
+        if (tm_run_interrupted(run, err) != TM_OK)
+            return err->code;
         n = start_ask(path, sql);
         if (n >= at_least)
             return TM_OK;

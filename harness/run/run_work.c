@@ -128,8 +128,8 @@ static enum tm_code work_until(struct tm_run *run, const char *phase, int second
         int64_t now_ns = tm_clock_monotonic_ns();
         if (tm_children_watch(&run->kids, err) != TM_OK)
             return err->code;
-        if (tm_run_signal)
-            return tm_fail(err, TM_E_IO, "interrupted");
+        if (tm_run_interrupted(run, err) != TM_OK)
+            return err->code;
         if (done(run, self))
             return TM_OK;
         if (now_ns - began_ns > (int64_t)seconds_max * TM_NS_PER_S)

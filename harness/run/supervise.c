@@ -113,6 +113,11 @@ static void child_account(struct tm_child *child, int status, const struct rusag
         child->rss_peak_bytes = usage->ru_maxrss * 1024;
 }
 
+static int child_interrupts(const struct tm_children *all)
+{
+    return all->interrupts != NULL ? (int)*all->interrupts : 0;
+}
+
 /* true when the child has ended (now or before) */
 static bool child_reap(struct tm_child *child)
 {
@@ -163,7 +168,7 @@ static void child_last_words(const struct tm_child *child, char out[256])
         snprintf(out, 256, "%.*s", bytes < 255 ? bytes : 255, said);
 }
 
-static enum tm_code child_ended(const struct tm_child *child, struct tm_err *err)
+enum tm_code tm_child_told(const struct tm_child *child, struct tm_err *err)
 {
     char words[256];
     child_last_words(child, words);
@@ -193,12 +198,13 @@ static bool child_read_line(const struct tm_child *child, char *out, size_t out_
 enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms,
                                  char *out, size_t out_bytes, struct tm_err *err)
 {
-    (void)all;
     for (int waited_ms = 0; waited_ms <= timeout_ms; waited_ms += 10) {
         if (child_read_line(child, out, out_bytes))
             return TM_OK;
         if (child_reap(child))
-            return child_ended(child, err);
+            return tm_child_told(child, err);
+        if (child_interrupts(all) > 0)
+            return tm_fail(err, TM_E_IO, "interrupted while waiting for %s", child->name);
         supervise_pause(10);
     }
     return tm_fail(err, TM_E_IO, "%s did not come up within %d s; see %s", child->name,
@@ -212,7 +218,7 @@ enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err)
         if (c->pid == 0 || !child_reap(c) || c->stopping)
             continue;
         if (!c->restartable || c->exit_code < 128 || c->restarts == TM_CHILD_RESTARTS_MAX)
-            return child_ended(c, err);
+            return tm_child_told(c, err);
         c->restarts++;
         tm_log(TM_LOG_WARN, "%s was killed by signal %d; starting it again (%d of %d)", c->name,
                c->exit_code - 128, c->restarts, TM_CHILD_RESTARTS_MAX);
@@ -222,18 +228,20 @@ enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err)
     return TM_OK;
 }
 
-int tm_child_stop(struct tm_child *child, int timeout_ms)
+int tm_child_stop(struct tm_children *all, struct tm_child *child, int timeout_ms)
 {
     if (child->pid == 0)
         return child->exit_code;
     child->stopping = true;
     kill(child->pid, SIGTERM);
-    for (int waited_ms = 0; waited_ms < timeout_ms; waited_ms += 5) {
+    for (int waited_ms = 0; waited_ms < timeout_ms && child_interrupts(all) < 2; waited_ms += 5) {
         if (child_reap(child))
             return child->exit_code;
         supervise_pause(5);
     }
-    tm_log(TM_LOG_WARN, "%s did not end within %d s and is killed", child->name, timeout_ms / 1000);
+    if (child_interrupts(all) < 2)
+        tm_log(TM_LOG_WARN, "%s did not end within %d s and is killed", child->name,
+               timeout_ms / 1000);
     kill(child->pid, SIGKILL);
     while (!child_reap(child))
         supervise_pause(5);
@@ -243,7 +251,7 @@ int tm_child_stop(struct tm_child *child, int timeout_ms)
 void tm_children_stop(struct tm_children *all, int timeout_ms)
 {
     for (size_t i = all->count; i-- > 0;) {
-        tm_child_stop(&all->items[i], timeout_ms);
+        tm_child_stop(all, &all->items[i], timeout_ms);
         for (char **a = all->items[i].argv; *a != NULL; a++) {
             free(*a);
             *a = NULL;

@@ -5,6 +5,7 @@
 #ifndef TM_RUN_SUPERVISE_H
 #define TM_RUN_SUPERVISE_H
 #include "base/err.h"
+#include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,20 +29,26 @@ struct tm_children {
     char dir[TM_PATH_MAX]; /* logs go to dir/log/ */
     struct tm_child items[TM_CHILDREN_MAX];
     size_t count;
+    /* How often the user asked to end; NULL = nobody can. From 1 on no start is waited for, from 2
+     * on no end: what does not end at once is killed. */
+    const volatile sig_atomic_t *interrupts;
 };
 /* Starts `tidemark argv[0] argv[1] …` (argv NULL-terminated). The child stays in the list
  * for good. */
 enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, const char *name,
                             bool restartable, const char *const *argv, struct tm_err *err);
 /* Waits until the child printed its first stdout line. TM_E_IO with the tail of its log when it
- * ends or is silent. */
+ * ends or is silent, and when the user interrupts. */
 enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms,
                                  char *out, size_t out_bytes, struct tm_err *err);
 /* Collects what ended, restarts what crashed. An error names the child that ended on its own and
  * the end of its log. */
 enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err);
+/* "NAME ended with exit code N: its last words"; returns TM_E_ARG when the child blamed its user.
+ */
+enum tm_code tm_child_told(const struct tm_child *child, struct tm_err *err);
 /* SIGTERM, wait, SIGKILL after timeout_ms. Returns its exit code. */
-int tm_child_stop(struct tm_child *child, int timeout_ms);
+int tm_child_stop(struct tm_children *all, struct tm_child *child, int timeout_ms);
 /* all, newest first; then frees argv copies */
 void tm_children_stop(struct tm_children *all, int timeout_ms);
 struct tm_child *tm_children_find(struct tm_children *all, const char *name);

@@ -1,0 +1,254 @@
+#include "support_run.h"
+#include "support_command.h"
+#include "base/sql.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* a run under valgrind or on a busy machine; about 30 s otherwise */
+#define RUN_MS_MAX 200000
+#define RUN_LOOK_MS 50
+
+struct tm_test_run tm_test_run_start(const char *scenario)
+{
+    struct tm_test_run run = { .pid = -1 };
+    char out[96];
+    snprintf(run.folder, sizeof run.folder, "%s", tm_test_folder());
+    snprintf(run.log, sizeof run.log, "%s/stderr", run.folder);
+    snprintf(out, sizeof out, "%s/run", run.folder);
+    pid_t parent = getpid();
+    run.pid = fork();
+    assert_true(run.pid >= 0);
+    if (run.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != parent)
+            _exit(1);
+        int fd = open(run.log, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        dup2(fd, 1);
+        dup2(fd, 2);
+        execl(tm_test_binary(), "tidemark", "run", scenario, "--out", out, (char *)NULL);
+        _exit(127);
+    }
+    return run;
+}
+
+char *tm_test_run_said(const struct tm_test_run *run)
+{
+    char *text = calloc(1, TM_TEST_OUTPUT_MAX + 1);
+    FILE *f = fopen(run->log, "r");
+    assert_non_null(text);
+    if (f != NULL) {
+        text[fread(text, 1, TM_TEST_OUTPUT_MAX, f)] = '\0';
+        fclose(f);
+    }
+    return text;
+}
+
+int tm_test_run_wait(struct tm_test_run *run)
+{
+    int status = 0;
+    for (int ms = 0; ms < RUN_MS_MAX; ms += RUN_LOOK_MS) {
+        if (waitpid(run->pid, &status, WNOHANG) == run->pid)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        tm_test_pause(RUN_LOOK_MS);
+    }
+    kill(run->pid, SIGTERM);
+    waitpid(run->pid, &status, 0);
+    return 124;
+}
+
+/* One look at a time, until `there` is true. */
+static void run_until(struct tm_test_run *run, const char *what,
+                      bool (*there)(const struct tm_test_run *run, const void *self),
+                      const void *self)
+{
+    for (int ms = 0; ms < RUN_MS_MAX; ms += RUN_LOOK_MS) {
+        int status;
+        if (there(run, self))
+            return;
+        if (waitpid(run->pid, &status, WNOHANG) == run->pid)
+            fail_msg("the run ended before %s:\n%s", what, tm_test_run_said(run));
+        tm_test_pause(RUN_LOOK_MS);
+    }
+    fail_msg("no %s within %d s:\n%s", what, RUN_MS_MAX / 1000, tm_test_run_said(run));
+}
+
+static bool run_says(const struct tm_test_run *run, const void *words)
+{
+    char *text = tm_test_run_said(run);
+    bool said = strstr(text, words) != NULL;
+    free(text);
+    return said;
+}
+
+void tm_test_run_wait_for(struct tm_test_run *run, const char *words)
+{
+    run_until(run, words, run_says, words);
+}
+
+static bool run_committed(const struct tm_test_run *run, const void *count)
+{
+    struct tm_err err = { .code = TM_OK };
+    sqlite3 *db = NULL;
+    int64_t n = 0;
+    char path[128];
+    snprintf(path, sizeof path, "%s/run/org.db", run->folder);
+    if (tm_sql_open(&db, path, TM_SQL_READ, &err) == TM_OK)
+        (void)tm_sql_int64(&n, db, "SELECT count(*) FROM history WHERE actual_ns IS NOT NULL",
+                           &err);
+    tm_sql_close(db);
+    return n >= *(const int *)count;
+}
+
+void tm_test_run_wait_changes(struct tm_test_run *run, int count)
+{
+    char what[40];
+    snprintf(what, sizeof what, "%d changes", count);
+    run_until(run, what, run_committed, &count);
+}
+
+/* The process's parent by /proc; -1 when it is gone or only waits to be collected. */
+static long run_parent(const char *pid)
+{
+    char path[300], line[512] = "", state = 'X';
+    long parent = -1;
+    snprintf(path, sizeof path, "/proc/%s/stat", pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL)
+        return -1;
+    if (fgets(line, sizeof line, f) != NULL && strrchr(line, ')') != NULL)
+        (void)sscanf(strrchr(line, ')'), ") %c %ld", &state, &parent);
+    fclose(f);
+    return state == 'Z' || state == 'X' ? -1 : parent;
+}
+
+/* Its first argument is `command`; NULL = any. */
+static bool run_is(const char *pid, const char *command)
+{
+    char path[300], line[512] = "";
+    snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
+    FILE *f = command != NULL ? fopen(path, "r") : NULL;
+    if (f == NULL)
+        return command == NULL;
+    size_t n = fread(line, 1, sizeof line - 1, f), head;
+    fclose(f);
+    line[n] = '\0';
+    head = strlen(line) + 1;
+    return head < n && strcmp(line + head, command) == 0;
+}
+
+static size_t run_children(const struct tm_test_run *run, const char *command, pid_t *out,
+                           size_t out_cap)
+{
+    size_t count = 0;
+    struct dirent *entry;
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    while (count < out_cap && (entry = readdir(proc)) != NULL)
+        if (strspn(entry->d_name, "0123456789") > 0 && run_parent(entry->d_name) == run->pid &&
+            run_is(entry->d_name, command))
+            out[count++] = (pid_t)atol(entry->d_name);
+    closedir(proc);
+    return count;
+}
+
+pid_t tm_test_run_child(const struct tm_test_run *run, const char *command)
+{
+    pid_t found;
+    return run_children(run, command, &found, 1) == 1 ? found : -1;
+}
+
+void tm_test_run_kill(const struct tm_test_run *run, const char *command)
+{
+    pid_t pid = tm_test_run_child(run, command);
+    if (pid < 0)
+        fail_msg("the run has no process %s:\n%s", command, tm_test_run_said(run));
+    assert_int_equal(kill(pid, SIGKILL), 0);
+}
+
+void tm_test_run_look(struct tm_test_run *run)
+{
+    run->children_count = run_children(run, NULL, run->children, TM_TEST_RUN_CHILDREN_MAX);
+    assert_true(run->children_count > 0);
+}
+
+bool tm_test_run_all_gone(const struct tm_test_run *run)
+{
+    size_t left = run->children_count;
+    for (int ms = 0; ms < RUN_MS_MAX && left > 0; ms += RUN_LOOK_MS) {
+        left = 0;
+        for (size_t i = 0; i < run->children_count; i++) {
+            char pid[16];
+            snprintf(pid, sizeof pid, "%ld", (long)run->children[i]);
+            left += run_parent(pid) >= 0;
+        }
+        if (left > 0)
+            tm_test_pause(RUN_LOOK_MS);
+    }
+    return left == 0;
+}
+
+void tm_test_run_forget(struct tm_test_run *run)
+{
+    if (getenv("TIDEMARK_KEEP") == NULL)
+        tm_test_folder_remove(run->folder);
+    else
+        print_message("kept: %s\n", run->folder);
+}
+
+bool tm_test_run_left(const struct tm_test_run *run, const char *name)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/run/%s", run->folder, name);
+    return access(path, F_OK) == 0;
+}
+
+json_t *tm_test_run_report(const struct tm_test_run *run)
+{
+    char path[128];
+    json_error_t error;
+    snprintf(path, sizeof path, "%s/run/report.json", run->folder);
+    json_t *report = json_load_file(path, 0, &error);
+    if (report == NULL)
+        fail_msg("%s: %s\n%s", path, error.text, tm_test_run_said(run));
+    return report;
+}
+
+void tm_test_run_tiny(const char *folder, char out[128])
+{
+    static const char *const beside[] = { "objects", "connectors", "batch" };
+    char cwd[2048], from[2200], to[128];
+    json_error_t error;
+    json_t *scenario = json_load_file("fixtures/scenarios/short.json", 0, &error);
+    assert_non_null(scenario);
+    assert_non_null(getcwd(cwd, sizeof cwd));
+    json_t *workload = json_object_get(scenario, "workload"),
+           *pipelines = json_object_get(scenario, "pipelines");
+    json_object_set_new(workload, "records", json_integer(300));
+    json_object_set_new(workload, "changes", json_integer(1200));
+    while (json_array_size(pipelines) > 1)
+        json_array_remove(pipelines, 1);
+    json_t *set = json_object_get(json_array_get(pipelines, 0), "set");
+    json_object_set_new(set, "reconcile", json_pack("{s:s}", "overflow.read", "range"));
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(from, sizeof from, "%s/fixtures/%s", cwd, beside[i]);
+        snprintf(to, sizeof to, "%s/%s", folder, beside[i]);
+        assert_int_equal(symlink(from, to), 0);
+    }
+    snprintf(out, 128, "%s/scenarios", folder);
+    assert_int_equal(mkdir(out, 0777), 0);
+    snprintf(out, 128, "%s/scenarios/tiny.json", folder);
+    assert_int_equal(json_dump_file(scenario, out, JSON_INDENT(1)), 0);
+    json_decref(scenario);
+}
