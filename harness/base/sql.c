@@ -32,14 +32,18 @@ static enum tm_code sql_pragmas(sqlite3 *db, enum tm_sql_mode mode, struct tm_er
                        err);
 }
 
-/* Where a new file is to be written is the user's choice; one that should be there is the world's.
- */
+/* Where a new file is to be written is the user's choice; one that should be there, and a disk that
+ * fails, are the world's. */
 static enum tm_code sql_cannot_open(sqlite3 *db, const char *path, enum tm_sql_mode mode,
                                     struct tm_err *err)
 {
-    return tm_fail(err, mode == TM_SQL_CREATE ? TM_E_ARG : TM_E_IO,
+    int code = db != NULL ? sqlite3_errcode(db) & 0xff : SQLITE_NOMEM;
+    bool choice = mode == TM_SQL_CREATE && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY);
+    if (code == SQLITE_NOMEM)
+        return tm_fail(err, TM_E_NOMEM, "cannot open %s: out of memory", path);
+    return tm_fail(err, choice ? TM_E_ARG : TM_E_IO,
                    "cannot open %s: %s (does the folder exist, and may you write there?)", path,
-                   db != NULL ? sqlite3_errmsg(db) : "out of memory");
+                   sqlite3_errmsg(db));
 }
 
 enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode, struct tm_err *err)

@@ -88,7 +88,7 @@ plant() { # patch
     fi
     for f in $(touched "$1"); do touch "$tree/$f"; done
     # shellcheck disable=SC2046
-    if ! (cd "$tree" && make -s MODE="$mode" $(make_targets "$killer")) >"$log/$name.make" 2>&1; then
+    if ! (cd "$tree" && make -s CI= MODE="$mode" $(make_targets "$killer")) >"$log/$name.make" 2>&1; then
         row "$number" "$title" BROKEN "" "does not build: $(grep -m1 error "$log/$name.make")"
         broken=$((broken + 1))
     else
@@ -124,7 +124,7 @@ row nr bug result took "killed by"
 # Every killer first looks at the honest program: what finds a bug there proves nothing.
 for killer in $(for p in $list; do header "$p" Killer; done | sort -u); do
     # shellcheck disable=SC2046
-    (cd "$tree" && make -s MODE="$mode" $(make_targets "$killer")) >"$log/honest-$killer.make" 2>&1 || fail "$killer does not build"
+    (cd "$tree" && make -s CI= MODE="$mode" $(make_targets "$killer")) >"$log/honest-$killer.make" 2>&1 || fail "$killer does not build"
     ask_killer "$killer" "${HONEST_SEEDS:-20}" "honest-$killer"
     [ "$verdict" = alive ] || { row 0 honest ALARM "$took" "$killer: $by"; exit 2; }
     row 0 honest silent "$took" "$killer"
