@@ -2,11 +2,7 @@
  * is JSON. clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or
  * a small corpus of its own. */
 #include "event/change.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+#include "tests/support_fuzz.h"
 
 static const char describe_text[] =
     "{\"name\":\"Account\",\"label\":\"Account\",\"keyPrefix\":\"001\",\"fields\":["
@@ -42,40 +38,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     return 0;
 }
 
-#ifndef TM_LIBFUZZER
-int main(int argc, char **argv)
-{
-    static const char *const corpus[] = {
-        "",
-        "{}",
-        "[]",
-        "null",
-        "{\"payload\":{\"ChangeEventHeader\":null},\"event\":{\"replayId\":1}}",
-        ("{\"schema\":\"s\",\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\","
-         "\"recordIds\":[\"001000000000001AAA\"],"
-         "\"changedFields\":[\"BillingAddress.Street\",\"Amount\"]},\"Amount\":1,"
-         "\"BillingAddress\":{\"Street\":\"x\"},"
-         "\"Name\":{\"diff\":\"--- "
-         "\"},\"At\":\"2021-03-05T10:15:30.000Z\"},\"event\":{\"replayId\":7}}"),
-        "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"GAP_OVERFLOW\",\"recordIds\":[]}},"
-        "\"event\":{\"replayId\":7}}",
-        ("{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001*\"]},"
-         "\"BillingAddress\":null,"
-         "\"BillingStreet\":\"twice\",\"New__c\":{\"a\":{\"b\":1}}},\"event\":{\"replayId\":7}}"),
-    };
-    for (size_t i = 0; argc < 2 && i < sizeof corpus / sizeof corpus[0]; i++)
-        LLVMFuzzerTestOneInput((const uint8_t *)corpus[i], strlen(corpus[i]));
-    for (int i = 1; i < argc; i++) {
-        static uint8_t data[1 << 20];
-        FILE *f = fopen(argv[i], "rb");
-        if (f == NULL) {
-            perror(argv[i]);
-            return 1;
-        }
-        size_t bytes = fread(data, 1, sizeof data, f);
-        fclose(f);
-        LLVMFuzzerTestOneInput(data, bytes);
-    }
-    return 0;
-}
-#endif
+static const char *const corpus[] = {
+    "",
+    "{}",
+    "[]",
+    "null",
+    "{\"payload\":{\"ChangeEventHeader\":null},\"event\":{\"replayId\":1}}",
+    ("{\"schema\":\"s\",\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\","
+     "\"recordIds\":[\"001000000000001AAA\"],"
+     "\"changedFields\":[\"BillingAddress.Street\",\"Amount\"]},\"Amount\":1,"
+     "\"BillingAddress\":{\"Street\":\"x\"},"
+     "\"Name\":{\"diff\":\"--- "
+     "\"},\"At\":\"2021-03-05T10:15:30.000Z\"},\"event\":{\"replayId\":7}}"),
+    "{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"GAP_OVERFLOW\",\"recordIds\":[]}},"
+    "\"event\":{\"replayId\":7}}",
+    ("{\"payload\":{\"ChangeEventHeader\":{\"changeType\":\"UPDATE\",\"recordIds\":[\"001*\"]},"
+     "\"BillingAddress\":null,"
+     "\"BillingStreet\":\"twice\",\"New__c\":{\"a\":{\"b\":1}}},\"event\":{\"replayId\":7}}"),
+};
+FUZZ_PROGRAM(corpus)

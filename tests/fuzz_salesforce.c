@@ -5,11 +5,7 @@
 #include "base/log.h"
 #include "salesforce/cometd.h"
 #include "salesforce/query.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+#include "tests/support_fuzz.h"
 
 struct fuzz_port {
     struct tm_http base;
@@ -131,51 +127,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     return 0;
 }
 
-#ifndef TM_LIBFUZZER
 #define SIGNED                                                                                     \
     "0{\"access_token\":\"T\",\"instance_url\":\"http://o\"}\xff"                                  \
     "0[{\"version\":\"59.0\"}]\xff"
 #define SHAKEN                                                                                     \
     "0[{\"channel\":\"/meta/"                                                                      \
     "handshake\",\"clientId\":\"C\",\"successful\":true,\"ext\":{\"replay\":true}}]\xff"
-int main(int argc, char **argv)
-{
-    static const char *const corpus[] = {
-        "",
-        "x",
-        "\xff\xff\xff",
-        "0{}\xff",
-        "0[]\xff",
-        "3{\"error\":\"invalid_grant\"}\xff",
-        SIGNED SHAKEN "0[{\"channel\":\"/meta/subscribe\",\"successful\":true}]\xff"
-                      "0[{\"channel\":\"/meta/connect\","
-                      "\"successful\":true,\"advice\":{\"interval\":-1,\"timeout\":1e9}},{\"data\":"
-                      "{},\"channel\":1}]\xff"
-                      "0[null,[],1]\xff",
-        SIGNED SHAKEN "0[{\"channel\":\"/meta/subscribe\",\"error\":\"400::The replayId {1} you "
-                      "provided\",\"successful\":false}]\xff",
-        SIGNED "0[{\"channel\":\"/meta/"
-               "handshake\",\"error\":7,\"ext\":{\"sfdc\":[]},\"advice\":\"none\"}]\xff",
-        SIGNED "0{\"records\":[{}],\"done\":false,\"totalSize\":-5,\"nextRecordsUrl\":\"http://"
-               "services/data\"}\xff"
-               "4\xff"
-               "0x",
-        SIGNED "0{\"deletedRecords\":[],\"latestDateCovered\":\"2013-13-45\"}\xff",
-        SIGNED "5[{\"errorCode\":\"REQUEST_LIMIT_EXCEEDED\"}]\xff"
-               "3[[]]\xff",
-    };
-    for (size_t i = 0; argc < 2 && i < sizeof corpus / sizeof corpus[0]; i++)
-        LLVMFuzzerTestOneInput((const uint8_t *)corpus[i], strlen(corpus[i]));
-    for (int i = 1; i < argc; i++) {
-        static uint8_t data[1 << 20];
-        FILE *f = fopen(argv[i], "rb");
-        if (f == NULL) {
-            perror(argv[i]);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput(data, fread(data, 1, sizeof data, f));
-        fclose(f);
-    }
-    return 0;
-}
-#endif
+static const char *const corpus[] = {
+    "",
+    "x",
+    "\xff\xff\xff",
+    "0{}\xff",
+    "0[]\xff",
+    "3{\"error\":\"invalid_grant\"}\xff",
+    SIGNED SHAKEN "0[{\"channel\":\"/meta/subscribe\",\"successful\":true}]\xff"
+                  "0[{\"channel\":\"/meta/connect\","
+                  "\"successful\":true,\"advice\":{\"interval\":-1,\"timeout\":1e9}},{\"data\":"
+                  "{},\"channel\":1}]\xff"
+                  "0[null,[],1]\xff",
+    SIGNED SHAKEN "0[{\"channel\":\"/meta/subscribe\",\"error\":\"400::The replayId {1} you "
+                  "provided\",\"successful\":false}]\xff",
+    SIGNED "0[{\"channel\":\"/meta/"
+           "handshake\",\"error\":7,\"ext\":{\"sfdc\":[]},\"advice\":\"none\"}]\xff",
+    SIGNED "0{\"records\":[{}],\"done\":false,\"totalSize\":-5,\"nextRecordsUrl\":\"http://"
+           "services/data\"}\xff"
+           "4\xff"
+           "0x",
+    SIGNED "0{\"deletedRecords\":[],\"latestDateCovered\":\"2013-13-45\"}\xff",
+    SIGNED "5[{\"errorCode\":\"REQUEST_LIMIT_EXCEEDED\"}]\xff"
+           "3[[]]\xff",
+};
+FUZZ_PROGRAM(corpus)

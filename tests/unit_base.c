@@ -443,6 +443,29 @@ static void buf_escapes_for_urls_and_json(void **state)
     tm_buf_free(&b);
 }
 
+static void buf_json_strings_are_utf8_whatever_comes(void **state)
+{
+    static const struct {
+        const char *raw, *json;
+    } all[] = {
+        { "\xc3\xa9\xe6\x97\xa5\xf0\x9f\x8c\x8a", "\"\xc3\xa9\xe6\x97\xa5\xf0\x9f\x8c\x8a\"" },
+        { "a\x97z", "\"a\\ufffdz\"" },                   /* a byte that begins nothing */
+        { "\xc0\xaf", "\"\\ufffd\\ufffd\"" },            /* not the shortest form */
+        { "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"" }, /* a surrogate */
+        { "\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" },
+        { "x\xe6\x97", "\"x\\ufffd\\ufffd\"" }, /* cut */
+        { "\xc3\"", "\"\\ufffd\\\"\"" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct tm_buf b;
+        tm_buf_init(&b, 100);
+        tm_buf_add_json_string(&b, all[i].raw, strlen(all[i].raw));
+        assert_string_equal(tm_buf_text(&b), all[i].json);
+        tm_buf_free(&b);
+    }
+}
+
 /* ---- sql ---- */
 
 static void sql_quotes_hostile_names_and_texts(void **state)
@@ -561,6 +584,7 @@ int main(void)
         cmocka_unit_test(names_become_sql_names_and_neighbours_are_found),
         cmocka_unit_test(buf_grows_to_its_bound_and_the_first_failure_sticks),
         cmocka_unit_test(buf_escapes_for_urls_and_json),
+        cmocka_unit_test(buf_json_strings_are_utf8_whatever_comes),
         cmocka_unit_test(sql_quotes_hostile_names_and_texts),
         cmocka_unit_test(sql_busy_is_again_and_errors_name_file_and_statement),
         cmocka_unit_test(trace_appends_marks_of_24_bytes),

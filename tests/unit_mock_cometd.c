@@ -501,6 +501,10 @@ static void channels_that_do_not_exist_are_refused(void **state)
     assert_non_null(strstr(subscribe(w, "/topic/x", -1), "does not exist"));
     assert_non_null(strstr(subscribe(w, "data/AccountChangeEvent", -1),
                            "400::Channel subscriptions must start with a leading '/'"));
+    char letters[140] = "/a/"; /* the 120th byte of the name is in the middle of a letter */
+    for (size_t i = 3; i + 2 < sizeof letters; i += 2)
+        memcpy(letters + i, "\xc3\xa9", 3);
+    assert_non_null(strstr(subscribe(w, letters, -1), "does not exist"));
     json_t *json = say(
         w, "{\"channel\":\"/meta/subscribe\",\"clientId\":\"nobody\",\"subscription\":\"" CHANNEL
            "\"}");

@@ -226,6 +226,18 @@ static void a_long_result_comes_in_pages_by_locator_each_row_once(void **state)
     json_decref(json);
 }
 
+static void errors_are_json_whatever_bytes_a_query_held(void **state)
+{
+    struct world *w = *state;
+    expect_error(w, "GET", DATA "/query/?q=SELECT+Id+FROM+Acc%97ount", NULL, 400,
+                 "MALFORMED_QUERY");
+    expect_error(w, "GET", DATA "/query/?q=SELECT+%C3(", NULL, 400, "MALFORMED_QUERY");
+    expect_error(w, "GET", DATA "/sobjects/Account/x%FF", NULL, 404, "NOT_FOUND");
+    expect_error(w, "GET", DATA "/sobjects/Account/001000000000001?fields=%FF", NULL, 400,
+                 "INVALID_FIELD");
+    expect_error(w, "PU\xffT", DATA "/limits", NULL, 405, "METHOD_NOT_ALLOWED");
+}
+
 static void a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change(void **state)
 {
     struct world *w = *state;
@@ -390,6 +402,7 @@ int main(void)
         T(objects_and_describes_come_from_the_org),
         T(a_schema_change_shows_in_the_next_describe),
         T(a_long_result_comes_in_pages_by_locator_each_row_once),
+        T(errors_are_json_whatever_bytes_a_query_held),
         T(a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change),
         T(locators_end_after_fifteen_idle_minutes_and_beyond_ten),
         T(queries_answer_errors_as_documented),

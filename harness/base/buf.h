@@ -20,7 +20,8 @@ void tm_buf_addc(struct tm_buf *b, char c);
 void tm_buf_addf(struct tm_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As application/x-www-form-urlencoded wants it: everything but [A-Za-z0-9-._~] as %XX. */
 void tm_buf_add_urlencoded(struct tm_buf *b, const char *text);
-void tm_buf_add_json_string(struct tm_buf *b, const char *text, size_t bytes); /* with quotes */
+/* With quotes. What is not UTF-8, also the rest of a letter that was cut, becomes U+FFFD. */
+void tm_buf_add_json_string(struct tm_buf *b, const char *text, size_t bytes);
 const char *tm_buf_text(const struct tm_buf *b); /* "" when empty; never NULL */
 enum tm_code tm_buf_check(const struct tm_buf *b, const char *what, struct tm_err *err);
 #endif

@@ -88,8 +88,11 @@ json_t *bayeux_message(const char *channel, const json_t *id, const char *error)
     json_t *reply = json_pack("{s:s,s:b}", "channel", channel, "successful", error == NULL);
     if (id != NULL)
         json_object_set_new(reply, "id", json_deep_copy(id));
-    if (error != NULL)
-        json_object_set_new(reply, "error", json_string(error));
+    json_t *text = error != NULL ? json_string(error) : NULL;
+    if (error != NULL && text == NULL) /* it names something and a letter of that was cut */
+        text = json_sprintf("%.*s{}", (int)strcspn(error, "{"), error);
+    if (text != NULL)
+        json_object_set_new(reply, "error", text);
     return reply;
 }
 

@@ -1,0 +1,273 @@
+/* fuzz_mock: any bytes as requests to the mock Salesforce: sign-in, REST, CometD and its control
+ * API, through the handler that its server calls. Requests are cut at "\xff"; each is
+ * "METHOD target\nHeader: value\n\nbody". "TOKEN" and "CLIENT" stand for a good token and the last
+ * client id a handshake gave. Demanded: every request is answered or held, a status that HTTP
+ * knows, a body that is JSON where its header says so, a held request ends. */
+#include "mocks/salesforce/routes.h"
+#include "tests/support_fuzz.h"
+
+#define FUZZ_RUNS_MAX 300    /* inputs one org serves: what they leave behind stays bounded */
+#define FUZZ_REQUESTS_MAX 16 /* of one input */
+#define FUZZ_RESUMES_MAX 2000
+#define FUZZ_ORIGIN_MS 1772438400000LL
+
+struct fuzz_held {
+    struct tm_mock_request request;
+    uint64_t token;
+};
+struct fuzz_world {
+    struct tm_org *org;
+    struct tm_salesforce *salesforce;
+    struct tm_mock_handler handler;
+    struct tm_now now;
+    char token[200], client[80];
+    struct fuzz_held held[FUZZ_REQUESTS_MAX];
+    size_t held_count, runs;
+};
+
+static void fuzz_demand(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static void fuzz_no_wake(void *data, uint64_t token)
+{
+    (void)data;
+    (void)token;
+}
+
+/* What stands between the quotes behind `"key":`. */
+static void fuzz_take(const char *body, const char *key, char *out, size_t out_bytes)
+{
+    const char *at = body != NULL ? strstr(body, key) : NULL;
+    if (at != NULL)
+        snprintf(out, out_bytes, "%.*s", (int)strcspn(at + strlen(key), "\""), at + strlen(key));
+}
+
+static void fuzz_check(struct fuzz_world *w, const struct tm_mock_response *out)
+{
+    fuzz_demand(out->outcome != TM_MOCK_HOLD);
+    if (out->outcome != TM_MOCK_ANSWER)
+        return;
+    fuzz_demand(out->status >= 100 && out->status < 600);
+    if (strstr(tm_buf_text(&out->headers), "application/json") != NULL) {
+        json_t *json = json_loadb(tm_buf_text(&out->body), out->body.bytes, JSON_DECODE_ANY, NULL);
+        fuzz_demand(json != NULL);
+        json_decref(json);
+    }
+    fuzz_take(tm_buf_text(&out->body), "\"access_token\":\"", w->token, sizeof w->token);
+    fuzz_take(tm_buf_text(&out->body), "\"clientId\":\"", w->client, sizeof w->client);
+}
+
+static void fuzz_answered(struct fuzz_world *w, struct tm_mock_response *out)
+{
+    fuzz_check(w, out);
+    if (out->token != 0)
+        w->handler.finished(w->handler.self, out->token, out->status != 200 || w->runs % 3 != 0);
+    tm_mock_response_free(out);
+}
+
+/* A held request is asked again until it has its answer; nothing may be held for ever. */
+static void fuzz_resume(struct fuzz_world *w, struct fuzz_held *h)
+{
+    struct tm_mock_response out;
+    tm_mock_response_init(&out);
+    out.outcome = TM_MOCK_HOLD;
+    for (int i = 0; out.outcome == TM_MOCK_HOLD; i++) {
+        fuzz_demand(i < FUZZ_RESUMES_MAX);
+        tm_mock_response_reset(&out);
+        w->now.wall_ns += 10 * TM_NS_PER_S;
+        w->now.org_ms += 10000;
+        h->request.now = w->now;
+        w->handler.resume(w->handler.self, &h->request, h->token, &out);
+    }
+    fuzz_answered(w, &out);
+    tm_mock_request_free(&h->request);
+}
+
+static void fuzz_ask(struct fuzz_world *w, struct tm_mock_request *r)
+{
+    struct tm_mock_response out;
+    tm_mock_response_init(&out);
+    w->now.wall_ns += TM_NS_PER_S;
+    w->now.org_ms += 1000;
+    r->now = w->now;
+    w->handler.request(w->handler.self, r, &out);
+    if (out.outcome == TM_MOCK_HOLD) {
+        w->held[w->held_count++] = (struct fuzz_held){ *r, out.token };
+        *r = (struct tm_mock_request){ 0 };
+        tm_mock_response_free(&out);
+        return;
+    }
+    fuzz_answered(w, &out);
+    tm_mock_request_free(r);
+}
+
+/* ---- one request from text ---- */
+
+/* Copies [from, end), TOKEN and CLIENT filled in. */
+static char *fuzz_fill(const struct fuzz_world *w, const char *from, const char *end,
+                       size_t *out_bytes)
+{
+    struct tm_buf text;
+    tm_buf_init(&text, 1u << 24);
+    while (from < end) {
+        size_t left = (size_t)(end - from);
+        if (left >= 5 && memcmp(from, "TOKEN", 5) == 0) {
+            tm_buf_addz(&text, w->token);
+            from += 5;
+        } else if (left >= 6 && memcmp(from, "CLIENT", 6) == 0) {
+            tm_buf_addz(&text, w->client);
+            from += 6;
+        } else {
+            tm_buf_addc(&text, *from++);
+        }
+    }
+    *out_bytes = text.bytes;
+    char *copy = malloc(text.bytes + 1);
+    fuzz_demand(copy != NULL);
+    memcpy(copy, tm_buf_text(&text), text.bytes + 1);
+    tm_buf_free(&text);
+    return copy;
+}
+
+static void fuzz_headers(struct tm_mock_request *r, char *line)
+{
+    while (line != NULL && *line != '\0') {
+        char *next = strchr(line, '\n');
+        if (next != NULL)
+            *next++ = '\0';
+        char *colon = strstr(line, ": ");
+        if (colon != NULL) {
+            *colon = '\0';
+            tm_mock_pairs_add(&r->headers, line, colon + 2, NULL);
+        }
+        line = next;
+    }
+}
+
+static void fuzz_request(struct fuzz_world *w, const char *from, const char *end)
+{
+    size_t bytes;
+    char *text = fuzz_fill(w, from, end, &bytes);
+    char *body = strstr(text, "\n\n"), *target = strchr(text, ' ');
+    char *headers = strchr(text, '\n');
+    struct tm_mock_request r;
+    if (body != NULL)
+        *body = '\0', body += 2;
+    if (headers != NULL)
+        *headers++ = '\0';
+    if (target != NULL)
+        *target++ = '\0';
+    size_t body_bytes = body != NULL ? bytes - (size_t)(body - text) : 0;
+    if (target != NULL && tm_mock_request_init(&r, text, target, body, body_bytes, NULL) == TM_OK) {
+        fuzz_headers(&r, headers);
+        if (tm_mock_request_cookies(&r, NULL) == TM_OK)
+            fuzz_ask(w, &r);
+        else
+            tm_mock_request_free(&r);
+    }
+    free(text);
+}
+
+/* ---- the world ---- */
+
+static void fuzz_serve(struct fuzz_world *w)
+{
+    static const char *const objects[] = { "Account", "Opportunity", "User", NULL };
+    static const char form[] = "grant_type=client_credentials&client_id=tidemark-consumer-key&"
+                               "client_secret=tidemark-consumer-secret";
+    struct tm_org_settings org = { .path = ":memory:",
+                                   .objects_dir = "fixtures/objects",
+                                   .objects = objects,
+                                   .seed = 1,
+                                   .origin_ms = FUZZ_ORIGIN_MS,
+                                   .index_lag_ms = 5000,
+                                   .publish_delay_ms = 2000 };
+    struct tm_salesforce_settings settings = { .oauth = { .seeded = true, .seed = 9 } };
+    struct tm_mock_request r;
+    struct tm_err err = { .code = TM_OK };
+    tm_salesforce_close(w->salesforce);
+    tm_org_close(w->org);
+    *w = (struct fuzz_world){ .now = { FUZZ_ORIGIN_MS + 3600000, TM_NS_PER_S } };
+    if (tm_org_open(&w->org, &org, &err) != TM_OK ||
+        tm_salesforce_open(&w->salesforce, w->org, &settings, &err) != TM_OK) {
+        fprintf(stderr, "fuzz_mock: %s\n", err.msg);
+        abort();
+    }
+    tm_salesforce_wired(w->salesforce, fuzz_no_wake, NULL);
+    w->handler = tm_salesforce_handler(w->salesforce);
+    fuzz_demand(tm_mock_request_init(&r, "POST", "/services/oauth2/token", form, strlen(form),
+                                     NULL) == TM_OK);
+    fuzz_ask(w, &r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static struct fuzz_world w;
+    const char *at = (const char *)data, *end = at + bytes;
+    if (w.org == NULL || w.runs == FUZZ_RUNS_MAX)
+        fuzz_serve(&w);
+    w.runs++;
+    for (int i = 0; i < FUZZ_REQUESTS_MAX && at < end; i++) {
+        const char *cut = memchr(at, 0xff, (size_t)(end - at));
+        fuzz_request(&w, at, cut != NULL ? cut : end);
+        at = cut != NULL ? cut + 1 : end;
+    }
+    for (size_t i = 0; i < w.held_count; i++)
+        fuzz_resume(&w, &w.held[i]);
+    w.held_count = 0;
+    return 0;
+}
+
+#define A "\nAuthorization: Bearer TOKEN\n\n"
+#define D "/services/data/v59.0"
+static const char *const corpus[] = {
+    "GET /services/data",
+    "GET " D "/limits" A "\xffGET " D A "\xffGET " D "/sobjects" A,
+    "GET " D "/sobjects/Account/describe/" A "\xffGET /id/x/y?oauth_token=TOKEN",
+    "GET " D "/query/?q=SELECT+Id,Name,Owner.Name+FROM+Account+WHERE+Name+LIKE+'a%25'+AND+"
+    "SystemModstamp%3E2021-01-01T00:00:00Z+ORDER+BY+Id+LIMIT+10"
+    "\nSforce-Query-Options: batchSize=200" A,
+    "GET " D "/queryAll/?q=SELECT+FIELDS(ALL)+FROM+Opportunity+LIMIT+2" A "\xffGET " D
+    "/query/01g000000000000AAA-2000" A,
+    "GET " D
+    "/sobjects/Account/deleted/?start=2026-03-02T08:00:00%2B00:00&end=2026-03-02T09:00:00Z" A
+    "\xffGET " D
+    "/sobjects/Account/updated/?start=2026-03-02T08:00:00%2B00:00&end=2026-03-02T09:00:00Z" A,
+    "POST " D "/sobjects/Account" A "{\"Name\":\"N\",\"BillingCity\":null,\"AnnualRevenue\":1.5}"
+    "\xffPATCH " D "/sobjects/Account/001uy0000000001" A "{\"Name\":\"M\"}"
+    "\xffGET " D "/sobjects/Account/001uy0000000001?fields=Id,Name" A "\xff"
+    "DELETE " D "/sobjects/Account/001uy0000000001" A,
+    "POST /services/oauth2/token\n\ngrant_type=password&client_id=tidemark-consumer-key&client_"
+    "secret=tidemark-consumer-secret&username=integration@tidemark.example&password=tidemarkTOKEN"
+    "\xffPOST /services/oauth2/revoke\n\ntoken=x\xffGET /services/oauth2/userinfo" A,
+    "POST /services/oauth2/token\nAuthorization: Basic "
+    "dGlkZW1hcmstY29uc3VtZXIta2V5OnRpZGVtYXJrLWNvbnN1bWVyLXNlY3JldA==\n\ngrant_type=client_"
+    "credentials",
+    "POST /cometd/59.0" A "[{\"channel\":\"/meta/"
+    "handshake\",\"version\":\"1.0\",\"supportedConnectionTypes\":[\"long-polling\"],\"id\":\"1\"}]"
+    "\xffPOST /cometd/59.0/connect" A "[{\"channel\":\"/meta/"
+    "connect\",\"clientId\":\"CLIENT\",\"connectionType\":\"long-polling\",\"id\":\"2\",\"advice\":"
+    "{\"timeout\":0}}]"
+    "\xffPOST /cometd/59.0" A "[{\"channel\":\"/meta/"
+    "subscribe\",\"clientId\":\"CLIENT\",\"subscription\":\"/data/AccountChangeEvent\",\"id\":3,"
+    "\"ext\":{\"replay\":{\"/data/AccountChangeEvent\":-2}}},{\"channel\":\"/meta/"
+    "subscribe\",\"clientId\":\"CLIENT\",\"subscription\":\"/data/ChangeEvents\"}]"
+    "\xffPOST /tidemark/v1/commit\n\n{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
+    "\"fields\":{\"Name\":\"A\"},\"announce\":\"gap\"}]}"
+    "\xffPOST /cometd/59.0" A "[{\"channel\":\"/meta/"
+    "connect\",\"clientId\":\"CLIENT\",\"connectionType\":\"long-polling\",\"id\":\"4\"}]"
+    "\xffPOST /cometd/59.0" A "[{\"channel\":\"/meta/"
+    "unsubscribe\",\"clientId\":\"CLIENT\",\"subscription\":\"/data/ChangeEvents\"},{\"channel\":"
+    "\"/meta/disconnect\",\"clientId\":\"CLIENT\"}]",
+    "POST /cometd/replay/36.0" A "{\"channel\":\"/meta/subscribe\",\"clientId\":\"CLIENT\","
+    "\"subscription\":\"/data/X__ChangeEvent\",\"ext\":{\"replay\":{\"/data/X__ChangeEvent\":7}}}",
+    "POST /tidemark/v1/schema\n\n{\"object\":\"Account\",\"add\":{\"name\":\"X__c\",\"type\":"
+    "\"string\",\"length\":10}}\xffPOST /tidemark/v1/schema\n\n{\"object\":\"Account\",\"remove\":"
+    "\"X__c\"}\xffPOST /tidemark/v1/faults\n\n{\"tokens\":\"expire\"}",
+    "GET /tidemark/v1/history?limit=2&object=Account&after_pos=0\xffGET /tidemark/v1/clock\xffGET "
+    "/tidemark/v1/usage\xffGET /\xffPUT /nowhere",
+};
+FUZZ_PROGRAM(corpus)
