@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static struct tm_describe *d;
     struct tm_change_event e;
+    struct tm_err err = { .code = TM_OK };
     if (d == NULL) {
         json_t *json = json_loads(describe_text, 0, NULL);
         if (tm_describe_parse(&d, json, NULL) != TM_OK)
@@ -27,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     json_t *json = json_loadb((const char *)data, bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     tm_change_event_init(&e);
     e.convert_changed_fields = bytes % 2 == 1;
-    if (tm_change_event_parse(&e, json, d, NULL) == TM_OK) {
+    if (tm_change_event_parse(&e, json, d, &err) == TM_OK) {
         json_t *header = json_loads(e.header_text.data, JSON_ALLOW_NUL, NULL);
         if (header == NULL || e.ids_count == 0)
             abort();
