@@ -220,12 +220,14 @@ static void the_curve_counts_rows_for_as_long_as_they_differ(void **state)
     history_stand_close(&s);
 }
 
+static int64_t star_now_ns = 1000;
+
 static int64_t star_wall_ns(void)
 {
-    return 1000;
+    return star_now_ns;
 }
 
-static void a_star_flags_every_row_that_has_no_flag_of_its_own(void **state)
+static void a_full_read_sees_a_star_that_was_not_there_before(void **state)
 {
     (void)state;
     const char *const objects[] = { "Opportunity" };
@@ -249,17 +251,144 @@ static void a_star_flags_every_row_that_has_no_flag_of_its_own(void **state)
         SQLITE_OK);
     assert_int_equal(tm_reader_open(&r, path, true, objects, 1, star_wall_ns, &err), TM_OK);
     assert_int_equal(tm_reader_full(r, &read, &err), TM_OK);
-    tm_reader_stars(r);
-    assert_int_equal(tm_reader_starred_rows(r), 0);
+    assert_false(read.starred[0]);
+    assert_true(read.dirty_known[0]);
+    assert_int_equal(r->shown->stars_count, 0);
     assert_int_equal(sqlite3_exec(db, "INSERT INTO Opportunity_dirty VALUES('*',9,'copy',NULL)",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
-    tm_reader_stars(r);
-    assert_true(r->objects[0].starred);
-    assert_int_equal(tm_reader_starred_rows(r), 2);
+    assert_int_equal(tm_reader_full(r, &read, &err), TM_OK);
+    assert_true(read.starred[0]);
+    assert_int_equal(r->shown->stars_count, 1);
+    assert_true(r->shown->stars[0].until_ns == INT64_MAX);
     tm_reader_close(r);
     sqlite3_close(db);
     assert_int_equal(unlink(path), 0);
+}
+
+struct star_stand {
+    struct history_stand s;
+    sqlite3 *w;
+    struct tm_reader *reader;
+};
+
+/* Two records, shown as they are; an overflow at minute 10 changes the first, and `*` is shown
+ * 5 ms of wall later. */
+static void star_open(struct star_stand *t, const char *name)
+{
+    const char *const objects[] = { "Opportunity" };
+    struct tm_err err = { 0 };
+    char file[60];
+    bool changed;
+    snprintf(file, sizeof file, "%s.warehouse.db", name);
+    const char *path = history_path(file);
+    history_stand_open(&t->s, name);
+    t->w = history_warehouse(path);
+    assert_int_equal(tm_reader_open(&t->reader, path, false, objects, 1, star_wall_ns, &err),
+                     TM_OK);
+    history_commit(t->s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    history_commit(t->s.org, 2, "CREATE", NULL, -1, ROW("b", "new", "2"));
+    history_commit(t->s.org, 1, "UPDATE", "GAP_OVERFLOW", 10, "{\"Amount\":5}");
+    history_put(t->w, 1, "a", "new", 1, 0, history_stamp(-1), 0);
+    history_put(t->w, 2, "b", "new", 2, 0, history_stamp(-1), 0);
+    star_now_ns = history_wall_ns(-1);
+    assert_int_equal(tm_reader_probe(t->reader, star_now_ns, &changed, &err), TM_OK);
+    history_exec(t->w, "INSERT INTO Opportunity_dirty VALUES('*',3,'overflow',NULL)");
+    star_now_ns = history_wall_ns(10) + 5000000;
+    assert_int_equal(tm_reader_probe(t->reader, star_now_ns, &changed, &err), TM_OK);
+}
+
+static struct tm_curve *star_match(struct star_stand *t)
+{
+    struct tm_curve *curve = NULL;
+    struct tm_err err = { 0 };
+    tm_shown_close(t->s.shown);
+    t->s.shown = t->reader->shown;
+    history_match(&t->s);
+    assert_int_equal(tm_curve_make(&curve, t->s.match, &t->s.timing, &err), TM_OK);
+    return curve;
+}
+
+static void star_close(struct star_stand *t, struct tm_curve *curve)
+{
+    free(curve);
+    t->reader->shown = NULL; /* the stand's by now */
+    tm_reader_close(t->reader);
+    sqlite3_close(t->w);
+    history_stand_close(&t->s);
+}
+
+/* In ms of rows: the star lasts as long as it did on the wall, 20 ms; the first record differs from
+ * its commit to its repair, 25 ms. */
+static void a_star_flags_every_row_for_as_long_as_it_stands(void **state)
+{
+    (void)state;
+    struct star_stand t;
+    struct tm_err err = { 0 };
+    bool changed;
+    star_open(&t, "star");
+    history_exec(t.w, "DELETE FROM Opportunity_dirty");
+    history_put(t.w, 1, "a", "new", 5, 0, history_stamp(10), 0);
+    star_now_ns = history_wall_ns(10) + 25000000;
+    assert_int_equal(tm_reader_probe(t.reader, star_now_ns, &changed, &err), TM_OK);
+    struct tm_curve *curve = star_match(&t);
+    assert_int_equal(history_final(&t.s, TM_ROW_EQUAL, 0), 2);
+    assert_float_equal(curve->row_us[1 + 2 * TM_ROW_STALE], 5000, 1e-6);
+    assert_float_equal(curve->row_us[2 + 2 * TM_ROW_STALE], 20000, 1e-6);
+    assert_float_equal(curve->row_us[2 + 2 * TM_ROW_EQUAL], 20000, 1e-6);
+    star_close(&t, curve);
+}
+
+static void a_star_that_stands_at_the_end_flags_every_row_there(void **state)
+{
+    (void)state;
+    struct star_stand t;
+    star_open(&t, "star_end");
+    struct tm_curve *curve = star_match(&t);
+    assert_int_equal(history_final(&t.s, TM_ROW_EQUAL, 1), 1);
+    assert_int_equal(history_final(&t.s, TM_ROW_STALE, 1), 1);
+    assert_int_equal(history_final(&t.s, TM_ROW_EQUAL, 0), 0);
+    star_close(&t, curve);
+}
+
+static sqlite3 *late_writer;
+
+/* A writer commits just when the read asks for the time. */
+static int64_t late_wall_ns(void)
+{
+    if (late_writer != NULL)
+        history_put(late_writer, 1, "a", "new", 9, 0, history_stamp(-1), 0);
+    late_writer = NULL;
+    return star_now_ns;
+}
+
+static void a_read_is_dated_after_its_snapshot_stood_and_shows_nothing_newer(void **state)
+{
+    (void)state;
+    const char *const objects[] = { "Opportunity" };
+    const char *path = history_path("late.warehouse.db");
+    sqlite3 *w = history_warehouse(path);
+    struct tm_reader *r = NULL;
+    struct tm_err err = { 0 };
+    bool changed;
+    assert_int_equal(tm_reader_open(&r, path, false, objects, 1, late_wall_ns, &err), TM_OK);
+    star_now_ns = 1000;
+    assert_int_equal(tm_reader_probe(r, 1000, &changed, &err), TM_OK);
+    history_put(w, 1, "a", "new", 1, 0, history_stamp(-1), 0); /* after the step began, at 2000 */
+    late_writer = w;
+    star_now_ns = 2500;
+    assert_int_equal(tm_reader_probe(r, 2000, &changed, &err), TM_OK);
+    assert_null(late_writer);
+    assert_int_equal(r->shown->obs_count, 1);
+    assert_int_equal(r->shown->obs[0].lo_ns, 1000);
+    assert_int_equal(r->shown->obs[0].hi_ns, 2500); /* not 2000: it was not there yet */
+    star_now_ns = 3500;
+    assert_int_equal(tm_reader_probe(r, 3000, &changed, &err), TM_OK);
+    assert_int_equal(r->shown->obs_count, 2);
+    assert_int_equal(r->shown->obs[1].lo_ns, 2000); /* the read at 2500 could not see it */
+    assert_int_equal(r->shown->obs[1].hi_ns, 3500);
+    tm_reader_close(r);
+    sqlite3_close(w);
 }
 
 static void percentiles_are_exact_and_unseen_changes_push_them_out_of_reach(void **state)
@@ -330,7 +459,10 @@ int main(void)
         cmocka_unit_test(what_only_a_formula_would_tell_is_coverage_not_drift),
         cmocka_unit_test(a_field_added_while_it_runs_is_compared_once_the_relation_has_it),
         cmocka_unit_test(the_curve_counts_rows_for_as_long_as_they_differ),
-        cmocka_unit_test(a_star_flags_every_row_that_has_no_flag_of_its_own),
+        cmocka_unit_test(a_full_read_sees_a_star_that_was_not_there_before),
+        cmocka_unit_test(a_star_flags_every_row_for_as_long_as_it_stands),
+        cmocka_unit_test(a_star_that_stands_at_the_end_flags_every_row_there),
+        cmocka_unit_test(a_read_is_dated_after_its_snapshot_stood_and_shows_nothing_newer),
         cmocka_unit_test(percentiles_are_exact_and_unseen_changes_push_them_out_of_reach),
         cmocka_unit_test(a_plan_with_a_mistake_is_refused_by_name),
     };

@@ -136,15 +136,21 @@ static enum tm_code arrivals_events(struct tm_reader *r, struct tm_reader_object
         bool diffs = diff != NULL && diff[0] != '\0' && strcmp(diff, "[]") != 0;
         o->read.raw = sqlite3_column_int64(o->raw, 0);
         r->epoch_moved |= sqlite3_column_int64(o->raw, 4) > 0;
-        if (id == NULL || strlen(id) != 18)
-            continue; /* overflow and conversion name no record (R3) */
+        if (id == NULL)
+            continue;
         struct tm_arrival a = { .lo_ns = r->last_ns,
                                 .hi_ns = now_ns,
                                 .rowid = o->read.raw,
                                 .position = 2 * sqlite3_column_int64(o->raw, 2),
                                 .kind = diffs ? TM_ARRIVAL_DIFF : TM_ARRIVAL_EVENT };
-        rc = many != NULL ? arrivals_of_many(r, o, many, &a, err)
-                          : arrivals_add(r, o, id, a, NULL, err);
+        bool overflow = strcmp(id, "000000000000000AAA") == 0;
+        if (overflow || strchr(id, '*') != NULL) { /* they name no record (R3) */
+            a.kind = overflow ? TM_ARRIVAL_OVERFLOW : TM_ARRIVAL_CONVERSION;
+            rc = arrivals_add(r, o, NULL, a, NULL, err);
+        } else if (strlen(id) == 18) {
+            rc = many != NULL ? arrivals_of_many(r, o, many, &a, err)
+                              : arrivals_add(r, o, id, a, NULL, err);
+        }
         if (rc != TM_OK)
             break;
         *changed = true;

@@ -134,7 +134,6 @@ static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *
     for (int i = 0; rc == TM_E_AGAIN && i < CHECK_LAST_TRIES; i++)
         rc = tm_reader_full(t->views, &t->final, err);
     if ((rc == TM_OK || rc == TM_E_AGAIN) && t->sampler != NULL) {
-        tm_reader_stars(t->views);
         rc = TM_E_AGAIN;
         for (int i = 0; rc == TM_E_AGAIN && i < CHECK_LAST_TRIES; i++)
             rc = tm_reader_probe(t->reader, c->ports.wall_ns(), &changed, err);

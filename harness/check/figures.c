@@ -126,7 +126,6 @@ static void figures_drift(json_t *out, const struct tm_match *m, const struct tm
     }
     for (size_t i = 0; i < reader->objects_count; i++)
         starred += reader->objects[i].starred;
-    dirty += tm_reader_starred_rows(reader);
     json_object_set_new(drift, "final_rows", json_integer(differing));
     json_object_set_new(drift, "final_differing", json_integer(differing));
     json_object_set_new(drift, "peak_rows", json_integer(curve->peak_rows));

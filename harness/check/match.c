@@ -23,6 +23,10 @@ struct match_event {
     size_t obs;
     uint8_t kind;
 };                  /* of the display, see timeline */
+struct match_star { /* `*` of the object at hand begins or ends */
+    int64_t us;
+    int by; /* 1, -1 */
+};
 struct match_work { /* scratch for one record, grown to the largest */
     const struct tm_truth *truth;
     const struct tm_shown *shown;
@@ -42,6 +46,8 @@ struct match_work { /* scratch for one record, grown to the largest */
     size_t news_count;
     struct match_event *events;
     size_t events_count, events_cap;
+    struct match_star *stars; /* in order */
+    size_t stars_count, stars_cap;
     uint32_t at[TM_TRUTH_COLUMNS_MAX]; /* delta in force per comparable column, at `now` */
     uint64_t values[TM_TRUTH_COLUMNS_MAX];
     int64_t held[TM_TRUTH_COLUMNS_MAX]; /* version index + 1 a shown value comes from, 0 null from
@@ -591,8 +597,58 @@ struct match_area {              /* running state of the sweep of one record */
     int64_t extra;               /* shown by columns, beyond `shown` */
     size_t display;              /* event on display, SIZE_MAX: nothing yet */
     int64_t behind_us;
+    int stars; /* that stand */
     uint8_t code;
 };
+
+static int match_star_order(const void *a, const void *b)
+{
+    const struct match_star *x = a, *y = b;
+    return (x->us > y->us) - (x->us < y->us);
+}
+
+/* M8: where `*` begins: what brought it was an overflow, or a change that no event told of. */
+static int64_t match_star_from(const struct match_work *w, int64_t from_ns)
+{
+    const struct tm_timing *t = w->timing;
+    if (from_ns <= t->wall_origin_ns)
+        return t->start_us;
+    for (size_t v = w->truth->versions_count; v-- > 0;) {
+        const struct tm_truth_version *version = &w->truth->versions[v];
+        bool silent = version->event == TM_TRUTH_SILENT && version->change == TM_TRUTH_UPDATE;
+        if (w->truth->records[version->record].object != w->c->truth ||
+            version->intended_ns == INT64_MIN || (version->event != TM_TRUTH_OVERFLOW && !silent))
+            continue;
+        int64_t start_ns = version->intended_ns + t->delay_ms * TM_NS_PER_MS / t->compress;
+        if (start_ns <= from_ns)
+            return (version->intended_ms + t->delay_ms) * 1000 + (from_ns - start_ns) / 1000;
+    }
+    return tm_timing_org_us(t, from_ns);
+}
+
+static enum tm_code match_stars(struct match_work *w, struct tm_err *err)
+{
+    const struct tm_timing *t = w->timing;
+    w->stars_count = 0;
+    for (size_t i = 0; i < w->shown->stars_count; i++) {
+        const struct tm_shown_star *s = &w->shown->stars[i];
+        if (s->object != w->c->shown || s->until_ns <= t->wall_origin_ns)
+            continue;
+        enum tm_code rc = match_grow((void **)&w->stars, &w->stars_cap, w->stars_count + 2,
+                                     sizeof *w->stars, err);
+        if (rc != TM_OK)
+            return rc;
+        int64_t from_us = match_star_from(w, s->from_ns);
+        int64_t from_ns = s->from_ns < t->wall_origin_ns ? t->wall_origin_ns : s->from_ns;
+        w->stars[w->stars_count++] = (struct match_star){ from_us, 1 };
+        if (s->until_ns != INT64_MAX)
+            w->stars[w->stars_count++] =
+                (struct match_star){ from_us + (s->until_ns - from_ns) / 1000, -1 };
+    }
+    if (w->stars_count > 0)
+        qsort(w->stars, w->stars_count, sizeof *w->stars, match_star_order);
+    return TM_OK;
+}
 
 static uint8_t match_code(const struct match_work *w, const struct match_area *a)
 {
@@ -618,7 +674,7 @@ static uint8_t match_code(const struct match_work *w, const struct match_area *a
         class = o->shows == SHOWS_WHOLE   ? TM_ROW_STALE
                 : o->shows == SHOWS_MIXED ? TM_ROW_MIXED
                                           : TM_ROW_WRONG;
-    return (uint8_t)(1 + 2 * class + (flagged && display != MATCH_ABSENT));
+    return (uint8_t)(1 + 2 * class + ((flagged && display != MATCH_ABSENT) || a->stars > 0));
 }
 
 static void match_area_to(struct match_work *w, struct match_area *a, int64_t us)
@@ -700,13 +756,23 @@ static void match_unordered(struct match_work *w, double age_us2, int64_t age_ma
     }
 }
 
-/* Commits and displays in order of the org timeline: class, versions behind and age at every
+static int64_t match_next_us(const struct match_work *w, size_t version, size_t event, size_t star)
+{
+    int64_t next = version < w->versions ? w->commit_us[version] : INT64_MAX;
+    if (event < w->events_count && w->events[event].us < next)
+        next = w->events[event].us;
+    if (star < w->stars_count && w->stars[star].us < next)
+        next = w->stars[star].us;
+    return next;
+}
+
+/* Commits, displays and stars in order of the org timeline: class, versions behind and age at every
  * instant. */
 static enum tm_code match_sweep(struct match_work *w, struct match_area *a, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     int64_t start = w->timing->start_us, end = w->timing->end_us;
-    size_t v = 0, n = 0;
+    size_t v = 0, n = 0, s = 0;
     double age_us2 = w->m->age_us2;
     int64_t age_max_us = w->m->age_max_us;
     *a = (struct match_area){
@@ -716,15 +782,21 @@ static enum tm_code match_sweep(struct match_work *w, struct match_area *a, stru
         a->truth = (int64_t)v++;
     while (n < w->events_count && w->events[n].us <= start)
         match_area_display(w, a, n++);
+    while (s < w->stars_count && w->stars[s].us <= start)
+        a->stars += w->stars[s++].by;
     a->code = match_code(w, a);
     w->m->initial[a->code]++;
-    while (rc == TM_OK && (v < w->versions || n < w->events_count)) {
-        bool commit =
-            v < w->versions && (n >= w->events_count || w->commit_us[v] <= w->events[n].us);
-        int64_t us = commit ? w->commit_us[v] : w->events[n].us;
+    while (rc == TM_OK && (v < w->versions || n < w->events_count || s < w->stars_count)) {
+        int64_t commit_us = v < w->versions ? w->commit_us[v] : INT64_MAX,
+                display_us = n < w->events_count ? w->events[n].us : INT64_MAX,
+                star_us = s < w->stars_count ? w->stars[s].us : INT64_MAX;
+        int64_t us = commit_us < display_us ? commit_us : display_us;
+        us = star_us < us ? star_us : us;
         us = us > end ? end : us < a->at_us ? a->at_us : us;
         match_area_to(w, a, us);
-        if (commit) {
+        if (star_us < commit_us && star_us < display_us) {
+            a->stars += w->stars[s++].by;
+        } else if (commit_us <= display_us) {
             a->truth = (int64_t)v;
             if (w->coincident[v] && match_sample(w, v)->visible_us <= w->commit_us[v])
                 match_area_shown(w, a, (int64_t)v, n);
@@ -732,11 +804,7 @@ static enum tm_code match_sweep(struct match_work *w, struct match_area *a, stru
         } else {
             match_area_display(w, a, n++);
         }
-        /* several at one instant make one step of the curve */
-        int64_t next = v < w->versions ? w->commit_us[v] : INT64_MAX;
-        if (n < w->events_count && w->events[n].us < next)
-            next = w->events[n].us;
-        if (next > us)
+        if (match_next_us(w, v, n, s) > us) /* several at one instant are one step of the curve */
             rc = match_area_step(w, a, err);
     }
     if (rc == TM_OK) {
@@ -812,8 +880,8 @@ static enum tm_code match_object(struct match_work *w, struct tm_err *err)
 
 static void match_work_free(struct match_work *w)
 {
-    void *all[] = { w->index,     w->hash,       w->actual_ns, w->lo,  w->hi,    w->hi_obs,
-                    w->commit_us, w->coincident, w->news,      w->obs, w->events };
+    void *all[] = { w->index,     w->hash,       w->actual_ns, w->lo,  w->hi,     w->hi_obs,
+                    w->commit_us, w->coincident, w->news,      w->obs, w->events, w->stars };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]);
     free(w);
@@ -840,6 +908,8 @@ enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
         m->coverage_count = i + 1;
         w->c = &m->coverage[i];
         rc = tm_coverage_make(&m->coverage[i], truth, shown, objects[i], err);
+        if (rc == TM_OK)
+            rc = match_stars(w, err);
         if (rc == TM_OK)
             rc = match_object(w, err);
     }

@@ -25,7 +25,10 @@
  * by a copy, which the org's clock schedules: it waits in org time up to the org instant of the
  * read that shows it (an upper bound), with no work of its own. Where an event of a later version
  * supersedes it in the same read it is shown with that; where it left the state as it was (a purge
- * of what was deleted), with the version before. */
+ * of what was deleted), with the version before. M8. While `*` stands, every row of the object is
+ * flagged, a missing one too: it says the whole object cannot be trusted. It begins where the
+ * newest overflow, or change without an event, begun by then puts it (as in M5), and lasts as long
+ * as it was there in wall time, unstretched. */
 #ifndef TM_CHECK_MATCH_H
 #define TM_CHECK_MATCH_H
 #include "check/plan.h"

@@ -68,15 +68,14 @@ static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *e
             continue;
         rc = tm_predict_to(again, read->cut, err);
         if (rc == TM_OK)
-            rc = tm_predict_compare(again, s->reader->shown, read->obs_last, read->columns, &one,
-                                    err);
+            rc = tm_predict_compare(again, s->reader->shown, read, &one, err);
         if (rc != TM_OK)
             break;
         reads++;
-        rows += one.rows;
-        equal += one.rows - one.differing;
+        rows += one.rows + one.stars;
+        equal += one.rows - one.differing + one.stars - one.stars_differing;
         left_out += one.left_out;
-        if (one.differing > 0 && note[0] == '\0')
+        if (one.differing + one.stars_differing > 0 && note[0] == '\0')
             snprintf(note, sizeof note, "read %zu: %s, first in %s; ", i + 1, one.example,
                      one.field);
     }

@@ -16,6 +16,10 @@ struct predict_row {           /* by row of the reader's `shown` */
     bool full;                 /* of life: an image, no removal */
     bool updated, known, left_out;
 };
+struct predict_stars {                        /* R8, R14, R16: newest positions, -1 none */
+    int64_t overflow, conversion, whole, any; /* whole, any: reads in force */
+    bool stands;
+};
 struct predict_read { /* one read of the reconciler: R16 */
     int64_t position, answered, counted, partitions;
     int64_t ends;
@@ -34,6 +38,7 @@ struct tm_predict {
     bool *taken;                          /* by arrival */
     struct predict_read *reads;           /* by number of a read */
     uint32_t whole[TM_SHOWN_OBJECTS_MAX]; /* by object: newest whole read in force */
+    struct predict_stars stars[TM_SHOWN_OBJECTS_MAX];
     struct {
         uint64_t **values;
         uint8_t *flags;
@@ -98,6 +103,8 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
     p->taken = calloc(reader->arrivals_count + 1, sizeof *p->taken);
     p->reads = calloc(reader->reads_made_count + 1, sizeof *p->reads);
     memset(p->whole, 0xff, sizeof p->whole);
+    for (size_t i = 0; i < TM_SHOWN_OBJECTS_MAX; i++)
+        p->stars[i] = (struct predict_stars){ -1, -1, -1, -1, false };
     if (p->rows == NULL || p->set == NULL || p->values == NULL || p->taken == NULL ||
         p->reads == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "predict: %zu rows", p->rows_count);
@@ -346,8 +353,12 @@ static enum tm_code predict_force(struct tm_predict *p, const struct tm_arrival 
     if (read->in_force || read->ends == 0 || read->ends < read->partitions ||
         read->answered < read->counted)
         return TM_OK;
+    struct predict_stars *s = &p->stars[a->object];
+    bool whole = p->reader->reads_made[a->read].whole;
     read->in_force = true;
-    if (!p->reader->reads_made[a->read].whole)
+    s->any = read->position > s->any ? read->position : s->any;
+    s->whole = whole && read->position > s->whole ? read->position : s->whole;
+    if (!whole)
         return TM_OK;
     uint32_t newest = p->whole[a->object];
     if (newest == TM_SHOWN_NONE || p->reads[newest].position <= read->position)
@@ -363,17 +374,31 @@ static enum tm_code predict_force(struct tm_predict *p, const struct tm_arrival 
     return rc;
 }
 
+/* `*`: until a first copy is in force, and from overflow or conversion to a read beyond it. */
+static enum tm_code predict_star(struct tm_predict *p, const struct tm_arrival *a,
+                                 struct tm_err *err)
+{
+    struct predict_stars *s = &p->stars[a->object];
+    int64_t query_ns = a->hi_ns <= p->clock_ns ? 0 : p->query_ns[a->object];
+    if (a->kind == TM_ARRIVAL_OVERFLOW && a->position > s->overflow)
+        s->overflow = a->position;
+    if (a->kind == TM_ARRIVAL_CONVERSION && a->position > s->conversion)
+        s->conversion = a->position;
+    s->stands = s->whole < 0 || s->overflow > s->any || s->conversion > s->whole;
+    return tm_shown_star(p->shown, a->object, s->stands, a->hi_ns + query_ns, err);
+}
+
 static enum tm_code predict_take(struct tm_predict *p, const struct tm_arrival *a,
                                  struct tm_err *err)
 {
-    if (a->kind == TM_ARRIVAL_END) {
+    enum tm_code rc = TM_OK;
+    if (a->kind == TM_ARRIVAL_END)
         predict_end(p, a);
-        return predict_force(p, a, err);
-    }
-    enum tm_code rc = predict_take_one(p, a, err);
+    else if (a->row != TM_SHOWN_NONE)
+        rc = predict_take_one(p, a, err);
     if (rc == TM_OK && a->kind >= TM_ARRIVAL_IMAGE)
         rc = predict_force(p, a, err);
-    return rc;
+    return rc == TM_OK ? predict_star(p, a, err) : rc;
 }
 
 enum tm_code tm_predict_to(struct tm_predict *p, const struct tm_arrival_cut *cut,
@@ -384,9 +409,9 @@ enum tm_code tm_predict_to(struct tm_predict *p, const struct tm_arrival_cut *cu
         const struct tm_arrival *a = &p->reader->arrivals[i];
         int64_t last = INT64_MAX;
         if (cut != NULL)
-            last = a->kind == TM_ARRIVAL_EVENT || a->kind == TM_ARRIVAL_DIFF ? cut[a->object].raw
-                   : a->kind == TM_ARRIVAL_ALERT                             ? cut[a->object].alerts
-                                                                             : cut[a->object].recon;
+            last = a->kind < TM_ARRIVAL_ALERT    ? cut[a->object].raw
+                   : a->kind == TM_ARRIVAL_ALERT ? cut[a->object].alerts
+                                                 : cut[a->object].recon;
         if (p->taken[i] || a->rowid > last)
             continue;
         p->taken[i] = true;
@@ -422,7 +447,7 @@ static enum tm_code predict_replay(struct tm_predict *p, const struct tm_shown *
 }
 
 static bool predict_equal(const struct tm_predict *p, const struct tm_shown *views, uint32_t row,
-                          uint32_t view_row, const size_t *columns, char field[80])
+                          uint32_t view_row, const struct tm_full_read *read, char field[80])
 {
     unsigned flags = view_row == TM_SHOWN_NONE ? 0 : p->seen.flags[view_row],
              mine = predict_flags(&p->rows[row]);
@@ -439,7 +464,7 @@ static bool predict_equal(const struct tm_predict *p, const struct tm_shown *vie
         return false;
     }
     const struct tm_shown_object *theirs = &views->objects[views->rows[view_row].object];
-    size_t count = columns == NULL ? theirs->columns_count : columns[views->rows[view_row].object];
+    size_t count = read->columns[views->rows[view_row].object];
     for (size_t c = 0; c < count; c++) {
         int column = tm_truth_column(o, theirs->columns[c]);
         const struct tm_field *f = d == NULL ? NULL : tm_describe_field(d, theirs->columns[c]);
@@ -454,11 +479,22 @@ static bool predict_equal(const struct tm_predict *p, const struct tm_shown *vie
 }
 
 enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *views,
-                                uint32_t obs_last, const size_t *columns,
-                                struct tm_predict_result *out, struct tm_err *err)
+                                const struct tm_full_read *read, struct tm_predict_result *out,
+                                struct tm_err *err)
 {
     *out = (struct tm_predict_result){ 0 };
-    enum tm_code rc = predict_replay(p, views, obs_last, err);
+    enum tm_code rc = predict_replay(p, views, read->obs_last, err);
+    for (size_t i = 0; rc == TM_OK && !p->reader->epoch_moved && i < p->reader->objects_count;
+         i++) {
+        if (!read->dirty_known[i] || read->cut[i].raw + read->cut[i].recon == 0)
+            continue;
+        out->stars++;
+        if (read->starred[i] == p->stars[i].stands)
+            continue;
+        out->stars_differing++;
+        strcpy(out->example, "*");
+        strcpy(out->field, p->reader->objects[i].name);
+    }
     for (uint32_t row = 0; rc == TM_OK && row < p->rows_count; row++) {
         const struct tm_shown_row *theirs = &p->reader->shown->rows[row];
         char field[80] = "";
@@ -467,7 +503,7 @@ enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *vie
             continue;
         }
         out->rows++;
-        if (predict_equal(p, views, row, tm_shown_find(views, theirs->object, theirs->id), columns,
+        if (predict_equal(p, views, row, tm_shown_find(views, theirs->object, theirs->id), read,
                           field))
             continue;
         if (out->differing++ == 0) {

@@ -22,15 +22,16 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
 enum tm_code tm_predict_to(struct tm_predict *p, const struct tm_arrival_cut *cut,
                            struct tm_err *err);
 const struct tm_shown *tm_predict_shown(const struct tm_predict *p);
-/* Rows of the views as `views` showed them after its first obs_last observations, when they had
- * columns[object] columns, against the prediction as it stands. columns NULL: all. */
+/* Rows of the views as `views` showed them with the full read `read`, and `*`, against the
+ * prediction as it stands. Reads are compared in the order they were made. */
 struct tm_predict_result {
     uint64_t rows, differing, left_out;
+    uint64_t stars, stars_differing; /* objects whose `*` was looked for */
     char example[20];
     char field[80];
 };
 enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *views,
-                                uint32_t obs_last, const size_t *columns,
-                                struct tm_predict_result *out, struct tm_err *err);
+                                const struct tm_full_read *read, struct tm_predict_result *out,
+                                struct tm_err *err);
 void tm_predict_close(struct tm_predict *p);
 #endif

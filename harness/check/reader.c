@@ -289,14 +289,9 @@ static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object
     if (rc == TM_OK)
         o->seq = newest; /* an interrupted read is read again from where it began */
     if (rc == TM_OK && o->star != NULL) {
-        bool star = sqlite3_step(o->star) == SQLITE_ROW;
+        o->starred = sqlite3_step(o->star) == SQLITE_ROW;
         sqlite3_reset(o->star);
-        if (star && !o->starred)
-            o->star_since_ns = now_ns;
-        if (!star && o->starred)
-            o->star_ns += now_ns - o->star_since_ns;
-        o->star_reads += star;
-        o->starred = star;
+        rc = tm_shown_star(r->shown, o->shown, o->starred, now_ns, err);
     }
     return rc;
 }
@@ -388,6 +383,41 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
     return rc;
 }
 
+/* Option 1: who is partial, and `*`, by one query; a view of X_dirty costs as much for one row as
+ * for all. */
+static enum tm_code reader_full_dirty(struct tm_reader *r, struct tm_reader_object *o,
+                                      struct tm_full_read *out, struct tm_err *err)
+{
+    static const char *const partial =
+        " WHERE Id = '*' OR (_unknown IS NOT NULL AND _unknown NOT IN ('', '[]', 0))";
+    enum tm_code rc;
+    bool more = false;
+    sqlite3_stmt *dirty = NULL;
+    tm_reader_prepare(r, &dirty, "SELECT Id FROM ", o->name, "_dirty", partial);
+    if (dirty == NULL) /* without _unknown */
+        tm_reader_prepare(r, &dirty, "SELECT Id FROM ", o->name, "_dirty", " WHERE Id = '*'");
+    if (dirty == NULL)
+        return TM_OK;
+    o->starred = false;
+    while ((rc = tm_sql_step(dirty, &more, err)) == TM_OK && more) {
+        uint32_t row;
+        const char *id = reader_text(dirty, 0);
+        o->starred |= strcmp(id, "*") == 0;
+        if (strlen(id) != 18)
+            continue;
+        rc = tm_shown_row(r->shown, o->shown, id, &row, err);
+        if (rc != TM_OK)
+            break;
+        r->shown->rows[row].partial = r->shown->reads;
+    }
+    sqlite3_finalize(dirty);
+    if (rc == TM_OK)
+        rc = tm_shown_star(r->shown, o->shown, o->starred, out->begun_ns, err);
+    out->starred[o->shown] = o->starred;
+    out->dirty_known[o->shown] = rc == TM_OK;
+    return rc;
+}
+
 /* One object of a full read: its rows, then the absence of what was not returned. */
 static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_object *o,
                                        struct tm_full_read *out, struct tm_err *err)
@@ -412,11 +442,13 @@ static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_obj
         if (rc != TM_OK)
             break;
         rc = tm_shown_row(s, o->shown, row.id, &index, err);
-        unsigned flags =
-            r->raw ? TM_SHOWN_PRESENT | (row.dirty ? TM_SHOWN_DIRTY : 0u) : reader_flags(o, &row);
-        if (rc == TM_OK)
-            rc = tm_shown_set(s, index, flags, values, columns, r->last_ns, out->begun_ns, row.seq,
-                              &one, err);
+        if (rc != TM_OK)
+            break;
+        unsigned flags = reader_flags(o, &row);
+        if (r->raw && row.dirty && s->rows[index].partial == mark)
+            flags |= TM_SHOWN_PARTIAL;
+        rc = tm_shown_set(s, index, flags, values, columns, r->last_ns, out->begun_ns, row.seq,
+                          &one, err);
         if (rc != TM_OK)
             break;
         s->rows[index].mark = mark;
@@ -472,8 +504,11 @@ enum tm_code tm_reader_full(struct tm_reader *r, struct tm_full_read *out, struc
         struct tm_reader_object *o = &r->objects[i];
         if (r->raw)
             tm_arrivals_cut(r, o->name, &out->cut[i]);
+        if (r->raw)
+            rc = reader_full_dirty(r, o, out, err);
         int64_t query_ns = r->wall_ns();
-        rc = reader_full_object(r, o, out, err);
+        if (rc == TM_OK)
+            rc = reader_full_object(r, o, out, err);
         out->query_ns[i] = r->wall_ns() - query_ns;
         out->columns[i] = r->shown->objects[o->shown].columns_count;
     }
@@ -483,27 +518,4 @@ enum tm_code tm_reader_full(struct tm_reader *r, struct tm_full_read *out, struc
     out->obs_last = (uint32_t)r->shown->obs_count;
     out->ok = rc == TM_OK;
     return rc;
-}
-
-void tm_reader_stars(struct tm_reader *r)
-{
-    for (size_t i = 0; r->db != NULL && i < r->objects_count; i++) {
-        struct tm_reader_object *o = &r->objects[i];
-        sqlite3_stmt *star = NULL;
-        tm_reader_prepare(r, &star, "SELECT 1 FROM ", o->name, "_dirty", " WHERE Id = '*' LIMIT 1");
-        o->starred = star != NULL && sqlite3_step(star) == SQLITE_ROW;
-        sqlite3_finalize(star);
-    }
-}
-
-int64_t tm_reader_starred_rows(const struct tm_reader *r)
-{
-    int64_t rows = 0;
-    for (size_t i = 0; i < r->objects_count; i++)
-        for (size_t k = 0; r->objects[i].starred && k < r->shown->rows_count; k++) {
-            const struct tm_shown_row *row = &r->shown->rows[k];
-            rows += row->object == r->objects[i].shown &&
-                    (row->flags & (TM_SHOWN_PRESENT | TM_SHOWN_DIRTY)) == TM_SHOWN_PRESENT;
-        }
-    return rows;
 }

@@ -17,6 +17,8 @@
 enum tm_arrival_kind {
     TM_ARRIVAL_EVENT,
     TM_ARRIVAL_DIFF /* event with fields it only gives a diff of */,
+    TM_ARRIVAL_OVERFLOW /* of the whole object; names no row */,
+    TM_ARRIVAL_CONVERSION /* the same */,
     TM_ARRIVAL_ALERT /* an ask that is dirt of its own: no_base, diff */,
     TM_ARRIVAL_IMAGE,
     TM_ARRIVAL_REMOVED,
@@ -28,7 +30,7 @@ struct tm_arrival { /* option 1: what one raw or reconciled row says of one reco
     int64_t position; /* 2 * replay id of an event or alert, 2 * g + 1 of an answer: an image stands
                          just after g (R9) */
     int64_t rowid;
-    uint32_t row;          /* in `shown`; END: TM_SHOWN_NONE */
+    uint32_t row;          /* in `shown`; TM_SHOWN_NONE where it names none */
     uint32_t values_first; /* image: values[values_first ..][values_count] by column of the object;
                               END: index in `ends` */
     uint32_t read;         /* answer, END: index in `reads_made` */
@@ -56,8 +58,6 @@ struct tm_reader_object {
     int64_t seq;
     struct tm_arrival_cut read; /* newest rows read */
     bool starred, found;
-    uint64_t star_reads;
-    int64_t star_since_ns, star_ns;
 };
 struct tm_reader {
     char path[512];
@@ -102,15 +102,12 @@ struct tm_full_read {
     int64_t query_ns[TM_SHOWN_OBJECTS_MAX];
     struct tm_arrival_cut cut[TM_SHOWN_OBJECTS_MAX]; /* option 1: newest rows it could see */
     size_t columns[TM_SHOWN_OBJECTS_MAX];            /* of `shown`, that the relation had by then */
+    /* `*` stood; where there is an X_dirty */
+    bool starred[TM_SHOWN_OBJECTS_MAX], dirty_known[TM_SHOWN_OBJECTS_MAX];
     uint64_t rows, changed; /* changed: rows that differ from what `shown` had */
     uint32_t obs_last;      /* observations made up to and with this read */
     char example[20];       /* id of one that changed */
     bool ok;
 };
 enum tm_code tm_reader_full(struct tm_reader *r, struct tm_full_read *out, struct tm_err *err);
-/* Is `*` (the whole object is dirty) in force now? Sets objects[].starred; for relations that
- * probes do not follow. */
-void tm_reader_stars(struct tm_reader *r);
-/* Rows shown now without a flag of their own, of objects that `*` flags as a whole. */
-int64_t tm_reader_starred_rows(const struct tm_reader *r);
 #endif

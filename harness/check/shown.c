@@ -32,6 +32,7 @@ void tm_shown_close(struct tm_shown *s)
     free(s->rows);
     free(s->obs);
     free(s->deltas);
+    free(s->stars);
     free(s->slots);
     free(s);
 }
@@ -247,4 +248,23 @@ enum tm_code tm_shown_set(struct tm_shown *s, uint32_t row, unsigned flags, cons
     if (out_changed != NULL)
         *out_changed = true;
     return TM_OK;
+}
+
+enum tm_code tm_shown_star(struct tm_shown *s, int object, bool stands, int64_t now_ns,
+                           struct tm_err *err)
+{
+    size_t i = s->stars_count;
+    while (i > 0 && (s->stars[i - 1].object != object || s->stars[i - 1].until_ns != INT64_MAX))
+        i--;
+    if (stands == (i > 0))
+        return TM_OK;
+    if (!stands) {
+        s->stars[i - 1].until_ns = now_ns;
+        return TM_OK;
+    }
+    enum tm_code rc = shown_room((void **)&s->stars, &s->stars_cap, s->stars_count,
+                                 sizeof *s->stars, TM_SHOWN_OBS_MAX, err);
+    if (rc == TM_OK)
+        s->stars[s->stars_count++] = (struct tm_shown_star){ now_ns, INT64_MAX, object };
+    return rc;
 }

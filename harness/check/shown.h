@@ -31,12 +31,16 @@ struct tm_shown_delta {
     uint32_t column;
     uint32_t unused;
 };
+struct tm_shown_star {         /* the whole object was in doubt: `*` in X_dirty */
+    int64_t from_ns, until_ns; /* first read with it, first read without; INT64_MAX: it stands */
+    int object;
+};
 struct tm_shown_row {
     char id[20];
     uint8_t object, flags;
     uint32_t local, first, last; /* observations */
     int64_t seq;
-    uint64_t mark; /* of the last full read that returned it */
+    uint64_t mark, partial; /* the last full read that returned it; that called it partial (R12) */
 };
 struct tm_shown_object {
     char name[80];
@@ -54,6 +58,8 @@ struct tm_shown {
     size_t obs_count, obs_cap;
     struct tm_shown_delta *deltas;
     size_t deltas_count, deltas_cap;
+    struct tm_shown_star *stars; /* of one object: one after the other */
+    size_t stars_count, stars_cap;
     uint32_t *slots;
     size_t slots_cap;
     uint32_t reads;
@@ -75,4 +81,7 @@ const uint64_t *tm_shown_values(const struct tm_shown *s, uint32_t row);
 enum tm_code tm_shown_set(struct tm_shown *s, uint32_t row, unsigned flags, const uint64_t *values,
                           size_t values_count, int64_t lo_ns, int64_t hi_ns, int64_t seq,
                           bool *out_changed, struct tm_err *err);
+/* A read at now_ns shows the object with or without `*`. */
+enum tm_code tm_shown_star(struct tm_shown *s, int object, bool stands, int64_t now_ns,
+                           struct tm_err *err);
 #endif
