@@ -1,0 +1,305 @@
+#include "check/match_inner.h"
+#include "check/vhash.h"
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t match_mix(uint32_t column, uint64_t value)
+{
+    uint64_t x = value ^ ((uint64_t)column + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    if (value == TM_VHASH_NULL)
+        return 0;
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+static uint64_t match_named(uint64_t hash) /* a row's hash, never that of "no row" */
+{
+    return hash == MATCH_ABSENT ? 2 : hash;
+}
+
+static enum tm_code match_versions_room(struct match_work *w, size_t need, struct tm_err *err)
+{
+    struct {
+        void **array;
+        size_t bytes;
+    } all[] = { { (void **)&w->index, sizeof *w->index },
+                { (void **)&w->hash, sizeof *w->hash },
+                { (void **)&w->actual_ns, sizeof *w->actual_ns },
+                { (void **)&w->lo, sizeof *w->lo },
+                { (void **)&w->hi, sizeof *w->hi },
+                { (void **)&w->hi_obs, sizeof *w->hi_obs },
+                { (void **)&w->commit_us, sizeof *w->commit_us },
+                { (void **)&w->coincident, sizeof *w->coincident },
+                { (void **)&w->news, sizeof *w->news } };
+    size_t cap = w->versions_cap;
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++) {
+        cap = w->versions_cap;
+        rc = tm_match_grow(all[i].array, &cap, need, all[i].bytes, err);
+    }
+    w->versions_cap = rc == TM_OK ? cap : w->versions_cap;
+    return rc;
+}
+
+/* Every version's row hash, by going through the changes once. */
+enum tm_code tm_match_load_versions(struct match_work *w, const struct tm_truth_record *r,
+                                    struct tm_err *err)
+{
+    const struct tm_truth *t = w->truth;
+    uint64_t hash = 0, values[TM_TRUTH_COLUMNS_MAX] = { 0 };
+    enum tm_code rc = match_versions_room(w, r->count, err);
+    if (rc != TM_OK)
+        return rc;
+    w->versions = 0;
+    w->first_counted = r->count;
+    for (uint32_t v = r->first; v != TM_TRUTH_NONE; v = t->versions[v].next) {
+        const struct tm_truth_version *version = &t->versions[v];
+        size_t i = w->versions++;
+        for (uint32_t d = 0; d < version->delta_count; d++) {
+            const struct tm_truth_delta *delta = &t->deltas[version->delta_first + d];
+            uint32_t c = w->c->from_truth[delta->column];
+            if (c == TM_TRUTH_NONE)
+                continue;
+            hash ^= match_mix(c, values[c]) ^ match_mix(c, delta->hash);
+            values[c] = delta->hash;
+        }
+        w->index[i] = v;
+        w->hash[i] = tm_truth_is_gone(version->change) ? MATCH_ABSENT : match_named(hash);
+        w->actual_ns[i] = version->actual_ns;
+        w->commit_us[i] =
+            version->intended_ns == INT64_MIN ? INT64_MIN : version->intended_ms * 1000;
+        if (i > 0 && w->actual_ns[i] < w->actual_ns[i - 1])
+            w->actual_ns[i] = w->actual_ns[i - 1];
+        if (i > 0 && w->commit_us[i] < w->commit_us[i - 1])
+            w->commit_us[i] = w->commit_us[i - 1];
+        w->lo[i] = w->hi[i] = INT64_MAX;
+        w->hi_obs[i] = SIZE_MAX;
+        w->coincident[i] = false;
+        if (version->intended_ns != INT64_MIN && i < w->first_counted)
+            w->first_counted = i;
+    }
+    return TM_OK;
+}
+
+enum tm_code tm_match_load_obs(struct match_work *w, uint32_t row, struct tm_err *err)
+{
+    w->obs_count = 0;
+    if (row == TM_SHOWN_NONE)
+        return TM_OK;
+    for (uint32_t o = w->shown->rows[row].first; o != TM_SHOWN_NONE; o = w->shown->obs[o].next) {
+        enum tm_code rc =
+            tm_match_grow((void **)&w->obs, &w->obs_cap, w->obs_count + 1, sizeof *w->obs, err);
+        if (rc != TM_OK)
+            return rc;
+        w->obs[w->obs_count++] = (struct match_obs){ .o = &w->shown->obs[o],
+                                                     .version = MATCH_BEFORE,
+                                                     .certain = MATCH_BEFORE };
+    }
+    return TM_OK;
+}
+
+/* Versions up to `last` that no read had shown become shown by the observation. */
+static void match_show_up_to(struct match_work *w, int64_t last, size_t obs, bool certain)
+{
+    const struct tm_shown_obs *o = w->obs[obs].o;
+    for (int64_t i = w->frontier + 1; i <= last; i++) {
+        if (w->lo[i] == INT64_MAX)
+            w->lo[i] = o->lo_ns;
+        if (!certain || w->hi[i] != INT64_MAX)
+            continue;
+        w->hi[i] = o->hi_ns;
+        w->hi_obs[i] = obs;
+        w->news[w->news_count++] = (uint32_t)i;
+        w->obs[obs].news_count++;
+    }
+    if (certain && last > w->frontier)
+        w->frontier = last;
+}
+
+/* The next commit happened: M3, its state may be on display already. */
+static void match_commit(struct match_work *w)
+{
+    const struct tm_truth *t = w->truth;
+    int64_t i = ++w->now;
+    const struct tm_truth_version *v = &t->versions[w->index[i]];
+    for (uint32_t d = 0; d < v->delta_count; d++) {
+        uint32_t c = w->c->from_truth[t->deltas[v->delta_first + d].column];
+        if (c != TM_TRUTH_NONE)
+            w->at[c] = v->delta_first + d;
+    }
+    if (w->hash[i] != w->displayed)
+        return;
+    tm_match_sample(w, (size_t)i)->flags |= TM_SAMPLE_EXACT;
+    for (int64_t k = w->frontier + 1; k <= i; k++)
+        if (w->hi[k] == INT64_MAX) {
+            w->coincident[k] = true;
+            w->hi[k] = w->lo[k] = w->actual_ns[i];
+            w->hi_obs[k] = SIZE_MAX - 1 - (size_t)i; /* visible at the commit of version i */
+        }
+    w->frontier = i;
+}
+
+/* Finds the versions whose row hash is `hash`: newest and, not before the frontier, oldest. */
+static bool match_find(struct match_work *w, uint64_t hash, int64_t *out_newest,
+                       int64_t *out_oldest)
+{
+    int64_t newest = -2, oldest = -2;
+    for (int64_t i = w->now; i > MATCH_BEFORE; i--) {
+        if (w->hash[i] == hash) {
+            newest = newest == -2 ? i : newest;
+            oldest = i;
+        }
+        if (newest != -2 && i <= w->frontier)
+            break;
+    }
+    if (hash == MATCH_ABSENT && newest == -2)
+        newest = oldest = MATCH_BEFORE;
+    for (int64_t i = w->now + 1; newest == -2 && i < (int64_t)w->versions; i++)
+        if (w->hash[i] == hash)
+            newest = oldest = i; /* shown before its stamped commit: a negative sample */
+    if (newest == -2)
+        return false;
+    while (oldest >= 0 && oldest < w->now && w->hash[oldest + 1] == hash)
+        oldest++; /* versions that changed nothing comparable */
+    *out_newest = newest;
+    *out_oldest = oldest < newest ? oldest : newest;
+    return true;
+}
+
+/* Where each shown value comes from: the newest version that set it. Returns SHOWS_WRONG when one
+ * was never held. */
+static uint8_t match_held(struct match_work *w)
+{
+    uint8_t shows = SHOWS_MIXED;
+    for (size_t c = 0; c < w->c->count; c++) {
+        uint32_t d = w->at[c], oldest = TM_TRUTH_NONE;
+        for (; d != TM_TRUTH_NONE && w->truth->deltas[d].hash != w->values[c];
+             d = w->truth->deltas[d].prev)
+            oldest = d;
+        /* no version set it to null: it was null from the create on, if the create did not
+         * set it */
+        bool null = w->values[c] == TM_VHASH_NULL && w->versions > 0 &&
+                    (oldest == TM_TRUTH_NONE || w->truth->deltas[oldest].version != w->index[0]);
+        w->held[c] = d != TM_TRUTH_NONE ? (int64_t)w->truth->deltas[d].version + 1 : null ? 0 : -1;
+        if (w->held[c] < 0)
+            shows = SHOWS_WRONG;
+    }
+    return shows;
+}
+
+/* M2 by columns: every column the version changed has its value or a later one. */
+static bool match_shown_by_columns(struct match_work *w, size_t i)
+{
+    const struct tm_truth_version *v = &w->truth->versions[w->index[i]];
+    size_t compared = 0;
+    if (tm_truth_is_gone(v->change))
+        return false;
+    for (uint32_t d = 0; d < v->delta_count; d++) {
+        uint32_t c = w->c->from_truth[w->truth->deltas[v->delta_first + d].column];
+        if (c == TM_TRUTH_NONE)
+            continue;
+        compared++;
+        if (w->held[c] < (int64_t)w->index[i] + 1)
+            return false;
+    }
+    return compared > 0;
+}
+
+static void match_mixed(struct match_work *w, size_t obs)
+{
+    struct match_obs *o = &w->obs[obs];
+    int64_t image = MATCH_BEFORE; /* newest full image that is shown: what is older is superseded */
+    o->shows = match_held(w);
+    for (int64_t i = w->now; i > w->frontier; i--) {
+        uint8_t change = w->truth->versions[w->index[i]].change;
+        bool full = change == TM_TRUTH_CREATE || change == TM_TRUTH_UNDELETE;
+        bool shown = match_shown_by_columns(w, (size_t)i);
+        if (shown && full && image == MATCH_BEFORE)
+            image = i;
+        if (!(shown || i < image) || w->hi[i] != INT64_MAX)
+            continue;
+        w->lo[i] = w->lo[i] == INT64_MAX ? o->o->lo_ns : w->lo[i];
+        w->hi[i] = o->o->hi_ns;
+        w->hi_obs[i] = obs;
+    }
+    for (int64_t i = w->frontier + 1; i <= w->now; i++) /* in commit order */
+        if (w->hi_obs[i] == obs) {
+            w->news[w->news_count++] = (uint32_t)i;
+            o->news_count++;
+        }
+}
+
+/* What seemed visible at its commit, because an older state was not shown yet, was not: now that
+ * older state is shown. */
+static void match_not_coincident(struct match_work *w, int64_t shown)
+{
+    int64_t k;
+    for (k = w->frontier; k > shown; k--)
+        if (!w->coincident[k])
+            return; /* really shown before: the row goes back in time */
+    for (k = w->frontier; k >= 0 && w->coincident[k] && SIZE_MAX - 1 - w->hi_obs[k] > (size_t)shown;
+         k--) {
+        w->coincident[k] = false;
+        w->lo[k] = w->hi[k] = INT64_MAX;
+        w->hi_obs[k] = SIZE_MAX;
+        tm_match_sample(w, (size_t)k)->flags &= (uint8_t)~TM_SAMPLE_EXACT;
+    }
+    w->frontier = k;
+}
+
+static void match_observe(struct match_work *w, size_t obs)
+{
+    struct match_obs *o = &w->obs[obs];
+    uint64_t hash = 0;
+    int64_t newest, oldest;
+    for (uint32_t d = 0; d < o->o->delta_count; d++) {
+        const struct tm_shown_delta *delta = &w->shown->deltas[o->o->delta_first + d];
+        uint32_t c = w->c->from_shown[delta->column];
+        if (c != TM_TRUTH_NONE)
+            w->values[c] = delta->hash;
+    }
+    for (uint32_t c = 0; c < w->c->count; c++)
+        hash ^= match_mix(c, w->values[c]);
+    o->hash = (o->o->flags & TM_SHOWN_PRESENT) != 0 ? match_named(hash) : MATCH_ABSENT;
+    o->news_first = w->news_count;
+    w->displayed = o->hash;
+    if ((o->o->flags & TM_SHOWN_PARTIAL) != 0)
+        o->shows = SHOWS_PARTIAL;
+    if (o->shows == SHOWS_PARTIAL || !match_find(w, o->hash, &newest, &oldest)) {
+        match_mixed(w, obs);
+        if ((o->o->flags & TM_SHOWN_PARTIAL) != 0)
+            o->shows = SHOWS_PARTIAL;
+        return;
+    }
+    if (newest >= 0 && newest < w->frontier)
+        match_not_coincident(w, newest);
+    o->version = newest;
+    o->certain = oldest;
+    if (newest < w->frontier)
+        w->m->time_travels++;
+    if (newest != oldest)
+        w->m->ambiguous_reads++;
+    for (int64_t i = newest; i >= 0 && (i >= oldest || w->hash[i] == o->hash); i--)
+        if (w->hash[i] == o->hash)
+            tm_match_sample(w, (size_t)i)->flags |= TM_SAMPLE_EXACT;
+    match_show_up_to(w, newest, obs, false);
+    match_show_up_to(w, oldest, obs, true);
+}
+
+/* Pass over commits and reads in wall order. */
+void tm_match_walk(struct match_work *w)
+{
+    memset(w->at, 0xff, w->c->count * sizeof *w->at);
+    memset(w->values, 0, w->c->count * sizeof *w->values);
+    w->now = w->frontier = MATCH_BEFORE;
+    w->displayed = MATCH_ABSENT;
+    w->news_count = 0;
+    for (size_t o = 0; o < w->obs_count; o++) {
+        while (w->now + 1 < (int64_t)w->versions && w->actual_ns[w->now + 1] <= w->obs[o].o->hi_ns)
+            match_commit(w);
+        match_observe(w, o);
+    }
+    while (w->now + 1 < (int64_t)w->versions)
+        match_commit(w);
+}
