@@ -7,15 +7,15 @@
 #include <string.h>
 
 #define COMPARE_SQL_BYTES_MAX 65536
-#define COMPARE_WORD_BYTES 48
-static const char *const compare_names[] = { "option 1", "option 2" };
+#define COMPARE_FIRST 2 /* columns before the fields: Id, _dirty */
+static const char *const compare_options[] = { "option 1", "option 2" };
 
-static void compare_word(char out[COMPARE_WORD_BYTES], sqlite3_stmt *s, int column)
+static void compare_word(char out[TM_SIM_WORD_BYTES], sqlite3_stmt *s, int column)
 {
     if (sqlite3_column_type(s, column) == SQLITE_NULL)
-        snprintf(out, COMPARE_WORD_BYTES, "null");
+        snprintf(out, TM_SIM_WORD_BYTES, "null");
     else
-        snprintf(out, COMPARE_WORD_BYTES, "%.40s", (const char *)sqlite3_column_text(s, column));
+        snprintf(out, TM_SIM_WORD_BYTES, "%.40s", (const char *)sqlite3_column_text(s, column));
 }
 
 static bool compare_equal(sqlite3_stmt *a, int i, sqlite3_stmt *b, int k)
@@ -32,87 +32,235 @@ static bool compare_equal(sqlite3_stmt *a, int i, sqlite3_stmt *b, int k)
                   (size_t)sqlite3_column_bytes(a, i)) == 0;
 }
 
-/* A column the relation has not got yet was never in any row: NULL. */
-static enum tm_code compare_has(sqlite3 *db, const char *object, const char *column, bool *out,
-                                struct tm_err *err)
+/* ---- findings ---- */
+
+static void compare_found(struct tm_sim_finding *out, const char *rule, const char *where,
+                          const char *object, const char *id, const char *what)
 {
-    sqlite3_stmt *s = NULL;
-    enum tm_code rc = tm_sql_prepare(
-        &s, db, "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2 COLLATE NOCASE", err);
+    assert(!out->found);
+    out->found = true;
+    snprintf(out->rule, sizeof out->rule, "%s", rule);
+    snprintf(out->where, sizeof out->where, "%s", where);
+    snprintf(out->object, sizeof out->object, "%s", object);
+    snprintf(out->id, sizeof out->id, "%s", id);
+    snprintf(out->text, sizeof out->text, "%s: %s %.18s: %.400s", where, object, id, what);
+}
+
+static void compare_found_field(struct tm_sim_finding *out, const char *rule, const char *where,
+                                const char *object, const char *id, const char *field,
+                                const char *what)
+{
+    compare_found(out, rule, where, object, id, what);
+    snprintf(out->field, sizeof out->field, "%s", field);
+}
+
+/* ---- statements ---- */
+
+static const char *compare_table(char *out, size_t out_bytes, const char *object)
+{
+    snprintf(out, out_bytes, "cur_%s", object);
+    return out;
+}
+
+/* A column the relation has not got yet was never in any row: NULL. */
+static enum tm_code compare_has(bool *out, struct tm_sim_relation *r, sqlite3 *db,
+                                const char *object, const char *column, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    if (r->columns == NULL)
+        rc = tm_sql_prepare(&r->columns, db,
+                            "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2 COLLATE NOCASE",
+                            err);
     if (rc != TM_OK)
         return rc;
-    sqlite3_bind_text(s, 1, object, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 2, column, -1, SQLITE_STATIC);
-    rc = tm_sql_step(s, out, err);
-    sqlite3_finalize(s);
+    sqlite3_bind_text(r->columns, 1, object, -1, SQLITE_STATIC);
+    sqlite3_bind_text(r->columns, 2, column, -1, SQLITE_STATIC);
+    rc = tm_sql_step(r->columns, out, err);
+    sqlite3_reset(r->columns);
     return rc;
 }
 
-static enum tm_code compare_prepare(sqlite3_stmt **out, sqlite3 *db, const struct tm_describe *d,
-                                    bool truth, struct tm_err *err)
+static enum tm_code compare_prepare_rows(struct tm_sim_relation *r, sqlite3 *db,
+                                         const struct tm_describe *d, bool truth,
+                                         struct tm_err *err)
 {
     struct tm_buf sql;
+    char table[TM_SIM_FIELD_BYTES];
     enum tm_code rc = TM_OK;
+    const char *from = truth ? compare_table(table, sizeof table, d->object) : d->object;
     tm_buf_init(&sql, COMPARE_SQL_BYTES_MAX);
-    tm_buf_addz(&sql, truth ? "SELECT Id, 0" : "SELECT Id, _dirty");
+    tm_buf_addz(&sql, truth ? "SELECT Id, IsDeleted" : "SELECT Id, _dirty");
     for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++) {
         bool there = true;
         if (!tm_contract_column(&d->fields[i]))
             continue;
         if (!truth)
-            rc = compare_has(db, d->object, d->fields[i].name, &there, err);
+            rc = compare_has(&there, r, db, d->object, d->fields[i].name, err);
         tm_buf_addc(&sql, ',');
         if (there)
             tm_sql_ident(&sql, d->fields[i].name);
         else
             tm_buf_addz(&sql, "NULL");
     }
-    tm_buf_addf(
-        &sql, truth ? " FROM \"cur_%s\" WHERE IsDeleted=0 ORDER BY Id" : " FROM \"%s\" ORDER BY Id",
-        d->object);
+    tm_buf_addz(&sql, " FROM ");
+    tm_sql_ident(&sql, from);
+    tm_buf_addz(&sql, truth ? " WHERE Id >= ?1 AND IsDeleted <= ?2 ORDER BY Id" : " ORDER BY Id");
     if (rc == TM_OK)
         rc = tm_buf_check(&sql, "a comparison", err);
     if (rc == TM_OK)
-        rc = tm_sql_prepare(out, db, tm_buf_text(&sql), err);
+        rc = tm_sql_prepare(&r->rows, db, tm_buf_text(&sql), err);
     tm_buf_free(&sql);
     return rc;
 }
 
+/* Highest row of each raw table that option 1 sees, or that option 2 has applied. */
+static enum tm_code compare_prepare_applied(struct tm_sim_relation *r, sqlite3 *db,
+                                            const char *object, bool state, struct tm_err *err)
+{
+    struct tm_buf sql;
+    struct tm_view_shape shape = { .columns_count = 0 };
+    enum tm_code rc = TM_OK;
+    tm_buf_init(&sql, COMPARE_SQL_BYTES_MAX);
+    if (state) {
+        tm_buf_addz(&sql, "SELECT raw_row, alerts_row, recon_row FROM _objects WHERE object=");
+        tm_sql_literal(&sql, object);
+    } else {
+        rc = tm_view_shape_read(&shape, db, object, err);
+        for (int i = 0; i < TM_VIEW_TABLES && rc == TM_OK; i++) {
+            tm_buf_addz(&sql, i == 0 ? "SELECT " : ", ");
+            if (!shape.there[i]) {
+                tm_buf_addz(&sql, "0");
+                continue;
+            }
+            tm_buf_addz(&sql, "(SELECT ifnull(max(rowid), 0) FROM ");
+            tm_sql_ident(&sql, shape.tables[i]);
+            tm_buf_addc(&sql, ')');
+        }
+        tm_view_shape_free(&shape);
+    }
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&r->applied, db, tm_buf_text(&sql), err);
+    tm_buf_free(&sql);
+    return rc;
+}
+
+static void compare_finalize(struct tm_sim_relation *r)
+{
+    sqlite3_finalize(r->rows);
+    sqlite3_finalize(r->dirt);
+    sqlite3_finalize(r->applied);
+    sqlite3_finalize(r->columns);
+    sqlite3_finalize(r->flags.due);
+    sqlite3_finalize(r->flags.based);
+    memset(r, 0, sizeof *r);
+}
+
+void tm_sim_compare_forget(struct tm_sim_world *w)
+{
+    for (size_t i = 0; i < TM_SIM_OBJECTS_MAX; i++)
+        compare_finalize(&w->truth[i]);
+    sqlite3_finalize(w->held);
+    sqlite3_finalize(w->known);
+    w->held = w->known = NULL;
+}
+
+static struct tm_sim_station *compare_station(struct tm_sim_world *w, int option)
+{
+    struct tm_sim_station *s = &w->stations[w->stations_count - 2 + (size_t)option];
+    assert(s->kind == (option == 0 ? TM_SIM_SINK : TM_SIM_VIEW) && s->up);
+    return s;
+}
+
+/* The statements of an option; `there` false while the relation is not. */
+static enum tm_code compare_relation(struct tm_sim_relation **out, struct tm_sim_world *w,
+                                     size_t object, int option, struct tm_err *err)
+{
+    struct tm_sim_relation *r = *out = &w->relations[object][option];
+    const struct tm_sim_station *s = compare_station(w, option);
+    const char *name = w->objects[object];
+    char sql[256];
+    int64_t schema = 0;
+    enum tm_code rc = tm_sql_int64(&schema, s->db, "PRAGMA schema_version", err);
+    uint64_t org_schema = tm_org_schema_version(w->org);
+    if (rc != TM_OK)
+        return rc;
+    if (r->lives == s->lives && r->schema == schema && r->org_schema == org_schema)
+        return TM_OK;
+    if (r->lives == s->lives)
+        compare_finalize(r);
+    else /* they went with their database */
+        memset(r, 0, sizeof *r);
+    r->lives = s->lives;
+    rc = compare_has(&r->there, r, s->db, name, "Id", err);
+    if (rc == TM_OK && r->there)
+        rc = compare_prepare_rows(r, s->db, tm_org_describe(w->org, name), false, err);
+    snprintf(sql, sizeof sql,
+             "SELECT Id, kind, position, _unknown FROM \"%s_dirty\" ORDER BY 1, 2, 3", name);
+    if (rc == TM_OK && r->there)
+        rc = tm_sql_prepare(&r->dirt, s->db, sql, err);
+    if (rc == TM_OK && r->there)
+        rc = compare_prepare_applied(r, s->db, name, option == 1, err);
+    r->flags.known = w->known;
+    if (rc == TM_OK && r->there && option == 0)
+        rc = tm_sim_flags_prepare(&r->flags, s->db, tm_org_db(w->org), name, err);
+    w->known = r->flags.known;
+    r->schema = schema;
+    r->org_schema = org_schema;
+    return rc;
+}
+
+/* The org's rows from id `from` on. */
+static enum tm_code compare_truth(struct tm_sim_relation **out, struct tm_sim_world *w,
+                                  size_t object, const char *from, bool deleted, struct tm_err *err)
+{
+    struct tm_sim_relation *r = *out = &w->truth[object];
+    enum tm_code rc = TM_OK;
+    if (r->rows == NULL || r->org_schema != tm_org_schema_version(w->org)) {
+        compare_finalize(r);
+        r->org_schema = tm_org_schema_version(w->org);
+        rc = compare_prepare_rows(r, tm_org_db(w->org), tm_org_describe(w->org, w->objects[object]),
+                                  true, err);
+    }
+    if (rc != TM_OK)
+        return rc;
+    sqlite3_bind_text(r->rows, 1, from, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int(r->rows, 2, deleted);
+    return TM_OK;
+}
+
 static const char *compare_column(const struct tm_describe *d, int at)
 {
+    at -= COMPARE_FIRST;
     for (size_t i = 0; i < d->fields_count; i++)
         if (tm_contract_column(&d->fields[i]) && at-- == 0)
             return d->fields[i].name;
     return "";
 }
 
-static void compare_found(struct tm_sim_finding *out, const char *rule, const char *where,
-                          const char *object, const char *id, const char *what)
-{
-    if (out->found)
-        return;
-    out->found = true;
-    snprintf(out->rule, sizeof out->rule, "%s", rule);
-    snprintf(out->text, sizeof out->text, "%s: %s %.18s: %.400s", where, object, id, what);
-}
+/* ---- at rest ---- */
 
 /* Both statements stand on rows of one id. */
 static void compare_row(struct tm_sim_finding *out, const char *where, const struct tm_describe *d,
                         sqlite3_stmt *truth, sqlite3_stmt *shown)
 {
-    char what[300], a[COMPARE_WORD_BYTES], b[COMPARE_WORD_BYTES];
+    char what[300], a[TM_SIM_WORD_BYTES], b[TM_SIM_WORD_BYTES];
     const char *id = (const char *)sqlite3_column_text(truth, 0);
-    for (int i = 2; i < sqlite3_column_count(truth) && !out->found; i++) {
+    for (int i = COMPARE_FIRST; i < sqlite3_column_count(truth); i++) {
         if (compare_equal(truth, i, shown, i))
             continue;
         compare_word(a, truth, i);
         compare_word(b, shown, i);
-        snprintf(what, sizeof what, "%s is %s in the org, shown as %s", compare_column(d, i - 2), a,
-                 b);
-        compare_found(out, "R13", where, d->object, id, what);
+        snprintf(what, sizeof what, "%s is %s in the org, shown as %s", compare_column(d, i), a, b);
+        compare_found_field(out, "R13", where, d->object, id, compare_column(d, i), what);
+        strcpy(out->expected, a);
+        strcpy(out->shown, b);
+        return;
     }
-    if (sqlite3_column_int(shown, 1) != 0)
-        compare_found(out, "R10", where, d->object, id, "still dirty at rest");
+    if (sqlite3_column_int(shown, 1) == 0)
+        return;
+    compare_found_field(out, "R10", where, d->object, id, "_dirty", "still dirty at rest");
+    strcpy(out->expected, "0");
+    strcpy(out->shown, "1");
 }
 
 static enum tm_code compare_rows(struct tm_sim_finding *out, const char *where,
@@ -136,92 +284,92 @@ static enum tm_code compare_rows(struct tm_sim_finding *out, const char *where,
                           "shown, but not in the org");
         else
             compare_row(out, where, d, truth, shown);
+        if (out->found && order != 0) {
+            strcpy(out->expected, order < 0 ? "a row" : "no row");
+            strcpy(out->shown, order < 0 ? "no row" : "a row");
+        }
         if (order <= 0)
             rc = tm_sql_step(truth, &a, err);
         if (rc == TM_OK && order >= 0)
             rc = tm_sql_step(shown, &b, err);
     }
+    sqlite3_reset(truth);
+    sqlite3_reset(shown);
     return rc;
 }
 
 static enum tm_code compare_dirt(struct tm_sim_finding *out, const char *where, const char *object,
-                                 sqlite3 *db, struct tm_err *err)
+                                 sqlite3_stmt *s, struct tm_err *err)
 {
-    sqlite3_stmt *s = NULL;
-    struct tm_buf sql;
     bool row = false;
     char what[200];
-    tm_buf_init(&sql, COMPARE_SQL_BYTES_MAX);
-    tm_buf_addf(&sql, "SELECT Id, kind, position FROM \"%s_dirty\" ORDER BY 1, 2, 3 LIMIT 1",
-                object);
-    enum tm_code rc = tm_sql_prepare(&s, db, tm_buf_text(&sql), err);
-    if (rc == TM_OK)
-        rc = tm_sql_step(s, &row, err);
+    enum tm_code rc = tm_sql_step(s, &row, err);
     if (rc == TM_OK && row) {
         snprintf(what, sizeof what, "dirt of kind %.40s at %.40s is left at rest",
                  (const char *)sqlite3_column_text(s, 1), (const char *)sqlite3_column_text(s, 2));
-        compare_found(out, "R10", where, object, (const char *)sqlite3_column_text(s, 0), what);
+        compare_found_field(out, "R10", where, object, (const char *)sqlite3_column_text(s, 0),
+                            "_dirty", what);
+        strcpy(out->expected, "no dirt");
+        compare_word(out->shown, s, 1);
     }
-    sqlite3_finalize(s);
-    tm_buf_free(&sql);
+    sqlite3_reset(s);
     return rc;
 }
 
-static enum tm_code compare_object(struct tm_sim_world *w, const char *object, sqlite3 *db,
-                                   const char *where, struct tm_sim_finding *out,
-                                   struct tm_err *err)
+static enum tm_code compare_object(struct tm_sim_finding *out, struct tm_sim_world *w,
+                                   size_t object, int option, struct tm_err *err)
 {
-    const struct tm_describe *d = tm_org_describe(w->org, object);
-    sqlite3_stmt *truth = NULL, *shown = NULL;
+    const struct tm_describe *d = tm_org_describe(w->org, w->objects[object]);
+    const char *where = compare_options[option];
+    struct tm_sim_relation *truth = NULL, *shown = NULL;
     assert(d != NULL);
-    enum tm_code rc = compare_prepare(&truth, tm_org_db(w->org), d, true, err);
+    enum tm_code rc = compare_truth(&truth, w, object, "", false, err);
     if (rc == TM_OK)
-        rc = compare_prepare(&shown, db, d, false, err);
+        rc = compare_relation(&shown, w, object, option, err);
+    if (rc == TM_OK && !shown->there)
+        return tm_fail(err, TM_E_MISMATCH, "%s has no relation %s at rest", where, d->object);
     if (rc == TM_OK)
-        rc = compare_rows(out, where, d, truth, shown, err);
-    sqlite3_finalize(truth);
-    sqlite3_finalize(shown);
-    return rc == TM_OK && !out->found ? compare_dirt(out, where, object, db, err) : rc;
+        rc = compare_rows(out, where, d, truth->rows, shown->rows, err);
+    return rc == TM_OK && !out->found ? compare_dirt(out, where, d->object, shown->dirt, err) : rc;
 }
 
 enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *out,
                                  struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    for (int option = 0; option < 2 && rc == TM_OK; option++) {
-        struct tm_sim_station *s = &w->stations[w->stations_count - 2 + (size_t)option];
-        assert(s->kind == (option == 0 ? TM_SIM_SINK : TM_SIM_VIEW) && s->up);
-        for (size_t i = 0; i < w->set.objects_count && rc == TM_OK; i++)
-            rc = compare_object(w, w->objects[i], s->db, compare_names[option], out, err);
-    }
+    for (int option = 0; option < 2 && rc == TM_OK && !out->found; option++)
+        for (size_t i = 0; i < w->set.objects_count && rc == TM_OK && !out->found; i++)
+            rc = compare_object(out, w, i, option, err);
     return rc;
 }
 
 /* ---- in flight ---- */
 
 /* Has option 2 applied every row that option 1 sees? */
-static enum tm_code compare_caught_up(sqlite3 *raw, sqlite3 *view, const char *object, bool *out,
+static enum tm_code compare_caught_up(bool *out, sqlite3_stmt *seen, sqlite3_stmt *applied,
                                       struct tm_err *err)
 {
-    struct tm_view_object o;
-    struct tm_view_shape shape;
-    *out = false;
-    enum tm_code rc = tm_view_store_object_load(view, &o, object, err);
+    bool a = false, b = false;
+    enum tm_code rc = tm_sql_step(seen, &a, err);
     if (rc == TM_OK)
-        rc = tm_view_shape_read(&shape, raw, object, err);
-    if (rc != TM_OK)
-        return rc;
-    *out = true;
-    for (int i = 0; i < TM_VIEW_TABLES && rc == TM_OK; i++) {
-        char sql[TM_VIEW_NAME_MAX + 64];
-        int64_t last = 0;
-        snprintf(sql, sizeof sql, "SELECT max(rowid) FROM \"%s\"", shape.tables[i]);
-        if (shape.there[i])
-            rc = tm_sql_int64(&last, raw, sql, err);
-        *out = *out && o.rows_read[i] == last;
-    }
-    tm_view_shape_free(&shape);
+        rc = tm_sql_step(applied, &b, err);
+    *out = rc == TM_OK && a && b;
+    for (int i = 0; i < TM_VIEW_TABLES && *out; i++)
+        *out = sqlite3_column_int64(seen, i) == sqlite3_column_int64(applied, i);
+    sqlite3_reset(seen);
+    sqlite3_reset(applied);
     return rc;
+}
+
+static void compare_one_only(struct tm_sim_finding *out, const char *object, const char *what,
+                             int option, sqlite3_stmt *s)
+{
+    char text[100];
+    snprintf(text, sizeof text, "%s shown by %s only", what, compare_options[option]);
+    compare_found_field(out, "agree", "in flight", object, (const char *)sqlite3_column_text(s, 0),
+                        what, text);
+    strcpy(out->expected, "the same in both");
+    strcpy(out->shown, text);
 }
 
 /* Two queries that must give the same rows. */
@@ -230,19 +378,15 @@ static enum tm_code compare_same(struct tm_sim_finding *out, const char *object,
 {
     bool more_a = true, more_b = true;
     enum tm_code rc = TM_OK;
-    while (rc == TM_OK && !out->found && (more_a || more_b)) {
-        char text[300], x[COMPARE_WORD_BYTES], y[COMPARE_WORD_BYTES];
+    while (rc == TM_OK && !out->found) {
+        char text[300], x[TM_SIM_WORD_BYTES], y[TM_SIM_WORD_BYTES];
         rc = tm_sql_step(a, &more_a, err);
         if (rc == TM_OK)
             rc = tm_sql_step(b, &more_b, err);
         if (rc != TM_OK || (!more_a && !more_b))
             break;
-        sqlite3_stmt *any = more_a ? a : b;
-        if (more_a != more_b) {
-            snprintf(text, sizeof text, "%s shown by %s only", what, compare_names[more_a ? 0 : 1]);
-            compare_found(out, "agree", "in flight", object,
-                          (const char *)sqlite3_column_text(any, 0), text);
-        }
+        if (more_a != more_b)
+            compare_one_only(out, object, what, more_a ? 0 : 1, more_a ? a : b);
         for (int i = 0; more_a && more_b && i < sqlite3_column_count(a) && !out->found; i++) {
             if (compare_equal(a, i, b, i))
                 continue;
@@ -250,107 +394,113 @@ static enum tm_code compare_same(struct tm_sim_finding *out, const char *object,
             compare_word(y, b, i);
             snprintf(text, sizeof text, "%s: %s is %s in option 1, %s in option 2", what,
                      sqlite3_column_name(a, i), x, y);
-            compare_found(out, "agree", "in flight", object,
-                          (const char *)sqlite3_column_text(a, 0), text);
+            compare_found_field(out, "agree", "in flight", object,
+                                (const char *)sqlite3_column_text(a, 0), sqlite3_column_name(a, i),
+                                text);
+            strcpy(out->expected, x);
+            strcpy(out->shown, y);
         }
     }
+    sqlite3_reset(a);
+    sqlite3_reset(b);
     return rc;
 }
 
-static enum tm_code compare_agree(struct tm_sim_world *w, const char *object, sqlite3 *raw,
-                                  sqlite3 *view, struct tm_sim_finding *out, struct tm_err *err)
+/* Is the value somewhere in the record's history? */
+static enum tm_code compare_ever(bool *out, struct tm_sim_world *w, const char *object,
+                                 const char *column, sqlite3_stmt *shown, int at,
+                                 struct tm_err *err)
 {
-    const struct tm_describe *d = tm_org_describe(w->org, object);
-    sqlite3_stmt *a = NULL, *b = NULL;
-    char sql[256];
-    enum tm_code rc = compare_prepare(&a, raw, d, false, err);
-    if (rc == TM_OK)
-        rc = compare_prepare(&b, view, d, false, err);
-    if (rc == TM_OK)
-        rc = compare_same(out, object, "row", a, b, err);
-    sqlite3_finalize(a);
-    sqlite3_finalize(b);
-    a = b = NULL;
-    snprintf(sql, sizeof sql,
-             "SELECT Id, kind, position, _unknown FROM \"%s_dirty\" ORDER BY 1, 2, 3", object);
-    if (rc == TM_OK)
-        rc = tm_sql_prepare(&a, raw, sql, err);
-    if (rc == TM_OK)
-        rc = tm_sql_prepare(&b, view, sql, err);
-    if (rc == TM_OK)
-        rc = compare_same(out, object, "dirt", a, b, err);
-    sqlite3_finalize(a);
-    sqlite3_finalize(b);
-    return rc;
-}
-
-/* Every value shown stands somewhere in the record's history. Nulls are left out: they may be
- * unknown. */
-static enum tm_code compare_held(struct tm_sim_world *w, const char *object, sqlite3 *db,
-                                 const char *where, struct tm_sim_finding *out, struct tm_err *err)
-{
-    const struct tm_describe *d = tm_org_describe(w->org, object);
-    sqlite3_stmt *shown = NULL, *held = NULL;
-    bool more = false;
-    enum tm_code rc = compare_prepare(&shown, db, d, false, err);
-    if (rc == TM_OK)
-        rc = tm_sql_prepare(&held, tm_org_db(w->org),
+    enum tm_code rc = TM_OK;
+    if (w->held == NULL)
+        rc = tm_sql_prepare(&w->held, tm_org_db(w->org),
                             "SELECT 1 FROM history WHERE object = ?1 AND id = ?2"
                             " AND json_extract(fields, '$.' || ?3) = ?4 LIMIT 1",
                             err);
+    if (rc != TM_OK)
+        return rc;
+    sqlite3_bind_text(w->held, 1, object, -1, SQLITE_STATIC);
+    sqlite3_bind_value(w->held, 2, sqlite3_column_value(shown, 0));
+    sqlite3_bind_text(w->held, 3, column, -1, SQLITE_STATIC);
+    sqlite3_bind_value(w->held, 4, sqlite3_column_value(shown, at));
+    rc = tm_sql_step(w->held, out, err);
+    sqlite3_reset(w->held);
+    return rc;
+}
+
+/* Every value shown is, or was, in the org. Nulls are left out: they may be unknown. */
+static enum tm_code compare_held(struct tm_sim_finding *out, struct tm_sim_world *w, size_t object,
+                                 int option, sqlite3_stmt *shown, struct tm_err *err)
+{
+    const struct tm_describe *d = tm_org_describe(w->org, w->objects[object]);
+    struct tm_sim_relation *truth = NULL;
+    char where[32], word[TM_SIM_WORD_BYTES], text[200];
+    bool more = false, now = false;
+    enum tm_code rc = compare_truth(&truth, w, object, "", true, err);
+    snprintf(where, sizeof where, "%s, in flight", compare_options[option]);
+    if (rc == TM_OK)
+        rc = tm_sql_step(truth->rows, &now, err);
     while (rc == TM_OK && !out->found && (rc = tm_sql_step(shown, &more, err)) == TM_OK && more) {
-        for (int i = 2; i < sqlite3_column_count(shown) && rc == TM_OK && !out->found; i++) {
-            char text[300], word[COMPARE_WORD_BYTES];
-            bool there = false;
-            if (sqlite3_column_type(shown, i) == SQLITE_NULL)
+        const char *id = (const char *)sqlite3_column_text(shown, 0);
+        while (rc == TM_OK && now &&
+               strcmp((const char *)sqlite3_column_text(truth->rows, 0), id) < 0)
+            rc = tm_sql_step(truth->rows, &now, err);
+        bool same = now && strcmp((const char *)sqlite3_column_text(truth->rows, 0), id) == 0;
+        for (int i = COMPARE_FIRST; i < sqlite3_column_count(shown) && rc == TM_OK; i++) {
+            bool ever = true;
+            if (sqlite3_column_type(shown, i) == SQLITE_NULL ||
+                (same && compare_equal(truth->rows, i, shown, i)))
                 continue;
-            sqlite3_bind_text(held, 1, object, -1, SQLITE_STATIC);
-            sqlite3_bind_value(held, 2, sqlite3_column_value(shown, 0));
-            sqlite3_bind_text(held, 3, compare_column(d, i - 2), -1, SQLITE_STATIC);
-            sqlite3_bind_value(held, 4, sqlite3_column_value(shown, i));
-            rc = tm_sql_step(held, &there, err);
-            sqlite3_reset(held);
-            if (rc != TM_OK || there)
+            rc = compare_ever(&ever, w, d->object, compare_column(d, i), shown, i, err);
+            if (rc != TM_OK || ever || out->found)
                 continue;
             compare_word(word, shown, i);
-            snprintf(text, sizeof text, "%s shows %s, which it never held",
-                     compare_column(d, i - 2), word);
-            compare_found(out, "R13", where, object, (const char *)sqlite3_column_text(shown, 0),
-                          text);
+            snprintf(text, sizeof text, "%s shows %s, which it never held", compare_column(d, i),
+                     word);
+            compare_found_field(out, "R13", where, d->object, id, compare_column(d, i), text);
+            strcpy(out->expected, "a value it held");
+            strcpy(out->shown, word);
         }
     }
-    sqlite3_finalize(shown);
-    sqlite3_finalize(held);
+    sqlite3_reset(shown);
+    if (truth != NULL)
+        sqlite3_reset(truth->rows);
+    return rc;
+}
+
+static enum tm_code compare_object_flight(struct tm_sim_finding *out, struct tm_sim_world *w,
+                                          size_t object, struct tm_err *err)
+{
+    struct tm_sim_relation *views = NULL, *state = NULL;
+    const char *name = w->objects[object];
+    bool caught_up = false;
+    enum tm_code rc = compare_relation(&views, w, object, 0, err);
+    if (rc == TM_OK)
+        rc = compare_relation(&state, w, object, 1, err);
+    if (rc == TM_OK && views->there && state->there)
+        rc = compare_caught_up(&caught_up, views->applied, state->applied, err);
+    if (rc == TM_OK && state->there)
+        rc = compare_held(out, w, object, 1, state->rows, err);
+    if (rc == TM_OK && !out->found && views->there && !caught_up)
+        rc = compare_held(out, w, object, 0, views->rows, err);
+    if (rc == TM_OK && !out->found && caught_up) /* so option 1's were held, too */
+        rc = compare_same(out, name, "row", views->rows, state->rows, err);
+    if (rc == TM_OK && !out->found && caught_up)
+        rc = compare_same(out, name, "dirt", views->dirt, state->dirt, err);
+    if (rc == TM_OK && !out->found && views->there)
+        rc =
+            tm_sim_flags_check(out, &views->flags, views->rows, views->dirt, "option 1", name, err);
+    if (rc == TM_OK && !out->found && caught_up)
+        rc =
+            tm_sim_flags_check(out, &views->flags, state->rows, state->dirt, "option 2", name, err);
     return rc;
 }
 
 enum tm_code tm_sim_compare_flight(struct tm_sim_world *w, struct tm_sim_finding *out,
                                    struct tm_err *err)
 {
-    const struct tm_sim_station *sink = &w->stations[w->stations_count - 2],
-                                *view = &w->stations[w->stations_count - 1];
     enum tm_code rc = TM_OK;
-    assert(sink->kind == TM_SIM_SINK && view->kind == TM_SIM_VIEW && sink->up && view->up);
-    for (size_t i = 0; i < w->set.objects_count && rc == TM_OK && !out->found; i++) {
-        bool views = false, states = false, caught_up = false;
-        const char *object = w->objects[i];
-        rc = compare_has(sink->db, object, "Id", &views, err);
-        if (rc == TM_OK)
-            rc = compare_has(view->db, object, "Id", &states, err);
-        if (rc == TM_OK && views)
-            rc = compare_held(w, object, sink->db, "option 1, in flight", out, err);
-        if (rc == TM_OK && states)
-            rc = compare_held(w, object, view->db, "option 2, in flight", out, err);
-        if (rc == TM_OK && views && states)
-            rc = compare_caught_up(sink->db, view->db, object, &caught_up, err);
-        if (rc == TM_OK && caught_up && !out->found)
-            rc = compare_agree(w, object, sink->db, view->db, out, err);
-        if (rc == TM_OK && views && !out->found)
-            rc = tm_sim_flags_check(out, sink->db, sink->db, tm_org_db(w->org), "option 1", object,
-                                    err);
-        if (rc == TM_OK && caught_up && !out->found)
-            rc = tm_sim_flags_check(out, sink->db, view->db, tm_org_db(w->org), "option 2", object,
-                                    err);
-    }
+    for (size_t i = 0; i < w->set.objects_count && rc == TM_OK && !out->found; i++)
+        rc = compare_object_flight(out, w, i, err);
     return rc;
 }

@@ -1,17 +1,23 @@
 /* compare: what the simulated world shows against what its org holds. in: a world; out: the first
- * difference, as text. Compares the comparable columns only: those of the describe in force that
- * events and answers can carry. */
+ * difference. Compares the comparable columns only: those of the describe in force that events and
+ * answers can carry. Rules are those of design section 6; "agree" is that both options are the same
+ * relations (design section 5). Statements are kept while columns stay as they are. */
 #ifndef TM_SIMULATE_COMPARE_H
 #define TM_SIMULATE_COMPARE_H
 #include "simulate/world.h"
 
 #define TM_SIM_TEXT_BYTES 600
+#define TM_SIM_WORD_BYTES 64
 struct tm_sim_finding {
     bool found;
     char rule[16];
-    char text[TM_SIM_TEXT_BYTES];
+    char where[32]; /* "option 1", "option 2, in flight" … */
+    char object[41], id[TM_ID_BYTES], field[TM_SIM_FIELD_BYTES];
+    char expected[TM_SIM_WORD_BYTES], shown[TM_SIM_WORD_BYTES];
+    char text[TM_SIM_TEXT_BYTES]; /* all of it, as a sentence */
+    uint64_t step;                /* of the driver, by which it was there */
 };
-/* R13: at rest both options show the org's undeleted rows, and no dirt. */
+/* R13: at rest both options show the org's undeleted rows; R10: and no dirt. */
 enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *out,
                                  struct tm_err *err);
 /* In flight: no field shows a value that its record never held (R13), and where option 2 has
@@ -19,4 +25,6 @@ enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *
  * flagged (flags.h). */
 enum tm_code tm_sim_compare_flight(struct tm_sim_world *w, struct tm_sim_finding *out,
                                    struct tm_err *err);
+/* Before the org's database is closed. */
+void tm_sim_compare_forget(struct tm_sim_world *w);
 #endif

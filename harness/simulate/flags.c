@@ -23,6 +23,11 @@ static void flags_found(struct flags *f, const char *rule, const char *id, const
         return;
     f->out->found = true;
     snprintf(f->out->rule, sizeof f->out->rule, "%s", rule);
+    snprintf(f->out->where, sizeof f->out->where, "%s, in flight", f->where);
+    snprintf(f->out->object, sizeof f->out->object, "%s", f->object);
+    snprintf(f->out->id, sizeof f->out->id, "%s", id);
+    snprintf(f->out->expected, sizeof f->out->expected, "as the rule says");
+    snprintf(f->out->shown, sizeof f->out->shown, "%s", what);
     snprintf(f->out->text, sizeof f->out->text, "%s, in flight: %s %.18s: %s", f->where, f->object,
              id, what);
 }
@@ -35,21 +40,18 @@ static bool flags_dirty(const struct flags *f, const char *id)
     return false;
 }
 
-static enum tm_code flags_load(struct flags *f, sqlite3 *shown, struct tm_err *err)
+static enum tm_code flags_load(struct flags *f, sqlite3_stmt *dirt, struct tm_err *err)
 {
-    char sql[200];
-    sqlite3_stmt *s = NULL;
     bool row = false;
-    snprintf(sql, sizeof sql, "SELECT DISTINCT Id FROM \"%s_dirty\"", f->object);
-    enum tm_code rc = tm_sql_prepare(&s, shown, sql, err);
-    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
+    enum tm_code rc = TM_OK;
+    while (rc == TM_OK && (rc = tm_sql_step(dirt, &row, err)) == TM_OK && row) {
         if (f->dirty_count == FLAGS_IDS_MAX)
             rc = tm_fail(err, TM_E_LIMIT, "more than %d dirty ids", FLAGS_IDS_MAX);
         else
             snprintf(f->dirty[f->dirty_count++], TM_ID_BYTES, "%s",
-                     (const char *)sqlite3_column_text(s, 0));
+                     (const char *)sqlite3_column_text(dirt, 0));
     }
-    sqlite3_finalize(s);
+    sqlite3_reset(dirt);
     return rc;
 }
 
@@ -129,17 +131,16 @@ static enum tm_code flags_prepare(sqlite3_stmt **out, const struct flags *f, sql
     return rc;
 }
 
-static enum tm_code flags_answers(struct flags *f, sqlite3 *raw, struct tm_err *err)
+static enum tm_code flags_answers(struct flags *f, sqlite3_stmt *due, struct tm_err *err)
 {
-    sqlite3_stmt *due = NULL;
     bool row = false;
-    enum tm_code rc = flags_prepare(&due, f, raw, flags_due, err);
+    enum tm_code rc = TM_OK;
     while (rc == TM_OK && !f->out->found && (rc = tm_sql_step(due, &row, err)) == TM_OK && row) {
         const char *id = (const char *)sqlite3_column_text(due, 0);
         if (!flags_dirty(f, id))
             flags_found(f, "R8", id, "something about it is unanswered, and it is not flagged");
     }
-    sqlite3_finalize(due);
+    sqlite3_reset(due);
     return rc;
 }
 
@@ -151,27 +152,18 @@ static enum tm_code flags_ask(sqlite3_stmt *s, const char *id, bool *out, struct
     return rc;
 }
 
-static enum tm_code flags_shown(struct flags *f, sqlite3 *raw, sqlite3 *shown, sqlite3 *org,
+static enum tm_code flags_shown(struct flags *f, const struct tm_sim_flags *q, sqlite3_stmt *rows,
                                 struct tm_err *err)
 {
-    sqlite3_stmt *rows = NULL, *based = NULL, *known = NULL;
-    char sql[200];
+    enum tm_code rc = TM_OK;
     bool row = false;
-    snprintf(sql, sizeof sql, "SELECT Id,_dirty FROM \"%s\"", f->object);
-    enum tm_code rc = tm_sql_prepare(&rows, shown, sql, err);
-    if (rc == TM_OK)
-        rc = flags_prepare(&based, f, raw, flags_based, err);
-    if (rc == TM_OK)
-        rc = tm_sql_prepare(&known, org, "SELECT 1 FROM history WHERE object=?2 AND id=?1 LIMIT 1",
-                            err);
-    if (rc == TM_OK)
-        sqlite3_bind_text(known, 2, f->object, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q->known, 2, f->object, -1, SQLITE_STATIC);
     while (rc == TM_OK && !f->out->found && (rc = tm_sql_step(rows, &row, err)) == TM_OK && row) {
         const char *id = (const char *)sqlite3_column_text(rows, 0);
         bool dirty = sqlite3_column_int(rows, 1) != 0, is_known = false, is_based = false;
-        rc = flags_ask(known, id, &is_known, err);
+        rc = flags_ask(q->known, id, &is_known, err);
         if (rc == TM_OK && !dirty)
-            rc = flags_ask(based, id, &is_based, err);
+            rc = flags_ask(q->based, id, &is_based, err);
         if (rc != TM_OK)
             break;
         if (!is_known)
@@ -181,26 +173,42 @@ static enum tm_code flags_shown(struct flags *f, sqlite3 *raw, sqlite3 *shown, s
         if (dirty != flags_dirty(f, id))
             flags_found(f, "R8", id, "its row and the list of dirt disagree");
     }
-    sqlite3_finalize(rows);
-    sqlite3_finalize(based);
-    sqlite3_finalize(known);
+    sqlite3_reset(rows);
     return rc;
 }
 
-enum tm_code tm_sim_flags_check(struct tm_sim_finding *out, sqlite3 *raw, sqlite3 *shown,
-                                sqlite3 *org, const char *where, const char *object,
-                                struct tm_err *err)
+static void flags_tables(struct flags *f)
+{
+    char topic[TM_TOPIC_NAME_MAX];
+    tm_contract_topic_raw(topic, f->object);
+    tm_name_sanitize(f->raw, sizeof f->raw, topic);
+    tm_contract_topic_recon(topic, f->object);
+    tm_name_sanitize(f->recon, sizeof f->recon, topic);
+}
+
+enum tm_code tm_sim_flags_prepare(struct tm_sim_flags *q, sqlite3 *raw, sqlite3 *org,
+                                  const char *object, struct tm_err *err)
+{
+    struct flags f = { .object = object };
+    flags_tables(&f);
+    enum tm_code rc = flags_prepare(&q->due, &f, raw, flags_due, err);
+    if (rc == TM_OK)
+        rc = flags_prepare(&q->based, &f, raw, flags_based, err);
+    if (rc == TM_OK && q->known == NULL)
+        rc = tm_sql_prepare(&q->known, org,
+                            "SELECT 1 FROM history WHERE object=?2 AND id=?1 LIMIT 1", err);
+    return rc == TM_OK ? rc : tm_at(err, "flags of %s", object);
+}
+
+enum tm_code tm_sim_flags_check(struct tm_sim_finding *out, const struct tm_sim_flags *q,
+                                sqlite3_stmt *rows, sqlite3_stmt *dirt, const char *where,
+                                const char *object, struct tm_err *err)
 {
     struct flags f = { .out = out, .where = where, .object = object };
-    char topic[TM_TOPIC_NAME_MAX];
-    tm_contract_topic_raw(topic, object);
-    tm_name_sanitize(f.raw, sizeof f.raw, topic);
-    tm_contract_topic_recon(topic, object);
-    tm_name_sanitize(f.recon, sizeof f.recon, topic);
-    enum tm_code rc = flags_load(&f, shown, err);
+    enum tm_code rc = flags_load(&f, dirt, err);
     if (rc == TM_OK)
-        rc = flags_answers(&f, raw, err);
+        rc = flags_answers(&f, q->due, err);
     if (rc == TM_OK)
-        rc = flags_shown(&f, raw, shown, org, err);
+        rc = flags_shown(&f, q, rows, err);
     return rc == TM_OK ? rc : tm_at(err, "flags of %s", object);
 }

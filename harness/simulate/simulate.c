@@ -7,7 +7,10 @@
 #include <string.h>
 
 #define SIM_STEPS_MAX 400000
-#define SIM_QUIET_NS (60 * TM_NS_PER_S)
+#define SIM_QUIET_NS                                                                               \
+    (8 * TM_NS_PER_S)    /* longer than any window, lag or pause of a healthy road                 \
+                          */
+#define SIM_QUIET_MORE 5 /* times as long, each time something was found */
 #define SIM_QUIET_LONG_NS (900 * TM_NS_PER_S)
 #define SIM_CALM_NS_MAX (10 * TM_NS_PER_S)
 #define SIM_CRASHES_MAX 40
@@ -373,7 +376,7 @@ static enum tm_code sim_rest(struct sim *s, bool *out_done, struct tm_err *err)
     *out_done = !f.found || s->quiet_ns == SIM_QUIET_LONG_NS;
     if (f.found && *out_done)
         s->result->finding = f;
-    s->quiet_ns = SIM_QUIET_LONG_NS;
+    s->quiet_ns = sim_earlier(s->quiet_ns * SIM_QUIET_MORE, SIM_QUIET_LONG_NS);
     return TM_OK;
 }
 
@@ -401,6 +404,7 @@ static enum tm_code sim_run(struct sim *s, struct tm_err *err)
         if (rc == TM_OK && s->calm && s->world.now.wall_ns >= sim_rest_ns(s))
             rc = sim_rest(s, &done, err);
     }
+    s->result->finding.step = s->result->finding.found ? s->result->steps : 0;
     return rc;
 }
 
@@ -428,7 +432,8 @@ static enum tm_code sim_open(struct sim *s, const struct tm_sim_options *options
     if (rc != TM_OK)
         return rc;
     s->origin = s->world.now;
-    s->quiet_ns = SIM_QUIET_NS;
+    s->quiet_ns =
+        SIM_QUIET_NS * (tm_sim_chance(s->choices, TM_SIM_AT_CALM, 0.1) ? SIM_QUIET_MORE : 1);
     s->release_ns = s->calm_ns = TM_NEVER;
     s->moved_ns = s->world.now.wall_ns;
     sim_swarm(s);

@@ -1,6 +1,7 @@
 #include "simulate/world.h"
 #include "base/text.h"
 #include "event/contract.h"
+#include "simulate/compare.h"
 #include "view/sql.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -19,11 +20,7 @@ const char *tm_sim_station_name(const struct tm_sim_station *s)
 
 uint64_t tm_sim_world_records(const struct tm_sim_world *w)
 {
-    uint64_t count = 0;
-    for (size_t i = 0; i < w->set.objects_count * 3; i++)
-        for (int32_t p = 0; p < w->set.partitions; p++)
-            count += (uint64_t)tm_mem_high(w->broker, w->sink_topics[i], p);
-    return count + (uint64_t)tm_mem_high(w->broker, TM_TOPIC_OFFSETS, 0);
+    return tm_mem_appended(w->broker);
 }
 
 /* ---- ports of one station ---- */
@@ -493,6 +490,7 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
 
 void tm_sim_world_close(struct tm_sim_world *w)
 {
+    tm_sim_compare_forget(w);
     for (size_t i = 0; i < w->stations_count; i++)
         tm_sim_station_crash(&w->stations[i]);
     if (w->broker != NULL)

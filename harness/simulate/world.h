@@ -11,6 +11,7 @@
 #include "mocks/salesforce/routes.h"
 #include "reconcile/reconcile.h"
 #include "simulate/http.h"
+#include "simulate/script.h"
 #include "sink/sink.h"
 #include "source/source.h"
 #include "view/view.h"
@@ -53,6 +54,18 @@ struct tm_sim_settings { /* what a seed decides once */
      * nothing does. */
     const char *planted_from, *planted_to;
 };
+/* What is asked of one object, of one option or of the org, and what that was prepared for: the
+ * life of the station whose database it is, and the columns of both sides. */
+struct tm_sim_flags {
+    sqlite3_stmt *due, *based, *known;
+};
+struct tm_sim_relation {
+    sqlite3_stmt *rows, *dirt, *applied, *columns;
+    struct tm_sim_flags flags; /* option 1's; known: the truth's */
+    bool there;
+    uint64_t lives, org_schema;
+    int64_t schema;
+};
 struct tm_sim_world {
     struct tm_sim_settings set;
     char dir[TM_SIM_PATH_BYTES], raw_path[TM_SIM_PATH_BYTES + 16],
@@ -75,6 +88,9 @@ struct tm_sim_world {
     struct tm_recon_settings recon_settings;
     struct tm_sim_station stations[TM_SIM_STATIONS_MAX];
     size_t stations_count;
+    struct tm_sim_relation relations[TM_SIM_OBJECTS_MAX][2]; /* option 1, option 2 */
+    struct tm_sim_relation truth[TM_SIM_OBJECTS_MAX];
+    sqlite3_stmt *held, *known; /* of the org */
 };
 extern const char *const tm_sim_objects[TM_SIM_OBJECTS_MAX];
 /* Writes the describe of every object of the simulation into `dir`, where

@@ -43,6 +43,7 @@ struct tm_mem_broker {
     bool acks_held, message_late;
     size_t message_bytes_max;
     size_t adapters;
+    uint64_t appended, changes; /* records ever; of members, topics and owners */
 };
 struct topic_mem {
     struct tm_topic topic; /* first: the port */
@@ -57,6 +58,7 @@ struct topic_mem {
     struct tm_err failed; /* first delivery failure not yet told */
     bool embedded;
     uint32_t round_robin, turn;
+    uint64_t settled; /* broker's `changes` at the last rebalance that left nothing to do */
 };
 
 enum tm_code tm_mem_broker_open(struct tm_mem_broker **out, struct tm_err *err)
@@ -117,6 +119,7 @@ enum tm_code tm_mem_topic_create(struct tm_mem_broker *b, const char *topic, int
     for (int32_t p = 0; p < partitions; p++)
         t->partitions[p].hold = -1;
     b->topics_count++;
+    b->changes++;
     return TM_OK;
 }
 
@@ -248,6 +251,7 @@ static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_
             return err != NULL ? err->code : TM_E_NOMEM;
     if (b->duplicate > 0)
         b->duplicate--;
+    b->appended++;
     topic->counts.produced++;
     topic->counts.produced_bytes += key_bytes + value_bytes;
     return TM_OK;
@@ -314,6 +318,9 @@ static enum tm_code mem_rebalance(struct topic_mem *m, struct tm_err *err)
 {
     struct tm_mem_broker *b = m->broker;
     enum tm_code rc = TM_OK;
+    uint64_t changes = b->changes;
+    if (m->settled == changes)
+        return TM_OK;
     for (size_t i = 0; i < m->wanted_count; i++) {
         size_t t = mem_topic_index(b, m->wanted[i]);
         if (t != SIZE_MAX)
@@ -327,13 +334,17 @@ static enum tm_code mem_rebalance(struct topic_mem *m, struct tm_err *err)
             struct topic_mem *target = mem_target(m->group, t, p);
             if (claims[p].owner == m && target != m) {
                 claims[p].owner = NULL;
+                b->changes++;
                 if (m->owner.revoked != NULL)
                     m->owner.revoked(m->owner.self, b->topics[t].name, p);
             } else if (claims[p].owner == NULL && target == m && rc == TM_OK) {
+                b->changes++;
                 rc = mem_place(m, t, p, err);
             }
         }
     }
+    if (rc == TM_OK && b->changes == changes)
+        m->settled = changes;
     return rc;
 }
 
@@ -504,6 +515,7 @@ static void mem_close(struct tm_topic *topic)
     for (size_t i = 0; i < m->wanted_count; i++)
         free(m->wanted[i]);
     m->broker->adapters--;
+    m->broker->changes++;
     free(m->wanted);
     free(m->subscribed);
     free(m);
@@ -522,6 +534,8 @@ enum tm_code tm_topic_mem_open(struct tm_topic **out, struct tm_mem_broker *b,
     m->topic.ops = &ops;
     m->broker = b;
     b->adapters++;
+    b->changes++;
+    m->settled = UINT64_MAX;
     m->owner = options->owner;
     m->embedded = options->embedded;
     m->subscribed = calloc(TM_MEM_TOPICS_MAX, sizeof *m->subscribed);
@@ -610,6 +624,11 @@ bool tm_mem_record(const struct tm_mem_broker *b, const char *topic, int32_t par
                                .value_bytes = s->value_bytes,
                                .timestamp_ms = s->timestamp_ms };
     return true;
+}
+
+uint64_t tm_mem_appended(const struct tm_mem_broker *b)
+{
+    return b->appended;
 }
 
 int64_t tm_mem_high(const struct tm_mem_broker *b, const char *topic, int32_t partition)

@@ -50,5 +50,6 @@ int64_t tm_mem_committed(const struct tm_mem_broker *b, const char *group, const
                          int32_t partition);
 bool tm_mem_record(const struct tm_mem_broker *b, const char *topic, int32_t partition,
                    int64_t offset, struct tm_record *out);
+uint64_t tm_mem_appended(const struct tm_mem_broker *b); /* to any topic, ever */
 int64_t tm_mem_high(const struct tm_mem_broker *b, const char *topic, int32_t partition);
 #endif
