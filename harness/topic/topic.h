@@ -87,7 +87,8 @@ struct tm_kafka_options {
                can pause before the embedded broker evicts (2 MB a partition) */
     const char *const *properties;
     size_t properties_count; /* "name=value" librdkafka properties, passed through;
-                   one is ours: tidemark.reach.ms [15000], when no broker answers */
+                   two are ours: tidemark.reach.ms [15000], when no broker answers, and, with the
+                   embedded one, tidemark.join.ms [20000], when it does not answer a join */
     bool embedded;           /* the embedded broker's traps apply (eager assignor, eviction) */
 };
 enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options,

@@ -189,7 +189,9 @@ void tm_rdk_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     struct rdk *k = opaque;
     const char *protocol = rd_kafka_rebalance_protocol(rk);
     bool cooperative = protocol != NULL && strcmp(protocol, "COOPERATIVE") == 0;
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    k->joined = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    k->joining_ns = tm_clock_monotonic_ns();
+    if (k->joined) {
         rdk_on_assign(k, list, cooperative);
         return;
     }
@@ -392,6 +394,9 @@ static enum tm_code rdk_fetch(struct tm_topic *t, struct tm_record *out, size_t 
     assert(k->consumer != NULL);
     tm_rdk_release(k);
     enum tm_code rc = rdk_serve(k, err);
+    if (rc == TM_OK && k->embedded && !k->joined &&
+        tm_clock_monotonic_ns() - k->joining_ns > k->join_ms * TM_NS_PER_MS)
+        rc = tm_rdk_join_again(k, err);
     if (out_cap > TM_TOPIC_FETCH_MAX)
         out_cap = TM_TOPIC_FETCH_MAX;
     k->full = true;

@@ -19,6 +19,10 @@
 #define RDK_REACH_AGAIN_MS 60000        /* … once it was there: a real one may restart */
 #define RDK_REPLY_MS 10000              /* one broker answer inside a rebalance */
 #define RDK_PAUSE_TOLD_NS (10 * TM_NS_PER_S)
+/* Embedded broker: a join takes 3 to 15 s. One that stood still for a second meanwhile can lose a
+ * join for good: it drops the member without an answer, and the member waits half an hour
+ * (librdkafka 2.0.2). */
+#define RDK_JOIN_MS 20000
 #define RDK_COMMIT_NS (5 * TM_NS_PER_MS) /* offset commits are gathered for so long */
 
 enum rdk_kind { RDK_PARTITIONS, RDK_WATERMARKS };
@@ -53,6 +57,8 @@ struct rdk {
     size_t properties_count;
     char **readers;
     size_t readers_count;
+    char **wanted; /* topics of the subscription */
+    size_t wanted_count;
     struct tm_topic_owner owner;
     bool embedded, closing, full; /* full: the last fetch may have left records behind */
     struct rdk_part **parts;
@@ -66,6 +72,8 @@ struct rdk {
     unsigned commits_flying;
     int64_t commit_sent_ns;
     bool dirty;
+    bool joined;        /* the group gave us our partitions, maybe none */
+    int64_t joining_ns; /* else: since when we wait for that */
     /* shared with the watcher */
     pthread_t watcher;
     bool watcher_runs;
@@ -75,7 +83,7 @@ struct rdk {
     atomic_bool stop;                     /* set under lock, peeked at without it */
     atomic_bool probe_wanted, lag_wanted; /* likewise */
     bool was_reached;
-    int reach_ms;              /* constant after open */
+    int reach_ms, join_ms;     /* constant after open */
     struct tm_err unreachable; /* under lock */
     atomic_bool unreachable_set;
 };
@@ -102,4 +110,6 @@ void tm_rdk_want(struct rdk *k, atomic_bool *flag); /* sets k->probe_wanted or k
 /* topic_rdkafka_open.c */
 enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err);
 void tm_rdk_close(struct tm_topic *t);
+/* A join that got no answer for join_ms is given up, and a new consumer joins. */
+enum tm_code tm_rdk_join_again(struct rdk *k, struct tm_err *err);
 #endif

@@ -11,7 +11,8 @@
 
 #define RDK_LEAVE_MS 500 /* leaving a group takes no longer */
 #define RDK_LEAVE_STEP_MS 20
-#define RDK_REACH_PROPERTY "tidemark.reach.ms"
+#define RDK_REACH_PROPERTY "tidemark.reach.ms" /* these two are ours, not librdkafka's */
+#define RDK_JOIN_PROPERTY "tidemark.join.ms"
 
 static void rdk_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
@@ -48,8 +49,8 @@ static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs,
                            properties[i]);
         memcpy(name, properties[i], (size_t)(equals - properties[i]));
         name[equals - properties[i]] = '\0';
-        if (strcmp(name, RDK_REACH_PROPERTY) == 0)
-            continue; /* ours, not librdkafka's */
+        if (strcmp(name, RDK_REACH_PROPERTY) == 0 || strcmp(name, RDK_JOIN_PROPERTY) == 0)
+            continue;
         rc = rdk_set(conf, name, equals + 1, err);
     }
     return rc;
@@ -117,11 +118,10 @@ enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err)
     return TM_OK;
 }
 
-static enum tm_code rdk_consumer(struct rdk *k, const struct tm_kafka_options *options,
-                                 struct tm_err *err)
+static enum tm_code rdk_consumer(struct rdk *k, struct tm_err *err)
 {
     const char *pairs[] = { "group.id",
-                            options->group,
+                            k->group,
                             "enable.auto.commit",
                             "false",
                             "enable.auto.offset.store",
@@ -156,16 +156,54 @@ static enum tm_code rdk_consumer(struct rdk *k, const struct tm_kafka_options *o
     rd_kafka_poll_set_consumer(k->consumer);
     k->consumer_queue = rd_kafka_queue_get_consumer(k->consumer);
     rd_kafka_queue_io_event_enable(k->consumer_queue, k->pipe_fds[1], "c", 1);
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)options->topics_count);
-    for (size_t i = 0; i < options->topics_count; i++)
-        rd_kafka_topic_partition_list_add(list, options->topics[i], RD_KAFKA_PARTITION_UA);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)k->wanted_count);
+    for (size_t i = 0; i < k->wanted_count; i++)
+        rd_kafka_topic_partition_list_add(list, k->wanted[i], RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t e = rd_kafka_subscribe(k->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return tm_fail(err, TM_E_ARG, "group %s cannot subscribe: %s", options->group,
+        return tm_fail(err, TM_E_ARG, "group %s cannot subscribe: %s", k->group,
                        rd_kafka_err2str(e));
+    k->joined = false;
+    k->joining_ns = tm_clock_monotonic_ns();
     return TM_OK;
+}
+
+static enum tm_code rdk_watch_start(struct rdk *k, struct tm_err *err)
+{
+    k->any = k->consumer != NULL ? k->consumer : k->producer;
+    k->stop = false;
+    if (pthread_create(&k->watcher, NULL, tm_rdk_watcher, k) != 0)
+        return tm_fail(err, TM_E_IO, "kafka client: cannot start a thread");
+    k->watcher_runs = true;
+    return TM_OK;
+}
+
+static void rdk_watch_stop(struct rdk *k)
+{
+    if (!k->watcher_runs)
+        return;
+    pthread_mutex_lock(&k->lock);
+    k->stop = true;
+    pthread_cond_signal(&k->wake);
+    pthread_mutex_unlock(&k->lock);
+    pthread_join(k->watcher, NULL);
+    k->watcher_runs = false;
+}
+
+enum tm_code tm_rdk_join_again(struct rdk *k, struct tm_err *err)
+{
+    tm_log(TM_LOG_WARN, "group %s: the broker did not answer a join for %d ms; joining anew",
+           k->group, k->join_ms);
+    rdk_watch_stop(k);
+    rd_kafka_queue_io_event_enable(k->consumer_queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(k->consumer_queue);
+    rd_kafka_destroy_flags(k->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    k->consumer_queue = NULL;
+    k->consumer = NULL;
+    k->commits_flying = 0; /* their answers went with the handle; nothing is owned */
+    enum tm_code rc = rdk_consumer(k, err);
+    return rc == TM_OK ? rdk_watch_start(k, err) : rc;
 }
 
 /* Leaves the group and waits for the commits under way, but not for ever: a member that is told to
@@ -200,13 +238,7 @@ void tm_rdk_close(struct tm_topic *t)
         return;
     k->closing = true;
     tm_rdk_release(k);
-    if (k->watcher_runs) {
-        pthread_mutex_lock(&k->lock);
-        k->stop = true;
-        pthread_cond_signal(&k->wake);
-        pthread_mutex_unlock(&k->lock);
-        pthread_join(k->watcher, NULL);
-    }
+    rdk_watch_stop(k);
     if (k->consumer != NULL) {
         if (!k->unreachable_set)
             tm_rdk_send_commits(k);
@@ -227,6 +259,8 @@ void tm_rdk_close(struct tm_topic *t)
         free(k->properties[i]);
     for (size_t i = 0; i < k->readers_count; i++)
         free(k->readers[i]);
+    for (size_t i = 0; i < k->wanted_count; i++)
+        free(k->wanted[i]);
     if (k->pipe_fds[0] >= 0) {
         close(k->pipe_fds[0]);
         close(k->pipe_fds[1]);
@@ -236,6 +270,7 @@ void tm_rdk_close(struct tm_topic *t)
     free(k->parts);
     free(k->properties);
     free(k->readers);
+    free(k->wanted);
     free(k->brokers);
     free(k->client_id);
     free(k->group);
@@ -252,42 +287,40 @@ static bool rdk_copy_list(char ***out, size_t *out_count, const char *const *ite
     return *out != NULL && *out_count == items_count;
 }
 
-static enum tm_code rdk_reach(struct rdk *k, struct tm_err *err)
+static enum tm_code rdk_own_ms(struct rdk *k, const char *name, int preset, int *out,
+                               struct tm_err *err)
 {
-    k->reach_ms = RDK_REACH_MS;
+    size_t bytes = strlen(name);
+    *out = preset;
     for (size_t i = 0; i < k->properties_count; i++) {
         char *end = NULL;
-        size_t bytes = strlen(RDK_REACH_PROPERTY "=");
-        if (strncmp(k->properties[i], RDK_REACH_PROPERTY "=", bytes) != 0)
+        if (strncmp(k->properties[i], name, bytes) != 0 || k->properties[i][bytes] != '=')
             continue;
-        long ms = strtol(k->properties[i] + bytes, &end, 10);
+        long ms = strtol(k->properties[i] + bytes + 1, &end, 10);
         if (*end != '\0' || ms < 1 || ms > 3600000)
             return tm_fail(err, TM_E_ARG, "kafka property %.80s: want 1 to 3600000 milliseconds",
                            k->properties[i]);
-        k->reach_ms = (int)ms;
+        *out = (int)ms;
     }
     return TM_OK;
 }
 
-static enum tm_code rdk_start(struct rdk *k, const struct tm_kafka_options *options,
-                              struct tm_err *err)
+static enum tm_code rdk_start(struct rdk *k, struct tm_err *err)
 {
-    enum tm_code rc = rdk_reach(k, err);
+    enum tm_code rc = rdk_own_ms(k, RDK_REACH_PROPERTY, RDK_REACH_MS, &k->reach_ms, err);
+    if (rc == TM_OK)
+        rc = rdk_own_ms(k, RDK_JOIN_PROPERTY, RDK_JOIN_MS, &k->join_ms, err);
     if (rc != TM_OK)
         return rc;
     if (pipe2(k->pipe_fds, O_NONBLOCK | O_CLOEXEC) != 0) {
         k->pipe_fds[0] = -1;
         return tm_fail(err, TM_E_IO, "kafka client: pipe: %s", strerror(errno));
     }
-    rc = options->group != NULL ? rdk_consumer(k, options, err) : tm_rdk_producer(k, err);
+    rc = k->group != NULL ? rdk_consumer(k, err) : tm_rdk_producer(k, err);
     if (rc != TM_OK)
         return rc;
-    k->any = k->consumer != NULL ? k->consumer : k->producer;
     k->probe_wanted = true;
-    if (pthread_create(&k->watcher, NULL, tm_rdk_watcher, k) != 0)
-        return tm_fail(err, TM_E_IO, "kafka client: cannot start a thread");
-    k->watcher_runs = true;
-    return TM_OK;
+    return rdk_watch_start(k, err);
 }
 
 enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_options *options,
@@ -314,8 +347,9 @@ enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_op
               rdk_copy_list(&k->properties, &k->properties_count, options->properties,
                             options->properties_count) &&
               rdk_copy_list(&k->readers, &k->readers_count, options->reading_groups,
-                            options->reading_groups_count);
-    enum tm_code rc = ok ? rdk_start(k, options, err) : tm_fail(err, TM_E_NOMEM, "kafka client");
+                            options->reading_groups_count) &&
+              rdk_copy_list(&k->wanted, &k->wanted_count, options->topics, options->topics_count);
+    enum tm_code rc = ok ? rdk_start(k, err) : tm_fail(err, TM_E_NOMEM, "kafka client");
     if (rc != TM_OK) {
         tm_rdk_close(&k->topic);
         return rc;
