@@ -126,6 +126,9 @@ static const char *ss_type(const char *word)
         return "{\"type\":\"int\",\"logicalType\":\"date\"}";
     if (strcmp(word, "array") == 0)
         return "{\"type\":\"array\",\"items\":\"string\"}";
+    if (strcmp(word, "record") == 0)
+        return "{\"type\":\"record\",\"name\":\"N\",\"fields\":[{\"name\":\"x\",\"type\":[\"null\","
+               "\"string\"],\"default\":null}]}";
     return NULL;
 }
 

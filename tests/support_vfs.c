@@ -4,10 +4,10 @@
 
 static struct {
     enum sv_fault kind;
-    int left, code; /* left: calls that still succeed; -1 = none fails */
-    bool sticky, hit, paused;
+    int left, times, code; /* calls that still succeed, then fail */
+    bool hit, paused;
     const char *only;
-} fault = { .left = -1 };
+} fault;
 
 struct shim_file {
     sqlite3_file base;
@@ -21,7 +21,7 @@ static sqlite3_vfs *shim_under, shim_vfs;
 static int fault_now(sqlite3_file *f, enum sv_fault kind, int code)
 {
     const char *name = ((struct shim_file *)f)->name;
-    if (fault.left < 0 || fault.paused || fault.kind != kind ||
+    if (fault.times == 0 || fault.paused || fault.kind != kind ||
         (fault.only != NULL && (name == NULL || strstr(name, fault.only) == NULL)))
         return SQLITE_OK;
     if (fault.left > 0) {
@@ -29,8 +29,7 @@ static int fault_now(sqlite3_file *f, enum sv_fault kind, int code)
         return SQLITE_OK;
     }
     fault.hit = true;
-    if (!fault.sticky)
-        fault.left = -1;
+    fault.times--;
     return code != 0 ? code : fault.code;
 }
 
@@ -152,12 +151,12 @@ int support_vfs_remove(void **state)
     return sqlite3_vfs_unregister(&shim_vfs) == SQLITE_OK ? 0 : -1;
 }
 
-void support_vfs_arm(enum sv_fault kind, int calls, int code, bool sticky, const char *only)
+void support_vfs_arm(enum sv_fault kind, int calls, int times, int code, const char *only)
 {
     fault.kind = kind;
     fault.left = calls;
     fault.code = code;
-    fault.sticky = sticky;
+    fault.times = times;
     fault.hit = false;
     fault.only = only;
 }
@@ -169,6 +168,6 @@ void support_vfs_pause(bool paused)
 
 bool support_vfs_disarm(void)
 {
-    fault.left = -1;
+    fault.times = 0;
     return fault.hit;
 }

@@ -12,8 +12,9 @@ enum sv_fault {
 };
 int support_vfs_install(void **state); /* cmocka group set-up and tear-down */
 int support_vfs_remove(void **state);
-/* `calls` of that kind still succeed, then one (sticky: each) answers `code`. */
-void support_vfs_arm(enum sv_fault kind, int calls, int code, bool sticky, const char *only);
+#define SUPPORT_VFS_EVER 1000000000
+/* `calls` of that kind still succeed, then `times` answer `code`. */
+void support_vfs_arm(enum sv_fault kind, int calls, int times, int code, const char *only);
 void support_vfs_pause(bool paused); /* neither counts nor fails meanwhile */
 /* Whether it came to that; nothing fails afterwards. */
 bool support_vfs_disarm(void);

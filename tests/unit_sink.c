@@ -43,22 +43,25 @@ static void records_become_rows_with_canonical_values(void **state)
     w.settings.sanitize_topics = true;
     ss_schema(&w, 1,
               "Id:string,Name:string,Closed:boolean,Amount:double,Count:int,Day:date,At:timestamp,"
-              "Tags:array");
-    ss_produce(
-        &w, "a.b", 0, 1,
-        VALUES("001", "Ann", "true", "12.5", "7", "2026-03-02", "1772438400000", "[\"x\",\"y\"]"));
-    ss_produce(&w, "a.b", 1, 1, VALUES("002", "", "false", "-", "-", "-", "-", "-"));
+              "Tags:array,Head:record");
+    ss_produce(&w, "a.b", 0, 1,
+               VALUES("001", "Ann", "true", "12.5", "7", "2026-03-02", "1772438400000",
+                      "[\"x\",\"y\"]", "{\"x\":\"\"}"));
+    ss_produce(&w, "a.b", 1, 1, VALUES("002", "", "false", "-", "-", "-", "-", "-", "-"));
     start_ok(&w);
     ss_run_ok(&w);
     ss_text(
         &w, text, sizeof text,
         "SELECT Id||'|'||Name||'|'||Closed||'|'||Amount||'|'||Count||'|'||Day||'|'||At||'|'||Tags"
-        " FROM a_b WHERE Id='001'");
-    assert_string_equal(text, "001|Ann|1|12.5|7|2026-03-02|1772438400000|[\"x\",\"y\"]");
+        "||Head FROM a_b WHERE Id='001'");
+    assert_string_equal(text,
+                        "001|Ann|1|12.5|7|2026-03-02|1772438400000|[\"x\",\"y\"]{\"x\":\"\"}");
     ss_text(&w, text, sizeof text,
-            "SELECT typeof(Name)||typeof(Amount)||typeof(Tags)||Closed||_topic||_partition||_offset"
+            "SELECT "
+            "typeof(Name)||typeof(Amount)||typeof(Tags)||typeof(Head)||Closed||_topic||_partition||"
+            "_offset"
             " FROM a_b WHERE Id='002'");
-    assert_string_equal(text, "nullnullnull0a.b10");
+    assert_string_equal(text, "nullnullnullnull0a.b10");
     ss_text(
         &w, text, sizeof text,
         "SELECT typeof(Closed)||typeof(Amount)||typeof(Day)||typeof(At) FROM a_b WHERE Id='001'");
@@ -159,6 +162,72 @@ static void without_unionization_a_dropped_column_blocks_the_next_schema_update(
     expect_failure(&w, TM_E_ARG, "allow.schema.unionization");
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
     assert_int_equal(ss_int(&w, "SELECT next_offset FROM _offsets"), 2);
+    ss_close(&w);
+}
+
+/* Foo is not Foo__c, though a retyped Foo would be called Foo__string. */
+static void without_unionization_a_dropped_column_is_missed_behind_one_that_begins_like_it(
+    void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    w.settings.rules.unionization = false;
+    ss_schema(&w, 1, "Id:string,Foo:string,Foo__c:string");
+    ss_schema(&w, 2, "Id:string,Foo:string,New:string");
+    ss_schema(&w, 3, "Id:string,Foo:double,Foo__c:string");
+    ss_schema(&w, 4, "Id:string,Foo:string,Foo__c:string,New:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "f", "c"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_produce(&w, "a.b", 0, 3, VALUES("2", "2.5", "c"));
+    ss_run_ok(&w);
+    ss_produce(&w, "a.b", 0, 4, VALUES("3", "f", "c", "n")); /* stands for Foo__double too */
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 3);
+    ss_close(&w);
+    ss_open(&w);
+    w.settings.rules.unionization = false;
+    ss_schema(&w, 1, "Id:string,Foo:string,Foo__c:string");
+    ss_schema(&w, 2, "Id:string,Foo:string,New:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "f", "c"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_produce(&w, "a.b", 0, 2, VALUES("2", "f", "n"));
+    expect_failure(&w, TM_E_ARG, "lacks \"Foo__c\"");
+    ss_close(&w);
+}
+
+static void names_that_differ_by_case_are_one_column_with_the_first_spelling(void **state)
+{
+    struct ss_world w;
+    char text[64];
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string,Name:string");
+    ss_schema(&w, 2, "Id:string,NAME:string,more:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "one"));
+    ss_produce(&w, "a.b", 0, 2, VALUES("2", "two", "m"));
+    start_ok(&w);
+    ss_run_ok(&w);
+    ss_text(&w, text, sizeof text, "SELECT group_concat(Name) FROM \"a.b\"");
+    assert_string_equal(text, "one,two");
+    ss_text(&w, text, sizeof text,
+            "SELECT group_concat(name) FROM pragma_table_info('a.b') WHERE name NOT LIKE '\\_%' "
+            "ESCAPE '\\'");
+    assert_string_equal(text, "Id,Name,more");
+    ss_close(&w);
+}
+
+static void two_fields_of_one_record_that_differ_by_case_are_refused(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string,Name:string,NAME:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", "one", "two"));
+    start_ok(&w);
+    expect_failure(&w, TM_E_ARG, "\"NAME\"");
     ss_close(&w);
 }
 
@@ -308,11 +377,35 @@ static void a_second_writer_of_the_file_is_found_out_and_doubles_nothing(void **
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
     start_ok(&w);
     ss_run_ok(&w);
-    assert_int_equal(sqlite3_exec(w.db, "UPDATE _offsets SET next_offset=9", NULL, NULL, NULL),
-                     SQLITE_OK);
     ss_produce(&w, "a.b", 0, 1, VALUES("2"));
+    /* what this sink is about to write is there already */
+    assert_int_equal(
+        sqlite3_exec(w.db,
+                     "INSERT INTO \"a.b\" SELECT _topic,_partition,1,_written_ns,'2' FROM \"a.b\";"
+                     "UPDATE _offsets SET next_offset=2",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
     expect_failure(&w, TM_E_MISMATCH, "another process");
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
+    ss_close(&w);
+}
+
+static void a_partition_begun_by_another_process_is_found_out(void **state)
+{
+    struct ss_world w;
+    (void)state;
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string");
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(sqlite3_exec(w.db,
+                                  "INSERT INTO _offsets(topic,partition,next_offset,cluster_id) "
+                                  "VALUES('a_b',1,5,'somewhere else')",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
+    expect_failure(&w, TM_E_MISMATCH, "somewhere else");
+    assert_int_equal(ss_int(&w, "SELECT count(*) FROM sqlite_master WHERE name='a.b'"), 0);
     ss_close(&w);
 }
 
@@ -360,6 +453,14 @@ static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
                                            "COMMIT",
                                            "ATTACH 'x' AS y",
                                            "PRAGMA user_version=7",
+                                           "PRAGMA writable_schema=1",
+                                           "VACUUM INTO 'x'",
+                                           "CREATE TEMP VIEW v AS SELECT 1",
+                                           "CREATE TRIGGER t INSTEAD OF INSERT ON made BEGIN "
+                                           "SELECT 1; END",
+                                           "ALTER TABLE \"a.b\" RENAME TO x",
+                                           "CREATE INDEX i ON \"a.b\"(Id)",
+                                           "SELECT load_extension('x')",
                                            "UPDATE _offsets SET next_offset=0" };
     struct ss_world w;
     struct tm_err err = { .code = TM_OK };
@@ -377,8 +478,30 @@ static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         tm_err_clear(&err);
         assert_int_equal(tm_sink_views_run(w.db, refused[i], &err), TM_E_ARG);
+        assert_non_null(strstr(err.msg, "may only DROP VIEW and CREATE VIEW"));
     }
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
+    ss_close(&w);
+}
+
+static void view_sql_that_runs_for_ever_is_stopped(void **state)
+{
+    struct ss_world w;
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    ss_open(&w);
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(tm_sink_views_run(w.db,
+                                       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM "
+                                       "n) SELECT count(*) FROM n",
+                                       &err),
+                     TM_E_ARG);
+    assert_non_null(strstr(err.msg, "steps"));
+    tm_err_clear(&err);
+    /* and the connection is as before */
+    assert_int_equal(tm_sql_exec(w.db, "CREATE TABLE after_it(x); DROP TABLE after_it", &err),
+                     TM_OK);
     ss_close(&w);
 }
 
@@ -489,6 +612,10 @@ int main(void)
         cmocka_unit_test(two_topics_with_equal_offsets_in_one_table_keep_all_rows),
         cmocka_unit_test(unionization_adds_what_is_new_and_keeps_what_is_gone),
         cmocka_unit_test(without_unionization_a_dropped_column_blocks_the_next_schema_update),
+        cmocka_unit_test(
+            without_unionization_a_dropped_column_is_missed_behind_one_that_begins_like_it),
+        cmocka_unit_test(names_that_differ_by_case_are_one_column_with_the_first_spelling),
+        cmocka_unit_test(two_fields_of_one_record_that_differ_by_case_are_refused),
         cmocka_unit_test(without_unionization_the_last_record_of_a_batch_proposes_the_schema),
         cmocka_unit_test(a_retyped_field_gets_a_column_of_its_own_and_no_row_is_lost),
         cmocka_unit_test(tables_and_columns_are_only_made_when_the_config_allows),
@@ -496,9 +623,11 @@ int main(void)
         cmocka_unit_test(a_tombstone_moves_the_offset_and_makes_no_row),
         cmocka_unit_test(offsets_of_another_cluster_are_refused),
         cmocka_unit_test(a_second_writer_of_the_file_is_found_out_and_doubles_nothing),
+        cmocka_unit_test(a_partition_begun_by_another_process_is_found_out),
         cmocka_unit_test(evicted_records_are_loss_and_stop_the_sink),
         cmocka_unit_test(views_are_made_at_the_start_and_whenever_columns_change),
         cmocka_unit_test(view_sql_can_make_and_drop_views_and_nothing_else),
+        cmocka_unit_test(view_sql_that_runs_for_ever_is_stopped),
         cmocka_unit_test(a_schema_that_is_still_being_asked_for_holds_the_batch_together),
         cmocka_unit_test(a_busy_warehouse_is_tried_again),
         cmocka_unit_test(several_consumers_of_one_group_write_every_record_once),

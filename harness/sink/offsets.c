@@ -1,5 +1,6 @@
 #include "sink/offsets.h"
 #include "sink/sink.h"
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ size_t tm_sink_offsets_find(struct tm_sink_offsets *o, const char *topic, int32_
     char *name = strdup(topic);
     if (name == NULL)
         return SIZE_MAX;
-    o->items[o->count] = (struct tm_sink_partition){ name, partition, -1, -1 };
+    o->items[o->count] = (struct tm_sink_partition){ name, partition, -1, -1, false };
     return o->last_hit = o->count++;
 }
 
@@ -84,16 +85,16 @@ enum tm_code tm_sink_offsets_check(sqlite3 *db, const char *cluster_id, struct t
     return rc;
 }
 
-static enum tm_code offsets_put(sqlite3_stmt *stmt, const struct tm_sink_partition *p,
-                                const char *cluster_id, struct tm_err *err)
+static enum tm_code offsets_same(sqlite3_stmt *stmt, const struct tm_sink_partition *p,
+                                 struct tm_err *err)
 {
+    bool row = false;
     sqlite3_bind_text(stmt, 1, p->topic, -1, SQLITE_STATIC);
     sqlite3_bind_int(stmt, 2, p->partition);
-    sqlite3_bind_int64(stmt, 3, p->next);
-    sqlite3_bind_text(stmt, 4, cluster_id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 5, p->stored);
-    enum tm_code rc = tm_sql_run(stmt, err);
-    if (rc == TM_OK && sqlite3_changes(sqlite3_db_handle(stmt)) != 1)
+    enum tm_code rc = tm_sql_step(stmt, &row, err);
+    int64_t there = rc == TM_OK && row ? sqlite3_column_int64(stmt, 0) : -1;
+    sqlite3_reset(stmt);
+    if (rc == TM_OK && there != p->stored)
         rc = tm_fail(err, TM_E_MISMATCH,
                      "offset of %s/%d is no longer %" PRId64
                      " as this sink left it: another process "
@@ -102,37 +103,51 @@ static enum tm_code offsets_put(sqlite3_stmt *stmt, const struct tm_sink_partiti
     return rc;
 }
 
+enum tm_code tm_sink_offsets_compare(const struct tm_sink_offsets *o, sqlite3 *db,
+                                     const char *cluster_id, struct tm_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum tm_code rc = tm_sink_offsets_check(db, cluster_id, err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(
+            &stmt, db, "SELECT next_offset FROM _offsets WHERE topic=?1 AND partition=?2", err);
+    for (size_t i = 0; i < o->count && rc == TM_OK; i++)
+        if (o->items[i].moving)
+            rc = offsets_same(stmt, &o->items[i], err);
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const char *cluster_id,
                                   struct tm_err *err)
 {
-    /* Compare and set: no row changes when another process was faster. */
-    static const char *const sql[] = {
-        "INSERT OR IGNORE INTO _offsets(topic,partition,next_offset,cluster_id) SELECT ?1,?2,?3,?4 "
-        "WHERE ?5<0",
-        "UPDATE _offsets SET next_offset=?3,cluster_id=?4 WHERE topic=?1 AND partition=?2 AND "
-        "next_offset=?5"
-    };
-    sqlite3_stmt *stmts[2] = { NULL, NULL };
-    enum tm_code rc = TM_OK;
+    sqlite3_stmt *stmt = NULL;
+    enum tm_code rc = tm_sql_prepare(
+        &stmt, db,
+        "INSERT OR REPLACE INTO _offsets(topic,partition,next_offset,cluster_id) VALUES(?1,?2,?3,"
+        "?4)",
+        err);
     for (size_t i = 0; i < o->count && rc == TM_OK; i++) {
         const struct tm_sink_partition *p = &o->items[i];
-        int which = p->stored >= 0;
         if (p->next == p->stored)
             continue;
-        if (stmts[which] == NULL)
-            rc = tm_sql_prepare(&stmts[which], db, sql[which], err);
-        if (rc == TM_OK)
-            rc = offsets_put(stmts[which], p, cluster_id, err);
+        assert(p->moving);
+        sqlite3_bind_text(stmt, 1, p->topic, -1, SQLITE_STATIC);
+        sqlite3_bind_int(stmt, 2, p->partition);
+        sqlite3_bind_int64(stmt, 3, p->next);
+        sqlite3_bind_text(stmt, 4, cluster_id, -1, SQLITE_STATIC);
+        rc = tm_sql_run(stmt, err);
     }
-    sqlite3_finalize(stmts[0]);
-    sqlite3_finalize(stmts[1]);
+    sqlite3_finalize(stmt);
     return rc;
 }
 
 void tm_sink_offsets_saved(struct tm_sink_offsets *o)
 {
-    for (size_t i = 0; i < o->count; i++)
+    for (size_t i = 0; i < o->count; i++) {
         o->items[i].stored = o->items[i].next;
+        o->items[i].moving = false;
+    }
 }
 
 void tm_sink_offsets_undo(struct tm_sink_offsets *o)

@@ -10,6 +10,7 @@ struct tm_sink_partition {
     int32_t partition;
     int64_t next;   /* next offset to write; in memory */
     int64_t stored; /* as the file has it; -1 = no row */
+    bool moving;    /* a batch not yet committed has records of it */
 };
 struct tm_sink_offsets {
     struct tm_sink_partition *items;
@@ -22,7 +23,11 @@ void tm_sink_offsets_close(struct tm_sink_offsets *o);
 enum tm_code tm_sink_offsets_check(sqlite3 *db, const char *cluster_id, struct tm_err *err);
 /* Index of the partition, added when new; SIZE_MAX when out of memory or too many. */
 size_t tm_sink_offsets_find(struct tm_sink_offsets *o, const char *topic, int32_t partition);
-/* Writes every partition whose next moved. TM_E_MISMATCH: somebody else moved it. */
+/* First in the transaction that is to move offsets: is every moving partition still where this
+ * process left it, and every row of this cluster? TM_E_MISMATCH: somebody else writes the file. */
+enum tm_code tm_sink_offsets_compare(const struct tm_sink_offsets *o, sqlite3 *db,
+                                     const char *cluster_id, struct tm_err *err);
+/* Writes every partition whose next moved, in the same transaction. */
 enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const char *cluster_id,
                                   struct tm_err *err);
 void tm_sink_offsets_saved(struct tm_sink_offsets *o); /* the transaction is committed */

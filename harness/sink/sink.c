@@ -13,6 +13,9 @@
 #define SINK_BUSY_NS TM_NS_PER_MS
 #define SINK_SQL_BYTES_MAX (64u << 20)
 #define SINK_WHY_BYTES 240
+/* making views takes some hundreds; looked at so often */
+#define SINK_VIEW_STEPS 10000000
+#define SINK_VIEW_LOOKS 100
 
 enum sink_phase { SINK_CLUSTER, SINK_VIEWS, SINK_FETCH, SINK_SCHEMA, SINK_WRITE };
 struct sink_item {
@@ -37,6 +40,7 @@ struct tm_sink {
     size_t consumers_count, consumer_first;
     enum sink_phase phase;
     bool stale_views;       /* columns changed in the transaction under way */
+    bool stale_tables;      /* a transaction was rolled back */
     const char *cluster_id; /* borrowed from the topic */
     struct tm_sink_offsets offsets;
     struct sink_topic topics[TM_SINK_TOPICS_MAX];
@@ -193,6 +197,7 @@ static enum tm_code sink_take(struct tm_sink *s, size_t consumer, const struct t
         if (at == SIZE_MAX)
             return tm_fail(err, TM_E_LIMIT, "more than %d partitions, or memory is short",
                            TM_SINK_PARTITIONS_MAX);
+        s->offsets.items[at].moving = true;
         s->items[s->items_count++] =
             (struct sink_item){ .record = *r, .consumer = consumer, .table = topic, .offset = at };
     }
@@ -337,14 +342,28 @@ static int sink_authorize(void *self, int action, const char *a, const char *b, 
     return SQLITE_DENY;
 }
 
+static int sink_too_long(void *self)
+{
+    int *left = self;
+    return --*left <= 0;
+}
+
 enum tm_code tm_sink_views_run(sqlite3 *db, const char *sql, struct tm_err *err)
 {
     char *why = NULL, dropped[TM_SINK_NAME_MAX] = "";
+    int left = SINK_VIEW_LOOKS;
     sqlite3_set_authorizer(db, sink_authorize, dropped);
+    sqlite3_progress_handler(db, SINK_VIEW_STEPS / SINK_VIEW_LOOKS, sink_too_long, &left);
     int code = sqlite3_exec(db, sql, NULL, NULL, &why);
+    sqlite3_progress_handler(db, 0, NULL, NULL);
     sqlite3_set_authorizer(db, NULL, NULL);
     enum tm_code rc = TM_OK;
-    if ((code & 0xff) == SQLITE_ERROR || (code & 0xff) == SQLITE_AUTH)
+    if ((code & 0xff) == SQLITE_INTERRUPT)
+        rc = tm_fail(err, TM_E_ARG,
+                     "view SQL ran for more than %d steps of SQLite; it may only DROP VIEW and "
+                     "CREATE VIEW",
+                     SINK_VIEW_STEPS);
+    else if ((code & 0xff) == SQLITE_ERROR || (code & 0xff) == SQLITE_AUTH)
         rc = tm_fail(err, TM_E_ARG, "%s; view SQL may only DROP VIEW and CREATE VIEW",
                      why != NULL ? why : "refused");
     else if (code != SQLITE_OK)
@@ -372,9 +391,6 @@ static enum tm_code sink_keep_aside(struct tm_sink *s, const struct sink_item *i
                                     const struct tm_now *now, struct tm_err *err)
 {
     const struct tm_record *r = &item->record;
-    tm_log(TM_LOG_WARN,
-           "[UNDECODABLE] %s/%d offset %" PRId64 " (%zu bytes) kept in _undecodable: %s", r->topic,
-           (int)r->partition, r->offset, r->value_bytes, item->why);
     sqlite3_bind_text(s->aside, 1, r->topic, -1, SQLITE_STATIC);
     sqlite3_bind_int(s->aside, 2, r->partition);
     sqlite3_bind_int64(s->aside, 3, r->offset);
@@ -459,21 +475,37 @@ static enum tm_code sink_rows(struct tm_sink *s, const struct tm_now *now,
     return rc;
 }
 
-/* After a rollback: tables, statements and offsets are what the file says. Best effort; a broken
- * file fails again. */
+/* Nothing of the transaction stays, and what memory has of the tables may not be what the file has:
+ * they are read again before the next. */
 static void sink_undo(struct tm_sink *s)
 {
-    struct tm_err ignored;
-    tm_err_clear(&ignored);
     if (!sqlite3_get_autocommit(s->ports.db))
         sqlite3_exec(s->ports.db, "ROLLBACK", NULL, NULL, NULL);
     tm_sink_offsets_undo(&s->offsets);
-    for (size_t t = 0; t < s->tables_count; t++) {
+    s->stale_tables = true;
+    s->stale_views = false;
+    s->marks_count = 0;
+}
+
+static enum tm_code sink_tables(struct tm_sink *s, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    for (size_t t = 0; s->stale_tables && t < s->tables_count && rc == TM_OK; t++) {
         char name[TM_SINK_NAME_MAX];
         memcpy(name, s->tables[t].name, sizeof name);
-        tm_sink_table_open(&s->tables[t], s->ports.db, name, &ignored);
+        rc = tm_sink_table_open(&s->tables[t], s->ports.db, name, err);
     }
-    s->marks_count = 0;
+    s->stale_tables &= rc != TM_OK;
+    return rc;
+}
+
+/* When it is durable, so that each is told once. */
+static void sink_tell_aside(const struct sink_item *item)
+{
+    const struct tm_record *r = &item->record;
+    tm_log(TM_LOG_WARN,
+           "[UNDECODABLE] %s/%d offset %" PRId64 " (%zu bytes) kept in _undecodable: %s", r->topic,
+           (int)r->partition, r->offset, r->value_bytes, item->why);
 }
 
 static void sink_committed(struct tm_sink *s)
@@ -488,6 +520,8 @@ static void sink_committed(struct tm_sink *s)
     for (size_t i = 0; i < s->items_count; i++) {
         const struct sink_item *item = &s->items[i];
         bool last = true;
+        if (item->why != NULL)
+            sink_tell_aside(item);
         for (size_t k = i + 1; k < s->items_count && last; k++)
             last = s->items[k].offset != item->offset;
         if (last)
@@ -505,7 +539,11 @@ static enum tm_code sink_write(struct tm_sink *s, const struct tm_now *now, stru
     sink_wake(wake, now->wall_ns);
     enum tm_code rc = tm_sql_exec(s->ports.db, "BEGIN IMMEDIATE", err);
     if (rc == TM_OK) {
-        rc = sink_fit(s, err);
+        rc = tm_sink_offsets_compare(&s->offsets, s->ports.db, s->cluster_id, err);
+        if (rc == TM_OK)
+            rc = sink_tables(s, err);
+        if (rc == TM_OK)
+            rc = sink_fit(s, err);
         if (rc == TM_OK)
             rc = sink_rows(s, now, &counts, err);
         if (rc == TM_OK)
@@ -514,10 +552,10 @@ static enum tm_code sink_write(struct tm_sink *s, const struct tm_now *now, stru
             rc = sink_views(s, err);
         if (rc == TM_OK)
             rc = tm_sql_exec(s->ports.db, "COMMIT", err);
+        if (rc != TM_OK)
+            sink_undo(s);
     }
-    if (rc != TM_OK) {
-        sink_undo(s); /* the batch is kept: busy is tried again */
-        s->stale_views = false;
+    if (rc != TM_OK) { /* the batch is kept: busy is tried again */
         wake->wall_ns = now->wall_ns + SINK_BUSY_NS;
         return rc;
     }

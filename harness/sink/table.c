@@ -228,6 +228,18 @@ static enum tm_code table_extend(struct tm_sink_table *t, sqlite3 *db,
     return rc;
 }
 
+/* Is `column` where values of the field `name` go, be it in another type? */
+static bool table_is_of(const char *column, const char *name)
+{
+    size_t n = strlen(name);
+    if (strncasecmp(column, name, n) != 0 || column[n] == '\0')
+        return strcasecmp(column, name) == 0;
+    for (enum tm_avro_type type = TM_AVRO_STRING; type <= TM_AVRO_ARRAY; type++)
+        if (strncmp(column + n, "__", 2) == 0 && strcmp(column + n + 2, table_type_word(type)) == 0)
+            return true;
+    return false;
+}
+
 /* Non-union mode: the proposed schema replaces the table's, and a column that it lacks cannot be
  * dropped. Columns
  * `<Field>__<type>` stand for their field, and our own are never in a record. */
@@ -247,9 +259,7 @@ static enum tm_code table_nothing_dropped(const struct tm_sink_table *t,
             enum tm_code rc = table_field_name(name, t, rules, fields[i].name, err);
             if (rc != TM_OK)
                 return rc;
-            size_t n = strlen(name);
-            named = strncasecmp(column, name, n) == 0 &&
-                    (column[n] == '\0' || strncmp(column + n, "__", 2) == 0);
+            named = table_is_of(column, name);
         }
         if (!named)
             return tm_fail(
