@@ -51,16 +51,25 @@ void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script,
     h->same_ms = tm_rng_chance(&h->rng, 0.5) ? 0.4 : 0;
     h->same_second = tm_rng_chance(&h->rng, 0.7) ? 0.5 : 0;
     h->schema = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
+    h->vanish = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
+    h->merge = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
+    h->forget = tm_rng_chance(&h->rng, 0.15) ? 0.1 : 0;
+    h->picklist = true;
     h->left = (size_t)tm_rng_between(&h->rng, 1, tm_rng_chance(&h->rng, 0.2) ? 60 : 16);
     h->org_ms = TM_SIM_ORIGIN_MS;
 }
 
 /* ---- values ---- */
 
+/* Every third text has something in it that needs care on its way. */
 static const char *history_text(struct history_txn *t, uint64_t number, size_t bytes)
 {
+    static const char *const tails[] = { "\"]", "\\n",       "\xc3\xa9", "\xf0\x9f\x99\x82",
+                                         "'--", "\"Name\",", "\n%s*",    "{\"diff\":1}" };
     char *out = t->arena + t->arena_bytes;
-    int n = snprintf(out, HISTORY_TEXT_BYTES, "v%" PRIu64, number);
+    const char *tail =
+        bytes == 0 && number % 3 == 0 ? tails[number / 3 % (sizeof tails / sizeof tails[0])] : "";
+    int n = snprintf(out, HISTORY_TEXT_BYTES, "v%" PRIu64 "%s", number, tail);
     assert(t->arena_bytes + HISTORY_TEXT_BYTES <= sizeof t->arena && bytes < HISTORY_TEXT_BYTES);
     for (size_t i = (size_t)n; i < bytes; i++)
         out[i] = (i % 60) == 59 ? '\n' : (char)('a' + (number + i) % 26);
@@ -83,8 +92,16 @@ static struct tm_org_value history_value(struct tm_sim_history *h, struct histor
     switch (f->kind) {
     case TM_FIELD_BOOLEAN:
         return (struct tm_org_value){ .kind = TM_ORG_INT, .i = (int64_t)(n % 2) };
-    case TM_FIELD_INT: return (struct tm_org_value){ .kind = TM_ORG_INT, .i = (int64_t)n };
-    case TM_FIELD_NUMBER: return (struct tm_org_value){ .kind = TM_ORG_REAL, .d = (double)n / 4 };
+    case TM_FIELD_INT: /* some need all 32 bits, some are below zero */
+        return (struct tm_org_value){ .kind = TM_ORG_INT,
+                                      .i = n % 3 == 0   ? INT32_MAX - (int64_t)n
+                                           : n % 5 == 0 ? -(int64_t)n
+                                                        : (int64_t)n };
+    case TM_FIELD_NUMBER: /* cents beside millions */
+        return (struct tm_org_value){ .kind = TM_ORG_REAL,
+                                      .d = (double)((int64_t)n * 100003 + 7 +
+                                                    (int64_t)(n % 4) * 12345678901) /
+                                           (n % 5 == 0 ? -100 : 100) };
     case TM_FIELD_DATETIME:
         return (struct tm_org_value){ .kind = TM_ORG_INT,
                                       .i = TM_SIM_ORIGIN_MS + (int64_t)n * 1000 };
@@ -196,6 +213,28 @@ static void history_settle(struct tm_sim_history *h, const struct history_txn *t
     }
 }
 
+static enum tm_code history_vanish(struct tm_sim_history *h, struct history_txn *t,
+                                   struct tm_err *err)
+{
+    struct tm_org_txn txn = { .changes = t->changes, .org_ms = h->org_ms };
+    for (size_t i = 0; i < t->count; i++) {
+        struct tm_org_change *c = &t->changes[i];
+        if (c->announce != TM_ORG_GAP || h->records[t->records[i]].state != TM_ORG_LIVE)
+            continue;
+        c->kind = TM_ORG_HARD_DELETE;
+        c->announce = TM_ORG_SILENT;
+        c->sets_count = 0;
+        t->records[txn.changes_count] = t->records[i];
+        t->changes[txn.changes_count++] = *c;
+    }
+    t->count = txn.changes_count;
+    enum tm_code rc = t->count > 0 ? tm_org_commit(h->org, &txn, err) : TM_OK;
+    if (rc != TM_OK)
+        return tm_at(err, "the simulated history");
+    history_settle(h, t);
+    return TM_OK;
+}
+
 static enum tm_code history_write(struct tm_sim_history *h, struct history_txn *t,
                                   const struct tm_sim_event *e, struct tm_err *err)
 {
@@ -203,13 +242,19 @@ static enum tm_code history_write(struct tm_sim_history *h, struct history_txn *
                               .changes_count = t->count,
                               .org_ms = e->org_ms,
                               .before_origin = e->before };
+    static const char *const origins[] = { NULL, "com/salesforce/api/rest/63.0;client=tidemark",
+                                           "com/salesforce/core/ui" };
+    char user[TM_ID_BYTES];
+    tm_org_id_of(h->org, user, "005", 77);
+    txn.origin = origins[h->commits % 3];
+    txn.user = h->commits % 5 == 4 ? user : NULL;
     enum tm_code rc = tm_org_commit(h->org, &txn, err);
     if (rc != TM_OK)
         return tm_at(err, "the simulated history");
     history_settle(h, t);
     h->commits++;
     h->org_ms = tm_org_ms_last(h->org);
-    return TM_OK;
+    return e->vanish ? history_vanish(h, t, err) : TM_OK;
 }
 
 /* Draws the values, tells the script, commits. */
@@ -248,16 +293,39 @@ static void history_group(struct tm_sim_history *h, struct history_txn *t)
             break;
 }
 
+/* Two records become one: the loser goes, the winner takes values of it, others point to the winner
+ * now. */
+static void history_merge(struct tm_sim_history *h, struct history_txn *t)
+{
+    size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count);
+    size_t other = (size_t)tm_rng_below(&h->rng, h->objects_count);
+    if (history_add(h, t, object, TM_ORG_DELETE, TM_ORG_NORMAL) &&
+        history_add(h, t, object, TM_ORG_UPDATE, TM_ORG_NORMAL))
+        for (size_t left = (size_t)tm_rng_between(&h->rng, 0, 3);
+             left > 0 && history_add(h, t, other, TM_ORG_UPDATE, TM_ORG_MERGED);)
+            left--;
+}
+
 /* ---- fields that come and go ---- */
 
 static enum tm_code history_field(struct tm_sim_history *h, const struct tm_sim_event *e,
                                   struct tm_err *err)
 {
     const char *object = h->objects[e->object];
+    enum tm_code rc = TM_OK;
     if (e->kind == TM_SIM_FIELD_REMOVE)
         return tm_org_field_remove(h->org, object, e->field, err);
-    json_t *field = json_pack("{s:s, s:s, s:i}", "name", e->field, "type", "string", "length", 80);
-    enum tm_code rc = tm_org_field_add(h->org, object, field, err);
+    if (e->kind == TM_SIM_FIELD_RETYPE)
+        h->picklist = !h->picklist;
+    json_t *field = json_pack("{s:s, s:i}", "type",
+                              e->kind == TM_SIM_FIELD_RETYPE && h->picklist ? "picklist" : "string",
+                              "length", 80);
+    if (e->kind == TM_SIM_FIELD_ADD) {
+        json_object_set_new(field, "name", json_string(e->field));
+        rc = tm_org_field_add(h->org, object, field, err);
+    } else {
+        rc = tm_org_field_retype(h->org, object, e->field, field, err);
+    }
     json_decref(field);
     return rc;
 }
@@ -272,9 +340,20 @@ static bool history_schema(struct tm_sim_history *h, struct tm_sim_event *e)
         strcpy(e->field, "Old__c");
         return true;
     }
+    if (e->object == 0 && tm_rng_chance(&h->rng, 0.4)) {
+        e->kind = TM_SIM_FIELD_RETYPE;
+        strcpy(e->field, "Stage__c");
+        return true;
+    }
     if (h->fields_added == HISTORY_FIELDS_ADDED_MAX)
         return false;
     e->kind = TM_SIM_FIELD_ADD;
+    /* It comes back empty, which no event tells: only where there are audits. */
+    if (h->removed[e->object] && h->announce[TM_ORG_SILENT] > 0 && tm_rng_chance(&h->rng, 0.5)) {
+        h->removed[e->object] = false;
+        strcpy(e->field, "Old__c");
+        return true;
+    }
     snprintf(e->field, sizeof e->field, "New%u__c", ++h->fields_added);
     return true;
 }
@@ -313,11 +392,13 @@ static enum tm_code history_replay(struct tm_sim_history *h, struct tm_sim_event
                                    struct tm_err *err)
 {
     static _Thread_local struct history_txn t;
+    if (e->kind == TM_SIM_FORGET)
+        return tm_org_forget(h->org, e->org_ms, err);
     if (e->kind != TM_SIM_TXN) {
         bool there =
             e->object < h->objects_count &&
             tm_describe_field(tm_org_describe(h->org, h->objects[e->object]), e->field) != NULL;
-        bool fits = e->object < h->objects_count && there == (e->kind == TM_SIM_FIELD_REMOVE);
+        bool fits = e->object < h->objects_count && there == (e->kind != TM_SIM_FIELD_ADD);
         return fits ? history_field(h, e, err) : TM_OK;
     }
     t.count = t.arena_bytes = 0;
@@ -349,10 +430,21 @@ enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, s
     h->left--;
     if (tm_rng_chance(&h->rng, h->schema))
         return history_schema(h, e) ? history_field(h, e, err) : TM_OK;
+    if (tm_rng_chance(&h->rng, h->forget)) {
+        e->kind = TM_SIM_FORGET;
+        return tm_org_forget(h->org, now_org_ms, err);
+    }
     t.count = t.arena_bytes = 0;
-    do
-        history_group(h, &t);
-    while (t.count < 3 && tm_rng_chance(&h->rng, 0.25));
+    e->vanish = tm_rng_chance(&h->rng, h->vanish);
+    if (e->vanish)
+        history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_UPDATE,
+                    TM_ORG_GAP);
+    else if (tm_rng_chance(&h->rng, h->merge))
+        history_merge(h, &t);
+    else
+        do
+            history_group(h, &t);
+        while (t.count < 3 && tm_rng_chance(&h->rng, 0.25));
     if (t.count == 0)
         history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE,
                     TM_ORG_NORMAL);

@@ -1,6 +1,7 @@
 /* history: what happens in the simulated org: a few records, changed through the org's own commit,
  * skewed to what hurts: same-second commits, delete and undelete, merged events, gaps, overflow,
- * conversion, nulls, diffs, fields that come and go. in: a script: one that is given, or one being
+ * conversion, nulls, diffs, merges, records that vanish under a gap, fields that come, go, come
+ * back and change their type, events that expire. in: a script: one that is given, or one being
  * drawn from a seed, which then tells what was committed; out: commits. Which kinds a history has,
  * and how often, is drawn once (swarm). */
 #ifndef TM_SIMULATE_HISTORY_H
@@ -27,11 +28,12 @@ struct tm_sim_history {
     size_t records_count;
     unsigned announce[7]; /* weight of each enum tm_org_announce */
     unsigned kinds[5];    /* weight of each enum tm_org_kind */
-    double null, same_ms, same_second, schema;
+    double null, same_ms, same_second, schema, vanish, merge, forget;
     size_t left;             /* being drawn: transactions still to come */
     uint64_t value, commits; /* number of the last value written; of transactions */
     unsigned fields_added;
     bool removed[TM_SIM_OBJECTS_MAX]; /* Old__c is gone */
+    bool picklist;                    /* Stage__c is one */
     int64_t org_ms;                   /* of the last commit */
 };
 void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script, struct tm_org *org,

@@ -8,7 +8,13 @@
 #include "simulate/choice.h"
 
 #define TM_SIM_FIELD_BYTES 48
-enum tm_sim_event_kind { TM_SIM_TXN, TM_SIM_FIELD_ADD, TM_SIM_FIELD_REMOVE };
+enum tm_sim_event_kind {
+    TM_SIM_TXN,
+    TM_SIM_FIELD_ADD,
+    TM_SIM_FIELD_REMOVE,
+    TM_SIM_FIELD_RETYPE, /* text to picklist or back */
+    TM_SIM_FORGET        /* what is published can no longer be replayed (R15) */
+};
 struct tm_sim_set {
     char field[TM_SIM_FIELD_BYTES];
     struct tm_org_value value; /* text owned */
@@ -24,6 +30,7 @@ struct tm_sim_change {
 struct tm_sim_event {
     enum tm_sim_event_kind kind;
     bool before;      /* there before anybody listened */
+    bool vanish;      /* at the same instant its records go for good, and no event says so */
     int64_t pause_ms; /* org time after the event before it */
     int64_t org_ms;   /* when it happened */
     size_t object;    /* of a field */

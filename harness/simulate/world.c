@@ -59,14 +59,16 @@ static enum tm_code world_source_settings(struct tm_sim_station *s, struct tm_er
     const struct tm_key *keys = tm_source_keys(&keys_count);
     snprintf(channel, sizeof channel, "%sChangeEvent", w->objects[s->object]);
     json_t *json = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I}", "kafka.topic",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I}", "kafka.topic",
         w->raw[s->object], "salesforce.instance", "http://org", "salesforce.username",
         "integration@tidemark.example", "salesforce.password", "tidemark",
         "salesforce.password.token", "TOKEN", "salesforce.consumer.key", "tidemark-consumer-key",
         "salesforce.consumer.secret", "tidemark-consumer-secret", "salesforce.cdc.name", channel,
         "tidemark.merged.events", w->set.keep_merged ? "keep" : "explode",
-        "salesforce.initial.start", w->set.start_all ? "all" : "latest", "convert.changed.fields",
-        w->set.convert_changed_fields, "tidemark.audit.interval.ms", (json_int_t)w->set.audit_ms);
+        "salesforce.initial.start", w->set.start_all ? "all" : "latest",
+        "invalid.replay.id.behaviour", w->set.seed % 3 == 0 ? "latest" : "all",
+        "convert.changed.fields", w->set.convert_changed_fields, "tidemark.audit.interval.ms",
+        (json_int_t)w->set.audit_ms);
     enum tm_code rc = tm_config_from_json(&s->config, json, "source", keys, keys_count, err);
     json_decref(json);
     return rc == TM_OK ? tm_source_settings_read(&s->source_settings, s->config, NULL, err) : rc;

@@ -214,6 +214,8 @@ enum tm_code tm_org_replay_tip(struct tm_org *org, int64_t now_org_ms, int64_t *
                                struct tm_err *err);
 enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_t *out,
                                   struct tm_err *err);
+/* What is published by now can no longer be replayed, as if 72 h had passed. In memory only. */
+enum tm_code tm_org_forget(struct tm_org *org, int64_t now_org_ms, struct tm_err *err);
 /* May a subscriber ask for events after this id? Not when older than retention or
  * beyond the tip; 0 only while nothing has expired. */
 enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms,

@@ -59,7 +59,8 @@ struct tm_org {
     uint64_t schema_version;
     char id[TM_ID_BYTES], user_id[TM_ID_BYTES];
     int64_t pos_last, ms_last, replay_last, events_count, txn_count;
-    bool batch; /* between begin and end */
+    int64_t forgotten; /* events up to this replay id are no longer to be had */
+    bool batch;        /* between begin and end */
     sqlite3_stmt *history, *event, *meta, *bin_add, *bin_drop, *version_last;
     struct tm_buf fields, changed, body, names; /* reused by every commit */
     struct tm_buf arena;                        /* texts made while one change is written */

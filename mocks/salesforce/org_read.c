@@ -370,7 +370,14 @@ enum tm_code tm_org_replay_tip(struct tm_org *org, int64_t now_org_ms, int64_t *
 enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_t *out,
                                   struct tm_err *err)
 {
-    return read_published(org, now_org_ms - TM_ORG_RETENTION_MS, out, err);
+    enum tm_code rc = read_published(org, now_org_ms - TM_ORG_RETENTION_MS, out, err);
+    *out = *out > org->forgotten ? *out : org->forgotten;
+    return rc;
+}
+
+enum tm_code tm_org_forget(struct tm_org *org, int64_t now_org_ms, struct tm_err *err)
+{
+    return tm_org_replay_tip(org, now_org_ms, &org->forgotten, err);
 }
 
 enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms,
