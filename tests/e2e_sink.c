@@ -32,6 +32,15 @@ static int setup(void **state)
     tm_test_write_file(folder, "map.json", "{\"topics\": \"t\", \"topic2TableMap\": \"u:v\"}");
     tm_test_write_file(folder, "Thing.sql",
                        "CREATE VIEW Thing AS SELECT 1 AS Id, 0 AS _dirty; CREATE TABLE x(y);");
+    tm_test_write_file(folder, "plain.json", "{\"topics\": \"sfdc.cdc.thing_raw\"}");
+    tm_test_write_file(folder, "line.json",
+                       "{\"topics\": \"sfdc.cdc.orderlineitem_raw\", \"sanitize.topics\": true}");
+    tm_test_write_file(folder, "none.json",
+                       "{\"topics\": \"sfdc.cdc.nothing_raw\", \"sanitize.topics\": true}");
+    tm_test_write_file(folder, "OrderLineItem.sql",
+                       "CREATE VIEW OrderLineItem AS SELECT 1 AS Id, 0 AS _dirty");
+    tm_test_write_file(folder, "Nothing.sql",
+                       "-- to be written\nCREATE VIEW Something AS SELECT 1");
     tm_test_write_file(folder, "view.json", "{\"objects\": [\"Thing\"], \"raise.no_base\": true}");
     return 0;
 }
@@ -84,6 +93,39 @@ static void view_sql_that_does_more_than_views_is_refused_before_anything_runs(v
                     "tidemark sink %s/sink.json " PLACES
                     " --warehouse %s/raw.db --views %s/nowhere",
                     folder, folder, folder);
+}
+
+static void view_sql_must_make_the_relation_it_is_named_after(void **state)
+{
+    (void)state;
+    tm_test_refused(64, WORDS("--views", "Nothing.sql", "CREATE VIEW"), 20,
+                    "tidemark sink %s/none.json " PLACES " --warehouse %s/raw.db --views %s",
+                    folder, folder, folder);
+}
+
+static bool told(const char *config, const char *more, const char *word)
+{
+    struct tm_test_output o = tm_test_command(
+        20, "timeout -s TERM 1 tidemark sink %s/%s " PLACES " --warehouse %s/told.db %s%s", folder,
+        config, folder, more, *more != '\0' ? folder : "");
+    assert_int_equal(o.code, 124); /* it starts, and waits for its broker */
+    bool found = strstr(o.err, word) != NULL;
+    tm_test_output_free(&o);
+    return found;
+}
+
+/* Topics are in lower case, objects are not; SQL and Salesforce do not care. */
+static void view_sql_is_found_whatever_the_case_of_its_name(void **state)
+{
+    (void)state;
+    assert_false(told("line.json", "--views ", "error"));
+}
+
+static void a_relation_that_would_stay_empty_is_told(void **state)
+{
+    (void)state;
+    assert_true(told("plain.json", "", "sanitize.topics"));
+    assert_false(told("sink.json", "", "sanitize.topics"));
 }
 
 static void the_view_wants_a_file_of_its_own_and_ports_to_ask(void **state)
@@ -146,6 +188,9 @@ int main(void)
         cmocka_unit_test(a_config_is_refused_with_file_key_and_what_to_do),
         cmocka_unit_test(a_warehouse_that_cannot_be_written_is_named),
         cmocka_unit_test(view_sql_that_does_more_than_views_is_refused_before_anything_runs),
+        cmocka_unit_test(view_sql_must_make_the_relation_it_is_named_after),
+        cmocka_unit_test(view_sql_is_found_whatever_the_case_of_its_name),
+        cmocka_unit_test(a_relation_that_would_stay_empty_is_told),
         cmocka_unit_test(the_view_wants_a_file_of_its_own_and_ports_to_ask),
         cmocka_unit_test(the_article_config_starts_over_embedded_parts_and_views_are_there),
     };

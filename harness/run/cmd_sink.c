@@ -8,13 +8,17 @@
 #include "sink/sink.h"
 #include "topic/registry.h"
 #include "view/sql.h"
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #define SINK_VIEW_BYTES_MAX (1u << 20)
 #define SINK_TOPIC_BYTES 250
+#define SINK_PATH_BYTES 1280
 #define IGNORED TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted, no meaning here"
 
 /* Spellings of the managed connector, then those of the connector one runs oneself (v1 and v2).
@@ -165,23 +169,42 @@ static enum tm_code sink_settings(struct cmd_sink *c, struct tm_err *err)
 
 /* ---- views ---- */
 
+/* DIR/<Object>.sql, in whatever case it is written: topics are in lower case, objects are not. */
+static void sink_view_path(const struct cmd_sink *c, char out[SINK_PATH_BYTES], const char *object)
+{
+    char name[SINK_TOPIC_BYTES + 8];
+    snprintf(name, sizeof name, "%s.sql", object);
+    snprintf(out, SINK_PATH_BYTES, "%s/%s", c->views_dir, name);
+    DIR *dir = access(out, F_OK) != 0 ? opendir(c->views_dir) : NULL;
+    for (struct dirent *e = NULL; dir != NULL && (e = readdir(dir)) != NULL;)
+        if (strcasecmp(e->d_name, name) == 0)
+            snprintf(out, SINK_PATH_BYTES, "%s/%s", c->views_dir, e->d_name);
+    if (dir != NULL)
+        closedir(dir);
+}
+
 static enum tm_code sink_view_file(struct cmd_sink *c, const char *object, struct tm_buf *out,
                                    struct tm_err *err)
 {
-    char path[1024];
+    char path[SINK_PATH_BYTES];
     size_t n = 0;
-    snprintf(path, sizeof path, "%s/%s.sql", c->views_dir, object);
+    sink_view_path(c, path, object);
     FILE *f = fopen(path, "r");
     if (f == NULL)
         return tm_fail(err, TM_E_ARG, "--views: %s: %s", path, strerror(errno));
     char *text = malloc(SINK_VIEW_BYTES_MAX + 1);
     if (text != NULL)
         n = fread(text, 1, SINK_VIEW_BYTES_MAX + 1, f);
+    bool broken = ferror(f) != 0 || (text != NULL && memchr(text, '\0', n) != NULL);
     fclose(f);
-    if (text == NULL || n > SINK_VIEW_BYTES_MAX) {
+    if (text == NULL || broken || n > SINK_VIEW_BYTES_MAX) {
+        enum tm_code rc = text == NULL ? tm_fail(err, TM_E_NOMEM, "--views: %s", path)
+                          : broken
+                              ? tm_fail(err, TM_E_ARG, "--views: %s cannot be read as text", path)
+                              : tm_fail(err, TM_E_LIMIT, "--views: %s is larger than %u bytes",
+                                        path, SINK_VIEW_BYTES_MAX);
         free(text);
-        return tm_fail(err, TM_E_LIMIT, "--views: %s is larger than %u bytes", path,
-                       SINK_VIEW_BYTES_MAX);
+        return rc;
     }
     tm_buf_add(out, text, n);
     tm_buf_addz(out, "\n;\n");
@@ -210,6 +233,26 @@ static enum tm_code sink_views(void *self, sqlite3 *db, struct tm_buf *out, stru
     return rc;
 }
 
+/* Does every object have the view that its file is named after? */
+static enum tm_code sink_views_named(struct cmd_sink *c, sqlite3 *db, struct tm_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum tm_code rc = tm_sql_prepare(
+        &stmt, db, "SELECT 1 FROM sqlite_master WHERE type='view' AND name=?1 COLLATE NOCASE", err);
+    for (size_t i = 0; i < c->objects_count && rc == TM_OK; i++) {
+        char path[SINK_PATH_BYTES];
+        bool row = false;
+        sqlite3_bind_text(stmt, 1, c->objects[i], -1, SQLITE_STATIC);
+        rc = tm_sql_step(stmt, &row, err);
+        sqlite3_reset(stmt);
+        sink_view_path(c, path, c->objects[i]);
+        if (rc == TM_OK && !row)
+            rc = tm_fail(err, TM_E_ARG, "%s has no CREATE VIEW %s", path, c->objects[i]);
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 /* A team's SQL runs before anything else, on an empty database, so that a mistake is told at the
  * start. */
 static enum tm_code sink_views_try(struct cmd_sink *c, struct tm_err *err)
@@ -220,11 +263,31 @@ static enum tm_code sink_views_try(struct cmd_sink *c, struct tm_err *err)
     enum tm_code rc = tm_sql_open(&scratch, ":memory:", TM_SQL_CREATE, err);
     if (rc == TM_OK)
         rc = sink_views(c, scratch, &sql, err);
-    if (rc == TM_OK && tm_sink_views_run(scratch, tm_buf_text(&sql), err) != TM_OK)
-        rc = tm_at(err, "--views %s", c->views_dir);
+    if (rc == TM_OK && (rc = tm_sink_views_run(scratch, tm_buf_text(&sql), err)) == TM_OK)
+        rc = sink_views_named(c, scratch, err);
+    if (rc != TM_OK)
+        tm_at(err, "--views %s", c->views_dir);
     tm_sql_close(scratch);
     tm_buf_free(&sql);
     return rc;
+}
+
+/* The built-in views read tables that are named after their topics; others are written, and never
+ * looked at. */
+static void sink_views_warn(const struct cmd_sink *c)
+{
+    for (size_t i = 0; c->objects_count > 0 && i < c->settings.topics_count; i++) {
+        const char *topic = c->settings.topics[i], *table = c->tables[i];
+        char named[TM_SINK_NAME_MAX];
+        tm_name_sanitize(named, sizeof named, topic);
+        if (table == NULL)
+            table = c->settings.sanitize_topics ? named : topic;
+        if (strcmp(table, named) != 0)
+            tm_log(TM_LOG_WARN,
+                   "topic %s goes to table \"%s\", the snapshots read \"%s\" and will not see it; "
+                   "set sanitize.topics=true, or give views of your own (--views)",
+                   topic, table, named);
+    }
 }
 
 /* ---- wiring ---- */
@@ -273,6 +336,8 @@ static enum tm_code sink_open(struct cmd_sink *c, struct tm_err *err)
     enum tm_code rc = TM_OK;
     if (c->views_dir != NULL)
         rc = sink_views_try(c, err);
+    else
+        sink_views_warn(c);
     if (rc == TM_OK && c->flags.clock_path != NULL)
         rc = tm_clock_file_open(&c->clock, c->flags.clock_path, err);
     if (rc == TM_OK && c->flags.trace_path != NULL)
