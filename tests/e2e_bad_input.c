@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define CREDENTIALS                                                                                \
@@ -95,6 +96,29 @@ static void an_unreachable_broker_is_named(void **state)
                     "--registry http://127.0.0.1:1 --warehouse %s/raw.db",
                     folder);
 }
+/* A run finds out before it starts anything, and leaves no folder. */
+static void a_broker_or_registry_that_does_not_answer_is_named_by_its_flag(void **state)
+{
+    (void)state;
+    struct tm_test_server org = tm_test_server_start("tidemark serve --port 0 --quiet");
+    char line[128];
+    tm_test_refused(64, TEXTS("--brokers", "127.0.0.1:1", "is it running?"), 30,
+                    "tidemark run fixtures/scenarios/short.json --out %s/run --brokers 127.0.0.1:1",
+                    folder);
+    tm_test_refused(64, TEXTS("--registry", "127.0.0.1:1", "is it running?"), 30,
+                    "tidemark run fixtures/scenarios/short.json --out %s/run --registry "
+                    "http://u:s3cret@127.0.0.1:1",
+                    folder);
+    tm_test_refused(64, TEXTS("--registry", "answers 4", "address of a schema registry"), 30,
+                    "tidemark run fixtures/scenarios/short.json --out %s/run --registry %s", folder,
+                    org.line);
+    tm_test_refused(64, TEXTS("--registry", "ftp://x"), 30,
+                    "tidemark run fixtures/scenarios/short.json --out %s/run --registry ftp://x",
+                    folder);
+    snprintf(line, sizeof line, "%s/run", folder);
+    assert_int_not_equal(access(line, F_OK), 0);
+    assert_int_equal(tm_test_server_stop(&org), 0);
+}
 static void a_wrong_password_is_told_in_the_servers_words_and_never_printed(void **state)
 {
     (void)state;
@@ -165,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_missing_credential_variable_is_named),
         cmocka_unit_test(an_unknown_connector_key_is_answered_with_the_nearest),
         cmocka_unit_test(an_unreachable_broker_is_named),
+        cmocka_unit_test(a_broker_or_registry_that_does_not_answer_is_named_by_its_flag),
         cmocka_unit_test(a_wrong_password_is_told_in_the_servers_words_and_never_printed),
         cmocka_unit_test(a_port_in_use_is_named),
         cmocka_unit_test(a_file_that_is_no_database_is_named_and_left_as_it_is),

@@ -12,8 +12,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#define SIGN_IN                                                                                    \
+    "\"salesforce.username\":\"u\",\"salesforce.password\":\"p\",\"salesforce.consumer.key\":"     \
+    "\"k\","                                                                                       \
+    "\"salesforce.consumer.secret\":\"s\""
 static const char stream[] =
-    "{\"name\":\"stream\",\"kind\":\"stream\",\"sources\":[\"source.json\"],\"gap\":\"gap.json\","
+    "{\"name\":\"stream\",\"kind\":\"stream\",\"sources\":[\"source.json\",\"users.json\"],\"gap\":"
+    "\"gap.json\","
     "\"reconcile\":\"reconcile.json\",\"sink\":\"sink.json\",\"view\":\"view.json\"%s}";
 static const char bare[] = "{\"name\":\"stream\",\"kind\":\"stream\"%s}";
 static const char batch[] = "{\"name\":\"hourly\",\"kind\":\"batch\",\"config\":\"batch.json\"%s}";
@@ -24,14 +29,24 @@ struct planned {
     struct tm_err err;
 };
 
+static void write_source(const char *path, const char *name, const char *topic, const char *object)
+{
+    char text[600];
+    snprintf(
+        text, sizeof text,
+        "{\"config\":{\"tidemark.pipeline\":\"src\",\"tidemark.audit.interval.ms\":\"60000\","
+        "\"kafka.topic\":\"sfdc.cdc.%s_raw\",\"salesforce.cdc.name\":\"%sChangeEvent\"," SIGN_IN
+        "}}",
+        topic, object);
+    tm_test_write_file(path, name, text);
+}
+
 /* folder/scenarios/s.json beside folder/objects, with the configs that the pipelines above name. */
 static int open_folder(void **state)
 {
     static const char batch_config[] =
         "{\"name\":\"hourly\",\"interval.ms\":3600000,\"carries\":\"CREATE,UPDATE\","
-        "\"objects\":\"Account,User\",\"salesforce.username\":\"u\",\"salesforce.password\":\"p\","
-        "\"salesforce.consumer.key\":\"k\","
-        "\"salesforce.consumer.secret\":\"s\"}";
+        "\"objects\":\"Account,User\"," SIGN_IN "}";
     struct planned *p = calloc(1, sizeof *p);
     char path[128];
     snprintf(p->folder, sizeof p->folder, "%s", tm_test_folder());
@@ -42,13 +57,14 @@ static int open_folder(void **state)
     snprintf(path, sizeof path, "%s/scenarios", p->folder);
     assert_int_equal(mkdir(path, 0755), 0);
     tm_test_write_file(path, "batch.json", batch_config);
-    tm_test_write_file(
-        path, "source.json",
-        "{\"config\":{\"tidemark.pipeline\":\"src\",\"tidemark.audit.interval.ms\":\"60000\"}}");
-    tm_test_write_file(path, "gap.json", "{\"tables\":1}");
-    tm_test_write_file(path, "reconcile.json", "{\"name\":\"rec\"}");
-    tm_test_write_file(path, "sink.json", "{}");
-    tm_test_write_file(path, "view.json", "{}");
+    write_source(path, "source.json", "account", "Account");
+    write_source(path, "users.json", "user", "User");
+    tm_test_write_file(path, "gap.json", "{\"objects\":\"Account,User\"}");
+    tm_test_write_file(path, "reconcile.json",
+                       "{\"name\":\"rec\",\"objects\":\"Account,User\"," SIGN_IN "}");
+    tm_test_write_file(path, "sink.json",
+                       "{\"topics\":\"sfdc.cdc.account_raw, sfdc.cdc.user_raw\"}");
+    tm_test_write_file(path, "view.json", "{\"objects\":\"User,Account\"}");
     *state = p;
     return 0;
 }
@@ -134,7 +150,7 @@ static void a_good_scenario_becomes_a_plan(void **state)
     assert_int_equal(run->pipelines_count, 2);
     assert_int_equal(run->pipelines[0].kind, TM_RUN_STREAM);
     assert_int_equal(run->pipelines[0].interval_ms, 60000); /* its scheduled copies */
-    assert_int_equal(json_array_size(run->pipelines[0].clients), 2);
+    assert_int_equal(json_array_size(run->pipelines[0].clients), 3);
     assert_string_equal(json_string_value(json_array_get(run->pipelines[0].clients, 0)),
                         "tidemark-rec/1");
     assert_string_equal(json_string_value(json_array_get(run->pipelines[0].clients, 1)),
@@ -238,8 +254,7 @@ static void after_a_mistake_the_same_folder_serves_the_next_try(void **state)
     struct planned *p = *state;
     refused(p, pipelines(batch, ",\"set\":{\"interval.ms\":3600000}", batch, ",\"confg\":1"),
             "s.json", "hourly");
-    assert_false(is_there(p, "out/log"));
-    assert_false(is_there(p, "out/config"));
+    assert_false(is_there(p, "out"));
     plan(p, pipelines(batch, "", NULL, NULL));
     assert_int_equal(p->err.code, TM_OK);
 }
@@ -249,7 +264,7 @@ static void the_folder_of_an_earlier_run_is_not_touched(void **state)
     struct planned *p = *state;
     plan(p, pipelines(batch, ",\"set\":{\"interval.ms\":7200000}", NULL, NULL));
     assert_int_equal(p->err.code, TM_OK);
-    refused(p, pipelines(batch, "", NULL, NULL), "/out", "an earlier run is in it");
+    refused(p, pipelines(batch, "", NULL, NULL), "/out is no empty folder", "an earlier run");
     assert_true(is_there(p, "out/config/hourly.json"));
 }
 
@@ -269,6 +284,73 @@ static void a_folder_that_cannot_be_is_refused(void **state)
     assert_non_null(strstr(p->err.msg, "longer than 700 bytes"));
 }
 
+/* Replaces one of the configs by this text and plans both pipelines. */
+static void refused_with(struct planned *p, const char *name, const char *text, const char *a,
+                         const char *b)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/scenarios", p->folder);
+    tm_test_write_file(path, name, text);
+    refused(p, pipelines(stream, "", batch, ""), a, b);
+    assert_false(is_there(p, "out"));
+}
+
+static void a_mistake_in_a_station_config_is_found_before_anything_starts(void **state)
+{
+    static const struct {
+        const char *file, *text, *says;
+    } wrong[] = {
+        { "source.json", "{\"kafka.topik\":\"t\"}",
+          "\"kafka.topik\"; did you mean \"kafka.topic\"" },
+        { "gap.json", "{\"objets\":\"Account\"}", "\"objets\"; did you mean \"objects\"" },
+        { "reconcile.json", "{\"window.size\":5}", "did you mean \"window.size.ms\"" },
+        { "sink.json", "{\"topics\":\"t\",\"task.max\":1}", "did you mean \"tasks.max\"" },
+        { "view.json", "{\"objects\":\"User\",\"raise.nobase\":1}", "\"raise.no_base\"" },
+        { "batch.json", "{\"interval\":5}", "did you mean \"interval.ms\"" },
+        { "view.json", "{\"objects\":", "not valid JSON" },
+        { "sink.json", "{\"topics\":\"t\",\"tasks.max\":0}", "\"tasks.max\": must be from 1" },
+        { "gap.json", "{\"objects\":\"${env:TIDEMARK_NO_SUCH_THING}\"}",
+          "variable TIDEMARK_NO_SUCH_THING is not set" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        close_folder(state);
+        open_folder(state);
+        refused_with(*state, wrong[i].file, wrong[i].text, wrong[i].file, wrong[i].says);
+        assert_non_null(strstr(plan(*state, pipelines(stream, "", batch, "")),
+                               i == 5 ? "pipelines \"hourly\"" : "pipelines \"stream\""));
+    }
+}
+
+static void an_object_that_a_station_does_not_know_is_found_before_anything_starts(void **state)
+{
+    static const struct {
+        const char *file, *text, *says;
+    } wrong[] = {
+        { "gap.json", "{\"objects\":\"Account\"}", "leaves out User" },
+        { "reconcile.json", "{\"objects\":\"Account\"," SIGN_IN "}", "leaves out User" },
+        { "sink.json", "{\"topics\":\"sfdc.cdc.user_raw\"}", "leaves out sfdc.cdc.account_raw" },
+        { "view.json", "{\"objects\":\"Account\"}", "leaves out User" },
+        { "view.json", "{\"objects\":\"Acount,User\"}",
+          "has no object Acount; did you mean Account?" },
+        { "batch.json",
+          "{\"interval.ms\":3600000,\"carries\":\"CREATE\",\"objects\":\"Account,Lead\"," SIGN_IN
+          "}",
+          "has no object Lead" },
+        { "users.json",
+          "{\"kafka.topic\":\"t\",\"salesforce.cdc.name\":\"LeadChangeEvent\"," SIGN_IN "}",
+          "has no object Lead" },
+        { "users.json",
+          "{\"kafka.topic\":\"t\",\"salesforce.cdc.name\":\"AccountChangeEvent\"," SIGN_IN "}",
+          "reads Account, as one before it does" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        close_folder(state);
+        open_folder(state);
+        refused_with(*state, wrong[i].file, wrong[i].text, "s.json", wrong[i].says);
+    }
+    refused(*state, "{\"objects\":[\"Acount\"]}", "objects/Acount.json", "did you mean Account?");
+}
+
 #define PLAN_TEST(f) cmocka_unit_test_setup_teardown(f, open_folder, close_folder)
 int main(void)
 {
@@ -282,6 +364,8 @@ int main(void)
         PLAN_TEST(after_a_mistake_the_same_folder_serves_the_next_try),
         PLAN_TEST(the_folder_of_an_earlier_run_is_not_touched),
         PLAN_TEST(a_folder_that_cannot_be_is_refused),
+        PLAN_TEST(a_mistake_in_a_station_config_is_found_before_anything_starts),
+        PLAN_TEST(an_object_that_a_station_does_not_know_is_found_before_anything_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,6 +167,18 @@ static enum tm_code sink_settings(struct cmd_sink *c, struct tm_err *err)
     return rc;
 }
 
+enum tm_code tm_sink_config(struct tm_config **out, const char *path, struct tm_err *err)
+{
+    struct cmd_sink *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return tm_fail(err, TM_E_NOMEM, "reading %s", path);
+    c->flags.config_path = path;
+    enum tm_code rc = sink_settings(c, err);
+    *out = c->config;
+    free(c);
+    return rc;
+}
+
 /* ---- views ---- */
 
 /* DIR/<Object>.sql, in whatever case it is written: topics are in lower case, objects are not. */

@@ -25,6 +25,11 @@ static const struct tm_key view_keys[] = {
 };
 #define VIEW_KEYS (sizeof view_keys / sizeof view_keys[0])
 
+enum tm_code tm_view_config(struct tm_config **out, const char *path, struct tm_err *err)
+{
+    return tm_config_load(out, path, view_keys, VIEW_KEYS, err);
+}
+
 struct cmd_view {
     struct tm_view *view;
     struct tm_http *http;
@@ -165,7 +170,7 @@ int tm_cmd_view(int argc, char **argv)
         rc = tm_fail(&err, TM_E_ARG,
                      "--raw and --warehouse are one file; the view needs one of its own");
     if (rc == TM_OK)
-        rc = tm_config_load(&config, flags.config_path, view_keys, VIEW_KEYS, &err);
+        rc = tm_view_config(&config, flags.config_path, &err);
     if (rc == TM_OK) {
         c.name = tm_config_name(config);
         c.stats_path = flags.stats_path;

@@ -45,6 +45,12 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
                             const char *const *names_extra, const char **out_extra,
                             struct tm_err *err);
 
+/* The configs of two stations that are read here, checked as the commands do; the caller closes
+ * *out, also after an error. */
+struct tm_config;
+enum tm_code tm_sink_config(struct tm_config **out, const char *path, struct tm_err *err);
+enum tm_code tm_view_config(struct tm_config **out, const char *path, struct tm_err *err);
+
 /* A station under the real driver. step does at most one outside effect and sets *wake; TM_E_AGAIN
  * = nothing to do now. Any other error ends the process with the error printed (exit by
  * tm_err_exit). */

@@ -27,10 +27,8 @@ struct tm_run_pipeline {
     char sources[TM_RUN_SOURCES_MAX][TM_PATH_MAX];
     size_t sources_count;
     char gap[TM_PATH_MAX], reconcile[TM_PATH_MAX], sink[TM_PATH_MAX], view[TM_PATH_MAX];
-    char config[TM_PATH_MAX]; /* batch */
-    int64_t interval_ms, overlap_ms,
-        full_at_ms;             /* batch: T, overlap, daily full reload (-1: none), org clock;
-                                 * stream: interval_ms = between scheduled copies, 0 = none */
+    char config[TM_PATH_MAX];   /* batch */
+    int64_t interval_ms;        /* org clock; batch: T; stream: between scheduled copies, 0: none */
     const json_t *slo;          /* of the scenario; NULL = the kind's default */
     json_t *clients;            /* User-Agents whose API calls are its; owned */
     json_t *carries;            /* batch: change types it can ever show; owned */
@@ -42,6 +40,7 @@ struct tm_run {
     const char *brokers_given, *registry_given; /* NULL = embedded */
     int64_t seed;                               /* -1 = the scenario's */
     bool json;
+    bool dir_made; /* the folder was not there before */
     /* the scenario */
     json_t *scenario; /* owned */
     char objects[TM_RUN_OBJECTS_MAX][128];
@@ -66,6 +65,20 @@ struct tm_run {
 
 /* reads and checks everything first */
 enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err);
+/* run_stations.c: the configs of one pipeline; errors lack the pipeline's name. */
+enum tm_code tm_run_plan_stream(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json,
+                                struct tm_err *err);
+enum tm_code tm_run_plan_batch(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json,
+                               struct tm_err *err);
+enum tm_code tm_run_path(const struct tm_run *run, char out[TM_PATH_MAX], const char *path,
+                         const char *what, struct tm_err *err);
+/* All keys of `object` (NULL: none) are among `known`, which ends with NULL. */
+enum tm_code tm_run_keys(const json_t *object, const char *where, const char *const *known,
+                         struct tm_err *err);
+/* run_reach.c: the broker and the registry that the user named answer. */
+enum tm_code tm_run_reach(const struct tm_run *run, struct tm_err *err);
+/* The URL for a log line: without user:password@. */
+const char *tm_run_no_secret(char out[256], const char *url);
 /* until all pipelines stand at the origin */
 enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err);
 /* clock, workload, drain */

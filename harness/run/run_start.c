@@ -234,8 +234,12 @@ enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err)
     if (start_org(run, err) != TM_OK)
         return tm_at(err, "starting up");
     start_environment(run);
-    tm_log(TM_LOG_INFO, "org at %s, broker at %s, registry at %s", run->url, run->brokers,
-           run->registry);
+    char registry[256];
+    if (stream != NULL)
+        tm_log(TM_LOG_INFO, "org at %s, broker at %s, registry at %s", run->url, run->brokers,
+               tm_run_no_secret(registry, run->registry));
+    else
+        tm_log(TM_LOG_INFO, "org at %s", run->url);
     if (stream != NULL && start_stream(run, stream, err) != TM_OK)
         return tm_at(err, "starting up");
     if (start_batch(run, err) != TM_OK)
