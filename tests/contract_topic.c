@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -41,10 +42,15 @@ static const char *fresh(char out[100], const char *what, int32_t partitions)
 
 static struct tm_topic *open_with(struct tm_kafka_options o)
 {
+    static const char *const soon[] = { "session.timeout.ms=4000" };
     struct tm_topic *t = NULL;
     struct tm_err err = { 0 };
     o.brokers = world.brokers;
     o.embedded = o.embedded || world.embedded != NULL;
+    if (world.embedded != NULL && o.group != NULL) { /* the broker waits for members as long */
+        o.properties = soon;
+        o.properties_count = 1;
+    }
     enum tm_code rc = world.mem != NULL ? tm_topic_mem_open(&t, world.mem, &o, &err)
                                         : tm_topic_kafka_open(&t, &o, &err);
     if (rc != TM_OK)
@@ -404,6 +410,71 @@ static void a_producer_pauses_before_its_readers_lose_records(void **state)
     w->ops->close(w);
 }
 
+/* What the group has committed, asked beside it; -1 = nothing. */
+static int64_t committed(const char *group, const char *topic)
+{
+    char why[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", world.brokers, why, sizeof why);
+    rd_kafka_conf_set(conf, "group.id", group, why, sizeof why);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, 0);
+    assert_int_equal(rd_kafka_committed(rk, list, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
+    return offset >= 0 ? offset : -1;
+}
+
+/* Serves the reader until its group has committed `offset`; what is fetched again is committed
+ * again. Returns how many records came. */
+static size_t commit_until(struct tm_topic *r, const char *group, const char *topic, int64_t offset)
+{
+    static struct tm_record records[10];
+    struct tm_err err = { 0 };
+    size_t n = 0, came = 0;
+    int64_t until = tm_clock_monotonic_ns() + PATIENCE_NS;
+    while (committed(group, topic) != offset && tm_clock_monotonic_ns() < until)
+        for (int i = 0; i < 20; i++) {
+            enum tm_code rc = r->ops->fetch(r, records, 10, &n, &err); /* where commits are sent */
+            assert_true(rc == TM_OK || rc == TM_E_AGAIN);
+            if (n > 0)
+                r->ops->commit(r, topic, 0, records[n - 1].offset + 1, &err);
+            came += n;
+            wait_for(r);
+        }
+    assert_int_equal(committed(group, topic), offset);
+    return came;
+}
+
+static void a_refused_commit_is_sent_again(void **state)
+{
+    char topic[100], group[40];
+    struct tm_err err = { 0 };
+    (void)state;
+    if (world.embedded == NULL)
+        skip();
+    snprintf(group, sizeof group, "refused-%d", (int)getpid());
+    fresh(topic, "commit", 1);
+    struct tm_topic *w = open_with((struct tm_kafka_options){ 0 });
+    for (int i = 0; i < 3; i++)
+        put(w, topic, 0, "k", "v", 1);
+    flush_all(w);
+    struct tm_topic *r = open_reader(group, topic, NULL, NULL);
+    assert_int_equal(take(r, 3, NULL, NULL, &err), TM_OK);
+    tm_embedded_fail_commit(world.embedded, 3, false);
+    assert_int_equal(r->ops->commit(r, topic, 0, 2, &err), TM_OK);
+    assert_int_equal(commit_until(r, group, topic, 2), 0);
+    /* Its member is not known any more: the rebalance gives what was not committed again. */
+    tm_embedded_fail_commit(world.embedded, 1, true);
+    assert_int_equal(r->ops->commit(r, topic, 0, 3, &err), TM_OK);
+    assert_int_equal(commit_until(r, group, topic, 3), 1);
+    r->ops->close(r);
+    w->ops->close(w);
+}
+
 static void revoked_count(void *self, const char *topic, int32_t partition)
 {
     (void)topic, (void)partition;
@@ -543,7 +614,7 @@ static void a_broker_out_of_reach_is_named(void **state)
 {
     struct tm_err err = { 0 };
     struct tm_topic *t = NULL;
-    const char *soon[] = { "tidemark.reach.ms=1500" };
+    const char *soon[] = { "tidemark.reach.ms=500" };
     struct tm_kafka_options o = { .brokers = "127.0.0.1:1",
                                   .properties = soon,
                                   .properties_count = 1 };
@@ -595,6 +666,58 @@ static int world_end(void **state)
     return 0;
 }
 
+/* Every group's first join takes the embedded broker three seconds: its cases are dealt to
+ * two processes, each with a broker of its own. What the second says is shown when it has ended.
+ */
+static int in_two_processes(int (*first)(void), int (*second)(void))
+{
+    char line[512];
+    int status = -1;
+    FILE *said = tmpfile();
+    pid_t child = said != NULL ? fork() : -1;
+    if (child == 0) {
+        dup2(fileno(said), STDOUT_FILENO);
+        dup2(fileno(said), STDERR_FILENO);
+        status = second();
+        fflush(NULL);
+        _exit(status != 0);
+    }
+    int failed = first();
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        failed++;
+    for (rewind(said); fgets(line, sizeof line, said) != NULL;)
+        fputs(line, stdout);
+    fclose(said);
+    return failed;
+}
+
+#define FIRST_CASES                                                                                \
+    cmocka_unit_test(two_groups_each_see_every_record_in_order_in_the_partition_of_its_key),       \
+        cmocka_unit_test(the_owner_says_where_a_partition_begins),                                 \
+        cmocka_unit_test(watermarks_partitions_and_cluster_are_told),                              \
+        cmocka_unit_test(what_was_evicted_unread_is_an_error_never_a_jump),                        \
+        cmocka_unit_test(flush_tells_of_a_record_that_was_not_delivered),                          \
+        cmocka_unit_test(a_retriable_refusal_is_cured_without_loss_or_doubling),                   \
+        cmocka_unit_test(members_of_a_group_share_the_partitions),                                 \
+        cmocka_unit_test(an_unknown_topic_is_named)
+#define SECOND_CASES                                                                               \
+    cmocka_unit_test(a_reader_goes_on_where_its_group_committed),                                  \
+        cmocka_unit_test(a_producer_pauses_before_its_readers_lose_records),                       \
+        cmocka_unit_test(a_refused_commit_is_sent_again)
+
+static int embedded_first(void)
+{
+    const struct CMUnitTest cases[] = { FIRST_CASES };
+    return cmocka_run_group_tests_name("embedded broker", cases, world_embedded, world_end);
+}
+
+static int embedded_second(void)
+{
+    const struct CMUnitTest cases[] = { SECOND_CASES };
+    return cmocka_run_group_tests_name("embedded broker, second half", cases, world_embedded,
+                                       world_end);
+}
+
 int main(void)
 {
     const struct CMUnitTest once[] = {
@@ -604,21 +727,10 @@ int main(void)
         cmocka_unit_test(no_broker_address_is_an_argument_error),
         cmocka_unit_test(a_broker_out_of_reach_is_named),
     };
-    const struct CMUnitTest contract[] = {
-        cmocka_unit_test(two_groups_each_see_every_record_in_order_in_the_partition_of_its_key),
-        cmocka_unit_test(a_reader_goes_on_where_its_group_committed),
-        cmocka_unit_test(the_owner_says_where_a_partition_begins),
-        cmocka_unit_test(watermarks_partitions_and_cluster_are_told),
-        cmocka_unit_test(what_was_evicted_unread_is_an_error_never_a_jump),
-        cmocka_unit_test(flush_tells_of_a_record_that_was_not_delivered),
-        cmocka_unit_test(a_retriable_refusal_is_cured_without_loss_or_doubling),
-        cmocka_unit_test(a_producer_pauses_before_its_readers_lose_records),
-        cmocka_unit_test(members_of_a_group_share_the_partitions),
-        cmocka_unit_test(an_unknown_topic_is_named),
-    };
-    int failed = cmocka_run_group_tests_name("once", once, NULL, NULL);
+    const struct CMUnitTest contract[] = { FIRST_CASES, SECOND_CASES };
+    int failed = in_two_processes(embedded_first, embedded_second);
+    failed += cmocka_run_group_tests_name("once", once, NULL, NULL);
     failed += cmocka_run_group_tests_name("in memory", contract, world_mem, world_end);
-    failed += cmocka_run_group_tests_name("embedded broker", contract, world_embedded, world_end);
     if (getenv("TIDEMARK_BROKERS") != NULL)
         failed += cmocka_run_group_tests_name("real broker", contract, world_external, world_end);
     return failed;

@@ -89,6 +89,23 @@ void tm_rdk_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     }
 }
 
+/* Whatever the broker says (a rebalance, an old generation, a member it does not know): what is
+ * ours is committed again, until the rebalance that takes it away has been answered. */
+static void rdk_commit_refused(struct rdk *k, const rd_kafka_topic_partition_t *tp,
+                               rd_kafka_resp_err_t why)
+{
+    struct rdk_part *p = tm_rdk_part(k, tp->topic, tp->partition);
+    if (p != NULL && p->owned && p->commit_next >= tp->offset) {
+        p->dirty = k->dirty = true;
+        k->commit_wait_ns = RDK_COMMIT_AGAIN_NS;
+        return;
+    }
+    tm_log(TM_LOG_WARN,
+           "group %s: offset %" PRId64 " of topic %s partition %" PRId32
+           " could not be committed any more (%s): its next owner reads again what was done",
+           k->group, tp->offset, tp->topic, tp->partition, rd_kafka_err2str(why));
+}
+
 void tm_rdk_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t e,
                       rd_kafka_topic_partition_list_t *offsets, void *opaque)
 {
@@ -96,22 +113,21 @@ void tm_rdk_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t e,
     (void)rk;
     if (k->commits_flying > 0)
         k->commits_flying--;
-    bool gone =
-        e == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || e == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
-        e == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST || e == RD_KAFKA_RESP_ERR__NO_OFFSET || k->closing;
-    for (int i = 0; !gone && offsets != NULL && i < offsets->cnt; i++) {
+    if (e == RD_KAFKA_RESP_ERR__NO_OFFSET || k->closing)
+        return;
+    k->commit_wait_ns = RDK_COMMIT_NS;
+    for (int i = 0; offsets != NULL && i < offsets->cnt; i++) {
         const rd_kafka_topic_partition_t *tp = &offsets->elems[i];
-        if (e == RD_KAFKA_RESP_ERR_NO_ERROR && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            continue;
-        struct rdk_part *p = tm_rdk_part(k, tp->topic, tp->partition);
-        if (p != NULL && p->owned) /* ours still: send it again with the next ones */
-            p->dirty = k->dirty = true;
+        rd_kafka_resp_err_t why = e != RD_KAFKA_RESP_ERR_NO_ERROR ? e : tp->err;
+        if (why != RD_KAFKA_RESP_ERR_NO_ERROR)
+            rdk_commit_refused(k, tp, why);
     }
 }
 
 void tm_rdk_send_commits(struct rdk *k)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
+    rd_kafka_resp_err_t e;
     for (size_t i = 0; k->dirty && i < k->parts_count; i++) {
         struct rdk_part *p = k->parts[i];
         if (!p->dirty || !p->owned)
@@ -124,8 +140,10 @@ void tm_rdk_send_commits(struct rdk *k)
     k->dirty = false;
     if (list == NULL)
         return;
-    if (rd_kafka_commit(k->consumer, list, 1) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if ((e = rd_kafka_commit(k->consumer, list, 1)) == RD_KAFKA_RESP_ERR_NO_ERROR)
         k->commits_flying++;
+    for (int i = 0; e != RD_KAFKA_RESP_ERR_NO_ERROR && !k->closing && i < list->cnt; i++)
+        rdk_commit_refused(k, &list->elems[i], e);
     k->commit_sent_ns = tm_clock_monotonic_ns();
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -157,6 +175,7 @@ static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int
         return tm_fail(err, TM_E_LIMIT, "kafka: more than %d partitions", RDK_PARTS_MAX);
     p->owned = true;
     p->dirty = false;
+    p->commit_next = -1; /* what an earlier assignment left unsent must never be sent in this one */
     p->position = tp->offset = start;
     return TM_OK;
 }
@@ -234,7 +253,7 @@ static enum tm_code rdk_serve(struct rdk *k, struct tm_err *err)
     if (k->producer != NULL)
         rd_kafka_poll(k->producer, 0);
     if (k->dirty && k->commits_flying == 0 &&
-        tm_clock_monotonic_ns() - k->commit_sent_ns >= RDK_COMMIT_NS)
+        tm_clock_monotonic_ns() - k->commit_sent_ns >= k->commit_wait_ns)
         tm_rdk_send_commits(k);
     return rdk_health(k, err);
 }
@@ -524,7 +543,7 @@ static int64_t rdk_next_at(struct tm_topic *t)
     if (k->full || k->unreachable_set || k->broken.code != TM_OK || k->failed.code != TM_OK)
         return 0;
     if (k->dirty && k->commits_flying == 0)
-        return k->commit_sent_ns + RDK_COMMIT_NS;
+        return k->commit_sent_ns + k->commit_wait_ns;
     return tm_clock_monotonic_ns() + TM_NS_PER_S; /* librdkafka wants to be polled now and then */
 }
 

@@ -23,7 +23,8 @@
  * join for good: it drops the member without an answer, and the member waits half an hour
  * (librdkafka 2.0.2). */
 #define RDK_JOIN_MS 20000
-#define RDK_COMMIT_NS (5 * TM_NS_PER_MS) /* offset commits are gathered for so long */
+#define RDK_COMMIT_NS (5 * TM_NS_PER_MS)         /* offset commits are gathered for so long */
+#define RDK_COMMIT_AGAIN_NS (100 * TM_NS_PER_MS) /* … when some were refused */
 
 enum rdk_kind { RDK_PARTITIONS, RDK_WATERMARKS };
 enum rdk_state { RDK_FREE, RDK_ASKED, RDK_ANSWERED };
@@ -70,7 +71,7 @@ struct rdk {
     char cluster_id[128];
     uint32_t round_robin;
     unsigned commits_flying;
-    int64_t commit_sent_ns;
+    int64_t commit_sent_ns, commit_wait_ns; /* the next are sent so long after the last */
     bool dirty;
     bool joined;        /* the group gave us our partitions, maybe none */
     int64_t joining_ns; /* else: since when we wait for that */

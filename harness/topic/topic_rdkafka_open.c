@@ -336,6 +336,7 @@ enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_op
     k->pipe_fds[0] = k->pipe_fds[1] = -1;
     k->owner = options->owner;
     k->embedded = options->embedded;
+    k->commit_wait_ns = RDK_COMMIT_NS;
     pthread_mutex_init(&k->lock, NULL);
     pthread_cond_init(&k->wake, NULL);
     k->brokers = strdup(options->brokers);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EMBEDDED_API_PRODUCE 0 /* ApiKey of the Kafka protocol */
+#define EMBEDDED_API_PRODUCE 0
+#define EMBEDDED_API_COMMIT 8 /* ApiKey of the Kafka protocol */
 struct tm_embedded {
     rd_kafka_t *handle;
     rd_kafka_mock_cluster_t *cluster;
@@ -111,4 +112,12 @@ void tm_embedded_fail_produce(struct tm_embedded *e, unsigned count, bool retria
                                          : RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     for (unsigned i = 0; i < count; i++)
         rd_kafka_mock_push_request_errors(e->cluster, EMBEDDED_API_PRODUCE, 1, code);
+}
+
+void tm_embedded_fail_commit(struct tm_embedded *e, unsigned count, bool fenced)
+{
+    rd_kafka_resp_err_t code =
+        fenced ? RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION : RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT;
+    for (unsigned i = 0; i < count; i++)
+        rd_kafka_mock_push_request_errors(e->cluster, EMBEDDED_API_COMMIT, 1, code);
 }

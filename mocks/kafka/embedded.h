@@ -22,4 +22,7 @@ void tm_embedded_set_down(struct tm_embedded *e, bool down);
 /* The next `count` produce requests are answered with a retriable (NOT_ENOUGH_REPLICAS) or a final
  * error. */
 void tm_embedded_fail_produce(struct tm_embedded *e, unsigned count, bool retriable);
+/* The next `count` offset commits are answered with a time-out, or as of an old generation: the
+ * member must join its group again. */
+void tm_embedded_fail_commit(struct tm_embedded *e, unsigned count, bool fenced);
 #endif
