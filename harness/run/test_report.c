@@ -75,24 +75,46 @@ static void report_rules(const char *text, size_t count[REPORT_RULES])
     }
 }
 
+/* Rules by the share of their cases that fail, highest first; the case to read first. */
+static void report_broken(FILE *out, const json_t *results)
+{
+    size_t at, broken[REPORT_RULES] = { 0 }, all[REPORT_RULES] = { 0 };
+    const json_t *smallest = NULL;
+    json_t *result;
+    json_array_foreach((json_t *)results, at, result)
+    {
+        if (json_is_string(json_object_get(result, "skipped")))
+            continue;
+        report_rules(report_text(result, "rules"), all);
+        if (json_is_true(json_object_get(result, "ok")))
+            continue;
+        report_rules(report_text(result, "rules"), broken);
+        if (smallest == NULL || json_integer_value(json_object_get(result, "rows")) <
+                                    json_integer_value(json_object_get(smallest, "rows")))
+            smallest = result;
+    }
+    fprintf(out, "failing cases by rule (harness/view/README.md):");
+    for (const char *before = " ";; before = ", ") {
+        size_t most = 0;
+        for (size_t n = 1; n < REPORT_RULES; n++)
+            if (broken[n] > 0 && (most == 0 || broken[n] * all[most] > broken[most] * all[n]))
+                most = n;
+        if (most == 0)
+            break;
+        fprintf(out, "%sR%zu %zu of %zu", before, most, broken[most], all[most]);
+        broken[most] = 0;
+    }
+    fprintf(out, "\nread first: %s (%lld rows)\n", report_text(smallest, "path"),
+            (long long)json_integer_value(json_object_get(smallest, "rows")));
+}
+
 void tm_test_print_totals(FILE *out, const json_t *results, const struct tm_test_totals *totals)
 {
-    size_t at, broken[REPORT_RULES] = { 0 }, written = 0;
-    json_t *result;
     fprintf(out, "%zu cases: %zu ok, %zu failed, %zu skipped; %.0f ms\n", totals->cases,
             totals->cases - totals->failed - totals->skipped, totals->failed, totals->skipped,
             totals->ms);
-    json_array_foreach((json_t *)results, at, result)
-    {
-        if (json_is_false(json_object_get(result, "ok")))
-            report_rules(report_text(result, "rules"), broken);
-    }
-    for (size_t n = 1; n < REPORT_RULES && totals->failed > 0; n++)
-        if (broken[n] > 0)
-            fprintf(out, "%sR%zu (%zu)", written++ == 0 ? "rules with failing cases: " : ", ", n,
-                    broken[n]);
-    if (written > 0)
-        fprintf(out, "; they are told in harness/view/README.md\n");
+    if (totals->failed > 0)
+        report_broken(out, results);
 }
 
 /* ---- for machines ---- */

@@ -1,6 +1,6 @@
 /* test_report: what `tidemark test` found, for people and for machines. in: results, one JSON
- * object a case: name, path, story, rules, bugs, ok, skipped (why, or null), ms {by: number},
- * findings [{by, text, …}]; out: lines, JUnit XML, JSON. */
+ * object a case: name, path, rows (how many), story, rules, bugs, ok, skipped (why, or null), ms
+ * {by: number}, findings [{by, text, …}]; out: lines, JUnit XML, JSON. */
 #ifndef TM_RUN_TEST_REPORT_H
 #define TM_RUN_TEST_REPORT_H
 #include "base/buf.h"
