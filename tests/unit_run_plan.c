@@ -1,5 +1,6 @@
 /* The plan of a run: every mistake in a scenario is found before anything starts, and named with
  * its file and key. */
+#include "base/sql.h"
 #include "run/run.h"
 #include "support_command.h"
 #include <setjmp.h>
@@ -351,6 +352,38 @@ static void an_object_that_a_station_does_not_know_is_found_before_anything_star
     refused(*state, "{\"objects\":[\"Acount\"]}", "objects/Acount.json", "did you mean Account?");
 }
 
+static json_t *report_of(const char *raw_path)
+{
+    struct tm_err err = { .code = TM_OK };
+    json_t *report = json_pack("{s:s, s:[]}", "verdict", "pass", "reasons");
+    assert_int_equal(tm_run_undecodable(report, raw_path, &err), TM_OK);
+    return report;
+}
+
+static void a_run_with_undecodable_records_says_so_and_does_not_pass(void **state)
+{
+    struct planned *p = *state;
+    struct tm_err err = { .code = TM_OK };
+    char path[128];
+    sqlite3 *raw = NULL;
+    snprintf(path, sizeof path, "%s/raw.db", p->folder);
+    json_t *report = report_of(path); /* no streaming pipeline: no such file */
+    assert_int_equal(json_integer_value(json_object_get(report, "undecodable_records")), 0);
+    assert_string_equal(json_string_value(json_object_get(report, "verdict")), "pass");
+    json_decref(report);
+    assert_int_equal(tm_sql_open(&raw, path, TM_SQL_CREATE, &err), TM_OK);
+    assert_int_equal(
+        tm_sql_exec(raw, "CREATE TABLE _undecodable(x); INSERT INTO _undecodable VALUES(1)", &err),
+        TM_OK);
+    tm_sql_close(raw);
+    report = report_of(path);
+    assert_int_equal(json_integer_value(json_object_get(report, "undecodable_records")), 1);
+    assert_string_equal(json_string_value(json_object_get(report, "verdict")), "fail");
+    assert_non_null(strstr(json_string_value(json_array_get(json_object_get(report, "reasons"), 0)),
+                           "_undecodable"));
+    json_decref(report);
+}
+
 #define PLAN_TEST(f) cmocka_unit_test_setup_teardown(f, open_folder, close_folder)
 int main(void)
 {
@@ -363,6 +396,7 @@ int main(void)
         PLAN_TEST(a_promise_nobody_keeps_is_refused),
         PLAN_TEST(after_a_mistake_the_same_folder_serves_the_next_try),
         PLAN_TEST(the_folder_of_an_earlier_run_is_not_touched),
+        PLAN_TEST(a_run_with_undecodable_records_says_so_and_does_not_pass),
         PLAN_TEST(a_folder_that_cannot_be_is_refused),
         PLAN_TEST(a_mistake_in_a_station_config_is_found_before_anything_starts),
         PLAN_TEST(an_object_that_a_station_does_not_know_is_found_before_anything_starts),

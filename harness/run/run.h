@@ -89,4 +89,7 @@ int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *e
 void tm_run_pause(int ms);
 /* The user asked to end: TM_E_IO says so. */
 enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err);
+/* Records the sink could not decode and kept aside in `raw_path` (no such file: none): counted in
+ * the report, and no run with any of them passes. */
+enum tm_code tm_run_undecodable(json_t *report, const char *raw_path, struct tm_err *err);
 #endif

@@ -104,6 +104,39 @@ static void finish_verdict(json_t *report, const char *why)
     json_object_del(report, "harness_ok");
 }
 
+enum tm_code tm_run_undecodable(json_t *report, const char *raw_path, struct tm_err *err)
+{
+    int64_t count = 0;
+    sqlite3 *raw = NULL;
+    enum tm_code rc = TM_OK;
+    char text[1200];
+    if (access(raw_path, F_OK) == 0) {
+        rc = tm_sql_open(&raw, raw_path, TM_SQL_READ, err);
+        if (rc == TM_OK)
+            rc = tm_sql_int64(&count, raw,
+                              "SELECT count(*) FROM sqlite_master WHERE name='_undecodable'", err);
+        if (rc == TM_OK && count > 0)
+            rc = tm_sql_int64(&count, raw, "SELECT count(*) FROM _undecodable", err);
+        tm_sql_close(raw);
+    }
+    if (rc != TM_OK)
+        return rc;
+    json_object_set_new(report, "undecodable_records", json_integer(count));
+    if (count == 0)
+        return TM_OK;
+    snprintf(text, sizeof text,
+             "%lld records could not be decoded and are in no snapshot: table _undecodable of "
+             "%.900s has them, with topic, partition, offset and why.",
+             (long long)count, raw_path);
+    json_array_append_new(json_object_get(report, "reasons"), json_string(text));
+    const char *verdict = json_string_value(json_object_get(report, "verdict"));
+    if (verdict != NULL && strcmp(verdict, "pass") == 0) {
+        json_object_set_new(report, "verdict", json_string("fail"));
+        json_object_set_new(report, "exit_code", json_integer(TM_EXIT_FAIL));
+    }
+    return TM_OK;
+}
+
 /* run.db becomes one file that opens anywhere, also where nobody may write beside it. */
 static void finish_run_db(const struct tm_run *run)
 {
@@ -129,6 +162,10 @@ static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **
     json_array_foreach(json_object_get(report, "pipelines"), i, pipeline)
         finish_pipeline_cost(run, pipeline);
     finish_verdict(report, why);
+    if (tm_run_undecodable(report, run->raw_path, err) != TM_OK) {
+        json_decref(report);
+        return tm_at(err, "counting undecodable records");
+    }
     snprintf(path, sizeof path, "%.800s/report.json", run->dir);
     snprintf(temporary, sizeof temporary, "%s.tmp", path);
     if (json_dump_file(report, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 ||
