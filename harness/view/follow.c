@@ -2,7 +2,6 @@
 #include "base/text.h"
 #include "event/change.h"
 #include "view/header.h"
-#include "view/reads.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -391,17 +390,20 @@ static enum tm_code follow_recon(struct tm_view_follow *f, sqlite3_stmt *row, st
                                                 sqlite3_column_int64(row, RECON_SEQ));
     const char *id = (const char *)sqlite3_column_text(row, RECON_ID);
     const char *kind = (const char *)sqlite3_column_text(row, RECON_KIND);
+    const char *read_id = (const char *)sqlite3_column_text(row, RECON_READ);
+    enum tm_code rc = TM_OK;
     if (key.epoch > f->object.epoch)
         f->object.epoch = key.epoch;
+    if (read_id != NULL && (rc = tm_view_ids_add(&f->touched, read_id, err)) != TM_OK)
+        return rc;
     if (kind == NULL)
         return TM_OK;
     if (strcmp(kind, "end") == 0)
-        return tm_view_reads_pending(f->db, f->object.name,
-                                     (const char *)sqlite3_column_text(row, RECON_READ), err);
+        return tm_view_reads_pending(f->db, f->object.name, read_id, err);
     bool image = strcmp(kind, "image") == 0, unreadable = strcmp(kind, "unreadable") == 0;
     if (id == NULL || (!image && !unreadable && strcmp(kind, "removed") != 0))
         return TM_OK;
-    enum tm_code rc = follow_record(f, &r, id, err);
+    rc = follow_record(f, &r, id, err);
     for (size_t i = 0; image && i < f->shape.columns_count; i++)
         f->values[i] = sqlite3_column_value(row, RECON_FIELDS + (int)i);
     if (rc == TM_OK && unreadable) /* R11 */
@@ -474,8 +476,8 @@ static enum tm_code follow_reads(struct tm_view_follow *f, int64_t seq, struct t
     size_t count = TM_VIEW_READS_MAX;
     enum tm_code rc = TM_OK;
     while (rc == TM_OK && count == TM_VIEW_READS_MAX) {
-        rc = tm_view_reads_in_force(reads, TM_VIEW_READS_MAX, &count, f->raw, &f->shape, f->db,
-                                    f->object.rows_read[TM_VIEW_RECON], err);
+        rc = tm_view_reads_in_force(reads, TM_VIEW_READS_MAX, &count, &f->touched, f->raw,
+                                    &f->shape, f->db, f->object.rows_read[TM_VIEW_RECON], err);
         for (size_t i = 0; i < count && rc == TM_OK; i++)
             rc = follow_read_ended(f, &reads[i], seq, err);
     }
@@ -494,6 +496,7 @@ enum tm_code tm_view_follow_apply(struct tm_view_follow *f, size_t rows_max, int
     }
     if (rc == TM_OK && rows[TM_VIEW_RECON] > 0)
         rc = follow_reads(f, seq, err);
+    tm_view_ids_free(&f->touched);
     if (rc == TM_OK)
         rc = follow_save(f, seq, err);
     if (rc == TM_OK && *out_rows > 0)

@@ -4,6 +4,7 @@
  * at one instant. Owner: the caller of open. Rules cited by number are design section 6. */
 #ifndef TM_VIEW_FOLLOW_H
 #define TM_VIEW_FOLLOW_H
+#include "view/reads.h"
 #include "view/store.h"
 
 struct tm_view_work {
@@ -21,6 +22,7 @@ struct tm_view_follow {
     /* on raw; NULL where the table is not there yet: the next rows, and what names one of them */
     sqlite3_stmt *rows[TM_VIEW_TABLES], *names[TM_VIEW_TABLES];
     struct tm_view_work work;
+    struct tm_view_ids touched; /* reads that got a row in this step */
     sqlite3_value **values;
     bool *named, *diff;            /* [shape.columns_count]: of the row at hand */
     struct tm_view_counts *counts; /* borrowed */

@@ -14,19 +14,21 @@ void tm_view_ids_free(struct tm_view_ids *ids)
     memset(ids, 0, sizeof *ids);
 }
 
-static enum tm_code reads_keep(struct tm_view_ids *ids, const char *id, struct tm_err *err)
+enum tm_code tm_view_ids_add(struct tm_view_ids *ids, const char *id, struct tm_err *err)
 {
+    if (ids->count > 0 && strcmp(ids->ids[ids->count - 1], id) == 0)
+        return TM_OK;
     if (ids->count == ids->cap) {
         size_t cap = ids->cap == 0 ? 256 : ids->cap * 2;
         char **grown = realloc(ids->ids, cap * sizeof *grown);
         if (grown == NULL)
-            return tm_fail(err, TM_E_NOMEM, "%zu ids of a read", ids->count);
+            return tm_fail(err, TM_E_NOMEM, "%zu ids of reads", ids->count);
         ids->ids = grown;
         ids->cap = cap;
     }
     ids->ids[ids->count] = strdup(id);
     if (ids->ids[ids->count] == NULL)
-        return tm_fail(err, TM_E_NOMEM, "%zu ids of a read", ids->count);
+        return tm_fail(err, TM_E_NOMEM, "%zu ids of reads", ids->count);
     ids->count++;
     return TM_OK;
 }
@@ -98,8 +100,17 @@ static enum tm_code reads_check(struct tm_view_read *out, bool *out_in_force, sq
     return rc;
 }
 
+static bool reads_has(const struct tm_view_ids *ids, const char *id)
+{
+    for (size_t i = 0; i < ids->count; i++)
+        if (strcmp(ids->ids[i], id) == 0)
+            return true;
+    return false;
+}
+
 enum tm_code tm_view_reads_in_force(struct tm_view_read *out, size_t out_cap, size_t *out_count,
-                                    sqlite3 *raw, const struct tm_view_shape *shape, sqlite3 *db,
+                                    const struct tm_view_ids *touched, sqlite3 *raw,
+                                    const struct tm_view_shape *shape, sqlite3 *db,
                                     int64_t row_last, struct tm_err *err)
 {
     sqlite3_stmt *pending = NULL, *check = NULL;
@@ -112,10 +123,12 @@ enum tm_code tm_view_reads_in_force(struct tm_view_read *out, size_t out_cap, si
     while (rc == TM_OK && *out_count < out_cap && (rc = tm_sql_step(pending, &row, err)) == TM_OK &&
            row) {
         bool in_force = false;
+        const char *id = (const char *)sqlite3_column_text(pending, 0);
+        if (!reads_has(touched, id))
+            continue;
         if (check == NULL && (rc = reads_check_prepare(&check, raw, shape, err)) != TM_OK)
             break;
-        rc = reads_check(&out[*out_count], &in_force, check,
-                         (const char *)sqlite3_column_text(pending, 0), row_last, err);
+        rc = reads_check(&out[*out_count], &in_force, check, id, row_last, err);
         *out_count += in_force;
     }
     sqlite3_finalize(pending);
@@ -168,7 +181,7 @@ enum tm_code tm_view_reads_unanswered(struct tm_view_ids *out, sqlite3 *raw,
                (order = strcmp((const char *)sqlite3_column_text(answered, 0), id)) < 0)
             rc = tm_sql_step(answered, &have, err);
         if (rc == TM_OK && (!have || order != 0))
-            rc = reads_keep(out, id, err);
+            rc = tm_view_ids_add(out, id, err);
     }
     sqlite3_finalize(answered);
     sqlite3_finalize(known);

@@ -22,9 +22,14 @@ void tm_view_ids_free(struct tm_view_ids *ids);
 /* An `end` was seen. */
 enum tm_code tm_view_reads_pending(sqlite3 *db, const char *object, const char *read_id,
                                    struct tm_err *err);
-/* Pending reads whose ends and answers are all there by now; they are pending no more. */
+/* Adds an id behind the last one, unless it is that one. */
+enum tm_code tm_view_ids_add(struct tm_view_ids *ids, const char *id, struct tm_err *err);
+/* Pending reads among `touched` whose ends and answers are all there by now; they are pending no
+ * more. Only a row of its own brings a read into force: one that broke off is never looked at
+ * again, and costs nothing. */
 enum tm_code tm_view_reads_in_force(struct tm_view_read *out, size_t out_cap, size_t *out_count,
-                                    sqlite3 *raw, const struct tm_view_shape *shape, sqlite3 *db,
+                                    const struct tm_view_ids *touched, sqlite3 *raw,
+                                    const struct tm_view_shape *shape, sqlite3 *db,
                                     int64_t row_last, struct tm_err *err);
 /* Ids of `state_table` in db that read `read_id` has no answer for in `recon_table` of raw. *out is
  * always freeable. */
