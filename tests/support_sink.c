@@ -190,7 +190,7 @@ void ss_produce(struct ss_world *w, const char *topic, int partition, int schema
     const struct tm_avro_field *fields;
     struct tm_buf b;
     size_t n = tm_avro_schema_fields(w->schemas[schema_id], &fields);
-    tm_buf_init(&b, 1u << 20);
+    tm_buf_init(&b, 16u << 20);
     for (size_t i = 0; i < n; i++)
         v[i] = ss_value(fields[i].type, values[i]);
     ss_ok(tm_avro_encode(w->schemas[schema_id], schema_id, &b, v, n, &err), &err);

@@ -69,6 +69,25 @@ static void records_become_rows_with_canonical_values(void **state)
     ss_close(&w);
 }
 
+static void a_record_of_many_megabytes_is_a_row_like_any_other(void **state)
+{
+    struct ss_world w;
+    size_t bytes = 5u << 20;
+    char *large = malloc(bytes + 1);
+    (void)state;
+    assert_non_null(large);
+    memset(large, 'x', bytes);
+    large[bytes] = '\0';
+    ss_open(&w);
+    ss_schema(&w, 1, "Id:string,Description:string");
+    ss_produce(&w, "a.b", 0, 1, VALUES("1", large));
+    start_ok(&w);
+    ss_run_ok(&w);
+    assert_int_equal(ss_int(&w, "SELECT length(Description) FROM \"a.b\""), (int64_t)bytes);
+    ss_close(&w);
+    free(large);
+}
+
 static void a_restart_neither_loses_nor_doubles_a_row(void **state)
 {
     struct ss_world w;
@@ -607,6 +626,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_become_rows_with_canonical_values),
+        cmocka_unit_test(a_record_of_many_megabytes_is_a_row_like_any_other),
         cmocka_unit_test(a_restart_neither_loses_nor_doubles_a_row),
         cmocka_unit_test(the_warehouse_decides_where_to_start_not_the_group),
         cmocka_unit_test(two_topics_with_equal_offsets_in_one_table_keep_all_rows),

@@ -128,6 +128,21 @@ static void r5_names_of_fields_are_the_same_in_any_case(void **state)
     sv_close(&w);
 }
 
+static void r5_values_of_many_megabytes_are_values(void **state)
+{
+    struct sv_world w;
+    static char large[3 << 20], row[(3 << 20) + 32];
+    (void)state;
+    memset(large, 'x', sizeof large - 1);
+    begin(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
+    E(.replay_id = 2, .type = "UPDATE", .own = "a", .changed = "[\"B\"]",
+      VALUES(NULL, large, NULL));
+    snprintf(row, sizeof row, "a 1 %s 1 0\n", large);
+    sv_expect(&w, row);
+    sv_close(&w);
+}
+
 static void r5_a_diff_keeps_the_value_and_makes_the_record_dirty(void **state)
 {
     struct sv_world w;
@@ -365,6 +380,7 @@ int main(void)
         cmocka_unit_test(r4_full_images_set_absent_fields_to_null),
         cmocka_unit_test(r5_an_update_sets_what_it_names_also_to_null_and_compound_parts),
         cmocka_unit_test(r5_names_of_fields_are_the_same_in_any_case),
+        cmocka_unit_test(r5_values_of_many_megabytes_are_values),
         cmocka_unit_test(r5_a_diff_keeps_the_value_and_makes_the_record_dirty),
         cmocka_unit_test(r6_per_field_the_highest_position_wins_in_any_order_of_arrival),
         cmocka_unit_test(r7_delete_removes_until_a_full_image_and_an_update_does_not_bring_back),
