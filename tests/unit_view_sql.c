@@ -55,6 +55,18 @@ static void relations_are_there_before_the_first_row(void **state)
     tm_sql_close(db);
 }
 
+/* A record that strayed onto a topic makes a table of columns that belong elsewhere. */
+static void a_table_of_foreign_columns_is_as_good_as_none(void **state)
+{
+    sqlite3 *db = fresh("CREATE TABLE alerts_sfdc_thing_gap_events(_topic,_partition,_offset,Name);"
+                        "CREATE TABLE sfdc_recon_thing(_topic,_partition,_offset,Id,Name)");
+    (void)state;
+    install(db, "Thing");
+    expect(db, "SELECT count(*) FROM Thing WHERE Id IS NOT NULL AND _dirty IN (0,1)", "0");
+    expect(db, "SELECT Id||kind||position FROM Thing_dirty", "*copy0");
+    tm_sql_close(db);
+}
+
 static void answers_alone_make_a_snapshot(void **state)
 {
     sqlite3 *db = fresh(
@@ -157,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(relations_are_there_before_the_first_row),
+        cmocka_unit_test(a_table_of_foreign_columns_is_as_good_as_none),
         cmocka_unit_test(answers_alone_make_a_snapshot),
         cmocka_unit_test(a_table_of_another_connector_may_lack_epoch_and_diffs),
         cmocka_unit_test(a_retyped_field_is_one_column_of_the_relation),

@@ -133,14 +133,45 @@ static bool shape_place(const char *name)
     return place;
 }
 
+/* Without these a table is not one of ours yet: a record that belongs elsewhere made it. */
+static enum tm_code shape_is_ours(bool *out, sqlite3 *db, enum tm_view_table table,
+                                  const char *name, struct tm_err *err)
+{
+    static const char *const needed[] = {
+        [TM_VIEW_RAW] = "id,replayid,changeeventheader",
+        [TM_VIEW_ALERTS] = "id,replayid,_kind",
+        [TM_VIEW_RECON] = "id,_kind,_g,_read_id,_read_seq,_read_kind,_count,_partitions"
+    };
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    size_t want = 1;
+    for (const char *p = needed[table]; *p != '\0'; p++)
+        want += *p == ',';
+    enum tm_code rc = tm_sql_prepare(&stmt, db,
+                                     "SELECT count(*) FROM pragma_table_info(?1)"
+                                     " WHERE instr(','||?2||',',','||lower(name)||',')",
+                                     err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(stmt, 2, needed[table], -1, SQLITE_STATIC);
+        rc = tm_sql_step(stmt, &row, err);
+    }
+    *out = rc == TM_OK && row && (size_t)sqlite3_column_int64(stmt, 0) == want;
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 /* Two passes over one table's columns: names first, so that a retyped one finds its field wherever
  * it stands. */
 static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_view_table table,
                                 struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum tm_code rc =
-        tm_sql_prepare(&stmt, db, "SELECT name FROM pragma_table_info(?1) ORDER BY cid", err);
+    bool ours = false;
+    enum tm_code rc = shape_is_ours(&ours, db, table, s->tables[table], err);
+    if (rc != TM_OK || !ours)
+        return rc;
+    rc = tm_sql_prepare(&stmt, db, "SELECT name FROM pragma_table_info(?1) ORDER BY cid", err);
     for (int pass = 0; pass < 2 && rc == TM_OK; pass++) {
         bool row = false;
         size_t places = 0;
