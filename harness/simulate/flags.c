@@ -55,12 +55,16 @@ static enum tm_code flags_load(struct flags *f, sqlite3_stmt *dirt, struct tm_er
     return rc;
 }
 
-static enum tm_code flags_there(bool *out, sqlite3 *raw, const char *table, struct tm_err *err)
+/* A record that strayed onto the topic may have made a table of other columns. */
+static enum tm_code flags_there(bool *out, sqlite3 *raw, const char *table, const char *column,
+                                struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
-    enum tm_code rc = tm_sql_prepare(&s, raw, "SELECT 1 FROM sqlite_master WHERE name=?1", err);
+    enum tm_code rc = tm_sql_prepare(
+        &s, raw, "SELECT 1 FROM pragma_table_info(?1) WHERE name=?2 COLLATE NOCASE", err);
     if (rc == TM_OK) {
         sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
+        sqlite3_bind_text(s, 2, column, -1, SQLITE_STATIC);
         rc = tm_sql_step(s, out, err);
     }
     sqlite3_finalize(s);
@@ -118,9 +122,9 @@ static enum tm_code flags_prepare(sqlite3_stmt **out, const struct flags *f, sql
     struct tm_buf b;
     bool raw = false, recon = false;
     tm_buf_init(&b, FLAGS_SQL_BYTES_MAX);
-    enum tm_code rc = flags_there(&raw, db, f->raw, err);
+    enum tm_code rc = flags_there(&raw, db, f->raw, "ChangeEventHeader", err);
     if (rc == TM_OK)
-        rc = flags_there(&recon, db, f->recon, err);
+        rc = flags_there(&recon, db, f->recon, "_g", err);
     flags_rows(f, &b, raw, recon);
     tm_buf_addz(&b, question);
     if (rc == TM_OK)

@@ -21,7 +21,7 @@
 
 /* Which faults a seed has; each either off or at a rate of its own. */
 struct sim_swarm {
-    double crash, duplicate, refuse, hold, hold_acks, expire;
+    double crash, duplicate, refuse, hold, hold_acks, expire, join, poison;
     unsigned expiries;
     double look; /* not a fault: of a warehouse that has just changed */
 };
@@ -86,9 +86,10 @@ static void sim_swarm(struct sim *s)
     struct tm_rng rates, *r = &rates;
     tm_rng_init(r, s->script->seed ^ 0x737761726d);
     s->swarm =
-        (struct sim_swarm){ sim_rate(r, 0.5, 0.02), sim_rate(r, 0.5, 1),  sim_rate(r, 0.3, 1),
-                            sim_rate(r, 0.5, 1),    sim_rate(r, 0.3, 1),  sim_rate(r, 0.3, 1),
-                            SIM_EXPIRIES_MAX,       sim_rate(r, 0.8, 0.1) };
+        (struct sim_swarm){ sim_rate(r, 0.5, 0.02), sim_rate(r, 0.5, 1),   sim_rate(r, 0.3, 1),
+                            sim_rate(r, 0.5, 1),    sim_rate(r, 0.3, 1),   sim_rate(r, 0.3, 1),
+                            sim_rate(r, 0.3, 1),    sim_rate(r, 0.2, 0.5), SIM_EXPIRIES_MAX,
+                            sim_rate(r, 0.8, 0.1) };
     s->world.faults = (struct tm_sim_faults){ sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15),
                                               sim_rate(r, 0.4, 0.15), sim_rate(r, 0.4, 0.15),
                                               sim_rate(r, 0.4, 0.3),  sim_rate(r, 0.2, 0.05) };
@@ -118,13 +119,15 @@ static void sim_release(struct sim *s)
         for (int32_t p = 0; p < w->set.partitions; p++)
             tm_mem_hold(w->broker, w->sink_topics[i], p, -1);
     tm_mem_hold_acks(w->broker, false);
+    tm_sim_world_leave(w);
     for (size_t i = 0; i < w->stations_count; i++) /* their descriptors would become readable */
         w->stations[i].run_ns = w->now.wall_ns;
     s->release_ns = TM_NEVER;
 }
 
-static void sim_fault(struct sim *s)
+static enum tm_code sim_fault(struct sim *s, struct tm_err *err)
 {
+    enum tm_code rc = TM_OK;
     struct tm_sim_world *w = &s->world;
     struct tm_sim_choices *c = s->choices;
     const size_t at = TM_SIM_AT_BROKER;
@@ -137,7 +140,9 @@ static void sim_fault(struct sim *s)
          refuse = tm_sim_chance(c, at, s->swarm.refuse),
          expire = tm_sim_chance(c, at, s->swarm.expire) && s->swarm.expiries > 0,
          hold = tm_sim_chance(c, at, s->swarm.hold) && s->release_ns == TM_NEVER,
-         hold_acks = tm_sim_chance(c, at, s->swarm.hold_acks) && s->release_ns == TM_NEVER;
+         hold_acks = tm_sim_chance(c, at, s->swarm.hold_acks) && s->release_ns == TM_NEVER,
+         join = tm_sim_chance(c, at, s->swarm.join) && s->release_ns == TM_NEVER,
+         poison = tm_sim_chance(c, at, s->swarm.poison);
     if (duplicate)
         tm_mem_duplicate(w->broker, count);
     if (refuse)
@@ -150,10 +155,15 @@ static void sim_fault(struct sim *s)
         tm_mem_hold(w->broker, topic, partition, tm_mem_high(w->broker, topic, partition));
     if (hold_acks)
         tm_mem_hold_acks(w->broker, true);
-    if (hold || hold_acks)
+    if (join && rc == TM_OK)
+        rc = tm_sim_world_join(w, TM_SIM_GAP + (enum tm_sim_kind)tm_sim_between(c, at, 0, 2), err);
+    if (poison && rc == TM_OK)
+        rc = tm_sim_world_poison(w, topic, partition, count, err);
+    if (hold || hold_acks || join)
         s->release_ns = until_ns;
-    s->result->faults += (uint64_t)duplicate + refuse + expire + hold + hold_acks;
+    s->result->faults += (uint64_t)duplicate + refuse + expire + hold + hold_acks + join + poison;
     s->fault_ns = w->now.wall_ns + 5 * TM_NS_PER_S - tm_sim_between(c, at, 0, 4950 * TM_NS_PER_MS);
+    return rc;
 }
 
 /* From here on the world is kind: what has broken must now heal. */
@@ -328,7 +338,7 @@ static enum tm_code sim_outside(struct sim *s, bool *out_any, struct tm_err *err
     else if (s->commit_ns <= w->now.wall_ns && !tm_sim_chance(s->choices, TM_SIM_AT_COMMIT, 0.5))
         rc = sim_commit(s, err);
     else if (s->fault_ns <= w->now.wall_ns)
-        sim_fault(s);
+        rc = sim_fault(s, err);
     else
         *out_any = false;
     return rc;

@@ -490,8 +490,50 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
     return TM_OK;
 }
 
+void tm_sim_world_leave(struct tm_sim_world *w)
+{
+    if (w->stranger != NULL)
+        w->stranger->ops->close(w->stranger);
+    w->stranger = NULL;
+}
+
+enum tm_code tm_sim_world_join(struct tm_sim_world *w, enum tm_sim_kind kind, struct tm_err *err)
+{
+    struct tm_kafka_options o = { .client_id = "stranger" };
+    tm_sim_world_leave(w);
+    o.group = kind == TM_SIM_GAP         ? w->gap.group
+              : kind == TM_SIM_RECONCILE ? w->recon_settings.group
+                                         : "tidemark-sink";
+    o.topics = kind == TM_SIM_GAP         ? w->raw_topics
+               : kind == TM_SIM_RECONCILE ? w->alerts_topics
+                                          : w->sink_topics;
+    o.topics_count = w->set.objects_count * (kind == TM_SIM_SINK ? 3 : 1);
+    return tm_topic_mem_open(&w->stranger, w->broker, &o, err);
+}
+
+enum tm_code tm_sim_world_poison(struct tm_sim_world *w, const char *topic, int32_t partition,
+                                 unsigned sort, struct tm_err *err)
+{
+    /* No frame; a schema that nobody registered; a frame and nothing in it; no value at all. */
+    static const struct {
+        const char *value;
+        size_t bytes;
+    } sorts[] = { { "{\"Id\":1}", 8 }, { "\0\0\1\1\1abc", 8 }, { "\0\0\0\0\1", 5 }, { NULL, 0 } };
+    struct tm_topic *t = NULL;
+    enum tm_code rc = tm_topic_mem_open(&t, w->broker,
+                                        &(struct tm_kafka_options){ .client_id = "stranger" }, err);
+    if (rc != TM_OK)
+        return rc;
+    sort %= sizeof sorts / sizeof sorts[0];
+    rc = t->ops->produce(t, topic, partition, "poison", 6, sorts[sort].value, sorts[sort].bytes,
+                         err);
+    t->ops->close(t);
+    return rc == TM_E_AGAIN ? TM_OK : rc;
+}
+
 void tm_sim_world_close(struct tm_sim_world *w)
 {
+    tm_sim_world_leave(w);
     tm_sim_compare_forget(w);
     for (size_t i = 0; i < w->stations_count; i++)
         tm_sim_station_crash(&w->stations[i]);

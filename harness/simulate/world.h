@@ -91,6 +91,7 @@ struct tm_sim_world {
     struct tm_sim_relation relations[TM_SIM_OBJECTS_MAX][2]; /* option 1, option 2 */
     struct tm_sim_relation truth[TM_SIM_OBJECTS_MAX];
     sqlite3_stmt *held, *known; /* of the org */
+    struct tm_topic *stranger;  /* another member of a reading group; NULL = none */
 };
 extern const char *const tm_sim_objects[TM_SIM_OBJECTS_MAX];
 /* Writes the describe of every object of the simulation into `dir`, where
@@ -113,6 +114,13 @@ void tm_sim_station_crash(
 enum tm_code tm_sim_station_step(struct tm_sim_station *s, struct tm_wake *wake,
                                  struct tm_err *err);
 const char *tm_sim_station_name(const struct tm_sim_station *s);
+/* Another member joins the group that this kind of station reads in, reads nothing, and leaves
+ * again: partitions are taken away and handed out anew. One at a time. */
+enum tm_code tm_sim_world_join(struct tm_sim_world *w, enum tm_sim_kind kind, struct tm_err *err);
+void tm_sim_world_leave(struct tm_sim_world *w);
+/* A record that nobody can read: one of several sorts, by `sort`. */
+enum tm_code tm_sim_world_poison(struct tm_sim_world *w, const char *topic, int32_t partition,
+                                 unsigned sort, struct tm_err *err);
 /* Records ever appended to any topic, by all partitions. */
 uint64_t tm_sim_world_records(const struct tm_sim_world *w);
 #endif
