@@ -250,14 +250,14 @@ static void a_full_read_sees_a_star_that_was_not_there_before(void **state)
             NULL, NULL, NULL),
         SQLITE_OK);
     assert_int_equal(tm_reader_open(&r, path, true, objects, 1, star_wall_ns, &err), TM_OK);
-    assert_int_equal(tm_reader_full(r, &read, &err), TM_OK);
+    assert_int_equal(tm_reader_full(r, true, &read, &err), TM_OK);
     assert_false(read.starred[0]);
     assert_true(read.dirty_known[0]);
     assert_int_equal(r->shown->stars_count, 0);
     assert_int_equal(sqlite3_exec(db, "INSERT INTO Opportunity_dirty VALUES('*',9,'copy',NULL)",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
-    assert_int_equal(tm_reader_full(r, &read, &err), TM_OK);
+    assert_int_equal(tm_reader_full(r, true, &read, &err), TM_OK);
     assert_true(read.starred[0]);
     assert_int_equal(r->shown->stars_count, 1);
     assert_true(r->shown->stars[0].until_ns == INT64_MAX);

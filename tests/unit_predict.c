@@ -196,7 +196,7 @@ static void raw_look(struct raw_stand *r)
 {
     struct tm_err err = { 0 };
     assert_true(r->reads_count < READS_MAX);
-    assert_int_equal(tm_reader_full(r->views, &r->reads[r->reads_count++], &err), TM_OK);
+    assert_int_equal(tm_reader_full(r->views, true, &r->reads[r->reads_count++], &err), TM_OK);
 }
 
 static struct tm_predict *raw_predict(struct raw_stand *r, bool all)
@@ -204,7 +204,8 @@ static struct tm_predict *raw_predict(struct raw_stand *r, bool all)
     struct tm_predict *p = NULL;
     struct tm_err err = { 0 };
     int64_t query_ns[TM_SHOWN_OBJECTS_MAX] = { QUERY_NS };
-    assert_int_equal(tm_predict_open(&p, r->s.truth, r->reader, query_ns, 0, &err), TM_OK);
+    assert_int_equal(tm_predict_open(&p, r->s.truth, r->reader, all ? query_ns : NULL, 0, &err),
+                     TM_OK);
     if (all)
         assert_int_equal(tm_predict_to(p, NULL, &err), TM_OK);
     return p;

@@ -7,6 +7,9 @@
 #define CHECK_TAIL_NS (50 * TM_NS_PER_MS)
 /* a warehouse that is not there yet is looked for this often */
 #define CHECK_ABSENT_NS (20 * TM_NS_PER_MS)
+/* full reads of the views take at most one part in so many of the time: they cost as much as a
+ * user's query each time */
+#define CHECK_SAMPLE_PART 20
 /* of the last read: readers of a WAL wait for nobody but for its recovery after a crash */
 #define CHECK_LAST_TRIES 50
 
@@ -44,14 +47,20 @@ enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
     return rc;
 }
 
+void tm_check_forget(struct tm_check_target *t)
+{
+    tm_reader_close(t->reader);
+    tm_sampler_close(t->sampler);
+    t->reader = t->views = NULL;
+    t->sampler = NULL;
+}
+
 void tm_check_close(struct tm_check *c)
 {
     if (c == NULL)
         return;
-    for (size_t i = 0; i < TM_PLAN_PIPELINES_MAX; i++) {
-        tm_reader_close(c->targets[i].reader);
-        tm_sampler_close(c->targets[i].sampler);
-    }
+    for (size_t i = 0; i < TM_PLAN_PIPELINES_MAX; i++)
+        tm_check_forget(&c->targets[i]);
     tm_truth_close(c->truth);
     tm_plan_close(c->plan);
     free(c);
@@ -79,7 +88,8 @@ static enum tm_code check_probe(struct tm_check *c, size_t index, int64_t now_ns
         /* the first one a whole interval after the file appeared */
         if (t->sample_ns != 0)
             tm_sampler_ask(t->sampler);
-        t->sample_ns = now_ns + c->plan->sample_ns;
+        int64_t rest_ns = CHECK_SAMPLE_PART * tm_sampler_took_ns(t->sampler);
+        t->sample_ns = now_ns + (rest_ns > c->plan->sample_ns ? rest_ns : c->plan->sample_ns);
     }
     if (rc != TM_OK && rc != TM_E_AGAIN)
         return tm_at(err, "pipeline %s", c->plan->pipelines[index].name);
@@ -132,7 +142,7 @@ static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *
     if (t->sampler != NULL)
         tm_sampler_stop(t->sampler);
     for (int i = 0; rc == TM_E_AGAIN && i < CHECK_LAST_TRIES; i++)
-        rc = tm_reader_full(t->views, &t->final, err);
+        rc = tm_reader_full(t->views, true, &t->final, err);
     if ((rc == TM_OK || rc == TM_E_AGAIN) && t->sampler != NULL) {
         rc = TM_E_AGAIN;
         for (int i = 0; rc == TM_E_AGAIN && i < CHECK_LAST_TRIES; i++)

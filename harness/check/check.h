@@ -41,5 +41,7 @@ bool tm_check_ready(const struct tm_check *c);
 /* The last read, all measures, run.db and measures.json. *out_exit: 0 pass, 1 fail, 2 inconclusive,
  * 70 a self-test failed. */
 enum tm_code tm_check_finish(struct tm_check *c, int *out_exit, struct tm_err *err);
+/* What was seen of one pipeline, once its results are made. */
+void tm_check_forget(struct tm_check_target *t);
 void tm_check_close(struct tm_check *c);
 #endif

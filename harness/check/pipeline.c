@@ -59,7 +59,7 @@ static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *e
     struct tm_sampler *s = w->target->sampler;
     uint64_t rows = 0, equal = 0, left_out = 0, reads = 0;
     char note[240] = "";
-    enum tm_code rc = tm_predict_open(&again, w->r->check->truth, w->target->reader, w->query_ns,
+    enum tm_code rc = tm_predict_open(&again, w->r->check->truth, w->target->reader, NULL,
                                       w->timing.wall_origin_ns, err);
     for (size_t i = 0; rc == TM_OK && i <= s->reads_count; i++) {
         const struct tm_full_read *read = i < s->reads_count ? &s->reads[i] : &w->target->final;

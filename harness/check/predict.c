@@ -30,6 +30,8 @@ struct tm_predict {
     const struct tm_truth *truth;
     const struct tm_reader *reader;
     int64_t query_ns[TM_SHOWN_OBJECTS_MAX], clock_ns;
+    bool silent;                        /* for comparison only: no observations */
+    int *columns[TM_SHOWN_OBJECTS_MAX]; /* of the reader's relation -> of truth, -1 none */
     struct tm_shown *shown;
     struct predict_row *rows;
     int64_t **set;     /* [row][column]: position of the value shown, owned, NULL until needed */
@@ -84,6 +86,21 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
     return rc;
 }
 
+static enum tm_code predict_columns(struct tm_predict *p, struct tm_err *err)
+{
+    for (size_t i = 0; i < p->reader->shown->objects_count; i++) {
+        const struct tm_shown_object *theirs = &p->reader->shown->objects[i];
+        int object = tm_truth_object(p->truth, theirs->name);
+        p->columns[i] = calloc(theirs->columns_count + 1, sizeof *p->columns[i]);
+        if (p->columns[i] == NULL)
+            return tm_fail(err, TM_E_NOMEM, "predict: columns of %s", theirs->name);
+        for (size_t c = 0; c < theirs->columns_count; c++)
+            p->columns[i][c] =
+                object < 0 ? -1 : tm_truth_column(&p->truth->objects[object], theirs->columns[c]);
+    }
+    return TM_OK;
+}
+
 enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *truth,
                              const struct tm_reader *reader, const int64_t *query_ns,
                              int64_t clock_ns, struct tm_err *err)
@@ -95,7 +112,9 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
     p->truth = truth;
     p->reader = reader;
     p->clock_ns = clock_ns;
-    memcpy(p->query_ns, query_ns, reader->objects_count * sizeof *query_ns);
+    p->silent = query_ns == NULL;
+    if (query_ns != NULL)
+        memcpy(p->query_ns, query_ns, reader->objects_count * sizeof *query_ns);
     p->rows_count = reader->shown->rows_count;
     p->rows = calloc(p->rows_count + 1, sizeof *p->rows);
     p->set = calloc(p->rows_count + 1, sizeof *p->set);
@@ -114,6 +133,8 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
         int ignored;
         rc = tm_shown_object(p->shown, reader->objects[i].name, &ignored, err);
     }
+    if (rc == TM_OK)
+        rc = predict_columns(p, err);
     for (uint32_t row = 0; rc == TM_OK && row < p->rows_count; row++)
         rc = predict_row_init(p, row, err);
     if (rc == TM_OK) {
@@ -136,6 +157,8 @@ void tm_predict_close(struct tm_predict *p)
     }
     for (size_t i = 0; i < p->seen.rows; i++)
         free(p->seen.values[i]);
+    for (size_t i = 0; i < TM_SHOWN_OBJECTS_MAX; i++)
+        free(p->columns[i]);
     free(p->seen.values);
     free(p->seen.flags);
     free(p->rows);
@@ -260,12 +283,11 @@ static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_ar
 /* An image sets every column: to null those it does not carry. */
 static void predict_image(struct tm_predict *p, const struct tm_arrival *a)
 {
-    const struct tm_shown_object *theirs = &p->reader->shown->objects[a->object];
     const struct tm_truth_object *o = &p->truth->objects[predict_truth_object(p, a->row)];
     bool carried[TM_TRUTH_COLUMNS_MAX] = { false };
     predict_life(p, a->row, a->position, p->reader->reads_made[a->read].seq, true);
     for (uint32_t c = 0; c < a->values_count; c++) {
-        int column = tm_truth_column(o, theirs->columns[c]);
+        int column = p->columns[a->object][c];
         if (column < 0)
             continue;
         carried[column] = true;
@@ -299,6 +321,8 @@ static enum tm_code predict_show(struct tm_predict *p, uint32_t row, const struc
                                  struct tm_err *err)
 {
     const struct predict_row *r = &p->rows[row];
+    if (p->silent)
+        return TM_OK;
     int64_t query_ns = a->hi_ns <= p->clock_ns ? 0 : p->query_ns[a->object];
     const struct tm_shown_object *mine = &p->shown->objects[p->shown->rows[r->mine].object];
     return tm_shown_set(p->shown, r->mine, predict_flags(r), p->values[row], mine->columns_count,

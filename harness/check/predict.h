@@ -13,7 +13,8 @@
 
 struct tm_predict;
 /* Columns of `out` are those of the history. query_ns[object index of the reader]: added to when a
- * row counts as visible, but for what was there before the clock started at clock_ns. */
+ * row counts as visible, but for what was there before the clock started at clock_ns. NULL: it is
+ * only held against full reads, no observations are kept. */
 enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *truth,
                              const struct tm_reader *reader, const int64_t *query_ns,
                              int64_t clock_ns, struct tm_err *err);

@@ -306,6 +306,8 @@ static enum tm_code reader_connect(struct tm_reader *r, int64_t now_ns, struct t
             return TM_E_AGAIN;
         }
         r->version_seen = -1;
+        /* a mapped file would only count as the witness's memory */
+        sqlite3_exec(r->db, "PRAGMA mmap_size=0", NULL, NULL, NULL);
     }
     if (r->data_version == NULL)
         return tm_sql_prepare(&r->data_version, r->db, "PRAGMA data_version", err);
@@ -483,7 +485,8 @@ static enum tm_code reader_there(struct tm_reader *r)
     return TM_OK;
 }
 
-enum tm_code tm_reader_full(struct tm_reader *r, struct tm_full_read *out, struct tm_err *err)
+enum tm_code tm_reader_full(struct tm_reader *r, bool dirty_too, struct tm_full_read *out,
+                            struct tm_err *err)
 {
     int64_t before_ns = r->wall_ns();
     bool ignored;
@@ -504,7 +507,7 @@ enum tm_code tm_reader_full(struct tm_reader *r, struct tm_full_read *out, struc
         struct tm_reader_object *o = &r->objects[i];
         if (r->raw)
             tm_arrivals_cut(r, o->name, &out->cut[i]);
-        if (r->raw)
+        if (r->raw && dirty_too)
             rc = reader_full_dirty(r, o, out, err);
         int64_t query_ns = r->wall_ns();
         if (rc == TM_OK)

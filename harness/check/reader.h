@@ -62,7 +62,7 @@ struct tm_reader_object {
 struct tm_reader {
     char path[512];
     int64_t (*wall_ns)(void);
-    bool raw; /* option 1: follow the raw tables instead of the relations */
+    bool raw;   /* option 1: follow the raw tables instead of the relations */
     sqlite3 *db;
     sqlite3_stmt *data_version, *snapshot;
     struct tm_shown *shown;
@@ -109,5 +109,7 @@ struct tm_full_read {
     char example[20];       /* id of one that changed */
     bool ok;
 };
-enum tm_code tm_reader_full(struct tm_reader *r, struct tm_full_read *out, struct tm_err *err);
+/* dirty_too: option 1: also who is partial, and `*`, which costs about as much again. */
+enum tm_code tm_reader_full(struct tm_reader *r, bool dirty_too, struct tm_full_read *out,
+                            struct tm_err *err);
 #endif

@@ -201,8 +201,10 @@ enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *e
         rc = tm_run_db_changes(&r.db, c->truth, err);
     if (rc == TM_OK)
         rc = tm_marks_load(&r.marks, c->plan->traces, c->plan->traces_count, err);
-    for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++)
+    for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++) {
         rc = tm_results_pipeline(&r, i, err);
+        tm_check_forget(&c->targets[i]);
+    }
     if (rc == TM_OK)
         rc = results_finish(&r, out_exit, err);
     tm_run_db_drop(&r.db);

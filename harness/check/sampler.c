@@ -7,6 +7,8 @@ struct sampler_thread {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool asked, stop, joined, started;
+    int64_t took_ns; /* by the last read */
+    int64_t (*wall_ns)(void);
 };
 
 static void *sampler_main(void *arg)
@@ -24,10 +26,12 @@ static void *sampler_main(void *arg)
         struct tm_err err = { 0 };
         /* The views may not be there yet, or the writer may be in the way: the next request tries
          * again. */
-        if (tm_reader_full(s->reader, read, &err) == TM_OK &&
+        int64_t begun_ns = t->wall_ns();
+        if (tm_reader_full(s->reader, false, read, &err) == TM_OK &&
             s->reads_count + 1 < TM_SAMPLER_READS_MAX)
             s->reads_count++;
         pthread_mutex_lock(&t->lock);
+        t->took_ns = t->wall_ns() - begun_ns;
         t->asked = false;
     }
     pthread_mutex_unlock(&t->lock);
@@ -46,6 +50,7 @@ enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const ch
         goto done;
     }
     s->thread = t;
+    t->wall_ns = wall_ns;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
     rc = tm_reader_open(&s->reader, path, true, objects, objects_count, wall_ns, err);
@@ -70,6 +75,15 @@ void tm_sampler_ask(struct tm_sampler *s)
     t->asked = true;
     pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->lock);
+}
+
+int64_t tm_sampler_took_ns(struct tm_sampler *s)
+{
+    struct sampler_thread *t = s->thread;
+    pthread_mutex_lock(&t->lock);
+    int64_t took_ns = t->took_ns;
+    pthread_mutex_unlock(&t->lock);
+    return took_ns;
 }
 
 void tm_sampler_stop(struct tm_sampler *s)

@@ -17,6 +17,8 @@ enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const ch
                              size_t objects_count, int64_t (*wall_ns)(void), struct tm_err *err);
 /* Asks for one full read; does nothing while one is under way. */
 void tm_sampler_ask(struct tm_sampler *s);
+/* How long the last read took; 0: none yet. */
+int64_t tm_sampler_took_ns(struct tm_sampler *s);
 /* Waits for the read under way to end. */
 void tm_sampler_stop(struct tm_sampler *s);
 void tm_sampler_close(struct tm_sampler *s);

@@ -39,6 +39,8 @@ enum tm_code tm_truth_open(struct tm_truth **out, const char *path, struct tm_er
         rc = TM_E_AGAIN; /* not made yet, or being made */
         goto done;
     }
+    /* a mapped file would only count as the witness's memory */
+    sqlite3_exec(t->db, "PRAGMA mmap_size=0", NULL, NULL, NULL);
     if (tm_sql_prepare(&t->tail, t->db, truth_tail_sql, &quiet) != TM_OK ||
         tm_sql_prepare(
             &t->describes, t->db,
