@@ -31,6 +31,7 @@ struct day {
     char database[160], notes[2000];
     char account[TM_ID_BYTES], ids[RECORDS][TM_ID_BYTES];
     sqlite3 *db;
+    unsigned steps, crash_at; /* of the station; 0 = it never crashes */
 };
 
 static void day_note(void *data, const char *text)
@@ -50,6 +51,23 @@ static int day_credentials(void **state)
     setenv("TIDEMARK_SALESFORCE_CLIENT_ID", "tidemark-consumer-key", 1);
     setenv("TIDEMARK_SALESFORCE_CLIENT_SECRET", "tidemark-consumer-secret", 1);
     return 0;
+}
+
+static void day_start(struct day *d)
+{
+    assert_int_equal(
+        tm_sf_session_open(&d->session, &d->http.port, &d->settings.salesforce, &d->err), TM_OK);
+    assert_int_equal(tm_batch_open(&d->batch, &d->settings, d->session, &d->http.port, d->database,
+                                   day_note, d, &d->err),
+                     TM_OK);
+}
+
+/* All that the station had in memory is gone; what it made durable is found again. */
+static void day_crash(struct day *d)
+{
+    tm_batch_close(d->batch);
+    tm_sf_session_close(d->session);
+    day_start(d);
 }
 
 static void day_open(struct day *d, const char *preset, int64_t index_lag_ms)
@@ -76,11 +94,7 @@ static void day_open(struct day *d, const char *preset, int64_t index_lag_ms)
     if (tm_batch_settings_load(&d->settings, &d->config, path, NULL, &d->err) != TM_OK)
         fail_msg("%s %s", d->err.ctx, d->err.msg);
     snprintf(d->database, sizeof d->database, "%s/batch.db", d->org.dir);
-    assert_int_equal(
-        tm_sf_session_open(&d->session, &d->http.port, &d->settings.salesforce, &d->err), TM_OK);
-    assert_int_equal(tm_batch_open(&d->batch, &d->settings, d->session, &d->http.port, d->database,
-                                   day_note, d, &d->err),
-                     TM_OK);
+    day_start(d);
 }
 
 static void day_close(struct day *d)
@@ -103,6 +117,8 @@ static void day_settle(struct day *d)
             return;
         if (rc != TM_OK && rc != TM_E_AGAIN)
             fail_msg("%s %s", d->err.ctx, d->err.msg);
+        if (++d->steps == d->crash_at)
+            day_crash(d);
     }
     fail_msg("the station does not come to rest");
 }
@@ -290,6 +306,91 @@ static void an_expired_token_costs_a_sign_in_and_nothing_else(void **state)
     day_close(&d);
 }
 
+/* ---- killed at every step ---- */
+
+static void crash_until(struct day *d, int64_t minute)
+{
+    d->http.now.org_ms = ORG_ORIGIN_MS + minute * MINUTE_MS;
+    day_settle(d);
+}
+
+static void crash_accounts(struct day *d, int count, int64_t org_ms)
+{
+    char id[TM_ID_BYTES], name[40];
+    assert_int_equal(tm_org_begin(d->org.org, NULL), TM_OK);
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "more %d", i);
+        org_make_account(d->org.org, id, name, org_ms);
+    }
+    assert_int_equal(tm_org_end(d->org.org, NULL), TM_OK);
+}
+
+/* A first load, a poll with all kinds of changes, one more; where there is a nightly reload (02:00
+ * is minute 1080), that is the one. */
+static void crash_day(struct day *d, const char *preset, unsigned crash_at, int rows)
+{
+    day_open(d, preset, 0);
+    d->crash_at = crash_at;
+    d->settings.objects_count = 2; /* Account and Opportunity: there are no users to copy */
+    day_crash(d);                  /* the station takes that up */
+    d->settings.page_rows = d->settings.paging == TM_BATCH_KEYSET ? 15 : 200; /* a server's least */
+    day_settle(d);
+    for (int i = 0; i < 20; i++) /* all in one second */
+        day_change(d, TM_ORG_UPDATE, i, "renamed", 2);
+    for (int i = 20; i < 25; i++)
+        day_change(d, TM_ORG_DELETE, i, NULL, 3);
+    crash_accounts(d, rows, ORG_ORIGIN_MS + 4 * MINUTE_MS);
+    crash_until(d, 370);
+    day_change(d, TM_ORG_UNDELETE, 20, NULL, 371);
+    day_change(d, TM_ORG_HARD_DELETE, 30, NULL, 372);
+    day_change(d, TM_ORG_UPDATE, 31, "again", 373);
+    crash_until(d, d->settings.full_at_ms >= 0 ? 1085 : 615);
+}
+
+static void killed_at_every_step(const char *preset, int rows)
+{
+    struct day d;
+    static const char reloads[] = "SELECT count(*) FROM _polls WHERE mode = 'full'";
+    int64_t extra, missing, accounts, full;
+    crash_day(&d, preset, 0, rows);
+    day_compare(&d, &extra, &missing);
+    accounts = day_ask(&d, "SELECT count(*) FROM Account");
+    full = day_ask(&d, reloads);
+    unsigned steps = d.steps;
+    day_close(&d);
+    assert_in_range(steps, 25, 300);
+    assert_int_equal(accounts, 1 + rows);
+    for (unsigned k = 1; k < steps; k++) {
+        int64_t got_extra, got_missing;
+        crash_day(&d, preset, k, rows);
+        day_compare(&d, &got_extra, &got_missing);
+        bool doubled = day_ask(&d, "SELECT count(*) FROM Opportunity o WHERE (SELECT count(*) FROM "
+                                   "_polls p WHERE p.object = 'Opportunity' AND o._seq BETWEEN "
+                                   "p.seq_first AND p.seq_last) <> 1") != 0;
+        if (got_extra != extra || got_missing != missing || doubled ||
+            day_ask(&d, reloads) != full ||
+            accounts != day_ask(&d, "SELECT count(*) FROM Account") ||
+            day_ask(&d, "SELECT count(*) FROM _failures") != 0)
+            fail_msg("%s, killed after step %u of %u: %lld rows too many or different (%lld "
+                     "without), %lld missing (%lld); notes: %s",
+                     preset, k, steps, (long long)got_extra, (long long)extra,
+                     (long long)got_missing, (long long)missing, d.notes);
+        day_close(&d);
+    }
+}
+
+static void best_killed_at_every_step_ends_as_if_it_had_not_been(void **state)
+{
+    (void)state;
+    killed_at_every_step("best", 16);
+}
+
+static void stitch_like_killed_at_every_step_ends_as_if_it_had_not_been(void **state)
+{
+    (void)state;
+    killed_at_every_step("stitch-like", 210);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +401,8 @@ int main(void)
         cmocka_unit_test(best_ends_equal),
         cmocka_unit_test(an_index_that_lags_delays_the_best_preset_and_loses_nothing),
         cmocka_unit_test(an_expired_token_costs_a_sign_in_and_nothing_else),
+        cmocka_unit_test(best_killed_at_every_step_ends_as_if_it_had_not_been),
+        cmocka_unit_test(stitch_like_killed_at_every_step_ends_as_if_it_had_not_been),
     };
     return cmocka_run_group_tests(tests, day_credentials, NULL);
 }

@@ -451,8 +451,8 @@ static void a_failed_poll_leaves_everything_as_it_was_and_is_told(void **state)
     poll_settle(&w);
     for (int i = 1; i <= 30; i++)
         poll_put(&w, i, "second", 10);
-    w.org.fail_after = 3; /* describe and two pages pass */
-    w.org.fail_count = 1;
+    w.org.fail_after = 3;    /* describe and two pages pass */
+    w.org.fail_count = 1000; /* one would be got over */
     w.org.fail_status = 400;
     w.org.fail_code = "INVALID_QUERY_LOCATOR";
     assert_int_equal(poll_at(&w, 10), TM_OK);
@@ -481,6 +481,117 @@ static void a_passing_error_is_retried_within_the_poll(void **state)
     assert_int_equal(poll_settle(&w), TM_OK);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 5);
     assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 0);
+    poll_world_close(&w);
+}
+
+static void lose_locators(struct poll_world *w, int after, int count)
+{
+    w->org.fail_after = after;
+    w->org.fail_count = count;
+    w->org.fail_status = 400;
+    w->org.fail_code = "INVALID_QUERY_LOCATOR";
+}
+
+static void a_lost_locator_makes_a_whole_read_begin_again(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 400);
+    w.org.page_rows = 50;
+    lose_locators(&w, 4, 1); /* describe, query and two pages pass */
+    poll_start(&w);
+    assert_int_equal(poll_settle(&w), TM_OK);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 400);
+    assert_int_equal(poll_int(&w, "SELECT rows FROM _polls"), 400);
+    assert_int_equal(poll_int(&w, "SELECT calls FROM _polls"),
+                     1 + 1 + 4 + 8); /* sign-in, describe; the read that was lost, the whole one */
+    assert_non_null(strstr(w.notes, "no longer knows the query locator of Thing after 150 rows: "
+                                    "reading it again"));
+    poll_world_close(&w);
+}
+
+static void a_lost_locator_in_a_range_goes_on_at_its_page(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 5);
+    w.org.page_rows = 50;
+    w.settings.inclusive = false; /* what shares a stamp with the last row is not lost either */
+    poll_start(&w);
+    poll_settle(&w);
+    for (int i = 1; i <= 200; i++)
+        poll_put(&w, i, "second", 1 + i / 70);
+    lose_locators(&w, 4, 1);
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 200);
+    assert_non_null(strstr(w.notes, "going on from its last page"));
+    assert_non_null(strstr(w.org.last_soql, ">= 2026-03-02T08:00:03.000Z"));
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _failures"), 0);
+    poll_world_close(&w);
+}
+
+static void locators_lost_again_and_again_fail_the_poll_only(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 120);
+    w.org.page_rows = 50;
+    w.settings.checkpoint = TM_BATCH_POLL;
+    poll_start(&w);
+    poll_settle(&w);
+    for (int i = 1; i <= 120; i++)
+        poll_put(&w, i, "second", i);
+    w.settings.checkpoint = TM_BATCH_POLL;
+    lose_locators(&w, 2, 1000);
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 0);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _failures WHERE why LIKE "
+                                  "'%INVALID_QUERY_LOCATOR%'"),
+                     1);
+    w.org.fail_after = -1;
+    poll_at(&w, 20);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 120);
+    poll_world_close(&w);
+}
+
+static void a_nightly_reload_that_failed_is_still_due_after_a_restart(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 30);
+    w.settings.full_at_ms = 8 * 3600000 + 5 * POLL_MINUTE_MS;
+    poll_start(&w);
+    poll_settle(&w);
+    poll_purge(&w, 2, 30, false);
+    w.org.fail_after = 1;
+    w.org.fail_count = 1000;
+    w.org.fail_status = 500;
+    w.org.fail_code = "UNKNOWN_EXCEPTION";
+    poll_at(&w, 10);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _failures WHERE mode = 'full'"), 1);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 30);
+    poll_crash(&w);
+    w.org.fail_after = -1;
+    poll_start(&w);
+    poll_at(&w, 20);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 29);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full'"), 1);
+    poll_at(&w, 30);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full'"), 1);
+    poll_world_close(&w);
+}
+
+static void a_poll_that_fell_due_while_the_station_was_down_starts_at_once(void **state)
+{
+    (void)state;
+    WITH_WORLD(w, 5);
+    poll_start(&w);
+    poll_settle(&w);
+    poll_put(&w, 1, "second", 60);
+    poll_crash(&w);
+    w.now.org_ms = POLL_ORIGIN_MS + 37 * POLL_MINUTE_MS;
+    poll_start(&w);
+    poll_settle(&w);
+    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 1);
+    assert_int_equal(poll_int(&w, "SELECT max(grid_org_ms) FROM _polls"),
+                     POLL_ORIGIN_MS + 30 * POLL_MINUTE_MS);
+    assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls ORDER BY poll DESC LIMIT 1"), 2);
     poll_world_close(&w);
 }
 
@@ -623,6 +734,11 @@ int main(void)
         cmocka_unit_test(a_query_that_never_fits_the_describe_fails_the_poll_only),
         cmocka_unit_test(a_failed_poll_leaves_everything_as_it_was_and_is_told),
         cmocka_unit_test(a_passing_error_is_retried_within_the_poll),
+        cmocka_unit_test(a_lost_locator_makes_a_whole_read_begin_again),
+        cmocka_unit_test(a_lost_locator_in_a_range_goes_on_at_its_page),
+        cmocka_unit_test(locators_lost_again_and_again_fail_the_poll_only),
+        cmocka_unit_test(a_nightly_reload_that_failed_is_still_due_after_a_restart),
+        cmocka_unit_test(a_poll_that_fell_due_while_the_station_was_down_starts_at_once),
         cmocka_unit_test(an_exhausted_quota_is_told_with_its_numbers),
         cmocka_unit_test(a_first_load_of_an_unknown_object_ends_the_station),
         cmocka_unit_test(

@@ -11,6 +11,7 @@
 #define BATCH_RETRY_NS                                                                             \
     (2 * TM_NS_PER_S) /* first load that failed for a passing reason: again after so long */
 #define BATCH_BUSY_NS TM_NS_PER_MS        /* database busy: again after so long */
+#define BATCH_LOCATORS_LOST_MAX 3         /* in one poll of one object; one more fails it */
 #define BATCH_SOQL_BYTES_MAX (100u << 10) /* SOQL's own limit: 100,000 characters */
 
 enum batch_phase {
@@ -28,7 +29,8 @@ struct batch_object {
     const char *name;
     struct tm_describe *describe; /* of the last poll that asked; owned */
     struct tm_batch_state state;
-    bool full_due; /* a nightly full reload that has not succeeded yet */
+    int64_t whole_ms; /* grid point of the last whole read that ended well; INT64_MIN = none */
+    bool gap;         /* getDeleted could not reach back far enough: the next read is a whole one */
 };
 struct tm_batch {
     const struct tm_batch_settings *settings;
@@ -51,6 +53,7 @@ struct tm_batch {
 
     enum batch_phase phase;              /* of that object */
     bool described_again;                /* after INVALID_FIELD, once a poll and object */
+    unsigned locators_lost;              /* of this poll and object */
     uint64_t calls_before, bytes_before; /* HTTP counters when the object's read began */
     int64_t calls_kept, bytes_kept;      /* of the same read before a restart */
     struct tm_sf_query *query;
@@ -99,6 +102,8 @@ enum tm_code tm_batch_open(struct tm_batch **out, const struct tm_batch_settings
         b->objects[i].name = settings->objects[i];
         b->objects_count++;
         rc = tm_store_state(b->store, settings->objects[i], &b->objects[i].state, err);
+        if (rc == TM_OK)
+            rc = tm_store_last_whole(b->store, settings->objects[i], &b->objects[i].whole_ms, err);
     }
     if (rc != TM_OK)
         goto done;
@@ -157,6 +162,7 @@ static void batch_next_object(struct tm_batch *b)
             break;
     }
     b->described_again = false;
+    b->locators_lost = 0;
     b->phase = PHASE_DESCRIBE;
     b->calls_before = b->http->counts.calls;
     b->bytes_before = b->http->counts.bytes_in;
@@ -170,9 +176,6 @@ static void batch_poll_begin(struct tm_batch *b, bool first, int64_t grid_ms)
     if (!first) {
         b->skipped = (grid_ms - b->last_grid_ms) / b->settings->interval_ms - 1;
         assert(b->skipped >= 0);
-        for (size_t i = 0; i < b->objects_count; i++)
-            b->objects[i].full_due |=
-                tm_plan_full_due(b->settings->full_at_ms, b->last_grid_ms, grid_ms);
         b->counts.grid_skipped += (uint64_t)b->skipped;
         b->last_grid_ms = grid_ms;
     }
@@ -201,7 +204,7 @@ static enum tm_code batch_start(struct tm_batch *b, const struct tm_now *now, st
         return rc;
     b->started = true;
     b->last_grid_ms = tm_plan_grid_floor(b->settings->interval_ms, any ? last_ms : now->org_ms);
-    batch_next_grid(b, now);
+    b->next_ms = b->last_grid_ms + b->settings->interval_ms; /* maybe past: taken up at once */
     if (!tm_batch_loaded(b)) {
         batch_poll_begin(b, true, now->org_ms);
         return TM_OK;
@@ -210,7 +213,6 @@ static enum tm_code batch_start(struct tm_batch *b, const struct tm_now *now, st
         const struct tm_batch_state *s = &b->objects[i].state;
         under_way |=
             s->read != TM_READ_NONE || (last_ms == b->last_grid_ms && s->done_grid_ms < last_ms);
-        b->objects[i].full_due = s->read == TM_READ_FULL;
     }
     if (!under_way)
         return TM_OK;
@@ -353,6 +355,15 @@ static enum tm_code batch_describe(struct tm_batch *b, const struct tm_now *now,
     return TM_OK;
 }
 
+/* A nightly reload is due until it has ended well: a failure or a crash before it only puts it off
+ * to the next poll. */
+static bool batch_whole_due(const struct tm_batch *b)
+{
+    const struct batch_object *o = &b->objects[b->at];
+    return o->gap || (o->whole_ms != INT64_MIN && o->whole_ms <= b->grid_ms &&
+                      tm_plan_full_due(b->settings->full_at_ms, o->whole_ms, b->grid_ms));
+}
+
 /* The first range of a new read. */
 static void batch_plan_read(struct tm_batch *b, const struct tm_now *now, struct tm_batch_state *s)
 {
@@ -366,9 +377,9 @@ static void batch_plan_read(struct tm_batch *b, const struct tm_now *now, struct
     s->seen_ms = INT64_MIN;
     s->until_ms = TM_NEVER;
     s->range = (struct tm_range){ .whole = true, .until_ms = TM_NEVER };
-    s->read = b->first                                                  ? TM_READ_INITIAL
-              : set->mode == TM_BATCH_FULL || batch_object(b)->full_due ? TM_READ_FULL
-                                                                        : TM_READ_INCREMENTAL;
+    s->read = b->first                                           ? TM_READ_INITIAL
+              : set->mode == TM_BATCH_FULL || batch_whole_due(b) ? TM_READ_FULL
+                                                                 : TM_READ_INCREMENTAL;
     if (s->read == TM_READ_FULL || (s->read == TM_READ_INITIAL && set->start_ms == INT64_MIN))
         return;
     s->range.whole = false;
@@ -403,8 +414,10 @@ static enum tm_code batch_begin(struct tm_batch *b, const struct tm_now *now, st
             return rc;
     }
     o->state = next;
-    b->calls_kept = next.calls;
-    b->bytes_kept = next.bytes;
+    if (b->locators_lost == 0) { /* else they are in this process's counters */
+        b->calls_kept = next.calls;
+        b->bytes_kept = next.bytes;
+    }
     b->read_pages = 0;
     b->phase = PHASE_QUERY;
     return TM_OK;
@@ -445,6 +458,24 @@ static bool batch_field_vanished(struct tm_batch *b)
     return true;
 }
 
+/* The server has forgotten the locator (idle too long, or too many others since): the read goes on
+ * at its last page where its order allows that, else it begins again. */
+static bool batch_locator_lost(struct tm_batch *b)
+{
+    const struct batch_object *o = batch_object(b);
+    if (strcmp(tm_sf_query_error(b->query), "INVALID_QUERY_LOCATOR") != 0 ||
+        b->locators_lost == BATCH_LOCATORS_LOST_MAX)
+        return false;
+    b->locators_lost++;
+    batch_tell(b, "the org no longer knows the query locator of %s after %" PRId64 " rows: %s",
+               o->name, o->state.rows,
+               tm_plan_resumes(b->settings, &o->state.range) ? "going on from its last page"
+                                                             : "reading it again");
+    batch_drop_read(b);
+    b->phase = PHASE_BEGIN;
+    return true;
+}
+
 static enum tm_code batch_query(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -453,7 +484,7 @@ static enum tm_code batch_query(struct tm_batch *b, const struct tm_now *now, st
     rc = tm_sf_query_next(b->query, now, &b->page, &b->page_last, err);
     if (rc == TM_E_AGAIN)
         return rc;
-    if (rc != TM_OK && batch_field_vanished(b)) {
+    if (rc != TM_OK && (batch_field_vanished(b) || batch_locator_lost(b))) {
         tm_err_clear(err);
         return TM_OK;
     }
@@ -536,8 +567,10 @@ static enum tm_code batch_merge(struct tm_batch *b, const struct tm_now *now, st
         return rc;
     b->counts.rows_changed += changed;
     b->counts.rows_removed += removed;
-    if (mode == TM_READ_FULL)
-        o->full_due = false;
+    if (mode != TM_READ_INCREMENTAL) {
+        o->gap = false;
+        o->whole_ms = o->state.grid_ms;
+    }
     if (mode == TM_READ_INITIAL)
         batch_tell(b, "first load of %s: %" PRId64 " rows", o->name, o->state.rows);
     if (b->settings->get_deleted && mode == TM_READ_INCREMENTAL) {
@@ -582,9 +615,10 @@ static enum tm_code batch_deleted(struct tm_batch *b, const struct tm_now *now, 
         batch_tell(
             b, "getDeleted of %s reaches back only part of the way: the next poll reads everything",
             o->name);
-        o->full_due = true;
+        o->gap =
+            true; /* not known up to now until that read has ended: found again after a crash */
     }
-    b->deleted_until_ms = answer.latest_covered_ms > o->state.deleted_until_ms
+    b->deleted_until_ms = !o->gap && answer.latest_covered_ms > o->state.deleted_until_ms
                               ? answer.latest_covered_ms
                               : o->state.deleted_until_ms;
     o->state.rows = (int64_t)json_array_size(answer.records);

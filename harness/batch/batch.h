@@ -9,7 +9,8 @@
  *     │             └────────── next object ◄────────────┴───────────────────────────────┤
  *     └─────────────────────── last object ◄─────────────────────────────────────────────┘
  *
- * B1. Polls start on the grid k*T of org time; a poll that overruns skips grid points, counted.
+ * B1. Polls start on the grid k*T of org time; a poll that overruns skips grid points, counted, and one
+ *     that fell due while the station was down starts at once.
  * B2. The place a read has reached is kept in the transaction that stores its page; a crash goes on
  *     from there.
  * B3. The cursor moves only in the merging transaction.

@@ -78,8 +78,10 @@ static void plan_from(struct tm_buf *out, const struct tm_batch_settings *s,
                     place->id);
         return;
     }
-    if (place->any) /* #54, #58: `>` loses what shares the last stamp, `>=` reads it again */
-        plan_stamp(out, s->inclusive ? ">=" : ">", place->stamp_ms);
+    /* #54, #58: `>` loses what shares the last stamp, `>=` reads it again. Only who pages by stamp
+     * makes that mistake; going on after a lost locator or a crash is not to. */
+    if (place->any)
+        plan_stamp(out, s->inclusive || s->paging != TM_BATCH_STAMP ? ">=" : ">", place->stamp_ms);
     else
         plan_stamp(out, range->from_inclusive ? ">=" : ">", range->from_ms);
 }

@@ -221,6 +221,26 @@ enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_
     return rc;
 }
 
+enum tm_code tm_store_last_whole(struct tm_store *s, const char *object, int64_t *out_ms,
+                                 struct tm_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    bool row = false;
+    *out_ms = INT64_MIN;
+    enum tm_code rc = tm_sql_prepare(&q, s->db,
+                                     "SELECT max(grid_org_ms) FROM _polls WHERE object = ? AND "
+                                     "mode IN ('initial', 'full')",
+                                     err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(q, 1, object, -1, SQLITE_STATIC);
+        rc = tm_sql_step(q, &row, err);
+    }
+    if (rc == TM_OK && row)
+        *out_ms = state_int(q, 0, INT64_MIN);
+    sqlite3_finalize(q);
+    return rc;
+}
+
 enum tm_code tm_store_log_poll(struct tm_store *s, const char *object, enum tm_read_mode mode,
                                const struct tm_batch_state *state, const struct tm_now *now,
                                int64_t seq_first, int64_t seq_last, struct tm_err *err)

@@ -46,6 +46,9 @@ enum tm_code tm_store_state(struct tm_store *s, const char *object, struct tm_ba
                             struct tm_err *err);
 enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_ms,
                                 struct tm_err *err);
+/* Grid point of the object's last first load or full reload, INT64_MIN = none. */
+enum tm_code tm_store_last_whole(struct tm_store *s, const char *object, int64_t *out_ms,
+                                 struct tm_err *err);
 /* Relations and columns for `d` exist; an empty load table, or the one of before when `resume` and
  * it has the same columns (*out_resumed). Keeps state and the poll's grid point. */
 enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d,
