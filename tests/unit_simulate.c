@@ -75,7 +75,8 @@ static void noticed(const char *from, const char *to)
         run(&r, seed, from, to);
         if (!r.finding.found)
             continue;
-        assert_true(strcmp(r.finding.rule, "R13") == 0 || strcmp(r.finding.rule, "agree") == 0);
+        /* a rule of what is shown or flagged; not that a station ended, or never comes to rest */
+        assert_true(r.finding.rule[0] == 'R' || strcmp(r.finding.rule, "agree") == 0);
         assert_non_null(strstr(r.finding.text, "option "));
         return;
     }
