@@ -182,6 +182,12 @@ void sv_answer(struct sv_world *w, const struct sv_answer *a)
         texts, sizeof texts / sizeof texts[0]);
 }
 
+void sv_copied(struct sv_world *w)
+{
+    sv_answer(w, &(struct sv_answer){
+                     .read_id = "copy", .read_kind = "whole", .kind = "end", .partitions = 1 });
+}
+
 void sv_views(struct sv_world *w)
 {
     struct tm_err err = { .code = TM_OK };

@@ -39,6 +39,8 @@ void sv_event(struct sv_world *w, const struct sv_event *e);
 void sv_alert(struct sv_world *w, int64_t epoch, int64_t replay_id, const char *id,
               const char *kind);
 void sv_answer(struct sv_world *w, const struct sv_answer *a);
+/* The end of a whole read of nothing at position 0: R14 is satisfied, what follows stands alone. */
+void sv_copied(struct sv_world *w);
 void sv_views(struct sv_world *w);   /* option 1 made anew over the columns there are */
 void sv_retype(struct sv_world *w);  /* raw and recon get B__double, once */
 void sv_restart(struct sv_world *w); /* option 2 begins again from its file */

@@ -24,6 +24,13 @@ static void start_ok(struct ss_world *w)
         fail_msg("%s", err.msg);
 }
 
+/* Starts the sink and lets it write what is there. */
+static void run(struct ss_world *w)
+{
+    start_ok(w);
+    ss_run_ok(w);
+}
+
 static void expect_failure(struct ss_world *w, enum tm_code code, const char *words)
 {
     struct tm_err err = { .code = TM_OK };
@@ -48,8 +55,7 @@ static void records_become_rows_with_canonical_values(void **state)
                VALUES("001", "Ann", "true", "12.5", "7", "2026-03-02", "1772438400000",
                       "[\"x\",\"y\"]", "{\"x\":\"\"}"));
     ss_produce(&w, "a.b", 1, 1, VALUES("002", "", "false", "-", "-", "-", "-", "-", "-"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_text(
         &w, text, sizeof text,
         "SELECT Id||'|'||Name||'|'||Closed||'|'||Amount||'|'||Count||'|'||Day||'|'||At||'|'||Tags"
@@ -81,8 +87,7 @@ static void a_record_of_many_megabytes_is_a_row_like_any_other(void **state)
     ss_open(&w);
     ss_schema(&w, 1, "Id:string,Description:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1", large));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(ss_int(&w, "SELECT length(Description) FROM \"a.b\""), (int64_t)bytes);
     ss_close(&w);
     free(large);
@@ -97,8 +102,7 @@ static void a_restart_neither_loses_nor_doubles_a_row(void **state)
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < 50; i++)
             ss_produce(&w, "a.b", i % 2, 1, VALUES("x"));
-        start_ok(&w);
-        ss_run_ok(&w);
+        run(&w);
         assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), (round + 1) * 50);
         assert_int_equal(ss_int(&w, "SELECT sum(next_offset) FROM _offsets"), (round + 1) * 50);
         assert_int_equal(tm_mem_committed(w.broker, "sink", "a.b", 0), (round + 1) * 25);
@@ -114,13 +118,11 @@ static void the_warehouse_decides_where_to_start_not_the_group(void **state)
     ss_open(&w);
     ss_schema(&w, 1, "Id:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("x"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_stop(&w);
     /* a new warehouse, while the group has committed offset 1 */
     remove(w.path);
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
     ss_close(&w);
 }
@@ -136,8 +138,7 @@ static void two_topics_with_equal_offsets_in_one_table_keep_all_rows(void **stat
         ss_produce(&w, "a.b", 0, 1, VALUES("dot"));
         ss_produce(&w, "a_b", 0, 1, VALUES("line"));
     }
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM a_b WHERE Id='dot' AND _topic='a.b'"), 10);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM a_b WHERE Id='line' AND _topic='a_b'"), 10);
     ss_close(&w);
@@ -151,8 +152,7 @@ static void unionization_adds_what_is_new_and_keeps_what_is_gone(void **state)
     ss_schema(&w, 1, "Id:string,Old:string");
     ss_schema(&w, 2, "Id:string,New:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "o"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_produce(&w, "a.b", 0, 2, VALUES("2", "n"));
     ss_produce(&w, "a.b", 0, 1, VALUES("3", "p"));
     ss_run_ok(&w);
@@ -173,8 +173,7 @@ static void without_unionization_a_dropped_column_blocks_the_next_schema_update(
     ss_schema(&w, 2, "Id:string");
     ss_schema(&w, 3, "Id:string,New:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "o"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_produce(&w, "a.b", 0, 2, VALUES("2")); /* nothing new: the insert goes through */
     ss_run_ok(&w);
     ss_produce(&w, "a.b", 0, 3, VALUES("3", "n"));
@@ -197,8 +196,7 @@ static void without_unionization_a_dropped_column_is_missed_behind_one_that_begi
     ss_schema(&w, 3, "Id:string,Foo:double,Foo__c:string");
     ss_schema(&w, 4, "Id:string,Foo:string,Foo__c:string,New:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "f", "c"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_produce(&w, "a.b", 0, 3, VALUES("2", "2.5", "c"));
     ss_run_ok(&w);
     ss_produce(&w, "a.b", 0, 4, VALUES("3", "f", "c", "n")); /* stands for Foo__double too */
@@ -210,8 +208,7 @@ static void without_unionization_a_dropped_column_is_missed_behind_one_that_begi
     ss_schema(&w, 1, "Id:string,Foo:string,Foo__c:string");
     ss_schema(&w, 2, "Id:string,Foo:string,New:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "f", "c"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_produce(&w, "a.b", 0, 2, VALUES("2", "f", "n"));
     expect_failure(&w, TM_E_ARG, "lacks \"Foo__c\"");
     ss_close(&w);
@@ -227,8 +224,7 @@ static void names_that_differ_by_case_are_one_column_with_the_first_spelling(voi
     ss_schema(&w, 2, "Id:string,NAME:string,more:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "one"));
     ss_produce(&w, "a.b", 0, 2, VALUES("2", "two", "m"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_text(&w, text, sizeof text, "SELECT group_concat(Name) FROM \"a.b\"");
     assert_string_equal(text, "one,two");
     ss_text(&w, text, sizeof text,
@@ -262,8 +258,7 @@ static void without_unionization_the_last_record_of_a_batch_proposes_the_schema(
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
     ss_produce(&w, "a.b", 0, 2, VALUES("2", "a"));
     ss_produce(&w, "a.b", 0, 3, VALUES("3", "a", "b"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 3);
     ss_produce(&w, "a.b", 1, 2, VALUES("4", "a"));
     ss_schema(&w, 4, "Id:string,A:string,B:string,C:string");
@@ -284,8 +279,7 @@ static void a_retyped_field_gets_a_column_of_its_own_and_no_row_is_lost(void **s
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "2.5"));
     ss_produce(&w, "a.b", 0, 2, VALUES("2", "large"));
     ss_produce(&w, "a.b", 0, 1, VALUES("3", "3.5"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_stop(&w);
     /* read back from the file, the types are known still */
     start_ok(&w);
@@ -315,8 +309,7 @@ static void tables_and_columns_are_only_made_when_the_config_allows(void **state
     ss_stop(&w);
     w.settings.rules.create_tables = true;
     w.settings.rules.update_schemas = false;
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_produce(&w, "a.b", 0, 2, VALUES("2", "m"));
     expect_failure(&w, TM_E_ARG, "\"More\"");
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
@@ -339,8 +332,7 @@ static void an_undecodable_record_is_kept_aside_and_the_rest_goes_on(void **stat
                      8); /* unknown schema 14 */
     ss_produce_bytes(&w, "a.b", 0, truncated, sizeof truncated);
     ss_produce(&w, "a.b", 0, 1, VALUES("2"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM _undecodable WHERE topic='a.b' AND "
                                 "partition=0 AND \"offset\" IN (1,2,3)"
@@ -361,8 +353,7 @@ static void a_tombstone_moves_the_offset_and_makes_no_row(void **state)
     ss_schema(&w, 1, "Id:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
     ss_produce_bytes(&w, "a.b", 0, NULL, 0);
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
     assert_int_equal(ss_int(&w, "SELECT next_offset FROM _offsets"), 2);
     assert_int_equal(tm_sink_counted(w.sink)->tombstones, 1);
@@ -376,8 +367,7 @@ static void offsets_of_another_cluster_are_refused(void **state)
     ss_open(&w);
     ss_schema(&w, 1, "Id:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(
         sqlite3_exec(w.db, "UPDATE _offsets SET cluster_id='somewhere else'", NULL, NULL, NULL),
         SQLITE_OK);
@@ -394,8 +384,7 @@ static void a_second_writer_of_the_file_is_found_out_and_doubles_nothing(void **
     ss_open(&w);
     ss_schema(&w, 1, "Id:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     ss_produce(&w, "a.b", 0, 1, VALUES("2"));
     /* what this sink is about to write is there already */
     assert_int_equal(
@@ -415,8 +404,7 @@ static void a_partition_begun_by_another_process_is_found_out(void **state)
     (void)state;
     ss_open(&w);
     ss_schema(&w, 1, "Id:string");
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(sqlite3_exec(w.db,
                                   "INSERT INTO _offsets(topic,partition,next_offset,cluster_id) "
                                   "VALUES('a_b',1,5,'somewhere else')",
@@ -450,8 +438,7 @@ static void views_are_made_at_the_start_and_whenever_columns_change(void **state
     ss_open(&w);
     ss_schema(&w, 1, "Id:string");
     ss_schema(&w, 2, "Id:string,More:string");
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(ss_int(&w, "SELECT times FROM made"), 1);
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
     ss_run_ok(&w);
@@ -487,8 +474,7 @@ static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
     ss_open(&w);
     ss_schema(&w, 1, "Id:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(
         tm_sink_views_run(
             w.db, "CREATE VIEW v AS SELECT json_extract(Id,'$') x FROM \"a.b\"; DROP VIEW v;",
@@ -509,8 +495,7 @@ static void view_sql_that_runs_for_ever_is_stopped(void **state)
     struct tm_err err = { .code = TM_OK };
     (void)state;
     ss_open(&w);
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(tm_sink_views_run(w.db,
                                        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM "
                                        "n) SELECT count(*) FROM n",
@@ -534,8 +519,7 @@ static void a_schema_that_is_still_being_asked_for_holds_the_batch_together(void
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
     ss_produce(&w, "a.b", 0, 2, VALUES("2", "m"));
     w.schema_again = 3;
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
     assert_int_equal(tm_sink_counted(w.sink)->transactions, 1);
     ss_close(&w);
@@ -549,8 +533,7 @@ static void a_busy_warehouse_is_tried_again(void **state)
     (void)state;
     ss_open(&w);
     ss_schema(&w, 1, "Id:string");
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     assert_int_equal(tm_sql_open(&other, w.path, TM_SQL_WRITE, &err), TM_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     ss_produce(&w, "a.b", 0, 1, VALUES("1"));
@@ -608,8 +591,7 @@ static void raw_rows_leave_fetched_and_written_marks(void **state)
     ss_schema(&w, 2, "Id:string,ReplayId:string");
     ss_produce(&w, "a.b", 0, 1, VALUES("1", "4711", "OpportunityChangeEvent"));
     ss_produce(&w, "a_b", 0, 2, VALUES("1", "4712")); /* an alert: no raw topic, no mark */
-    start_ok(&w);
-    ss_run_ok(&w);
+    run(&w);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     assert_int_equal(fread(marks, sizeof marks[0], 4, f), 2);

@@ -1,6 +1,6 @@
 /* Rules R1-R16 of the design, each as a small history that both options must tell alike. Expected
  * lines: "Id A B LastName dirty" per row of X, "~Id kind position epoch unknown" per row of
- * X_dirty. `copied` begins behind a first copy of nothing. */
+ * X_dirty. `begin` begins behind a first copy of nothing. */
 #include "support_view.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,19 +16,10 @@
 #define VALUES(a, b, c) .values = { a, b, c }
 #define COPY "~* copy 0 1 -\n"
 
-/* The end of a whole read of nothing at position 0: R14 is satisfied, what follows stands alone. */
-static void copied(struct sv_world *w)
-{
-    sv_answer(
-        w,
-        &(struct sv_answer){
-            .epoch = 1, .read_id = "copy", .read_kind = "whole", .kind = "end", .partitions = 1 });
-}
-
 static void begin(struct sv_world *w)
 {
     sv_open(w);
-    copied(w);
+    sv_copied(w);
 }
 
 static void r1_positions_are_numbers_not_text(void **state)

@@ -17,12 +17,6 @@
 #define E(...) sv_event(&w, &(struct sv_event){ __VA_ARGS__ })
 #define VALUES(a, b, c) .values = { a, b, c }
 
-static void copied(struct sv_world *w)
-{
-    sv_answer(w, &(struct sv_answer){
-                     .read_id = "copy", .read_kind = "whole", .kind = "end", .partitions = 1 });
-}
-
 static int64_t number(sqlite3 *db, const char *sql)
 {
     struct tm_err err = { .code = TM_OK };
@@ -37,7 +31,7 @@ static void a_reader_of_what_is_beyond_its_seq_sees_every_change_and_removal(voi
     struct sv_world w;
     (void)state;
     sv_open(&w);
-    copied(&w);
+    sv_copied(&w);
     E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
     E(.replay_id = 2, .type = "CREATE", .own = "b", VALUES("1", "1", "1"));
     sv_catch_up(&w);
@@ -168,6 +162,31 @@ static void a_raw_database_filled_anew_is_refused_however_many_rows_it_has(void 
     assert_int_equal(steps(&w, &err), TM_E_MISMATCH);
     assert_non_null(strstr(err.msg, "raw.db"));
     assert_non_null(strstr(err.msg, "view.db"));
+    sv_close(&w);
+}
+
+static void a_second_view_of_one_file_is_found_out(void **state)
+{
+    struct sv_world w;
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    sv_open(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
+    sv_catch_up(&w);
+    sqlite3 *db = w.db;
+    struct tm_view *first = w.view;
+    w.db = NULL;
+    w.view = NULL;
+    sv_restart(&w); /* another process on the same file */
+    E(.replay_id = 2, .type = "CREATE", .own = "b", VALUES("2", "2", "2"));
+    sv_catch_up(&w);
+    struct tm_view *second = w.view;
+    w.view = first;
+    assert_int_equal(steps(&w, &err), TM_E_MISMATCH);
+    assert_non_null(strstr(err.msg, "another process"));
+    tm_view_close(first);
+    tm_sql_close(db);
+    w.view = second;
     sv_close(&w);
 }
 
@@ -308,7 +327,7 @@ static void a_record_without_its_base_is_asked_for_once_and_not_before_the_first
                                        VALUES("5", NULL, NULL) });
     asking_run(&a);
     assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 0); /* R14 */
-    copied(&a.w);
+    sv_copied(&a.w);
     asking_run(&a);
     assert_int_equal(tm_mem_high(a.broker, ALERTS, 0), 1);
     expect_alert(&a, 0, "a", "5");
@@ -344,7 +363,7 @@ static void a_crash_before_the_acknowledgement_repeats_the_ask(void **state)
     struct asking a;
     (void)state;
     asking_open(&a);
-    copied(&a.w);
+    sv_copied(&a.w);
     sv_event(&a.w, &(struct sv_event){ .replay_id = 5,
                                        .type = "UPDATE",
                                        .own = "a",
@@ -371,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_column_that_comes_while_a_step_begins_keeps_its_first_value),
         cmocka_unit_test(another_raw_database_under_the_same_name_is_refused),
         cmocka_unit_test(a_raw_database_filled_anew_is_refused_however_many_rows_it_has),
+        cmocka_unit_test(a_second_view_of_one_file_is_found_out),
         cmocka_unit_test(a_file_of_another_format_is_refused),
         cmocka_unit_test(some_other_database_is_not_written_into),
         cmocka_unit_test(a_record_without_its_base_is_asked_for_once_and_not_before_the_first_copy),

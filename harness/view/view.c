@@ -17,6 +17,7 @@ struct tm_view {
     struct tm_view_asker asker;
     sqlite3_stmt *data_version, *schema_version;
     int64_t seen_data, seen_schema; /* of raw.db; -1 = not yet */
+    int64_t seq, seq_next;          /* the last committed here, 0 = none; of the step under way */
     bool behind;                    /* the last step left rows unread */
     bool may_ask;                   /* rows were applied since the last look for asks */
     bool ask_turn;                  /* rows had theirs: neither starves the other */
@@ -136,6 +137,12 @@ static enum tm_code view_rows(struct tm_view *v, struct tm_err *err)
     enum tm_code rc = TM_OK;
     int64_t seq = 0;
     rc = tm_view_store_seq(v->ports.db, &seq, err);
+    if (rc == TM_OK && v->seq > 0 && seq != v->seq + 1)
+        rc = tm_fail(err, TM_E_MISMATCH,
+                     "%s was written by another process meanwhile, and what this one remembers of "
+                     "it is old; one view a file",
+                     sqlite3_db_filename(v->ports.db, "main"));
+    v->seq_next = seq;
     v->behind = false;
     for (size_t i = 0; i < v->objects_open && rc == TM_OK; i++) {
         size_t rows = 0;
@@ -184,6 +191,8 @@ static enum tm_code view_transaction(struct tm_view *v, struct tm_err *err)
         sqlite3_exec(v->raw, "COMMIT", NULL, NULL, NULL);
     if (rc != TM_OK)
         return rc;
+    if (schema == v->seen_schema)
+        v->seq = v->seq_next;
     v->may_ask |= schema == v->seen_schema && v->settings.raise_no_base;
     v->behind |= schema != v->seen_schema; /* the rows are still to come */
     v->seen_schema = schema;
