@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -259,6 +260,30 @@ static void a_dead_peer_is_noticed_without_being_woken(void **state)
     assert_int_equal(w->finished_lost, 1);
 }
 
+static void more_connections_than_a_process_usually_has_files_leave_room_for_one_more(void **state)
+{
+    struct world *w = *state; /* its opening raised the limit on files, if the system lets it */
+    struct rlimit files;
+    int fds[1100];
+    char reply[2048];
+    size_t count = 0;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    if (files.rlim_cur < 2 * 1100 + 200) /* both ends are in this process */
+        skip();
+    for (; count < sizeof fds / sizeof *fds; count++) {
+        fds[count] = world_connect(w);
+        world_send(fds[count], "GET / HTTP/1.1\r\nHo"); /* and never the rest */
+        world_step(w);
+    }
+    int fd = world_connect(w);
+    world_send(fd, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    world_read(w, fd, reply, sizeof reply, "body=-");
+    assert_non_null(strstr(reply, "200 OK"));
+    close(fd);
+    while (count > 0)
+        close(fds[--count]);
+}
+
 static void closing_finishes_what_is_held(void **state)
 {
     struct world *w = *state;
@@ -318,6 +343,7 @@ int main(void)
         T(a_held_poll_is_answered_when_its_time_comes_and_not_before),
         T(a_held_poll_whose_peer_is_gone_is_finished_unsent_and_not_resumed),
         T(a_dead_peer_is_noticed_without_being_woken),
+        T(more_connections_than_a_process_usually_has_files_leave_room_for_one_more),
         T(closing_finishes_what_is_held),
         T(a_port_in_use_is_a_usage_error_that_names_it),
         T(a_request_can_be_made_without_a_socket),

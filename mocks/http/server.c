@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #define SERVER_CONNECTION_BYTES                                                                    \
     65536u /* request line and headers; libmicrohttpd answers 414/431 beyond */
 #define SERVER_WAIT_FDS_MAX 32
+#define SERVER_OTHER_FDS 200 /* databases, logs, what the process has besides connections */
 #define SERVER_EVENTS_MAX 64
 
 enum server_state { SERVER_READING, SERVER_QUEUED, SERVER_HELD, SERVER_READY, SERVER_SENDING };
@@ -449,6 +451,23 @@ static enum tm_code server_watch_daemon(struct tm_mock_server *s, struct tm_err 
     return TM_OK;
 }
 
+/* The usual 1,024 descriptors of a process are raised as far as the system lets it. */
+static unsigned server_connections(void)
+{
+    const rlim_t wanted = TM_MOCK_CONNECTIONS_MAX + SERVER_OTHER_FDS;
+    struct rlimit files = { .rlim_cur = 1024, .rlim_max = 1024 };
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < wanted) {
+        files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &files);
+        getrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur >= wanted)
+        return TM_MOCK_CONNECTIONS_MAX;
+    return files.rlim_cur > 2 * SERVER_OTHER_FDS ? (unsigned)files.rlim_cur - SERVER_OTHER_FDS
+                                                 : SERVER_OTHER_FDS;
+}
+
 enum tm_code tm_mock_server_open(struct tm_mock_server **out,
                                  const struct tm_mock_server_settings *settings,
                                  const struct tm_mock_handler *handler, struct tm_err *err)
@@ -472,9 +491,9 @@ enum tm_code tm_mock_server_open(struct tm_mock_server **out,
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, server_access, s,
         MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_URI_LOG_CALLBACK, server_begin, s,
         MHD_OPTION_NOTIFY_COMPLETED, server_end, s, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)TM_MOCK_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)SERVER_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        settings->idle_s_max != 0 ? settings->idle_s_max : 120u, MHD_OPTION_END);
+        server_connections(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_s_max != 0 ? settings->idle_s_max : 120u,
+        MHD_OPTION_END);
     if (s->daemon == NULL) {
         rc = tm_fail(err, TM_E_IO, "libmicrohttpd would not start on %s", s->url);
         goto done;

@@ -14,7 +14,9 @@
 #define TM_MOCK_HTTP_SERVER_H
 #include "mocks/http/message.h"
 
-#define TM_MOCK_CONNECTIONS_MAX 1000
+/* two for each streaming client an org may have, and some; fewer where the system allows fewer
+ * descriptors. Beyond, a connection waits until another ends. */
+#define TM_MOCK_CONNECTIONS_MAX 4500
 struct tm_mock_server_settings {
     const char *bind;      /* address; NULL = 127.0.0.1 */
     int port;              /* 0 = any free one */
