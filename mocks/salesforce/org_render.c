@@ -122,35 +122,42 @@ void org_render_body(struct tm_buf *out, const struct org_object *o, const unsig
     }
 }
 
+/* `before` ends with the key: ",\"commitUser\":" */
+static void render_named_int(struct tm_buf *out, const char *before, int64_t value)
+{
+    tm_buf_addz(out, before);
+    render_int(out, value);
+}
+
+static void render_named_text(struct tm_buf *out, const char *before, const char *text)
+{
+    tm_buf_addz(out, before);
+    render_text(out, text);
+}
+
+static void render_between(struct tm_buf *out, const char *before, const char *json,
+                           const char *after)
+{
+    tm_buf_addz(out, before);
+    tm_buf_addz(out, json);
+    tm_buf_addz(out, after);
+}
+
 void org_render_event(struct tm_buf *out, const char *schema_id, const char *fields,
                       const struct org_header *h)
 {
-    tm_buf_addz(out, "{\"schema\":\"");
-    tm_buf_addz(out, schema_id);
-    tm_buf_addz(out, "\",\"payload\":{");
-    tm_buf_addz(out, fields);
-    tm_buf_addz(out, *fields ? ",\"ChangeEventHeader\":{\"commitNumber\":"
-                             : "\"ChangeEventHeader\":{\"commitNumber\":");
-    render_int(out, h->commit_number);
-    tm_buf_addz(out, ",\"commitUser\":");
-    render_text(out, h->user);
-    tm_buf_addz(out, ",\"sequenceNumber\":");
-    render_int(out, h->seq);
-    tm_buf_addz(out, ",\"entityName\":");
-    render_text(out, h->entity);
-    tm_buf_addz(out, ",\"changeType\":\"");
-    tm_buf_addz(out, h->change);
-    tm_buf_addz(out, "\",\"changedFields\":");
-    tm_buf_addz(out, h->changed);
-    tm_buf_addz(out, ",\"changeOrigin\":");
-    render_text(out, h->origin);
-    tm_buf_addz(out, ",\"transactionKey\":\"");
-    tm_buf_addz(out, h->txn);
-    tm_buf_addz(out, "\",\"commitTimestamp\":");
-    render_int(out, h->commit_ms);
-    tm_buf_addz(out, ",\"recordIds\":[");
-    tm_buf_addz(out, h->ids);
-    tm_buf_addz(out, "]}}}");
+    render_between(out, "{\"schema\":\"", schema_id, "\",\"payload\":{");
+    render_between(out, "", fields, *fields ? "," : "");
+    render_named_int(out, "\"ChangeEventHeader\":{\"commitNumber\":", h->commit_number);
+    render_named_text(out, ",\"commitUser\":", h->user);
+    render_named_int(out, ",\"sequenceNumber\":", h->seq);
+    render_named_text(out, ",\"entityName\":", h->entity);
+    render_between(out, ",\"changeType\":\"", h->change, "\"");
+    render_between(out, ",\"changedFields\":", h->changed, "");
+    render_named_text(out, ",\"changeOrigin\":", h->origin);
+    render_between(out, ",\"transactionKey\":\"", h->txn, "\"");
+    render_named_int(out, ",\"commitTimestamp\":", h->commit_ms);
+    render_between(out, ",\"recordIds\":[", h->ids, "]}}}");
 }
 
 bool org_long_text(const struct tm_org_value *value)
