@@ -789,26 +789,6 @@ static void a_file_has_one_writer(void **state)
     assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM history"), 1);
 }
 
-static void unknown_objects_and_folders_are_named(void **state)
-{
-    struct org_fixture *f = *state;
-    const char *names[] = { "Account", "Opportunty", NULL };
-    struct tm_org_settings s = {
-        .path = ":memory:", .objects_dir = "fixtures/objects", .seed = 1, .objects = names
-    };
-    struct tm_org *org = NULL;
-    struct tm_err err = { 0 };
-    assert_int_equal(tm_org_open(&org, &s, &err), TM_E_ARG);
-    assert_non_null(strstr(err.msg, "Opportunty"));
-    memset(&err, 0, sizeof err);
-    s.objects_dir = "fixtures/nowhere";
-    assert_int_equal(tm_org_open(&org, &s, &err), TM_E_ARG);
-    assert_non_null(strstr(err.msg, "fixtures/nowhere"));
-    assert_null(tm_org_describe(f->org, "Contact"));
-    assert_string_equal(tm_org_describe(f->org, "opportunity")->object, "Opportunity");
-    assert_string_equal(tm_org_describe_by_prefix(f->org, "006x")->object, "Opportunity");
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -837,7 +817,6 @@ int main(void)
         T(usage_is_counted_by_client_and_day),
         T(control_commits_reads_history_and_cascades_deletes),
         T(a_file_has_one_writer),
-        T(unknown_objects_and_folders_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
