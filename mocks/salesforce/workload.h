@@ -9,7 +9,7 @@
 #include "mocks/salesforce/scenario.h"
 
 /* record changes one step commits at most, unless one transaction is larger */
-#define TM_WORKLOAD_BATCH_MAX 512
+#define TM_WORKLOAD_BATCH_MAX 128
 struct tm_workload;
 /* Writes the initial population (stamps before the origin, no events) unless the org already has
  * it. Runs to the end: before anything is served. About a second for 20,000 records. */
