@@ -364,6 +364,26 @@ static void a_retyped_field_is_a_fatal_error_that_names_the_subject(void **state
     assert_non_null(strstr(w->err.msg, "StageName"));
 }
 
+/* Its copy was asked and nothing came: after days away, what has expired nobody can tell. */
+static void a_restart_without_a_position_begins_a_new_epoch_with_a_copy_of_its_own(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    source_world_crash(w);
+    w->org.low = 100; /* events up to here came and expired while it was away */
+    put(w, "UPDATE", 120, "[\"" ID1 "\"]", "{}");
+    source_world_start(w);
+    run(w);
+    json_t *alerts = source_world_records(w, ALERTS);
+    size_t i, second = 0;
+    const json_t *alert;
+    json_array_foreach(alerts, i, alert) second +=
+        json_integer_value(json_object_get(alert, "_epoch")) == 1;
+    assert_int_equal(second, 3);
+    json_decref(alerts);
+}
+
 static void a_refused_replay_id_raises_the_epoch_and_asks_for_a_new_copy(void **state)
 {
     struct source_world *w = *state;
@@ -753,6 +773,7 @@ int main(void)
         WORLD(a_new_field_is_described_and_registered_before_its_event_is_produced),
         WORLD(a_field_that_is_gone_is_left_out_after_one_more_look),
         WORLD(a_retyped_field_is_a_fatal_error_that_names_the_subject),
+        WORLD(a_restart_without_a_position_begins_a_new_epoch_with_a_copy_of_its_own),
         WORLD(a_refused_replay_id_raises_the_epoch_and_asks_for_a_new_copy),
         WORLD(a_refused_replay_id_is_an_error_where_the_config_says_fail),
         WORLD(replay_ids_that_go_back_begin_a_new_epoch),

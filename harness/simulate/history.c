@@ -358,6 +358,12 @@ static bool history_schema(struct tm_sim_history *h, struct tm_sim_event *e)
     return true;
 }
 
+static enum tm_code history_forget(struct tm_sim_history *h, int64_t now_org_ms, struct tm_err *err)
+{
+    h->forgot = true;
+    return tm_org_forget(h->org, now_org_ms, err);
+}
+
 /* ---- a given script ---- */
 
 /* What of the event still fits: an update of a record that was never created does not. */
@@ -393,7 +399,7 @@ static enum tm_code history_replay(struct tm_sim_history *h, struct tm_sim_event
 {
     static _Thread_local struct history_txn t;
     if (e->kind == TM_SIM_FORGET)
-        return tm_org_forget(h->org, e->org_ms, err);
+        return history_forget(h, e->org_ms, err);
     if (e->kind != TM_SIM_TXN) {
         bool there =
             e->object < h->objects_count &&
@@ -432,7 +438,7 @@ enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, s
         return history_schema(h, e) ? history_field(h, e, err) : TM_OK;
     if (tm_rng_chance(&h->rng, h->forget)) {
         e->kind = TM_SIM_FORGET;
-        return tm_org_forget(h->org, now_org_ms, err);
+        return history_forget(h, now_org_ms, err);
     }
     t.count = t.arena_bytes = 0;
     e->vanish = tm_rng_chance(&h->rng, h->vanish);

@@ -34,6 +34,7 @@ struct tm_sim_history {
     unsigned fields_added;
     bool removed[TM_SIM_OBJECTS_MAX]; /* Old__c is gone */
     bool picklist;                    /* Stage__c is one */
+    bool forgot;                      /* events have just expired */
     int64_t org_ms;                   /* of the last commit */
 };
 void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script, struct tm_org *org,

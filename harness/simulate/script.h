@@ -13,7 +13,8 @@ enum tm_sim_event_kind {
     TM_SIM_FIELD_ADD,
     TM_SIM_FIELD_REMOVE,
     TM_SIM_FIELD_RETYPE, /* text to picklist or back */
-    TM_SIM_FORGET        /* what is published can no longer be replayed (R15) */
+    TM_SIM_FORGET        /* the sources were away for days: what is published can no longer be
+                             replayed (R15) */
 };
 struct tm_sim_set {
     char field[TM_SIM_FIELD_BYTES];

@@ -314,6 +314,11 @@ static enum tm_code sim_commit(struct sim *s, struct tm_err *err)
 {
     enum tm_code rc = tm_sim_history_next(&s->history, s->world.now.org_ms, err);
     tm_salesforce_news(s->world.salesforce);
+    /* Events expire after days: whoever listens has had them, so that it concerns those who are
+     * away. */
+    for (size_t i = 0; s->history.forgot && i < s->world.set.objects_count; i++)
+        sim_crash(s, i, tm_sim_between(s->choices, TM_SIM_AT_DOWN + i, 0, 5 * TM_NS_PER_S));
+    s->history.forgot = false;
     if (tm_sim_history_more(&s->history)) {
         s->commit_ns = s->world.now.wall_ns + tm_sim_history_pause_ms(&s->history) * TM_NS_PER_MS;
     } else {

@@ -116,6 +116,21 @@ static enum tm_code source_put_checkpoint(struct tm_source *s, struct tm_err *er
     return rc;
 }
 
+/* The positions of the old line mean nothing on the new one: a new epoch, and a new first copy once
+ * live. */
+static void source_new_epoch(struct tm_source *s, const char *why)
+{
+    tm_log(TM_LOG_WARN, "%s: %s; epoch %" PRId32 " begins, with a new copy of the whole object",
+           s->set.object, why, s->at.epoch + 1);
+    s->at = (struct tm_checkpoint){ .replay_id = -1, .epoch = s->at.epoch + 1 };
+    s->high = s->batch_high = -1;
+    s->high_commit_ms = 0;
+    s->resumed = true;
+    s->begun = s->begin_sent = false;
+    s->audit_next_ms = TM_NEVER;
+    s->counts.epochs++;
+}
+
 static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *now,
                                       struct tm_err *err)
 {
@@ -129,7 +144,11 @@ static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *
     s->high = s->at.replay_id;
     s->high_commit_ms = s->at.commit_ms;
     s->state = SOURCE_PARTITIONS;
-    if (found)
+    /* Nothing was received since that epoch began: all that is retained can be read, but whether
+     * something has expired meanwhile nobody can tell (R15). */
+    if (found && s->at.replay_id < 0)
+        source_new_epoch(s, "it had received nothing before it stopped");
+    else if (found)
         tm_log(TM_LOG_INFO, "%s: goes on after replay id %" PRId64 ", epoch %" PRId32,
                s->set.object, s->at.replay_id, s->at.epoch);
     return TM_OK;
@@ -163,21 +182,6 @@ static enum tm_code source_subscribe(struct tm_source *s, struct tm_err *err)
 }
 
 /* ---- the replay line (R15) ---- */
-
-/* The positions of the old line mean nothing on the new one: a new epoch, and a new first copy once
- * live. */
-static void source_new_epoch(struct tm_source *s, const char *why)
-{
-    tm_log(TM_LOG_WARN, "%s: %s; epoch %" PRId32 " begins, with a new copy of the whole object",
-           s->set.object, why, s->at.epoch + 1);
-    s->at = (struct tm_checkpoint){ .replay_id = -1, .epoch = s->at.epoch + 1 };
-    s->high = s->batch_high = -1;
-    s->high_commit_ms = 0;
-    s->resumed = true;
-    s->begun = s->begin_sent = false;
-    s->audit_next_ms = TM_NEVER;
-    s->counts.epochs++;
-}
 
 static enum tm_code source_refused(struct tm_source *s, struct tm_err *err)
 {
