@@ -329,6 +329,23 @@ static void r16_a_read_is_in_force_with_all_its_ends_and_as_many_answers_as_they
     sv_close(&w);
 }
 
+static void r16_an_answer_that_came_twice_counts_once(void **state)
+{
+    struct sv_world w;
+    (void)state;
+    sv_open(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "z", VALUES("1", "1", "1"));
+    IMAGE(.g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .id = "a", VALUES("5", "5", "5"));
+    IMAGE(.g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .id = "a", VALUES("5", "5", "5"));
+    ANSWER(.kind = "end", .g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .count = 2,
+           .partitions = 1);
+    /* the answer of z is still under way */
+    sv_expect(&w, "a 5 5 5 0\nz 1 1 1 0\n" COPY);
+    IMAGE(.g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .id = "z", VALUES("6", "6", "6"));
+    sv_expect(&w, "a 5 5 5 0\nz 6 6 6 0\n");
+    sv_close(&w);
+}
+
 static void r16_ends_clear_the_whole_objects_dirt_at_or_below_their_position(void **state)
 {
     struct sv_world w;
@@ -387,6 +404,7 @@ int main(void)
         cmocka_unit_test(
             r16_a_read_is_in_force_with_all_its_ends_and_as_many_answers_as_they_count),
         cmocka_unit_test(r16_however_many_reads_come_into_force_at_once_all_do),
+        cmocka_unit_test(r16_an_answer_that_came_twice_counts_once),
         cmocka_unit_test(r16_ends_clear_the_whole_objects_dirt_at_or_below_their_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
