@@ -23,12 +23,6 @@
 static volatile sig_atomic_t run_interrupts;
 static int64_t run_interrupted_ns; /* of the handler alone */
 
-void tm_run_pause(int ms)
-{
-    struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000L };
-    nanosleep(&ts, NULL);
-}
-
 enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err)
 {
     if (*run->kids.interrupts == 0)

@@ -54,7 +54,7 @@ struct tm_run {
     char objects_dir[TM_PATH_MAX];
     /* what runs */
     struct tm_children kids;
-    struct tm_child *serve, *witness;
+    struct tm_child *witness;
     struct tm_clock_file *clock;
     char clock_path[TM_PATH_MAX], org_path[TM_PATH_MAX], raw_path[TM_PATH_MAX],
         view_path[TM_PATH_MAX];
@@ -86,7 +86,9 @@ enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err);
 /* Ends everything in order, merges the witness's measures with costs into report.json, renders.
  * Exit code of section 8. */
 int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *err);
-void tm_run_pause(int ms);
+/* One number out of a database that another process writes; -1 while it is not there yet or
+ * busy. */
+int64_t tm_run_ask(const char *path, const char *sql);
 /* The user asked to end: TM_E_IO says so. */
 enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err);
 /* Records the sink could not decode and kept aside in `raw_path` (no such file: none): counted in

@@ -66,27 +66,21 @@ static enum tm_code start_registry(struct tm_run *run, struct tm_err *err)
 
 static enum tm_code start_org(struct tm_run *run, struct tm_err *err)
 {
+    struct tm_child *child;
     char seed[32];
     snprintf(seed, sizeof seed, "%" PRId64, run->seed);
-    const char *argv[] = { "serve",
-                           "--port",
-                           "0",
-                           "--org",
-                           run->org_path,
-                           "--objects",
-                           run->objects_dir,
-                           "--scenario",
-                           run->scenario_path,
-                           "--clock",
-                           run->clock_path,
-                           "--seed",
-                           seed,
-                           "--quiet",
+    /* clang-format off */
+    const char *argv[] = { "serve", "--port", "0", "--quiet",
+                           "--org", run->org_path,
+                           "--objects", run->objects_dir,
+                           "--scenario", run->scenario_path,
+                           "--clock", run->clock_path,
+                           "--seed", seed,
                            NULL };
-    if (tm_child_start(&run->kids, &run->serve, "serve", false, argv, err) != TM_OK)
+    /* clang-format on */
+    if (tm_child_start(&run->kids, &child, "serve", false, argv, err) != TM_OK)
         return err->code;
-    return tm_child_first_line(&run->kids, run->serve, START_SERVER_MS, run->url, sizeof run->url,
-                               err);
+    return tm_child_first_line(&run->kids, child, START_SERVER_MS, run->url, sizeof run->url, err);
 }
 
 static void start_environment(const struct tm_run *run)
@@ -105,27 +99,19 @@ static enum tm_code start_station(struct tm_run *run, const char *command, const
 {
     char state[TM_PATH_MAX], trace[TM_PATH_MAX], stats[TM_PATH_MAX];
     struct tm_child *child;
-    const char *argv[] = { command,
-                           config,
-                           "--clock",
-                           run->clock_path,
-                           "--state",
-                           start_path(run, state, "state", name, ""),
-                           "--trace",
-                           start_path(run, trace, "trace", name, ""),
-                           "--stats",
-                           start_path(run, stats, "stats", name, ".json"),
-                           "--objects",
-                           run->objects_dir,
-                           "--brokers",
-                           run->brokers[0] ? run->brokers : "none",
-                           "--registry",
-                           run->registry[0] ? run->registry : "none",
-                           "--salesforce-url",
-                           run->url,
-                           warehouse != NULL ? "--warehouse" : NULL,
-                           warehouse,
+    /* clang-format off */
+    const char *argv[] = { command, config,
+                           "--clock", run->clock_path,
+                           "--state", start_path(run, state, "state", name, ""),
+                           "--trace", start_path(run, trace, "trace", name, ""),
+                           "--stats", start_path(run, stats, "stats", name, ".json"),
+                           "--objects", run->objects_dir,
+                           "--brokers", run->brokers[0] ? run->brokers : "none",
+                           "--registry", run->registry[0] ? run->registry : "none",
+                           "--salesforce-url", run->url,
+                           warehouse != NULL ? "--warehouse" : NULL, warehouse,
                            NULL };
+    /* clang-format on */
     return tm_child_start(&run->kids, &child, name, true, argv, err);
 }
 
@@ -146,9 +132,7 @@ static enum tm_code start_stream(struct tm_run *run, const struct tm_run_pipelin
     return TM_OK;
 }
 
-/* One number out of a database that another process writes; -1 while it is not there yet
- * or busy. */
-static int64_t start_ask(const char *path, const char *sql)
+int64_t tm_run_ask(const char *path, const char *sql)
 {
     sqlite3 *db = NULL;
     struct tm_err err;
@@ -170,10 +154,10 @@ static enum tm_code start_wait(struct tm_run *run, const char *path, const char 
             return err->code;
         if (tm_run_interrupted(run, err) != TM_OK)
             return err->code;
-        n = start_ask(path, sql);
+        n = tm_run_ask(path, sql);
         if (n >= at_least)
             return TM_OK;
-        tm_run_pause(50);
+        tm_supervise_pause(50);
     }
     return tm_fail(err, TM_E_IO,
                    "%s is not there after %d s (%" PRId64 " of %" PRId64
@@ -189,7 +173,7 @@ static enum tm_code start_wait_copy(struct tm_run *run, const char *object, stru
         sql, sizeof sql,
         "SELECT count(*) FROM history WHERE object = '%s' AND event IS NULL AND change = 'CREATE'",
         object);
-    int64_t records = start_ask(run->org_path, sql);
+    int64_t records = tm_run_ask(run->org_path, sql);
     snprintf(sql, sizeof sql,
              "SELECT CASE WHEN (SELECT count(*) FROM \"%s_dirty\") = 0 THEN (SELECT count(*) FROM "
              "\"%s\") ELSE 0 END",

@@ -4,7 +4,6 @@
  * (or a bound passed: then the witness counts what is missing). */
 #include "run/run.h"
 #include "base/log.h"
-#include "base/sql.h"
 #include "base/text.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,19 +14,6 @@
 #define WORK_PROGRESS_S 5
 #define WORK_QUIET_S 2      /* streaming: no new row and no dirt for so long = drained */
 #define WORK_DRAIN_S_MAX 60 /* wall seconds beyond the last grid point before giving up */
-
-static int64_t work_ask(const char *path, const char *sql)
-{
-    sqlite3 *db = NULL;
-    struct tm_err err;
-    int64_t n = -1;
-    tm_err_clear(&err);
-    if (tm_sql_open(&db, path, TM_SQL_READ, &err) != TM_OK ||
-        tm_sql_int64(&n, db, sql, &err) != TM_OK)
-        n = -1;
-    tm_sql_close(db);
-    return n;
-}
 
 static json_t *work_objects(const struct tm_run *run)
 {
@@ -110,8 +96,8 @@ static void work_progress(const struct tm_run *run, const char *phase)
 {
     char when[TM_TIME_BYTES];
     struct tm_now now = tm_clock_now(run->clock);
-    int64_t changes = work_ask(run->org_path, "SELECT max(pos) FROM history");
-    int64_t first = work_ask(
+    int64_t changes = tm_run_ask(run->org_path, "SELECT max(pos) FROM history");
+    int64_t first = tm_run_ask(
         run->org_path, "SELECT count(*) FROM history WHERE event IS NULL AND actual_ns IS NULL");
     tm_time_z(when, now.org_ms);
     tm_log(TM_LOG_INFO, "%s: org time %.10s %.8s, %" PRId64 " changes so far", phase, when,
@@ -138,15 +124,15 @@ static enum tm_code work_until(struct tm_run *run, const char *phase, int second
             told_ns = now_ns;
             work_progress(run, phase);
         }
-        tm_run_pause(100);
+        tm_supervise_pause(100);
     }
 }
 
 static bool work_workload_done(struct tm_run *run, void *self)
 {
     (void)self;
-    return work_ask(run->org_path,
-                    "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1;
+    return tm_run_ask(run->org_path,
+                      "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1;
 }
 
 static bool work_batch_done(struct tm_run *run, void *self)
@@ -162,7 +148,7 @@ static bool work_batch_done(struct tm_run *run, void *self)
                  "IN ('incremental', "
                  "'full') AND grid_org_ms > %" PRId64,
                  last_ms);
-        if (work_ask(p->database, sql) < (int64_t)run->objects_count)
+        if (tm_run_ask(p->database, sql) < (int64_t)run->objects_count)
             return false;
     }
     return true;
@@ -177,12 +163,12 @@ struct work_quiet {
 static bool work_stream_quiet(struct tm_run *run, void *self)
 {
     struct work_quiet *q = self;
-    int64_t rows = work_ask(run->raw_path, "SELECT sum(next_offset) FROM _offsets"), dirty = 0;
+    int64_t rows = tm_run_ask(run->raw_path, "SELECT sum(next_offset) FROM _offsets"), dirty = 0;
     int64_t now_ns = tm_clock_monotonic_ns();
     for (size_t i = 0; i < run->objects_count; i++) {
         char sql[256];
         snprintf(sql, sizeof sql, "SELECT count(*) FROM \"%s_dirty\"", run->objects[i]);
-        dirty += work_ask(run->view_path, sql);
+        dirty += tm_run_ask(run->view_path, sql);
     }
     if (rows != q->raw_rows || dirty != 0 || q->since_ns == 0) {
         q->raw_rows = rows;
@@ -194,7 +180,7 @@ static bool work_stream_quiet(struct tm_run *run, void *self)
 
 static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
 {
-    int64_t last_ms = work_ask(run->org_path, "SELECT max(intended_ms) FROM history"),
+    int64_t last_ms = tm_run_ask(run->org_path, "SELECT max(intended_ms) FROM history"),
             longest_ms = 0;
     struct work_quiet quiet = { .raw_rows = -1 };
     bool stream = false;
@@ -215,7 +201,8 @@ static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
         rc = TM_OK;
     }
     if (rc == TM_OK)
-        tm_run_pause(500); /* the witness's last probe falls after the last commit of a pipeline */
+        tm_supervise_pause(
+            500); /* the witness's last probe falls after the last commit of a pipeline */
     return rc;
 }
 

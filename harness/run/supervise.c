@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void supervise_pause(int ms)
+void tm_supervise_pause(int ms)
 {
     struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000L };
     nanosleep(&ts, NULL);
@@ -205,7 +205,7 @@ enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child
             return tm_child_told(child, err);
         if (child_interrupts(all) > 0)
             return tm_fail(err, TM_E_IO, "interrupted while waiting for %s", child->name);
-        supervise_pause(10);
+        tm_supervise_pause(10);
     }
     return tm_fail(err, TM_E_IO, "%s did not come up within %d s; see %s", child->name,
                    timeout_ms / 1000, child->log_path);
@@ -237,14 +237,14 @@ int tm_child_stop(struct tm_children *all, struct tm_child *child, int timeout_m
     for (int waited_ms = 0; waited_ms < timeout_ms && child_interrupts(all) < 2; waited_ms += 5) {
         if (child_reap(child))
             return child->exit_code;
-        supervise_pause(5);
+        tm_supervise_pause(5);
     }
     if (child_interrupts(all) < 2)
         tm_log(TM_LOG_WARN, "%s did not end within %d s and is killed", child->name,
                timeout_ms / 1000);
     kill(child->pid, SIGKILL);
     while (!child_reap(child))
-        supervise_pause(5);
+        tm_supervise_pause(5);
     return child->exit_code;
 }
 
@@ -257,12 +257,4 @@ void tm_children_stop(struct tm_children *all, int timeout_ms)
             *a = NULL;
         }
     }
-}
-
-struct tm_child *tm_children_find(struct tm_children *all, const char *name)
-{
-    for (size_t i = 0; i < all->count; i++)
-        if (strcmp(all->items[i].name, name) == 0)
-            return &all->items[i];
-    return NULL;
 }

@@ -51,5 +51,5 @@ enum tm_code tm_child_told(const struct tm_child *child, struct tm_err *err);
 int tm_child_stop(struct tm_children *all, struct tm_child *child, int timeout_ms);
 /* all, newest first; then frees argv copies */
 void tm_children_stop(struct tm_children *all, int timeout_ms);
-struct tm_child *tm_children_find(struct tm_children *all, const char *name);
+void tm_supervise_pause(int ms); /* between two looks; a signal ends it early */
 #endif
