@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/trace.h"
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -529,6 +530,32 @@ static void sql_busy_is_again_and_errors_name_file_and_statement(void **state)
     assert_int_equal(tm_sql_open(&b, path("missing.db"), TM_SQL_READ, &err), TM_E_IO);
 }
 
+static void *release_soon(void *db)
+{
+    usleep(50 * 1000); /* so that the other side meets the lock */
+    assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    return NULL;
+}
+
+/* Somebody looks into a file that is not WAL yet while its owner opens it for the first time. */
+static void sql_the_first_open_waits_for_who_is_looking(void **state)
+{
+    sqlite3 *looking = NULL, *owner = NULL;
+    struct tm_err err = { .code = TM_OK };
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(sqlite3_open(path("new.db"), &looking), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(looking, "CREATE TABLE t(x); BEGIN EXCLUSIVE", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(pthread_create(&thread, NULL, release_soon, looking), 0);
+    if (tm_sql_open(&owner, path("new.db"), TM_SQL_CREATE, &err) != TM_OK)
+        print_error("%s\n", err.msg);
+    pthread_join(thread, NULL);
+    assert_non_null(owner);
+    assert_int_equal(sqlite3_close(looking), SQLITE_OK);
+    tm_sql_close(owner);
+}
+
 /* ---- trace ---- */
 
 static void trace_appends_marks_of_24_bytes(void **state)
@@ -587,6 +614,7 @@ int main(void)
         cmocka_unit_test(buf_json_strings_are_utf8_whatever_comes),
         cmocka_unit_test(sql_quotes_hostile_names_and_texts),
         cmocka_unit_test(sql_busy_is_again_and_errors_name_file_and_statement),
+        cmocka_unit_test(sql_the_first_open_waits_for_who_is_looking),
         cmocka_unit_test(trace_appends_marks_of_24_bytes),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -23,7 +23,6 @@ enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing)
 
 static enum tm_code sql_pragmas(sqlite3 *db, enum tm_sql_mode mode, struct tm_err *err)
 {
-    sqlite3_busy_timeout(db, 0);
     if (mode == TM_SQL_READ)
         return tm_sql_exec(db, "PRAGMA query_only=1; PRAGMA mmap_size=268435456", err);
     return tm_sql_exec(db,
@@ -73,6 +72,7 @@ enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
             rc = tm_fail_retry(err, TM_E_IO, "%s is locked by another process", path);
         goto done;
     }
+    sqlite3_busy_timeout(db, 0);
     *out = db;
     db = NULL;
 done:
