@@ -37,6 +37,20 @@ static void an_unknown_command_is_answered_with_the_nearest(void **state)
     (void)state;
     tm_test_refused(64, TEXTS("recncile", "reconcile"), 10, "tidemark recncile x.json");
 }
+/* The parser asserts that the text names every flag the command has of its own. */
+static void every_command_explains_itself_with_an_example(void **state)
+{
+    static const char *const commands[] = { "run",    "serve", "kafka", "registry",
+                                            "source", "gap",   "sink",  "reconcile",
+                                            "view",   "batch", "check", "report" };
+    (void)state;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        struct tm_test_output o = tm_test_command(10, "tidemark %s --help", commands[i]);
+        if (o.code != 0 || strstr(o.out, "\nExample: tidemark ") == NULL)
+            fail_msg("%s --help: exit %d\n%s%s", commands[i], o.code, o.out, o.err);
+        tm_test_output_free(&o);
+    }
+}
 static void a_missing_scenario_is_named(void **state)
 {
     (void)state;
@@ -181,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unknown_command_is_answered_with_the_nearest),
+        cmocka_unit_test(every_command_explains_itself_with_an_example),
         cmocka_unit_test(a_missing_scenario_is_named),
         cmocka_unit_test(malformed_json_is_named_with_its_line),
         cmocka_unit_test(an_unknown_scenario_key_is_answered_with_the_nearest),

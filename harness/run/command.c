@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "run/help.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,6 @@ struct command_flag {
     const char **text; /* where the value goes, or NULL for a switch */
     bool *flag;
     const char **mark; /* switch of the command's own: set to "1" */
-    const char *help;
 };
 struct command_flags {
     struct command_flag items[COMMAND_FLAGS_MAX];
@@ -36,18 +36,17 @@ struct command_flags {
 static void command_known(struct command_flags *f, struct tm_station_flags *out)
 {
     const struct command_flag known[] = {
-        { "brokers", &out->brokers, NULL, NULL, "HOST:PORT,…   Kafka" },
-        { "registry", &out->registry, NULL, NULL, "URL   schema registry" },
-        { "warehouse", &out->warehouse, NULL, NULL, "FILE   SQLite warehouse" },
-        { "salesforce-url", &out->salesforce_url, NULL, NULL,
-          "URL   instead of salesforce.instance" },
-        { "clock", &out->clock_path, NULL, NULL, "FILE   shared clock; none = real time" },
-        { "state", &out->state_dir, NULL, NULL, "DIR   the station's own durable state" },
-        { "trace", &out->trace_path, NULL, NULL, "FILE   marks of when events were touched" },
-        { "stats", &out->stats_path, NULL, NULL, "FILE   counters as JSON, once a second" },
-        { "objects", &out->objects_dir, NULL, NULL, "DIR   describe files" },
-        { "embedded", NULL, &out->embedded, NULL, "the broker is the embedded one" },
-        { "json", NULL, &out->json, NULL, "output for machines" },
+        { "brokers", &out->brokers, NULL, NULL },
+        { "registry", &out->registry, NULL, NULL },
+        { "warehouse", &out->warehouse, NULL, NULL },
+        { "salesforce-url", &out->salesforce_url, NULL, NULL },
+        { "clock", &out->clock_path, NULL, NULL },
+        { "state", &out->state_dir, NULL, NULL },
+        { "trace", &out->trace_path, NULL, NULL },
+        { "stats", &out->stats_path, NULL, NULL },
+        { "objects", &out->objects_dir, NULL, NULL },
+        { "embedded", NULL, &out->embedded, NULL },
+        { "json", NULL, &out->json, NULL },
     };
     memcpy(f->items, known, sizeof known);
     f->count = sizeof known / sizeof known[0];
@@ -76,16 +75,14 @@ static void command_environment(const struct command_flags *f)
     }
 }
 
-static void command_help(const char *command, const struct command_flags *f)
+/* The text and the parser know the same flags, or one of them is wrong. */
+static void command_help(const char *command, const struct command_flags *f, size_t first_own)
 {
-    printf("usage: tidemark %s [ARGUMENT] [FLAGS]\n\n", command);
-    for (size_t i = 0; i < f->count; i++)
-        printf("  --%-18s %s\n", f->items[i].name,
-               f->items[i].help != NULL   ? f->items[i].help
-               : f->items[i].text != NULL ? "VALUE"
-                                          : "");
-    printf("\nFlags may be written --name VALUE or --name=VALUE; most are also read from "
-           "TIDEMARK_<NAME>.\n");
+    const struct tm_help *help = tm_help_of(command);
+    assert(help != NULL);
+    for (size_t i = first_own; i < f->count; i++)
+        assert(tm_help_names(help, f->items[i].name));
+    tm_help_command(stdout, help);
 }
 
 static enum tm_code command_unknown(const char *word, size_t bytes, const struct command_flags *f,
@@ -139,6 +136,7 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
     struct command_flags f;
     memset(out, 0, sizeof *out);
     command_known(&f, out);
+    size_t shared = f.count;
     for (size_t i = 0; names_extra != NULL && names_extra[i] != NULL; i++) {
         const char *name = names_extra[i] + (strncmp(names_extra[i], "--", 2) == 0 ? 2 : 0);
         size_t n = strcspn(name, "!");
@@ -146,13 +144,13 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
         snprintf(extra[i], sizeof extra[i], "%.*s", (int)n, name);
         out_extra[i] = NULL;
         f.items[f.count++] = (struct command_flag){ extra[i], name[n] == '!' ? NULL : &out_extra[i],
-                                                    NULL, &out_extra[i], NULL };
+                                                    NULL, &out_extra[i] };
     }
     command_environment(&f);
     for (int at = 1; at < argc;) {
         enum tm_code rc = TM_OK;
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
-            command_help(argv[0], &f);
+            command_help(argv[0], &f, shared);
             exit(TM_EXIT_PASS);
         }
         if (strncmp(argv[at], "--", 2) == 0)

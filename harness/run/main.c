@@ -1,52 +1,36 @@
-/* main: `tidemark COMMAND …`: finds the command, prints usage. */
+/* main: `tidemark COMMAND …`: finds the command. */
 #include "run/command.h"
 #include "base/text.h"
+#include "run/help.h"
 #include <stdio.h>
 #include <string.h>
 
 static const struct {
     const char *name;
     tm_command_main *main;
-    const char *help;
 } commands[] = {
-    { "run", tm_cmd_run,
-      "[SCENARIO] [--out DIR] [--seed N]    compare streaming with batch on one history" },
-    { "serve", tm_cmd_serve, "[--port N] [--org FILE]             the mock Salesforce, alone" },
-    { "kafka", tm_cmd_kafka, "[--topics a:6,b:6]                  the embedded broker, alone" },
-    { "registry", tm_cmd_registry,
-      "[--port N]                          the embedded schema registry, alone" },
-    { "source", tm_cmd_source,
-      "CONFIG.json                         Salesforce change events to Kafka" },
-    { "gap", tm_cmd_gap, "CONFIG.json                         gap events to the alerts topic" },
-    { "reconcile", tm_cmd_reconcile,
-      "CONFIG.json                         alerts to whole records, by SOQL" },
-    { "sink", tm_cmd_sink, "CONFIG.json                         topics to append-only tables" },
-    { "view", tm_cmd_view,
-      "CONFIG.json                         raw tables to kept snapshots (option 2)" },
-    { "batch", tm_cmd_batch, "CONFIG.json                         the polling baseline" },
-    { "check", tm_cmd_check, "--org org.db --warehouse W.db       verdict on a warehouse" },
-    { "simulate", tm_cmd_simulate,
-      "--seeds A..B                        random histories and faults, virtual time" },
-    { "test", tm_cmd_test,
-      "[CASE] [--views DIR | --exec CMD]   small histories with a known right answer" },
-    { "report", tm_cmd_report, "RUN                                 render a run's report again" },
+    { "run", tm_cmd_run },
+    { "serve", tm_cmd_serve },
+    { "kafka", tm_cmd_kafka },
+    { "registry", tm_cmd_registry },
+    { "source", tm_cmd_source },
+    { "gap", tm_cmd_gap },
+    { "reconcile", tm_cmd_reconcile },
+    { "sink", tm_cmd_sink },
+    { "view", tm_cmd_view },
+    { "batch", tm_cmd_batch },
+    { "check", tm_cmd_check },
+    { "simulate", tm_cmd_simulate },
+    { "test", tm_cmd_test },
+    { "report", tm_cmd_report },
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
-
-static void main_usage(FILE *out)
-{
-    fprintf(out, "usage: tidemark COMMAND [ARGUMENTS]\n\n");
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fprintf(out, "\nExit codes: 0 pass, 1 fail, 2 inconclusive, 64 usage or configuration, 70 our "
-                 "own fault.\n");
-}
 
 int main(int argc, char **argv)
 {
     const char *names[COMMANDS];
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        main_usage(argc < 2 ? stderr : stdout);
+        tm_help_commands(argc < 2 ? stderr : stdout);
         return argc < 2 ? TM_EXIT_USAGE : TM_EXIT_PASS;
     }
     for (size_t i = 0; i < COMMANDS; i++) {

@@ -1,0 +1,146 @@
+/* help: what `tidemark --help` and `tidemark COMMAND --help` print. One text a command, written for
+ * who meets it for the first time: what it does, the flags it heeds, an example to copy. */
+#include "run/help.h"
+#include <string.h>
+
+#define FLAG_BROKERS "  --brokers HOST:PORT,…  Kafka\n"
+#define FLAG_REGISTRY                                                                              \
+    "  --registry URL         schema registry, http://[user:password@]host:port[/path]\n"
+#define FLAG_URL "  --salesforce-url URL   instead of the config's salesforce.instance\n"
+#define FLAG_STATE "  --state DIR            its own durable state, the current folder without it\n"
+#define FLAG_CLOCK "  --clock FILE           a run's shared clock; real time without it\n"
+#define FLAG_TRACE "  --trace FILE           when it touched which event, for the report\n"
+#define FLAG_STATS "  --stats FILE           its counters as JSON, written anew once a second\n"
+#define FLAG_EMBEDDED "  --embedded             the broker is the one of `tidemark kafka`\n"
+#define ENVIRONMENT                                                                                \
+    "\nFlags are written --name VALUE or --name=VALUE, and are also read from TIDEMARK_<NAME>.\n"
+
+static const struct tm_help helps[] = {
+    { "run", "[SCENARIO] [FLAGS]", "compare streaming with batch on one history",
+      "Starts an org, a broker, a registry and every pipeline of the scenario; lets the org work;\n"
+      "judges what each pipeline showed. SCENARIO is fixtures/scenarios/day.json without one.\n\n"
+      "  --out DIR              where the run goes: empty or not there yet;\n"
+      "                         reports/out/<scenario>-<time> without it\n"
+      "  --seed N               another history of the same scenario\n"
+      "  --brokers HOST:PORT,…  your Kafka instead of the embedded one\n"
+      "  --registry URL         your schema registry instead of the embedded one\n"
+      "  --json                 prints report.json instead of the verdict in words\n\n"
+      "Ctrl-C ends it in order and leaves a report that says it is partial; twice: at once.\n",
+      "tidemark run fixtures/scenarios/short.json --out reports/out/first" },
+    { "serve", "[FLAGS]", "the mock Salesforce, alone",
+      "OAuth, REST, SOQL, CometD over one org. Prints its address, credentials and first calls.\n\n"
+      "  --port N               any free port without it\n"
+      "  --bind ADDRESS         127.0.0.1 without it\n"
+      "  --org FILE             keeps the org there; in memory without it\n"
+      "  --objects DIR          describe files, fixtures/objects without it\n"
+      "  --scenario FILE        population, delays, limits, and users at work\n"
+      "  --seed N               of the scenario's history\n"
+      "  --long-poll-ms N       how long a CometD poll is held\n"
+      "  --token-life-s N       how long a token is good\n"
+      "  --username --password --password-token --consumer-key --consumer-secret VALUE\n"
+      "                         what to sign in with\n"
+      "  --quiet                prints the address alone\n" FLAG_CLOCK FLAG_STATS,
+      "tidemark serve --org org.db --port 8080" },
+    { "kafka", "[FLAGS]", "the embedded broker, alone",
+      "Prints its address, serves until it is told to end. All is in memory, 5 MB a partition.\n\n"
+      "  --topics NAME:N,…      topics to create, with N partitions\n",
+      "tidemark kafka --topics sfdc.cdc.account_raw:6,tidemark.offsets:1" },
+    { "registry", "[FLAGS]", "the embedded schema registry, alone",
+      "Prints its URL, serves the Confluent REST API until it is told to end. All is in memory.\n\n"
+      "  --port N               any free port without it\n",
+      "tidemark registry --port 8081" },
+    { "source", "CONFIG.json [FLAGS]", "Salesforce change events to Kafka",
+      "One object's change events to its raw topic, from the config of the Salesforce CDC source\n"
+      "connector (fixtures/connectors/source-*.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_URL
+          FLAG_STATE FLAG_CLOCK FLAG_TRACE FLAG_STATS FLAG_EMBEDDED,
+      "tidemark source fixtures/connectors/source-account.json --state state "
+      "--brokers localhost:9092 \\\n    --registry http://localhost:8081" },
+    { "gap", "CONFIG.json [FLAGS]", "gap events to the alerts topic",
+      "Asks for every record that an event in the raw topics tells too little about\n"
+      "(fixtures/connectors/gap.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_STATE FLAG_CLOCK
+          FLAG_STATS FLAG_EMBEDDED,
+      "tidemark gap fixtures/connectors/gap.json --state state --brokers localhost:9092 \\\n"
+      "    --registry http://localhost:8081" },
+    { "reconcile", "CONFIG.json [FLAGS]", "alerts to whole records, by SOQL",
+      "Reads what the alerts ask for and writes whole records to the recon topics\n"
+      "(fixtures/connectors/reconcile.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_URL FLAG_STATE
+          FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
+      "tidemark reconcile fixtures/connectors/reconcile.json --state state \\\n"
+      "    --brokers localhost:9092 --registry http://localhost:8081" },
+    { "sink", "CONFIG.json [FLAGS]", "topics to append-only tables, and views over them",
+      "Writes topics to the warehouse, from the config of the BigQuery sink connector\n"
+      "(fixtures/connectors/sink-bigquery.json), and keeps the snapshot views (option 1).\n\n"
+      "  --warehouse FILE       SQLite database it writes, one of its own\n"
+      "  --views DIR            your own views, <Object>.sql, instead of the built-in "
+      "ones\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CLOCK FLAG_TRACE FLAG_STATS FLAG_EMBEDDED,
+      "tidemark sink fixtures/connectors/sink-bigquery.json --warehouse raw.db \\\n"
+      "    --brokers localhost:9092 --registry http://localhost:8081" },
+    { "view", "CONFIG.json [FLAGS]", "raw tables to kept snapshots (option 2)",
+      "Follows the sink's tables and keeps the snapshot of every object\n"
+      "(fixtures/connectors/view.json).\n\n"
+      "  --raw FILE             the sink's database; raw.db beside the warehouse without it\n"
+      "  --warehouse FILE       SQLite database it writes, one of its own\n"
+      "  --objects DIR          describe files, where the config says raise.no_base\n" FLAG_BROKERS
+          FLAG_REGISTRY FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
+      "tidemark view fixtures/connectors/view.json --raw raw.db --warehouse view.db \\\n"
+      "    --brokers localhost:9092 --registry http://localhost:8081 --objects fixtures/objects" },
+    { "batch", "CONFIG.json [FLAGS]", "the polling baseline",
+      "Polls Salesforce on a fixed grid as one preset does (fixtures/batch/).\n\n"
+      "  --warehouse FILE       SQLite database it writes, one of its own\n" FLAG_URL FLAG_CLOCK
+          FLAG_STATS,
+      "tidemark batch fixtures/batch/best.json --warehouse best.db "
+      "--salesforce-url http://localhost:8080" },
+    { "check", "--org ORG --warehouse FILE --relations MAP [FLAGS]", "verdict on a warehouse",
+      "Compares any warehouse that was fed from the mock with what the org held.\n\n"
+      "  --org FILE             the org.db of `tidemark serve` or of a run\n"
+      "  --warehouse FILE       SQLite database to judge\n"
+      "  --relations FILE       JSON: a query, renamed columns and tolerances for each object\n"
+      "  --json                 the verdict for programs\n"
+      "  --steps-max N          bound of one query, in SQLite steps\n"
+      "  --live PLAN            instead of all these: follows a run, as `tidemark run` has it do\n",
+      "tidemark check --org org.db --warehouse mine.db --relations map.json" },
+    { "simulate", "--seeds A..B", "random histories and faults, virtual time", NULL, NULL },
+    { "test", "[CASE…] [--views DIR | --exec CMD]", "small histories with a known right answer",
+      NULL, NULL },
+    { "report", "RUN", "render a run's report again",
+      "Writes report.html, report.md and junit.xml of a run's folder anew, from its report.json\n"
+      "and run.db.\n",
+      "tidemark report reports/out/first" },
+};
+#define HELPS (sizeof helps / sizeof helps[0])
+
+const struct tm_help *tm_help_of(const char *command)
+{
+    for (size_t i = 0; i < HELPS; i++)
+        if (strcmp(helps[i].command, command) == 0)
+            return helps[i].text != NULL ? &helps[i] : NULL;
+    return NULL;
+}
+
+bool tm_help_names(const struct tm_help *help, const char *flag)
+{
+    size_t bytes = strlen(flag);
+    for (const char *at = strstr(help->text, "--"); at != NULL; at = strstr(at + 2, "--"))
+        if (strncmp(at + 2, flag, bytes) == 0 && strchr(" \n", at[2 + bytes]) != NULL)
+            return true;
+    return false;
+}
+
+void tm_help_command(FILE *out, const struct tm_help *help)
+{
+    fprintf(out, "usage: tidemark %s %s\n\n%s", help->command, help->synopsis, help->text);
+    if (strstr(help->text, "\n  --") != NULL)
+        fputs(ENVIRONMENT, out);
+    fprintf(out, "\nExample: %s\n", help->example);
+}
+
+void tm_help_commands(FILE *out)
+{
+    fprintf(out, "usage: tidemark COMMAND [ARGUMENTS]\n\n");
+    for (size_t i = 0; i < HELPS; i++)
+        fprintf(out, "  %-10s %s\n", helps[i].command, helps[i].summary);
+    fprintf(out, "\n`tidemark COMMAND --help` says how. To begin with: tidemark run "
+                 "fixtures/scenarios/short.json\n\n"
+                 "Exit codes: 0 pass, 1 fail, 2 inconclusive, 64 usage or configuration, 70 our "
+                 "own fault.\n");
+}
