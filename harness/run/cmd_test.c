@@ -276,9 +276,10 @@ static enum tm_code test_case(struct test *t, const char *path, struct tm_err *e
     enum tm_code rc = tm_case_load(&c, path, err);
     if (rc != TM_OK)
         return rc;
-    json_t *result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:n, s:{}, s:[]}", "name", c.name,
-                               "path", c.path, "rules", c.rules, "bugs", c.bugs, "story", c.story,
-                               "ok", 1, "skipped", "ms", "findings");
+    json_t *result =
+        json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:n, s:{}, s:[]}", "name", c.name, "path",
+                  c.path, "rows", (json_int_t)json_array_size(c.rows), "rules", c.rules, "bugs",
+                  c.bugs, "story", c.story, "ok", 1, "skipped", "ms", "findings");
     if (result == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "case %s", c.name);
     if (rc == TM_OK && t->args.views_dir != NULL) {

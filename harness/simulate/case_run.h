@@ -9,8 +9,8 @@
 #include "simulate/case.h"
 #include <sqlite3.h>
 
-/* of SQLite's machine, a case: about ten seconds */
-#define TM_CASE_SQL_STEPS_MAX 200000000
+/* of SQLite's machine, a case: a second or two */
+#define TM_CASE_SQL_STEPS_MAX 50000000
 struct tm_case_options {
     const char *objects_dir; /* describe files <Object>.json; an object without one has the columns
                                 that its rows name */
