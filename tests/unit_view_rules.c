@@ -369,7 +369,7 @@ static void r16_however_many_reads_come_into_force_at_once_all_do(void **state)
     begin(&w);
     E(.replay_id = 38, .type = "CREATE", .own = "a", VALUES("1", "1", "1"));
     for (int i = 0; i < 40; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "w%02d", i);
         ANSWER(.kind = "end", .g = i, .seq = i, .read_id = id, .read_kind = "whole",
                .partitions = 1);
