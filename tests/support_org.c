@@ -46,6 +46,23 @@ void org_fixture_close(struct org_fixture *f)
     rmdir(f->dir);
 }
 
+int org_fixture_setup(void **state)
+{
+    struct org_fixture *f = calloc(1, sizeof *f);
+    if (f == NULL)
+        abort();
+    org_fixture_open(f);
+    *state = f;
+    return 0;
+}
+
+int org_fixture_teardown(void **state)
+{
+    org_fixture_close(*state);
+    free(*state);
+    return 0;
+}
+
 struct tm_org_value org_text(const char *text)
 {
     return (struct tm_org_value){ TM_ORG_TEXT, 0, 0, text };

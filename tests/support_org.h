@@ -13,6 +13,11 @@ struct org_fixture {
 void org_fixture_open(struct org_fixture *f);
 void org_fixture_reopen(struct org_fixture *f);
 void org_fixture_close(struct org_fixture *f); /* removes the folder */
+/* For cmocka: every test finds an open fixture of its own in *state. */
+int org_fixture_setup(void **state);
+int org_fixture_teardown(void **state);
+#define ON_AN_ORG(test)                                                                            \
+    cmocka_unit_test_setup_teardown(test, org_fixture_setup, org_fixture_teardown)
 struct tm_org_value org_text(const char *text);
 struct tm_org_value org_int(int64_t i);
 struct tm_org_value org_real(double d);

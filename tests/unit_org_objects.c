@@ -9,21 +9,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-    struct org_fixture *f = calloc(1, sizeof *f);
-    org_fixture_open(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    org_fixture_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* A describe with the system fields and one field of each type in `types`, called F0__c, F1__c, …
  */
 static void write_object(const char *path, const char *name, const char *const *types)
@@ -108,10 +93,8 @@ static void unknown_objects_and_folders_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(a_describe_file_more_is_an_object_more_with_fields_of_any_type),
-        T(unknown_objects_and_folders_are_named),
-#undef T
+        ON_AN_ORG(a_describe_file_more_is_an_object_more_with_fields_of_any_type),
+        ON_AN_ORG(unknown_objects_and_folders_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
