@@ -33,6 +33,8 @@
     META("connect", ",\"connectionType\":\"long-polling\",\"advice\":{\"timeout\":0}",             \
          "[{\"advice\":{\"interval\":0,\"timeout\":40000,\"reconnect\":\"retry\"},\"channel\":\"/" \
          "meta/connect\",\"successful\":true}]")
+/* A handshake, a subscription and the first poll: the client stands. */
+#define STANDS(client, from) SHAKE(client), SUBSCRIBE(from), FIRST
 #define CONNECTED "{\"channel\":\"/meta/connect\",\"successful\":true}"
 #define EVENT(id) "{\"data\":{\"event\":{\"replayId\":" id "}},\"channel\":\"" CH "\"}"
 #define CONNECT(events)                                                                            \
@@ -57,6 +59,7 @@ struct world {
     struct tm_cometd *c;
     int64_t last_id;
     unsigned answers;
+    struct tm_err err; /* of the last drive */
 };
 
 static void open_world(struct world *w, const struct fake_line *lines, size_t lines_count,
@@ -71,13 +74,13 @@ static void open_world(struct world *w, const struct fake_line *lines, size_t li
         .request_retry_ns_max = 60 * TM_NS_PER_S,
         .seed = 1,
     };
-    struct tm_err err = { .code = TM_OK };
     *w = (struct world){ .last_id = -100 };
     fake_http_init(&w->f, lines, lines_count);
-    assert_int_equal(tm_sf_session_open(&w->s, &w->f.base, &set, &err), TM_OK);
-    assert_int_equal(tm_cometd_open(&w->c, w->s, CH, from, 1000, &err), TM_OK);
+    assert_int_equal(tm_sf_session_open(&w->s, &w->f.base, &set, &w->err), TM_OK);
+    assert_int_equal(tm_cometd_open(&w->c, w->s, CH, from, 1000, &w->err), TM_OK);
 }
-#define OPEN(w, lines, from) open_world(w, lines, sizeof(lines) / sizeof((lines)[0]), from)
+#define COUNT(lines) (sizeof(lines) / sizeof((lines)[0]))
+#define OPEN(w, lines, from) open_world(w, lines, COUNT(lines), from)
 
 static void close_world(struct world *w)
 {
@@ -98,17 +101,31 @@ static void take(struct world *w, json_t *events, bool confirm)
     json_decref(events);
 }
 
-/* Steps until all lines are used and the last one has nothing more to say, or an error comes. */
-static enum tm_code drive(struct world *w, bool confirm, struct tm_err *err)
+/* One step at the present instant; what it brings is taken. */
+static enum tm_code step(struct world *w, bool confirm)
 {
-    tm_err_clear(err);
+    struct tm_now now = { .wall_ns = w->f.now_ns };
+    json_t *events = NULL;
+    enum tm_code rc = tm_cometd_next(w->c, &now, &events, &w->err);
+    if (rc == TM_OK)
+        take(w, events, confirm);
+    return rc;
+}
+
+/* Steps until so many lines are used, without any time going by. */
+static void step_up_to(struct world *w, size_t lines_used)
+{
+    while (w->f.lines_used < lines_used)
+        step(w, false);
+}
+
+/* Steps until all lines are used and the last one has nothing more to say, or an error comes. */
+static enum tm_code drive(struct world *w, bool confirm)
+{
+    tm_err_clear(&w->err);
     for (int i = 0, idle = 0; i < 2000 && idle < 5; i++) {
-        struct tm_now now = { .wall_ns = w->f.now_ns };
-        json_t *events = NULL;
-        enum tm_code rc = tm_cometd_next(w->c, &now, &events, err);
-        if (rc == TM_OK)
-            take(w, events, confirm);
-        else if (rc != TM_E_AGAIN)
+        enum tm_code rc = step(w, confirm);
+        if (rc != TM_OK && rc != TM_E_AGAIN)
             return rc;
         int64_t next = tm_cometd_next_at(w->c);
         if (next != TM_NEVER && next > w->f.now_ns)
@@ -119,24 +136,51 @@ static enum tm_code drive(struct world *w, bool confirm, struct tm_err *err)
     return TM_E_AGAIN;
 }
 
+/* The rest of the script goes through without an error, every event confirmed. */
+static void goes_through(struct world *w)
+{
+    assert_int_equal(drive(w, true), TM_E_AGAIN);
+}
+
+/* The script ends in an error that says so. */
+static void fails(struct world *w, enum tm_code code, const char *words)
+{
+    assert_int_equal(drive(w, true), code);
+    assert_non_null(strstr(w->err.msg, words));
+}
+
+/* A whole test: the script, from its first line to its last, asks for the right things. */
+static void plays(const struct fake_line *lines, size_t lines_count, int64_t from)
+{
+    struct world w;
+    open_world(&w, lines, lines_count, from);
+    goes_through(&w);
+    close_world(&w);
+}
+#define PLAYS(lines, from) plays(lines, COUNT(lines), from)
+
+/* A whole test: a script that ends in an error. */
+static void refused(const struct fake_line *lines, size_t lines_count, enum tm_code code,
+                    const char *words)
+{
+    struct world w;
+    open_world(&w, lines, lines_count, 7);
+    fails(&w, code, words);
+    close_world(&w);
+}
+#define REFUSES(lines, code, words) refused(lines, COUNT(lines), code, words)
+
 static void events_come_in_order_and_the_next_poll_leaves_at_once(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"),
-        SHAKE("C1"),
-        SUBSCRIBE("-1"),
-        FIRST,
-        CONNECT(EVENT("5") "," EVENT("6") ","),
-        CONNECT(""),
-        CONNECT(EVENT("9") ","),
-        HELD,
+        SIGN_IN("T"), STANDS("C1", "-1"),      CONNECT(EVENT("5") "," EVENT("6") ","),
+        CONNECT(""),  CONNECT(EVENT("9") ","), HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, TM_REPLAY_NEW);
     assert_false(tm_cometd_live(w.c));
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_true(tm_cometd_live(w.c));
     assert_int_equal(w.last_id, 9);
     assert_int_equal(w.answers, 4);
@@ -160,10 +204,9 @@ static void interval_advice_spaces_the_polls(void **state)
         HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, TM_REPLAY_ALL);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_int_equal(w.f.sent_ns[4] - w.f.sent_ns[3], 2 * TM_NS_PER_S);
     close_world(&w);
 }
@@ -172,21 +215,16 @@ static void dropped_poll_is_renewed_after_the_last_confirmed_id(void **state)
 {
     static const struct fake_line lines[] = {
         SIGN_IN("T"),
-        SHAKE("C1"),
-        SUBSCRIBE("40"),
-        FIRST,
+        STANDS("C1", "40"),
         CONNECT(EVENT("41") "," EVENT("42") ","),
         BROKEN("/meta/connect"),
-        SHAKE("C2"),
-        SUBSCRIBE("42"),
-        FIRST,
+        STANDS("C2", "42"),
         HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 40);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_int_equal(tm_cometd_handshakes(w.c), 2);
     close_world(&w);
 }
@@ -195,21 +233,16 @@ static void events_nobody_confirmed_are_asked_for_again(void **state)
 {
     static const struct fake_line lines[] = {
         SIGN_IN("T"),
-        SHAKE("C1"),
-        SUBSCRIBE("40"),
-        FIRST,
+        STANDS("C1", "40"),
         CONNECT(EVENT("41") "," EVENT("42") ","),
         BROKEN("/meta/connect"),
-        SHAKE("C2"),
-        SUBSCRIBE("40"),
-        FIRST,
+        STANDS("C2", "40"),
         HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 40);
-    assert_int_equal(drive(&w, false, &err), TM_E_AGAIN);
+    assert_int_equal(drive(&w, false), TM_E_AGAIN);
     close_world(&w);
 }
 
@@ -219,45 +252,30 @@ static void only_new_is_renewed_with_all_while_nothing_is_confirmed(void **state
         SIGN_IN("T"),
         SHAKE("C1"),
         BROKEN("/meta/subscribe"),
-        SHAKE("C2"),
-        SUBSCRIBE("-1"), /* it never stood: only new is still right */
-        FIRST,
+        STANDS("C2", "-1"), /* it never stood: only new is still right */
         BROKEN("/meta/connect"),
-        SHAKE("C3"),
-        SUBSCRIBE("-2"),
-        FIRST,
+        STANDS("C3", "-2"),
         HELD,
     };
-    struct world w;
-    struct tm_err err;
     (void)state;
-    OPEN(&w, lines, TM_REPLAY_NEW);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
-    close_world(&w);
+    PLAYS(lines, TM_REPLAY_NEW);
 }
 
 static void torn_answer_starts_over_instead_of_skipping_events(void **state)
 {
     static const struct fake_line lines[] = {
         SIGN_IN("T"),
-        SHAKE("C1"),
-        SUBSCRIBE("7"),
-        FIRST,
+        STANDS("C1", "7"),
         META("connect", "", "[" EVENT("8") ",{\"data\":{\"eve"),
-        SHAKE("C2"),
-        SUBSCRIBE("7"),
-        FIRST,
+        STANDS("C2", "7"),
         META("connect", "", "[]"),
-        SHAKE("C3"),
-        SUBSCRIBE("7"),
-        FIRST,
+        STANDS("C3", "7"),
         HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_int_equal(w.last_id, -100);
     close_world(&w);
 }
@@ -266,22 +284,17 @@ static void unknown_client_shakes_hands_again_at_once(void **state)
 {
     static const struct fake_line lines[] = {
         SIGN_IN("T"),
-        SHAKE("C1"),
-        SUBSCRIBE("7"),
-        FIRST,
+        STANDS("C1", "7"),
         CONNECT(EVENT("8") ","),
         REFUSED("connect", "403::Unknown client",
                 ",\"advice\":{\"interval\":0,\"reconnect\":\"handshake\"}"),
-        SHAKE("C2"),
-        SUBSCRIBE("8"),
-        FIRST,
+        STANDS("C2", "8"),
         HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_int_equal(w.f.now_ns, 1000 * TM_NS_PER_S);
     close_world(&w);
 }
@@ -300,26 +313,21 @@ static void refused_token_signs_in_again_in_all_its_spellings(void **state)
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         const struct fake_line lines[] = {
             SIGN_IN("A"),
-            SHAKE("C1"),
-            SUBSCRIBE("7"),
-            FIRST,
+            STANDS("C1", "7"),
             refusals[i],
             SIGN_IN("B"),
             REFUSED("handshake", "403::Handshake denied",
                     ",\"ext\":{\"sfdc\":{\"failureReason\":\"401::Authentication "
                     "invalid\"}},\"advice\":{\"reconnect\":\"none\"}"),
             SIGN_IN("C"),
-            SHAKE("C2"),
-            SUBSCRIBE("7"),
-            FIRST,
+            STANDS("C2", "7"),
             { .expect = "POST /cometd/59.0",
               .expect_header = "Authorization: Bearer C",
               .delay_ns = TM_NEVER },
         };
         struct world w;
-        struct tm_err err;
         OPEN(&w, lines, 7);
-        assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+        goes_through(&w);
         close_world(&w);
     }
 }
@@ -333,38 +341,29 @@ static void tokens_always_refused_end_with_a_usage_error(void **state)
         SIGN_IN("A"), DENIED, SIGN_IN("B"), DENIED, SIGN_IN("C"), DENIED, SIGN_IN("D"), DENIED,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_ARG);
-    assert_non_null(strstr(err.msg, "Authentication invalid"));
-    assert_int_equal(drive(&w, true, &err), TM_E_ARG);
+    fails(&w, TM_E_ARG, "Authentication invalid");
+    assert_int_equal(drive(&w, true), TM_E_ARG);
     close_world(&w);
 }
 
 static void token_renewed_by_somebody_else_is_used_without_a_sign_in(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("A"), SHAKE("C1"),    SUBSCRIBE("7"),
-        FIRST,        SIGN_IN("B"),   REFUSED("connect", "401::Authentication invalid", ""),
-        SHAKE("C2"),  SUBSCRIBE("7"), FIRST,
-        HELD,
+        SIGN_IN("A"),      STANDS("C1", "7"),
+        SIGN_IN("B"),      REFUSED("connect", "401::Authentication invalid", ""),
+        STANDS("C2", "7"), HELD,
     };
     struct world w;
-    struct tm_err err = { .code = TM_OK };
     (void)state;
     OPEN(&w, lines, 7);
-    while (w.f.lines_used < 4) {
-        struct tm_now now = { .wall_ns = w.f.now_ns };
-        json_t *events = NULL;
-        if (tm_cometd_next(w.c, &now, &events, &err) == TM_OK)
-            json_decref(events);
-    }
+    step_up_to(&w, 4);
     tm_sf_session_expired(w.s); /* a REST call noticed first */
     struct tm_now now = { .wall_ns = w.f.now_ns };
-    while (tm_sf_session_ready(w.s, &now, &err) == TM_E_AGAIN)
+    while (tm_sf_session_ready(w.s, &now, &w.err) == TM_E_AGAIN)
         ;
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     close_world(&w);
 }
 
@@ -381,16 +380,13 @@ static void busy_server_is_given_time(void **state)
         SHAKE("C1"),
         REFUSED("subscribe", "403::denied",
                 ",\"ext\":{\"sfdc\":{\"failureReason\":\"503::Server is too busy.\"}}"),
-        SHAKE("C2"),
-        SUBSCRIBE("7"),
-        FIRST,
+        STANDS("C2", "7"),
         HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_true(w.f.sent_ns[2] - w.f.sent_ns[1] >= 125 * TM_NS_PER_MS);
     assert_true(w.f.sent_ns[5] - w.f.sent_ns[4] > w.f.sent_ns[2] - w.f.sent_ns[1]);
     assert_string_equal(tm_cometd_trouble(w.c), "");
@@ -402,15 +398,14 @@ static void endless_trouble_ends_with_its_cause_when_the_budget_is_spent(void **
     static const struct fake_line broken = BROKEN("/meta/handshake");
     struct fake_line lines[40];
     struct world w;
-    struct tm_err err;
     (void)state;
     lines[0] = (struct fake_line)SIGN_IN("T");
     for (size_t i = 1; i < 40; i++)
         lines[i] = broken;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_IO);
-    assert_true(err.retriable);
-    assert_non_null(strstr(err.msg, "connection broken"));
+    assert_int_equal(drive(&w, true), TM_E_IO);
+    assert_true(w.err.retriable);
+    assert_non_null(strstr(w.err.msg, "connection broken"));
     assert_true(w.f.lines_used > 5);
     tm_cometd_close(w.c);
     tm_sf_session_close(w.s);
@@ -425,10 +420,9 @@ static void daily_limit_is_waited_out_beyond_any_budget_and_told(void **state)
         SHAKE("C4"),    SUBSCRIBE("7"), HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_true(w.f.sent_ns[4] - w.f.sent_ns[3] >= 60 * TM_NS_PER_S);
     assert_true(w.f.sent_ns[12] - w.f.sent_ns[0] >= 180 * TM_NS_PER_S);
     assert_non_null(strstr(tm_cometd_trouble(w.c), "daily limit exceeded"));
@@ -447,15 +441,13 @@ static void refused_replay_id_is_a_gap_until_the_owner_resumes(void **state)
         SIGN_IN("T"), SHAKE("C1"), REFUSED("subscribe", GONE, ""), SUBSCRIBE("-2"), FIRST, HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_GAP);
-    assert_non_null(strstr(err.msg, "replayId {7}"));
-    assert_int_equal(drive(&w, true, &err), TM_E_GAP); /* it does not go away by itself */
+    fails(&w, TM_E_GAP, "replayId {7}");
+    assert_int_equal(drive(&w, true), TM_E_GAP); /* it does not go away by itself */
     assert_int_equal(tm_cometd_next_at(w.c), TM_NEVER);
     tm_cometd_resume(w.c, TM_REPLAY_ALL);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_true(tm_cometd_live(w.c));
     close_world(&w);
 }
@@ -463,22 +455,15 @@ static void refused_replay_id_is_a_gap_until_the_owner_resumes(void **state)
 static void resuming_while_live_leaves_the_old_client_behind(void **state)
 {
     static const struct fake_line lines[] = {
-        SIGN_IN("T"), SHAKE("C1"),     SUBSCRIBE("7"), FIRST, HELD,
-        SHAKE("C2"),  SUBSCRIBE("-1"), FIRST,          HELD,
+        SIGN_IN("T"), STANDS("C1", "7"), HELD, STANDS("C2", "-1"), HELD,
     };
     struct world w;
-    struct tm_err err = { .code = TM_OK };
     (void)state;
     OPEN(&w, lines, 7);
-    while (w.f.lines_used < 5) {
-        struct tm_now now = { .wall_ns = w.f.now_ns };
-        json_t *events = NULL;
-        if (tm_cometd_next(w.c, &now, &events, &err) == TM_OK)
-            json_decref(events);
-    }
+    step_up_to(&w, 5);
     tm_cometd_resume(w.c, TM_REPLAY_NEW);
     assert_false(tm_cometd_live(w.c));
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     close_world(&w);
 }
 
@@ -486,21 +471,17 @@ static void too_large_delivery_names_the_setting(void **state)
 {
     static const struct fake_line lines[] = {
         SIGN_IN("T"),
-        SHAKE("C1"),
-        SUBSCRIBE("7"),
-        FIRST,
+        STANDS("C1", "7"),
         { .expect = "POST /cometd/59.0",
           .expect_body = "/meta/connect",
           .status = 200,
           .too_big = true },
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_LIMIT);
-    assert_non_null(strstr(err.msg, "connection.max.message.size (1000 bytes)"));
-    assert_int_equal(drive(&w, true, &err), TM_E_LIMIT);
+    fails(&w, TM_E_LIMIT, "connection.max.message.size (1000 bytes)");
+    assert_int_equal(drive(&w, true), TM_E_LIMIT);
     close_world(&w);
 }
 
@@ -525,12 +506,7 @@ static void channel_and_rights_errors_are_usage_errors_in_the_servers_words(void
               .status = 200,
               .body = body },
         };
-        struct world w;
-        struct tm_err err;
-        OPEN(&w, lines, 7);
-        assert_int_equal(drive(&w, true, &err), TM_E_ARG);
-        assert_non_null(strstr(err.msg, said[i]));
-        close_world(&w);
+        REFUSES(lines, TM_E_ARG, said[i]);
     }
 }
 
@@ -541,13 +517,8 @@ static void server_without_replay_is_refused(void **state)
         META("handshake", "",
              "[{\"clientId\":\"C\",\"channel\":\"/meta/handshake\",\"successful\":true}]"),
     };
-    struct world w;
-    struct tm_err err;
     (void)state;
-    OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_PROTO);
-    assert_non_null(strstr(err.msg, "does not offer replay"));
-    close_world(&w);
+    REFUSES(lines, TM_E_PROTO, "does not offer replay");
 }
 
 static void wrong_password_comes_through_as_it_is(void **state)
@@ -557,13 +528,8 @@ static void wrong_password_comes_through_as_it_is(void **state)
           .status = 400,
           .body = "{\"error\":\"invalid_client\"}" },
     };
-    struct world w;
-    struct tm_err err;
     (void)state;
-    OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_ARG);
-    assert_non_null(strstr(err.msg, "invalid_client"));
-    close_world(&w);
+    REFUSES(lines, TM_E_ARG, "invalid_client");
 }
 
 static void events_beside_a_subscribe_answer_are_delivered(void **state)
@@ -577,10 +543,9 @@ static void events_beside_a_subscribe_answer_are_delivered(void **state)
         HELD,
     };
     struct world w;
-    struct tm_err err;
     (void)state;
     OPEN(&w, lines, 7);
-    assert_int_equal(drive(&w, true, &err), TM_E_AGAIN);
+    goes_through(&w);
     assert_int_equal(w.last_id, 8);
     close_world(&w);
 }
@@ -589,12 +554,11 @@ static void channels_that_are_none_are_refused(void **state)
 {
     struct world w;
     struct tm_cometd *c = NULL;
-    struct tm_err err = { .code = TM_OK };
     (void)state;
     open_world(&w, NULL, 0, 7);
-    assert_int_equal(tm_cometd_open(&c, w.s, "data/LeadChangeEvent", 7, 0, &err), TM_E_ARG);
-    tm_err_clear(&err);
-    assert_int_equal(tm_cometd_open(&c, w.s, CH, -3, 0, &err), TM_E_ARG);
+    assert_int_equal(tm_cometd_open(&c, w.s, "data/LeadChangeEvent", 7, 0, &w.err), TM_E_ARG);
+    tm_err_clear(&w.err);
+    assert_int_equal(tm_cometd_open(&c, w.s, CH, -3, 0, &w.err), TM_E_ARG);
     assert_null(c);
     close_world(&w);
 }
