@@ -23,7 +23,7 @@ static enum tm_code check_target_open(struct tm_check *c, size_t index, struct t
                                      c->ports.wall_ns, err);
     if (rc == TM_OK && raw)
         rc = tm_sampler_open(&t->sampler, p->database, p->objects, p->objects_count,
-                             c->ports.wall_ns, err);
+                             c->ports.wall_ns, c->ports.virtual, err);
     if (rc == TM_OK)
         t->views = raw ? t->sampler->reader : t->reader;
     return rc == TM_OK ? TM_OK : tm_at(err, "pipeline %s", p->name);

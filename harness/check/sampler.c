@@ -11,6 +11,16 @@ struct sampler_thread {
     int64_t (*wall_ns)(void);
 };
 
+/* The views may not be there yet, or the writer may be in the way: the next request tries again. */
+static void sampler_read(struct tm_sampler *s)
+{
+    struct tm_full_read *read = &s->reads[s->reads_count];
+    struct tm_err err = { 0 };
+    if (tm_reader_full(s->reader, false, read, &err) == TM_OK &&
+        s->reads_count + 1 < TM_SAMPLER_READS_MAX)
+        s->reads_count++;
+}
+
 static void *sampler_main(void *arg)
 {
     struct tm_sampler *s = arg;
@@ -22,14 +32,8 @@ static void *sampler_main(void *arg)
             continue;
         }
         pthread_mutex_unlock(&t->lock);
-        struct tm_full_read *read = &s->reads[s->reads_count];
-        struct tm_err err = { 0 };
-        /* The views may not be there yet, or the writer may be in the way: the next request tries
-         * again. */
         int64_t begun_ns = t->wall_ns();
-        if (tm_reader_full(s->reader, false, read, &err) == TM_OK &&
-            s->reads_count + 1 < TM_SAMPLER_READS_MAX)
-            s->reads_count++;
+        sampler_read(s);
         pthread_mutex_lock(&t->lock);
         t->took_ns = t->wall_ns() - begun_ns;
         t->asked = false;
@@ -39,7 +43,8 @@ static void *sampler_main(void *arg)
 }
 
 enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const char *const *objects,
-                             size_t objects_count, int64_t (*wall_ns)(void), struct tm_err *err)
+                             size_t objects_count, int64_t (*wall_ns)(void), bool in_step,
+                             struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_sampler *s = calloc(1, sizeof *s);
@@ -56,11 +61,11 @@ enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const ch
     rc = tm_reader_open(&s->reader, path, true, objects, objects_count, wall_ns, err);
     if (rc != TM_OK)
         goto done;
-    if (pthread_create(&t->id, NULL, sampler_main, s) != 0) {
+    if (!in_step && pthread_create(&t->id, NULL, sampler_main, s) != 0) {
         rc = tm_fail(err, TM_E_IO, "sampler: no thread");
         goto done;
     }
-    t->started = true;
+    t->started = !in_step;
     *out = s;
     s = NULL;
 done:
@@ -71,6 +76,10 @@ done:
 void tm_sampler_ask(struct tm_sampler *s)
 {
     struct sampler_thread *t = s->thread;
+    if (!t->started) {
+        sampler_read(s);
+        return;
+    }
     pthread_mutex_lock(&t->lock);
     t->asked = true;
     pthread_cond_signal(&t->wake);

@@ -1,5 +1,6 @@
 /* sampler: full reads of option 1's views at chosen instants, in a thread of its own, since one
- * takes as long as a query of the user would and the reader must not stand still meanwhile. in: a
+ * takes as long as a query of the user would and the reader must not stand still meanwhile; under a
+ * virtual clock, which does not move while one reads, in the step that asks. in: a
  * request; out: observations in a reader of its own, and how long each object's query took. Owner:
  * the caller of open; `reader` and `reads` may be read after stop only. */
 #ifndef TM_CHECK_SAMPLER_H
@@ -14,7 +15,8 @@ struct tm_sampler {
     struct sampler_thread *thread;
 };
 enum tm_code tm_sampler_open(struct tm_sampler **out, const char *path, const char *const *objects,
-                             size_t objects_count, int64_t (*wall_ns)(void), struct tm_err *err);
+                             size_t objects_count, int64_t (*wall_ns)(void), bool in_step,
+                             struct tm_err *err);
 /* Asks for one full read; does nothing while one is under way. */
 void tm_sampler_ask(struct tm_sampler *s);
 /* How long the last read took; 0: none yet. */

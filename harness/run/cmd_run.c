@@ -74,7 +74,7 @@ static void run_default_dir(struct tm_run *run)
     snprintf(run->dir, sizeof run->dir, "reports/out/%s-%s", stem, when);
 }
 
-static enum tm_code run_flags(struct tm_run *run, int argc, char **argv, struct tm_err *err)
+enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_err *err)
 {
     static const char *const extra[] = { "out", "seed", NULL };
     const char *given[2] = { NULL, NULL };
@@ -108,7 +108,7 @@ static enum tm_code run_flags(struct tm_run *run, int argc, char **argv, struct 
     return TM_OK;
 }
 
-static void run_print(const struct tm_run *run, int code)
+void tm_run_print(const struct tm_run *run, int code)
 {
     static const char *const words[] = { "pass", "fail", "inconclusive" };
     char path[TM_PATH_MAX];
@@ -133,6 +133,18 @@ static void run_print(const struct tm_run *run, int code)
     json_decref(report);
 }
 
+void tm_run_free(struct tm_run *run)
+{
+    tm_clock_file_close(run->clock);
+    json_decref(run->scenario);
+    json_decref(run->events);
+    for (size_t i = 0; i < run->pipelines_count; i++) {
+        json_decref(run->pipelines[i].carries);
+        json_decref(run->pipelines[i].clients);
+    }
+    free(run->pipelines);
+}
+
 int tm_cmd_run(int argc, char **argv)
 {
     struct tm_err err, why;
@@ -144,7 +156,7 @@ int tm_cmd_run(int argc, char **argv)
     tm_log_init("run", TM_LOG_INFO);
     run_catch();
     run.kids.interrupts = &run_interrupts;
-    if (run_flags(&run, argc, argv, &err) != TM_OK || tm_run_plan(&run, &err) != TM_OK)
+    if (tm_run_flags(&run, argc, argv, &err) != TM_OK || tm_run_plan(&run, &err) != TM_OK)
         return tm_command_fail("run", &err);
     enum tm_code rc = tm_run_start(&run, &why);
     run.started_up_s = (double)(tm_clock_monotonic_ns() - began_ns) / 1e9;
@@ -157,15 +169,8 @@ int tm_cmd_run(int argc, char **argv)
         fprintf(stderr, "tidemark run: %s\nno report; the logs are in %s/log\n",
                 tm_err_text(&err, text, sizeof text), run.dir);
     } else {
-        run_print(&run, code);
+        tm_run_print(&run, code);
     }
-    tm_clock_file_close(run.clock);
-    json_decref(run.scenario);
-    json_decref(run.events);
-    for (size_t i = 0; i < run.pipelines_count; i++) {
-        json_decref(run.pipelines[i].carries);
-        json_decref(run.pipelines[i].clients);
-    }
-    free(run.pipelines);
+    tm_run_free(&run);
     return code;
 }

@@ -3,6 +3,7 @@
  * seed failed. */
 #include "base/log.h"
 #include "run/command.h"
+#include "run/day.h"
 #include "simulate/simulate.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -40,6 +41,7 @@ static enum tm_code simulate_arguments(int argc, char **argv, const char **out_s
                    "histories and faults under a "
                    "virtual clock, one per seed.\nPrints a line for each seed that breaks a rule, "
                    "and a summary;\nwith --fail-fast the first such seed is the last.\n");
+            tm_day_help();
             exit(TM_EXIT_PASS);
         }
         if (strncmp(argv[i], "--seeds=", 8) == 0) {
@@ -57,10 +59,10 @@ static enum tm_code simulate_arguments(int argc, char **argv, const char **out_s
                                         : "; there are only --seeds A..B and --fail-fast",
                            near != NULL ? near : "");
         } else {
-            return tm_fail(
-                err, TM_E_ARG,
-                "\"%.60s\": simulate takes no scenario; usage: tidemark simulate --seeds A..B",
-                argv[i]);
+            return tm_fail(err, TM_E_ARG,
+                           "\"%.60s\": with --seeds simulate takes no scenario; usage: tidemark "
+                           "simulate --seeds A..B",
+                           argv[i]);
         }
     }
     if (*out_seeds == NULL)
@@ -111,6 +113,8 @@ int tm_cmd_simulate(int argc, char **argv)
     char dir[TM_SIM_PATH_BYTES];
     uint64_t first = 0, last = 0, failed = 0;
     bool fail_fast = false;
+    if (tm_day_wanted(argc, argv))
+        return tm_day_main(argc, argv);
     tm_log_init("simulate", TM_LOG_ERROR);
     tm_err_clear(&err);
     enum tm_code rc = simulate_arguments(argc, argv, &seeds, &fail_fast, &err);

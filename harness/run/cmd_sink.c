@@ -167,15 +167,27 @@ static enum tm_code sink_settings(struct cmd_sink *c, struct tm_err *err)
     return rc;
 }
 
-enum tm_code tm_sink_config(struct tm_config **out, const char *path, struct tm_err *err)
+enum tm_code tm_sink_plan_load(struct tm_sink_plan *out, const char *path, struct tm_err *err)
 {
     struct cmd_sink *c = calloc(1, sizeof *c);
+    memset(out, 0, sizeof *out);
     if (c == NULL)
         return tm_fail(err, TM_E_NOMEM, "reading %s", path);
     c->flags.config_path = path;
     enum tm_code rc = sink_settings(c, err);
-    *out = c->config;
+    out->config = c->config;
+    out->settings = c->settings;
+    memcpy(out->tables, c->tables, sizeof out->tables);
+    out->settings.tables = out->tables;
     free(c);
+    return rc;
+}
+
+enum tm_code tm_sink_config(struct tm_config **out, const char *path, struct tm_err *err)
+{
+    struct tm_sink_plan plan;
+    enum tm_code rc = tm_sink_plan_load(&plan, path, err);
+    *out = plan.config;
     return rc;
 }
 

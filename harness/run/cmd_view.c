@@ -30,6 +30,19 @@ enum tm_code tm_view_config(struct tm_config **out, const char *path, struct tm_
     return tm_config_load(out, path, view_keys, VIEW_KEYS, err);
 }
 
+enum tm_code tm_view_settings_read(struct tm_view_settings *out, const struct tm_config *config,
+                                   struct tm_err *err)
+{
+    *out = (struct tm_view_settings){ .raise_no_base = tm_config_bool(config, "raise.no_base"),
+                                      .poll_ns =
+                                          tm_config_int(config, "poll.interval.ms") * TM_NS_PER_MS,
+                                      .rows_max = (size_t)tm_config_int(config, "batch.max.rows") };
+    out->objects_count = tm_config_list(config, "objects", &out->objects);
+    if (out->objects_count > TM_VIEW_OBJECTS_MAX)
+        return tm_fail(err, TM_E_ARG, "objects: at most %d", TM_VIEW_OBJECTS_MAX);
+    return TM_OK;
+}
+
 struct cmd_view {
     struct tm_view *view;
     struct tm_http *http;
@@ -88,21 +101,16 @@ static enum tm_code view_drive(struct cmd_view *c, const struct tm_station_flags
                                const struct tm_config *config, const char *raw_path,
                                struct tm_err *err)
 {
-    struct tm_view_settings settings = {
-        .raw_path = raw_path,
-        .raise_no_base = tm_config_bool(config, "raise.no_base"),
-        .poll_ns = tm_config_int(config, "poll.interval.ms") * TM_NS_PER_MS,
-        .rows_max = (size_t)tm_config_int(config, "batch.max.rows")
-    };
+    struct tm_view_settings settings;
     struct tm_view_ports ports = { .db = NULL };
     struct tm_describe *describes[TM_VIEW_OBJECTS_MAX] = { NULL };
     struct tm_clock_file *clock = NULL;
     sqlite3 *db = NULL;
     int fd = -1;
-    enum tm_code rc = TM_OK;
-    settings.objects_count = tm_config_list(config, "objects", &settings.objects);
-    if (settings.objects_count > TM_VIEW_OBJECTS_MAX)
-        return tm_fail(err, TM_E_ARG, "objects: at most %d", TM_VIEW_OBJECTS_MAX);
+    enum tm_code rc = tm_view_settings_read(&settings, config, err);
+    if (rc != TM_OK)
+        return rc;
+    settings.raw_path = raw_path;
     if (flags->clock_path != NULL)
         rc = tm_clock_file_open(&clock, flags->clock_path, err);
     if (rc == TM_OK)

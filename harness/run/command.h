@@ -5,7 +5,9 @@
 #define TM_RUN_COMMAND_H
 #include "base/clock.h"
 #include "base/http.h"
+#include "sink/sink.h"
 #include "topic/topic.h"
+#include "view/view.h"
 
 enum {
     TM_EXIT_PASS = 0,
@@ -48,6 +50,15 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
 /* The configs of two stations that are read here, checked as the commands do; the caller closes
  * *out, also after an error. */
 struct tm_config;
+struct tm_sink_plan { /* stays where it was loaded: the settings point into it */
+    struct tm_config *config;
+    struct tm_sink_settings settings;
+    const char *tables[TM_SINK_TOPICS_MAX];
+};
+enum tm_code tm_sink_plan_load(struct tm_sink_plan *out, const char *path, struct tm_err *err);
+/* What the view is told; raw_path is left to the caller. */
+enum tm_code tm_view_settings_read(struct tm_view_settings *out, const struct tm_config *config,
+                                   struct tm_err *err);
 enum tm_code tm_sink_config(struct tm_config **out, const char *path, struct tm_err *err);
 enum tm_code tm_view_config(struct tm_config **out, const char *path, struct tm_err *err);
 

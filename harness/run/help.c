@@ -99,7 +99,8 @@ static const struct tm_help helps[] = {
       "  --steps-max N          bound of one query, in SQLite steps\n"
       "  --live PLAN            instead of all these: follows a run, as `tidemark run` has it do\n",
       "tidemark check --org org.db --warehouse mine.db --relations map.json" },
-    { "simulate", "--seeds A..B", "random histories and faults, virtual time", NULL, NULL },
+    { "simulate", "--seeds A..B | SCENARIO", "random histories and faults, or a day; virtual time",
+      NULL, NULL },
     { "test", "[CASE…] [--views DIR | --exec CMD]", "small histories with a known right answer",
       NULL, NULL },
     { "report", "RUN", "render a run's report again",

@@ -63,6 +63,11 @@ struct tm_run {
     double took_s;
 };
 
+/* cmd_run.c: SCENARIO, --out, --seed, --json, --brokers, --registry; the verdict in words; and what
+ * a run holds. */
+enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_err *err);
+void tm_run_print(const struct tm_run *run, int code);
+void tm_run_free(struct tm_run *run);
 /* reads and checks everything first */
 enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err);
 /* run_stations.c: the configs of one pipeline; errors lack the pipeline's name. */
@@ -81,6 +86,14 @@ enum tm_code tm_run_reach(const struct tm_run *run, struct tm_err *err);
 const char *tm_run_no_secret(char out[256], const char *url);
 /* until all pipelines stand at the origin */
 enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err);
+/* run_work.c: what the witness is told, but for "traces"; the caller owns it. Whether every batch
+ * pipeline has finished a poll on a grid point after last_ms + V. */
+json_t *tm_run_witness_plan(const struct tm_run *run);
+bool tm_run_batch_drained(const struct tm_run *run, int64_t last_ms);
+/* run_finish.c: report.json, run.db as one file, report.html, report.md, junit.xml. The exit code
+ * that goes with the report, given the witness's own. */
+enum tm_code tm_run_report(const struct tm_run *run, const json_t *report, struct tm_err *err);
+int tm_run_exit(const json_t *report, int witness_exit);
 /* clock, workload, drain */
 enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err);
 /* Ends everything in order, merges the witness's measures with costs into report.json, renders.

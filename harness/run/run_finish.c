@@ -148,10 +148,22 @@ static void finish_run_db(const struct tm_run *run)
     tm_sql_close(db);
 }
 
+enum tm_code tm_run_report(const struct tm_run *run, const json_t *report, struct tm_err *err)
+{
+    char path[TM_PATH_MAX], temporary[TM_PATH_MAX + 8];
+    snprintf(path, sizeof path, "%.800s/report.json", run->dir);
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    if (json_dump_file(report, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 ||
+        rename(temporary, path) != 0)
+        return tm_fail(err, TM_E_IO, "cannot write %s", path);
+    finish_run_db(run);
+    return tm_report_render(run->dir, err);
+}
+
 static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **out,
                                   struct tm_err *err)
 {
-    char path[TM_PATH_MAX], temporary[TM_PATH_MAX + 8];
+    char path[TM_PATH_MAX];
     json_t *report = NULL, *pipeline;
     size_t i;
     snprintf(path, sizeof path, "%.800s/measures.json", run->dir);
@@ -166,19 +178,15 @@ static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **
         json_decref(report);
         return tm_at(err, "counting undecodable records");
     }
-    snprintf(path, sizeof path, "%.800s/report.json", run->dir);
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    if (json_dump_file(report, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 ||
-        rename(temporary, path) != 0) {
+    enum tm_code rc = tm_run_report(run, report, err);
+    if (rc == TM_OK)
+        *out = report;
+    else
         json_decref(report);
-        return tm_fail(err, TM_E_IO, "cannot write %s", path);
-    }
-    *out = report;
-    finish_run_db(run);
-    return tm_report_render(run->dir, err);
+    return rc;
 }
 
-static int finish_exit(const json_t *report, int witness_exit)
+int tm_run_exit(const json_t *report, int witness_exit)
 {
     const char *verdict = json_string_value(json_object_get(report, "verdict"));
     if (witness_exit == TM_EXIT_OURS && !json_is_true(json_object_get(report, "partial")))
@@ -228,7 +236,7 @@ int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *e
     if (!finish_measured(run, witness_exit))
         return finish_without(run, witness_exit, why, err);
     if (finish_report(run, why != NULL ? why_text : NULL, &report, err) == TM_OK)
-        code = finish_exit(report, witness_exit);
+        code = tm_run_exit(report, witness_exit);
     else
         code = why != NULL || err->code == TM_E_IO ? TM_EXIT_INCONCLUSIVE : TM_EXIT_OURS;
     json_decref(report);

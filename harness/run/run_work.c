@@ -47,34 +47,38 @@ static void work_plan_pipeline(const struct tm_run *run, const struct tm_run_pip
                                     work_objects(run), "clients", p->clients, "slo", p->slo));
 }
 
+json_t *tm_run_witness_plan(const struct tm_run *run)
+{
+    char scenario[TM_PATH_MAX], run_db[TM_PATH_MAX], out[TM_PATH_MAX];
+    json_t *pipelines = json_array();
+    json_t *slo = json_object_get(run->scenario, "slo");
+    const char *slash = strrchr(run->scenario_path, '/');
+    snprintf(scenario, sizeof scenario, "%s", slash != NULL ? slash + 1 : run->scenario_path);
+    scenario[strcspn(scenario, ".")] = '\0';
+    snprintf(run_db, sizeof run_db, "%.800s/run.db", run->dir);
+    snprintf(out, sizeof out, "%.800s/measures.json", run->dir);
+    for (size_t i = 0; i < run->pipelines_count; i++)
+        work_plan_pipeline(run, &run->pipelines[i], pipelines);
+    return json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:O, s:O*, s:s, s:s}",
+                     "scenario", scenario, "seed", (json_int_t)run->seed, "org", run->org_path,
+                     "publish_delay_ms", (json_int_t)run->publish_delay_ms, "index_lag_ms",
+                     (json_int_t)run->index_lag_ms, "compress", (json_int_t)run->compress,
+                     "offered", (json_int_t)run->offered, "broker",
+                     run->brokers_given != NULL ? "external" : "embedded", "cpus",
+                     (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "pipelines", pipelines, "events",
+                     run->events, "slo", slo, "run_db", run_db, "out", out);
+}
+
 static enum tm_code work_plan_witness(struct tm_run *run, const char *path, struct tm_err *err)
 {
     char text[TM_PATH_MAX];
-    json_t *pipelines = json_array(), *traces = json_array(), *plan;
-    json_t *slo = json_object_get(run->scenario, "slo");
-    const char *slash = strrchr(run->scenario_path, '/');
-    snprintf(text, sizeof text, "%s", slash != NULL ? slash + 1 : run->scenario_path);
-    text[strcspn(text, ".")] = '\0';
-    for (size_t i = 0; i < run->pipelines_count; i++)
-        work_plan_pipeline(run, &run->pipelines[i], pipelines);
-    plan =
-        json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:O, s:O*}", "scenario", text,
-                  "seed", (json_int_t)run->seed, "org", run->org_path, "publish_delay_ms",
-                  (json_int_t)run->publish_delay_ms, "index_lag_ms", (json_int_t)run->index_lag_ms,
-                  "compress", (json_int_t)run->compress, "offered", (json_int_t)run->offered,
-                  "broker", run->brokers_given != NULL ? "external" : "embedded", "cpus",
-                  (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "pipelines", pipelines, "events",
-                  run->events, "slo", slo);
+    json_t *plan = tm_run_witness_plan(run), *traces = json_array();
     for (size_t i = 0; i < run->kids.count; i++) {
         snprintf(text, sizeof text, "%.800s/trace/%s", run->dir, run->kids.items[i].name);
         if (access(text, R_OK) == 0)
             json_array_append_new(traces, json_string(text));
     }
     json_object_set_new(plan, "traces", traces);
-    snprintf(text, sizeof text, "%.800s/run.db", run->dir);
-    json_object_set_new(plan, "run_db", json_string(text));
-    snprintf(text, sizeof text, "%.800s/measures.json", run->dir);
-    json_object_set_new(plan, "out", json_string(text));
     int failed = json_dump_file(plan, path, JSON_INDENT(1));
     json_decref(plan);
     return failed ? tm_fail(err, TM_E_IO, "cannot write %s", path) : TM_OK;
@@ -135,9 +139,8 @@ static bool work_workload_done(struct tm_run *run, void *self)
                       "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1;
 }
 
-static bool work_batch_done(struct tm_run *run, void *self)
+bool tm_run_batch_drained(const struct tm_run *run, int64_t last_ms)
 {
-    int64_t last_ms = *(int64_t *)self + run->index_lag_ms;
     char sql[256];
     for (size_t i = 0; i < run->pipelines_count; i++) {
         const struct tm_run_pipeline *p = &run->pipelines[i];
@@ -147,11 +150,16 @@ static bool work_batch_done(struct tm_run *run, void *self)
                  "SELECT count(DISTINCT object) FROM _polls WHERE finished_ns IS NOT NULL AND mode "
                  "IN ('incremental', "
                  "'full') AND grid_org_ms > %" PRId64,
-                 last_ms);
+                 last_ms + run->index_lag_ms);
         if (tm_run_ask(p->database, sql) < (int64_t)run->objects_count)
             return false;
     }
     return true;
+}
+
+static bool work_batch_done(struct tm_run *run, void *self)
+{
+    return tm_run_batch_drained(run, *(int64_t *)self);
 }
 
 struct work_quiet {

@@ -28,7 +28,7 @@ static int64_t http_hop(struct tm_sim_http *h, double slow)
     bool is_slow = tm_sim_chance(h->choices, at, slow);
     int64_t more_ns = tm_sim_between(h->choices, at, 0, is_slow ? HTTP_SLOW_NS_MAX : 0);
     h->planted += is_slow;
-    return ns + more_ns;
+    return h->hop_ns + ns + more_ns;
 }
 
 static enum tm_code http_headers(struct tm_mock_request *out, const struct tm_http_request *q,
@@ -107,12 +107,15 @@ static enum tm_code http_start(struct tm_http *http, struct tm_http_call **out,
                                            q->body, q->body_bytes, err);
     if (rc == TM_OK)
         rc = http_headers(&c->request, q, err);
+    if (rc == TM_OK && h->agent != NULL)
+        rc = tm_mock_pairs_add(&c->request.headers, "User-Agent", h->agent, err);
     if (rc != TM_OK) {
         http_drop(h, c);
         return rc;
     }
     http_fate(h, c);
     http->counts.calls++;
+    http->counts.bytes_out += q->body_bytes;
     *out = c;
     return TM_OK;
 }
@@ -137,8 +140,10 @@ static enum tm_code http_poll(struct tm_http *http, struct tm_http_call *c,
     if (c->state != HTTP_THERE)
         return TM_E_AGAIN;
     bool broken = c->broken;
-    if (!broken)
+    if (!broken) {
         http_copy(reply, &c->response);
+        http->counts.bytes_in += reply->body.bytes;
+    }
     reply->started_ns = c->sent_ns;
     reply->done_ns = h->now.wall_ns;
     http_drop(h, c);

@@ -22,6 +22,8 @@ struct tm_sim_http {
     const struct tm_sim_faults *faults; /* borrowed; may change while it runs */
     struct tm_sim_choices *choices;     /* borrowed */
     size_t station;                     /* whose decisions they are */
+    const char *agent;                  /* User-Agent, borrowed; NULL = none */
+    int64_t hop_ns;                     /* each way, besides what is drawn */
     struct tm_now now;
     struct tm_http_call *calls; /* under way, oldest first */
     uint64_t planted;           /* faults so far */

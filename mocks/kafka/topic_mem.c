@@ -587,6 +587,10 @@ void tm_mem_evict(struct tm_mem_broker *b, const char *topic, int32_t partition,
 {
     struct mem_partition *part = mem_partition(b, topic, partition);
     assert(part != NULL && offset_low >= part->low && offset_low <= (int64_t)part->records_count);
+    for (int64_t i = part->low; i < offset_low; i++) {
+        free(part->records[i].data);
+        part->records[i].data = NULL;
+    }
     part->low = offset_low;
 }
 
