@@ -16,6 +16,20 @@
         __VA_ARGS__                                                                                \
     }
 
+static int setup(void **state)
+{
+    static struct ss_world w;
+    ss_open(&w);
+    *state = &w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    ss_close(*state);
+    return 0;
+}
+
 static void start_ok(struct ss_world *w)
 {
     struct tm_err err = { .code = TM_OK };
@@ -31,6 +45,44 @@ static void run(struct ss_world *w)
     ss_run_ok(w);
 }
 
+/* One record of partition 0 of the usual topic, under schema `id`. */
+static void put(struct ss_world *w, int id, const char *const *values)
+{
+    ss_produce(w, "a.b", 0, id, values);
+}
+
+/* Produces one more and lets the sink write it. */
+static void write_one(struct ss_world *w, int id, const char *const *values)
+{
+    put(w, id, values);
+    ss_run_ok(w);
+}
+
+/* A sink that has written one record of the fields given (schema 1). */
+static void run_with_one(struct ss_world *w, const char *fields, const char *const *values)
+{
+    ss_schema(w, 1, fields);
+    put(w, 1, values);
+    run(w);
+}
+
+static void change_warehouse(struct ss_world *w, const char *sql)
+{
+    assert_int_equal(sqlite3_exec(w->db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static int64_t rows(struct ss_world *w)
+{
+    return ss_int(w, "SELECT count(*) FROM \"a.b\"");
+}
+
+static void expect_text(struct ss_world *w, const char *sql, const char *text)
+{
+    char got[256];
+    ss_text(w, got, sizeof got, sql);
+    assert_string_equal(got, text);
+}
+
 static void expect_failure(struct ss_world *w, enum tm_code code, const char *words)
 {
     struct tm_err err = { .code = TM_OK };
@@ -43,412 +95,323 @@ static void expect_failure(struct ss_world *w, enum tm_code code, const char *wo
 
 static void records_become_rows_with_canonical_values(void **state)
 {
-    struct ss_world w;
-    char text[256];
-    (void)state;
-    ss_open(&w);
-    w.settings.sanitize_topics = true;
-    ss_schema(&w, 1,
+    struct ss_world *w = *state;
+    w->settings.sanitize_topics = true;
+    ss_schema(w, 1,
               "Id:string,Name:string,Closed:boolean,Amount:double,Count:int,Day:date,At:timestamp,"
               "Tags:array,Head:record");
-    ss_produce(&w, "a.b", 0, 1,
+    ss_produce(w, "a.b", 0, 1,
                VALUES("001", "Ann", "true", "12.5", "7", "2026-03-02", "1772438400000",
                       "[\"x\",\"y\"]", "{\"x\":\"\"}"));
-    ss_produce(&w, "a.b", 1, 1, VALUES("002", "", "false", "-", "-", "-", "-", "-", "-"));
-    run(&w);
-    ss_text(
-        &w, text, sizeof text,
+    ss_produce(w, "a.b", 1, 1, VALUES("002", "", "false", "-", "-", "-", "-", "-", "-"));
+    run(w);
+    expect_text(
+        w,
         "SELECT Id||'|'||Name||'|'||Closed||'|'||Amount||'|'||Count||'|'||Day||'|'||At||'|'||Tags"
-        "||Head FROM a_b WHERE Id='001'");
-    assert_string_equal(text,
-                        "001|Ann|1|12.5|7|2026-03-02|1772438400000|[\"x\",\"y\"]{\"x\":\"\"}");
-    ss_text(&w, text, sizeof text,
-            "SELECT "
-            "typeof(Name)||typeof(Amount)||typeof(Tags)||typeof(Head)||Closed||_topic||_partition||"
-            "_offset"
-            " FROM a_b WHERE Id='002'");
-    assert_string_equal(text, "nullnullnullnull0a.b10");
-    ss_text(
-        &w, text, sizeof text,
-        "SELECT typeof(Closed)||typeof(Amount)||typeof(Day)||typeof(At) FROM a_b WHERE Id='001'");
-    assert_string_equal(text, "integerrealtextinteger");
-    ss_close(&w);
+        "||Head FROM a_b WHERE Id='001'",
+        "001|Ann|1|12.5|7|2026-03-02|1772438400000|[\"x\",\"y\"]{\"x\":\"\"}");
+    expect_text(
+        w,
+        "SELECT "
+        "typeof(Name)||typeof(Amount)||typeof(Tags)||typeof(Head)||Closed||_topic||_partition||"
+        "_offset"
+        " FROM a_b WHERE Id='002'",
+        "nullnullnullnull0a.b10");
+    expect_text(
+        w, "SELECT typeof(Closed)||typeof(Amount)||typeof(Day)||typeof(At) FROM a_b WHERE Id='001'",
+        "integerrealtextinteger");
 }
 
 static void a_record_of_many_megabytes_is_a_row_like_any_other(void **state)
 {
-    struct ss_world w;
+    struct ss_world *w = *state;
     size_t bytes = 5u << 20;
     char *large = malloc(bytes + 1);
-    (void)state;
     assert_non_null(large);
     memset(large, 'x', bytes);
     large[bytes] = '\0';
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string,Description:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", large));
-    run(&w);
-    assert_int_equal(ss_int(&w, "SELECT length(Description) FROM \"a.b\""), (int64_t)bytes);
-    ss_close(&w);
+    run_with_one(w, "Id:string,Description:string", VALUES("1", large));
+    assert_int_equal(ss_int(w, "SELECT length(Description) FROM \"a.b\""), (int64_t)bytes);
     free(large);
 }
 
 static void a_restart_neither_loses_nor_doubles_a_row(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string");
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < 50; i++)
-            ss_produce(&w, "a.b", i % 2, 1, VALUES("x"));
-        run(&w);
-        assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), (round + 1) * 50);
-        assert_int_equal(ss_int(&w, "SELECT sum(next_offset) FROM _offsets"), (round + 1) * 50);
-        assert_int_equal(tm_mem_committed(w.broker, "sink", "a.b", 0), (round + 1) * 25);
-        ss_stop(&w);
+            ss_produce(w, "a.b", i % 2, 1, VALUES("x"));
+        run(w);
+        assert_int_equal(rows(w), (round + 1) * 50);
+        assert_int_equal(ss_int(w, "SELECT sum(next_offset) FROM _offsets"), (round + 1) * 50);
+        assert_int_equal(tm_mem_committed(w->broker, "sink", "a.b", 0), (round + 1) * 25);
+        ss_stop(w);
     }
-    ss_close(&w);
 }
 
 static void the_warehouse_decides_where_to_start_not_the_group(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("x"));
-    run(&w);
-    ss_stop(&w);
+    struct ss_world *w = *state;
+    run_with_one(w, "Id:string", VALUES("x"));
+    ss_stop(w);
     /* a new warehouse, while the group has committed offset 1 */
-    remove(w.path);
-    run(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
-    ss_close(&w);
+    remove(w->path);
+    run(w);
+    assert_int_equal(rows(w), 1);
 }
 
 static void two_topics_with_equal_offsets_in_one_table_keep_all_rows(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    w.settings.sanitize_topics = true; /* a.b and a_b are one table then */
-    ss_schema(&w, 1, "Id:string");
+    struct ss_world *w = *state;
+    w->settings.sanitize_topics = true; /* a.b and a_b are one table then */
+    ss_schema(w, 1, "Id:string");
     for (int i = 0; i < 10; i++) {
-        ss_produce(&w, "a.b", 0, 1, VALUES("dot"));
-        ss_produce(&w, "a_b", 0, 1, VALUES("line"));
+        put(w, 1, VALUES("dot"));
+        ss_produce(w, "a_b", 0, 1, VALUES("line"));
     }
-    run(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM a_b WHERE Id='dot' AND _topic='a.b'"), 10);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM a_b WHERE Id='line' AND _topic='a_b'"), 10);
-    ss_close(&w);
+    run(w);
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM a_b WHERE Id='dot' AND _topic='a.b'"), 10);
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM a_b WHERE Id='line' AND _topic='a_b'"), 10);
 }
 
 static void unionization_adds_what_is_new_and_keeps_what_is_gone(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string,Old:string");
-    ss_schema(&w, 2, "Id:string,New:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "o"));
-    run(&w);
-    ss_produce(&w, "a.b", 0, 2, VALUES("2", "n"));
-    ss_produce(&w, "a.b", 0, 1, VALUES("3", "p"));
-    ss_run_ok(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string,Old:string");
+    ss_schema(w, 2, "Id:string,New:string");
+    put(w, 1, VALUES("1", "o"));
+    run(w);
+    put(w, 2, VALUES("2", "n"));
+    write_one(w, 1, VALUES("3", "p"));
     assert_int_equal(
-        ss_int(&w, "SELECT count(*) FROM \"a.b\" WHERE (Id='2' AND New='n' AND Old IS NULL)"
-                   " OR (Id='3' AND Old='p' AND New IS NULL)"),
+        ss_int(w, "SELECT count(*) FROM \"a.b\" WHERE (Id='2' AND New='n' AND Old IS NULL)"
+                  " OR (Id='3' AND Old='p' AND New IS NULL)"),
         2);
-    ss_close(&w);
 }
 
 static void without_unionization_a_dropped_column_blocks_the_next_schema_update(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    w.settings.rules.unionization = false;
-    ss_schema(&w, 1, "Id:string,Old:string");
-    ss_schema(&w, 2, "Id:string");
-    ss_schema(&w, 3, "Id:string,New:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "o"));
-    run(&w);
-    ss_produce(&w, "a.b", 0, 2, VALUES("2")); /* nothing new: the insert goes through */
-    ss_run_ok(&w);
-    ss_produce(&w, "a.b", 0, 3, VALUES("3", "n"));
-    expect_failure(&w, TM_E_ARG, "allow.schema.unionization");
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
-    assert_int_equal(ss_int(&w, "SELECT next_offset FROM _offsets"), 2);
-    ss_close(&w);
+    struct ss_world *w = *state;
+    w->settings.rules.unionization = false;
+    ss_schema(w, 1, "Id:string,Old:string");
+    ss_schema(w, 2, "Id:string");
+    ss_schema(w, 3, "Id:string,New:string");
+    put(w, 1, VALUES("1", "o"));
+    run(w);
+    write_one(w, 2, VALUES("2")); /* nothing new: the insert goes through */
+    put(w, 3, VALUES("3", "n"));
+    expect_failure(w, TM_E_ARG, "allow.schema.unionization");
+    assert_int_equal(rows(w), 2);
+    assert_int_equal(ss_int(w, "SELECT next_offset FROM _offsets"), 2);
 }
 
 /* Foo is not Foo__c, though a retyped Foo would be called Foo__string. */
 static void without_unionization_a_dropped_column_is_missed_behind_one_that_begins_like_it(
     void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    w.settings.rules.unionization = false;
-    ss_schema(&w, 1, "Id:string,Foo:string,Foo__c:string");
-    ss_schema(&w, 2, "Id:string,Foo:string,New:string");
-    ss_schema(&w, 3, "Id:string,Foo:double,Foo__c:string");
-    ss_schema(&w, 4, "Id:string,Foo:string,Foo__c:string,New:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "f", "c"));
-    run(&w);
-    ss_produce(&w, "a.b", 0, 3, VALUES("2", "2.5", "c"));
-    ss_run_ok(&w);
-    ss_produce(&w, "a.b", 0, 4, VALUES("3", "f", "c", "n")); /* stands for Foo__double too */
-    ss_run_ok(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 3);
-    ss_close(&w);
-    ss_open(&w);
-    w.settings.rules.unionization = false;
-    ss_schema(&w, 1, "Id:string,Foo:string,Foo__c:string");
-    ss_schema(&w, 2, "Id:string,Foo:string,New:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "f", "c"));
-    run(&w);
-    ss_produce(&w, "a.b", 0, 2, VALUES("2", "f", "n"));
-    expect_failure(&w, TM_E_ARG, "lacks \"Foo__c\"");
-    ss_close(&w);
+    struct ss_world *w = *state;
+    w->settings.rules.unionization = false;
+    ss_schema(w, 1, "Id:string,Foo:string,Foo__c:string");
+    ss_schema(w, 2, "Id:string,Foo:string,New:string");
+    ss_schema(w, 3, "Id:string,Foo:double,Foo__c:string");
+    ss_schema(w, 4, "Id:string,Foo:string,Foo__c:string,New:string");
+    put(w, 1, VALUES("1", "f", "c"));
+    run(w);
+    write_one(w, 3, VALUES("2", "2.5", "c"));
+    write_one(w, 4, VALUES("3", "f", "c", "n")); /* stands for Foo__double too */
+    assert_int_equal(rows(w), 3);
+    ss_close(w);
+    ss_open(w);
+    w->settings.rules.unionization = false;
+    ss_schema(w, 1, "Id:string,Foo:string,Foo__c:string");
+    ss_schema(w, 2, "Id:string,Foo:string,New:string");
+    put(w, 1, VALUES("1", "f", "c"));
+    run(w);
+    put(w, 2, VALUES("2", "f", "n"));
+    expect_failure(w, TM_E_ARG, "lacks \"Foo__c\"");
 }
 
 static void names_that_differ_by_case_are_one_column_with_the_first_spelling(void **state)
 {
-    struct ss_world w;
-    char text[64];
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string,Name:string");
-    ss_schema(&w, 2, "Id:string,NAME:string,more:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "one"));
-    ss_produce(&w, "a.b", 0, 2, VALUES("2", "two", "m"));
-    run(&w);
-    ss_text(&w, text, sizeof text, "SELECT group_concat(Name) FROM \"a.b\"");
-    assert_string_equal(text, "one,two");
-    ss_text(&w, text, sizeof text,
-            "SELECT group_concat(name) FROM pragma_table_info('a.b') WHERE name NOT LIKE '\\_%' "
-            "ESCAPE '\\'");
-    assert_string_equal(text, "Id,Name,more");
-    ss_close(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string,Name:string");
+    ss_schema(w, 2, "Id:string,NAME:string,more:string");
+    put(w, 1, VALUES("1", "one"));
+    put(w, 2, VALUES("2", "two", "m"));
+    run(w);
+    expect_text(w, "SELECT group_concat(Name) FROM \"a.b\"", "one,two");
+    expect_text(
+        w,
+        "SELECT group_concat(name) FROM pragma_table_info('a.b') WHERE name NOT LIKE '\\_%' "
+        "ESCAPE '\\'",
+        "Id,Name,more");
 }
 
 static void two_fields_of_one_record_that_differ_by_case_are_refused(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string,Name:string,NAME:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "one", "two"));
-    start_ok(&w);
-    expect_failure(&w, TM_E_ARG, "\"NAME\"");
-    ss_close(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string,Name:string,NAME:string");
+    put(w, 1, VALUES("1", "one", "two"));
+    start_ok(w);
+    expect_failure(w, TM_E_ARG, "\"NAME\"");
 }
 
 static void without_unionization_the_last_record_of_a_batch_proposes_the_schema(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    w.settings.rules.unionization = false;
-    ss_schema(&w, 1, "Id:string");
-    ss_schema(&w, 2, "Id:string,A:string");
-    ss_schema(&w, 3, "Id:string,A:string,B:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    ss_produce(&w, "a.b", 0, 2, VALUES("2", "a"));
-    ss_produce(&w, "a.b", 0, 3, VALUES("3", "a", "b"));
-    run(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 3);
-    ss_produce(&w, "a.b", 1, 2, VALUES("4", "a"));
-    ss_schema(&w, 4, "Id:string,A:string,B:string,C:string");
-    ss_produce(&w, "a.b", 1, 4, VALUES("5", "a", "b", "c"));
+    struct ss_world *w = *state;
+    w->settings.rules.unionization = false;
+    ss_schema(w, 1, "Id:string");
+    ss_schema(w, 2, "Id:string,A:string");
+    ss_schema(w, 3, "Id:string,A:string,B:string");
+    put(w, 1, VALUES("1"));
+    put(w, 2, VALUES("2", "a"));
+    put(w, 3, VALUES("3", "a", "b"));
+    run(w);
+    assert_int_equal(rows(w), 3);
+    ss_produce(w, "a.b", 1, 2, VALUES("4", "a"));
+    ss_schema(w, 4, "Id:string,A:string,B:string,C:string");
+    ss_produce(w, "a.b", 1, 4, VALUES("5", "a", "b", "c"));
     /* the last: it lacks B and cannot propose */
-    ss_produce(&w, "a.b", 1, 2, VALUES("6", "a"));
-    expect_failure(&w, TM_E_ARG, "lacks \"B\"");
-    ss_close(&w);
+    ss_produce(w, "a.b", 1, 2, VALUES("6", "a"));
+    expect_failure(w, TM_E_ARG, "lacks \"B\"");
 }
 
 static void a_retyped_field_gets_a_column_of_its_own_and_no_row_is_lost(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string,Size__c:double");
-    ss_schema(&w, 2, "Id:string,Size__c:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "2.5"));
-    ss_produce(&w, "a.b", 0, 2, VALUES("2", "large"));
-    ss_produce(&w, "a.b", 0, 1, VALUES("3", "3.5"));
-    run(&w);
-    ss_stop(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string,Size__c:double");
+    ss_schema(w, 2, "Id:string,Size__c:string");
+    put(w, 1, VALUES("1", "2.5"));
+    put(w, 2, VALUES("2", "large"));
+    put(w, 1, VALUES("3", "3.5"));
+    run(w);
+    ss_stop(w);
     /* read back from the file, the types are known still */
-    start_ok(&w);
-    ss_produce(&w, "a.b", 0, 2, VALUES("4", "small"));
-    ss_run_ok(&w);
+    start_ok(w);
+    write_one(w, 2, VALUES("4", "small"));
     assert_int_equal(
-        ss_int(&w,
+        ss_int(w,
                "SELECT count(*) FROM \"a.b\" WHERE (Id IN ('1','3') AND typeof(Size__c)='real' AND"
                " Size__c__string IS NULL) OR (Id='2' AND Size__c__string='large')"
                " OR (Id='4' AND Size__c__string='small' AND Size__c IS NULL)"),
         4);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM pragma_table_info('a.b')"), 7);
-    ss_close(&w);
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM pragma_table_info('a.b')"), 7);
 }
 
 static void tables_and_columns_are_only_made_when_the_config_allows(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    w.settings.rules.create_tables = false;
-    ss_schema(&w, 1, "Id:string");
-    ss_schema(&w, 2, "Id:string,More:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    start_ok(&w);
-    expect_failure(&w, TM_E_ARG, "auto.create.tables");
-    ss_stop(&w);
-    w.settings.rules.create_tables = true;
-    w.settings.rules.update_schemas = false;
-    run(&w);
-    ss_produce(&w, "a.b", 0, 2, VALUES("2", "m"));
-    expect_failure(&w, TM_E_ARG, "\"More\"");
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
-    ss_close(&w);
+    struct ss_world *w = *state;
+    w->settings.rules.create_tables = false;
+    ss_schema(w, 1, "Id:string");
+    ss_schema(w, 2, "Id:string,More:string");
+    put(w, 1, VALUES("1"));
+    start_ok(w);
+    expect_failure(w, TM_E_ARG, "auto.create.tables");
+    ss_stop(w);
+    w->settings.rules.create_tables = true;
+    w->settings.rules.update_schemas = false;
+    run(w);
+    put(w, 2, VALUES("2", "m"));
+    expect_failure(w, TM_E_ARG, "\"More\"");
+    assert_int_equal(rows(w), 1);
 }
 
 static void an_undecodable_record_is_kept_aside_and_the_rest_goes_on(void **state)
 {
-    struct ss_world w;
-    char text[256];
+    struct ss_world *w = *state;
     const unsigned char truncated[] = { 0, 0, 0, 0, 1, 2, 60, 'x' };
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    ss_produce_bytes(&w, "a.b", 0, "{\"json\":1}", 10); /* not framed */
-    ss_produce_bytes(&w, "a.b", 0,
+    ss_schema(w, 1, "Id:string");
+    put(w, 1, VALUES("1"));
+    ss_produce_bytes(w, "a.b", 0, "{\"json\":1}", 10); /* not framed */
+    ss_produce_bytes(w, "a.b", 0,
                      "\0\0\0\0\x0e"
                      "abc",
                      8); /* unknown schema 14 */
-    ss_produce_bytes(&w, "a.b", 0, truncated, sizeof truncated);
-    ss_produce(&w, "a.b", 0, 1, VALUES("2"));
-    run(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM _undecodable WHERE topic='a.b' AND "
-                                "partition=0 AND \"offset\" IN (1,2,3)"
-                                " AND key=CAST('key' AS BLOB) AND length(value)>0"),
+    ss_produce_bytes(w, "a.b", 0, truncated, sizeof truncated);
+    put(w, 1, VALUES("2"));
+    run(w);
+    assert_int_equal(rows(w), 2);
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM _undecodable WHERE topic='a.b' AND "
+                               "partition=0 AND \"offset\" IN (1,2,3)"
+                               " AND key=CAST('key' AS BLOB) AND length(value)>0"),
                      3);
-    ss_text(&w, text, sizeof text, "SELECT error FROM _undecodable WHERE \"offset\"=2");
-    assert_string_equal(text, "no schema 14");
-    assert_int_equal(tm_sink_counted(w.sink)->undecodable, 3);
-    assert_int_equal(ss_int(&w, "SELECT next_offset FROM _offsets"), 5);
-    ss_close(&w);
+    expect_text(w, "SELECT error FROM _undecodable WHERE \"offset\"=2", "no schema 14");
+    assert_int_equal(tm_sink_counted(w->sink)->undecodable, 3);
+    assert_int_equal(ss_int(w, "SELECT next_offset FROM _offsets"), 5);
 }
 
 static void a_tombstone_moves_the_offset_and_makes_no_row(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    ss_produce_bytes(&w, "a.b", 0, NULL, 0);
-    run(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
-    assert_int_equal(ss_int(&w, "SELECT next_offset FROM _offsets"), 2);
-    assert_int_equal(tm_sink_counted(w.sink)->tombstones, 1);
-    ss_close(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string");
+    put(w, 1, VALUES("1"));
+    ss_produce_bytes(w, "a.b", 0, NULL, 0);
+    run(w);
+    assert_int_equal(rows(w), 1);
+    assert_int_equal(ss_int(w, "SELECT next_offset FROM _offsets"), 2);
+    assert_int_equal(tm_sink_counted(w->sink)->tombstones, 1);
 }
 
 static void offsets_of_another_cluster_are_refused(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    run(&w);
-    assert_int_equal(
-        sqlite3_exec(w.db, "UPDATE _offsets SET cluster_id='somewhere else'", NULL, NULL, NULL),
-        SQLITE_OK);
-    ss_stop(&w);
-    start_ok(&w);
-    expect_failure(&w, TM_E_MISMATCH, "somewhere else");
-    ss_close(&w);
+    struct ss_world *w = *state;
+    run_with_one(w, "Id:string", VALUES("1"));
+    change_warehouse(w, "UPDATE _offsets SET cluster_id='somewhere else'");
+    ss_stop(w);
+    start_ok(w);
+    expect_failure(w, TM_E_MISMATCH, "somewhere else");
 }
 
 static void a_second_writer_of_the_file_is_found_out_and_doubles_nothing(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    run(&w);
-    ss_produce(&w, "a.b", 0, 1, VALUES("2"));
+    struct ss_world *w = *state;
+    run_with_one(w, "Id:string", VALUES("1"));
+    put(w, 1, VALUES("2"));
     /* what this sink is about to write is there already */
-    assert_int_equal(
-        sqlite3_exec(w.db,
+    change_warehouse(w,
                      "INSERT INTO \"a.b\" SELECT _topic,_partition,1,_written_ns,'2' FROM \"a.b\";"
-                     "UPDATE _offsets SET next_offset=2",
-                     NULL, NULL, NULL),
-        SQLITE_OK);
-    expect_failure(&w, TM_E_MISMATCH, "another process");
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
-    ss_close(&w);
+                     "UPDATE _offsets SET next_offset=2");
+    expect_failure(w, TM_E_MISMATCH, "another process");
+    assert_int_equal(rows(w), 2);
 }
 
 static void a_partition_begun_by_another_process_is_found_out(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    run(&w);
-    assert_int_equal(sqlite3_exec(w.db,
-                                  "INSERT INTO _offsets(topic,partition,next_offset,cluster_id) "
-                                  "VALUES('a_b',1,5,'somewhere else')",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    expect_failure(&w, TM_E_MISMATCH, "somewhere else");
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM sqlite_master WHERE name='a.b'"), 0);
-    ss_close(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string");
+    run(w);
+    change_warehouse(w, "INSERT INTO _offsets(topic,partition,next_offset,cluster_id) "
+                        "VALUES('a_b',1,5,'somewhere else')");
+    put(w, 1, VALUES("1"));
+    expect_failure(w, TM_E_MISMATCH, "somewhere else");
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM sqlite_master WHERE name='a.b'"), 0);
 }
 
 static void evicted_records_are_loss_and_stop_the_sink(void **state)
 {
-    struct ss_world w;
+    struct ss_world *w = *state;
     struct tm_err err = { .code = TM_OK };
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
+    ss_schema(w, 1, "Id:string");
     for (int i = 0; i < 3; i++)
-        ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    tm_mem_evict(w.broker, "a.b", 0, 2);
-    start_ok(&w);
-    assert_int_equal(ss_run(&w, &err), TM_E_GAP);
-    ss_close(&w);
+        put(w, 1, VALUES("1"));
+    tm_mem_evict(w->broker, "a.b", 0, 2);
+    start_ok(w);
+    assert_int_equal(ss_run(w, &err), TM_E_GAP);
 }
 
 static void views_are_made_at_the_start_and_whenever_columns_change(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    ss_schema(&w, 2, "Id:string,More:string");
-    run(&w);
-    assert_int_equal(ss_int(&w, "SELECT times FROM made"), 1);
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    ss_run_ok(&w);
-    ss_produce(&w, "a.b", 0, 1, VALUES("2"));
-    ss_run_ok(&w);
-    assert_int_equal(ss_int(&w, "SELECT times FROM made"), 2);
-    ss_produce(&w, "a.b", 0, 2, VALUES("3", "m"));
-    ss_run_ok(&w);
-    assert_int_equal(ss_int(&w, "SELECT times FROM made"), 3);
-    ss_close(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string");
+    ss_schema(w, 2, "Id:string,More:string");
+    run(w);
+    assert_int_equal(ss_int(w, "SELECT times FROM made"), 1);
+    write_one(w, 1, VALUES("1"));
+    write_one(w, 1, VALUES("2"));
+    assert_int_equal(ss_int(w, "SELECT times FROM made"), 2);
+    write_one(w, 2, VALUES("3", "m"));
+    assert_int_equal(ss_int(w, "SELECT times FROM made"), 3);
 }
 
 static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
@@ -468,35 +431,28 @@ static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
                                            "CREATE INDEX i ON \"a.b\"(Id)",
                                            "SELECT load_extension('x')",
                                            "UPDATE _offsets SET next_offset=0" };
-    struct ss_world w;
+    struct ss_world *w = *state;
     struct tm_err err = { .code = TM_OK };
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    run(&w);
+    run_with_one(w, "Id:string", VALUES("1"));
     assert_int_equal(
         tm_sink_views_run(
-            w.db, "CREATE VIEW v AS SELECT json_extract(Id,'$') x FROM \"a.b\"; DROP VIEW v;",
+            w->db, "CREATE VIEW v AS SELECT json_extract(Id,'$') x FROM \"a.b\"; DROP VIEW v;",
             &err),
         TM_OK);
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         tm_err_clear(&err);
-        assert_int_equal(tm_sink_views_run(w.db, refused[i], &err), TM_E_ARG);
+        assert_int_equal(tm_sink_views_run(w->db, refused[i], &err), TM_E_ARG);
         assert_non_null(strstr(err.msg, "may only DROP VIEW and CREATE VIEW"));
     }
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
-    ss_close(&w);
+    assert_int_equal(rows(w), 1);
 }
 
 static void view_sql_that_runs_for_ever_is_stopped(void **state)
 {
-    struct ss_world w;
+    struct ss_world *w = *state;
     struct tm_err err = { .code = TM_OK };
-    (void)state;
-    ss_open(&w);
-    run(&w);
-    assert_int_equal(tm_sink_views_run(w.db,
+    run(w);
+    assert_int_equal(tm_sink_views_run(w->db,
                                        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM "
                                        "n) SELECT count(*) FROM n",
                                        &err),
@@ -504,94 +460,78 @@ static void view_sql_that_runs_for_ever_is_stopped(void **state)
     assert_non_null(strstr(err.msg, "steps"));
     tm_err_clear(&err);
     /* and the connection is as before */
-    assert_int_equal(tm_sql_exec(w.db, "CREATE TABLE after_it(x); DROP TABLE after_it", &err),
+    assert_int_equal(tm_sql_exec(w->db, "CREATE TABLE after_it(x); DROP TABLE after_it", &err),
                      TM_OK);
-    ss_close(&w);
 }
 
 static void a_schema_that_is_still_being_asked_for_holds_the_batch_together(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    ss_schema(&w, 2, "Id:string,More:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    ss_produce(&w, "a.b", 0, 2, VALUES("2", "m"));
-    w.schema_again = 3;
-    run(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 2);
-    assert_int_equal(tm_sink_counted(w.sink)->transactions, 1);
-    ss_close(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string");
+    ss_schema(w, 2, "Id:string,More:string");
+    put(w, 1, VALUES("1"));
+    put(w, 2, VALUES("2", "m"));
+    w->schema_again = 3;
+    run(w);
+    assert_int_equal(rows(w), 2);
+    assert_int_equal(tm_sink_counted(w->sink)->transactions, 1);
 }
 
 static void a_busy_warehouse_is_tried_again(void **state)
 {
-    struct ss_world w;
+    struct ss_world *w = *state;
     struct tm_err err = { .code = TM_OK };
     sqlite3 *other = NULL;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string");
-    run(&w);
-    assert_int_equal(tm_sql_open(&other, w.path, TM_SQL_WRITE, &err), TM_OK);
+    ss_schema(w, 1, "Id:string");
+    run(w);
+    assert_int_equal(tm_sql_open(&other, w->path, TM_SQL_WRITE, &err), TM_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    ss_produce(&w, "a.b", 0, 1, VALUES("1"));
-    ss_run_ok(&w);
-    assert_int_equal(tm_sink_counted(w.sink)->rows, 0);
+    write_one(w, 1, VALUES("1"));
+    assert_int_equal(tm_sink_counted(w->sink)->rows, 0);
     assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     tm_sql_close(other);
-    ss_run_ok(&w);
-    assert_int_equal(ss_int(&w, "SELECT count(*) FROM \"a.b\""), 1);
-    ss_close(&w);
+    ss_run_ok(w);
+    assert_int_equal(rows(w), 1);
 }
 
 static void several_consumers_of_one_group_write_every_record_once(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    w.tasks = 3;
-    ss_schema(&w, 1, "Id:string");
-    start_ok(&w);
+    struct ss_world *w = *state;
+    w->tasks = 3;
+    ss_schema(w, 1, "Id:string");
+    start_ok(w);
     for (int round = 0; round < 4; round++) {
         for (int i = 0; i < 40; i++)
-            ss_produce(&w, i % 3 == 0 ? "a_b" : "a.b", i % 2, 1, VALUES("x"));
-        ss_run_ok(&w);
+            ss_produce(w, i % 3 == 0 ? "a_b" : "a.b", i % 2, 1, VALUES("x"));
+        ss_run_ok(w);
     }
-    assert_int_equal(ss_int(&w, "SELECT (SELECT count(*) FROM \"a.b\")+(SELECT count(*) FROM a_b)"),
+    assert_int_equal(ss_int(w, "SELECT (SELECT count(*) FROM \"a.b\")+(SELECT count(*) FROM a_b)"),
                      160);
-    assert_int_equal(ss_int(&w, "SELECT sum(next_offset) FROM _offsets"), 160);
-    ss_close(&w);
+    assert_int_equal(ss_int(w, "SELECT sum(next_offset) FROM _offsets"), 160);
 }
 
 static void a_field_with_a_name_of_the_sinks_own_is_refused(void **state)
 {
-    struct ss_world w;
-    (void)state;
-    ss_open(&w);
-    ss_schema(&w, 1, "Id:string,_Offset:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "2"));
-    start_ok(&w);
-    expect_failure(&w, TM_E_ARG, "_Offset");
-    ss_close(&w);
+    struct ss_world *w = *state;
+    ss_schema(w, 1, "Id:string,_Offset:string");
+    put(w, 1, VALUES("1", "2"));
+    start_ok(w);
+    expect_failure(w, TM_E_ARG, "_Offset");
 }
 
 static void raw_rows_leave_fetched_and_written_marks(void **state)
 {
-    struct ss_world w;
+    struct ss_world *w = *state;
     struct tm_err err = { .code = TM_OK };
     struct tm_trace_mark marks[4];
     char path[160];
-    (void)state;
-    ss_open(&w);
-    snprintf(path, sizeof path, "%s/trace", w.dir);
-    assert_int_equal(tm_trace_open(&w.trace, path, &err), TM_OK);
-    ss_schema(&w, 1, "Id:string,ReplayId:string,_ObjectType:string");
-    ss_schema(&w, 2, "Id:string,ReplayId:string");
-    ss_produce(&w, "a.b", 0, 1, VALUES("1", "4711", "OpportunityChangeEvent"));
-    ss_produce(&w, "a_b", 0, 2, VALUES("1", "4712")); /* an alert: no raw topic, no mark */
-    run(&w);
+    snprintf(path, sizeof path, "%s/trace", w->dir);
+    assert_int_equal(tm_trace_open(&w->trace, path, &err), TM_OK);
+    ss_schema(w, 1, "Id:string,ReplayId:string,_ObjectType:string");
+    ss_schema(w, 2, "Id:string,ReplayId:string");
+    put(w, 1, VALUES("1", "4711", "OpportunityChangeEvent"));
+    ss_produce(w, "a_b", 0, 2, VALUES("1", "4712")); /* an alert: no raw topic, no mark */
+    run(w);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     assert_int_equal(fread(marks, sizeof marks[0], 4, f), 2);
@@ -601,40 +541,39 @@ static void raw_rows_leave_fetched_and_written_marks(void **state)
     assert_int_equal(marks[1].key, 4711);
     assert_int_equal(marks[1].object_hash, tm_trace_object_hash("Opportunity"));
     assert_true(marks[1].wall_ns > marks[0].wall_ns);
-    ss_close(&w);
 }
 
+#define WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_become_rows_with_canonical_values),
-        cmocka_unit_test(a_record_of_many_megabytes_is_a_row_like_any_other),
-        cmocka_unit_test(a_restart_neither_loses_nor_doubles_a_row),
-        cmocka_unit_test(the_warehouse_decides_where_to_start_not_the_group),
-        cmocka_unit_test(two_topics_with_equal_offsets_in_one_table_keep_all_rows),
-        cmocka_unit_test(unionization_adds_what_is_new_and_keeps_what_is_gone),
-        cmocka_unit_test(without_unionization_a_dropped_column_blocks_the_next_schema_update),
-        cmocka_unit_test(
-            without_unionization_a_dropped_column_is_missed_behind_one_that_begins_like_it),
-        cmocka_unit_test(names_that_differ_by_case_are_one_column_with_the_first_spelling),
-        cmocka_unit_test(two_fields_of_one_record_that_differ_by_case_are_refused),
-        cmocka_unit_test(without_unionization_the_last_record_of_a_batch_proposes_the_schema),
-        cmocka_unit_test(a_retyped_field_gets_a_column_of_its_own_and_no_row_is_lost),
-        cmocka_unit_test(tables_and_columns_are_only_made_when_the_config_allows),
-        cmocka_unit_test(an_undecodable_record_is_kept_aside_and_the_rest_goes_on),
-        cmocka_unit_test(a_tombstone_moves_the_offset_and_makes_no_row),
-        cmocka_unit_test(offsets_of_another_cluster_are_refused),
-        cmocka_unit_test(a_second_writer_of_the_file_is_found_out_and_doubles_nothing),
-        cmocka_unit_test(a_partition_begun_by_another_process_is_found_out),
-        cmocka_unit_test(evicted_records_are_loss_and_stop_the_sink),
-        cmocka_unit_test(views_are_made_at_the_start_and_whenever_columns_change),
-        cmocka_unit_test(view_sql_can_make_and_drop_views_and_nothing_else),
-        cmocka_unit_test(view_sql_that_runs_for_ever_is_stopped),
-        cmocka_unit_test(a_schema_that_is_still_being_asked_for_holds_the_batch_together),
-        cmocka_unit_test(a_busy_warehouse_is_tried_again),
-        cmocka_unit_test(several_consumers_of_one_group_write_every_record_once),
-        cmocka_unit_test(a_field_with_a_name_of_the_sinks_own_is_refused),
-        cmocka_unit_test(raw_rows_leave_fetched_and_written_marks),
+        WORLD(records_become_rows_with_canonical_values),
+        WORLD(a_record_of_many_megabytes_is_a_row_like_any_other),
+        WORLD(a_restart_neither_loses_nor_doubles_a_row),
+        WORLD(the_warehouse_decides_where_to_start_not_the_group),
+        WORLD(two_topics_with_equal_offsets_in_one_table_keep_all_rows),
+        WORLD(unionization_adds_what_is_new_and_keeps_what_is_gone),
+        WORLD(without_unionization_a_dropped_column_blocks_the_next_schema_update),
+        WORLD(without_unionization_a_dropped_column_is_missed_behind_one_that_begins_like_it),
+        WORLD(names_that_differ_by_case_are_one_column_with_the_first_spelling),
+        WORLD(two_fields_of_one_record_that_differ_by_case_are_refused),
+        WORLD(without_unionization_the_last_record_of_a_batch_proposes_the_schema),
+        WORLD(a_retyped_field_gets_a_column_of_its_own_and_no_row_is_lost),
+        WORLD(tables_and_columns_are_only_made_when_the_config_allows),
+        WORLD(an_undecodable_record_is_kept_aside_and_the_rest_goes_on),
+        WORLD(a_tombstone_moves_the_offset_and_makes_no_row),
+        WORLD(offsets_of_another_cluster_are_refused),
+        WORLD(a_second_writer_of_the_file_is_found_out_and_doubles_nothing),
+        WORLD(a_partition_begun_by_another_process_is_found_out),
+        WORLD(evicted_records_are_loss_and_stop_the_sink),
+        WORLD(views_are_made_at_the_start_and_whenever_columns_change),
+        WORLD(view_sql_can_make_and_drop_views_and_nothing_else),
+        WORLD(view_sql_that_runs_for_ever_is_stopped),
+        WORLD(a_schema_that_is_still_being_asked_for_holds_the_batch_together),
+        WORLD(a_busy_warehouse_is_tried_again),
+        WORLD(several_consumers_of_one_group_write_every_record_once),
+        WORLD(a_field_with_a_name_of_the_sinks_own_is_refused),
+        WORLD(raw_rows_leave_fetched_and_written_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
