@@ -15,19 +15,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define ROUNDS_MAX 5000
-
-/* One round: everything armed in it, `n` = which allocation fails. Returns whether one did. */
-typedef bool fault_round(unsigned n);
-
-static void until_nothing_fails(fault_round *round, unsigned rounds_least)
-{
-    unsigned n = 1;
-    while (n < ROUNDS_MAX && round(n))
-        n++;
-    assert_in_range(n, rounds_least, ROUNDS_MAX - 1);
-}
-
 static bool config_round(unsigned n)
 {
     static const struct tm_key keys[] = {
@@ -204,22 +191,22 @@ static bool cometd_round(unsigned n)
 static void config_tells_of_every_failed_allocation(void **state)
 {
     (void)state;
-    until_nothing_fails(config_round, 10);
+    fault_until_nothing_fails(config_round, 10);
 }
 static void describe_tells_of_every_failed_allocation(void **state)
 {
     (void)state;
-    until_nothing_fails(describe_round, 6);
+    fault_until_nothing_fails(describe_round, 6);
 }
 static void session_and_query_tell_of_every_failed_allocation(void **state)
 {
     (void)state;
-    until_nothing_fails(query_round, 15);
+    fault_until_nothing_fails(query_round, 15);
 }
 static void cometd_tells_of_every_failed_allocation(void **state)
 {
     (void)state;
-    until_nothing_fails(cometd_round, 15);
+    fault_until_nothing_fails(cometd_round, 15);
 }
 
 int main(void)

@@ -12,27 +12,17 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define ROUNDS_MAX 5000
-typedef bool fault_round(unsigned n);
-
-static void until_nothing_fails(fault_round *round, unsigned rounds_least)
-{
-    unsigned n = 1;
-    while (n < ROUNDS_MAX && round(n))
-        n++;
-    assert_in_range(n, rounds_least, ROUNDS_MAX - 1);
-}
+static const char schema_text[] =
+    "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
+    "{\"name\":\"L\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]}]}";
 
 static bool schema_round(unsigned n)
 {
-    static const char text[] =
-        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
-        "{\"name\":\"L\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]}]}";
     struct tm_avro_schema *s = NULL;
     struct tm_err err = { .code = TM_OK };
     const struct tm_avro_field *fields;
     fault_arm(n);
-    enum tm_code rc = tm_avro_schema_parse(&s, text, sizeof text - 1, &err);
+    enum tm_code rc = tm_avro_schema_parse(&s, schema_text, sizeof schema_text - 1, &err);
     bool hit = fault_disarm();
     if (rc == TM_OK)
         assert_int_equal(tm_avro_schema_fields(s, &fields), 2);
@@ -44,9 +34,6 @@ static bool schema_round(unsigned n)
 
 static bool codec_round(unsigned n)
 {
-    static const char text[] =
-        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
-        "{\"name\":\"L\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}]}]}";
     const struct tm_value values[] = {
         tm_value_of_text("a long enough text to make the buffers grow more than once, and then "
                          "some more of it, until the second allocation is needed"),
@@ -56,7 +43,7 @@ static bool codec_round(unsigned n)
     struct tm_err err = { .code = TM_OK };
     struct tm_buf out;
     struct tm_row row;
-    assert_int_equal(tm_avro_schema_parse(&s, text, sizeof text - 1, &err), TM_OK);
+    assert_int_equal(tm_avro_schema_parse(&s, schema_text, sizeof schema_text - 1, &err), TM_OK);
     tm_buf_init(&out, 1 << 16);
     tm_row_init(&row);
     fault_arm(n);
@@ -124,25 +111,25 @@ static bool contract_round(unsigned n)
 static void a_schema_without_memory_is_no_schema(void **state)
 {
     (void)state;
-    until_nothing_fails(schema_round, 5);
+    fault_until_nothing_fails(schema_round, 5);
 }
 
 static void a_record_without_memory_is_no_record(void **state)
 {
     (void)state;
-    until_nothing_fails(codec_round, 4);
+    fault_until_nothing_fails(codec_round, 4);
 }
 
 static void a_change_event_without_memory_says_so(void **state)
 {
     (void)state;
-    until_nothing_fails(change_round, 5);
+    fault_until_nothing_fails(change_round, 5);
 }
 
 static void a_topic_schema_without_memory_says_so(void **state)
 {
     (void)state;
-    until_nothing_fails(contract_round, 2);
+    fault_until_nothing_fails(contract_round, 2);
 }
 
 int main(void)

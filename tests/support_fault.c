@@ -1,6 +1,12 @@
 #include "tests/support_fault.h"
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <cmocka.h>
+
+#define FAULT_ROUNDS_MAX 5000
 
 static unsigned fault_left;
 static bool fault_happened;
@@ -24,6 +30,14 @@ bool fault_disarm(void)
     bool happened = fault_happened;
     fault_arm(0);
     return happened;
+}
+
+void fault_until_nothing_fails(fault_round *round, unsigned rounds_least)
+{
+    unsigned n = 1;
+    while (n < FAULT_ROUNDS_MAX && round(n))
+        n++;
+    assert_in_range(n, rounds_least, FAULT_ROUNDS_MAX - 1);
 }
 
 /* Only where the linker wraps are the real ones there; elsewhere nobody calls these. */
