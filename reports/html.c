@@ -60,6 +60,41 @@ static void html_flaw(struct tm_buf *b, const json_t *p, const char *path, const
     tm_buf_addf(b, "<td class=\"%s\">%s</td>", all, there ? tm_word_count(word, v) : "–");
 }
 
+/* One cell of a pipeline's row. form NULL: a count that should be nought. */
+struct html_column {
+    const char *path;
+    html_form *form;
+    double scale;
+    const char *class;
+};
+
+static void html_cells(struct tm_buf *b, const json_t *p, const struct html_column *columns,
+                       size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (columns[i].form == NULL)
+            html_flaw(b, p, columns[i].path, columns[i].class);
+        else
+            html_cell(b, p, columns[i].path, columns[i].form, columns[i].scale, columns[i].class);
+}
+
+#define HTML_COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* A table of which every pipeline has a row of the same cells. */
+static void html_rows(struct tm_buf *b, const json_t *report, const struct html_column *columns,
+                      size_t count)
+{
+    const json_t *p;
+    size_t i;
+    json_array_foreach(html_pipelines(report), i, p)
+    {
+        tm_buf_addz(b, "<tr>");
+        html_name(b, p, i);
+        html_cells(b, p, columns, count);
+        tm_buf_addz(b, "</tr>\n");
+    }
+}
+
 /* ---- top ---- */
 
 static void html_finding(void *data, const char *sentence)
@@ -111,8 +146,14 @@ static void html_table_end(struct tm_buf *b)
 
 static void html_latency(struct tm_buf *b, const json_t *report)
 {
-    const json_t *p;
-    size_t i;
+    static const struct html_column columns[] = {
+        { "freshness_s.p50", tm_word_span, 1, "first" }, { "freshness_s.p90", tm_word_span, 1, "" },
+        { "freshness_s.p99", tm_word_span, 1, "" },      { "freshness_s.max", tm_word_span, 1, "" },
+        { "wait_s.p50", tm_word_span, 1, "first" },      { "wait_s.p99", tm_word_span, 1, "" },
+        { "work_ms.p50", tm_word_span, 0.001, "first" }, { "work_ms.p99", tm_word_span, 0.001, "" },
+        { "work_ms.p99_9", tm_word_span, 0.001, "" },    { "work_ms.max", tm_word_span, 0.001, "" },
+        { "freshness_s.never", NULL, 1, "first" },
+    };
     tm_buf_addz(b, "<h2>How long until a change could be read</h2>\n<p>From the commit in "
                    "Salesforce to the first query of the "
                    "snapshot that returned it. <b>Wait</b> is org time spent until somebody looked "
@@ -127,23 +168,7 @@ static void html_latency(struct tm_buf *b, const json_t *report)
                   "<th>max</th><th class=\"first\">p50</th><th>p99</th><th "
                   "class=\"first\">p50</th><th>p99</th><th>p99.9</th>"
                   "<th>max</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p)
-    {
-        tm_buf_addz(b, "<tr>");
-        html_name(b, p, i);
-        html_cell(b, p, "freshness_s.p50", tm_word_span, 1, "first");
-        html_cell(b, p, "freshness_s.p90", tm_word_span, 1, "");
-        html_cell(b, p, "freshness_s.p99", tm_word_span, 1, "");
-        html_cell(b, p, "freshness_s.max", tm_word_span, 1, "");
-        html_cell(b, p, "wait_s.p50", tm_word_span, 1, "first");
-        html_cell(b, p, "wait_s.p99", tm_word_span, 1, "");
-        html_cell(b, p, "work_ms.p50", tm_word_span, 0.001, "first");
-        html_cell(b, p, "work_ms.p99", tm_word_span, 0.001, "");
-        html_cell(b, p, "work_ms.p99_9", tm_word_span, 0.001, "");
-        html_cell(b, p, "work_ms.max", tm_word_span, 0.001, "");
-        html_flaw(b, p, "freshness_s.never", "first");
-        tm_buf_addz(b, "</tr>\n");
-    }
+    html_rows(b, report, columns, HTML_COUNT(columns));
     html_table_end(b);
 }
 
@@ -181,6 +206,15 @@ static void html_changes(struct tm_buf *b, const json_t *report)
 
 static void html_staleness(struct tm_buf *b, const json_t *report)
 {
+    static const struct html_column age[] = { { "age_s.mean", tm_word_span, 1, "" },
+                                              { "age_s.max", tm_word_span, 1, "" } };
+    static const struct html_column rest[] = {
+        { "drift.flag.precision", tm_word_share, 1, "" },
+        { "drift.flag.recall", tm_word_share, 1, "" },
+        { "freshness_s.superseded", tm_word_count, 1, "" },
+        { "freshness_s.ambiguous", tm_word_count, 1, "" },
+        { "reader_ms.p99", tm_word_span, 0.001, "" },
+    };
     const json_t *p;
     size_t i;
     if (!json_is_object(json_object_get(json_array_get(html_pipelines(report), 0), "age_s")))
@@ -197,23 +231,22 @@ static void html_staleness(struct tm_buf *b, const json_t *report)
         double behind;
         tm_buf_addz(b, "<tr>");
         html_name(b, p, i);
-        html_cell(b, p, "age_s.mean", tm_word_span, 1, "");
-        html_cell(b, p, "age_s.max", tm_word_span, 1, "");
+        html_cells(b, p, age, HTML_COUNT(age));
         if (tm_word_number(p, "behind.mean", &behind))
             snprintf(word, sizeof word, "%.3g", behind);
         tm_buf_addf(b, "<td>%s</td>", tm_word_number(p, "behind.mean", &behind) ? word : "–");
-        html_cell(b, p, "drift.flag.precision", tm_word_share, 1, "");
-        html_cell(b, p, "drift.flag.recall", tm_word_share, 1, "");
-        html_cell(b, p, "freshness_s.superseded", tm_word_count, 1, "");
-        html_cell(b, p, "freshness_s.ambiguous", tm_word_count, 1, "");
-        html_cell(b, p, "reader_ms.p99", tm_word_span, 0.001, "");
+        html_cells(b, p, rest, HTML_COUNT(rest));
         tm_buf_addz(b, "</tr>\n");
     }
     html_table_end(b);
-    tm_buf_addz(b, "<p class=\"note\">Age: now − commit of the oldest change not yet shown, over "
-                   "all records and time. Superseded: shown "
-                   "only through a later version. Ambiguous: two versions fit what was "
-                   "shown.</p></details>\n");
+    tm_buf_addz(b,
+                "<p class=\"note\">Age: now − commit of the oldest change not yet shown, over "
+                "all records and time. Flag precision: of the time rows were flagged as doubtful, "
+                "the share in which they did differ; recall: of the time rows differed, the "
+                "share in which they were flagged (rows merely on their way cannot be). "
+                "Superseded: shown "
+                "only through a later version. Ambiguous: two versions fit what was "
+                "shown.</p></details>\n");
 }
 
 static void html_freshness_chart(struct tm_buf *b)
@@ -231,8 +264,18 @@ static void html_freshness_chart(struct tm_buf *b)
 
 static void html_drift(struct tm_buf *b, const json_t *report)
 {
+    static const struct html_column classes[] = {
+        { "drift.missing", NULL, 1, "first" },
+        { "drift.phantom", NULL, 1, "" },
+        { "drift.stale", NULL, 1, "" },
+        { "drift.mixed", NULL, 1, "" },
+        { "drift.wrong", NULL, 1, "" },
+        { "drift.dirty", NULL, 1, "" },
+        { "lost_history.states", tm_word_count, 1, "first" },
+        { "lost_history.share", tm_word_share, 1, "" },
+    };
     const json_t *p;
-    size_t i;
+    size_t i, unmeasured = 0;
     tm_buf_addz(b, "<h2>Rows that differ from Salesforce, over the org's day</h2>\n<p "
                    "class=\"note\">Each row of each snapshot, compared "
                    "with the org at the same instant; the scale grows like a logarithm above ten "
@@ -252,6 +295,8 @@ static void html_drift(struct tm_buf *b, const json_t *report)
     {
         double row_s;
         char word[WORD_BYTES];
+        unmeasured +=
+            json_is_false(json_object_get(json_object_get(p, "lost_history"), "measured"));
         tm_buf_addz(b, "<tr>");
         html_name(b, p, i);
         html_cell(b, p, "drift.peak_rows", tm_word_count, 1, "first");
@@ -263,14 +308,7 @@ static void html_drift(struct tm_buf *b, const json_t *report)
                             : tm_word_count(word, row_s / 3600));
         else
             tm_buf_addz(b, "<td class=\"first\">–</td>");
-        html_flaw(b, p, "drift.missing", "first");
-        html_flaw(b, p, "drift.phantom", "");
-        html_flaw(b, p, "drift.stale", "");
-        html_flaw(b, p, "drift.mixed", "");
-        html_flaw(b, p, "drift.wrong", "");
-        html_flaw(b, p, "drift.dirty", "");
-        html_cell(b, p, "lost_history.states", tm_word_count, 1, "first");
-        html_cell(b, p, "lost_history.share", tm_word_share, 1, "");
+        html_cells(b, p, classes, HTML_COUNT(classes));
         tm_buf_addz(b, "</tr>\n");
     }
     html_table_end(b);
@@ -279,7 +317,11 @@ static void html_drift(struct tm_buf *b, const json_t *report)
            "Stale: one older whole version. "
            "Mixed: true fields of no single version. Wrong: a value never held. Dirty: rows the "
            "pipeline itself flags as doubtful. Lost history: committed states no snapshot ever "
-           "showed.</p>\n");
+           "showed.");
+    if (unmeasured > 0)
+        tm_buf_addz(b, " – there: not measured, running org time faster than real time would "
+                       "distort it.");
+    tm_buf_addz(b, "</p>\n");
 }
 
 /* ---- stations ---- */
@@ -477,29 +519,27 @@ static void html_processes(struct tm_buf *b, const json_t *report)
 
 static void html_cost(struct tm_buf *b, const json_t *report)
 {
-    const json_t *p;
-    size_t i;
-    tm_buf_addz(b, "<h2>What it cost</h2>\n");
+    static const struct html_column columns[] = {
+        { "cost.api_calls", tm_word_count, 1, "" },
+        { "cost.events", tm_word_count, 1, "" },
+        { "cost.bytes", tm_word_bytes, 1, "" },
+        { "cost.polls", tm_word_count, 1, "" },
+        { "cost.skipped_polls", tm_word_count, 1, "" },
+        { "cost.cpu_s", tm_word_span, 1, "" },
+        { "cost.rss_peak_bytes", tm_word_bytes, 1, "" },
+        { "cost.warehouse_bytes", tm_word_bytes, 1, "" },
+        { "cost.query_ms", tm_word_span, 0.001, "" },
+    };
+    tm_buf_addz(b, "<h2>What it cost</h2>\n<p class=\"note\">CPU and memory are summed over a "
+                   "pipeline's processes; the streaming pipelines share source, gap, reconcile and "
+                   "sink, which are counted in each. Snapshot query: reading the whole snapshot "
+                   "once.</p>\n");
     html_table(
         b,
         "<thead><tr><th>pipeline</th><th>API "
         "calls</th><th>events</th><th>bytes</th><th>polls</th><th>skipped</th>"
         "<th>CPU</th><th>peak memory</th><th>warehouse</th><th>snapshot query</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p)
-    {
-        tm_buf_addz(b, "<tr>");
-        html_name(b, p, i);
-        html_cell(b, p, "cost.api_calls", tm_word_count, 1, "");
-        html_cell(b, p, "cost.events", tm_word_count, 1, "");
-        html_cell(b, p, "cost.bytes", tm_word_bytes, 1, "");
-        html_cell(b, p, "cost.polls", tm_word_count, 1, "");
-        html_cell(b, p, "cost.skipped_polls", tm_word_count, 1, "");
-        html_cell(b, p, "cost.cpu_s", tm_word_span, 1, "");
-        html_cell(b, p, "cost.rss_peak_bytes", tm_word_bytes, 1, "");
-        html_cell(b, p, "cost.warehouse_bytes", tm_word_bytes, 1, "");
-        html_cell(b, p, "cost.query_ms", tm_word_span, 0.001, "");
-        tm_buf_addz(b, "</tr>\n");
-    }
+    html_rows(b, report, columns, HTML_COUNT(columns));
     html_table_end(b);
     html_processes(b, report);
 }
@@ -553,7 +593,7 @@ static void html_number(struct tm_buf *b, const json_t *v)
     if (json_is_integer(v))
         tm_buf_addf(b, "%lld", (long long)json_integer_value(v));
     else if (json_is_real(v))
-        tm_buf_addf(b, "%.6g", json_real_value(v));
+        tm_buf_addf(b, fabs(json_real_value(v)) < 1e6 ? "%.6g" : "%.0f", json_real_value(v));
     else if (json_is_string(v))
         html_text(b, json_string_value(v));
     else
@@ -577,6 +617,8 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
         bool ok = json_is_true(json_object_get(t, "ok")), nothing = tm_word_untested(t);
         tm_buf_addz(b, "<tr><td class=\"words\">");
         html_text(b, tm_word_text(t, "name", "?"));
+        if (*tm_word_self_test(t) != '\0')
+            tm_buf_addf(b, ": %s", tm_word_self_test(t));
         if (*tm_word_text(t, "note", "") != '\0') {
             tm_buf_addz(b, "<br><span class=\"note\">");
             html_text(b, tm_word_text(t, "note", ""));

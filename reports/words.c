@@ -131,6 +131,25 @@ bool tm_word_untested(const json_t *self_test)
            json_is_false(json_object_get(self_test, "exercised"));
 }
 
+const char *tm_word_self_test(const json_t *self_test)
+{
+    static const struct {
+        const char *test, *says;
+    } tests[] = {
+        { "area", "versions behind, summed over time, come to the sum of all delays" },
+        { "poll_time", "every change a poll could carry was shown by the poll it was due in" },
+        { "lost_states", "the states never shown are those replaced within one polling interval" },
+        { "full_read", "reading everything at the end shows what following the changes showed" },
+        { "predicted", "the views show what the raw rows under them foretell" },
+        { "breakdown", "the legs of the road add up to the whole" },
+    };
+    const char *test = tm_word_text(self_test, "test", "");
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
+        if (strcmp(test, tests[i].test) == 0)
+            return tests[i].says;
+    return "";
+}
+
 /* ---- findings ---- */
 
 struct findings {
@@ -157,21 +176,22 @@ static const json_t *findings_fastest(const struct findings *f, const char *kind
 
 static void findings_speed(const struct findings *f, const json_t *stream, const json_t *batch)
 {
-    char text[SENTENCE_BYTES], a[4][WORD_BYTES], times[WORD_BYTES];
+    char text[SENTENCE_BYTES], a[2][WORD_BYTES], times[WORD_BYTES];
     double s, b;
     if (stream == NULL || batch == NULL || !tm_word_number(stream, "freshness_s.p50", &s) ||
         !tm_word_number(batch, "freshness_s.p50", &b))
         return;
-    snprintf(text, sizeof text,
-             "Half of all changes could be read within %s through %s, and within %s through %s, "
-             "the fastest polling "
-             "of this run%s%s%s. One in a hundred took longer than %s and %s.",
-             tm_word_span(a[0], s), tm_word_text(stream, "name", "?"), tm_word_span(a[1], b),
-             tm_word_text(batch, "name", "?"), s > 0 && b > 2 * s ? ": " : "",
-             s > 0 && b > 2 * s ? tm_word_count(times, b / s) : "",
-             s > 0 && b > 2 * s ? " times as long" : "",
-             tm_word_at(a[2], stream, "freshness_s.p99", tm_word_span, 1),
-             tm_word_at(a[3], batch, "freshness_s.p99", tm_word_span, 1));
+    bool much = s > 0 && b > 2 * s;
+    int n = snprintf(text, sizeof text,
+                     "Half of all changes could be read within %s through %s, and within %s "
+                     "through %s, the fastest polling of this run%s%s%s.",
+                     tm_word_span(a[0], s), tm_word_text(stream, "name", "?"),
+                     tm_word_span(a[1], b), tm_word_text(batch, "name", "?"), much ? ": " : "",
+                     much ? tm_word_count(times, b / s) : "", much ? " times as long" : "");
+    if (tm_word_number(stream, "freshness_s.p99", &s) &&
+        tm_word_number(batch, "freshness_s.p99", &b))
+        snprintf(text + n, sizeof text - (size_t)n, " One in a hundred took longer than %s and %s.",
+                 tm_word_span(a[0], s), tm_word_span(a[1], b));
     f->each(f->data, text);
 }
 
@@ -271,33 +291,47 @@ static void findings_copies(const struct findings *f)
     }
 }
 
-/* Compressed org time lets many changes fall inside a poll: they waited for nothing. */
+/* Compressed org time lets many changes fall inside a poll: they waited for nothing. One sentence
+ * for all pipelines, with those whose figures it moves. */
 static void findings_during_poll(const struct findings *f, const json_t *report)
 {
-    char text[SENTENCE_BYTES], a[5][WORD_BYTES];
+    char text[SENTENCE_BYTES], word[WORD_BYTES], a[4][WORD_BYTES];
     const json_t *p;
-    double compress = 1, changes;
-    size_t i;
+    double compress = 1, changes, all = 0;
+    size_t i, told = 0;
     tm_word_number(report, "clock.compress", &compress);
-    if (compress <= 1)
+    json_array_foreach(f->pipelines, i, p) if (tm_word_number(p, "freshness_s.during_poll.changes",
+                                                              &changes)) all += changes;
+    if (compress <= 1 || all < 1)
         return;
+    int n = snprintf(text, sizeof text,
+                     "Polling looks a little fresher than it would be: org time runs %s times "
+                     "faster here, so changes are often committed while the poll that shows them "
+                     "runs, and wait for nothing.",
+                     tm_word_count(word, compress));
     json_array_foreach(f->pipelines, i, p)
     {
         if (!tm_word_number(p, "freshness_s.during_poll.changes", &changes) || changes < 1)
             continue;
-        snprintf(text, sizeof text,
-                 "%s looks fresher than it is: %s %s committed while the poll that shows %s ran, "
-                 "with no wait at all, which org time running %s times faster makes common. "
-                 "Without %s its freshness is %s at p50 and %s at p99, not %s and %s.",
-                 tm_word_text(p, "name", "?"), tm_word_count(a[0], changes),
-                 changes < 2 ? "change was" : "changes were", changes < 2 ? "it" : "them",
-                 tm_word_count(a[1], compress), changes < 2 ? "it" : "them",
-                 tm_word_at(a[2], p, "freshness_s.during_poll.p50", tm_word_span, 1),
-                 tm_word_at(a[3], p, "freshness_s.during_poll.p99", tm_word_span, 1),
-                 tm_word_at(a[4], p, "freshness_s.p50", tm_word_span, 1),
-                 tm_word_at((char[WORD_BYTES]){ 0 }, p, "freshness_s.p99", tm_word_span, 1));
-        f->each(f->data, text);
+        tm_word_at(a[0], p, "freshness_s.during_poll.p50", tm_word_span, 1);
+        tm_word_at(a[1], p, "freshness_s.during_poll.p99", tm_word_span, 1);
+        tm_word_at(a[2], p, "freshness_s.p50", tm_word_span, 1);
+        tm_word_at(a[3], p, "freshness_s.p99", tm_word_span, 1);
+        if ((strcmp(a[0], a[2]) == 0 && strcmp(a[1], a[3]) == 0) ||
+            n + 200 > (int)sizeof text) /* room for one more, and the end */
+            continue;
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s %.60s (%s such)",
+                      told++ == 0 ? " Without them:" : ";", tm_word_text(p, "name", "?"),
+                      tm_word_count(word, changes));
+        if (strcmp(a[0], a[2]) != 0)
+            n += snprintf(text + n, sizeof text - (size_t)n, " p50 %s, not %s", a[0], a[2]);
+        if (strcmp(a[1], a[3]) != 0)
+            n += snprintf(text + n, sizeof text - (size_t)n, "%s p99 %s, not %s",
+                          strcmp(a[0], a[2]) != 0 ? "," : "", a[1], a[3]);
     }
+    snprintf(text + n, sizeof text - (size_t)n, "%s",
+             told > 0 ? "." : " It changes no figure of the table.");
+    f->each(f->data, text);
 }
 
 /* What the scenario assumes of the org, and therefore part of every figure. */
