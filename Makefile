@@ -26,7 +26,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test check asan tsan cov bench fuzz fuzz-run zoo layering tidy valgrind clean deps help tests-built
+.PHONY: all run test check asan tsan cov bench fuzz fuzz-run zoo small layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -58,6 +58,10 @@ fuzz-run: $(FUZZERS)
 # The bug zoo: every known bug planted in a copy, one at a time, and found. ONLY=33,42 takes some of them.
 zoo: $(BUILD)/tidemark
 	@sh tests/zoo/run.sh $(BUILD)
+# Every small world of up to ROWS rows (tests/unit_small_worlds.c); with four, about an hour on one core. `make test` runs a slice.
+ROWS ?= 4
+small: $(BUILD)/tests/unit_small_worlds
+	@TIDEMARK_SMALL=$(ROWS) $<
 # Static analysis (clang-tidy), the unit tests under valgrind, and which lines the tests reach (after `make cov`).
 tidy:
 	@for f in $(SOURCES); do clang-tidy --quiet $$f -- -std=c11 $(CPPFLAGS) 2>/dev/null || bad=1; done; exit $${bad:-0}
