@@ -197,6 +197,27 @@ static void connect_held(struct world *w, struct poll *p)
     assert_int_equal(p->response.outcome, TM_MOCK_HOLD);
 }
 
+/* A client that follows the channel from `replay` on. */
+static void follow(struct world *w, int64_t replay)
+{
+    handshake(w);
+    assert_string_equal(subscribe(w, CHANNEL, replay), "");
+}
+
+/* A client that follows from now on and has had its first answer. */
+static void follow_live(struct world *w)
+{
+    follow(w, -1);
+    first_connect(w);
+}
+
+/* A live client whose connect is held. */
+static void follow_held(struct world *w, struct poll *p)
+{
+    follow_live(w);
+    connect_held(w, p);
+}
+
 static void commit(struct world *w, const char *name)
 {
     char id[TM_ID_BYTES];
@@ -223,6 +244,29 @@ static size_t deliveries(const json_t *list, int64_t *out_last)
     if (out_last != NULL)
         *out_last = last;
     return count;
+}
+
+static void poll_brings(struct world *w, struct poll *p, bool sent, size_t events)
+{
+    json_t *json = poll_end(w, p, sent);
+    assert_int_equal(deliveries(json, NULL), events);
+    json_decref(json);
+}
+
+/* A connect answered at once brings so many events; the replay id of the last of them. */
+static int64_t connect_brings(struct world *w, size_t events)
+{
+    int64_t last;
+    json_t *json = say(w, connect_body(w, ""));
+    assert_int_equal(deliveries(json, &last), events);
+    json_decref(json);
+    return last;
+}
+
+static const char *reconnect_advice(const json_t *list)
+{
+    const json_t *advice = json_object_get(json_array_get(list, 0), "advice");
+    return json_string_value(json_object_get(advice, "reconnect"));
 }
 
 /* ---- tests ---- */
@@ -274,10 +318,7 @@ static void the_first_connect_is_answered_at_once_and_the_next_is_held_until_its
 {
     struct world *w = *state;
     struct poll p;
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    first_connect(w);
-    connect_held(w, &p);
+    follow_held(w, &p);
     assert_int_equal(p.response.until.wall_ns, w->now.wall_ns + 110 * TM_NS_PER_S);
     assert_int_equal(p.response.until.org_ms, TM_NEVER);
     w->now.wall_ns += 109 * TM_NS_PER_S;
@@ -304,10 +345,7 @@ static void a_commit_wakes_the_held_poll_and_its_event_comes_before_the_reply(vo
 {
     struct world *w = *state;
     struct poll p;
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    first_connect(w);
-    connect_held(w, &p);
+    follow_held(w, &p);
     commit(w, "Acme");
     assert_int_equal(w->woken_count, 1);
     assert_int_equal(w->woken[0], p.response.token);
@@ -328,10 +366,7 @@ static void a_commit_of_another_object_wakes_nobody(void **state)
     struct world *w = *state;
     struct poll p;
     char id[TM_ID_BYTES];
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    first_connect(w);
-    connect_held(w, &p);
+    follow_held(w, &p);
     org_make_opportunity(w->f.org, id, "o", NULL, w->now.org_ms);
     tm_bayeux_news(w->bayeux);
     assert_int_equal(w->woken_count, 0);
@@ -345,19 +380,14 @@ static void an_event_becomes_deliverable_at_commit_plus_the_publish_delay(void *
     w->f.settings.publish_delay_ms = 5000;
     org_fixture_reopen(&w->f);
     world_open_bayeux(w, 0);
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    first_connect(w);
-    connect_held(w, &p);
+    follow_held(w, &p);
     commit(w, "later");
     poll_resume(w, &p);
     assert_int_equal(p.response.outcome, TM_MOCK_HOLD);
     assert_int_equal(p.response.until.org_ms, w->now.org_ms + 5000);
     w->now.org_ms += 5000;
     poll_resume(w, &p);
-    json_t *json = poll_end(w, &p, true);
-    assert_int_equal(deliveries(json, NULL), 1);
-    json_decref(json);
+    poll_brings(w, &p, true, 1);
 }
 
 static void events_handed_to_a_dead_poll_are_delivered_again(void **state)
@@ -365,20 +395,13 @@ static void events_handed_to_a_dead_poll_are_delivered_again(void **state)
     struct world *w = *state;
     struct poll p;
     int64_t calls, events;
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    first_connect(w);
-    connect_held(w, &p);
+    follow_held(w, &p);
     commit(w, "once");
     poll_resume(w, &p);
-    json_t *json = poll_end(w, &p, false);
-    assert_int_equal(deliveries(json, NULL), 1);
-    json_decref(json);
+    poll_brings(w, &p, false, 1);
     tm_org_usage_day(w->f.org, w->now.org_ms, &calls, &events);
     assert_int_equal(events, 0);
-    json = say(w, connect_body(w, ""));
-    assert_int_equal(deliveries(json, NULL), 1);
-    json_decref(json);
+    connect_brings(w, 1);
     tm_org_usage_day(w->f.org, w->now.org_ms, &calls, &events);
     assert_int_equal(events, 1);
     assert_int_equal(calls, 0);
@@ -388,10 +411,7 @@ static void a_new_connect_ends_the_held_one(void **state)
 {
     struct world *w = *state;
     struct poll old, new;
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    first_connect(w);
-    connect_held(w, &old);
+    follow_held(w, &old);
     connect_held(w, &new);
     assert_int_equal(w->woken[0], old.response.token);
     poll_resume(w, &old);
@@ -401,33 +421,21 @@ static void a_new_connect_ends_the_held_one(void **state)
     json_decref(json);
     commit(w, "to the new one");
     poll_resume(w, &new);
-    json = poll_end(w, &new, true);
-    assert_int_equal(deliveries(json, NULL), 1);
-    json_decref(json);
+    poll_brings(w, &new, true, 1);
 }
 
 static void replay_starts_at_the_tip_the_oldest_or_after_an_id(void **state)
 {
     struct world *w = *state;
-    int64_t last;
     commit(w, "a");
     commit(w, "b");
     commit(w, "c");
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -2), "");
-    json_t *json = say(w, connect_body(w, ""));
-    assert_int_equal(deliveries(json, &last), 3);
-    json_decref(json);
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, last - 1), "");
-    json = say(w, connect_body(w, ""));
-    assert_int_equal(deliveries(json, NULL), 1);
-    json_decref(json);
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    json = say(w, connect_body(w, ""));
-    assert_int_equal(deliveries(json, NULL), 0);
-    json_decref(json);
+    follow(w, -2);
+    int64_t last = connect_brings(w, 3);
+    follow(w, last - 1);
+    connect_brings(w, 1);
+    follow(w, -1);
+    connect_brings(w, 0);
     assert_string_equal(subscribe(w, CHANNEL, last), "");
 }
 
@@ -455,22 +463,16 @@ static void a_replay_id_that_is_not_retained_gets_the_documented_text(void **sta
 static void a_live_subscription_that_fell_behind_retention_is_ended_not_skipped(void **state)
 {
     struct world *w = *state;
-    int64_t last;
     commit(w, "a");
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -2), "");
-    json_t *json = say(w, connect_body(w, ""));
-    assert_int_equal(deliveries(json, &last), 1);
-    json_decref(json);
+    follow(w, -2);
+    int64_t last = connect_brings(w, 1);
     commit(w, "missed");
     w->now.org_ms += TM_ORG_RETENTION_MS + 1000;
     commit(w, "much later");
-    json = say(w, connect_body(w, ""));
+    json_t *json = say(w, connect_body(w, ""));
     assert_int_equal(deliveries(json, NULL), 0);
     assert_string_equal(text_of(json, 0, "error"), "403::Unknown client");
-    assert_string_equal(json_string_value(json_object_get(
-                            json_object_get(json_array_get(json, 0), "advice"), "reconnect")),
-                        "handshake");
+    assert_string_equal(reconnect_advice(json), "handshake");
     json_decref(json);
     assert_int_equal(tm_bayeux_clients(w->bayeux), 0);
     handshake(w);
@@ -481,15 +483,11 @@ static void a_quiet_channel_does_not_fall_behind_while_others_expire(void **stat
 {
     struct world *w = *state;
     char id[TM_ID_BYTES];
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    first_connect(w);
+    follow_live(w);
     org_make_opportunity(w->f.org, id, "of another channel", NULL, w->now.org_ms);
     w->now.org_ms += TM_ORG_RETENTION_MS + 1000;
     commit(w, "the first of its own");
-    json_t *json = say(w, connect_body(w, ""));
-    assert_int_equal(deliveries(json, NULL), 1);
-    json_decref(json);
+    connect_brings(w, 1);
 }
 
 static void channels_that_do_not_exist_are_refused(void **state)
@@ -522,9 +520,7 @@ static void a_client_silent_for_forty_seconds_is_unknown(void **state)
     w->now.wall_ns += 41 * TM_NS_PER_S;
     json_t *json = say(w, connect_body(w, "")), *reply = json_array_get(json, 0);
     assert_string_equal(text_of(json, 0, "error"), "403::Unknown client");
-    assert_string_equal(
-        json_string_value(json_object_get(json_object_get(reply, "advice"), "reconnect")),
-        "handshake");
+    assert_string_equal(reconnect_advice(json), "handshake");
     assert_null(json_object_get(reply, "clientId"));
     json_decref(json);
 }
@@ -556,9 +552,8 @@ static void a_held_poll_with_an_expired_token_ends_in_401(void **state)
     assert_string_equal(text_of(json, 0, "error"), "401::Authentication invalid");
     json_decref(json);
     json = say(w, connect_body(w, ""));
-    json_t *advice = json_object_get(json_array_get(json, 0), "advice");
     assert_string_equal(text_of(json, 0, "error"), "401::Authentication invalid");
-    assert_string_equal(json_string_value(json_object_get(advice, "reconnect")), "none");
+    assert_string_equal(reconnect_advice(json), "none");
     json_decref(json);
 }
 
@@ -570,12 +565,9 @@ static void the_daily_allocation_of_events_stops_delivery(void **state)
     world_open_bayeux(w, 0);
     for (int i = 0; i < 4; i++)
         commit(w, "x");
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -2), "");
+    follow(w, -2);
+    connect_brings(w, 2);
     json_t *json = say(w, connect_body(w, ""));
-    assert_int_equal(deliveries(json, NULL), 2);
-    json_decref(json);
-    json = say(w, connect_body(w, ""));
     assert_string_equal(text_of(json, 0, "error"),
                         "403::Organization total events daily limit exceeded");
     json_decref(json);
@@ -588,8 +580,7 @@ static void one_answer_carries_at_most_a_megabyte_and_the_rest_comes_next(void *
     int64_t last = 0, answer_last;
     for (int i = 0; i < 3000; i++)
         commit(w, "many");
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -2), "");
+    follow(w, -2);
     while (got < 3000 && answers++ < 100) {
         struct poll p;
         poll_start(w, &p, "POST", "/cometd/59.0", connect_body(w, ""));
@@ -636,9 +627,7 @@ static void a_subscription_wakes_the_connect_its_own_client_holds(void **state)
     assert_string_equal(subscribe(w, CHANNEL, -2), "");
     assert_int_equal(w->woken_count, 1);
     poll_resume(w, &p);
-    json_t *json = poll_end(w, &p, true);
-    assert_int_equal(deliveries(json, NULL), 1);
-    json_decref(json);
+    poll_brings(w, &p, true, 1);
 }
 
 static void unsubscribe_and_disconnect_end_what_they_name(void **state)
@@ -646,9 +635,7 @@ static void unsubscribe_and_disconnect_end_what_they_name(void **state)
     struct world *w = *state;
     struct poll p;
     char body[300];
-    handshake(w);
-    assert_string_equal(subscribe(w, CHANNEL, -1), "");
-    first_connect(w);
+    follow_live(w);
     snprintf(body, sizeof body,
              "{\"channel\":\"/meta/unsubscribe\",\"clientId\":\"%s\",\"subscription\":\"" CHANNEL
              "\"}",
