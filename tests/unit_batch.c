@@ -9,32 +9,78 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #define WITH_WORLD(w, rows)                                                                        \
     struct poll_world w;                                                                           \
     poll_world_open(&w, rows)
 
+/* The station starts and has loaded the org for the first time. */
+static void load(struct poll_world *w)
+{
+    poll_start(w);
+    assert_int_equal(poll_settle(w), TM_OK);
+}
+
+static int64_t things(struct poll_world *w, const char *where)
+{
+    char sql[300];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM Thing WHERE %s", where);
+    return poll_int(w, sql);
+}
+
+static int64_t rows(struct poll_world *w)
+{
+    return poll_int(w, "SELECT count(*) FROM Thing");
+}
+
+static int64_t polls(struct poll_world *w, const char *where)
+{
+    char sql[300];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM _polls WHERE %s", where);
+    return poll_int(w, sql);
+}
+
+static void put_many(struct poll_world *w, int rows, const char *name)
+{
+    for (int i = 1; i <= rows; i++)
+        poll_put(w, i, name, i);
+}
+
+/* After `pass` data calls the org refuses the next `count`. */
+static void refuse(struct poll_world *w, int pass, int count, int status, const char *code)
+{
+    w->org.fail_after = pass;
+    w->org.fail_count = count;
+    w->org.fail_status = status;
+    w->org.fail_code = code;
+}
+
+/* The poll of this minute begins, and the process dies once `rows` rows of it have been loaded. */
+static void crash_in_poll(struct poll_world *w, int64_t minutes, int rows)
+{
+    w->now.org_ms = POLL_ORIGIN_MS + minutes * POLL_MINUTE_MS;
+    while (poll_int(w, "SELECT count(*) FROM _load_Thing") < rows)
+        poll_step(w);
+    poll_crash(w);
+}
+
 static void first_load_copies_the_org_and_notes_the_poll(void **state)
 {
     (void)state;
     WITH_WORLD(w, 25);
     w.org.page_rows = 10;
-    poll_start(&w);
-    assert_int_equal(poll_settle(&w), TM_OK);
-    assert_int_equal(
-        poll_int(
-            &w, "SELECT count(*) FROM Thing WHERE _dirty = 0 AND Name = 'first' AND IsDeleted = 0"),
-        25);
+    load(&w);
+    assert_int_equal(things(&w, "_dirty = 0 AND Name = 'first' AND IsDeleted = 0"), 25);
     assert_int_equal(poll_int(&w, "SELECT count(DISTINCT _seq) FROM Thing"), 25);
     assert_int_equal(poll_int(&w, "SELECT max(SystemModstamp) FROM Thing"), POLL_ORIGIN_MS - 1000);
     assert_int_equal(poll_int(&w, "SELECT Amount * 10 FROM Thing WHERE Id LIKE '006000000000007%'"),
                      75);
-    assert_int_equal(
-        poll_int(
-            &w, "SELECT count(*) FROM _polls WHERE mode = 'initial' AND rows = 25 AND seq_first = 1"
-                " AND seq_last = 25 AND calls >= 4 AND bytes > 1000 AND skipped = 0"),
-        1);
+    assert_int_equal(polls(&w,
+                           "mode = 'initial' AND rows = 25 AND seq_first = 1"
+                           " AND seq_last = 25 AND calls >= 4 AND bytes > 1000 AND skipped = 0"),
+                     1);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_dirty"), 0);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 0);
     assert_true(tm_batch_loaded(w.batch));
@@ -45,13 +91,12 @@ static void polls_start_on_the_grid_and_not_before(void **state)
 {
     (void)state;
     WITH_WORLD(w, 3);
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_put(&w, 2, "second", 30);
     assert_int_equal(poll_at(&w, 9), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 0);
+    assert_int_equal(things(&w, "Name = 'second'"), 0);
     assert_int_equal(poll_at(&w, 10), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 1);
+    assert_int_equal(things(&w, "Name = 'second'"), 1);
     assert_int_equal(poll_int(&w, "SELECT grid_org_ms FROM _polls WHERE mode = 'incremental'"),
                      POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS);
     poll_world_close(&w);
@@ -62,16 +107,15 @@ static void only_rows_that_differ_get_a_new_seq(void **state)
     (void)state;
     WITH_WORLD(w, 10);
     w.settings.overlap_ms = 3600000; /* reads all ten again */
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_put(&w, 4, "second", 30);
     poll_at(&w, 10);
     assert_int_equal(poll_int(&w, "SELECT rows FROM _polls WHERE mode = 'incremental'"), 10);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE _seq > 10"), 1);
+    assert_int_equal(things(&w, "_seq > 10"), 1);
     assert_int_equal(
         poll_int(&w, "SELECT seq_last - seq_first FROM _polls WHERE mode = 'incremental'"), 0);
     poll_at(&w, 20);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE seq_last = seq_first - 1"), 1);
+    assert_int_equal(polls(&w, "seq_last = seq_first - 1"), 1);
     poll_world_close(&w);
 }
 
@@ -79,14 +123,13 @@ static void an_overrun_skips_grid_points_and_counts_them(void **state)
 {
     (void)state;
     WITH_WORLD(w, 3);
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     w.now.org_ms = POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS;
     for (int i = 0; i < 4; i++)
         assert_int_equal(poll_step(&w), TM_OK); /* the poll of minute 10 is under way … */
     w.now.org_ms = POLL_ORIGIN_MS + 35 * POLL_MINUTE_MS; /* … and ends after minutes 20 and 30 */
     poll_settle(&w);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'incremental'"), 1);
+    assert_int_equal(polls(&w, "mode = 'incremental'"), 1);
     poll_at(&w, 40);
     assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls WHERE grid_org_ms = 1772440800000"),
                      2);
@@ -101,15 +144,14 @@ static int64_t tied_rows_seen(enum tm_batch_paging paging, bool inclusive, uint6
     WITH_WORLD(w, 1);
     w.settings.paging = paging;
     w.settings.inclusive = inclusive;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     w.settings.page_rows = 2;
     poll_put(&w, 10, "tie", 59);
     for (int i = 11; i <= 15; i++)
         poll_put(&w, i, "tie", 60);
     poll_put(&w, 16, "tie", 61);
     assert_int_equal(poll_at(&w, 10), TM_OK);
-    int64_t seen = poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'tie'");
+    int64_t seen = things(&w, "Name = 'tie'");
     *out_failed = tm_batch_counts(w.batch)->polls_failed;
     strcpy(notes, w.notes);
     poll_world_close(&w);
@@ -156,12 +198,11 @@ static void a_crash_in_the_middle_of_a_poll_goes_on_at_its_page(void **state)
     while (poll_int(&w, "SELECT count(*) FROM sqlite_master WHERE name = '_load_Thing'") == 0 ||
            poll_int(&w, "SELECT count(*) FROM _load_Thing") < 200)
         assert_int_equal(poll_step(&w), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 0); /* nothing half-visible */
+    assert_int_equal(rows(&w), 0); /* nothing half-visible */
     poll_crash(&w);
     unsigned calls = w.org.calls;
-    poll_start(&w);
-    assert_int_equal(poll_settle(&w), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 400);
+    load(&w);
+    assert_int_equal(rows(&w), 400);
     assert_true(w.org.calls - calls <=
                 1 + 4 + 1); /* a describe, the four pages left, and the empty last one */
     assert_int_equal(poll_int(&w, "SELECT rows FROM _polls"), 400);
@@ -174,23 +215,14 @@ static void a_crash_in_an_incremental_poll_keeps_its_grid_point(void **state)
     WITH_WORLD(w, 5);
     w.settings.paging = TM_BATCH_KEYSET;
     w.settings.page_rows = 10;
-    poll_start(&w);
-    poll_settle(&w);
-    for (int i = 1; i <= 60; i++)
-        poll_put(&w, i, "second", i);
-    w.now.org_ms = POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS;
-    while (poll_int(&w, "SELECT count(*) FROM _load_Thing") < 30)
-        poll_step(&w);
-    poll_crash(&w);
-    poll_start(&w);
-    poll_settle(&w);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 60);
-    assert_int_equal(
-        poll_int(
-            &w,
-            "SELECT count(*) FROM _polls WHERE mode = 'incremental' AND rows = 60 AND grid_org_ms ="
-            " 1772439000000"),
-        1);
+    load(&w);
+    put_many(&w, 60, "second");
+    crash_in_poll(&w, 10, 30);
+    load(&w);
+    assert_int_equal(things(&w, "Name = 'second'"), 60);
+    assert_int_equal(polls(&w, "mode = 'incremental' AND rows = 60 AND grid_org_ms ="
+                               " 1772439000000"),
+                     1);
     poll_at(&w, 20);
     assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls ORDER BY poll DESC LIMIT 1"), 0);
     poll_world_close(&w);
@@ -203,18 +235,12 @@ static void a_crash_in_a_nightly_reload_reloads_again(void **state)
     w.org.page_rows = 10;
     w.settings.full_at_ms = 8 * 3600000 + 5 * POLL_MINUTE_MS;
     w.settings.checkpoint = TM_BATCH_POLL;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_purge(&w, 2, 30, false);
-    w.now.org_ms = POLL_ORIGIN_MS + 10 * POLL_MINUTE_MS;
-    while (poll_int(&w, "SELECT count(*) FROM _load_Thing") < 20)
-        poll_step(&w);
-    poll_crash(&w);
-    poll_start(&w);
-    poll_settle(&w);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full' AND rows = 29"),
-                     1);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 29);
+    crash_in_poll(&w, 10, 20);
+    load(&w);
+    assert_int_equal(polls(&w, "mode = 'full' AND rows = 29"), 1);
+    assert_int_equal(rows(&w), 29);
     poll_world_close(&w);
 }
 
@@ -224,14 +250,13 @@ static void polls_leave_the_schema_alone_so_that_readers_keep_their_statements(v
     WITH_WORLD(w, 3);
     w.settings.query_all = true;
     w.settings.deletes = TM_BATCH_FLAG;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     int64_t version = poll_int(&w, "PRAGMA schema_version");
     poll_put(&w, 2, "second", 30);
     poll_at(&w, 10);
     poll_at(&w, 20);
     assert_int_equal(poll_int(&w, "PRAGMA schema_version"), version);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 1);
+    assert_int_equal(things(&w, "Name = 'second'"), 1);
     poll_world_close(&w);
 }
 
@@ -242,8 +267,7 @@ static void a_full_reload_is_never_half_visible_to_another_reader(void **state)
     w.settings.mode = TM_BATCH_FULL;
     w.settings.paging = TM_BATCH_KEYSET;
     w.settings.page_rows = 40;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     for (int i = 1; i <= 300; i += 2)
         poll_put(&w, i, "second", 10);
     for (int i = 2; i <= 100; i += 2)
@@ -270,11 +294,10 @@ static void query_never_shows_that_a_row_was_deleted(void **state)
     (void)state;
     WITH_WORLD(w, 3);
     w.settings.inclusive = false;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_delete(&w, 2, 30);
     poll_at(&w, 10);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 3);
+    assert_int_equal(rows(&w), 3);
     poll_world_close(&w);
 }
 
@@ -284,11 +307,10 @@ static void query_all_removes_deleted_rows_and_brings_undeleted_ones_back(void *
     WITH_WORLD(w, 3);
     w.settings.query_all = true;
     w.settings.deletes = TM_BATCH_REMOVE;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_delete(&w, 2, 30);
     poll_at(&w, 10);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 2);
+    assert_int_equal(rows(&w), 2);
     assert_int_equal(poll_int(&w, "SELECT _seq FROM Thing_removed"), 4);
     poll_put(&w, 2, "back", 700);
     poll_at(&w, 20);
@@ -307,18 +329,17 @@ static void flagged_deletes_stay_in_a_column_and_leave_the_relation(void **state
         w.settings.query_all = true;
         w.settings.deletes = TM_BATCH_FLAG;
         w.settings.flag_column = columns[i];
-        poll_start(&w);
-        poll_settle(&w);
+        load(&w);
         poll_delete(&w, 2, 30);
         poll_at(&w, 10);
-        assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 2);
+        assert_int_equal(rows(&w), 2);
         assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 1);
         sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM _all_Thing WHERE %s = 1",
                          columns[i]);
         assert_int_equal(poll_int(&w, sql), 1);
         poll_put(&w, 2, "back", 700);
         poll_at(&w, 20);
-        assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 3);
+        assert_int_equal(rows(&w), 3);
         assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 0);
         poll_world_close(&w);
     }
@@ -332,16 +353,15 @@ static void get_deleted_finds_hard_deletes_and_verifies_each(void **state)
     w.settings.deletes = TM_BATCH_REMOVE;
     w.settings.get_deleted = true;
     w.settings.paging = TM_BATCH_KEYSET;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_purge(&w, 2, 30, true);
     poll_purge(&w, 4, 31, true);
     poll_put(&w, 4, "back", 31); /* undeleted in the second it was deleted in */
     poll_at(&w, 10);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 4);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'back'"), 1);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'deleted' AND seq_last "
-                                  "= seq_first AND calls = 2"),
+    assert_int_equal(rows(&w), 4);
+    assert_int_equal(things(&w, "Name = 'back'"), 1);
+    assert_int_equal(polls(&w, "mode = 'deleted' AND seq_last "
+                               "= seq_first AND calls = 2"),
                      1);
     poll_world_close(&w);
 }
@@ -351,20 +371,16 @@ static void a_nightly_reload_happens_once_a_day(void **state)
     (void)state;
     WITH_WORLD(w, 5);
     w.settings.full_at_ms = 8 * 3600000 + 25 * POLL_MINUTE_MS; /* 08:25 */
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_purge(&w, 2, 30, false);
     poll_at(&w, 10);
     poll_at(&w, 20);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 5);
+    assert_int_equal(rows(&w), 5);
     poll_at(&w, 30);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 4);
+    assert_int_equal(rows(&w), 4);
     poll_at(&w, 40);
-    assert_int_equal(
-        poll_int(&w,
-                 "SELECT count(*) FROM _polls WHERE mode = 'full' AND grid_org_ms = 1772440200000"),
-        1);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full'"), 1);
+    assert_int_equal(polls(&w, "mode = 'full' AND grid_org_ms = 1772440200000"), 1);
+    assert_int_equal(polls(&w, "mode = 'full'"), 1);
     poll_world_close(&w);
 }
 
@@ -378,10 +394,9 @@ static void slices_read_from_the_start_date_and_nothing_older(void **state)
     poll_put(&w, 100, "old", -101 * 86400);
     poll_put(&w, 101, "edge", -70 * 86400);
     poll_put(&w, 102, "edge", -70 * 86400 - 1);
-    poll_start(&w);
-    poll_settle(&w);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 5);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'old'"), 0);
+    load(&w);
+    assert_int_equal(rows(&w), 5);
+    assert_int_equal(things(&w, "Name = 'old'"), 0);
     assert_int_equal(poll_int(&w, "SELECT calls FROM _polls"),
                      1 + 1 + 4); /* sign-in, describe, four slices */
     poll_world_close(&w);
@@ -391,21 +406,19 @@ static void a_new_field_becomes_a_column_and_a_removed_one_stays(void **state)
 {
     (void)state;
     WITH_WORLD(w, 3);
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     w.org.extra = true;
     sqlite3_exec(w.org.db,
                  "UPDATE Thing SET Extra__c = 'new', SystemModstamp = '2026-03-02T08:01:00.000Z'",
                  0, 0, 0);
     poll_at(&w, 10);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Extra__c = 'new'"), 3);
+    assert_int_equal(things(&w, "Extra__c = 'new'"), 3);
     w.org.no_name = true;
     sqlite3_exec(w.org.db,
                  "UPDATE Thing SET Amount = 7, SystemModstamp = '2026-03-02T08:11:00.000Z'", 0, 0,
                  0);
     poll_at(&w, 20);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Amount = 7 AND Name = 'first'"),
-                     3);
+    assert_int_equal(things(&w, "Amount = 7 AND Name = 'first'"), 3);
     assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 0);
     poll_world_close(&w);
 }
@@ -415,14 +428,13 @@ static void a_field_removed_between_describe_and_query_costs_one_more_describe(v
     (void)state;
     WITH_WORLD(w, 3);
     w.settings.describe_each_poll = false;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     w.org.no_name = true;
     sqlite3_exec(w.org.db,
                  "UPDATE Thing SET Amount = 7, SystemModstamp = '2026-03-02T08:01:00.000Z'", 0, 0,
                  0);
     poll_at(&w, 10);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Amount = 7"), 3);
+    assert_int_equal(things(&w, "Amount = 7"), 3);
     assert_int_equal(w.org.describes, 2);
     w.org.no_name = false;
     poll_world_close(&w);
@@ -432,8 +444,7 @@ static void a_query_that_never_fits_the_describe_fails_the_poll_only(void **stat
 {
     (void)state;
     WITH_WORLD(w, 3);
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     w.org.no_name = w.org.describe_lags = true;
     assert_int_equal(poll_at(&w, 10), TM_OK);
     assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 1);
@@ -447,8 +458,7 @@ static void a_failed_poll_leaves_everything_as_it_was_and_is_told(void **state)
     WITH_WORLD(w, 30);
     w.settings.mode = TM_BATCH_FULL;
     w.org.page_rows = 10;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     for (int i = 1; i <= 30; i++)
         poll_put(&w, i, "second", 10);
     w.org.fail_after = 3;    /* describe and two pages pass */
@@ -456,15 +466,14 @@ static void a_failed_poll_leaves_everything_as_it_was_and_is_told(void **state)
     w.org.fail_status = 400;
     w.org.fail_code = "INVALID_QUERY_LOCATOR";
     assert_int_equal(poll_at(&w, 10), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'first' AND _seq <= 30"),
-                     30);
+    assert_int_equal(things(&w, "Name = 'first' AND _seq <= 30"), 30);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls"), 1);
     assert_int_equal(
         poll_int(&w, "SELECT count(*) FROM _failures WHERE why LIKE '%INVALID_QUERY_LOCATOR%'"), 1);
     assert_non_null(strstr(w.notes, "what was there stays"));
     w.org.fail_after = -1;
     assert_int_equal(poll_at(&w, 20), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 30);
+    assert_int_equal(things(&w, "Name = 'second'"), 30);
     assert_int_equal(poll_int(&w, "SELECT max(skipped) FROM _polls"), 0);
     poll_world_close(&w);
 }
@@ -473,23 +482,16 @@ static void a_passing_error_is_retried_within_the_poll(void **state)
 {
     (void)state;
     WITH_WORLD(w, 5);
-    w.org.fail_after = 1;
-    w.org.fail_count = 2;
-    w.org.fail_status = 503;
-    w.org.fail_code = "SERVER_UNAVAILABLE";
-    poll_start(&w);
-    assert_int_equal(poll_settle(&w), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 5);
+    refuse(&w, 1, 2, 503, "SERVER_UNAVAILABLE");
+    load(&w);
+    assert_int_equal(rows(&w), 5);
     assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 0);
     poll_world_close(&w);
 }
 
 static void lose_locators(struct poll_world *w, int after, int count)
 {
-    w->org.fail_after = after;
-    w->org.fail_count = count;
-    w->org.fail_status = 400;
-    w->org.fail_code = "INVALID_QUERY_LOCATOR";
+    refuse(w, after, count, 400, "INVALID_QUERY_LOCATOR");
 }
 
 static void a_lost_locator_makes_a_whole_read_begin_again(void **state)
@@ -498,9 +500,8 @@ static void a_lost_locator_makes_a_whole_read_begin_again(void **state)
     WITH_WORLD(w, 400);
     w.org.page_rows = 50;
     lose_locators(&w, 4, 1); /* describe, query and two pages pass */
-    poll_start(&w);
-    assert_int_equal(poll_settle(&w), TM_OK);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 400);
+    load(&w);
+    assert_int_equal(rows(&w), 400);
     assert_int_equal(poll_int(&w, "SELECT rows FROM _polls"), 400);
     assert_int_equal(poll_int(&w, "SELECT calls FROM _polls"),
                      1 + 1 + 4 + 8); /* sign-in, describe; the read that was lost, the whole one */
@@ -515,13 +516,12 @@ static void a_lost_locator_in_a_range_goes_on_at_its_page(void **state)
     WITH_WORLD(w, 5);
     w.org.page_rows = 50;
     w.settings.inclusive = false; /* what shares a stamp with the last row is not lost either */
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     for (int i = 1; i <= 200; i++)
         poll_put(&w, i, "second", 1 + i / 70);
     lose_locators(&w, 4, 1);
     poll_at(&w, 10);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 200);
+    assert_int_equal(things(&w, "Name = 'second'"), 200);
     assert_non_null(strstr(w.notes, "going on from its last page"));
     assert_non_null(strstr(w.org.last_soql, ">= 2026-03-02T08:00:03.000Z"));
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM _failures"), 0);
@@ -534,20 +534,18 @@ static void locators_lost_again_and_again_fail_the_poll_only(void **state)
     WITH_WORLD(w, 120);
     w.org.page_rows = 50;
     w.settings.checkpoint = TM_BATCH_POLL;
-    poll_start(&w);
-    poll_settle(&w);
-    for (int i = 1; i <= 120; i++)
-        poll_put(&w, i, "second", i);
+    load(&w);
+    put_many(&w, 120, "second");
     w.settings.checkpoint = TM_BATCH_POLL;
     lose_locators(&w, 2, 1000);
     poll_at(&w, 10);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 0);
+    assert_int_equal(things(&w, "Name = 'second'"), 0);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM _failures WHERE why LIKE "
                                   "'%INVALID_QUERY_LOCATOR%'"),
                      1);
     w.org.fail_after = -1;
     poll_at(&w, 20);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 120);
+    assert_int_equal(things(&w, "Name = 'second'"), 120);
     poll_world_close(&w);
 }
 
@@ -556,24 +554,20 @@ static void a_nightly_reload_that_failed_is_still_due_after_a_restart(void **sta
     (void)state;
     WITH_WORLD(w, 30);
     w.settings.full_at_ms = 8 * 3600000 + 5 * POLL_MINUTE_MS;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_purge(&w, 2, 30, false);
-    w.org.fail_after = 1;
-    w.org.fail_count = 1000;
-    w.org.fail_status = 500;
-    w.org.fail_code = "UNKNOWN_EXCEPTION";
+    refuse(&w, 1, 1000, 500, "UNKNOWN_EXCEPTION");
     poll_at(&w, 10);
     assert_int_equal(poll_int(&w, "SELECT count(*) FROM _failures WHERE mode = 'full'"), 1);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 30);
+    assert_int_equal(rows(&w), 30);
     poll_crash(&w);
     w.org.fail_after = -1;
     poll_start(&w);
     poll_at(&w, 20);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing"), 29);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full'"), 1);
+    assert_int_equal(rows(&w), 29);
+    assert_int_equal(polls(&w, "mode = 'full'"), 1);
     poll_at(&w, 30);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM _polls WHERE mode = 'full'"), 1);
+    assert_int_equal(polls(&w, "mode = 'full'"), 1);
     poll_world_close(&w);
 }
 
@@ -581,14 +575,12 @@ static void a_poll_that_fell_due_while_the_station_was_down_starts_at_once(void 
 {
     (void)state;
     WITH_WORLD(w, 5);
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     poll_put(&w, 1, "second", 60);
     poll_crash(&w);
     w.now.org_ms = POLL_ORIGIN_MS + 37 * POLL_MINUTE_MS;
-    poll_start(&w);
-    poll_settle(&w);
-    assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'second'"), 1);
+    load(&w);
+    assert_int_equal(things(&w, "Name = 'second'"), 1);
     assert_int_equal(poll_int(&w, "SELECT max(grid_org_ms) FROM _polls"),
                      POLL_ORIGIN_MS + 30 * POLL_MINUTE_MS);
     assert_int_equal(poll_int(&w, "SELECT skipped FROM _polls ORDER BY poll DESC LIMIT 1"), 2);
@@ -599,12 +591,8 @@ static void an_exhausted_quota_is_told_with_its_numbers(void **state)
 {
     (void)state;
     WITH_WORLD(w, 5);
-    poll_start(&w);
-    poll_settle(&w);
-    w.org.fail_after = 0;
-    w.org.fail_count = 1000;
-    w.org.fail_status = 403;
-    w.org.fail_code = "REQUEST_LIMIT_EXCEEDED";
+    load(&w);
+    refuse(&w, 0, 1000, 403, "REQUEST_LIMIT_EXCEEDED");
     assert_int_equal(poll_at(&w, 10), TM_OK);
     assert_non_null(strstr(w.notes, "API quota is used up (90 of 100 calls"));
     assert_int_equal(tm_batch_counts(w.batch)->polls_failed, 1);
@@ -615,10 +603,7 @@ static void a_first_load_of_an_unknown_object_ends_the_station(void **state)
 {
     (void)state;
     WITH_WORLD(w, 1);
-    w.org.fail_after = 0;
-    w.org.fail_count = 1;
-    w.org.fail_status = 404;
-    w.org.fail_code = "NOT_FOUND";
+    refuse(&w, 0, 1, 404, "NOT_FOUND");
     poll_start(&w);
     assert_int_equal(poll_settle(&w), TM_E_ARG);
     assert_non_null(strstr(w.err.msg, "no object \"Thing\""));
@@ -633,13 +618,12 @@ static void a_cursor_that_is_the_poll_start_loses_what_was_stamped_before_it_but
         WITH_WORLD(w, 1);
         w.settings.advance = TM_BATCH_POLL_START;
         w.settings.overlap_ms = overlap * 5 * POLL_MINUTE_MS;
-        poll_start(&w);
-        poll_settle(&w);
+        load(&w);
         poll_at(&w, 10);
         poll_put(&w, 7, "late",
                  9 * 60); /* stamped at minute 9, committed after the poll of minute 10 */
         poll_at(&w, 20);
-        assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing WHERE Name = 'late'"), overlap);
+        assert_int_equal(things(&w, "Name = 'late'"), overlap);
         poll_world_close(&w);
     }
 }
@@ -649,8 +633,7 @@ static void formulas_are_left_out_when_the_preset_says_so(void **state)
     (void)state;
     WITH_WORLD(w, 2);
     w.settings.formulas = false;
-    poll_start(&w);
-    poll_settle(&w);
+    load(&w);
     assert_int_equal(
         poll_int(&w, "SELECT count(*) FROM pragma_table_info('Thing') WHERE name = 'Total'"), 0);
     assert_null(strstr(w.org.last_soql, "Total"));
