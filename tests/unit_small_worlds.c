@@ -31,6 +31,9 @@
 #define GROUPS_MAX 1048576
 #define NONE 0xff
 #define AUDIT_SEQ 99
+/* A and B, two parts of one compound field: changedFields spells them otherwise (R5) */
+#define FIELD_A "BillingStreet"
+#define FIELD_B "BillingCity"
 #define OVERFLOW_ID "000000000000000AAA"
 
 /* ---- worlds ---- */
@@ -103,7 +106,7 @@ static sqlite3_stmt *prepared(sqlite3 *db, const char *sql)
     return stmt;
 }
 
-#define SEE_ROWS "SELECT Id,A,B,_dirty FROM Thing"
+#define SEE_ROWS "SELECT Id," FIELD_A "," FIELD_B ",_dirty FROM Thing"
 #define SEE_DOUBT "SELECT Id,kind,position,_epoch,_unknown FROM Thing_dirty"
 
 /* One raw.db for all: parsing the views takes longer than most groups. */
@@ -113,17 +116,19 @@ static void base_open(struct base *b)
     struct tm_buf views;
     memset(b, 0, sizeof *b);
     ok(tm_sql_open(&b->raw, ":memory:", TM_SQL_CREATE, &err), &err);
-    run(b->raw, "CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT,A "
-                "INTEGER,B INTEGER,_EventType TEXT,_DiffFields TEXT,_epoch INTEGER,_topic TEXT,"
-                "_partition INTEGER,_offset INTEGER,_written_ns INTEGER,"
-                "UNIQUE(_topic,_partition,_offset));"
-                "CREATE TABLE alerts_sfdc_thing_gap_events(Id TEXT,ReplayId TEXT,_kind TEXT,"
-                "_epoch INTEGER,_topic TEXT,_partition INTEGER,_offset INTEGER,_written_ns "
-                "INTEGER);"
-                "CREATE TABLE sfdc_recon_thing(Id TEXT,_kind TEXT,_g INTEGER,_epoch INTEGER,"
-                "_read_id TEXT,_read_seq INTEGER,_read_kind TEXT,_count INTEGER,_partitions "
-                "INTEGER,A INTEGER,B INTEGER,_topic TEXT,_partition INTEGER,_offset INTEGER,"
-                "_written_ns INTEGER)");
+    run(b->raw,
+        "CREATE TABLE sfdc_cdc_thing_raw(Id TEXT,ReplayId TEXT,ChangeEventHeader TEXT," FIELD_A
+        " INTEGER," FIELD_B " INTEGER,_EventType TEXT,_DiffFields TEXT,_epoch INTEGER,_topic TEXT,"
+        "_partition INTEGER,_offset INTEGER,_written_ns INTEGER,"
+        "UNIQUE(_topic,_partition,_offset));"
+        "CREATE TABLE alerts_sfdc_thing_gap_events(Id TEXT,ReplayId TEXT,_kind TEXT,"
+        "_epoch INTEGER,_topic TEXT,_partition INTEGER,_offset INTEGER,_written_ns "
+        "INTEGER);"
+        "CREATE TABLE sfdc_recon_thing(Id TEXT,_kind TEXT,_g INTEGER,_epoch INTEGER,"
+        "_read_id TEXT,_read_seq INTEGER,_read_kind TEXT,_count INTEGER,_partitions "
+        "INTEGER," FIELD_A " INTEGER," FIELD_B
+        " INTEGER,_topic TEXT,_partition INTEGER,_offset INTEGER,"
+        "_written_ns INTEGER)");
     tm_buf_init(&views, TM_VIEW_SQL_BYTES_MAX);
     ok(tm_view_sql_for(b->raw, "Thing", &views, &err), &err);
     run(b->raw, tm_buf_text(&views));
@@ -212,8 +217,8 @@ static void put_change(struct base *b, const struct small_story *s, int of, size
              !wide && records > 1 ? "\"" : "", empty ? "GAP_" : "",
              c->how == SMALL_OVERFLOW ? "OVERFLOW" : c->type,
              empty       ? ""
-             : c->sets_a ? "\"A\""
-             : c->sets_b ? "\"B\""
+             : c->sets_a ? "\"BillingAddress.Street\""
+             : c->sets_b ? "\"BillingAddress.City\""
                          : "",
              of == 3 ? "1699999999000" : "1700000000000");
     snprintf(place, sizeof place, "%d", small_place(s, of));
@@ -225,7 +230,7 @@ static void put_change(struct base *b, const struct small_story *s, int of, size
                : !empty && (full || c->sets_a) ? now->a
                                                : 0);
     bind_value(b->event, 5, !empty && (full || c->sets_b) ? now->b : 0);
-    bind_text(b->event, 6, c->how == SMALL_DIFFED ? "[\"A\"]" : "[]");
+    bind_text(b->event, 6, c->how == SMALL_DIFFED ? "[\"" FIELD_A "\"]" : "[]");
     sqlite3_bind_int(b->event, 7, small_epoch(s, of));
     sqlite3_bind_int64(b->event, 8, ++b->offset);
     put(b->event);
@@ -394,8 +399,8 @@ static void see_doubt(struct seen *out, sqlite3_stmt *row)
             if (strcmp(kind, kinds[k]) == 0)
                 mark = &r->marks[k];
         if (unknown != NULL)
-            r->unknown = (strstr(unknown, "\"A\"") != NULL) | (strstr(unknown, "\"B\"") != NULL)
-                                                                  << 1;
+            r->unknown = (strstr(unknown, "\"" FIELD_A "\"") != NULL) |
+                         (strstr(unknown, "\"" FIELD_B "\"") != NULL) << 1;
     }
     assert_non_null(mark);
     mark->stands++;
