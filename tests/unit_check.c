@@ -410,6 +410,95 @@ static void percentiles_are_exact_and_unseen_changes_push_them_out_of_reach(void
     assert_false(tm_series_at(&s, 0.5, 0, &value));
 }
 
+/* What a reader of report.json gets; -1 where it says null. */
+static double percentile(const double *values, size_t count, size_t never, const char *key)
+{
+    struct tm_series s = { 0 };
+    struct tm_err err = { 0 };
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(tm_series_add(&s, values[i], &err), TM_OK);
+    json_t *all = tm_series_json(&s, never), *one = json_object_get(all, key);
+    assert_non_null(one);
+    double value = json_is_null(one) ? -1 : json_number_value(one);
+    json_decref(all);
+    tm_series_free(&s);
+    return value;
+}
+
+static void is(double measured, double expected)
+{
+    if (fabs(measured - expected) > 1e-9)
+        fail_msg("%g, should be %g", measured, expected);
+}
+
+static void percentiles_of_nothing_are_not_reached_whether_or_not_something_was_never_seen(
+    void **state)
+{
+    static const char *const keys[] = { "p50", "p90", "p99", "p99_9", "max" };
+    (void)state;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        is(percentile(NULL, 0, 0, keys[i]), -1);
+        is(percentile(NULL, 0, 3, keys[i]), -1);
+    }
+}
+
+static void one_sample_is_every_percentile_until_another_is_never_seen(void **state)
+{
+    static const double one[] = { 7 };
+    (void)state;
+    is(percentile(one, 1, 0, "p50"), 7);
+    is(percentile(one, 1, 0, "p99_9"), 7);
+    is(percentile(one, 1, 1, "p50"), 7); /* of two, the first is the median by rank */
+    is(percentile(one, 1, 1, "p90"), -1);
+    is(percentile(one, 1, 2, "p50"), -1); /* of three, the second */
+    is(percentile(one, 1, 2, "max"), 7);  /* of those seen */
+}
+
+static void of_two_samples_the_smaller_is_the_median_and_the_larger_all_beyond(void **state)
+{
+    static const double two[] = { 9, -4 }; /* a negative sample is shown, not clamped */
+    (void)state;
+    is(percentile(two, 2, 0, "p50"), -4);
+    is(percentile(two, 2, 0, "p90"), 9);
+    is(percentile(two, 2, 0, "max"), 9);
+    is(percentile(two, 2, 0, "mean"), 2.5);
+    is(percentile(two, 2, 1, "p50"), 9);
+    is(percentile(two, 2, 2, "p50"), 9);
+    is(percentile(two, 2, 3, "p50"), -1);
+}
+
+static void ties_count_each_for_itself(void **state)
+{
+    static const double ties[] = { 5, 1, 5, 5, 5, 5, 5, 5, 8, 5 };
+    (void)state;
+    is(percentile(ties, 10, 0, "p50"), 5);
+    is(percentile(ties, 10, 0, "p90"), 5); /* the ninth of ten */
+    is(percentile(ties, 10, 0, "p99"), 8);
+    is(percentile(ties, 10, 10, "p50"), 8);
+    is(percentile(ties, 9, 0, "p90"), 8);
+}
+
+/* 0.99 * 100 and their like are no whole numbers in binary: the rank must not slip by one. */
+static void every_rank_up_to_the_border_of_the_never_seen_is_exact(void **state)
+{
+    static const int shares[] = { 500, 900, 990, 999 };
+    (void)state;
+    for (size_t total = 1; total <= 2000; total = total < 250 ? total + 1 : total + 125)
+        for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+            struct tm_series s = { 0 };
+            struct tm_err err = { 0 };
+            double value = 0, share = shares[i] / 1000.0;
+            size_t rank = (total * (size_t)shares[i] + 999) / 1000;
+            for (size_t k = rank; k >= 1; k--) /* exactly as many seen as the rank asks for */
+                assert_int_equal(tm_series_add(&s, (double)k, &err), TM_OK);
+            assert_true(tm_series_at(&s, share, total - rank, &value));
+            is(value, (double)rank);
+            s.count--; /* the largest was never seen after all: the border moves past the rank */
+            assert_false(tm_series_at(&s, share, total - rank + 1, &value));
+            tm_series_free(&s);
+        }
+}
+
 static void a_plan_with_a_mistake_is_refused_by_name(void **state)
 {
     (void)state;
@@ -464,6 +553,12 @@ int main(void)
         cmocka_unit_test(a_star_that_stands_at_the_end_flags_every_row_there),
         cmocka_unit_test(a_read_is_dated_after_its_snapshot_stood_and_shows_nothing_newer),
         cmocka_unit_test(percentiles_are_exact_and_unseen_changes_push_them_out_of_reach),
+        cmocka_unit_test(
+            percentiles_of_nothing_are_not_reached_whether_or_not_something_was_never_seen),
+        cmocka_unit_test(one_sample_is_every_percentile_until_another_is_never_seen),
+        cmocka_unit_test(of_two_samples_the_smaller_is_the_median_and_the_larger_all_beyond),
+        cmocka_unit_test(ties_count_each_for_itself),
+        cmocka_unit_test(every_rank_up_to_the_border_of_the_never_seen_is_exact),
         cmocka_unit_test(a_plan_with_a_mistake_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
