@@ -93,6 +93,30 @@ static void every_change_keeps_the_closed_form_of_polling(void **state)
     history_stand_close(&b.s);
 }
 
+static void a_row_deleted_twice_between_two_polls_has_no_closed_form(void **state)
+{
+    (void)state;
+    struct batch b;
+    batch_open(&b, "twice");
+    b.p.carries |= 1u << TM_TRUTH_DELETE | 1u << TM_TRUTH_UNDELETE;
+    history_commit(b.s.org, 1, "DELETE", "", 42, "{}");
+    history_commit(b.s.org, 1, "UNDELETE", "", 44, ROW("a", "new", "6"));
+    history_commit(b.s.org, 1, "DELETE", "", 46, "{}");
+    batch_shows(&b, 10, 21, 2, 3);
+    batch_shows(&b, 20, 21, 3, 14);
+    batch_shows(&b, 30, 21, 4, 27);
+    batch_shows(&b, 40, 21, 6, 36);
+    b.polls[4].seq_first = b.polls[4].seq_last = 6;
+    history_hide(&b.s, 1, 50, 21);
+    batch_test(&b);
+    assert_int_equal(b.test.tested, 5);
+    assert_int_equal(b.test.held, 5);
+    assert_int_equal(b.test.lost_wrong, 0);
+    assert_int_equal(b.test.excluded[TM_POLL_COINCIDENT], 1);
+    assert_int_equal(b.test.excluded[TM_POLL_UNSEEN], 2); /* no later sight of the row tells */
+    history_stand_close(&b.s);
+}
+
 static void a_change_shown_a_poll_late_is_caught(void **state)
 {
     (void)state;
@@ -245,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_change_keeps_the_closed_form_of_polling),
+        cmocka_unit_test(a_row_deleted_twice_between_two_polls_has_no_closed_form),
         cmocka_unit_test(a_change_shown_a_poll_late_is_caught),
         cmocka_unit_test(a_state_claimed_shown_that_was_not_is_caught),
         cmocka_unit_test(what_has_no_closed_form_is_left_out_and_counted),

@@ -102,6 +102,8 @@ static enum tm_code reader_statements(struct tm_reader *r, struct tm_err *err)
             tm_arrivals_prepare(r, o);
             continue;
         }
+        if (o->found)
+            continue;
         sqlite3_stmt *any = NULL;
         tm_reader_prepare(r, &any, "SELECT 1 FROM ", o->name, "", " LIMIT 0");
         if (any == NULL)

@@ -132,6 +132,21 @@ static const struct polls_grid *polls_at(const struct polls_work *w, int64_t gri
     return bsearch(&key, w->grids, w->grids_count, sizeof *w->grids, polls_order);
 }
 
+/* Deleted, restored, deleted again between two polls: the row is gone at the poll, for which of the
+ * two no read can tell. `last` is what the org holds when the poll asks. */
+static bool polls_gone_twice(const struct polls_work *w, uint32_t last, int64_t grid_ms)
+{
+    const struct tm_truth_version *versions = w->truth->versions;
+    if (!tm_truth_is_gone(versions[last].change))
+        return false;
+    for (uint32_t u = versions[last].prev;
+         u != TM_TRUTH_NONE && versions[u].org_ms + w->lag_ms > grid_ms - w->p->interval_ms;
+         u = versions[u].prev)
+        if (tm_truth_is_gone(versions[u].change))
+            return true;
+    return false;
+}
+
 /* The grid point whose poll must show version v, or why none can be named. */
 static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_grid_ms)
 {
@@ -160,6 +175,8 @@ static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_g
         last = w->truth->versions[last].next;
     if ((w->carries & (1u << w->truth->versions[last].change)) == 0)
         return TM_POLL_HIDDEN;
+    if (polls_gone_twice(w, last, *out_grid_ms))
+        return TM_POLL_COINCIDENT;
     /* A poll with an upper bound (slices end at its start) does not return a record that moves
      * beyond it meanwhile. */
     uint32_t next = w->truth->versions[last].next;

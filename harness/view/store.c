@@ -126,7 +126,9 @@ static enum tm_code store_relations(struct tm_view_store *s, struct tm_err *err)
     store_view(s, &b, "_removed");
     tm_buf_addz(&b, "SELECT \"Id\",\"_seq\" FROM ");
     tm_sql_ident(&b, s->table);
-    tm_buf_addz(&b, " WHERE \"_shown\"=0 AND \"_seq\">0;");
+    /* The plus keeps the index for whoever asks for what is new by _seq: of two lower bounds SQLite
+     * takes one, and >0 is all of the table. */
+    tm_buf_addz(&b, " WHERE \"_shown\"=0 AND +\"_seq\">0;");
     store_view(s, &b, "_dirty");
     tm_buf_addz(&b,
                 "SELECT s.\"Id\" AS \"Id\",json_extract(d.value,'$[1]') AS "
