@@ -1,6 +1,7 @@
 /* tidemark test, the program: whole runs of the committed cases, somebody's views and programs,
  * wrong usage, and what the example views of fixtures/views do. */
 #include "tests/support_command.h"
+#include <expat.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,6 +93,92 @@ static void junit_and_json_tell_the_same_to_machines(void **state)
     says(text, "<failure message=\"rules: R5\">");
     says(text, "expected &quot;call &lt;them&gt;&quot;, shown null");
     says(text, "name=\"" CASE "\"");
+    tm_test_output_free(&o);
+    unlink(path);
+    tm_test_folder_remove(dir);
+}
+
+/* What the JUnit schema of common CI servers knows of elements, their parents and attributes. */
+static const struct {
+    const char *parent, *name, *attributes;
+} junit_knows[] = {
+    { "", "testsuite", " name tests failures errors skipped time " },
+    { "testsuite", "testcase", " classname name time " },
+    { "testcase", "failure", " message " },
+    { "testcase", "skipped", " message " },
+};
+struct junit {
+    const char *inside[8];
+    int depth, counted[4];
+    char text[8192];
+};
+
+static void junit_begins(void *self, const char *name, const char **attributes)
+{
+    struct junit *j = self;
+    for (size_t k = 0; k < sizeof junit_knows / sizeof junit_knows[0]; k++) {
+        if (strcmp(junit_knows[k].name, name) != 0 ||
+            strcmp(junit_knows[k].parent, j->depth > 0 ? j->inside[j->depth - 1] : "") != 0)
+            continue;
+        for (; *attributes != NULL; attributes += 2) {
+            char word[40];
+            snprintf(word, sizeof word, " %s ", attributes[0]);
+            says(junit_knows[k].attributes, word);
+        }
+        j->counted[k]++;
+        j->inside[j->depth++] = junit_knows[k].name;
+        return;
+    }
+    fail_msg("<%s> does not belong there", name);
+}
+
+static void junit_ends(void *self, const char *name)
+{
+    (void)name;
+    ((struct junit *)self)->depth--;
+}
+
+static void junit_says(void *self, const char *text, int bytes)
+{
+    struct junit *j = self;
+    size_t n = strlen(j->text);
+    if (n + (size_t)bytes < sizeof j->text)
+        snprintf(j->text + n, sizeof j->text - n, "%.*s", bytes, text);
+}
+
+static void junit_is_well_formed_and_says_what_its_schema_knows(void **state)
+{
+    (void)state;
+    char dir[256], path[300], text[16384];
+    struct junit j = { .depth = 0 };
+    broken_case(dir);
+    snprintf(path, sizeof path, "%s/junit.xml", dir);
+    struct tm_test_output o = tm_test_command(
+        LIMIT_S,
+        "tidemark test %s " CASE
+        " wildcard_id_is_not_a_record field_added_later_is_null_until_it_is_set --views "
+        "fixtures/views/wrong-latest-row --junit %s",
+        dir, path);
+    assert_int_equal(o.code, 1);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t bytes = fread(text, 1, sizeof text, f);
+    fclose(f);
+    assert_in_range(bytes, 1, sizeof text - 1);
+    XML_Parser xml = XML_ParserCreate(NULL);
+    assert_non_null(xml);
+    XML_SetUserData(xml, &j);
+    XML_SetElementHandler(xml, junit_begins, junit_ends);
+    XML_SetCharacterDataHandler(xml, junit_says);
+    if (XML_Parse(xml, text, (int)bytes, 1) != XML_STATUS_OK)
+        fail_msg("line %lu: %s\n%s", XML_GetCurrentLineNumber(xml),
+                 XML_ErrorString(XML_GetErrorCode(xml)), text);
+    XML_ParserFree(xml);
+    assert_int_equal(j.counted[0], 1);
+    assert_int_equal(j.counted[1], 4);
+    assert_int_equal(j.counted[2], 3);
+    assert_int_equal(j.counted[3], 1);
+    says(j.text, "expected \"call <them>\"");
     tm_test_output_free(&o);
     unlink(path);
     tm_test_folder_remove(dir);
@@ -312,6 +399,7 @@ int main(void)
         cmocka_unit_test(passing_case_is_one_line_and_exit_0),
         cmocka_unit_test(failing_case_tells_what_differs_the_rules_and_the_story),
         cmocka_unit_test(junit_and_json_tell_the_same_to_machines),
+        cmocka_unit_test(junit_is_well_formed_and_says_what_its_schema_knows),
         cmocka_unit_test(wrong_usage_is_exit_64_and_says_what_to_do),
         cmocka_unit_test(views_may_make_views_and_read_and_nothing_else),
         cmocka_unit_test(view_that_shows_something_else_is_a_failing_case),
