@@ -128,13 +128,16 @@ static void commands_refuse_what_they_do_not_know(void **state)
     tm_test_refused(64, bad_word, 10, "tidemark simulate day.json --seeds 1..2");
 }
 
+/* Line by line, digests and all; also when several processes share the seeds. */
 static void two_runs_of_the_command_print_the_same(void **state)
 {
     (void)state;
-    struct tm_test_output a = tm_test_command(60, "tidemark simulate --seeds 1..5");
-    struct tm_test_output b = tm_test_command(60, "tidemark simulate --seeds 1..5");
+    struct tm_test_output a = tm_test_command(60, "tidemark simulate --seeds 1..5 --verbose");
+    struct tm_test_output b =
+        tm_test_command(60, "tidemark simulate --seeds 1..5 --verbose --jobs 3");
     assert_int_equal(a.code, 0);
     assert_string_equal(a.out, b.out);
+    assert_non_null(strstr(a.out, "seed 5: passed; "));
     assert_non_null(strstr(a.out, "5 seeds, 0 failed"));
     tm_test_output_free(&a);
     tm_test_output_free(&b);

@@ -1,13 +1,20 @@
-/* A simulated run as a script: what was drawn from a seed can be given, and says the same. */
+/* A simulated run as a script: what was drawn from a seed can be given, and says the same; a
+ * failing one is shrunk, and told. */
 #include "base/log.h"
-#include "simulate/simulate.h"
+#include "simulate/case.h"
+#include "simulate/story.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define SEEDS_MAX 60
+#define EVENTS_MAX 5
 
 static char scratch[TM_SIM_PATH_BYTES];
 
@@ -80,6 +87,81 @@ static void a_script_that_lost_events_leaves_out_what_no_longer_fits(void **stat
     }
 }
 
+/* Option 1's own SQL with one thing wrong in it. */
+static void shrunk(struct tm_sim_shrunk *out, const char *from, const char *to)
+{
+    const struct tm_sim_options options = { .dir = scratch,
+                                            .planted_from = from,
+                                            .planted_to = to };
+    struct tm_err err = { .code = TM_OK };
+    for (uint64_t seed = 1; seed <= SEEDS_MAX; seed++) {
+        struct tm_sim_script script;
+        struct tm_sim_result r;
+        tm_sim_script_draw(&script, seed);
+        assert_int_equal(tm_simulate_script(&r, &script, &options, &err), TM_OK);
+        if (r.finding.found)
+            assert_int_equal(tm_sim_shrink(out, &script, &r, &options, &err), TM_OK);
+        tm_sim_script_free(&script);
+        if (r.finding.found)
+            return;
+    }
+    fail_msg("%d seeds did not notice: %s", SEEDS_MAX, to);
+}
+
+static void planted_bugs_shrink_to_five_events_at_most(void **state)
+{
+    static const char *const planted[][2] = {
+        { "max(CASE WHEN (", "min(CASE WHEN (" },
+        { "WHERE t IN ('CREATE','UNDELETE','DELETE','GAP_DELETE')",
+          "WHERE t IN ('CREATE','UNDELETE','GAP_DELETE')" },
+        { "t IN ('CREATE','UNDELETE') AS \"full\"", "t IN ('CREATE') AS \"full\"" },
+        { "SELECT id,'gap' AS kind,\"key\" FROM e WHERE t NOT IN",
+          "SELECT id,'gap' AS kind,\"key\" FROM e WHERE 0 AND t NOT IN" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof planted / sizeof planted[0]; i++) {
+        struct tm_sim_shrunk s;
+        struct tm_sim_result honest;
+        shrunk(&s, planted[i][0], planted[i][1]);
+        assert_in_range(s.script.events_count, 1, EVENTS_MAX);
+        assert_true(s.result.finding.found);
+        struct tm_sim_script again;
+        copy(&again, &s.script);
+        run(&honest, &again);
+        assert_false(honest.finding.found);
+        tm_sim_script_free(&again);
+        tm_sim_script_free(&s.script);
+    }
+}
+
+static void a_shrunk_run_is_told_as_a_case_that_can_be_read_back(void **state)
+{
+    struct tm_sim_shrunk s;
+    struct tm_case c;
+    struct tm_err err = { .code = TM_OK };
+    char folder[TM_SIM_PATH_BYTES + 16], file[TM_SIM_PATH_BYTES + 64];
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/case", scratch);
+    shrunk(&s, "e.t='UPDATE' AND (", "e.t='update' AND (");
+    assert_int_equal(tm_sim_story_write(&s, folder, &err), TM_OK);
+    memset(&c, 0, sizeof c);
+    assert_int_equal(tm_case_load(&c, folder, &err), TM_OK);
+    assert_true(json_array_size(c.rows) > 0);
+    assert_true(json_array_size(c.expected) > 0);
+    assert_non_null(strstr(c.rules, "R5"));
+    assert_non_null(strstr(c.story, "## What the org did"));
+    assert_non_null(strstr(c.story, "is updated: "));
+    assert_non_null(strstr(c.story, s.result.finding.field));
+    tm_case_free(&c);
+    tm_sim_script_free(&s.script);
+    static const char *const files[] = { "rows.jsonl", "expected.jsonl", "README.md" };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        snprintf(file, sizeof file, "%s/%s", folder, files[i]);
+        unlink(file);
+    }
+    rmdir(folder);
+}
+
 static int scratch_make(void **state)
 {
     struct tm_err err = { .code = TM_OK };
@@ -101,6 +183,8 @@ int main(void)
         cmocka_unit_test(a_script_that_was_drawn_and_then_given_is_the_same_run_byte_for_byte),
         cmocka_unit_test(a_script_without_any_decision_has_no_fault_and_is_still_a_run),
         cmocka_unit_test(a_script_that_lost_events_leaves_out_what_no_longer_fits),
+        cmocka_unit_test(planted_bugs_shrink_to_five_events_at_most),
+        cmocka_unit_test(a_shrunk_run_is_told_as_a_case_that_can_be_read_back),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,16 +1,41 @@
 /* cmd_simulate: `tidemark simulate --seeds A..B`: random histories and faults on the whole
- * streaming road under a virtual clock. One line per failing seed, then a summary; exit 1 when a
- * seed failed. */
+ * streaming road under a virtual clock. One line per failing seed, then a summary; the first
+ * failing seeds are shrunk and told as cases. Exit 1 when a seed failed. With --jobs, child
+ * processes run the seeds in turn and this one prints in order: the output is the same. */
 #include "base/log.h"
 #include "run/command.h"
 #include "run/day.h"
-#include "simulate/simulate.h"
+#include "simulate/story.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sqlite3.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define SIMULATE_JOBS_MAX 256
+#define SIMULATE_SHRUNK_MAX 3 /* failing seeds that are shrunk; the others are named */
+
+struct simulate_flags {
+    const char *seeds, *out, *jobs_text;
+    bool fail_fast, verbose, json, no_shrink, help;
+    uint64_t first, last, jobs;
+};
+struct simulate_job {
+    pid_t pid;
+    int from; /* results, one struct tm_sim_result a seed */
+};
+struct simulate {
+    struct simulate_flags flags;
+    struct simulate_job jobs[SIMULATE_JOBS_MAX]; /* when flags.jobs > 1 */
+    char dir[TM_SIM_PATH_BYTES];
+    struct tm_sim_result total, failed[SIMULATE_SHRUNK_MAX];
+    uint64_t failed_count;
+};
 
 static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, const char *text,
                                    struct tm_err *err)
@@ -28,105 +53,325 @@ static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, cons
     return TM_OK;
 }
 
-static enum tm_code simulate_arguments(int argc, char **argv, const char **out_seeds,
-                                       bool *out_fail_fast, struct tm_err *err)
+/* ---- arguments ---- */
+
+static const char simulate_usage[] =
+    "usage: tidemark simulate --seeds A..B [--jobs N] [--fail-fast] [--no-shrink] [--out DIR]\n"
+    "                         [--verbose] [--json]\n\n"
+    "Runs the streaming road on random histories and faults under a virtual clock, one per seed.\n"
+    "Prints a line for each seed that breaks a rule, and a summary. The first failing seeds are\n"
+    "shrunk, and told as cases under reports/out/simulate-<seed>/.\n\n"
+    "  --jobs N      N processes; the output is the same\n"
+    "  --fail-fast   the first failing seed is the last\n"
+    "  --no-shrink   name failing seeds, do not shrink them\n"
+    "  --out DIR     where the case of a failing seed goes: DIR/simulate-<seed>/\n"
+    "  --verbose     a line for every seed, with the digest of all its steps and records\n"
+    "  --json        the same as one JSON object a line\n";
+
+static enum tm_code simulate_unknown(const char *arg, struct tm_err *err)
 {
-    static const char *const known[] = { "--seeds", "--fail-fast", "--help" };
-    *out_seeds = NULL;
-    *out_fail_fast = false;
+    static const char *const known[] = { "--seeds", "--jobs",    "--fail-fast", "--no-shrink",
+                                         "--out",   "--verbose", "--json",      "--help" };
+    const char *near = tm_nearest(arg, known, sizeof known / sizeof known[0]);
+    if (arg[0] != '-')
+        return tm_fail(err, TM_E_ARG,
+                       "\"%.60s\": with --seeds simulate takes no scenario; usage: tidemark "
+                       "simulate --seeds A..B",
+                       arg);
+    return tm_fail(err, TM_E_ARG, "unknown flag %.60s%s%s", arg,
+                   near != NULL ? "; did you mean " : "; see tidemark simulate --help",
+                   near != NULL ? near : "");
+}
+
+static enum tm_code simulate_arguments(struct simulate_flags *f, int argc, char **argv,
+                                       struct tm_err *err)
+{
+    const struct {
+        const char *name;
+        const char **value;
+        bool *set;
+    } flags[] = { { "--seeds", &f->seeds, NULL },
+                  { "--out", &f->out, NULL },
+                  { "--jobs", &f->jobs_text, NULL },
+                  { "--fail-fast", NULL, &f->fail_fast },
+                  { "--no-shrink", NULL, &f->no_shrink },
+                  { "--verbose", NULL, &f->verbose },
+                  { "--json", NULL, &f->json },
+                  { "--help", NULL, &f->help },
+                  { "-h", NULL, &f->help } };
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            printf("usage: tidemark simulate --seeds A..B [--fail-fast]\n\nRuns the streaming road "
-                   "on random "
-                   "histories and faults under a "
-                   "virtual clock, one per seed.\nPrints a line for each seed that breaks a rule, "
-                   "and a summary;\nwith --fail-fast the first such seed is the last.\n");
-            tm_day_help();
-            exit(TM_EXIT_PASS);
-        }
-        if (strncmp(argv[i], "--seeds=", 8) == 0) {
-            *out_seeds = argv[i] + 8;
-        } else if (strcmp(argv[i], "--seeds") == 0) {
-            if (++i == argc)
-                return tm_fail(err, TM_E_ARG, "flag --seeds wants a value, as in --seeds 1..1000");
-            *out_seeds = argv[i];
-        } else if (strcmp(argv[i], "--fail-fast") == 0) {
-            *out_fail_fast = true;
-        } else if (argv[i][0] == '-') {
-            const char *near = tm_nearest(argv[i], known, 3);
-            return tm_fail(err, TM_E_ARG, "unknown flag %.60s%s%s", argv[i],
-                           near != NULL ? "; did you mean "
-                                        : "; there are only --seeds A..B and --fail-fast",
-                           near != NULL ? near : "");
-        } else {
-            return tm_fail(err, TM_E_ARG,
-                           "\"%.60s\": with --seeds simulate takes no scenario; usage: tidemark "
-                           "simulate --seeds A..B",
-                           argv[i]);
-        }
+        size_t k = 0, count = sizeof flags / sizeof flags[0], bytes = strcspn(argv[i], "=");
+        while (k < count &&
+               (strncmp(argv[i], flags[k].name, bytes) != 0 || flags[k].name[bytes] != '\0' ||
+                (argv[i][bytes] == '=' && flags[k].value == NULL)))
+            k++;
+        if (k == count)
+            return simulate_unknown(argv[i], err);
+        if (flags[k].set != NULL)
+            *flags[k].set = true;
+        else if (argv[i][bytes] == '=')
+            *flags[k].value = argv[i] + bytes + 1;
+        else if (++i < argc)
+            *flags[k].value = argv[i];
+        else
+            return tm_fail(err, TM_E_ARG, "flag %s wants a value; see tidemark simulate --help",
+                           flags[k].name);
     }
-    if (*out_seeds == NULL)
+    if (f->help)
+        return TM_OK;
+    if (f->seeds == NULL)
         return tm_fail(err, TM_E_ARG, "which seeds? usage: tidemark simulate --seeds A..B");
+    char *end = NULL;
+    f->jobs = f->jobs_text != NULL ? strtoull(f->jobs_text, &end, 10) : 1;
+    if (f->jobs < 1 || f->jobs > SIMULATE_JOBS_MAX || (end != NULL && *end != '\0'))
+        return tm_fail(err, TM_E_ARG, "--jobs \"%.20s\" is not a number from 1 to %d", f->jobs_text,
+                       SIMULATE_JOBS_MAX);
+    return simulate_seeds(&f->first, &f->last, f->seeds, err);
+}
+
+/* ---- child processes ---- */
+
+static enum tm_code simulate_child(const struct simulate_flags *f, uint64_t number, int to,
+                                   struct tm_err *err)
+{
+    char dir[TM_SIM_PATH_BYTES];
+    signal(SIGPIPE, SIG_IGN); /* the parent may stop reading: the scratch folder must still go */
+    enum tm_code rc = tm_sim_scratch_make(dir, err);
+    const struct tm_sim_options options = { .dir = dir };
+    if (rc != TM_OK)
+        return rc;
+    for (uint64_t seed = f->first + number; rc == TM_OK && seed <= f->last; seed += f->jobs) {
+        struct tm_sim_result r;
+        rc = tm_simulate(&r, seed, &options, err);
+        /* A pipe nobody reads any more: the parent has seen enough. */
+        if (rc == TM_OK && write(to, &r, sizeof r) != (ssize_t)sizeof r)
+            break;
+    }
+    tm_sim_scratch_remove(dir);
+    return rc;
+}
+
+static enum tm_code simulate_fork(struct simulate *s, struct tm_err *err)
+{
+    for (uint64_t i = 0; i < s->flags.jobs; i++) {
+        int ends[2];
+        if (pipe(ends) != 0)
+            return tm_fail(err, TM_E_IO, "a pipe: %s", strerror(errno));
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid < 0)
+            return tm_fail(err, TM_E_IO, "a process: %s", strerror(errno));
+        if (pid == 0) {
+            for (uint64_t k = 0; k < i; k++)
+                close(s->jobs[k].from);
+            close(ends[0]);
+            _exit(simulate_child(&s->flags, i, ends[1], err) == TM_OK
+                      ? TM_EXIT_PASS
+                      : tm_command_fail("simulate", err));
+        }
+        close(ends[1]);
+        s->jobs[i] = (struct simulate_job){ pid, ends[0] };
+    }
     return TM_OK;
 }
 
-static enum tm_code simulate_run(uint64_t first, uint64_t last, bool fail_fast, const char *dir,
-                                 uint64_t *out_failed, struct tm_err *err)
+static void simulate_join(struct simulate *s)
 {
-    const struct tm_sim_options options = { .dir = dir };
-    struct tm_sim_result total = { .seed = 0 };
-    int64_t began_ns = tm_clock_monotonic_ns();
-    for (uint64_t seed = first; seed <= last; seed++) {
-        struct tm_sim_result r;
-        enum tm_code rc = tm_simulate(&r, seed, &options, err);
-        if (rc != TM_OK)
-            return rc;
-        total.steps += r.steps;
-        total.commits += r.commits;
-        total.records += r.records;
-        total.crashes += r.crashes;
-        total.faults += r.faults;
-        total.digest = tm_hash64(&r.digest, sizeof r.digest, total.digest);
-        if (!r.finding.found)
+    for (uint64_t i = 0; i < s->flags.jobs && s->jobs[i].pid > 0; i++)
+        close(s->jobs[i].from); /* a child that still writes finds nobody there, and ends */
+    for (uint64_t i = 0; i < s->flags.jobs && s->jobs[i].pid > 0; i++)
+        waitpid(s->jobs[i].pid, NULL, 0);
+}
+
+static enum tm_code simulate_result(struct simulate *s, struct tm_sim_result *out, uint64_t seed,
+                                    struct tm_err *err)
+{
+    size_t have = 0;
+    if (s->flags.jobs == 1)
+        return tm_simulate(out, seed, &(struct tm_sim_options){ .dir = s->dir }, err);
+    while (have < sizeof *out) {
+        ssize_t n = read(s->jobs[(seed - s->flags.first) % s->flags.jobs].from, (char *)out + have,
+                         sizeof *out - have);
+        if (n < 0 && errno == EINTR)
             continue;
-        (*out_failed)++;
-        printf("seed %" PRIu64 ": %s: %s\n", seed, r.finding.rule, r.finding.text);
-        fflush(stdout);
-        if (fail_fast)
-            last = seed;
+        if (n <= 0)
+            return tm_fail(err, TM_E_MISMATCH, "the process that ran seed %" PRIu64 " ended", seed);
+        have += (size_t)n;
     }
-    double seconds = (double)(tm_clock_monotonic_ns() - began_ns) / (double)TM_NS_PER_S,
-           seeds = (double)(last - first) + 1;
-    printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
-           " transactions, %" PRIu64 " records, %" PRIu64 " faults, %" PRIu64
-           " crashes; digest %016" PRIx64 "\n",
-           last - first + 1, *out_failed, total.steps, total.commits, total.records, total.faults,
-           total.crashes, total.digest);
-    tm_log(TM_LOG_ERROR, "%.1f s, %.1f seeds a second", seconds, seconds > 0 ? seeds / seconds : 0);
     return TM_OK;
+}
+
+/* ---- output ---- */
+
+static void simulate_json(const struct tm_sim_result *r)
+{
+    const struct tm_sim_finding *f = &r->finding;
+    json_t *json =
+        json_pack("{s:I, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "seed",
+                  (json_int_t)r->seed, "failed", f->found, "rule", f->rule, "where", f->where,
+                  "object", f->object, "record", f->id, "field", f->field, "expected", f->expected,
+                  "shown", f->shown, "step", (json_int_t)f->step, "text", f->text);
+    char digest[20];
+    snprintf(digest, sizeof digest, "%016" PRIx64, r->digest);
+    json_object_set_new(json, "digest", json_string(digest));
+    json_dumpf(json, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(json);
+}
+
+static void simulate_line(const struct simulate_flags *f, const struct tm_sim_result *r)
+{
+    bool told = r->finding.expected[0] != '\0';
+    if (f->json && (f->verbose || r->finding.found))
+        simulate_json(r);
+    else if (r->finding.found)
+        printf("seed %" PRIu64 ": %s: %s%s%s%s%s (step %" PRIu64 ")\n", r->seed, r->finding.rule,
+               r->finding.text, told ? "; expected " : "", told ? r->finding.expected : "",
+               told ? ", shown " : "", told ? r->finding.shown : "", r->finding.step);
+    else if (f->verbose)
+        printf("seed %" PRIu64 ": passed; %" PRIu64 " steps, %" PRIu64 " transactions, %" PRIu64
+               " faults, %" PRIu64 " crashes; digest %016" PRIx64 "\n",
+               r->seed, r->steps, r->commits, r->faults, r->crashes, r->digest);
+    fflush(stdout);
+}
+
+static void simulate_summary(const struct simulate *s, uint64_t seeds)
+{
+    const struct tm_sim_result *t = &s->total;
+    if (s->flags.json)
+        printf("{\"seeds\":%" PRIu64 ",\"failed_seeds\":%" PRIu64 ",\"digest\":\"%016" PRIx64
+               "\"}\n",
+               seeds, s->failed_count, t->digest);
+    else
+        printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
+               " transactions, %" PRIu64 " records, %" PRIu64 " faults, %" PRIu64
+               " crashes; digest %016" PRIx64 "\n",
+               seeds, s->failed_count, t->steps, t->commits, t->records, t->faults, t->crashes,
+               t->digest);
+}
+
+/* ---- shrinking ---- */
+
+static enum tm_code simulate_folder(char *path, size_t path_bytes, const char *out, uint64_t seed,
+                                    struct tm_err *err)
+{
+    const char *base = out != NULL ? out : "reports/out";
+    snprintf(path, path_bytes, "%.700s", base);
+    for (char *p = path + 1; *p != '\0'; p++)
+        if (*p == '/') {
+            *p = '\0';
+            mkdir(path, 0777);
+            *p = '/';
+        }
+    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        return tm_fail(err, TM_E_ARG, "cannot make %s: %s; --out names another folder", path,
+                       strerror(errno));
+    snprintf(path, path_bytes, "%.700s/simulate-%" PRIu64, base, seed);
+    return TM_OK;
+}
+
+static enum tm_code simulate_shrink(struct simulate *s, const struct tm_sim_result *failed,
+                                    struct tm_err *err)
+{
+    const struct tm_sim_options options = { .dir = s->dir };
+    struct tm_sim_script script;
+    struct tm_sim_shrunk shrunk = { .runs = 0 };
+    struct tm_sim_result again;
+    char path[800];
+    enum tm_code rc = simulate_folder(path, sizeof path, s->flags.out, failed->seed, err);
+    if (rc != TM_OK)
+        return rc;
+    tm_sim_script_draw(&script, failed->seed);
+    rc = tm_simulate_script(&again, &script, &options, err);
+    if (rc == TM_OK && again.digest != failed->digest)
+        rc = tm_fail(err, TM_E_MISMATCH, "seed %" PRIu64 " gave another run the second time",
+                     failed->seed);
+    if (rc == TM_OK)
+        rc = tm_sim_shrink(&shrunk, &script, &again, &options, err);
+    if (rc == TM_OK)
+        rc = tm_sim_story_write(&shrunk, path, err);
+    if (rc == TM_OK && !s->flags.json)
+        printf("seed %" PRIu64 " shrunk in %" PRIu64 " runs to %zu event%s and %zu unusual "
+               "decision%s: %s\n",
+               failed->seed, shrunk.runs, shrunk.script.events_count,
+               shrunk.script.events_count == 1 ? "" : "s", shrunk.script.choices.count,
+               shrunk.script.choices.count == 1 ? "" : "s", path);
+    tm_sim_script_free(&shrunk.script);
+    tm_sim_script_free(&script);
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static void simulate_add(struct simulate *s, const struct tm_sim_result *r)
+{
+    s->total.steps += r->steps;
+    s->total.commits += r->commits;
+    s->total.records += r->records;
+    s->total.crashes += r->crashes;
+    s->total.faults += r->faults;
+    s->total.digest = tm_hash64(&r->digest, sizeof r->digest, s->total.digest);
+    if (!r->finding.found)
+        return;
+    if (s->failed_count < SIMULATE_SHRUNK_MAX)
+        s->failed[s->failed_count] = *r;
+    s->failed_count++;
+}
+
+static enum tm_code simulate_run(struct simulate *s, struct tm_err *err)
+{
+    struct simulate_flags *f = &s->flags;
+    int64_t began_ns = tm_clock_monotonic_ns();
+    enum tm_code rc = f->jobs > 1 ? simulate_fork(s, err) : TM_OK;
+    uint64_t seeds = 0;
+    for (uint64_t seed = f->first; rc == TM_OK && seed <= f->last; seed++) {
+        struct tm_sim_result r;
+        rc = simulate_result(s, &r, seed, err);
+        if (rc != TM_OK)
+            break;
+        seeds++;
+        simulate_add(s, &r);
+        simulate_line(f, &r);
+        if (f->fail_fast && r.finding.found)
+            break;
+    }
+    if (f->jobs > 1)
+        simulate_join(s);
+    if (rc != TM_OK)
+        return rc;
+    double seconds = (double)(tm_clock_monotonic_ns() - began_ns) / (double)TM_NS_PER_S;
+    simulate_summary(s, seeds);
+    tm_log(TM_LOG_ERROR, "%.1f s, %.1f seeds a second", seconds,
+           seconds > 0 ? (double)seeds / seconds : 0);
+    for (uint64_t i = 0; i < s->failed_count && i < SIMULATE_SHRUNK_MAX && rc == TM_OK; i++)
+        rc = f->no_shrink ? TM_OK : simulate_shrink(s, &s->failed[i], err);
+    return rc;
 }
 
 int tm_cmd_simulate(int argc, char **argv)
 {
+    static struct simulate s;
     struct tm_err err;
-    const char *seeds = NULL;
-    char dir[TM_SIM_PATH_BYTES];
-    uint64_t first = 0, last = 0, failed = 0;
-    bool fail_fast = false;
     if (tm_day_wanted(argc, argv))
         return tm_day_main(argc, argv);
     tm_log_init("simulate", TM_LOG_ERROR);
     tm_err_clear(&err);
-    enum tm_code rc = simulate_arguments(argc, argv, &seeds, &fail_fast, &err);
+    enum tm_code rc = simulate_arguments(&s.flags, argc, argv, &err);
+    if (rc == TM_OK && s.flags.help) {
+        fputs(simulate_usage, stdout);
+        tm_day_help();
+        return TM_EXIT_PASS;
+    }
+    /* One thread: no locks, and nobody asks how much memory is in use. */
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (rc == TM_OK)
-        rc = simulate_seeds(&first, &last, seeds, &err);
-    if (rc == TM_OK)
-        rc = tm_sim_scratch_make(dir, &err);
+        rc = tm_sim_scratch_make(s.dir, &err);
     if (rc == TM_OK) {
-        rc = simulate_run(first, last, fail_fast, dir, &failed, &err);
-        tm_sim_scratch_remove(dir);
+        rc = simulate_run(&s, &err);
+        tm_sim_scratch_remove(s.dir);
     }
     if (rc != TM_OK)
         return tm_command_fail("simulate", &err);
-    return failed > 0 ? TM_EXIT_FAIL : TM_EXIT_PASS;
+    return s.failed_count > 0 ? TM_EXIT_FAIL : TM_EXIT_PASS;
 }

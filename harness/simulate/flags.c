@@ -26,8 +26,8 @@ static void flags_found(struct flags *f, const char *rule, const char *id, const
     snprintf(f->out->where, sizeof f->out->where, "%s, in flight", f->where);
     snprintf(f->out->object, sizeof f->out->object, "%s", f->object);
     snprintf(f->out->id, sizeof f->out->id, "%s", id);
-    snprintf(f->out->expected, sizeof f->out->expected, "as the rule says");
-    snprintf(f->out->shown, sizeof f->out->shown, "%s", what);
+    strcpy(f->out->expected, strcmp(rule, "R3") == 0 ? "no row" : "flagged");
+    strcpy(f->out->shown, strcmp(rule, "R3") == 0 ? "a row" : "not flagged");
     snprintf(f->out->text, sizeof f->out->text, "%s, in flight: %s %.18s: %s", f->where, f->object,
              id, what);
 }

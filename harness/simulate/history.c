@@ -236,7 +236,7 @@ static enum tm_code history_vanish(struct tm_sim_history *h, struct history_txn 
 }
 
 static enum tm_code history_write(struct tm_sim_history *h, struct history_txn *t,
-                                  const struct tm_sim_event *e, struct tm_err *err)
+                                  struct tm_sim_event *e, struct tm_err *err)
 {
     struct tm_org_txn txn = { .changes = t->changes,
                               .changes_count = t->count,
@@ -252,6 +252,8 @@ static enum tm_code history_write(struct tm_sim_history *h, struct history_txn *
     if (rc != TM_OK)
         return tm_at(err, "the simulated history");
     history_settle(h, t);
+    for (size_t i = 0; i < e->changes_count; i++)
+        memcpy(e->changes[i].id, h->records[e->changes[i].record].id, sizeof e->changes[i].id);
     h->commits++;
     h->org_ms = tm_org_ms_last(h->org);
     return e->vanish ? history_vanish(h, t, err) : TM_OK;

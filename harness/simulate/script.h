@@ -23,7 +23,8 @@ struct tm_sim_set {
 struct tm_sim_change {
     enum tm_org_kind kind;
     enum tm_org_announce announce;
-    size_t record; /* slot in the history's list of records */
+    size_t record;        /* slot in the history's list of records */
+    char id[TM_ID_BYTES]; /* once it has happened */
     size_t object;
     struct tm_sim_set *sets;
     size_t sets_count;

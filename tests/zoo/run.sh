@@ -41,7 +41,7 @@ ask_killer() { # killer, seeds, name
     out=$log/$3.out
     start=$(date +%s)
     case $1 in
-    simulate) (cd "$tree" && timeout -k 5 600 "$build/tidemark" simulate --fail-fast --seeds "1..$2") >"$out" 2>"$out.err";;
+    simulate) (cd "$tree" && timeout -k 5 600 "$build/tidemark" simulate --fail-fast --no-shrink --seeds "1..$2") >"$out" 2>"$out.err";;
     *) (cd "$tree" && TIDEMARK_BIN="$build/tidemark" timeout -k 5 300 "$build/tests/$1") >"$out" 2>&1;;
     esac
     code=$?
