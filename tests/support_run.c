@@ -133,19 +133,45 @@ static long run_parent(const char *pid)
     return state == 'Z' || state == 'X' ? -1 : parent;
 }
 
+/* The process's arguments, each behind the zero byte of the one before; 0 when it is gone. */
+static size_t run_arguments(const char *pid, char *out, size_t out_bytes)
+{
+    char path[300];
+    snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL)
+        return 0;
+    size_t n = fread(out, 1, out_bytes - 1, f);
+    fclose(f);
+    out[n] = '\0';
+    return n;
+}
+
 /* Its first argument is `command`; NULL = any. */
 static bool run_is(const char *pid, const char *command)
 {
-    char path[300], line[512] = "";
-    snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
-    FILE *f = command != NULL ? fopen(path, "r") : NULL;
-    if (f == NULL)
-        return command == NULL;
-    size_t n = fread(line, 1, sizeof line - 1, f), head;
-    fclose(f);
-    line[n] = '\0';
-    head = strlen(line) + 1;
+    char line[512];
+    if (command == NULL)
+        return true;
+    size_t n = run_arguments(pid, line, sizeof line), head = n > 0 ? strlen(line) + 1 : 0;
     return head < n && strcmp(line + head, command) == 0;
+}
+
+/* Of a station, by the last part of its --state. */
+static void run_name(pid_t pid, char out[64])
+{
+    char id[16], line[4096];
+    snprintf(id, sizeof id, "%ld", (long)pid);
+    size_t n = run_arguments(id, line, sizeof line);
+    for (size_t at = 0; at < n; at += strlen(line + at) + 1) {
+        const char *next = line + at + strlen(line + at) + 1;
+        if (strcmp(line + at, "--state") != 0 || next >= line + n)
+            continue;
+        const char *slash = strrchr(next, '/');
+        snprintf(out, 64, "%.60s", slash != NULL ? slash + 1 : next);
+        return;
+    }
+    fail_msg("process %ld has no --state", (long)pid);
 }
 
 static size_t run_children(const struct tm_test_run *run, const char *command, pid_t *out,
@@ -169,11 +195,13 @@ pid_t tm_test_run_child(const struct tm_test_run *run, const char *command)
     return run_children(run, command, &found, 1) == 1 ? found : -1;
 }
 
-void tm_test_run_kill(const struct tm_test_run *run, const char *command)
+void tm_test_run_kill(const struct tm_test_run *run, const char *command, char out[64])
 {
     pid_t pid = tm_test_run_child(run, command);
     if (pid < 0)
         fail_msg("the run has no process %s:\n%s", command, tm_test_run_said(run));
+    if (out != NULL)
+        run_name(pid, out);
     assert_int_equal(kill(pid, SIGKILL), 0);
 }
 

@@ -30,7 +30,9 @@ void tm_test_run_wait_changes(struct tm_test_run *run, int count);
 int tm_test_run_wait(struct tm_test_run *run);
 /* The process of the run whose command is `command`; -1 = none. */
 pid_t tm_test_run_child(const struct tm_test_run *run, const char *command);
-void tm_test_run_kill(const struct tm_test_run *run, const char *command);
+/* By kill -9; out = the name the run gave the process, of a station, which is what its --state
+ * folder is called ("source-2"); NULL = not asked. */
+void tm_test_run_kill(const struct tm_test_run *run, const char *command, char out[64]);
 /* Remembers its processes; and whether all that were remembered are gone, within a bound. */
 void tm_test_run_look(struct tm_test_run *run);
 bool tm_test_run_all_gone(const struct tm_test_run *run);
