@@ -25,12 +25,10 @@ struct tm_gap_settings {      /* strings are owned by `config` or by the setting
     char *alerts[TM_GAP_OBJECTS_MAX]; /* alerts topic of objects[i] */
     const char *const *readers;
     size_t readers_count; /* groups that read the alerts topics */
-    const char *const *properties;
-    size_t properties_count; /* librdkafka "name=value" */
 };
 /* Keys: objects (list) and/or topics (list of raw topics; objects are then taken from their names),
  * group.id [tidemark-gap], alerts.topic ["alerts.sfdc.${object}_gap_events"], reading.groups
- * (list), kafka.properties (list of name=value); accepted without effect: connector.class,
+ * (list), kafka.properties (a file, topic/properties.h); accepted without effect: connector.class,
  * input.data.format, output.data.format, tasks.max, kafka.*. */
 enum tm_code tm_gap_settings_load(struct tm_gap_settings *out, struct tm_config **out_config,
                                   const char *path, struct tm_err *err);

@@ -1,5 +1,6 @@
 #include "gap/gap.h"
 #include "event/contract.h"
+#include "topic/properties.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,7 +14,7 @@ static const struct tm_key gap_keys[] = {
       "where alerts go" },
     { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "groups that read the alerts (embedded broker: pausing)" },
-    { "kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "name=value of librdkafka" },
+    TM_PROPERTIES_ENTRY,
     { "connector.class", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
     { "kafka.auth.mode", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
     { "kafka.api.key", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted" },
@@ -83,7 +84,6 @@ static enum tm_code gap_fill(struct tm_gap_settings *out, const struct tm_config
     out->name = tm_config_name(config);
     out->group = tm_config_text(config, "group.id");
     out->readers_count = tm_config_list(config, "reading.groups", &out->readers);
-    out->properties_count = tm_config_list(config, "kafka.properties", &out->properties);
     return rc;
 }
 

@@ -28,8 +28,6 @@ struct tm_recon_settings {    /* strings are owned by the config or by the setti
     char *alerts[TM_RECON_OBJECTS_MAX], *recon[TM_RECON_OBJECTS_MAX]; /* topics */
     const char *const *readers;
     size_t readers_count;
-    const char *const *properties;
-    size_t properties_count;
     int64_t window_ms, idle_ns, ids_max;
     bool sees_all, overflow_range;
     int64_t longest_ms, lag_ms; /* org time: longest transaction; index lag of range reads */
@@ -38,11 +36,11 @@ struct tm_recon_settings {    /* strings are owned by the config or by the setti
 };
 /* Keys [preset]: objects and/or topics (alerts topics), group.id [tidemark-reconcile], alerts.topic
  * ["alerts.sfdc.${object}_gap_events"], recon.topic ["sfdc.recon.${object}"], reading.groups,
- * kafka.properties, window.size.ms [5000] (event time; also the most a window stays open on the
- * wall clock), window.idle.ms [500], window.ids.max [2000], user.sees.all.data [true],
- * overflow.read whole|range [whole], transaction.longest.ms [600000], index.lag.ms [0], retries.max
- * [5] (attempts of one read), retry.backoff.ms [1000], retry.backoff.max.ms [60000],
- * requests.per.second [0 = no limit],
+ * kafka.properties (a file, topic/properties.h), window.size.ms [5000] (event time; also the most a
+ * window stays open on the wall clock), window.idle.ms [500], window.ids.max [2000],
+ * user.sees.all.data [true], overflow.read whole|range [whole], transaction.longest.ms [600000],
+ * index.lag.ms [0], retries.max [5] (attempts of one read), retry.backoff.ms [1000],
+ * retry.backoff.max.ms [60000], requests.per.second [0 = no limit],
  * salesforce.instance/.username/.password/.password.token/.consumer.key/
  * .consumer.secret/.grant.type/.version, request.max.retries.time.ms [30000],
  * salesforce.auth.retries.time.ms [30000]; accepted without effect: connector.class,

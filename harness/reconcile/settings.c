@@ -1,5 +1,6 @@
 #include "event/contract.h"
 #include "reconcile/reconcile.h"
+#include "topic/properties.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,7 +18,7 @@ static const struct tm_key recon_keys[] = {
     { "recon.topic", TM_KEY_TEXT, 0, "sfdc.recon.${object}", 0, 0, NULL, "where answers go" },
     { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "groups that read the answers (embedded broker: pausing)" },
-    { "kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "name=value of librdkafka" },
+    TM_PROPERTIES_ENTRY,
     { "window.size.ms", TM_KEY_INT, 0, "5000", 1, DAY_MS, NULL,
       "event time of one window, and its longest wall time" },
     { "window.idle.ms", TM_KEY_INT, 0, "500", 0, DAY_MS, NULL,
@@ -153,7 +154,6 @@ enum tm_code tm_recon_settings_load(struct tm_recon_settings *out, struct tm_con
     out->name = tm_config_name(c);
     out->group = tm_config_text(c, "group.id");
     out->readers_count = tm_config_list(c, "reading.groups", &out->readers);
-    out->properties_count = tm_config_list(c, "kafka.properties", &out->properties);
     out->window_ms = tm_config_int(c, "window.size.ms");
     out->idle_ns = tm_config_int(c, "window.idle.ms") * TM_NS_PER_MS;
     out->ids_max = tm_config_int(c, "window.ids.max");

@@ -28,7 +28,8 @@ static void cmd_gap_second(void *self)
 }
 
 static enum tm_code cmd_gap_run(const struct tm_station_flags *flags,
-                                const struct tm_gap_settings *s, struct tm_err *err)
+                                const struct tm_gap_settings *s,
+                                const struct tm_properties *properties, struct tm_err *err)
 {
     struct cmd_gap c = { .stats_path = flags->stats_path, .name = s->name };
     struct tm_registry *registry = NULL;
@@ -41,8 +42,8 @@ static enum tm_code cmd_gap_run(const struct tm_station_flags *flags,
                                         .topics_count = s->objects_count,
                                         .reading_groups = s->readers,
                                         .reading_groups_count = s->readers_count,
-                                        .properties = s->properties,
-                                        .properties_count = s->properties_count,
+                                        .properties = (const char *const *)properties->items,
+                                        .properties_count = properties->count,
                                         .embedded = flags->embedded };
     snprintf(agent, sizeof agent, "tidemark-%.100s/1", s->name);
     snprintf(aside, sizeof aside, "%s/%s-aside.db",
@@ -92,6 +93,7 @@ int tm_cmd_gap(int argc, char **argv)
     struct tm_station_flags flags;
     struct tm_gap_settings settings = { 0 };
     struct tm_config *config = NULL;
+    struct tm_properties properties = { NULL, 0 };
     enum tm_code rc = tm_flags_parse(&flags, argc, argv, NULL, NULL, &err);
     if (rc == TM_OK && flags.config_path == NULL)
         rc = tm_fail(
@@ -102,11 +104,14 @@ int tm_cmd_gap(int argc, char **argv)
                      "no schema registry given: say --registry URL or set TIDEMARK_REGISTRY");
     if (rc == TM_OK)
         rc = tm_gap_settings_load(&settings, &config, flags.config_path, &err);
+    if (rc == TM_OK)
+        rc = tm_command_properties(&properties, &flags, config, &err);
     if (rc == TM_OK) {
         tm_log_init(settings.name, TM_LOG_INFO);
-        rc = cmd_gap_run(&flags, &settings, &err);
+        rc = cmd_gap_run(&flags, &settings, &properties, &err);
     }
     int code = rc == TM_OK ? TM_EXIT_PASS : tm_command_fail("gap", &err);
+    tm_properties_free(&properties);
     tm_gap_settings_free(&settings);
     tm_config_close(config);
     return code;

@@ -49,7 +49,8 @@ static void reconcile_summary(const struct cmd_reconcile *c)
 }
 
 static enum tm_code reconcile_run(const struct tm_station_flags *flags,
-                                  const struct tm_recon_settings *s, struct tm_err *err)
+                                  const struct tm_recon_settings *s,
+                                  const struct tm_properties *properties, struct tm_err *err)
 {
     struct cmd_reconcile c = { .stats_path = flags->stats_path, .name = s->name };
     struct tm_registry *registry = NULL;
@@ -64,8 +65,8 @@ static enum tm_code reconcile_run(const struct tm_station_flags *flags,
                                         .owner = { .revoked = reconcile_revoked, .self = &c },
                                         .reading_groups = s->readers,
                                         .reading_groups_count = s->readers_count,
-                                        .properties = s->properties,
-                                        .properties_count = s->properties_count,
+                                        .properties = (const char *const *)properties->items,
+                                        .properties_count = properties->count,
                                         .embedded = flags->embedded };
     snprintf(agent, sizeof agent, "tidemark-%.100s/1", s->name);
     snprintf(life, sizeof life, "%" PRIx64 "-%x", (uint64_t)tm_clock_realtime_ns(),
@@ -117,6 +118,7 @@ int tm_cmd_reconcile(int argc, char **argv)
     struct tm_station_flags flags;
     struct tm_recon_settings settings = { 0 };
     struct tm_config *config = NULL;
+    struct tm_properties properties = { NULL, 0 };
     enum tm_code rc = tm_flags_parse(&flags, argc, argv, NULL, NULL, &err);
     if (rc == TM_OK && flags.config_path == NULL)
         rc = tm_fail(&err, TM_E_ARG,
@@ -128,11 +130,14 @@ int tm_cmd_reconcile(int argc, char **argv)
     if (rc == TM_OK)
         rc = tm_recon_settings_load(&settings, &config, flags.config_path, flags.salesforce_url,
                                     &err);
+    if (rc == TM_OK)
+        rc = tm_command_properties(&properties, &flags, config, &err);
     if (rc == TM_OK) {
         tm_log_init(settings.name, TM_LOG_INFO);
-        rc = reconcile_run(&flags, &settings, &err);
+        rc = reconcile_run(&flags, &settings, &properties, &err);
     }
     int code = rc == TM_OK ? TM_EXIT_PASS : tm_command_fail("reconcile", &err);
+    tm_properties_free(&properties);
     tm_recon_settings_free(&settings);
     tm_config_close(config);
     return code;

@@ -85,6 +85,7 @@ enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_e
     run->json = flags.json;
     run->brokers_given = flags.brokers;
     run->registry_given = flags.registry;
+    run->kafka_properties = flags.kafka_properties;
     snprintf(run->scenario_path, sizeof run->scenario_path, "%s",
              flags.config_path != NULL ? flags.config_path : RUN_SCENARIO_PRESET);
     if (given[1] != NULL) {
@@ -103,6 +104,12 @@ enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_e
         snprintf(run->dir, sizeof run->dir, "%s", given[0]);
     else
         run_default_dir(run);
+    if (run->kafka_properties != NULL) {
+        struct tm_properties properties;
+        if (tm_properties_load(&properties, run->kafka_properties, err) != TM_OK)
+            return tm_at(err, "--kafka-properties");
+        tm_properties_free(&properties);
+    }
     if (run->brokers_given != NULL && run->registry_given == NULL)
         tm_log(TM_LOG_INFO, "--brokers without --registry: the embedded registry is used");
     return TM_OK;

@@ -32,6 +32,7 @@ static const struct tm_key sink_keys[] = {
     { "tasks.max", TM_KEY_INT, 0, "1", 1, TM_SINK_TASKS_MAX - 4, NULL,
       "consumers of the group in this process" },
     { "group.id", TM_KEY_TEXT, 0, "tidemark-sink", 0, 0, NULL, "consumer group" },
+    TM_PROPERTIES_ENTRY,
     { "auto.create.tables", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "create missing tables" },
     { "auto.update.schemas", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "add columns for new fields" },
     { "sanitize.topics", TM_KEY_BOOL, 0, "false", 0, 0, NULL,
@@ -77,6 +78,7 @@ static const struct tm_key sink_keys[] = {
 struct cmd_sink {
     struct tm_station_flags flags;
     struct tm_config *config;
+    struct tm_properties properties;
     const char *views_dir; /* NULL = built in */
     const char *tables[TM_SINK_TOPICS_MAX];
     char objects[TM_SINK_TOPICS_MAX][SINK_TOPIC_BYTES];
@@ -339,6 +341,9 @@ static enum tm_code sink_consumers(struct cmd_sink *c, struct tm_err *err)
                                                   .topics = c->settings.topics,
                                                   .topics_count = c->settings.topics_count,
                                                   .owner = tm_sink_owner(c->sink),
+                                                  .properties =
+                                                      (const char *const *)c->properties.items,
+                                                  .properties_count = c->properties.count,
                                                   .embedded = c->flags.embedded };
         enum tm_code rc = tm_topic_kafka_open(&c->consumers[i], &options, err);
         if (rc != TM_OK)
@@ -402,6 +407,7 @@ static void sink_close(struct cmd_sink *c)
     tm_sql_close(c->db);
     tm_trace_close(c->trace);
     tm_clock_file_close(c->clock);
+    tm_properties_free(&c->properties);
     tm_config_close(c->config);
 }
 
@@ -418,6 +424,8 @@ int tm_cmd_sink(int argc, char **argv)
                      "no config given; usage: tidemark sink CONFIG.json --warehouse raw.db");
     if (rc == TM_OK)
         rc = sink_settings(&c, &err);
+    if (rc == TM_OK)
+        rc = tm_command_properties(&c.properties, &c.flags, c.config, &err);
     if (rc == TM_OK &&
         (c.flags.brokers == NULL || c.flags.registry == NULL || c.flags.warehouse == NULL))
         rc = tm_fail(&err, TM_E_ARG,

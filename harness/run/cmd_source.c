@@ -16,6 +16,7 @@
 struct cmd_source {
     struct tm_station_flags flags;
     struct tm_config *config;
+    struct tm_properties properties;
     struct tm_source_settings settings;
     struct tm_clock_file *clock;
     struct tm_http *http;
@@ -58,6 +59,8 @@ static enum tm_code cmd_source_config(struct cmd_source *c, struct tm_err *err)
         return err->code;
     enum tm_code rc =
         tm_source_settings_read(&c->settings, c->config, c->flags.salesforce_url, err);
+    if (rc == TM_OK)
+        rc = tm_command_properties(&c->properties, &c->flags, c->config, err);
     if (rc == TM_OK && c->flags.brokers == NULL)
         rc = tm_fail(err, TM_E_ARG, "no Kafka: give --brokers HOST:PORT or set TIDEMARK_BROKERS");
     if (rc == TM_OK && c->flags.registry == NULL)
@@ -81,7 +84,8 @@ static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
     for (size_t i = 0; i < 3 && rc == TM_OK; i++)
         if (topics[i][0] != '\0')
             rc = tm_topic_kafka_create(c->flags.brokers, topics[i], set->partitions, -1,
-                                       set->properties, set->properties_count, CREATE_MS, err);
+                                       (const char *const *)c->properties.items,
+                                       c->properties.count, CREATE_MS, err);
     return rc;
 }
 
@@ -100,8 +104,9 @@ static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
                                                .topics = topics,
                                                .topics_count = 1,
                                                .owner = tm_source_offsets_owner(c->source),
-                                               .properties = c->settings.properties,
-                                               .properties_count = c->settings.properties_count,
+                                               .properties =
+                                                   (const char *const *)c->properties.items,
+                                               .properties_count = c->properties.count,
                                                .embedded = c->flags.embedded };
     enum tm_code rc = tm_topic_kafka_open(&c->offsets, &consumer, err);
     if (rc == TM_OK)
@@ -128,8 +133,8 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
     snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
     struct tm_kafka_options producer = { .brokers = c->flags.brokers,
                                          .client_id = client,
-                                         .properties = c->settings.properties,
-                                         .properties_count = c->settings.properties_count,
+                                         .properties = (const char *const *)c->properties.items,
+                                         .properties_count = c->properties.count,
                                          .embedded = c->flags.embedded };
     if (c->flags.clock_path != NULL)
         rc = tm_clock_file_open(&c->clock, c->flags.clock_path, err);
@@ -175,6 +180,7 @@ static void cmd_source_close(struct cmd_source *c)
         c->http->ops->close(c->http);
     tm_trace_close(c->trace);
     tm_clock_file_close(c->clock);
+    tm_properties_free(&c->properties);
     tm_config_close(c->config);
 }
 

@@ -20,6 +20,7 @@ static const struct tm_key view_keys[] = {
       "how often to look for new raw rows" },
     { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "consumer groups that read the alerts topics (embedded broker)" },
+    TM_PROPERTIES_ENTRY,
     { "batch.max.rows", TM_KEY_INT, 0, "2000", 1, 100000, NULL,
       "raw rows of a table applied in one transaction" },
 };
@@ -47,6 +48,7 @@ struct cmd_view {
     struct tm_view *view;
     struct tm_http *http;
     struct tm_topic *topic;
+    struct tm_properties properties;
     const char *stats_path, *name;
 };
 
@@ -83,6 +85,8 @@ static enum tm_code view_ports(struct cmd_view *c, struct tm_view_ports *ports,
 {
     struct tm_kafka_options kafka = { .brokers = flags->brokers,
                                       .client_id = "tidemark-view",
+                                      .properties = (const char *const *)c->properties.items,
+                                      .properties_count = c->properties.count,
                                       .embedded = flags->embedded };
     kafka.reading_groups_count = tm_config_list(config, "reading.groups", &kafka.reading_groups);
     if (flags->brokers == NULL || flags->registry == NULL || flags->objects_dir == NULL)
@@ -179,6 +183,8 @@ int tm_cmd_view(int argc, char **argv)
                      "--raw and --warehouse are one file; the view needs one of its own");
     if (rc == TM_OK)
         rc = tm_view_config(&config, flags.config_path, &err);
+    if (rc == TM_OK)
+        rc = tm_command_properties(&c.properties, &flags, config, &err);
     if (rc == TM_OK) {
         c.name = tm_config_name(config);
         c.stats_path = flags.stats_path;
@@ -190,6 +196,7 @@ int tm_cmd_view(int argc, char **argv)
         c.topic->ops->close(c.topic);
     if (c.http != NULL)
         c.http->ops->close(c.http);
+    tm_properties_free(&c.properties);
     tm_config_close(config);
     return exit_code;
 }

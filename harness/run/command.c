@@ -45,6 +45,7 @@ static void command_known(struct command_flags *f, struct tm_station_flags *out)
         { "trace", &out->trace_path, NULL, NULL },
         { "stats", &out->stats_path, NULL, NULL },
         { "objects", &out->objects_dir, NULL, NULL },
+        { "kafka-properties", &out->kafka_properties, NULL, NULL },
         { "embedded", NULL, &out->embedded, NULL },
         { "json", NULL, &out->json, NULL },
     };
@@ -170,6 +171,19 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
         setenv("TIDEMARK_SALESFORCE_URL", out->salesforce_url, 1) != 0)
         return tm_fail(err, TM_E_NOMEM, "--salesforce-url");
     return TM_OK;
+}
+
+enum tm_code tm_command_properties(struct tm_properties *out, const struct tm_station_flags *flags,
+                                   const struct tm_config *config, struct tm_err *err)
+{
+    const char *path = flags != NULL ? flags->kafka_properties : NULL;
+    if (path == NULL)
+        path = tm_config_text(config, TM_PROPERTIES_KEY);
+    if (tm_properties_load(out, path, err) == TM_OK)
+        return TM_OK;
+    return tm_at(err, "%s",
+                 flags != NULL && flags->kafka_properties != NULL ? "--kafka-properties"
+                                                                  : TM_PROPERTIES_KEY);
 }
 
 /* ---- the real driver ---- */

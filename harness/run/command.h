@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "sink/sink.h"
+#include "topic/properties.h"
 #include "topic/topic.h"
 #include "view/view.h"
 
@@ -36,8 +37,10 @@ struct tm_station_flags {
     const char *stats_path;  /* --stats: JSON of counters, rewritten atomically about once a second
                                 and at exit */
     const char *objects_dir; /* --objects: describe files, where a station cannot ask the org */
-    bool embedded;           /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
-    bool json;               /* --json */
+    const char *kafka_properties; /* --kafka-properties, TIDEMARK_KAFKA_PROPERTIES: a file; comes
+                                     before the config's own */
+    bool embedded; /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
+    bool json;     /* --json */
 };
 /* Removes what it knows from argv; unknown --flags are TM_E_ARG with the nearest known one. Extra
  * flags a command has of its own: names_extra, NULL-terminated, values into out_extra in the same
@@ -49,7 +52,6 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
 
 /* The configs of two stations that are read here, checked as the commands do; the caller closes
  * *out, also after an error. */
-struct tm_config;
 struct tm_sink_plan { /* stays where it was loaded: the settings point into it */
     struct tm_config *config;
     struct tm_sink_settings settings;
@@ -61,6 +63,11 @@ enum tm_code tm_view_settings_read(struct tm_view_settings *out, const struct tm
                                    struct tm_err *err);
 enum tm_code tm_sink_config(struct tm_config **out, const char *path, struct tm_err *err);
 enum tm_code tm_view_config(struct tm_config **out, const char *path, struct tm_err *err);
+
+/* What the Kafka clients of a station are told: the file of --kafka-properties, else the one the
+ * config's kafka.properties names (flags NULL = the config alone). The caller frees *out. */
+enum tm_code tm_command_properties(struct tm_properties *out, const struct tm_station_flags *flags,
+                                   const struct tm_config *config, struct tm_err *err);
 
 /* A station under the real driver. step does at most one outside effect and sets *wake; TM_E_AGAIN
  * = nothing to do now. Any other error ends the process with the error printed (exit by

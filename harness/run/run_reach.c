@@ -1,6 +1,7 @@
 /* run_reach: asks the broker and the registry that --brokers and --registry name for a sign of
  * life, before anything is started. One of each is enough: the stations meet the same two. */
 #include "run/run.h"
+#include "run/command.h"
 #include "base/config.h"
 #include "base/http.h"
 #include "event/contract.h"
@@ -33,15 +34,21 @@ static enum tm_code reach_brokers(const struct tm_run *run, const char *source, 
 {
     struct tm_source_settings settings;
     struct tm_config *config = NULL;
+    struct tm_properties properties = { NULL, 0 };
+    const struct tm_station_flags flags = { .kafka_properties = run->kafka_properties };
     size_t keys_count;
     const struct tm_key *keys = tm_source_keys(&keys_count);
     enum tm_code rc = tm_config_load(&config, source, keys, keys_count, err);
     if (rc == TM_OK)
         rc = tm_source_settings_read(&settings, config, NULL, err);
-    if (rc == TM_OK && tm_topic_kafka_create(run->brokers_given, TM_TOPIC_OFFSETS,
-                                             settings.partitions, -1, settings.properties,
-                                             settings.properties_count, REACH_MS, err) != TM_OK)
+    if (rc == TM_OK)
+        rc = tm_command_properties(&properties, &flags, config, err);
+    if (rc == TM_OK &&
+        tm_topic_kafka_create(run->brokers_given, TM_TOPIC_OFFSETS, settings.partitions, -1,
+                              (const char *const *)properties.items, properties.count, REACH_MS,
+                              err) != TM_OK)
         rc = reach_mistaken(err, "--brokers");
+    tm_properties_free(&properties);
     tm_config_close(config);
     return rc;
 }

@@ -90,6 +90,8 @@ static void start_environment(const struct tm_run *run)
     setenv("TIDEMARK_REGISTRY", run->registry, 1);
     setenv("TIDEMARK_OUT", run->dir, 1);
     setenv("TIDEMARK_OBJECTS", run->objects_dir, 1);
+    if (run->kafka_properties != NULL)
+        setenv("TIDEMARK_KAFKA_PROPERTIES", run->kafka_properties, 1);
     if (run->brokers_given == NULL)
         setenv("TIDEMARK_EMBEDDED", "1", 1);
 }

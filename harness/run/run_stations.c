@@ -122,14 +122,26 @@ static enum tm_code stations_cover(const struct tm_run *run, const char *const *
     return TM_OK;
 }
 
+/* The Kafka properties that the station would be given are good. */
+static enum tm_code stations_properties(const struct tm_run *run, const struct tm_config *config,
+                                        const char *file, struct tm_err *err)
+{
+    struct tm_properties properties;
+    const struct tm_station_flags flags = { .kafka_properties = run->kafka_properties };
+    if (tm_command_properties(&properties, &flags, config, err) != TM_OK)
+        return tm_at(err, "%s", file);
+    tm_properties_free(&properties);
+    return TM_OK;
+}
+
 /* ---- station by station ---- */
 
 struct stations_read { /* by the sources */
     char objects[TM_RUN_SOURCES_MAX][128], topics[TM_RUN_SOURCES_MAX][TM_TOPIC_NAME_MAX];
 };
 
-static enum tm_code stations_source(struct tm_run_pipeline *p, size_t at, struct stations_read *out,
-                                    struct tm_err *err)
+static enum tm_code stations_source(const struct tm_run *run, struct tm_run_pipeline *p, size_t at,
+                                    struct stations_read *out, struct tm_err *err)
 {
     struct tm_source_settings settings;
     struct tm_config *config = NULL;
@@ -145,6 +157,8 @@ static enum tm_code stations_source(struct tm_run_pipeline *p, size_t at, struct
             p->interval_ms = settings.audit_ms;
         rc = tm_source_topic(out->topics[at], &settings, NULL, err);
     }
+    if (rc == TM_OK)
+        rc = stations_properties(run, config, p->sources[at], err);
     tm_config_close(config);
     return rc;
 }
@@ -156,7 +170,7 @@ static enum tm_code stations_sources(struct tm_run *run, struct tm_run_pipeline 
     const json_t *set = json_object_get(json, "set");
     const char *objects[TM_RUN_SOURCES_MAX];
     for (size_t i = 0; i < p->sources_count; i++) {
-        if (stations_source(p, i, out, err) != TM_OK)
+        if (stations_source(run, p, i, out, err) != TM_OK)
             return err->code;
         objects[i] = out->objects[i];
         if (stations_has(objects, i, objects[i]))
@@ -180,6 +194,8 @@ static enum tm_code stations_reconcile(struct tm_run *run, struct tm_run_pipelin
     if (rc == TM_OK)
         rc = stations_cover(run, (const char *const *)settings.objects, settings.objects_count,
                             p->reconcile, "topics", err);
+    if (rc == TM_OK)
+        rc = stations_properties(run, config, p->reconcile, err);
     if (rc == TM_OK) {
         stations_client(p, settings.name);
         if (settings.overflow_range && run->index_lag_ms > 0 &&
@@ -202,13 +218,15 @@ static enum tm_code stations_gap(struct tm_run *run, struct tm_run_pipeline *p, 
     if (rc == TM_OK)
         rc = stations_cover(run, (const char *const *)settings.objects, settings.objects_count,
                             p->gap, "topics", err);
+    if (rc == TM_OK)
+        rc = stations_properties(run, config, p->gap, err);
     tm_gap_settings_free(&settings);
     tm_config_close(config);
     return rc;
 }
 
-static enum tm_code stations_sink(const struct tm_run_pipeline *p, const struct stations_read *read,
-                                  struct tm_err *err)
+static enum tm_code stations_sink(const struct tm_run *run, const struct tm_run_pipeline *p,
+                                  const struct stations_read *read, struct tm_err *err)
 {
     struct tm_config *config = NULL;
     const char *const *topics;
@@ -218,6 +236,8 @@ static enum tm_code stations_sink(const struct tm_run_pipeline *p, const struct 
         if (read->topics[i][0] != '\0' && !stations_has(topics, count, read->topics[i]))
             rc = tm_fail(err, TM_E_ARG, "%s: topics leaves out %s, to which %s writes", p->sink,
                          read->topics[i], p->sources[i]);
+    if (rc == TM_OK)
+        rc = stations_properties(run, config, p->sink, err);
     tm_config_close(config);
     return rc;
 }
@@ -231,6 +251,8 @@ static enum tm_code stations_view(struct tm_run *run, struct tm_run_pipeline *p,
         size_t count = tm_config_list(config, "objects", &objects);
         rc = stations_cover(run, objects, count, p->view, "objects", err);
     }
+    if (rc == TM_OK)
+        rc = stations_properties(run, config, p->view, err);
     tm_config_close(config);
     return rc;
 }
@@ -278,7 +300,7 @@ enum tm_code tm_run_plan_stream(struct tm_run *run, struct tm_run_pipeline *p, c
     if (rc == TM_OK)
         rc = stations_gap(run, p, err);
     if (rc == TM_OK)
-        rc = stations_sink(p, &read, err);
+        rc = stations_sink(run, p, &read, err);
     return rc == TM_OK ? stations_view(run, p, err) : rc;
 }
 

@@ -3,6 +3,7 @@
 #include "source/source.h"
 #include "event/contract.h"
 #include "base/text.h"
+#include "topic/properties.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,8 +67,7 @@ static const struct tm_key source_keys[] = {
       "rate limit on REST calls; 0 = none" },
     { "tidemark.reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "groups that read the topics (embedded broker: pausing)" },
-    { "tidemark.kafka.properties", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
-      "name=value for the Kafka client" },
+    TM_PROPERTIES_ENTRY,
     { "tidemark.offsets.topic", TM_KEY_TEXT, 0, TM_TOPIC_OFFSETS, 0, 0, NULL,
       "checkpoints by object; another one for every org and topic on the same brokers" },
     { "tidemark.partitions", TM_KEY_INT, 0, "6", 1, 1000, NULL, "of topics that do not exist yet" },
@@ -243,7 +243,6 @@ enum tm_code tm_source_settings_read(struct tm_source_settings *out, const struc
     out->partitions = (int32_t)tm_config_int(config, "tidemark.partitions");
     out->reading_groups_count =
         tm_config_list(config, "tidemark.reading.groups", &out->reading_groups);
-    out->properties_count = tm_config_list(config, "tidemark.kafka.properties", &out->properties);
     if (strcasecmp(format, "AVRO") != 0)
         return tm_fail(err, TM_E_ARG, "config %s: output.data.format %.40s is not built; use AVRO",
                        file, format);

@@ -42,8 +42,6 @@ struct tm_source_settings { /* strings are borrowed from the config */
     int32_t partitions; /* of topics that have to be created */
     const char *const *reading_groups;
     size_t reading_groups_count; /* who consumes what is produced */
-    const char *const *properties;
-    size_t properties_count; /* "name=value" for librdkafka */
 };
 const struct tm_key *tm_source_keys(size_t *out_count);
 /* Borrows from `config`. salesforce_url NULL = the config's salesforce.instance. */

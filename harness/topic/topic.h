@@ -86,8 +86,8 @@ struct tm_kafka_options {
     size_t reading_groups_count; /* producer: who reads what I write, so that it
                can pause before the embedded broker evicts (2 MB a partition) */
     const char *const *properties;
-    size_t properties_count; /* "name=value" librdkafka properties, passed through;
-                   two are ours: tidemark.reach.ms [15000], when no broker answers, and, with the
+    size_t properties_count; /* "name=value" of librdkafka (topic/properties.h); two
+                   are ours: tidemark.reach.ms [15000], when no broker answers, and, with the
                    embedded one, tidemark.join.ms [20000], when it does not answer a join */
     bool embedded;           /* the embedded broker's traps apply (eager assignor, eviction) */
 };

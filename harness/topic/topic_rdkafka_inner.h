@@ -1,7 +1,8 @@
 /* topic_rdkafka_inner: what the files of the librdkafka adapter share. Not for anybody else.
  *   topic_rdkafka.c        the port: produce, fetch, commit, and their callbacks (main thread)
  *   topic_rdkafka_watch.c  the watcher thread: what librdkafka answers only by blocking
- *   topic_rdkafka_open.c   handles, properties, opening, closing, creating topics */
+ *   topic_rdkafka_open.c   handles, opening, closing, creating topics
+ *   topic_rdkafka_properties.c  a file of the user's properties, checked */
 #ifndef TM_TOPIC_TOPIC_RDKAFKA_INNER_H
 #define TM_TOPIC_TOPIC_RDKAFKA_INNER_H
 #include "topic/backlog.h"
@@ -109,6 +110,8 @@ enum tm_code tm_rdk_ask(struct rdk *k, enum rdk_kind kind, const char *topic, in
                         bool keep, struct rdk_ask *out, struct tm_err *err);
 void tm_rdk_want(struct rdk *k, atomic_bool *flag); /* sets k->probe_wanted or k->lag_wanted */
 /* topic_rdkafka_open.c */
+bool tm_rdk_own(const char *name); /* a property of ours, not of librdkafka */
+enum tm_code tm_rdk_own_ms(const char *name, const char *value, int *out, struct tm_err *err);
 enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err);
 void tm_rdk_close(struct tm_topic *t);
 /* A join that got no answer for join_ms is given up, and a new consumer joins. */

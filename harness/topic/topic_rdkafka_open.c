@@ -32,6 +32,22 @@ static enum tm_code rdk_set(rd_kafka_conf_t *conf, const char *name, const char 
     return TM_OK;
 }
 
+bool tm_rdk_own(const char *name)
+{
+    return strcmp(name, RDK_REACH_PROPERTY) == 0 || strcmp(name, RDK_JOIN_PROPERTY) == 0;
+}
+
+enum tm_code tm_rdk_own_ms(const char *name, const char *value, int *out, struct tm_err *err)
+{
+    char *end = NULL;
+    long ms = strtol(value, &end, 10);
+    if (*value == '\0' || *end != '\0' || ms < 1 || ms > 3600000)
+        return tm_fail(err, TM_E_ARG, "%s: want 1 to 3600000 milliseconds, not \"%.40s\"", name,
+                       value);
+    *out = (int)ms;
+    return TM_OK;
+}
+
 /* The user's "name=value" properties come last and win. */
 static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs, size_t pairs_count,
                                 char *const *properties, size_t properties_count,
@@ -49,7 +65,7 @@ static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs,
                            properties[i]);
         memcpy(name, properties[i], (size_t)(equals - properties[i]));
         name[equals - properties[i]] = '\0';
-        if (strcmp(name, RDK_REACH_PROPERTY) == 0 || strcmp(name, RDK_JOIN_PROPERTY) == 0)
+        if (tm_rdk_own(name))
             continue;
         rc = rdk_set(conf, name, equals + 1, err);
     }
@@ -287,22 +303,16 @@ static bool rdk_copy_list(char ***out, size_t *out_count, const char *const *ite
     return *out != NULL && *out_count == items_count;
 }
 
-static enum tm_code rdk_own_ms(struct rdk *k, const char *name, int preset, int *out,
+static enum tm_code rdk_own_ms(const struct rdk *k, const char *name, int preset, int *out,
                                struct tm_err *err)
 {
     size_t bytes = strlen(name);
+    enum tm_code rc = TM_OK;
     *out = preset;
-    for (size_t i = 0; i < k->properties_count; i++) {
-        char *end = NULL;
-        if (strncmp(k->properties[i], name, bytes) != 0 || k->properties[i][bytes] != '=')
-            continue;
-        long ms = strtol(k->properties[i] + bytes + 1, &end, 10);
-        if (*end != '\0' || ms < 1 || ms > 3600000)
-            return tm_fail(err, TM_E_ARG, "kafka property %.80s: want 1 to 3600000 milliseconds",
-                           k->properties[i]);
-        *out = (int)ms;
-    }
-    return TM_OK;
+    for (size_t i = 0; i < k->properties_count && rc == TM_OK; i++)
+        if (strncmp(k->properties[i], name, bytes) == 0 && k->properties[i][bytes] == '=')
+            rc = tm_rdk_own_ms(name, k->properties[i] + bytes + 1, out, err);
+    return rc;
 }
 
 static enum tm_code rdk_start(struct rdk *k, struct tm_err *err)
