@@ -5,6 +5,7 @@
 
 #define CHECK_TAIL_ROWS_MAX 400 /* a few ms of parsing */
 #define CHECK_TAIL_NS (50 * TM_NS_PER_MS)
+#define CHECK_TAIL_VIRTUAL_NS (5 * TM_NS_PER_S) /* nobody waits while a step is long */
 /* a warehouse that is not there yet is looked for this often */
 #define CHECK_ABSENT_NS (20 * TM_NS_PER_MS)
 /* full reads of the views take at most one part in so many of the time: they cost as much as a
@@ -114,8 +115,8 @@ enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct 
         size_t rows = 0;
         rc = check_tail(c, &rows, err);
         rc = rc == TM_E_AGAIN ? TM_OK : rc;
-        c->truth_next_ns =
-            now->wall_ns + (rows == CHECK_TAIL_ROWS_MAX ? CHECK_TAIL_NS / 10 : CHECK_TAIL_NS);
+        int64_t tail_ns = c->ports.virtual ? CHECK_TAIL_VIRTUAL_NS : CHECK_TAIL_NS;
+        c->truth_next_ns = now->wall_ns + (rows == CHECK_TAIL_ROWS_MAX ? tail_ns / 10 : tail_ns);
     }
     int64_t next_ns = c->truth_next_ns;
     for (size_t i = 0; i < c->plan->pipelines_count; i++)

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include <assert.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,9 @@
     (500 * TM_NS_PER_MS)              /* the witness's last probe falls after the last commit      \
                                        */
 #define DAY_TOLD_NS (5 * TM_NS_PER_S) /* of our own time, between two lines of progress */
-#define DAY_PROBE_US 100000           /* between two probes of one database */
-#define DAY_SAMPLES 4                 /* full reads of option 1 over the hours, besides the last */
+#define DAY_HEAP_BYTES (512 << 20)
+#define DAY_PROBE_US 200000 /* between two probes of one database */
+#define DAY_SAMPLES 2       /* full reads of option 1 over the hours, besides the last */
 
 /* The witness's clock; it is asked in the middle of a step, when nothing moves. */
 static const struct tm_now *day_now;
@@ -77,10 +79,17 @@ static void day_bill(struct day *d)
 
 /* ---- one instant ---- */
 
+/* When it fetches what has come since it last ran. */
+static int64_t day_fetch_next(const struct day *d, const struct day_station *s)
+{
+    bool consumes =
+        s->kind == DAY_GAP || s->kind == DAY_RECONCILE || s->kind == DAY_SINK || s->offsets != NULL;
+    return consumes && s->seen != tm_mem_appended(d->broker) ? s->fetch_ns : TM_NEVER;
+}
+
 static bool day_ready(const struct day *d, const struct day_station *s)
 {
-    return s->run_ns <= d->now.wall_ns || s->http.news ||
-           (s->kind != DAY_BATCH && s->seen != tm_mem_appended(d->broker));
+    return s->run_ns <= d->now.wall_ns || s->http.news || day_fetch_next(d, s) <= d->now.wall_ns;
 }
 
 /* Until it has nothing more to do now. */
@@ -101,6 +110,7 @@ static enum tm_code day_station_run(struct day *d, struct day_station *s, struct
         return tm_at(err, "%s", s->name);
     int64_t org_ns = tm_clock_wall_at(&d->clock, wake.org_ms);
     s->run_ns = wake.wall_ns < org_ns ? wake.wall_ns : org_ns;
+    s->fetch_ns = d->now.wall_ns + DAY_FETCH_NS;
     if (s->run_ns <= d->now.wall_ns)
         s->run_ns = d->now.wall_ns + DAY_PAUSE_NS;
     return TM_OK;
@@ -151,7 +161,9 @@ static void day_advance(struct day *d, int64_t until_ns)
     for (size_t i = 0; i < d->stations_count; i++) {
         const struct day_station *s = &d->stations[i];
         int64_t http_ns = s->http.calls == NULL ? TM_NEVER : tm_sim_http_next(&s->http, &origin);
+        int64_t fetch_ns = day_fetch_next(d, s);
         next_ns = s->run_ns < next_ns ? s->run_ns : next_ns;
+        next_ns = fetch_ns < next_ns ? fetch_ns : next_ns;
         next_ns = http_ns < next_ns ? http_ns : next_ns;
     }
     assert(next_ns != TM_NEVER);
@@ -387,10 +399,10 @@ static void day_virtual(json_t *report)
     json_t *pipeline;
     size_t i;
     json_object_set_new(report, "environment",
-                        json_pack("{s:s, s:s, s:s, s:i, s:f, s:s}", "clock", "virtual", "kafka",
-                                  "in memory", "registry", "in memory", "compress", 1,
-                                  "network_ms_each_way", (double)DAY_HOP_NS / 1e6, "sqlite",
-                                  sqlite3_libversion()));
+                        json_pack("{s:s, s:s, s:s, s:i, s:f, s:f, s:s}", "clock", "virtual",
+                                  "kafka", "in memory", "registry", "in memory", "compress", 1,
+                                  "network_ms_each_way", (double)DAY_HOP_NS / 1e6, "fetch_ms",
+                                  (double)DAY_FETCH_NS / 1e6, "sqlite", sqlite3_libversion()));
     json_array_foreach(json_object_get(report, "pipelines"), i, pipeline)
     {
         json_t *cost = json_object_get(pipeline, "cost");
@@ -429,11 +441,14 @@ static int day_run(struct day *d, struct tm_err *err)
     d->now = (struct tm_now){ d->run->org_origin_ms, DAY_WALL_FIRST_NS };
     d->clock = (struct tm_clock_map){ d->run->org_origin_ms, TM_NEVER, 1 };
     d->org_ns = TM_NEVER;
-    d->second_ns = d->now.wall_ns;
+    d->house_ns = d->now.wall_ns;
     d->meter = &d->slots[DAY_ORG];
     d->meter_ns = day_cpu_ns();
     d->told_ns = tm_clock_monotonic_ns();
     day_now = &d->now;
+    /* One process makes and drops large answers all day: let it keep its memory. */
+    mallopt(M_MMAP_THRESHOLD, DAY_HEAP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, DAY_HEAP_BYTES);
     rc = tm_sim_choices_give(&d->choices, NULL, 0, err);
     if (rc == TM_OK)
         rc = day_live(d, err);

@@ -26,7 +26,10 @@
 #include "source/aside.h"
 #include "source/source.h"
 
-#define DAY_HOP_NS (20 * TM_NS_PER_MS) /* a request, or an answer, on its way */
+#define DAY_HOP_NS (75 * TM_NS_PER_MS) /* a request, or an answer, on its way */
+#define DAY_FETCH_NS                                                                               \
+    (500 * TM_NS_PER_MS) /* between two fetches of a consumer, when all is quiet                   \
+                          */
 #define DAY_TOPICS_MAX (TM_SINK_TASKS_MAX + 3)
 #define DAY_STATIONS_MAX (TM_RUN_SOURCES_MAX + 4 + TM_RUN_PIPELINES_MAX)
 /* Whose CPU seconds they are, besides the stations'. */
@@ -57,9 +60,10 @@ struct day_station {
     struct tm_aside *aside;
     struct tm_describe *describes[TM_VIEW_OBJECTS_MAX];
     sqlite3 *db;
-    void *self;     /* struct tm_source, tm_gap, tm_recon, tm_sink, tm_view or tm_batch */
-    int64_t run_ns; /* when it wants to run; TM_NEVER = when something happens */
-    uint64_t seen;  /* records in the broker when it last ran */
+    void *self;       /* struct tm_source, tm_gap, tm_recon, tm_sink, tm_view or tm_batch */
+    int64_t run_ns;   /* when it wants to run; TM_NEVER = when something happens */
+    uint64_t seen;    /* records in the broker when it last ran */
+    int64_t fetch_ns; /* from when on it looks for more of them */
     uint64_t steps;
     int64_t cpu_ns;
 };
@@ -77,9 +81,9 @@ struct day {
     struct tm_salesforce *salesforce;
     struct tm_mock_registry *schemas;
     struct tm_mem_broker *broker;
-    int64_t org_ns, second_ns; /* when its users are next at work; its next whole second */
-    int64_t pos_told;          /* history position subscribers were told of */
-    uint64_t seconds;
+    int64_t org_ns, house_ns; /* when its users are next at work; when it next keeps house */
+    int64_t pos_told;         /* history position subscribers were told of */
+    uint64_t rounds;
     /* the road */
     struct day_station *stations;
     size_t stations_count;

@@ -4,7 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define ORG_PURGE_S 60 /* org seconds between emptyings of the recycle bin */
+#define ORG_HOUSE_S 10   /* between two rounds of what a server does beside answering */
+#define ORG_PURGE_EACH 6 /* rounds between emptyings of the recycle bin */
 
 static void org_wake(void *data, uint64_t token)
 {
@@ -87,13 +88,13 @@ enum tm_code day_org_started(struct day *d, struct tm_err *err)
 }
 
 /* What a server does beside answering: counters to disk, copies for range reads, the bin. */
-static enum tm_code org_second(struct day *d, struct tm_err *err)
+static enum tm_code org_house(struct day *d, struct tm_err *err)
 {
-    d->second_ns = d->now.wall_ns + TM_NS_PER_S;
+    d->house_ns = d->now.wall_ns + ORG_HOUSE_S * TM_NS_PER_S;
     enum tm_code rc = tm_org_usage_flush(d->org, err);
     if (rc == TM_OK)
         rc = tm_org_lag_step(d->org, d->now.org_ms, INT64_MAX, err);
-    if (rc == TM_OK && ++d->seconds % ORG_PURGE_S == 0) {
+    if (rc == TM_OK && ++d->rounds % ORG_PURGE_EACH == 0) {
         rc = tm_org_purge(d->org, &d->now, err);
         day_stations_forget(d);
     }
@@ -111,8 +112,8 @@ enum tm_code day_org_step(struct day *d, struct tm_err *err)
         d->org_ns = wake.wall_ns < org_ns ? wake.wall_ns : org_ns;
         rc = rc == TM_E_AGAIN ? TM_OK : rc;
     }
-    if (rc == TM_OK && d->second_ns <= d->now.wall_ns)
-        rc = org_second(d, err);
+    if (rc == TM_OK && d->house_ns <= d->now.wall_ns)
+        rc = org_house(d, err);
     if (tm_org_pos_last(d->org) != d->pos_told) {
         d->pos_told = tm_org_pos_last(d->org);
         tm_salesforce_news(d->salesforce);
@@ -122,7 +123,7 @@ enum tm_code day_org_step(struct day *d, struct tm_err *err)
 
 int64_t day_org_next(const struct day *d)
 {
-    return d->org_ns < d->second_ns ? d->org_ns : d->second_ns;
+    return d->org_ns < d->house_ns ? d->org_ns : d->house_ns;
 }
 
 void day_org_close(struct day *d)

@@ -59,8 +59,12 @@ struct tm_org {
     uint64_t schema_version;
     char id[TM_ID_BYTES], user_id[TM_ID_BYTES];
     int64_t pos_last, ms_last, replay_last, events_count, txn_count;
-    int64_t forgotten; /* events up to this replay id are no longer to be had */
-    bool batch;        /* between begin and end */
+    int64_t forgotten;                /* events up to this replay id are no longer to be had */
+    bool batch;                       /* between begin and end */
+    sqlite3_stmt *events[2], *beyond; /* org_read.c: NULL while one is in use */
+    struct org_published {            /* the tip, and the oldest retained: as last asked for */
+        int64_t ms, id, next_ms;      /* asked at ms: id; the event after it comes at next_ms */
+    } published[2];
     sqlite3_stmt *history, *event, *meta, *bin_add, *bin_drop, *version_last;
     struct tm_buf fields, changed, body, names; /* reused by every commit */
     struct tm_buf arena;                        /* texts made while one change is written */

@@ -330,21 +330,41 @@ enum tm_code tm_org_purge(struct tm_org *org, const struct tm_now *now, struct t
 }
 
 /* ---- events ---- */
+/* Statements are asked for at every long poll: prepared once, lent, and given back. */
+static enum tm_code read_lend(struct tm_org *org, sqlite3_stmt **kept, sqlite3_stmt **out,
+                              const char *sql, struct tm_err *err)
+{
+    *out = *kept;
+    *kept = NULL;
+    return *out != NULL ? TM_OK : tm_sql_prepare(out, org->db, sql, err);
+}
+
+static void read_back(sqlite3_stmt **kept, sqlite3_stmt *stmt)
+{
+    sqlite3_reset(stmt);
+    if (*kept == NULL)
+        *kept = stmt;
+    else
+        sqlite3_finalize(stmt);
+}
+
 /* Last replay id published at or before ms, 0 = none. Publishing times grow with replay ids, so
- * halves are enough. */
-static enum tm_code read_published(struct tm_org *org, int64_t ms, int64_t *out, struct tm_err *err)
+ * halves are enough; and time goes on, so that the last answer is where to begin. */
+static enum tm_code read_published(struct tm_org *org, struct org_published *known, int64_t ms,
+                                   int64_t *out, struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
-    int64_t low = 0, high = org->replay_last; /* low: published by then (or 0); beyond high: not */
-    *out = 0;
-    if (org->replay_last == 0)
+    int64_t low = ms >= known->ms ? known->id : 0;        /* published by then (or 0) */
+    int64_t high = org->replay_last, next_ms = INT64_MIN; /* beyond high: not */
+    *out = low;
+    if (org->replay_last == 0 || (ms >= known->ms && ms < known->next_ms))
         return TM_OK;
     if (org->ms_last + org->settings.publish_delay_ms <= ms) {
         *out = org->replay_last;
         return TM_OK;
     }
-    enum tm_code rc = tm_sql_prepare(
-        &s, org->db,
+    enum tm_code rc = read_lend(
+        org, &org->beyond, &s,
         "SELECT replay_id,publish_ms FROM event WHERE replay_id>? ORDER BY replay_id LIMIT 1", err);
     while (rc == TM_OK && low < high) {
         bool row = false;
@@ -353,24 +373,29 @@ static enum tm_code read_published(struct tm_org *org, int64_t ms, int64_t *out,
         rc = tm_sql_step(s, &row, err);
         if (rc == TM_OK && row && sqlite3_column_int64(s, 1) <= ms)
             low = *out = sqlite3_column_int64(s, 0);
-        else
+        else {
             high = middle;
+            next_ms = row ? sqlite3_column_int64(s, 1) : INT64_MIN;
+        }
         sqlite3_reset(s);
     }
-    sqlite3_finalize(s);
+    read_back(&org->beyond, s);
+    if (rc == TM_OK)
+        *known = (struct org_published){ ms, *out, next_ms };
     return rc;
 }
 
 enum tm_code tm_org_replay_tip(struct tm_org *org, int64_t now_org_ms, int64_t *out,
                                struct tm_err *err)
 {
-    return read_published(org, now_org_ms, out, err);
+    return read_published(org, &org->published[0], now_org_ms, out, err);
 }
 
 enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_t *out,
                                   struct tm_err *err)
 {
-    enum tm_code rc = read_published(org, now_org_ms - TM_ORG_RETENTION_MS, out, err);
+    enum tm_code rc =
+        read_published(org, &org->published[1], now_org_ms - TM_ORG_RETENTION_MS, out, err);
     *out = *out > org->forgotten ? *out : org->forgotten;
     return rc;
 }
@@ -402,14 +427,12 @@ int64_t tm_org_replay_last(const struct tm_org *org, const char *object)
 static enum tm_code read_events_after(struct tm_org *org, const char *object, int64_t after,
                                       sqlite3_stmt **out, struct tm_err *err)
 {
-    enum tm_code rc = tm_sql_prepare(out, org->db,
-                                     object != NULL ? "SELECT replay_id,object,publish_ms,body "
-                                                      "FROM event WHERE replay_id>? AND object=? "
-                                                      "ORDER BY replay_id"
-                                                    : "SELECT replay_id,object,publish_ms,body "
-                                                      "FROM event WHERE replay_id>? ORDER BY "
-                                                      "replay_id",
-                                     err);
+    static const char *const sql[] = {
+        "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? ORDER BY replay_id",
+        "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? AND object=? "
+        "ORDER BY replay_id"
+    };
+    enum tm_code rc = read_lend(org, &org->events[object != NULL], out, sql[object != NULL], err);
     if (rc == TM_OK) {
         sqlite3_bind_int64(*out, 1, after);
         if (object != NULL)
@@ -430,7 +453,7 @@ static enum tm_code read_lost(struct tm_org *org, const char *object, int64_t af
     if (rc == TM_OK)
         rc = tm_sql_step(s, &row, err);
     *out = rc == TM_OK && row && sqlite3_column_int64(s, 0) <= last;
-    sqlite3_finalize(s);
+    read_back(&org->events[object != NULL], s);
     return rc;
 }
 
@@ -467,7 +490,7 @@ enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t repla
             break;
         count++;
     }
-    sqlite3_finalize(s);
+    read_back(&org->events[name != NULL], s);
     return rc;
 }
 
@@ -486,7 +509,7 @@ enum tm_code tm_org_next_publish_ms(struct tm_org *org, const char *object, int6
         rc = tm_sql_step(s, &row, err);
     if (rc == TM_OK && row)
         *out = sqlite3_column_int64(s, 2);
-    sqlite3_finalize(s);
+    read_back(&org->events[o != NULL], s);
     return rc;
 }
 
