@@ -1,6 +1,7 @@
 /* bench_org: changes per second the org commits, in groups as the workload does and one by one.
  * Asserts are on. */
 #include "tests/support_org.h"
+#include "mocks/salesforce/query.h"
 #include "mocks/salesforce/workload.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,61 @@ static void stop(const char *what, const struct tm_err *err)
 {
     fprintf(stderr, "bench_org: %s: %s\n", what, err->msg);
     exit(70);
+}
+
+/* One request until it is answered; the longest of the calls it took is what others wait. */
+static json_t *bench_ask(struct tm_query *q, const char *target, const char *locator, double *worst)
+{
+    struct tm_mock_request r;
+    struct tm_mock_response out;
+    struct tm_err err = { 0 };
+    if (tm_mock_request_init(&r, "GET", target, NULL, 0, &err) != TM_OK)
+        stop("request", &err);
+    tm_mock_response_init(&out);
+    for (bool begun = false; out.outcome == TM_MOCK_HOLD || !begun; begun = true) {
+        uint64_t token = out.token;
+        double t = wall_s();
+        tm_mock_response_reset(&out);
+        if (begun)
+            tm_query_resume(q, token, &out);
+        else if (locator != NULL)
+            tm_query_more(q, &r, "59.0", locator, &out);
+        else
+            tm_query_start(q, &r, "59.0", false, &out);
+        *worst = wall_s() - t > *worst ? wall_s() - t : *worst;
+    }
+    json_t *json = json_loads(tm_buf_text(&out.body), 0, NULL);
+    tm_mock_response_free(&out);
+    tm_mock_request_free(&r);
+    return json;
+}
+
+static void bench_whole_read(struct tm_org *org)
+{
+    static const char soql[] = "/q?q=SELECT+FIELDS(STANDARD)+FROM+Opportunity";
+    struct tm_oauth_settings settings = { .seeded = true, .seed = 1 };
+    struct tm_query *q = NULL;
+    struct tm_oauth *oauth = NULL;
+    struct tm_err err = { 0 };
+    double worst = 0, t = wall_s();
+    size_t rows = 0;
+    if (tm_oauth_open(&oauth, &settings, &err) != TM_OK ||
+        tm_query_open(&q, org, oauth, &err) != TM_OK)
+        stop("query", &err);
+    json_t *page = bench_ask(q, soql, NULL, &worst);
+    while (page != NULL) {
+        const char *next = json_string_value(json_object_get(page, "nextRecordsUrl"));
+        json_t *more = NULL;
+        rows += json_array_size(json_object_get(page, "records"));
+        if (next != NULL)
+            more = bench_ask(q, "/more", strrchr(next, '/') + 1, &worst);
+        json_decref(page);
+        page = more;
+    }
+    printf("org: a whole read of %zu records in %.0f ms, longest call %.1f ms\n", rows,
+           (wall_s() - t) * 1e3, worst * 1e3);
+    tm_query_close(q);
+    tm_oauth_close(oauth);
 }
 
 int main(void)
@@ -55,6 +111,7 @@ int main(void)
     printf("org: %.0f changes of a mixed day in groups of up to %d: %.0f/s, %.1f us of CPU each, "
            "longest step %.1f ms\n",
            changes, TM_WORKLOAD_BATCH_MAX, changes / wall, cpu / changes * 1e6, worst * 1e3);
+    bench_whole_read(f.org);
     char id[TM_ID_BYTES], name[32];
     org_make_account(f.org, id, "bench", now.org_ms);
     t = wall_s(), c = cpu_s();

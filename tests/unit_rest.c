@@ -1,5 +1,6 @@
 /* The REST API of the mock and its control API, through the one handler a server and a simulation
  * call. Virtual time. */
+#include "mocks/salesforce/query.h"
 #include "mocks/salesforce/routes.h"
 #include "tests/support_org.h"
 #include <setjmp.h>
@@ -260,6 +261,41 @@ static void a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change(vo
     json_decref(json);
 }
 
+/* Copying a long result is cut in slices, so that commits need not wait for it; what is committed
+ * between two of them is not seen. */
+static void a_long_result_lets_commits_through_and_shows_none_of_them(void **state)
+{
+    struct world *w = *state;
+    struct tm_mock_request r;
+    struct tm_mock_response out;
+    world_fill(w, TM_QUERY_PAGE_PRESET);
+    assert_int_equal(
+        tm_mock_request_init(&r, "GET", DATA "/query?q=SELECT+Name+FROM+Account", NULL, 0, NULL),
+        TM_OK);
+    assert_int_equal(tm_mock_pairs_add(&r.headers, "Authorization", w->authorization, NULL), TM_OK);
+    r.now = w->now;
+    tm_mock_response_init(&out);
+    w->handler.request(w->handler.self, &r, &out);
+    unsigned slices = 0;
+    for (; out.outcome == TM_MOCK_HOLD && slices < RESUMES_MAX; slices++) {
+        uint64_t token = out.token;
+        world_fill(w, 10); /* commits, between any two slices */
+        tm_mock_response_reset(&out);
+        w->handler.resume(w->handler.self, &r, token, &out);
+    }
+    assert_true(slices >= TM_QUERY_PAGE_PRESET / TM_QUERY_COPY_ROWS +
+                              TM_QUERY_PAGE_PRESET / TM_QUERY_SLICE_ROWS);
+    json_t *json = json_loads(tm_buf_text(&out.body), 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), TM_QUERY_PAGE_PRESET);
+    json_decref(json);
+    tm_mock_response_free(&out);
+    w->handler.request(w->handler.self, &r, &out); /* its peer goes away while rows are copied */
+    assert_int_equal(out.outcome, TM_MOCK_HOLD);
+    w->handler.finished(w->handler.self, out.token, false);
+    tm_mock_response_free(&out);
+    tm_mock_request_free(&r);
+}
+
 static void locators_end_after_fifteen_idle_minutes_and_beyond_ten(void **state)
 {
     struct world *w = *state;
@@ -404,6 +440,7 @@ int main(void)
         T(a_long_result_comes_in_pages_by_locator_each_row_once),
         T(errors_are_json_whatever_bytes_a_query_held),
         T(a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change),
+        T(a_long_result_lets_commits_through_and_shows_none_of_them),
         T(locators_end_after_fifteen_idle_minutes_and_beyond_ten),
         T(queries_answer_errors_as_documented),
         T(a_uri_beyond_sixteen_kilobytes_is_too_long),

@@ -17,10 +17,11 @@ struct query_cursor { /* one result; kept while it has a locator or a page under
     bool open;                 /* in the list of locators */
     struct query_cursor *next; /* every cursor is in one list */
 };
-struct query_page { /* an answer that is being rendered */
+struct query_page { /* an answer whose rows are being copied, then rendered */
     uint64_t token;
     struct query_cursor *cursor;
-    size_t row, row_end;
+    size_t row, row_end, page_rows;
+    bool begun; /* it is known where it ends, and its head is written */
     char version[8];
     struct tm_buf body;
 };
@@ -141,9 +142,40 @@ static void query_head(struct query_page *p)
     tm_buf_addz(&p->body, "\"records\":[");
 }
 
+/* All rows are there: where the page ends, and whether others follow. */
+static void query_begin(struct tm_query *q, struct query_page *p)
+{
+    size_t rows = tm_soql_result_rows(p->cursor->result);
+    assert(p->row <= rows);
+    p->row_end = rows - p->row > p->page_rows ? p->row + p->page_rows : rows;
+    p->begun = true;
+    if (p->row_end < rows && !p->cursor->open)
+        query_name(q, p->cursor);
+    query_head(p);
+}
+
+/* One slice of rows copied, or the answer that they could not be. */
+static void query_copy(struct tm_query *q, struct query_page *p, struct tm_mock_response *out)
+{
+    struct tm_err err = { 0 };
+    enum tm_code rc = tm_soql_copy(p->cursor->result, TM_QUERY_COPY_ROWS, &err);
+    if (rc == TM_OK) {
+        tm_mock_hold(out, p->token, (struct tm_wake){ 0, 0 });
+        return;
+    }
+    tm_rest_broken(out, rc, &err);
+    query_page_free(q, p);
+}
+
 /* One slice; the last one hands the body over, any other asks for the next step. */
 static void query_slice(struct tm_query *q, struct query_page *p, struct tm_mock_response *out)
 {
+    if (!tm_soql_result_whole(p->cursor->result)) {
+        query_copy(q, p, out);
+        return;
+    }
+    if (!p->begun)
+        query_begin(q, p);
     size_t rows = p->row_end - p->row;
     if (rows > TM_QUERY_SLICE_ROWS)
         rows = TM_QUERY_SLICE_ROWS;
@@ -165,7 +197,6 @@ static void query_slice(struct tm_query *q, struct query_page *p, struct tm_mock
 static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, size_t page_rows,
                        const char *version, struct tm_mock_response *out)
 {
-    size_t rows = tm_soql_result_rows(c->result);
     struct query_page *p = calloc(1, sizeof *p);
     struct query_page **grown = realloc(q->pages, (q->pages_count + 1) * sizeof *grown);
     if (grown != NULL)
@@ -176,17 +207,17 @@ static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, s
         query_sweep(q);
         return;
     }
-    assert(row <= rows);
-    *p = (struct query_page){ .token = ++q->token_last, .cursor = c, .row = row };
-    p->row_end = rows - row > page_rows ? row + page_rows : rows;
+    *p = (struct query_page){
+        .token = ++q->token_last, .cursor = c, .row = row, .page_rows = page_rows
+    };
     snprintf(p->version, sizeof p->version, "%s", version);
     tm_buf_init(&p->body, TM_MOCK_BODY_BYTES_MAX);
     c->pages++;
     q->pages[q->pages_count++] = p;
-    if (p->row_end < rows && !c->open)
-        query_name(q, c);
-    query_head(p);
-    query_slice(q, p, out);
+    if (tm_soql_result_whole(c->result))
+        query_slice(q, p, out);
+    else
+        tm_mock_hold(out, p->token, (struct tm_wake){ 0, 0 });
 }
 
 void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const char *version,
@@ -204,7 +235,8 @@ void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const c
     if (text == NULL)
         snprintf(error.code, sizeof error.code, "MALFORMED_QUERY");
     if (rc == TM_OK)
-        rc = tm_soql_run(&c->result, q->org, soql, all, r->now.org_ms, &error, &err);
+        rc = tm_soql_begin(&c->result, q->org, soql, all, r->now.org_ms, TM_QUERY_COPY_ROWS, &error,
+                           &err);
     tm_soql_close(soql);
     if (rc != TM_OK) {
         free(c);

@@ -1,6 +1,6 @@
-/* query: query and queryAll page by page. in: SOQL or a locator; out: pages of JSON, a slice of
- * rows a call, so that rendering a long page never keeps the org from committing on time. A
- * locator's rows are those of the moment the query was made. Pure towards time. Facts:
+/* query: query and queryAll page by page. in: SOQL or a locator; out: pages of JSON. Rows are
+ * copied and rendered a slice a call, so that no long result keeps the org from committing on time.
+ * A locator's rows are those of the moment the query was made. Pure towards time. Facts:
  * salesforce-wire.md 3 (query) and Appendix C (the locator's path wins over a repeated q). */
 #ifndef TM_MOCKS_SALESFORCE_QUERY_H
 #define TM_MOCKS_SALESFORCE_QUERY_H
@@ -14,6 +14,7 @@
 #define TM_QUERY_PAGE_PRESET 2000
 #define TM_QUERY_PAGE_MIN 200
 #define TM_QUERY_SLICE_ROWS 250            /* rendered in one call */
+#define TM_QUERY_COPY_ROWS 500             /* copied in one call */
 #define TM_QUERY_TOKEN (UINT64_C(1) << 62) /* tokens of pages under way begin here */
 
 struct tm_query;

@@ -163,7 +163,16 @@ struct tm_soql_result;
 enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
                          bool deleted_too, int64_t now_org_ms, struct tm_soql_error *error,
                          struct tm_err *err);
-void tm_soql_result_close(struct tm_soql_result *r);          /* NULL-safe */
+/* The same, but only the first rows_max rows are copied at once where the org is a file: the others
+ * are to be asked for, as the org was at this moment, whatever is committed meanwhile. */
+enum tm_code tm_soql_begin(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
+                           bool deleted_too, int64_t now_org_ms, size_t rows_max,
+                           struct tm_soql_error *error, struct tm_err *err);
+bool tm_soql_result_whole(const struct tm_soql_result *r);
+/* Up to rows_max rows more; only while it is not whole. After an error it is only to be closed. */
+enum tm_code tm_soql_copy(struct tm_soql_result *r, size_t rows_max, struct tm_err *err);
+void tm_soql_result_close(struct tm_soql_result *r); /* NULL-safe */
+/* Total, rows and rendering speak of a whole result. */
 int64_t tm_soql_result_total(const struct tm_soql_result *r); /* totalSize */
 size_t tm_soql_result_rows(const struct tm_soql_result *r);   /* 0 for count() */
 size_t tm_soql_result_bytes(const struct tm_soql_result *r);  /* memory it holds */

@@ -12,6 +12,8 @@ struct tm_soql_result {
     size_t *rows;
     size_t rows_count, rows_cap; /* where each row begins in cells */
     int64_t total;
+    sqlite3_stmt *stmt; /* rows still to be copied; NULL = all are here */
+    sqlite3 *own;       /* what stmt reads by when it outlives a call: the org as it was then */
 };
 
 static enum tm_code result_bind(sqlite3_stmt *stmt, const struct tm_soql_plan *plan,
@@ -24,7 +26,7 @@ static enum tm_code result_bind(sqlite3_stmt *stmt, const struct tm_soql_plan *p
         case TM_ORG_NULL: rc = sqlite3_bind_null(stmt, at); break;
         case TM_ORG_INT: rc = sqlite3_bind_int64(stmt, at, v->i); break;
         case TM_ORG_REAL: rc = sqlite3_bind_double(stmt, at, v->d); break;
-        case TM_ORG_TEXT: rc = sqlite3_bind_text(stmt, at, v->text, -1, SQLITE_STATIC); break;
+        case TM_ORG_TEXT: rc = sqlite3_bind_text(stmt, at, v->text, -1, SQLITE_TRANSIENT); break;
         }
         if (rc != SQLITE_OK)
             return tm_sql_fail(sqlite3_db_handle(stmt), err, "binding a query's values");
@@ -74,33 +76,101 @@ static enum tm_code result_row(struct tm_soql_result *r, sqlite3_stmt *stmt, str
     return tm_buf_check(&r->cells, "a query's result", err);
 }
 
-static enum tm_code result_fetch(struct tm_soql_result *r, struct tm_org *org, struct tm_err *err)
+/* The last row is here, or nobody wants more. */
+static void result_end(struct tm_soql_result *r)
 {
-    sqlite3_stmt *stmt = NULL;
-    bool row = false;
-    enum tm_code rc = tm_sql_prepare(&stmt, tm_org_db(org), tm_buf_text(&r->plan.sql), err);
-    if (rc == TM_OK)
-        rc = result_bind(stmt, &r->plan, err);
-    if (rc == TM_OK)
-        rc = tm_sql_step(stmt, &row, err);
-    if (rc == TM_OK && r->plan.count_only) {
-        assert(row);
-        r->total = sqlite3_column_int64(stmt, 0);
-    } else {
-        while (rc == TM_OK && row) {
-            rc = result_row(r, stmt, err);
-            if (rc == TM_OK)
-                rc = tm_sql_step(stmt, &row, err);
-        }
-        r->total = (int64_t)r->rows_count;
+    sqlite3_finalize(r->stmt);
+    tm_sql_close(r->own);
+    r->stmt = NULL;
+    r->own = NULL;
+}
+
+static enum tm_code result_begin(struct tm_soql_result *r, sqlite3 *db, struct tm_err *err)
+{
+    enum tm_code rc = tm_sql_prepare(&r->stmt, db, tm_buf_text(&r->plan.sql), err);
+    return rc == TM_OK ? result_bind(r->stmt, &r->plan, err) : rc;
+}
+
+bool tm_soql_result_whole(const struct tm_soql_result *r)
+{
+    return r->stmt == NULL;
+}
+
+enum tm_code tm_soql_copy(struct tm_soql_result *r, size_t rows_max, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    bool row = true;
+    assert(r->stmt != NULL && !r->plan.count_only);
+    for (size_t i = 0; rc == TM_OK && row && i < rows_max; i++) {
+        rc = tm_sql_step(r->stmt, &row, err);
+        if (rc == TM_OK && row)
+            rc = result_row(r, r->stmt, err);
     }
-    sqlite3_finalize(stmt);
+    if (rc != TM_OK || !row)
+        result_end(r);
+    r->total = (int64_t)r->rows_count;
     return rc;
+}
+
+static enum tm_code result_count(struct tm_soql_result *r, struct tm_err *err)
+{
+    bool row = false;
+    enum tm_code rc = tm_sql_step(r->stmt, &row, err);
+    if (rc == TM_OK) {
+        assert(row);
+        r->total = sqlite3_column_int64(r->stmt, 0);
+    }
+    result_end(r);
+    return rc;
+}
+
+/* A connection of its own sees the org as it is now however long the copying takes. There is none
+ * for an org in memory, and none that sees what a transaction of the org's has written so far. */
+static bool result_connect(struct tm_soql_result *r, sqlite3 *org)
+{
+    const char *path = sqlite3_db_filename(org, "main");
+    if (path == NULL || path[0] == '\0' || !sqlite3_get_autocommit(org) ||
+        tm_sql_open(&r->own, path, TM_SQL_READ, NULL) != TM_OK)
+        return false;
+    if (tm_sql_exec(r->own, "BEGIN", NULL) == TM_OK)
+        return true;
+    tm_sql_close(r->own);
+    r->own = NULL;
+    return false;
+}
+
+/* The first rows; when they are not all, the others either wait for tm_soql_copy or come now. */
+static enum tm_code result_fetch(struct tm_soql_result *r, sqlite3 *org, size_t rows_max,
+                                 struct tm_err *err)
+{
+    enum tm_code rc = result_begin(r, org, err);
+    if (rc != TM_OK)
+        return rc;
+    if (r->plan.count_only)
+        return result_count(r, err);
+    rc = tm_soql_copy(r, rows_max, err);
+    if (rc != TM_OK || r->stmt == NULL)
+        return rc;
+    if (!result_connect(r, org))
+        return tm_soql_copy(r, SIZE_MAX, err);
+    sqlite3_finalize(r->stmt); /* again from the first row, which fixes what r->own sees */
+    r->stmt = NULL;
+    tm_buf_reset(&r->cells);
+    r->rows_count = 0;
+    rc = result_begin(r, r->own, err);
+    return rc == TM_OK ? tm_soql_copy(r, rows_max, err) : rc;
 }
 
 enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
                          bool deleted_too, int64_t now_org_ms, struct tm_soql_error *error,
                          struct tm_err *err)
+{
+    return tm_soql_begin(out, org, q, deleted_too, now_org_ms, SIZE_MAX, error, err);
+}
+
+enum tm_code tm_soql_begin(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
+                           bool deleted_too, int64_t now_org_ms, size_t rows_max,
+                           struct tm_soql_error *error, struct tm_err *err)
 {
     const char *relation = "";
     enum tm_code rc = TM_OK;
@@ -113,12 +183,12 @@ enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const 
     if (rc == TM_OK)
         rc = tm_soql_plan(&r->plan, org, q, deleted_too, relation, error, err);
     if (rc == TM_OK)
-        rc = result_fetch(r, org, err);
+        rc = result_fetch(r, tm_org_db(org), rows_max, err);
     if (rc != TM_OK) {
         tm_soql_result_close(r);
         return rc;
     }
-    free(r->plan.binds); /* they point into q */
+    free(r->plan.binds); /* they point into q; the statement has copies */
     r->plan.binds = NULL;
     r->plan.binds_count = 0;
     *out = r;
@@ -129,6 +199,7 @@ void tm_soql_result_close(struct tm_soql_result *r)
 {
     if (r == NULL)
         return;
+    result_end(r);
     tm_soql_plan_free(&r->plan);
     tm_buf_free(&r->cells);
     free(r->rows);
