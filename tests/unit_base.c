@@ -7,6 +7,7 @@
 #include "base/sql.h"
 #include "base/text.h"
 #include "base/trace.h"
+#include "tests/support_folder.h"
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -17,30 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static char folder[64];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/tidemark-base-XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static const char *path(const char *name)
-{
-    static char out[128];
-    snprintf(out, sizeof out, "%s/%s", folder, name);
-    return out;
-}
 
 /* ---- err ---- */
 
@@ -138,10 +115,10 @@ static void clock_file_shows_one_org_time_to_its_readers(void **state)
     struct tm_clock_map map;
     struct tm_err err = { .code = TM_OK };
     (void)state;
-    assert_int_equal(tm_clock_file_create(&writer, path("clock"), 5000, 0, &err), TM_E_ARG);
+    assert_int_equal(tm_clock_file_create(&writer, folder_path("clock"), 5000, 0, &err), TM_E_ARG);
     tm_err_clear(&err);
-    assert_int_equal(tm_clock_file_create(&writer, path("clock"), 5000, 10, &err), TM_OK);
-    assert_int_equal(tm_clock_file_open(&reader, path("clock"), &err), TM_OK);
+    assert_int_equal(tm_clock_file_create(&writer, folder_path("clock"), 5000, 10, &err), TM_OK);
+    assert_int_equal(tm_clock_file_open(&reader, folder_path("clock"), &err), TM_OK);
     assert_int_equal(tm_clock_now(reader).org_ms, 5000);
     tm_clock_file_start(writer, 77);
     tm_clock_file_read(reader, &map);
@@ -159,17 +136,17 @@ static void clock_file_of_another_kind_is_refused(void **state)
     struct tm_err err = { .code = TM_OK };
     char zeros[4096] = { 0 };
     (void)state;
-    assert_int_equal(tm_clock_file_open(&file, path("absent"), &err), TM_E_IO);
+    assert_int_equal(tm_clock_file_open(&file, folder_path("absent"), &err), TM_E_IO);
     tm_err_clear(&err);
-    FILE *f = fopen(path("short"), "w");
+    FILE *f = fopen(folder_path("short"), "w");
     fputs("x", f);
     fclose(f);
-    assert_int_equal(tm_clock_file_open(&file, path("short"), &err), TM_E_PROTO);
+    assert_int_equal(tm_clock_file_open(&file, folder_path("short"), &err), TM_E_PROTO);
     tm_err_clear(&err);
-    f = fopen(path("zeros"), "w");
+    f = fopen(folder_path("zeros"), "w");
     fwrite(zeros, 1, sizeof zeros, f);
     fclose(f);
-    assert_int_equal(tm_clock_file_open(&file, path("zeros"), &err), TM_E_PROTO);
+    assert_int_equal(tm_clock_file_open(&file, folder_path("zeros"), &err), TM_E_PROTO);
     assert_null(file);
 }
 
@@ -504,8 +481,8 @@ static void sql_busy_is_again_and_errors_name_file_and_statement(void **state)
     struct tm_err err = { .code = TM_OK };
     int64_t n = 0;
     (void)state;
-    assert_int_equal(tm_sql_open(&a, path("w.db"), TM_SQL_CREATE, &err), TM_OK);
-    assert_int_equal(tm_sql_open(&b, path("w.db"), TM_SQL_WRITE, &err), TM_OK);
+    assert_int_equal(tm_sql_open(&a, folder_path("w.db"), TM_SQL_CREATE, &err), TM_OK);
+    assert_int_equal(tm_sql_open(&b, folder_path("w.db"), TM_SQL_WRITE, &err), TM_OK);
     assert_int_equal(
         tm_sql_exec(a, "CREATE TABLE t(x); BEGIN IMMEDIATE; INSERT INTO t VALUES (7)", &err),
         TM_OK);
@@ -519,15 +496,16 @@ static void sql_busy_is_again_and_errors_name_file_and_statement(void **state)
     assert_non_null(strstr(err.msg, "nowhere"));
     tm_err_clear(&err);
     tm_sql_close(b);
-    assert_int_equal(tm_sql_open(&b, path("w.db"), TM_SQL_READ, &err), TM_OK);
+    assert_int_equal(tm_sql_open(&b, folder_path("w.db"), TM_SQL_READ, &err), TM_OK);
     assert_int_equal(tm_sql_exec(b, "INSERT INTO t VALUES (8)", &err), TM_E_IO);
     tm_err_clear(&err);
     tm_sql_close(b);
     tm_sql_close(a);
-    assert_int_equal(tm_sql_open(&b, path("no/such/folder.db"), TM_SQL_CREATE, &err), TM_E_ARG);
+    assert_int_equal(tm_sql_open(&b, folder_path("no/such/folder.db"), TM_SQL_CREATE, &err),
+                     TM_E_ARG);
     assert_non_null(strstr(err.msg, "no/such/folder.db"));
     tm_err_clear(&err);
-    assert_int_equal(tm_sql_open(&b, path("missing.db"), TM_SQL_READ, &err), TM_E_IO);
+    assert_int_equal(tm_sql_open(&b, folder_path("missing.db"), TM_SQL_READ, &err), TM_E_IO);
 }
 
 static void *release_soon(void *db)
@@ -544,11 +522,11 @@ static void sql_the_first_open_waits_for_who_is_looking(void **state)
     struct tm_err err = { .code = TM_OK };
     pthread_t thread;
     (void)state;
-    assert_int_equal(sqlite3_open(path("new.db"), &looking), SQLITE_OK);
+    assert_int_equal(sqlite3_open(folder_path("new.db"), &looking), SQLITE_OK);
     assert_int_equal(sqlite3_exec(looking, "CREATE TABLE t(x); BEGIN EXCLUSIVE", NULL, NULL, NULL),
                      SQLITE_OK);
     assert_int_equal(pthread_create(&thread, NULL, release_soon, looking), 0);
-    if (tm_sql_open(&owner, path("new.db"), TM_SQL_CREATE, &err) != TM_OK)
+    if (tm_sql_open(&owner, folder_path("new.db"), TM_SQL_CREATE, &err) != TM_OK)
         print_error("%s\n", err.msg);
     pthread_join(thread, NULL);
     assert_non_null(owner);
@@ -565,13 +543,13 @@ static void trace_appends_marks_of_24_bytes(void **state)
     (void)state;
     for (int round = 0; round < 2; round++) {
         struct tm_trace *t = NULL;
-        assert_int_equal(tm_trace_open(&t, path("trace"), &err), TM_OK);
+        assert_int_equal(tm_trace_open(&t, folder_path("trace"), &err), TM_OK);
         tm_trace_add(t, TM_TRACE_RECEIVED, "Opportunity", 7 + round, 100);
         tm_trace_add(t, TM_TRACE_PRODUCED, "OPPORTUNITY", 7 + round, 200);
         tm_trace_flush(t);
         tm_trace_close(t);
     }
-    FILE *f = fopen(path("trace"), "r");
+    FILE *f = fopen(folder_path("trace"), "r");
     assert_non_null(f);
     assert_int_equal(sizeof marks[0], 24);
     assert_int_equal(fread(marks, sizeof marks[0], 5, f), 4);
@@ -617,5 +595,5 @@ int main(void)
         cmocka_unit_test(sql_the_first_open_waits_for_who_is_looking),
         cmocka_unit_test(trace_appends_marks_of_24_bytes),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

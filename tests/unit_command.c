@@ -1,6 +1,7 @@
 /* command: flags with their environment, the real driver's waiting, signals, counters written
  * atomically. */
 #include "run/command.h"
+#include "tests/support_folder.h"
 #include <jansson.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,30 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static char folder[64];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/tidemark-command-XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static const char *path(const char *name)
-{
-    static char out[128];
-    snprintf(out, sizeof out, "%s/%s", folder, name);
-    return out;
-}
 
 /* ---- flags ---- */
 
@@ -211,7 +188,8 @@ static void driver_looks_again_while_org_time_stands_still_and_wakes_by_it_once_
     struct tm_clock_file *clock = NULL;
     struct tm_err err = { .code = TM_OK };
     (void)state;
-    assert_int_equal(tm_clock_file_create(&clock, path("clock"), 1000000, 1000, &err), TM_OK);
+    assert_int_equal(tm_clock_file_create(&clock, folder_path("clock"), 1000000, 1000, &err),
+                     TM_OK);
     struct station s = { .fail_at = 4, .ask = { 1000000 + 50, TM_NEVER } };
     struct tm_driven driven = { .step = station_step, .self = &s, .clock = clock };
     /* would never end if it waited for org time */
@@ -297,8 +275,8 @@ static void stats_are_whole_json_and_replace_the_old_file(void **state)
                     b = { .counts = { .produced = 5 } };
     struct tm_topic *topics[] = { &a, NULL, &b };
     for (int i = 0; i < 2; i++) {
-        tm_stats_write(path("stats.json"), "sink \"1\"", http, topics, 3);
-        json_t *json = json_load_file(path("stats.json"), 0, NULL);
+        tm_stats_write(folder_path("stats.json"), "sink \"1\"", http, topics, 3);
+        json_t *json = json_load_file(folder_path("stats.json"), 0, NULL);
         assert_non_null(json);
         assert_string_equal(json_string_value(json_object_get(json, "station")), "sink \"1\"");
         assert_int_equal(json_integer_value(json_object_get(json, "http_calls")), 7);
@@ -308,8 +286,8 @@ static void stats_are_whole_json_and_replace_the_old_file(void **state)
         assert_true(json_integer_value(json_object_get(json, "rss_peak_bytes")) > 0);
         json_decref(json);
     }
-    tm_stats_write(path("bare.json"), "view", NULL, NULL, 0);
-    json_t *json = json_load_file(path("bare.json"), 0, NULL);
+    tm_stats_write(folder_path("bare.json"), "view", NULL, NULL, 0);
+    json_t *json = json_load_file(folder_path("bare.json"), 0, NULL);
     assert_null(json_object_get(json, "http_calls"));
     assert_null(json_object_get(json, "produced"));
     json_decref(json);
@@ -326,12 +304,12 @@ static void failing_prints_the_context_and_returns_the_exit_code(void **state)
     tm_fail(&err, TM_E_ARG, "unknown key");
     tm_at(&err, "sink.json");
     fflush(stderr);
-    assert_non_null(freopen(path("stderr"), "w", stderr));
+    assert_non_null(freopen(folder_path("stderr"), "w", stderr));
     int code = tm_command_fail("sink", &err);
     fflush(stderr);
     dup2(saved, STDERR_FILENO);
     close(saved);
-    FILE *f = fopen(path("stderr"), "r");
+    FILE *f = fopen(folder_path("stderr"), "r");
     assert_non_null(fgets(line, sizeof line, f));
     fclose(f);
     assert_int_equal(code, 64);
@@ -355,5 +333,5 @@ int main(void)
         cmocka_unit_test(stats_are_whole_json_and_replace_the_old_file),
         cmocka_unit_test(failing_prints_the_context_and_returns_the_exit_code),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

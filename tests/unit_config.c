@@ -1,6 +1,7 @@
 /* config: values, presets, expansion, and every refusal with file and key. Writes its files under a
  * fresh folder of /tmp. */
 #include "base/config.h"
+#include "tests/support_folder.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -24,27 +25,9 @@ static const struct tm_key keys[] = {
 };
 #define KEYS keys, sizeof keys / sizeof keys[0]
 
-static char folder[64];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/tidemark-config-XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
 static const char *file(const char *name, const char *text)
 {
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    const char *path = folder_path(name);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     fputs(text, f);
@@ -178,7 +161,7 @@ static void unreadable_files_say_why(void **state)
     assert_int_equal(tm_config_load(&c, "/nowhere/x.json", KEYS, &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "/nowhere/x.json: No such file"));
     tm_err_clear(&err);
-    assert_int_equal(tm_config_load(&c, folder, KEYS, &err), TM_E_ARG);
+    assert_int_equal(tm_config_load(&c, folder_name(), KEYS, &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "folder"));
 }
 
@@ -259,5 +242,5 @@ int main(void)
         cmocka_unit_test(secrets_are_never_told),
         cmocka_unit_test(expansion_leaves_what_is_not_closed_or_not_known),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }
