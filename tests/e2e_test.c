@@ -366,6 +366,27 @@ static void small_script_in_awk_is_put_through_a_case(void **state)
     tm_test_output_free(&o);
 }
 
+static void example_program_in_python_passes_cases_of_every_kind(void **state)
+{
+    (void)state;
+    static const char program[] =
+        "python3 fixtures/views/right-in-python/rebuild.py fixtures/objects";
+    if (system("python3 -c 'import json' >/dev/null 2>&1") != 0)
+        skip();
+    struct tm_test_output o = tm_test_command(
+        LIMIT_S,
+        "tidemark test part_of_a_geolocation_maps_to_its_column replay_id_1000_is_newer_than_999 "
+        "both_forms_of_one_merged_event_are_one_event gap_over_a_gap_needs_the_later_answer "
+        "whole_read_removes_what_it_did_not_return retyped_field_shows_the_value_of_its_new_column "
+        "update_of_an_unknown_record_is_a_flagged_partial_row diff_text_in_the_column_is_not_shown "
+        "--exec '%s'",
+        program);
+    if (o.code != 0)
+        fail_msg("exit %d\n%s%s", o.code, o.out, o.err);
+    says(o.out, "8 cases: 8 ok, 0 failed");
+    tm_test_output_free(&o);
+}
+
 static void program_that_fails_is_told_with_what_it_said(void **state)
 {
     (void)state;
@@ -407,6 +428,7 @@ int main(void)
         cmocka_unit_test(wrong_views_fail_the_cases_they_should),
         cmocka_unit_test(program_gets_every_row_and_then_end_of_file),
         cmocka_unit_test(small_script_in_awk_is_put_through_a_case),
+        cmocka_unit_test(example_program_in_python_passes_cases_of_every_kind),
         cmocka_unit_test(program_that_fails_is_told_with_what_it_said),
         cmocka_unit_test(output_that_cannot_be_read_is_told_by_its_line),
         cmocka_unit_test(missing_program_and_one_that_never_ends_stop_the_run),
