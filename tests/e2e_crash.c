@@ -90,6 +90,50 @@ static void every_station_killed_once_and_streaming_still_ends_equal_and_clean(v
     tm_test_run_forget(&run);
 }
 
+/* Nothing that puts a row in doubt: doubt alone would keep a run from ending. */
+static void without_gaps(const char *path)
+{
+    static const char *const kinds[] = { "gap_create",   "gap_update", "gap_delete",
+                                         "gap_undelete", "diff",       "overflow",
+                                         "conversion",   "field_add",  "field_remove" };
+    json_error_t error;
+    json_t *scenario = json_load_file(path, 0, &error);
+    assert_non_null(scenario);
+    json_t *known = json_object_get(json_object_get(scenario, "workload"), "kinds");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        assert_int_equal(json_object_del(known, kinds[i]), 0);
+    assert_int_equal(json_dump_file(scenario, path, 0), 0);
+    json_decref(scenario);
+}
+
+/* A sink that stands still writes nothing, nor does one that joins its group again: the run must
+ * not take it for done. */
+static void a_sink_that_stands_still_is_waited_for(void **state)
+{
+    char folder[64], scenario[128];
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", tm_test_folder());
+    tm_test_run_tiny(folder, scenario);
+    without_gaps(scenario);
+    struct tm_test_run run = tm_test_run_start(scenario);
+    tm_test_run_wait_changes(&run, 600);
+    pid_t sink = tm_test_run_child(&run, "sink");
+    assert_true(sink > 0);
+    assert_int_equal(kill(sink, SIGSTOP), 0);
+    tm_test_run_wait_for(&run, "draining: org time");
+    assert_int_equal(kill(sink, SIGCONT), 0);
+    (void)tm_test_run_wait(&run);
+    json_t *report = tm_test_run_report(&run);
+    json_t *p = entry_of(json_object_get(report, "pipelines"), "stream-view");
+    char *said = tm_test_run_said(&run);
+    if (drift_of(p, "final_rows") != 0 || drift_of(p, "dirty") != 0)
+        fail_msg("not drained:\n%s", said);
+    free(said);
+    json_decref(report);
+    tm_test_run_forget(&run);
+    tm_test_folder_remove(folder);
+}
+
 static void server_killed(const char *command)
 {
     char words[80], folder[64], scenario[128];
@@ -159,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_station_killed_once_and_streaming_still_ends_equal_and_clean),
+        cmocka_unit_test(a_sink_that_stands_still_is_waited_for),
         cmocka_unit_test(a_range_read_is_told_how_far_the_orgs_index_is_behind),
         cmocka_unit_test(a_run_whose_broker_is_killed_ends_inconclusive_and_names_kafka),
         cmocka_unit_test(a_run_whose_registry_is_killed_ends_inconclusive_and_names_it),

@@ -97,6 +97,13 @@ enum tm_code tm_run_report(const struct tm_run *run, const json_t *report, struc
 int tm_run_exit(const json_t *report, int witness_exit);
 /* clock, workload, drain */
 enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err);
+/* run_behind.c: does the sink still have to read some of what its topics hold? True as well until
+ * the broker has said; each answer takes a few looks, and is of the time of asking. */
+struct tm_run_behind;
+enum tm_code tm_run_behind_open(struct tm_run_behind **out, const struct tm_run *run,
+                                const struct tm_run_pipeline *p, struct tm_err *err);
+void tm_run_behind_close(struct tm_run_behind *b); /* NULL-safe */
+bool tm_run_behind(struct tm_run_behind *b);
 /* Ends everything in order, merges the witness's measures with costs into report.json, renders.
  * Exit code of section 8. */
 int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *err);

@@ -164,10 +164,11 @@ static bool work_batch_done(struct tm_run *run, void *self)
 
 struct work_quiet {
     int64_t raw_rows, since_ns, not_before_ms;
+    struct tm_run_behind *behind;
 };
 
-/* Streaming is at rest: nothing was written and nothing was dirty for WORK_QUIET_S, and a scheduled
- * copy came by. */
+/* Streaming is at rest: nothing was written and nothing was dirty for WORK_QUIET_S, a scheduled
+ * copy came by, and the sink has read all that its topics hold. */
 static bool work_stream_quiet(struct tm_run *run, void *self)
 {
     struct work_quiet *q = self;
@@ -183,7 +184,7 @@ static bool work_stream_quiet(struct tm_run *run, void *self)
         q->since_ns = now_ns;
     }
     return now_ns - q->since_ns > WORK_QUIET_S * TM_NS_PER_S &&
-           tm_clock_now(run->clock).org_ms >= q->not_before_ms;
+           tm_clock_now(run->clock).org_ms >= q->not_before_ms && !tm_run_behind(q->behind);
 }
 
 static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
@@ -191,19 +192,22 @@ static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
     int64_t last_ms = tm_run_ask(run->org_path, "SELECT max(intended_ms) FROM history"),
             longest_ms = 0;
     struct work_quiet quiet = { .raw_rows = -1 };
-    bool stream = false;
+    const struct tm_run_pipeline *stream = NULL;
     for (size_t i = 0; i < run->pipelines_count; i++) {
         if (run->pipelines[i].interval_ms > longest_ms)
             longest_ms = run->pipelines[i].interval_ms;
         if (run->pipelines[i].kind == TM_RUN_STREAM) {
-            stream = true;
+            stream = &run->pipelines[i];
             quiet.not_before_ms = last_ms + run->pipelines[i].interval_ms;
         }
     }
     int bound_s = (int)((longest_ms + run->index_lag_ms) / 1000 / run->compress) + WORK_DRAIN_S_MAX;
     enum tm_code rc = work_until(run, "draining", bound_s, work_batch_done, &last_ms, err);
-    if (rc == TM_OK && stream)
+    if (rc == TM_OK && stream != NULL)
+        rc = tm_run_behind_open(&quiet.behind, run, stream, err);
+    if (rc == TM_OK && stream != NULL)
         rc = work_until(run, "draining", bound_s, work_stream_quiet, &quiet, err);
+    tm_run_behind_close(quiet.behind);
     if (rc == TM_E_AGAIN) {
         tm_log(TM_LOG_WARN, "not everything drained in time; what is missing is counted as unseen");
         rc = TM_OK;
