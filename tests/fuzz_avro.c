@@ -2,11 +2,10 @@
  * clang: -fsanitize=fuzzer with -DTM_LIBFUZZER; otherwise a program that replays files, or a small
  * corpus of its own. */
 #include "event/avro.h"
+#include "tests/support_fuzz.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static const char schema_text[] =
     "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"Id\",\"type\":\"string\"},"
@@ -70,17 +69,6 @@ int main(int argc, char **argv)
         for (size_t bytes = 0; bytes <= sizeof corpus[i]; bytes++)
             LLVMFuzzerTestOneInput(corpus[i], bytes);
     LLVMFuzzerTestOneInput((const uint8_t *)schema_text, sizeof schema_text - 1);
-    for (int i = 1; i < argc; i++) {
-        static uint8_t data[1 << 20];
-        FILE *f = fopen(argv[i], "rb");
-        if (f == NULL) {
-            perror(argv[i]);
-            return 1;
-        }
-        size_t bytes = fread(data, 1, sizeof data, f);
-        fclose(f);
-        LLVMFuzzerTestOneInput(data, bytes);
-    }
-    return 0;
+    return fuzz_files(argc, argv);
 }
 #endif

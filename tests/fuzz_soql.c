@@ -3,11 +3,10 @@
  * replays files, or a small corpus of its own. */
 #include "mocks/salesforce/soql.h"
 #include <stdint.h>
+#include "tests/support_fuzz.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static void fuzz_demand(bool ok)
 {
@@ -98,17 +97,6 @@ int main(int argc, char **argv)
         fuzz_text(corpus[i]);
     if (argc < 2)
         fuzz_deep();
-    for (int i = 1; i < argc; i++) {
-        static uint8_t data[1 << 20];
-        FILE *f = fopen(argv[i], "rb");
-        if (f == NULL) {
-            perror(argv[i]);
-            return 1;
-        }
-        size_t bytes = fread(data, 1, sizeof data, f);
-        fclose(f);
-        LLVMFuzzerTestOneInput(data, bytes);
-    }
-    return 0;
+    return fuzz_files(argc, argv);
 }
 #endif

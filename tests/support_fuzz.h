@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t bytes, size_t bytes_max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t bytes_max, unsigned seed);
 
-static size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t bytes_max, unsigned seed,
-                          const char *const *corpus, size_t count)
+static inline size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t bytes_max, unsigned seed,
+                                 const char *const *corpus, size_t count)
 {
     const char *text = corpus[seed / FUZZ_FRESH % count];
     if (seed % FUZZ_FRESH == 0 && strlen(text) <= bytes_max) {
@@ -33,11 +33,10 @@ static size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t bytes_max, unsigne
         return fuzz_mutate(data, bytes, bytes_max, seed, corpus, sizeof corpus / sizeof *corpus);  \
     }
 #else
-static int fuzz_replay(int argc, char **argv, const char *const *corpus, size_t count)
+/* The files it is given, one after the other. */
+static int fuzz_files(int argc, char **argv)
 {
     static uint8_t data[1 << 20];
-    for (size_t i = 0; argc < 2 && i < count; i++)
-        LLVMFuzzerTestOneInput((const uint8_t *)corpus[i], strlen(corpus[i]));
     for (int i = 1; i < argc; i++) {
         FILE *f = fopen(argv[i], "rb");
         if (f == NULL) {
@@ -54,7 +53,9 @@ static int fuzz_replay(int argc, char **argv, const char *const *corpus, size_t 
 #define FUZZ_PROGRAM(corpus)                                                                       \
     int main(int argc, char **argv)                                                                \
     {                                                                                              \
-        return fuzz_replay(argc, argv, corpus, sizeof corpus / sizeof *corpus);                    \
+        for (size_t i = 0; argc < 2 && i < sizeof corpus / sizeof *corpus; i++)                    \
+            LLVMFuzzerTestOneInput((const uint8_t *)corpus[i], strlen(corpus[i]));                 \
+        return fuzz_files(argc, argv);                                                             \
     }
 #endif
 #endif
