@@ -3,6 +3,7 @@
  * script keeps its phantoms and the report names the deletes it missed, and the harness agrees with
  * itself. */
 #include "support_command.h"
+#include "support_recount.h"
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -157,6 +158,40 @@ static void streaming_is_fresher_than_the_best_poller_at_every_percentile(void *
     }
 }
 
+/* The figures by plain SQL over the org and the warehouses, without a line of the checker. */
+static void a_second_count_of_the_figures_agrees_with_the_report(void **state)
+{
+    char folder[80], why[256] = "";
+    struct tm_test_recount r;
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/run", run_folder);
+    tm_test_recount(&r, folder, run_report);
+    assert_true(r.count >= 50);
+    if (tm_test_recount_differ(&r, run_report, why, sizeof why) != 0)
+        fail_msg("%s", why);
+}
+
+/* One figure at a time is made wrong in a copy of the report: just that one is found. */
+static void the_second_count_finds_every_figure_that_is_made_wrong(void **state)
+{
+    char folder[80], why[256], name[128];
+    struct tm_test_recount r;
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/run", run_folder);
+    tm_test_recount(&r, folder, run_report);
+    for (size_t i = 0; i < r.count; i++) {
+        const struct tm_test_figure *f = &r.figures[i];
+        json_t *wrong = json_deep_copy(run_report);
+        json_t *group = tm_test_recount_group(wrong, f);
+        assert_non_null(group);
+        json_object_set_new(group, f->key, json_real(f->hi < 0 ? 1 : f->hi + 1));
+        snprintf(name, sizeof name, "%s.%s.%s is ", f->pipeline, f->group, f->key);
+        assert_int_equal(tm_test_recount_differ(&r, wrong, why, sizeof why), 1);
+        assert_int_equal(strncmp(why, name, strlen(name)), 0);
+        json_decref(wrong);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +202,8 @@ int main(void)
         cmocka_unit_test(the_naive_script_keeps_phantoms_and_the_report_names_them),
         cmocka_unit_test(every_self_test_holds),
         cmocka_unit_test(streaming_is_fresher_than_the_best_poller_at_every_percentile),
+        cmocka_unit_test(a_second_count_of_the_figures_agrees_with_the_report),
+        cmocka_unit_test(the_second_count_finds_every_figure_that_is_made_wrong),
     };
     return cmocka_run_group_tests(tests, run_once, run_forget);
 }
