@@ -155,6 +155,28 @@ static void a_wrong_password_is_told_in_the_servers_words_and_never_printed(void
     assert_null(strstr(o.err, "wr0ngSecret"));
     tm_test_output_free(&o);
 }
+static void output_that_cannot_be_written_is_no_success(void **state)
+{
+    static const char *const commands[] = { "--help", "run --help", "help" };
+    (void)state;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        struct tm_test_output o = tm_test_command(10, "( tidemark %s >/dev/full )", commands[i]);
+        if (o.code != 2)
+            fail_msg("%s: exit %d, 2 expected", commands[i], o.code);
+        tm_test_output_free(&o);
+    }
+    tm_test_refused(2, TEXTS("No space left on device"), 10, "( tidemark help >/dev/full )");
+}
+static void a_view_says_for_which_file_it_waits(void **state)
+{
+    (void)state;
+    tm_test_write_file(folder, "view.json", "{\"objects\": \"Account\"}");
+    tm_test_refused(
+        0, TEXTS("waiting for the sink to make", "/nosuch.db"), 20,
+        "timeout --preserve-status 1 tidemark view %s/view.json --warehouse %s/view.db --raw "
+        "%s/nosuch.db",
+        folder, folder, folder);
+}
 static void a_port_in_use_is_named(void **state)
 {
     (void)state;
@@ -206,6 +228,8 @@ int main(void)
         cmocka_unit_test(an_unreachable_broker_is_named),
         cmocka_unit_test(a_broker_or_registry_that_does_not_answer_is_named_by_its_flag),
         cmocka_unit_test(a_wrong_password_is_told_in_the_servers_words_and_never_printed),
+        cmocka_unit_test(output_that_cannot_be_written_is_no_success),
+        cmocka_unit_test(a_view_says_for_which_file_it_waits),
         cmocka_unit_test(a_port_in_use_is_named),
         cmocka_unit_test(a_file_that_is_no_database_is_named_and_left_as_it_is),
     };

@@ -9,6 +9,7 @@
 #include "view/view.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct tm_key view_keys[] = {
     { "name", TM_KEY_TEXT, 0, "view", 0, 0, NULL, "of this station, in logs and counters" },
@@ -136,6 +137,8 @@ static enum tm_code view_drive(struct cmd_view *c, const struct tm_station_flags
             driven.fds = &fd;
             driven.fds_count = 1;
         }
+        if (access(raw_path, F_OK) != 0)
+            tm_log(TM_LOG_INFO, "waiting for the sink to make %s", raw_path);
         rc = tm_drive(&driven, err);
         view_second(c);
         const struct tm_view_counts *n = tm_view_counted(c->view);

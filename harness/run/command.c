@@ -152,7 +152,7 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
         enum tm_code rc = TM_OK;
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
             command_help(argv[0], &f, shared);
-            exit(TM_EXIT_PASS);
+            exit(fflush(stdout) == 0 ? TM_EXIT_PASS : TM_EXIT_INCONCLUSIVE);
         }
         if (strncmp(argv[at], "--", 2) == 0)
             rc = command_take(&f, argc, argv, &at, err);

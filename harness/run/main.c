@@ -2,6 +2,7 @@
 #include "run/command.h"
 #include "base/text.h"
 #include "run/help.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,17 +27,27 @@ static const struct {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
+/* What was printed is the result: where it could not be written whole, there is none. */
+static int main_written(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "tidemark: what was printed could not be written: %s\n",
+            errno != 0 ? strerror(errno) : "the output is closed");
+    return code == TM_EXIT_PASS ? TM_EXIT_INCONCLUSIVE : code;
+}
+
 int main(int argc, char **argv)
 {
     const char *names[COMMANDS];
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         tm_help_commands(argc < 2 ? stderr : stdout);
-        return argc < 2 ? TM_EXIT_USAGE : TM_EXIT_PASS;
+        return main_written(argc < 2 ? TM_EXIT_USAGE : TM_EXIT_PASS);
     }
     for (size_t i = 0; i < COMMANDS; i++) {
         names[i] = commands[i].name;
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].main(argc - 1, argv + 1);
+            return main_written(commands[i].main(argc - 1, argv + 1));
     }
     const char *near = tm_nearest(argv[1], names, COMMANDS);
     fprintf(stderr, "tidemark: there is no command \"%s\"%s%s%s; `tidemark help` lists them\n",

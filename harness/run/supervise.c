@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -149,7 +150,10 @@ static const char *child_last_message(const char *tail)
 static void child_last_words(const struct tm_child *child, char out[256])
 {
     char tail[2048];
-    snprintf(out, 256, "(it left no message)");
+    struct statvfs disk;
+    bool full = statvfs(child->log_path, &disk) == 0 && disk.f_bavail == 0;
+    snprintf(out, 256, "(it left no message%s%.120s)",
+             full ? ": no space is left on the disk of " : "", full ? child->log_path : "");
     int fd = open(child->log_path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
