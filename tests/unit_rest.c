@@ -296,6 +296,22 @@ static void a_long_result_lets_commits_through_and_shows_none_of_them(void **sta
     tm_mock_request_free(&r);
 }
 
+/* Its rows are in a copy of the org that only the org itself sees. */
+static void a_long_range_read_behind_an_index_lag_is_answered_too(void **state)
+{
+    struct world *w = *state;
+    w->f.settings.index_lag_ms = 1000;
+    org_fixture_reopen(&w->f);
+    world_serve(w);
+    world_fill(w, TM_QUERY_PAGE_PRESET);
+    w->now.org_ms += 60000;
+    json_t *json = get(w, DATA "/query?q=SELECT+Name+FROM+Account+WHERE+SystemModstamp+%3E+2001-01-"
+                               "01T00:00:00Z");
+    assert_int_equal(w->status, 200);
+    assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), TM_QUERY_PAGE_PRESET);
+    json_decref(json);
+}
+
 static void locators_end_after_fifteen_idle_minutes_and_beyond_ten(void **state)
 {
     struct world *w = *state;
@@ -441,6 +457,7 @@ int main(void)
         T(errors_are_json_whatever_bytes_a_query_held),
         T(a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change),
         T(a_long_result_lets_commits_through_and_shows_none_of_them),
+        T(a_long_range_read_behind_an_index_lag_is_answered_too),
         T(locators_end_after_fifteen_idle_minutes_and_beyond_ten),
         T(queries_answer_errors_as_documented),
         T(a_uri_beyond_sixteen_kilobytes_is_too_long),

@@ -163,8 +163,9 @@ struct tm_soql_result;
 enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
                          bool deleted_too, int64_t now_org_ms, struct tm_soql_error *error,
                          struct tm_err *err);
-/* The same, but only the first rows_max rows are copied at once where the org is a file: the others
- * are to be asked for, as the org was at this moment, whatever is committed meanwhile. */
+/* The same, but only the first rows_max rows are copied at once where the org is a file and no
+ * index lag holds the rows back: the others are to be asked for, as the org was at this moment,
+ * whatever is committed meanwhile. */
 enum tm_code tm_soql_begin(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
                            bool deleted_too, int64_t now_org_ms, size_t rows_max,
                            struct tm_soql_error *error, struct tm_err *err);

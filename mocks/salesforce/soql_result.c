@@ -85,12 +85,6 @@ static void result_end(struct tm_soql_result *r)
     r->own = NULL;
 }
 
-static enum tm_code result_begin(struct tm_soql_result *r, sqlite3 *db, struct tm_err *err)
-{
-    enum tm_code rc = tm_sql_prepare(&r->stmt, db, tm_buf_text(&r->plan.sql), err);
-    return rc == TM_OK ? result_bind(r->stmt, &r->plan, err) : rc;
-}
-
 bool tm_soql_result_whole(const struct tm_soql_result *r)
 {
     return r->stmt == NULL;
@@ -125,14 +119,16 @@ static enum tm_code result_count(struct tm_soql_result *r, struct tm_err *err)
 }
 
 /* A connection of its own sees the org as it is now however long the copying takes. There is none
- * for an org in memory, and none that sees what a transaction of the org's has written so far. */
-static bool result_connect(struct tm_soql_result *r, sqlite3 *org)
+ * for an org in memory, none that sees what a transaction of the org's has written so far, and none
+ * that sees the lagged copies, which are temporary tables. */
+static bool result_connect(struct tm_soql_result *r, sqlite3 *org, sqlite3_stmt **stmt)
 {
     const char *path = sqlite3_db_filename(org, "main");
     if (path == NULL || path[0] == '\0' || !sqlite3_get_autocommit(org) ||
         tm_sql_open(&r->own, path, TM_SQL_READ, NULL) != TM_OK)
         return false;
-    if (tm_sql_exec(r->own, "BEGIN", NULL) == TM_OK)
+    if (tm_sql_exec(r->own, "BEGIN", NULL) == TM_OK &&
+        tm_sql_prepare(stmt, r->own, tm_buf_text(&r->plan.sql), NULL) == TM_OK)
         return true;
     tm_sql_close(r->own);
     r->own = NULL;
@@ -143,7 +139,10 @@ static bool result_connect(struct tm_soql_result *r, sqlite3 *org)
 static enum tm_code result_fetch(struct tm_soql_result *r, sqlite3 *org, size_t rows_max,
                                  struct tm_err *err)
 {
-    enum tm_code rc = result_begin(r, org, err);
+    sqlite3_stmt *stmt = NULL;
+    enum tm_code rc = tm_sql_prepare(&r->stmt, org, tm_buf_text(&r->plan.sql), err);
+    if (rc == TM_OK)
+        rc = result_bind(r->stmt, &r->plan, err);
     if (rc != TM_OK)
         return rc;
     if (r->plan.count_only)
@@ -151,13 +150,13 @@ static enum tm_code result_fetch(struct tm_soql_result *r, sqlite3 *org, size_t 
     rc = tm_soql_copy(r, rows_max, err);
     if (rc != TM_OK || r->stmt == NULL)
         return rc;
-    if (!result_connect(r, org))
+    if (!result_connect(r, org, &stmt))
         return tm_soql_copy(r, SIZE_MAX, err);
     sqlite3_finalize(r->stmt); /* again from the first row, which fixes what r->own sees */
-    r->stmt = NULL;
+    r->stmt = stmt;
     tm_buf_reset(&r->cells);
     r->rows_count = 0;
-    rc = result_begin(r, r->own, err);
+    rc = result_bind(r->stmt, &r->plan, err);
     return rc == TM_OK ? tm_soql_copy(r, rows_max, err) : rc;
 }
 
