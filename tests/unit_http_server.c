@@ -121,6 +121,23 @@ static void world_send(int fd, const char *text)
     assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
+/* A peer whose request is held. */
+static int world_hold(struct world *w)
+{
+    int fd = world_connect(w);
+    world_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (w->requests == 0)
+        world_step(w);
+    return fd;
+}
+
+/* The held request ends, one way or the other. */
+static void world_until_finished(struct world *w)
+{
+    for (int i = 0; i < STEPS_MAX && w->finished_sent + w->finished_lost == 0; i++)
+        world_step(w);
+}
+
 static void a_query_string_arrives_decoded_with_plus_and_percent20(void **state)
 {
     struct world *w = *state;
@@ -188,10 +205,7 @@ static void a_held_poll_is_answered_when_its_token_is_woken(void **state)
 {
     struct world *w = *state;
     char reply[2048];
-    int fd = world_connect(w), other = world_connect(w);
-    world_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (w->requests == 0)
-        world_step(w);
+    int fd = world_hold(w), other = world_connect(w);
     world_send(other, "GET /b HTTP/1.1\r\nHost: x\r\n\r\n");
     world_read(w, other, reply, sizeof reply, "body=-");
     assert_non_null(strstr(reply, "GET /b"));
@@ -200,8 +214,7 @@ static void a_held_poll_is_answered_when_its_token_is_woken(void **state)
     tm_mock_server_wake(w->server, HELD_TOKEN);
     world_read(w, fd, reply, sizeof reply, "woken");
     assert_non_null(strstr(reply, "woken"));
-    for (int i = 0; i < STEPS_MAX && w->finished_sent == 0; i++)
-        world_step(w);
+    world_until_finished(w);
     assert_int_equal(w->finished_sent, 1);
     assert_int_equal(w->finished_lost, 0);
     close(fd);
@@ -213,10 +226,7 @@ static void a_held_poll_is_answered_when_its_time_comes_and_not_before(void **st
     struct world *w = *state;
     struct tm_err err = { 0 };
     char reply[2048];
-    int fd = world_connect(w);
-    world_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (w->requests == 0)
-        world_step(w);
+    int fd = world_hold(w);
     struct tm_wake wake = { TM_NEVER, TM_NEVER };
     for (int i = 0; i < 4; i++) {
         wake = (struct tm_wake){ TM_NEVER, TM_NEVER };
@@ -233,14 +243,10 @@ static void a_held_poll_is_answered_when_its_time_comes_and_not_before(void **st
 static void a_held_poll_whose_peer_is_gone_is_finished_unsent_and_not_resumed(void **state)
 {
     struct world *w = *state;
-    int fd = world_connect(w);
-    world_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (w->requests == 0)
-        world_step(w);
+    int fd = world_hold(w);
     close(fd);
     tm_mock_server_wake(w->server, HELD_TOKEN);
-    for (int i = 0; i < STEPS_MAX && w->finished_lost == 0; i++)
-        world_step(w);
+    world_until_finished(w);
     assert_int_equal(w->finished_lost, 1);
     assert_int_equal(w->finished_sent, 0);
     assert_int_equal(w->resumes, 0);
@@ -250,13 +256,9 @@ static void a_held_poll_whose_peer_is_gone_is_finished_unsent_and_not_resumed(vo
 static void a_dead_peer_is_noticed_without_being_woken(void **state)
 {
     struct world *w = *state;
-    int fd = world_connect(w);
-    world_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (w->requests == 0)
-        world_step(w);
+    int fd = world_hold(w);
     close(fd);
-    for (int i = 0; i < STEPS_MAX && w->finished_lost == 0; i++)
-        world_step(w);
+    world_until_finished(w);
     assert_int_equal(w->finished_lost, 1);
 }
 
@@ -287,10 +289,7 @@ static void more_connections_than_a_process_usually_has_files_leave_room_for_one
 static void closing_finishes_what_is_held(void **state)
 {
     struct world *w = *state;
-    int fd = world_connect(w);
-    world_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (w->requests == 0)
-        world_step(w);
+    int fd = world_hold(w);
     tm_mock_server_close(w->server);
     w->server = NULL;
     assert_int_equal(w->finished_lost, 1);
