@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "run/command.h"
 #include "run/day.h"
+#include "run/simulate_own.h"
 #include "simulate/story.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -31,6 +32,7 @@ struct simulate_job {
 };
 struct simulate {
     struct simulate_flags flags;
+    struct tm_simulate_own own;
     struct simulate_job jobs[SIMULATE_JOBS_MAX]; /* when flags.jobs > 1 */
     char dir[TM_SIM_PATH_BYTES];
     struct tm_sim_result total, failed[SIMULATE_SHRUNK_MAX];
@@ -57,7 +59,7 @@ static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, cons
 
 static const char simulate_usage[] =
     "usage: tidemark simulate --seeds A..B [--jobs N] [--fail-fast] [--no-shrink] [--out DIR]\n"
-    "                         [--verbose] [--json]\n\n"
+    "                         [--views DIR | --exec CMD] [--objects DIR] [--verbose] [--json]\n\n"
     "Runs the streaming road on random histories and faults under a virtual clock, one per seed.\n"
     "Prints a line for each seed that breaks a rule, and a summary. The first failing seeds are\n"
     "shrunk, and told as cases under reports/out/simulate-<seed>/.\n\n"
@@ -65,13 +67,17 @@ static const char simulate_usage[] =
     "  --fail-fast   the first failing seed is the last\n"
     "  --no-shrink   name failing seeds, do not shrink them\n"
     "  --out DIR     where the case of a failing seed goes: DIR/simulate-<seed>/\n"
+    "  --views DIR   your own <Object>.sql over the raw tables is compared at rest, as well\n"
+    "  --exec CMD    your own program is, as in `tidemark test --exec`\n"
+    "  --objects DIR describes of your objects; fixtures/objects without it\n"
     "  --verbose     a line for every seed, with the digest of all its steps and records\n"
     "  --json        the same as one JSON object a line\n";
 
 static enum tm_code simulate_unknown(const char *arg, struct tm_err *err)
 {
     static const char *const known[] = { "--seeds", "--jobs",    "--fail-fast", "--no-shrink",
-                                         "--out",   "--verbose", "--json",      "--help" };
+                                         "--out",   "--verbose", "--json",      "--help",
+                                         "--views", "--exec",    "--objects" };
     const char *near = tm_nearest(arg, known, sizeof known / sizeof known[0]);
     if (arg[0] != '-')
         return tm_fail(err, TM_E_ARG,
@@ -83,15 +89,19 @@ static enum tm_code simulate_unknown(const char *arg, struct tm_err *err)
                    near != NULL ? near : "");
 }
 
-static enum tm_code simulate_arguments(struct simulate_flags *f, int argc, char **argv,
+static enum tm_code simulate_arguments(struct simulate *s, int argc, char **argv,
                                        struct tm_err *err)
 {
+    struct simulate_flags *f = &s->flags;
     const struct {
         const char *name;
         const char **value;
         bool *set;
     } flags[] = { { "--seeds", &f->seeds, NULL },
                   { "--out", &f->out, NULL },
+                  { "--views", &s->own.views_dir, NULL },
+                  { "--exec", &s->own.exec.command, NULL },
+                  { "--objects", &s->own.objects_dir, NULL },
                   { "--jobs", &f->jobs_text, NULL },
                   { "--fail-fast", NULL, &f->fail_fast },
                   { "--no-shrink", NULL, &f->no_shrink },
@@ -131,15 +141,16 @@ static enum tm_code simulate_arguments(struct simulate_flags *f, int argc, char 
 
 /* ---- child processes ---- */
 
-static enum tm_code simulate_child(const struct simulate_flags *f, uint64_t number, int to,
-                                   struct tm_err *err)
+static enum tm_code simulate_child(struct simulate *s, uint64_t number, int to, struct tm_err *err)
 {
+    const struct simulate_flags *f = &s->flags;
     char dir[TM_SIM_PATH_BYTES];
     signal(SIGPIPE, SIG_IGN); /* the parent may stop reading: the scratch folder must still go */
     enum tm_code rc = tm_sim_scratch_make(dir, err);
-    const struct tm_sim_options options = { .dir = dir };
+    struct tm_sim_options options = { .dir = dir };
     if (rc != TM_OK)
         return rc;
+    tm_simulate_own_options(&s->own, &options);
     for (uint64_t seed = f->first + number; rc == TM_OK && seed <= f->last; seed += f->jobs) {
         struct tm_sim_result r;
         rc = tm_simulate(&r, seed, &options, err);
@@ -165,9 +176,8 @@ static enum tm_code simulate_fork(struct simulate *s, struct tm_err *err)
             for (uint64_t k = 0; k < i; k++)
                 close(s->jobs[k].from);
             close(ends[0]);
-            _exit(simulate_child(&s->flags, i, ends[1], err) == TM_OK
-                      ? TM_EXIT_PASS
-                      : tm_command_fail("simulate", err));
+            _exit(simulate_child(s, i, ends[1], err) == TM_OK ? TM_EXIT_PASS
+                                                              : tm_command_fail("simulate", err));
         }
         close(ends[1]);
         s->jobs[i] = (struct simulate_job){ pid, ends[0] };
@@ -187,8 +197,11 @@ static enum tm_code simulate_result(struct simulate *s, struct tm_sim_result *ou
                                     struct tm_err *err)
 {
     size_t have = 0;
-    if (s->flags.jobs == 1)
-        return tm_simulate(out, seed, &(struct tm_sim_options){ .dir = s->dir }, err);
+    if (s->flags.jobs == 1) {
+        struct tm_sim_options options = { .dir = s->dir };
+        tm_simulate_own_options(&s->own, &options);
+        return tm_simulate(out, seed, &options, err);
+    }
     while (have < sizeof *out) {
         ssize_t n = read(s->jobs[(seed - s->flags.first) % s->flags.jobs].from, (char *)out + have,
                          sizeof *out - have);
@@ -273,7 +286,7 @@ static enum tm_code simulate_folder(char *path, size_t path_bytes, const char *o
 static enum tm_code simulate_shrink(struct simulate *s, const struct tm_sim_result *failed,
                                     struct tm_err *err)
 {
-    const struct tm_sim_options options = { .dir = s->dir };
+    struct tm_sim_options options = { .dir = s->dir };
     struct tm_sim_script script;
     struct tm_sim_shrunk shrunk = { .runs = 0 };
     struct tm_sim_result again;
@@ -281,6 +294,7 @@ static enum tm_code simulate_shrink(struct simulate *s, const struct tm_sim_resu
     enum tm_code rc = simulate_folder(path, sizeof path, s->flags.out, failed->seed, err);
     if (rc != TM_OK)
         return rc;
+    tm_simulate_own_options(&s->own, &options);
     tm_sim_script_draw(&script, failed->seed);
     rc = tm_simulate_script(&again, &script, &options, err);
     if (rc == TM_OK && again.digest != failed->digest)
@@ -292,10 +306,11 @@ static enum tm_code simulate_shrink(struct simulate *s, const struct tm_sim_resu
         rc = tm_sim_story_write(&shrunk, path, err);
     if (rc == TM_OK && !s->flags.json)
         printf("seed %" PRIu64 " shrunk in %" PRIu64 " runs to %zu event%s and %zu unusual "
-               "decision%s: %s\n",
+               "decision%s, breaking %s: %s\n",
                failed->seed, shrunk.runs, shrunk.script.events_count,
                shrunk.script.events_count == 1 ? "" : "s", shrunk.script.choices.count,
-               shrunk.script.choices.count == 1 ? "" : "s", path);
+               shrunk.script.choices.count == 1 ? "" : "s",
+               shrunk.rules[0] != '\0' ? shrunk.rules : shrunk.result.finding.rule, path);
     tm_sim_script_free(&shrunk.script);
     tm_sim_script_free(&script);
     return rc;
@@ -356,7 +371,7 @@ int tm_cmd_simulate(int argc, char **argv)
         return tm_day_main(argc, argv);
     tm_log_init("simulate", TM_LOG_ERROR);
     tm_err_clear(&err);
-    enum tm_code rc = simulate_arguments(&s.flags, argc, argv, &err);
+    enum tm_code rc = simulate_arguments(&s, argc, argv, &err);
     if (rc == TM_OK && s.flags.help) {
         fputs(simulate_usage, stdout);
         tm_day_help();
@@ -366,11 +381,14 @@ int tm_cmd_simulate(int argc, char **argv)
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (rc == TM_OK)
+        rc = tm_simulate_own_open(&s.own, &err);
+    if (rc == TM_OK)
         rc = tm_sim_scratch_make(s.dir, &err);
     if (rc == TM_OK) {
         rc = simulate_run(&s, &err);
         tm_sim_scratch_remove(s.dir);
     }
+    tm_simulate_own_close(&s.own);
     if (rc != TM_OK)
         return tm_command_fail("simulate", &err);
     return s.failed_count > 0 ? TM_EXIT_FAIL : TM_EXIT_PASS;

@@ -12,6 +12,7 @@ struct tm_sim_shrunk {
     struct tm_sim_result result; /* of its run */
     struct tm_sim_options options;
     uint64_t runs;
+    char rules[160]; /* that it breaks; by the story */
 };
 /* `found` is the result of `script`'s run. Owner of *out: the caller, tm_sim_script_free. */
 enum tm_code tm_sim_shrink(struct tm_sim_shrunk *out, const struct tm_sim_script *script,

@@ -22,11 +22,14 @@ struct tm_sim_result {
     int64_t virtual_ms;
     struct tm_sim_finding finding;
 };
+struct tm_sim_own;
 struct tm_sim_options {
-    /* Called before the world is taken down, while all its databases can be read; may be NULL. */
-    enum tm_code (*at_end)(void *self, struct tm_sim_world *w, const struct tm_sim_result *r,
+    /* Called before the world is taken down, while all its databases can be read; may find
+     * something; may be NULL. */
+    enum tm_code (*at_end)(void *self, struct tm_sim_world *w, struct tm_sim_result *r,
                            struct tm_err *err);
     void *at_end_self;
+    const struct tm_sim_own *own; /* at_end_self, where it is this; borrowed; NULL = none */
     const char *
         dir; /* a scratch folder of this process's own; its databases are made anew for each seed */
     bool look_always;                      /* in flight, whenever a warehouse has changed */

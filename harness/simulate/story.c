@@ -1,6 +1,6 @@
 #include "simulate/story.h"
 #include "event/contract.h"
-#include "simulate/case.h"
+#include "simulate/own.h"
 #include "base/text.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -17,7 +17,26 @@ struct story {
     struct tm_case out;
     struct tm_sim_script script;
     struct tm_buf text;
+    const struct tm_sim_own *own; /* NULL = things have their own names */
+    struct tm_sim_naming naming;
 };
+
+static const char *story_object(const struct story *s, size_t object)
+{
+    const char *name = s->own != NULL ? tm_sim_own_object(&s->naming, object) : NULL;
+    return name != NULL ? name : tm_sim_objects[object];
+}
+
+/* NULL: not told, nothing stands for it. */
+static const char *story_field(const struct story *s, size_t object, const char *field)
+{
+    if (s->own == NULL)
+        return field;
+    const struct tm_field *f = tm_sim_own_object(&s->naming, object) != NULL
+                                   ? tm_sim_own_field(&s->naming, object, field)
+                                   : NULL;
+    return f != NULL ? f->name : NULL;
+}
 
 /* ---- what happened in the org ---- */
 
@@ -75,18 +94,21 @@ static void story_change(struct story *s, const struct tm_sim_event *e,
                          const struct tm_sim_change *c)
 {
     struct tm_buf *b = &s->text;
-    tm_buf_addf(b, "%s %zu (%s) is %s", tm_sim_objects[c->object], c->record + 1, c->id,
+    size_t told = 0;
+    tm_buf_addf(b, "%s %zu (%s) is %s", story_object(s, c->object), c->record + 1, c->id,
                 story_kinds[c->kind]);
     for (size_t i = 0; i < c->sets_count; i++) {
-        if (i == STORY_FIELDS_TOLD) {
-            tm_buf_addf(b, " and %zu more fields", c->sets_count - i);
+        const char *field = story_field(s, c->object, c->sets[i].field);
+        if (field == NULL)
+            continue;
+        if (told == STORY_FIELDS_TOLD) {
+            tm_buf_addz(b, " and more");
             break;
         }
-        tm_buf_addz(b, i == 0 ? ": " : ", ");
-        tm_buf_addf(b, "%s = ", c->sets[i].field);
+        tm_buf_addf(b, "%s%s = ", told++ == 0 ? ": " : ", ", field);
         story_value(b, &c->sets[i].value);
     }
-    if (c->sets_count == 0 && c->kind == TM_ORG_UPDATE)
+    if (told == 0 && c->kind == TM_ORG_UPDATE)
         tm_buf_addz(b, ": nothing but its LastModifiedDate");
     tm_buf_addz(b, story_announced(e, c));
 }
@@ -94,16 +116,18 @@ static void story_change(struct story *s, const struct tm_sim_event *e,
 static void story_schema(struct story *s, const struct tm_sim_event *e)
 {
     struct tm_buf *b = &s->text;
-    const char *object = tm_sim_objects[e->object];
+    const char *object = story_object(s, e->object), *field = story_field(s, e->object, e->field);
+    if (field == NULL)
+        field = e->field;
     switch (e->kind) {
     case TM_SIM_TXN:
         if (e->changes_count == 0)
             tm_buf_addz(b, "nothing");
         break;
-    case TM_SIM_FIELD_ADD: tm_buf_addf(b, "field %s of %s is added", e->field, object); break;
-    case TM_SIM_FIELD_REMOVE: tm_buf_addf(b, "field %s of %s is removed", e->field, object); break;
+    case TM_SIM_FIELD_ADD: tm_buf_addf(b, "field %s of %s is added", field, object); break;
+    case TM_SIM_FIELD_REMOVE: tm_buf_addf(b, "field %s of %s is removed", field, object); break;
     case TM_SIM_FIELD_RETYPE:
-        tm_buf_addf(b, "field %s of %s gets another type", e->field, object);
+        tm_buf_addf(b, "field %s of %s gets another type", field, object);
         break;
     case TM_SIM_FORGET:
         tm_buf_addz(b, "events older than this can no longer be replayed, and the sources were "
@@ -286,7 +310,7 @@ static enum tm_code story_table(struct story_line **lines, size_t *count, sqlite
     return rc;
 }
 
-static enum tm_code story_rows(struct story *s, struct tm_sim_world *w, struct tm_err *err)
+static enum tm_code story_rows(struct tm_case *out, struct tm_sim_world *w, struct tm_err *err)
 {
     struct story_line *lines = NULL;
     size_t count = 0;
@@ -300,7 +324,7 @@ static enum tm_code story_rows(struct story *s, struct tm_sim_world *w, struct t
     if (count > 0)
         qsort(lines, count, sizeof *lines, story_order);
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(s->out.rows, lines[i].json);
+        json_array_append_new(out->rows, lines[i].json);
     free(lines);
     return rc;
 }
@@ -344,22 +368,22 @@ static void story_arrived(struct story *s)
 
 /* ---- what should have been shown ---- */
 
-static enum tm_code story_relation(struct story *s, sqlite3 *db, const char *sql,
+static enum tm_code story_relation(struct tm_case *out, sqlite3 *db, const char *sql,
                                    const char *object, struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     bool row = false;
     enum tm_code rc = tm_sql_prepare(&stmt, db, sql, err);
     while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row)
-        json_array_append_new(s->out.expected, json_pack("{s:s, s:o}", "object", object, "row",
-                                                         story_row(stmt, true)));
+        json_array_append_new(
+            out->expected, json_pack("{s:s, s:o}", "object", object, "row", story_row(stmt, true)));
     sqlite3_finalize(stmt);
     return rc;
 }
 
 /* At rest: the org's rows, and no dirt. In flight there is no truth but the rules': where one
  * option is at fault, the other one's answer. */
-static enum tm_code story_expected(struct story *s, struct tm_sim_world *w,
+static enum tm_code story_expected(struct tm_case *out, struct tm_sim_world *w,
                                    const struct tm_sim_finding *f, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -372,7 +396,7 @@ static enum tm_code story_expected(struct story *s, struct tm_sim_world *w,
         if (flight) {
             char text[200];
             snprintf(text, sizeof text, "SELECT * FROM \"%s\" ORDER BY Id", w->objects[i]);
-            rc = db != NULL ? story_relation(s, db, text, w->objects[i], err) : TM_OK;
+            rc = db != NULL ? story_relation(out, db, text, w->objects[i], err) : TM_OK;
             continue;
         }
         tm_buf_init(&sql, STORY_SQL_BYTES_MAX);
@@ -383,13 +407,20 @@ static enum tm_code story_expected(struct story *s, struct tm_sim_world *w,
                 tm_sql_ident(&sql, d->fields[k].name);
             }
         tm_buf_addf(&sql, " FROM \"cur_%s\" WHERE IsDeleted=0 ORDER BY Id", w->objects[i]);
-        rc = story_relation(s, tm_org_db(w->org), tm_buf_text(&sql), w->objects[i], err);
+        rc = story_relation(out, tm_org_db(w->org), tm_buf_text(&sql), w->objects[i], err);
         tm_buf_free(&sql);
         char dirty[TM_SIM_FIELD_BYTES + 8];
         snprintf(dirty, sizeof dirty, "%s_dirty", w->objects[i]);
-        json_array_append_new(s->out.expected, json_pack("{s:s}", "object", dirty));
+        json_array_append_new(out->expected, json_pack("{s:s}", "object", dirty));
     }
     return rc;
+}
+
+enum tm_code tm_sim_story_case(struct tm_case *out, struct tm_sim_world *w, struct tm_err *err)
+{
+    static const struct tm_sim_finding at_rest = { .found = false };
+    enum tm_code rc = story_rows(out, w, err);
+    return rc == TM_OK ? story_expected(out, w, &at_rest, err) : rc;
 }
 
 /* The rule by which the last event about the record and field is applied. */
@@ -479,20 +510,28 @@ static void story_finding(struct story *s, const struct tm_sim_result *r)
     if (strcmp(f->rule, "agree") == 0)
         tm_buf_addz(&s->text, "The two options differ on the same raw rows; expected.jsonl holds "
                               "option 1's answer, the rules say which is right.\n");
-    tm_buf_addz(&s->text, "Option 1 is the view computed from the raw rows, option 2 the table "
-                          "kept as rows arrive.\n");
+    if (s->own == NULL)
+        tm_buf_addz(&s->text, "Option 1 is the view computed from the raw rows, option 2 the table "
+                              "kept as rows arrive.\n");
 }
 
-static enum tm_code story_end(void *self, struct tm_sim_world *w, const struct tm_sim_result *r,
+static enum tm_code story_end(void *self, struct tm_sim_world *w, struct tm_sim_result *r,
                               struct tm_err *err)
 {
     struct story *s = self;
     const struct tm_sim_finding *f = &r->finding;
+    enum tm_code rc = s->own != NULL ? tm_sim_own_end((void *)s->own, w, r, err) : TM_OK;
+    if (rc != TM_OK)
+        return rc;
     if (!f->found)
         return tm_fail(err, TM_E_MISMATCH, "the shrunk run no longer breaks a rule");
-    enum tm_code rc = story_rows(s, w, err);
+    rc = story_rows(&s->out, w, err);
     if (rc == TM_OK)
-        rc = story_expected(s, w, f, err);
+        rc = story_expected(&s->out, w, f, err);
+    if (rc == TM_OK && s->own != NULL) {
+        tm_sim_own_naming(&s->naming, s->own, w);
+        rc = tm_sim_own_rename(&s->naming, &s->out, err);
+    }
     if (rc != TM_OK)
         return rc;
     const char *more = story_rule(s, f);
@@ -509,12 +548,12 @@ static enum tm_code story_end(void *self, struct tm_sim_world *w, const struct t
     return tm_buf_check(&s->text, "the story", err);
 }
 
-enum tm_code tm_sim_story_write(const struct tm_sim_shrunk *shrunk, const char *path,
-                                struct tm_err *err)
+enum tm_code tm_sim_story_write(struct tm_sim_shrunk *shrunk, const char *path, struct tm_err *err)
 {
     struct story s = { .out = { .rows = json_array(), .expected = json_array() } };
     struct tm_sim_options options = shrunk->options;
     struct tm_sim_result r;
+    s.own = shrunk->options.own;
     options.at_end = story_end;
     options.at_end_self = &s;
     tm_buf_init(&s.text, STORY_BYTES_MAX);
@@ -523,6 +562,7 @@ enum tm_code tm_sim_story_write(const struct tm_sim_shrunk *shrunk, const char *
     if (rc == TM_OK)
         rc = tm_simulate_script(&r, &s.script, &options, err);
     if (rc == TM_OK) {
+        memcpy(shrunk->rules, s.out.rules, sizeof shrunk->rules);
         s.out.story = strdup(tm_buf_text(&s.text));
         rc = s.out.story != NULL ? tm_case_write(&s.out, err)
                                  : tm_fail(err, TM_E_NOMEM, "the story");

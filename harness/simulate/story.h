@@ -4,9 +4,13 @@
  * went wrong on the way, what the snapshot shows, which rule that breaks). */
 #ifndef TM_SIMULATE_STORY_H
 #define TM_SIMULATE_STORY_H
+#include "simulate/case.h"
 #include "simulate/shrink.h"
 
-/* Runs the script once more. TM_E_MISMATCH when it no longer breaks its rule. */
-enum tm_code tm_sim_story_write(const struct tm_sim_shrunk *shrunk, const char *path,
-                                struct tm_err *err);
+/* The raw rows of a world at rest, in the order in which they were written, and the org's rows,
+ * appended to `out`. */
+enum tm_code tm_sim_story_case(struct tm_case *out, struct tm_sim_world *w, struct tm_err *err);
+/* Runs the script once more. shrunk->rules are filled. TM_E_MISMATCH when it no longer breaks its
+ * rule. */
+enum tm_code tm_sim_story_write(struct tm_sim_shrunk *shrunk, const char *path, struct tm_err *err);
 #endif
