@@ -124,7 +124,11 @@ static void md_differences(struct tm_buf *b, const json_t *report)
             md_text(b, tm_word_text(one, "id", "?"));
             tm_buf_addz(b, *field != '\0' ? ", field " : "");
             md_text(b, field);
-            tm_buf_addf(b, ", since its %s\n", tm_word_text(one, "first_change", "creation"));
+            tm_buf_addf(b, ", since its %s", tm_word_text(one, "first_change", "creation"));
+            const char *cause = tm_word_text(one, "cause", "");
+            tm_buf_addz(b, *cause != '\0' ? ", cause: " : "");
+            md_text(b, cause);
+            tm_buf_addc(b, '\n');
         }
     }
 }

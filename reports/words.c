@@ -219,6 +219,18 @@ static void findings_final(const struct findings *f, const json_t *p)
     if (missing >= 1)
         n += snprintf(text + n, sizeof text - (size_t)n, "; %s %s missing",
                       tm_word_count(a[2], missing), missing < 2 ? "is" : "are");
+    double tied = 0, unknown = 0;
+    tm_word_number(p, "causes.same_second", &tied);
+    tm_word_number(p, "causes.not_explained", &unknown);
+    if (tied >= 1)
+        n += snprintf(text + n, sizeof text - (size_t)n,
+                      ". For %s of them the last change was committed while a poll looked, in the "
+                      "same second as another: SystemModstamp cannot tell them apart, and a poll "
+                      "that goes on behind the newest stamp it saw does not ask again",
+                      tm_word_count(a[0], tied));
+    if (unknown >= 1)
+        n += snprintf(text + n, sizeof text - (size_t)n, ". For %s of them no cause is known",
+                      tm_word_count(a[0], unknown));
     snprintf(text + n, sizeof text - (size_t)n, ".");
     f->each(f->data, text);
 }

@@ -1,6 +1,7 @@
 /* self-tests of the witness: they hold on figures that are right, and catch one that is wrong. */
 #include "base/trace.h"
 #include "check/breakdown.h"
+#include "check/cause.h"
 #include "check/selftest.h"
 #include "tests/support_history.h"
 #include <math.h>
@@ -265,6 +266,38 @@ static void the_breakdown_adds_up_and_leaves_out_what_lacks_marks(void **state)
     history_stand_close(&s);
 }
 
+static const char *cause_of(struct batch *b, int n)
+{
+    char id[19];
+    history_id(id, n);
+    return tm_cause_of(b->s.truth, b->s.match, &b->s.timing, &b->p, 0,
+                       tm_truth_record(b->s.truth, 0, id));
+}
+
+/* The poll at 40 looks until 20 s after; `>` behind record 2's stamp never returns record 3. */
+static void a_row_lost_in_the_second_of_a_polls_newest_row_is_told_from_other_causes(void **state)
+{
+    (void)state;
+    struct batch b;
+    batch_open(&b, "causes");
+    history_commit(b.s.org, 2, "CREATE", "", 40 + 1.2 / 60, ROW("b", "new", "20"));
+    history_commit(b.s.org, 3, "CREATE", "", 40 + 1.9 / 60, ROW("c", "new", "30"));
+    history_commit(b.s.org, 4, "CREATE", "", 40 + 2.9 / 60, ROW("d", "new", "40"));
+    history_commit(b.s.org, 5, "CREATE", "", 45 + 1.2 / 60, ROW("e", "new", "50"));
+    history_commit(b.s.org, 6, "CREATE", "", 45 + 1.9 / 60, ROW("f", "new", "60"));
+    history_commit(b.s.org, 1, "DELETE", "", 46, "{}");
+    batch_test(&b);
+    assert_string_equal(cause_of(&b, 3), "same_second");
+    assert_string_equal(cause_of(&b, 2), "not_explained"); /* the older of the two */
+    assert_string_equal(cause_of(&b, 4), "not_explained"); /* alone in its second */
+    assert_string_equal(cause_of(&b, 1), "delete_not_carried");
+    b.s.timing.polls_count = 4; /* up to the one at 40 */
+    assert_string_equal(cause_of(&b, 5), "after_last_poll");
+    b.p.kind = TM_PIPELINE_STREAM;
+    assert_null(cause_of(&b, 3));
+    history_stand_close(&b.s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +310,7 @@ int main(void)
         cmocka_unit_test(a_poll_off_the_grid_is_caught),
         cmocka_unit_test(a_sample_that_is_wrong_breaks_the_area),
         cmocka_unit_test(the_breakdown_adds_up_and_leaves_out_what_lacks_marks),
+        cmocka_unit_test(a_row_lost_in_the_second_of_a_polls_newest_row_is_told_from_other_causes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+#include "check/cause.h"
 #include "check/diff.h"
 #include "check/predict.h"
 #include "check/results.h"
@@ -278,18 +279,50 @@ static void pipeline_phantoms(struct pipeline_work *w)
                         json_pack("{s:I, s:o}", "count", count, "examples", list));
 }
 
+/* A word of cause with every row, and how many rows each explains. */
+static void pipeline_causes(struct pipeline_work *w)
+{
+    json_t *causes = json_object(), *one;
+    size_t i;
+    json_array_foreach(w->diff, i, one)
+    {
+        const char *cause =
+            tm_cause_of(w->r->check->truth, w->m, &w->timing, w->p, w->r->check->plan->index_lag_ms,
+                        w->m->differences[i].record);
+        if (cause == NULL)
+            continue;
+        json_object_set_new(one, "cause", json_string(cause));
+        json_int_t rows = json_integer_value(json_object_get(causes, cause));
+        json_object_set_new(causes, cause, json_integer(rows + 1));
+    }
+    json_object_set_new(w->out, "causes", causes);
+}
+
+/* Phantoms have a list of their own: they come last, lest they hide the others. */
+static void pipeline_examples(struct pipeline_work *w)
+{
+    json_t *examples = json_array(), *one;
+    size_t i;
+    for (int phantoms = 0; phantoms < 2; phantoms++)
+        json_array_foreach(w->diff, i, one)
+        {
+            const char *class = json_string_value(json_object_get(one, "class"));
+            if ((strcmp(class, "phantom") == 0) == phantoms &&
+                json_array_size(examples) < PIPELINE_EXAMPLES_MAX)
+                json_array_append(examples, one);
+        }
+    json_object_set_new(w->out, "examples", examples);
+}
+
 static enum tm_code pipeline_diff(struct pipeline_work *w, struct tm_err *err)
 {
     const struct tm_shown *shown = w->read != NULL ? w->target->views->shown : w->shown;
-    json_t *examples = json_array();
     enum tm_code rc =
         tm_diff_json(&w->diff, w->r->check->truth, w->m, shown, w->target->views, NULL, err);
-    for (size_t i = 0; rc == TM_OK && i < json_array_size(w->diff) && i < PIPELINE_EXAMPLES_MAX;
-         i++)
-        json_array_append(examples, json_array_get(w->diff, i));
-    json_object_set_new(w->out, "examples", examples);
     if (rc != TM_OK)
         return rc;
+    pipeline_causes(w);
+    pipeline_examples(w);
     pipeline_phantoms(w);
     return tm_run_db_diff(&w->r->db, w->p->name, w->diff, err);
 }
