@@ -293,6 +293,9 @@ static void a_row_lost_in_the_second_of_a_polls_newest_row_is_told_from_other_ca
     assert_string_equal(cause_of(&b, 1), "delete_not_carried");
     b.s.timing.polls_count = 4; /* up to the one at 40 */
     assert_string_equal(cause_of(&b, 5), "after_last_poll");
+    b.s.timing.polls_count = 5; /* the one at 50 looks, but only for deletes */
+    strcpy(b.polls[4].mode, "deleted");
+    assert_string_equal(cause_of(&b, 5), "after_last_poll");
     b.p.kind = TM_PIPELINE_STREAM;
     assert_null(cause_of(&b, 3));
     history_stand_close(&b.s);

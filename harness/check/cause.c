@@ -1,4 +1,5 @@
 #include "check/cause.h"
+#include <string.h>
 
 /* Had another change of v's second been committed by until_ms, when the poll was done looking? */
 static bool cause_tie(const struct tm_truth *truth, uint32_t v, int64_t until_ms)
@@ -35,7 +36,9 @@ const char *tm_cause_of(const struct tm_truth *truth, const struct tm_match *m,
         const struct tm_poll *poll = &t->polls[i];
         int64_t from_ms = poll->started_org_ms - index_lag_ms,
                 until_ms = tm_timing_org_us(t, poll->finished_ns) / 1000 - index_lag_ms;
-        if (poll->object != object || poll->grid_ms == INT64_MIN)
+        /* getDeleted tells of no row that is there */
+        if (poll->object != object || poll->grid_ms == INT64_MIN ||
+            (!gone && strcmp(poll->mode, "deleted") == 0))
             continue;
         looked |= from_ms >= last->org_ms;
         tie |= !gone && from_ms < last->org_ms && cause_tie(truth, v, until_ms);
