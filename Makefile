@@ -26,7 +26,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test check asan tsan cov bench fuzz fuzz-run zoo small layering tidy valgrind clean deps help tests-built
+.PHONY: all run test check asan tsan cov bench fuzz fuzz-run zoo small determinism layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -67,6 +67,11 @@ tidy:
 	@for f in $(SOURCES); do clang-tidy --quiet $$f -- -std=c11 $(CPPFLAGS) 2>/dev/null || bad=1; done; exit $${bad:-0}
 valgrind: all
 	@RUNNER="valgrind -q --error-exitcode=9 --leak-check=full --suppressions=tests/valgrind.supp" ONLY=unit_ sh tests/run.sh $(BUILD)
+# Seeds give the same bytes twice, and under the sanitizers.
+determinism:
+	@$(MAKE) MODE=release build/release/tidemark
+	@$(MAKE) MODE=asan build/asan/tidemark
+	@sh tests/determinism.sh build/release/tidemark build/asan/tidemark
 layering:
 	@sh tests/layering.sh
 clean:
