@@ -158,7 +158,9 @@ static void html_latency(struct tm_buf *b, const json_t *report)
                    "Salesforce to the first query of the "
                    "snapshot that returned it. <b>Wait</b> is org time spent until somebody looked "
                    "(a schedule, or a publish delay); "
-                   "<b>work</b> is wall time the pipeline itself took, not stretched.</p>\n");
+                   "<b>work</b> is wall time the pipeline itself took, not stretched. \"Never\": "
+                   "the rank falls on a change "
+                   "that was not shown at all; max is of those that were.</p>\n");
     html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" "
                   "colspan=\"4\">freshness = wait + work</th>"
                   "<th class=\"group\" colspan=\"2\">wait (org time)</th><th class=\"group\" "
