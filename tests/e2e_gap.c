@@ -144,12 +144,15 @@ static void a_gap_event_becomes_an_alert_and_sigterm_ends_the_station(void **sta
 
 static void what_users_get_wrong_is_named(void **state)
 {
-    char folder[256];
+    char folder[256], gap[400];
     (void)state;
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
-    tm_test_write_file(folder, "gap.json",
-                       "{\"name\":\"gap\",\"config\":{\"objects\":\"Opportunity\","
-                       "\"kafka.properties\":[\"tidemark.reach.ms=1000\"]}}");
+    tm_test_write_file(folder, "soon.properties", "tidemark.reach.ms=1000\n");
+    snprintf(gap, sizeof gap,
+             "{\"name\":\"gap\",\"config\":{\"objects\":\"Opportunity\","
+             "\"kafka.properties\":\"%s/soon.properties\"}}",
+             folder);
+    tm_test_write_file(folder, "gap.json", gap);
     tm_test_write_file(folder, "typo.json",
                        "{\"name\":\"gap\",\"config\":{\"objcets\":\"Opportunity\"}}");
     tm_test_write_file(folder, "broken.json", "{\"name\":\"gap\",");
