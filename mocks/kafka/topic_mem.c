@@ -323,8 +323,10 @@ static enum tm_code mem_rebalance(struct topic_mem *m, struct tm_err *err)
         return TM_OK;
     for (size_t i = 0; i < m->wanted_count; i++) {
         size_t t = mem_topic_index(b, m->wanted[i]);
-        if (t != SIZE_MAX)
-            m->subscribed[t] = true; /* a topic may be created after its reader came */
+        if (t == SIZE_MAX || m->subscribed[t])
+            continue; /* a topic may be created after its reader came */
+        m->subscribed[t] = true;
+        b->changes++; /* those who hold its partitions must look again */
     }
     for (size_t t = 0; t < b->topics_count; t++) {
         struct mem_claim *claims = mem_claims(b, m->group, t);
