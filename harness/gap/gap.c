@@ -279,7 +279,7 @@ static struct gap_route *gap_route_of(struct tm_gap *g, const char *topic)
     for (size_t i = 0; i < g->routes_count; i++)
         if (strcmp(g->routes[i].topic, topic) == 0)
             return &g->routes[i];
-    assert(!"fetched a topic that was not subscribed");
+    assert(0 && "fetched a topic that was not subscribed");
     return NULL;
 }
 

@@ -106,7 +106,7 @@ static void query_name(struct tm_query *q, struct query_cursor *c)
     struct query_cursor *oldest = NULL;
     tm_oauth_random(q->oauth, id15 + 3, 13);
     if (tm_id18(c->id, id15, NULL) != TM_OK)
-        assert(!"a locator is an id");
+        assert(0 && "a locator is an id");
     c->open = true;
     if (tm_query_locators(q) <= TM_QUERY_OPEN_MAX)
         return;
