@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 
 #define ALERTS "alerts.sfdc.opportunity_gap_events"
@@ -151,7 +152,7 @@ static int org_answer(void *self, const char *method, const char *url, const cha
     return org_query(last_soql, last_all, 0, reply);
 }
 
-static void recon_up(void)
+static void recon_up_as(const char *state_dir)
 {
     struct tm_err err = { .code = TM_OK };
     char life[20];
@@ -169,8 +170,13 @@ static void recon_up(void)
     assert_int_equal(tm_sf_session_open(&session, &stand.http, &sf, &err), TM_OK);
     struct tm_read_ports ports = { session, stand.registry, topic };
     snprintf(life, sizeof life, "life%u", lives++);
-    if (tm_recon_open(&recon, &set, &ports, folder, life, &err) != TM_OK)
+    if (tm_recon_open(&recon, &set, &ports, state_dir, life, 0, &err) != TM_OK)
         fail_msg("%s", err.msg);
+}
+
+static void recon_up(void)
+{
+    recon_up_as(folder);
 }
 
 static void recon_down(void)
@@ -583,8 +589,11 @@ static void a_failed_read_starts_again_with_a_new_id(void **state)
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "end"), PARTITIONS);
     assert_int_equal(tm_recon_counts(recon)->reads_retried, 1);
-    assert_int_equal(json_integer_value(field(all, 0, "_read_seq")), 2);
-    assert_string_equal(json_string_value(field(all, 0, "_read_id")) + strlen("lifeN"), "-2");
+    char read_id[80]; /* of the second attempt: the first had the time before the back-off */
+    int64_t seq = json_integer_value(field(all, 0, "_read_seq"));
+    assert_true(seq > (stand.now.wall_ns - 19 * TM_NS_PER_S) / TM_NUMBERS_TICK_NS * 64);
+    snprintf(read_id, sizeof read_id, "life0-%lld", (long long)seq);
+    assert_string_equal(json_string_value(field(all, 0, "_read_id")), read_id);
     assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 1);
     json_decref(all);
 }
@@ -646,7 +655,7 @@ static void an_answer_that_is_not_delivered_is_read_again(void **state)
     assert_int_equal(run(10 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 1);
-    assert_int_equal(json_integer_value(field(all, 0, "_read_seq")), 2);
+    assert_int_equal(tm_recon_counts(recon)->reads_retried, 1);
     json_decref(all);
 }
 
@@ -677,6 +686,88 @@ static void an_alert_that_makes_no_sense_is_kept_aside(void **state)
     assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 4);
 }
 
+/* The recon topic's read numbers in the order they were written, partition by partition: they grow.
+ */
+static int64_t numbers_grow(size_t *out_reads)
+{
+    json_t *all = stand_all(&stand, RECON), *reads = json_object();
+    int64_t last[PARTITIONS] = { 0 }, highest = 0;
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        json_int_t p = json_integer_value(field(all, i, "_partition"));
+        int64_t seq = json_integer_value(field(all, i, "_read_seq"));
+        const char *read = json_string_value(field(all, i, "_read_id"));
+        char number[24];
+        assert_true(seq >= last[p]);  /* equal: two answers of one read */
+        assert_true(seq < 1LL << 53); /* what JSON's readers can tell apart */
+        last[p] = seq;
+        highest = seq > highest ? seq : highest;
+        snprintf(number, sizeof number, "%lld", (long long)seq);
+        const char *known = json_string_value(json_object_get(reads, number));
+        assert_true(known == NULL || strcmp(known, read) == 0);
+        json_object_set_new(reads, number, json_string(read));
+    }
+    *out_reads = json_object_size(reads);
+    json_decref(reads);
+    json_decref(all);
+    return highest;
+}
+
+/* Design 5: the number orders two answers at one position, whoever read them. */
+static void read_numbers_grow_when_a_partition_changes_hands(void **state)
+{
+    struct tm_err err;
+    char other[300];
+    size_t reads = 0;
+    (void)state;
+    snprintf(other, sizeof other, "%s/other", folder);
+    mkdir(other, 0777);
+    for (int turn = 0; turn < 6; turn++) {
+        for (int ask = 0; ask < (turn == 0 ? 5 : 1); ask++) {
+            for (int32_t p = 0; p < PARTITIONS; p++)
+                alert(org.ids[p], "gap", 10, p);
+            assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+        }
+        recon_down(); /* the group goes to a member on another host, and back */
+        recon_up_as(turn % 2 == 0 ? other : folder);
+    }
+    numbers_grow(&reads);
+    assert_int_equal(reads, 10);
+}
+
+static void two_members_share_the_asks_and_never_a_number(void **state)
+{
+    struct tm_err err;
+    char other[300];
+    size_t reads = 0;
+    (void)state;
+    snprintf(other, sizeof other, "%s/other", folder);
+    mkdir(other, 0777);
+    struct tm_recon *first = recon;
+    struct tm_topic *first_topic = topic;
+    struct tm_sf_session *first_session = session;
+    recon_up_as(other);
+    for (int ask = 0; ask < 20; ask++) {
+        for (int32_t p = 0; p < PARTITIONS; p++)
+            alert(org.ids[p], "gap", 10 + ask, p);
+        for (int i = 0; i < 4; i++) {
+            struct tm_recon *second = recon;
+            assert_int_equal(run(300 * TM_NS_PER_MS, &err), TM_OK);
+            recon = first;
+            assert_int_equal(run(300 * TM_NS_PER_MS, &err), TM_OK);
+            recon = second;
+        }
+    }
+    numbers_grow(&reads);
+    assert_true(tm_recon_counts(first)->reads >= 15);
+    assert_true(tm_recon_counts(recon)->reads >= 15);
+    assert_int_equal(reads, tm_recon_counts(first)->reads + tm_recon_counts(recon)->reads);
+    recon_down();
+    recon = first;
+    topic = first_topic;
+    session = first_session;
+}
+
+/* Also when the clock is set back, and for more reads than there are ticks. */
 static void read_numbers_grow_across_lives(void **state)
 {
     struct tm_err err = { .code = TM_OK };
@@ -686,14 +777,16 @@ static void read_numbers_grow_across_lives(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s/n.db", folder);
     for (int life = 0; life < 3; life++) {
-        assert_int_equal(tm_numbers_open(&n, path, &err), TM_OK);
-        for (int i = 0; i < TM_NUMBERS_BLOCK + 3; i++) {
-            assert_int_equal(tm_numbers_next(n, &number, &err), TM_OK);
+        int64_t real_ns = 1772438400 * TM_NS_PER_S - life * 3600 * TM_NS_PER_S;
+        assert_int_equal(tm_numbers_open(&n, path, "a word", &err), TM_OK);
+        for (int i = 0; i < TM_NUMBERS_BLOCK_TICKS + 3; i++) {
+            assert_int_equal(tm_numbers_next(n, real_ns, &number, &err), TM_OK);
             assert_true(number > last);
             last = number;
         }
         tm_numbers_close(n);
     }
+    assert_true(last < 1LL << 53);
 }
 
 static void settings_name_what_is_wrong(void **state)
@@ -758,6 +851,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_partition_taken_away_is_not_committed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_alert_that_makes_no_sense_is_kept_aside, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(read_numbers_grow_when_a_partition_changes_hands, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(two_members_share_the_asks_and_never_a_number, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(read_numbers_grow_across_lives, set_up, tear_down),
         cmocka_unit_test_setup_teardown(settings_name_what_is_wrong, set_up, tear_down),

@@ -47,6 +47,7 @@ struct tm_recon {
     struct tm_inbox *inbox;
     struct tm_numbers *numbers;
     char life[48];
+    int64_t real_offset_ns; /* real time - wall time */
     struct recon_object objects[TM_RECON_OBJECTS_MAX];
     struct recon_job jobs[TM_RECON_QUEUE_MAX];
     size_t jobs_count; /* oldest first */
@@ -59,7 +60,7 @@ struct tm_recon {
 
 enum tm_code tm_recon_open(struct tm_recon **out, const struct tm_recon_settings *settings,
                            const struct tm_read_ports *ports, const char *state_dir,
-                           const char *life, struct tm_err *err)
+                           const char *life, int64_t real_offset_ns, struct tm_err *err)
 {
     char path[4096];
     struct tm_recon *r = calloc(1, sizeof *r);
@@ -68,11 +69,12 @@ enum tm_code tm_recon_open(struct tm_recon **out, const struct tm_recon_settings
     r->set = settings;
     r->ports = *ports;
     snprintf(r->life, sizeof r->life, "%s", life);
+    r->real_offset_ns = real_offset_ns;
     snprintf(path, sizeof path, "%s/%s-aside.db", state_dir, settings->name);
     enum tm_code rc = tm_inbox_open(&r->inbox, ports->topic, ports->registry, path, err);
     snprintf(path, sizeof path, "%s/%s-reads.db", state_dir, settings->name);
     if (rc == TM_OK)
-        rc = tm_numbers_open(&r->numbers, path, err);
+        rc = tm_numbers_open(&r->numbers, path, life, err);
     for (size_t i = 0; rc == TM_OK && i < settings->objects_count; i++)
         rc = tm_failed_open(&r->objects[i].failed, ports->registry, ports->topic,
                             settings->objects[i], settings->alerts[i], err);
@@ -436,7 +438,7 @@ static enum tm_code recon_read_begin(struct tm_recon *r, struct recon_job *job,
         return TM_OK;
     }
     if (rc == TM_OK)
-        rc = tm_numbers_next(r->numbers, &number, err);
+        rc = tm_numbers_next(r->numbers, now->wall_ns + r->real_offset_ns, &number, err);
     if (rc != TM_OK)
         return rc; /* refused credentials end the process: no read will ever succeed */
     snprintf(read_id, sizeof read_id, "%s-%" PRId64, r->life, number);

@@ -9,8 +9,8 @@
  * window, at the highest position asked. 3. One read at a time; per object in the order of its
  * windows. 4. Offsets of a window are committed when its answers, or its `failed` alerts, are
  * acknowledged: at least once. 5. overflow, conversion and copy come once per partition; copies of
- * one ask are answered by one read. 6. Read numbers grow across restarts: blocks of them are
- * reserved in <state>/<name>-reads.db before use; keep that file with the group. Never waits. Ports
+ * one ask are answered by one read. 6. Read numbers grow across restarts and from member to member
+ * (numbers.h); what is used up is in <state>/<name>-reads.db. Never waits. Ports
  * are borrowed. */
 #ifndef TM_RECONCILE_RECONCILE_H
 #define TM_RECONCILE_RECONCILE_H
@@ -56,10 +56,10 @@ struct tm_recon_counts {
 };
 struct tm_recon;
 /* state_dir: folder of <name>-reads.db and <name>-aside.db. life: a word no other life of this
- * station has (read ids). */
+ * station has (read ids). real_offset_ns: real time of day minus the steps' wall_ns. */
 enum tm_code tm_recon_open(struct tm_recon **out, const struct tm_recon_settings *settings,
                            const struct tm_read_ports *ports, const char *state_dir,
-                           const char *life, struct tm_err *err);
+                           const char *life, int64_t real_offset_ns, struct tm_err *err);
 void tm_recon_close(struct tm_recon *r); /* NULL-safe */
 enum tm_code tm_recon_step(struct tm_recon *r, const struct tm_now *now, struct tm_wake *wake,
                            struct tm_err *err);

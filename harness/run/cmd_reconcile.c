@@ -85,7 +85,7 @@ static enum tm_code reconcile_run(const struct tm_station_flags *flags,
         goto done;
     struct tm_read_ports ports = { session, registry, c.topic };
     rc = tm_recon_open(&c.recon, s, &ports, flags->state_dir != NULL ? flags->state_dir : ".", life,
-                       err);
+                       tm_clock_realtime_ns() - tm_clock_monotonic_ns(), err);
     if (rc != TM_OK)
         goto done;
     int fd = c.topic->ops->event_fd(c.topic);

@@ -154,7 +154,7 @@ static enum tm_code open_recon(struct day_station *s, const char *path, struct t
             err);
     if (rc == TM_OK)
         rc = tm_recon_open(&recon, set, &(struct tm_read_ports){ s->session, s->registry, topic },
-                           station_state(s, state, "."), "day", err);
+                           station_state(s, state, "."), "day", 0, err);
     s->self = recon;
     return rc;
 }

@@ -169,7 +169,7 @@ static enum tm_code world_recon(struct tm_sim_station *s, struct tm_err *err)
     if (rc == TM_OK)
         rc = tm_recon_open(&recon, &w->recon_settings,
                            &(struct tm_read_ports){ s->session, s->registry, topic }, w->dir, life,
-                           err);
+                           0, err);
     s->self = recon;
     return rc;
 }
