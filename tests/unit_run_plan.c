@@ -384,6 +384,26 @@ static void a_run_with_undecodable_records_says_so_and_does_not_pass(void **stat
     json_decref(report);
 }
 
+static void a_run_that_did_not_drain_names_who_and_does_not_pass(void **state)
+{
+    static const char *const verdicts[][2] = { { "pass", "inconclusive" },
+                                               { "inconclusive", "inconclusive" },
+                                               { "fail", "fail" } };
+    (void)state;
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+        json_t *report = json_pack("{s:s, s:[]}", "verdict", verdicts[i][0], "reasons");
+        const json_t *reasons = json_object_get(report, "reasons");
+        tm_run_undrained(report, "");
+        assert_int_equal(json_array_size(reasons), 0);
+        assert_string_equal(json_string_value(json_object_get(report, "verdict")), verdicts[i][0]);
+        tm_run_undrained(report, "batch-naive, batch-best");
+        assert_string_equal(json_string_value(json_object_get(report, "verdict")), verdicts[i][1]);
+        assert_non_null(
+            strstr(json_string_value(json_array_get(reasons, 0)), "batch-naive, batch-best"));
+        json_decref(report);
+    }
+}
+
 #define PLAN_TEST(f) cmocka_unit_test_setup_teardown(f, open_folder, close_folder)
 int main(void)
 {
@@ -397,6 +417,7 @@ int main(void)
         PLAN_TEST(after_a_mistake_the_same_folder_serves_the_next_try),
         PLAN_TEST(the_folder_of_an_earlier_run_is_not_touched),
         PLAN_TEST(a_run_with_undecodable_records_says_so_and_does_not_pass),
+        PLAN_TEST(a_run_that_did_not_drain_names_who_and_does_not_pass),
         PLAN_TEST(a_folder_that_cannot_be_is_refused),
         PLAN_TEST(a_mistake_in_a_station_config_is_found_before_anything_starts),
         PLAN_TEST(an_object_that_a_station_does_not_know_is_found_before_anything_starts),

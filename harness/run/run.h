@@ -60,6 +60,7 @@ struct tm_run {
     char clock_path[TM_PATH_MAX], org_path[TM_PATH_MAX], raw_path[TM_PATH_MAX],
         view_path[TM_PATH_MAX];
     char brokers[256], registry[512], url[256];
+    char undrained[300]; /* names of pipelines that the drain's bound was too short for */
     double started_up_s; /* wall seconds from start to the org clock's start */
     double took_s;
 };
@@ -115,4 +116,6 @@ enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err);
 /* Records the sink could not decode and kept aside in `raw_path` (no such file: none): counted in
  * the report, and no run with any of them passes. */
 enum tm_code tm_run_undecodable(json_t *report, const char *raw_path, struct tm_err *err);
+/* A run with pipelines in `which` (names; "" = none) says so and does not pass. */
+void tm_run_undrained(json_t *report, const char *which);
 #endif

@@ -137,6 +137,24 @@ enum tm_code tm_run_undecodable(json_t *report, const char *raw_path, struct tm_
     return TM_OK;
 }
 
+void tm_run_undrained(json_t *report, const char *which)
+{
+    char text[600];
+    const char *verdict = json_string_value(json_object_get(report, "verdict"));
+    if (which[0] == '\0')
+        return;
+    snprintf(
+        text, sizeof text,
+        "The wait for pipelines to take in the last change ended without %s: what they did not "
+        "show may still have come.",
+        which);
+    json_array_append_new(json_object_get(report, "reasons"), json_string(text));
+    if (verdict != NULL && strcmp(verdict, "pass") == 0) {
+        json_object_set_new(report, "verdict", json_string("inconclusive"));
+        json_object_set_new(report, "exit_code", json_integer(TM_EXIT_INCONCLUSIVE));
+    }
+}
+
 /* run.db becomes one file that opens anywhere, also where nobody may write beside it. */
 static void finish_run_db(const struct tm_run *run)
 {
@@ -174,6 +192,8 @@ static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **
     json_array_foreach(json_object_get(report, "pipelines"), i, pipeline)
         finish_pipeline_cost(run, pipeline);
     finish_verdict(report, why);
+    if (why == NULL)
+        tm_run_undrained(report, run->undrained);
     if (tm_run_undecodable(report, run->raw_path, err) != TM_OK) {
         json_decref(report);
         return tm_at(err, "counting undecodable records");

@@ -139,21 +139,24 @@ static bool work_workload_done(struct tm_run *run, void *self)
                       "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1;
 }
 
-bool tm_run_batch_drained(const struct tm_run *run, int64_t last_ms)
+/* It has looked at every object after the last change could be seen. */
+static bool work_polled(const struct tm_run *run, const struct tm_run_pipeline *p, int64_t last_ms)
 {
     char sql[256];
-    for (size_t i = 0; i < run->pipelines_count; i++) {
-        const struct tm_run_pipeline *p = &run->pipelines[i];
-        if (p->kind != TM_RUN_BATCH)
-            continue;
-        snprintf(sql, sizeof sql,
-                 "SELECT count(DISTINCT object) FROM _polls WHERE finished_ns IS NOT NULL AND mode "
-                 "IN ('incremental', "
-                 "'full') AND grid_org_ms > %" PRId64,
-                 last_ms + run->index_lag_ms);
-        if (tm_run_ask(p->database, sql) < (int64_t)run->objects_count)
+    snprintf(sql, sizeof sql,
+             "SELECT count(DISTINCT object) FROM _polls WHERE finished_ns IS NOT NULL AND mode "
+             "IN ('incremental', "
+             "'full') AND grid_org_ms > %" PRId64,
+             last_ms + run->index_lag_ms);
+    return tm_run_ask(p->database, sql) >= (int64_t)run->objects_count;
+}
+
+bool tm_run_batch_drained(const struct tm_run *run, int64_t last_ms)
+{
+    for (size_t i = 0; i < run->pipelines_count; i++)
+        if (run->pipelines[i].kind == TM_RUN_BATCH &&
+            !work_polled(run, &run->pipelines[i], last_ms))
             return false;
-    }
     return true;
 }
 
@@ -187,6 +190,24 @@ static bool work_stream_quiet(struct tm_run *run, void *self)
            tm_clock_now(run->clock).org_ms >= q->not_before_ms && !tm_run_behind(q->behind);
 }
 
+/* Batch pipelines that did not come by again, or streaming that did not come to rest. */
+static void work_undrained(struct tm_run *run, int64_t last_ms, bool streaming)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < run->pipelines_count; i++) {
+        const struct tm_run_pipeline *p = &run->pipelines[i];
+        if (p->kind == TM_RUN_BATCH ? work_polled(run, p, last_ms) : !streaming)
+            continue;
+        int n = snprintf(run->undrained + used, sizeof run->undrained - used, "%s%s",
+                         used > 0 ? ", " : "", p->name);
+        if (n < 0 || used + (size_t)n >= sizeof run->undrained)
+            break;
+        used += (size_t)n;
+    }
+    tm_log(TM_LOG_WARN, "not drained in time: %s; what they lack is counted as never shown",
+           run->undrained);
+}
+
 static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
 {
     int64_t last_ms = tm_run_ask(run->org_path, "SELECT max(intended_ms) FROM history"),
@@ -209,7 +230,7 @@ static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
         rc = work_until(run, "draining", bound_s, work_stream_quiet, &quiet, err);
     tm_run_behind_close(quiet.behind);
     if (rc == TM_E_AGAIN) {
-        tm_log(TM_LOG_WARN, "not everything drained in time; what is missing is counted as unseen");
+        work_undrained(run, last_ms, quiet.since_ns != 0);
         rc = TM_OK;
     }
     if (rc == TM_OK)
