@@ -4,11 +4,9 @@
 #include "event/contract.h"
 #include "run/command.h"
 #include "source/source.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define CREATE_MS 15000
@@ -63,10 +61,7 @@ static enum tm_code cmd_source_config(struct cmd_source *c, struct tm_err *err)
         rc = tm_command_properties(&c->properties, &c->flags, c->config, err);
     if (rc == TM_OK && c->flags.brokers == NULL)
         rc = tm_fail(err, TM_E_ARG, "no Kafka: give --brokers HOST:PORT or set TIDEMARK_BROKERS");
-    if (rc == TM_OK && c->flags.registry == NULL)
-        rc = tm_fail(err, TM_E_ARG,
-                     "no schema registry: give --registry URL or set TIDEMARK_REGISTRY");
-    return rc;
+    return rc == TM_OK ? tm_command_registry(&c->flags, err) : rc;
 }
 
 /* On the embedded broker topics are made in its own process; elsewhere they are made here when they
@@ -117,19 +112,18 @@ static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
 static enum tm_code cmd_source_aside(struct cmd_source *c, struct tm_err *err)
 {
     char path[4096];
-    const char *folder = c->flags.state_dir != NULL ? c->flags.state_dir : ".";
-    if (c->flags.state_dir != NULL && mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return tm_fail(err, TM_E_ARG, "cannot make the folder --state %s: %s", folder,
-                       strerror(errno));
+    const char *folder = NULL;
+    enum tm_code rc = tm_command_folder(&folder, &c->flags, err);
+    if (rc != TM_OK)
+        return rc;
     snprintf(path, sizeof path, "%.3800s/source-%s-aside.db", folder, c->settings.object);
     return tm_aside_open(&c->aside, path, err);
 }
 
 static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
 {
-    char agent[128], client[160];
+    char agent[TM_AGENT_BYTES], client[160];
     enum tm_code rc = TM_OK;
-    snprintf(agent, sizeof agent, "tidemark-%.80s/1", c->settings.pipeline);
     snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
     struct tm_kafka_options producer = { .brokers = c->flags.brokers,
                                          .client_id = client,
@@ -143,7 +137,7 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
     if (rc == TM_OK)
         rc = cmd_source_aside(c, err);
     if (rc == TM_OK)
-        rc = tm_http_curl_open(&c->http, agent, NULL, err);
+        rc = tm_http_curl_open(&c->http, tm_command_agent(agent, c->settings.pipeline), NULL, err);
     if (rc == TM_OK)
         rc = tm_sf_session_open(&c->session, c->http, &c->settings.session, err);
     if (rc == TM_OK)

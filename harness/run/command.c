@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define COMMAND_FLAGS_MAX 48
@@ -283,6 +284,30 @@ enum tm_code tm_drive(const struct tm_driven *driven, struct tm_err *err)
         rc = command_wait(driven, at > wall_ns ? at - wall_ns : 0, err);
     }
     return rc;
+}
+
+enum tm_code tm_command_registry(const struct tm_station_flags *flags, struct tm_err *err)
+{
+    if (flags->registry != NULL)
+        return TM_OK;
+    return tm_fail(err, TM_E_ARG,
+                   "no schema registry: give --registry URL or set TIDEMARK_REGISTRY");
+}
+
+enum tm_code tm_command_folder(const char **out, const struct tm_station_flags *flags,
+                               struct tm_err *err)
+{
+    *out = flags->state_dir != NULL ? flags->state_dir : ".";
+    if (flags->state_dir != NULL && mkdir(flags->state_dir, 0777) != 0 && errno != EEXIST)
+        return tm_fail(err, TM_E_ARG, "cannot make the folder --state %s: %s", flags->state_dir,
+                       strerror(errno));
+    return TM_OK;
+}
+
+const char *tm_command_agent(char out[TM_AGENT_BYTES], const char *name)
+{
+    snprintf(out, TM_AGENT_BYTES, "tidemark-%.100s/1", name);
+    return out;
 }
 
 int tm_command_fail(const char *command, const struct tm_err *err)

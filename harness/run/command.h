@@ -69,6 +69,15 @@ enum tm_code tm_view_config(struct tm_config **out, const char *path, struct tm_
 enum tm_code tm_command_properties(struct tm_properties *out, const struct tm_station_flags *flags,
                                    const struct tm_config *config, struct tm_err *err);
 
+/* "no schema registry" as TM_E_ARG when none is given. */
+enum tm_code tm_command_registry(const struct tm_station_flags *flags, struct tm_err *err);
+/* The folder of --state, made when it is missing; "." without the flag. Borrowed from flags. */
+enum tm_code tm_command_folder(const char **out, const struct tm_station_flags *flags,
+                               struct tm_err *err);
+/* How a station calls itself in HTTP, by which the mock counts its calls: "tidemark-<name>/1". */
+#define TM_AGENT_BYTES 128
+const char *tm_command_agent(char out[TM_AGENT_BYTES], const char *name);
+
 /* A station under the real driver. step does at most one outside effect and sets *wake; TM_E_AGAIN
  * = nothing to do now. Any other error ends the process with the error printed (exit by
  * tm_err_exit). */

@@ -40,7 +40,7 @@ struct day;
 struct day_station {
     enum day_kind kind;
     struct day *day;
-    char name[64], agent[160];
+    char name[64], agent[TM_AGENT_BYTES];
     struct tm_sim_http http;
     union {
         struct tm_source_settings source;

@@ -23,11 +23,6 @@ static enum tm_code station_topic(struct day_station *s, struct tm_topic **out,
     return rc;
 }
 
-static void station_agent(struct day_station *s, const char *name)
-{
-    snprintf(s->agent, sizeof s->agent, "tidemark-%.100s/1", name);
-}
-
 static enum tm_code station_ports(struct day_station *s, const struct tm_sf_settings *salesforce,
                                   struct tm_err *err)
 {
@@ -69,7 +64,7 @@ static enum tm_code open_source(struct day_station *s, const char *path, struct 
         rc = tm_source_settings_read(set, s->config, STATIONS_ORG, err);
     if (rc != TM_OK)
         return rc;
-    station_agent(s, set->pipeline);
+    tm_command_agent(s->agent, set->pipeline);
     topics[0] = set->offsets_topic;
     snprintf(file, sizeof file, "source-%s-aside.db", set->object);
     rc = tm_aside_open(&s->aside, station_state(s, aside, file), err);
@@ -141,7 +136,7 @@ static enum tm_code open_recon(struct day_station *s, const char *path, struct t
     enum tm_code rc = tm_recon_settings_load(set, &s->config, path, STATIONS_ORG, err);
     if (rc != TM_OK)
         return rc;
-    station_agent(s, set->name);
+    tm_command_agent(s->agent, set->name);
     rc = station_ports(s, &set->salesforce, err);
     if (rc == TM_OK)
         rc = station_topic(
@@ -272,7 +267,7 @@ static enum tm_code open_batch(struct day_station *s, const char *path, struct t
     enum tm_code rc = tm_batch_settings_load(&s->set.batch, &s->config, path, STATIONS_ORG, err);
     if (rc != TM_OK)
         return rc;
-    station_agent(s, s->set.batch.name);
+    tm_command_agent(s->agent, s->set.batch.name);
     rc = station_ports(s, &s->set.batch.salesforce, err);
     if (rc == TM_OK)
         rc = tm_batch_open(&batch, &s->set.batch, s->session, &s->http.port, database, NULL, NULL,
@@ -294,7 +289,7 @@ static enum tm_code station_open(struct day *d, enum day_kind kind, const char *
     s->day = d;
     s->kind = kind;
     snprintf(s->name, sizeof s->name, "%s", name);
-    station_agent(s, name);
+    tm_command_agent(s->agent, name);
     tm_sim_http_init(&s->http, d->hosts, &d->faults, &d->choices, 0);
     s->http.agent = s->agent;
     s->http.hop_ns = DAY_HOP_NS;

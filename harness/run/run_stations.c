@@ -84,9 +84,8 @@ static enum tm_code stations_stream_set(const struct tm_run *run, struct tm_run_
 /* Stations sign their HTTP calls with a name from their config: whose calls the pipeline pays. */
 static void stations_client(struct tm_run_pipeline *p, const char *name)
 {
-    char agent[160];
-    snprintf(agent, sizeof agent, "tidemark-%.100s/1", name);
-    json_array_append_new(p->clients, json_string(agent));
+    char agent[TM_AGENT_BYTES];
+    json_array_append_new(p->clients, json_string(tm_command_agent(agent, name)));
 }
 
 /* ---- every object of the org, in every station ---- */
