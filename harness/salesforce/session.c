@@ -32,6 +32,7 @@ struct tm_sf_call {
     struct tm_sf_call *next;
     char *method, *path, *body;
     const char *header;
+    struct tm_http_reply *raw; /* lent: takes a 2xx answer as it came */
     struct tm_http_call *http; /* under way, or NULL */
     int64_t at_ns;             /* not before; 0 = at once */
     int64_t first_failed_ns, first_sent_ns;
@@ -547,6 +548,10 @@ void tm_sf_call_set_header(struct tm_sf_call *c, const char *header)
 {
     c->header = header;
 }
+void tm_sf_call_set_raw(struct tm_sf_call *c, struct tm_http_reply *reply)
+{
+    c->raw = reply;
+}
 
 /* Token bucket, one second deep. False: *out_at_ns says when the next call may leave. */
 static bool session_may_call(struct tm_sf_session *s, const struct tm_now *now, int64_t *out_at_ns)
@@ -594,7 +599,7 @@ static enum tm_code session_send_call(struct tm_sf_call *c, const struct tm_now 
     };
     size_t n = 0;
     request.headers[n++] = tm_buf_text(&auth);
-    request.headers[n++] = "Accept: application/json";
+    request.headers[n++] = c->raw != NULL ? "Accept: text/csv" : "Accept: application/json";
     if (c->body != NULL)
         request.headers[n++] = "Content-Type: application/json";
     if (c->header != NULL)
@@ -675,7 +680,7 @@ static enum tm_code session_call_refused(struct tm_sf_call *c, const struct tm_n
 }
 
 static enum tm_code session_call_answer(struct tm_sf_call *c, const struct tm_now *now,
-                                        const struct tm_http_reply *reply, json_t **out,
+                                        struct tm_http_reply *reply, json_t **out,
                                         struct tm_err *err)
 {
     json_error_t e;
@@ -684,7 +689,12 @@ static enum tm_code session_call_answer(struct tm_sf_call *c, const struct tm_no
     session_note_usage(c->s, reply);
     if (reply->status < 200 || reply->status >= 300)
         return session_call_refused(c, now, reply, err);
-    if (reply->body.bytes == 0) {
+    if (c->raw != NULL) { /* swapped: the caller of poll frees what was there */
+        struct tm_http_reply before = *c->raw;
+        *c->raw = *reply;
+        *reply = before;
+    }
+    if (c->raw != NULL || reply->body.bytes == 0) {
         *out = json_null();
         return TM_OK;
     }

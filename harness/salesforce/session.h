@@ -69,6 +69,9 @@ const struct tm_sf_settings *tm_sf_session_settings(const struct tm_sf_session *
 int64_t tm_sf_session_backoff_ns(struct tm_sf_session *s, unsigned failures);
 /* "Name: value", borrowed; one only */
 void tm_sf_call_set_header(struct tm_sf_call *c, const char *header);
+/* A 2xx answer that is not JSON (CSV of a Bulk job): put into *reply, as it came; *out of the poll
+ * is null. Lent until the call is over. */
+void tm_sf_call_set_raw(struct tm_sf_call *c, struct tm_http_reply *reply);
 /* 0 before anything was sent */
 int64_t tm_sf_call_first_sent_ns(const struct tm_sf_call *c);
 #endif

@@ -180,4 +180,23 @@ size_t tm_soql_result_bytes(const struct tm_soql_result *r);  /* memory it holds
 /* Records [row, row + rows) as JSON objects with commas between them. version "59.0". */
 void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, const char *version,
                     struct tm_buf *out);
+
+/* For who writes rows in a form of its own (Bulk): one row's cells in the order of the plan's
+ * statement, cells[0] the record's Id. Text is borrowed from the result. */
+struct tm_soql_cell {
+    int type; /* SQLite's */
+    int64_t i;
+    double d;
+    const char *text;
+    uint32_t bytes;
+};
+const struct tm_soql_plan *tm_soql_result_plan(const struct tm_soql_result *r);
+void tm_soql_result_row(const struct tm_soql_result *r, size_t row,
+                        struct tm_soql_cell *cells /* [plan->sql_columns] */);
+/* The rows copied so far are written elsewhere: their memory is used again, row 0 is the next one
+ * to be copied. Total and pages of such a result mean nothing. */
+void tm_soql_result_forget(struct tm_soql_result *r);
+/* Shortest text that reads back the same, always with a decimal point, as Salesforce writes
+ * numbers: 1200.0 */
+void tm_soql_double(struct tm_buf *out, double d);
 #endif

@@ -218,17 +218,20 @@ size_t tm_soql_result_bytes(const struct tm_soql_result *r)
     return r->cells.cap + r->rows_cap * sizeof *r->rows;
 }
 
+const struct tm_soql_plan *tm_soql_result_plan(const struct tm_soql_result *r)
+{
+    return &r->plan;
+}
+
+void tm_soql_result_forget(struct tm_soql_result *r)
+{
+    tm_buf_reset(&r->cells);
+    r->rows_count = 0;
+}
+
 /* ---- rendering ---- */
 
-struct result_value {
-    int type;
-    int64_t i;
-    double d;
-    const char *text;
-    uint32_t bytes;
-};
-
-static const char *result_read(const char *at, struct result_value *out)
+static const char *result_read(const char *at, struct tm_soql_cell *out)
 {
     out->type = (unsigned char)*at++;
     switch (out->type) {
@@ -242,9 +245,7 @@ static const char *result_read(const char *at, struct result_value *out)
     }
 }
 
-/* Shortest text that reads back the same, always with a decimal point, as Salesforce writes
- * numbers: 1200.0 */
-static void result_double(struct tm_buf *out, double d)
+void tm_soql_double(struct tm_buf *out, double d)
 {
     char text[40];
     snprintf(text, sizeof text, "%.15g", d);
@@ -259,6 +260,14 @@ static void result_two(char *to, unsigned n)
 {
     to[0] = (char)('0' + n / 10);
     to[1] = (char)('0' + n % 10);
+}
+
+void tm_soql_result_row(const struct tm_soql_result *r, size_t row, struct tm_soql_cell *cells)
+{
+    assert(row < r->rows_count);
+    const char *at = r->cells.data + r->rows[row];
+    for (int k = 0; k < r->plan.sql_columns; k++)
+        at = result_read(at, &cells[k]);
 }
 
 /* "2021-03-05T10:15:30.000+0000"; only the date is worth a general routine, and it repeats. */
@@ -282,7 +291,7 @@ static void result_datetime(struct tm_buf *out, int64_t ms)
     tm_buf_addc(out, '"');
 }
 
-static void result_render(struct tm_buf *out, enum tm_field_kind kind, const struct result_value *v)
+static void result_render(struct tm_buf *out, enum tm_field_kind kind, const struct tm_soql_cell *v)
 {
     char number[24];
     if (v->type == SQLITE_NULL) {
@@ -294,17 +303,17 @@ static void result_render(struct tm_buf *out, enum tm_field_kind kind, const str
     } else if (kind == TM_FIELD_DATETIME && v->type == SQLITE_INTEGER) {
         result_datetime(out, v->i);
     } else if (kind == TM_FIELD_NUMBER) {
-        result_double(out, v->type == SQLITE_INTEGER ? (double)v->i : v->d);
+        tm_soql_double(out, v->type == SQLITE_INTEGER ? (double)v->i : v->d);
     } else if (v->type == SQLITE_INTEGER) {
         snprintf(number, sizeof number, "%" PRId64, v->i);
         tm_buf_addz(out, number);
     } else {
-        result_double(out, v->d);
+        tm_soql_double(out, v->d);
     }
 }
 
 static void result_attributes(struct tm_buf *out, const char *object, const char *version,
-                              const struct result_value *id)
+                              const struct tm_soql_cell *id)
 {
     tm_buf_addz(out, "{\"attributes\":{\"type\":\"");
     tm_buf_addz(out, object);
@@ -317,7 +326,7 @@ static void result_attributes(struct tm_buf *out, const char *object, const char
     tm_buf_addz(out, "\"}");
 }
 
-static void result_compound(const struct tm_soql_column *whole, const struct result_value *values,
+static void result_compound(const struct tm_soql_column *whole, const struct tm_soql_cell *values,
                             struct tm_buf *out)
 {
     bool any = false;
@@ -337,7 +346,7 @@ static void result_compound(const struct tm_soql_column *whole, const struct res
 
 /* The columns of the object itself (relation -1) or of one related record. */
 static void result_columns(const struct tm_soql_plan *plan, int relation,
-                           const struct result_value *values, const char *version,
+                           const struct tm_soql_cell *values, const char *version,
                            struct tm_buf *out)
 {
     for (size_t i = 0; i < plan->columns_count; i += 1 + plan->columns[i].parts) {
@@ -362,16 +371,14 @@ static void result_columns(const struct tm_soql_plan *plan, int relation,
 void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, const char *version,
                     struct tm_buf *out)
 {
-    struct result_value *values = calloc((size_t)r->plan.sql_columns, sizeof *values);
+    struct tm_soql_cell *values = calloc((size_t)r->plan.sql_columns, sizeof *values);
     assert(row + rows <= r->rows_count);
     if (values == NULL) {
         out->failed = TM_E_NOMEM;
         return;
     }
     for (size_t i = row; i < row + rows; i++) {
-        const char *at = r->cells.data + r->rows[i];
-        for (int k = 0; k < r->plan.sql_columns; k++)
-            at = result_read(at, &values[k]);
+        tm_soql_result_row(r, i, values);
         if (i > row)
             tm_buf_addc(out, ',');
         result_attributes(out, r->plan.object, version, &values[0]);
