@@ -1,10 +1,12 @@
 #include "mocks/http/server.h"
+#include "mocks/http/held.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +25,9 @@
 #define SERVER_EVENTS_MAX 64
 
 enum server_state { SERVER_READING, SERVER_QUEUED, SERVER_HELD, SERVER_READY, SERVER_SENDING };
-struct server_exchange { /* one request and its answer */
-    struct server_exchange *next, *previous;
+struct server_exchange {                     /* one request and its answer */
+    struct server_exchange *next, *previous; /* while queued */
+    struct tm_held_member held;              /* while held */
     struct tm_mock_server *server;
     struct MHD_Connection *connection;
     enum server_state state;
@@ -44,7 +47,8 @@ struct tm_mock_server {
     int epoll_fd, port;
     size_t body_bytes_max;
     char url[80];
-    struct server_list queued, held;
+    struct server_list queued;
+    struct tm_held held;
     struct tm_mock_server_counts counts;
     bool closing;
 };
@@ -114,7 +118,7 @@ static void server_end(void *self, struct MHD_Connection *connection, void **own
     if (x->state == SERVER_QUEUED)
         server_list_remove(&x->server->queued, x);
     if (x->state == SERVER_HELD)
-        server_list_remove(&x->server->held, x);
+        tm_held_remove(&x->server->held, &x->held);
     server_tell(x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->state == SERVER_SENDING);
     tm_buf_free(&x->body);
     tm_mock_request_free(&x->request);
@@ -277,9 +281,14 @@ static void server_drop(struct server_exchange *x)
     server_release(x);
 }
 
+static struct server_exchange *server_holder(struct tm_held_member *m)
+{
+    return (struct server_exchange *)(void *)((char *)m - offsetof(struct server_exchange, held));
+}
+
 static void server_requeue(struct server_exchange *x)
 {
-    server_list_remove(&x->server->held, x);
+    tm_held_remove(&x->server->held, &x->held);
     x->state = SERVER_QUEUED;
     server_list_add(&x->server->queued, x);
 }
@@ -292,28 +301,26 @@ static void server_reap(struct tm_mock_server *s)
         struct server_exchange *x = events[i].data.ptr;
         if (x == NULL)
             continue; /* libmicrohttpd's own descriptor */
-        server_list_remove(x->state == SERVER_HELD ? &s->held : &s->queued, x);
+        if (x->state == SERVER_HELD)
+            tm_held_remove(&s->held, &x->held);
+        else
+            server_list_remove(&s->queued, x);
         server_drop(x);
     }
 }
 
 static void server_due(struct tm_mock_server *s, const struct tm_now *now)
 {
-    for (struct server_exchange *x = s->held.first, *next; x != NULL; x = next) {
-        next = x->next;
-        if (x->response.until.wall_ns <= now->wall_ns || x->response.until.org_ms <= now->org_ms)
-            server_requeue(x);
-    }
+    for (struct tm_held_member *m; (m = tm_held_due(&s->held, now)) != NULL;)
+        server_requeue(server_holder(m));
 }
 
 void tm_mock_server_wake(struct tm_mock_server *s, uint64_t token)
 {
     assert(token != 0);
-    for (struct server_exchange *x = s->held.first; x != NULL; x = x->next)
-        if (x->response.token == token) {
-            server_requeue(x);
-            return;
-        }
+    struct tm_held_member *m = tm_held_find(&s->held, token);
+    if (m != NULL)
+        server_requeue(server_holder(m));
 }
 
 /* ---- the step ---- */
@@ -339,9 +346,12 @@ static void server_call(struct tm_mock_server *s, struct server_exchange *x,
         server_release(x);
         return;
     }
+    if (!tm_held_add(&s->held, &x->held, x->response.token, x->response.until)) {
+        server_drop(x); /* out of memory */
+        return;
+    }
     x->resumed = true;
     x->state = SERVER_HELD;
-    server_list_add(&s->held, x);
     server_watch(x, true);
 }
 
@@ -351,12 +361,7 @@ static void server_wake_at(const struct tm_mock_server *s, const struct tm_now *
     MHD_UNSIGNED_LONG_LONG timeout_ms;
     if (s->queued.first != NULL)
         wake->wall_ns = now->wall_ns;
-    for (const struct server_exchange *x = s->held.first; x != NULL; x = x->next) {
-        if (x->response.until.wall_ns < wake->wall_ns)
-            wake->wall_ns = x->response.until.wall_ns;
-        if (x->response.until.org_ms < wake->org_ms)
-            wake->org_ms = x->response.until.org_ms;
-    }
+    tm_held_wake(&s->held, wake);
     if (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES) {
         int64_t at = now->wall_ns + (int64_t)timeout_ms * TM_NS_PER_MS;
         if (at < wake->wall_ns)
@@ -429,7 +434,7 @@ static enum tm_code server_listen(int *out_fd, int *out_port, const char *addres
     if (fd < 0)
         return tm_fail(err, TM_E_IO, "a listening socket: %s", strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, name, name_bytes) != 0 || listen(fd, 128) != 0 ||
+    if (bind(fd, name, name_bytes) != 0 || listen(fd, SOMAXCONN) != 0 ||
         getsockname(fd, name, &name_bytes) != 0) {
         int why = errno;
         close(fd);
@@ -516,8 +521,8 @@ void tm_mock_server_close(struct tm_mock_server *s)
     if (s == NULL)
         return;
     s->closing = true;
-    while (s->held.first != NULL)
-        server_requeue(s->held.first);
+    for (struct tm_held_member *m; (m = tm_held_any(&s->held)) != NULL;)
+        server_requeue(server_holder(m));
     while (s->queued.first !=
            NULL) { /* a suspended connection would make stopping the daemon abort */
         struct server_exchange *x = s->queued.first;
@@ -530,6 +535,7 @@ void tm_mock_server_close(struct tm_mock_server *s)
     }
     if (s->epoll_fd >= 0)
         close(s->epoll_fd);
+    tm_held_free(&s->held);
     free(s);
 }
 

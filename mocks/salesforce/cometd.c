@@ -7,70 +7,6 @@
 #define BAYEUX_VERSION_FIRST 37 /* API versions this endpoint serves; /cometd/replay/ is older */
 #define BAYEUX_MESSAGES_MAX 64  /* in one request */
 
-/* ---- clients ---- */
-
-struct bayeux_client *bayeux_find(const struct tm_bayeux *b, const char *id)
-{
-    for (size_t i = 0; id != NULL && i < b->clients_count; i++)
-        if (strcmp(b->clients[i]->id, id) == 0)
-            return b->clients[i];
-    return NULL;
-}
-
-static struct bayeux_client *bayeux_of_token(const struct tm_bayeux *b, uint64_t token)
-{
-    for (size_t i = 0; i < b->clients_count; i++)
-        if (b->clients[i]->token == token)
-            return b->clients[i];
-    return NULL;
-}
-
-void bayeux_unsend(struct bayeux_client *c)
-{
-    for (size_t i = 0; i < c->channels_count; i++)
-        c->channels[i].handed = c->channels[i].position;
-    c->handed_events = 0;
-}
-
-void bayeux_end_hold(struct tm_bayeux *b, struct bayeux_client *c, enum bayeux_end end)
-{
-    for (size_t i = 0; c->held && i < b->holds_count; i++)
-        if (b->holds[i].token == c->token) {
-            b->holds[i].end = end;
-            b->settings.wake(b->settings.wake_data, c->token);
-        }
-    c->held = false;
-    c->token = 0;
-    bayeux_unsend(c);
-}
-
-void bayeux_forget(struct tm_bayeux *b, struct bayeux_client *c)
-{
-    for (size_t i = 0; i < b->clients_count; i++)
-        if (b->clients[i] == c)
-            b->clients[i] = b->clients[--b->clients_count];
-    free(c->channels);
-    free(c);
-}
-
-static void bayeux_expire(struct tm_bayeux *b)
-{
-    int64_t oldest_ns = b->now_ns - b->settings.client_ms_max * TM_NS_PER_MS;
-    for (size_t i = 0; i < b->clients_count; i++)
-        if (b->clients[i]->idle_since_ns > b->now_ns)
-            b->clients[i]->idle_since_ns = b->now_ns;
-    for (size_t i = 0; i < b->clients_count;)
-        if (b->clients[i]->token == 0 && b->clients[i]->idle_since_ns < oldest_ns)
-            bayeux_forget(b, b->clients[i]);
-        else
-            i++;
-}
-
-size_t tm_bayeux_clients(const struct tm_bayeux *b)
-{
-    return b->clients_count;
-}
-
 /* ---- replies ---- */
 
 void bayeux_reply(struct bayeux_turn *t, json_t *reply)
@@ -158,23 +94,6 @@ static void bayeux_denied(struct bayeux_turn *t, const json_t *message, const ch
     bayeux_reply(t, reply);
 }
 
-static struct bayeux_client *bayeux_new_client(struct tm_bayeux *b, const struct tm_mock_request *r)
-{
-    struct bayeux_client *c = calloc(1, sizeof *c);
-    struct bayeux_client **grown = realloc(b->clients, (b->clients_count + 1) * sizeof *grown);
-    if (grown != NULL)
-        b->clients = grown;
-    if (c == NULL || grown == NULL) {
-        free(c);
-        return NULL;
-    }
-    tm_oauth_random(b->oauth, c->id, sizeof c->id);
-    snprintf(c->agent, sizeof c->agent, "%s", tm_mock_user_agent(r));
-    c->idle_since_ns = b->now_ns;
-    b->clients[b->clients_count++] = c;
-    return c;
-}
-
 static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
 {
     char cookie[BAYEUX_ID_BYTES], header[128];
@@ -191,7 +110,7 @@ static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const j
         return;
     }
     if (b->clients_count >= bayeux_clients_most(b) ||
-        (c = bayeux_new_client(b, t->request)) == NULL) {
+        (c = bayeux_client_new(b, tm_mock_user_agent(t->request))) == NULL) {
         bayeux_denied(t, message, "403::Organization concurrent user limit exceeded",
                       "403::Organization concurrent user limit exceeded");
         return;
@@ -208,39 +127,6 @@ static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const j
 }
 
 /* ---- connect ---- */
-
-static bool bayeux_hold_add(struct tm_bayeux *b, struct bayeux_client *c, const json_t *id,
-                            int64_t until_ns)
-{
-    if (b->holds_count == b->holds_cap) {
-        size_t cap = b->holds_cap == 0 ? 16 : b->holds_cap * 2;
-        struct bayeux_hold *grown = realloc(b->holds, cap * sizeof *grown);
-        if (grown == NULL)
-            return false;
-        b->holds = grown;
-        b->holds_cap = cap;
-    }
-    struct bayeux_hold *h = &b->holds[b->holds_count++];
-    *h = (struct bayeux_hold){ .token = c->token,
-                               .id = id != NULL ? json_deep_copy(id) : NULL,
-                               .until_ns = until_ns };
-    snprintf(h->client, sizeof h->client, "%s", c->id);
-    return true;
-}
-
-static void bayeux_hold_drop(struct tm_bayeux *b, struct bayeux_hold *h)
-{
-    json_decref(h->id);
-    *h = b->holds[--b->holds_count];
-}
-
-static struct bayeux_hold *bayeux_hold_of(struct tm_bayeux *b, uint64_t token)
-{
-    for (size_t i = 0; i < b->holds_count; i++)
-        if (b->holds[i].token == token)
-            return &b->holds[i];
-    return NULL;
-}
 
 /* The org cannot be read or the day's allocation is spent: an error reply instead of events. */
 static bool bayeux_no_events(struct tm_bayeux *b, struct bayeux_client *c, struct bayeux_turn *t,
@@ -319,19 +205,23 @@ static void bayeux_connect(struct tm_bayeux *b, struct bayeux_turn *t, const jso
         bayeux_reply(t, bayeux_message("/meta/connect", id, error));
         return;
     }
-    bayeux_end_hold(b, c, BAYEUX_REPLACED); /* also an answer whose end was never told */
-    c->token = t->token = ++b->token_last;
+    struct bayeux_poll *poll = bayeux_poll_new(b, c, id);
+    if (poll == NULL) {
+        bayeux_reply(t, bayeux_message("/meta/connect", id, "500::out of memory"));
+        return;
+    }
+    t->token = poll->token;
     if (bayeux_gather(b, c, t, id, &next_ms))
         return;
     if (json_is_integer(timeout) && json_integer_value(timeout) < wait_ms)
         wait_ms = json_integer_value(timeout);
-    if (!c->connected || !t->alone || wait_ms <= 0 ||
-        !bayeux_hold_add(b, c, id, b->now_ns + wait_ms * TM_NS_PER_MS)) {
+    if (!c->connected || !t->alone || wait_ms <= 0) {
         bayeux_connected(b, c, t, id);
         return;
     }
-    c->held = t->held = true;
-    tm_mock_hold(t->out, c->token, (struct tm_wake){ next_ms, b->now_ns + wait_ms * TM_NS_PER_MS });
+    poll->held = t->held = true;
+    poll->until_ns = b->now_ns + wait_ms * TM_NS_PER_MS;
+    tm_mock_hold(t->out, poll->token, (struct tm_wake){ next_ms, poll->until_ns });
 }
 
 static void bayeux_disconnect(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
@@ -342,7 +232,7 @@ static void bayeux_disconnect(struct tm_bayeux *b, struct bayeux_turn *t, const 
     json_t *reply = bayeux_message("/meta/disconnect", json_object_get(message, "id"), NULL);
     json_object_set_new(reply, "clientId", json_string(c->id));
     bayeux_reply(t, reply);
-    bayeux_end_hold(b, c, BAYEUX_DISCONNECTED);
+    bayeux_poll_end(b, c, BAYEUX_DISCONNECTED);
     bayeux_forget(b, c);
 }
 
@@ -463,31 +353,30 @@ void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
 }
 
 /* A held connect is looked at again; true when it has an answer. */
-static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, struct bayeux_hold *h,
-                         struct bayeux_client *c, int64_t *out_next_ms)
+static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, const struct bayeux_poll *p,
+                         int64_t *out_next_ms)
 {
     json_t *message;
     *out_next_ms = TM_NEVER;
-    if (h->end != BAYEUX_WAIT || c == NULL) { /* its client is gone or polls elsewhere */
-        json_t *reply = bayeux_message("/meta/connect", h->id, NULL);
-        json_object_set_new(reply, "clientId", json_string(h->client));
-        t->token = 0;
-        bayeux_reply(t, h->end == BAYEUX_REPLACED ? reply : bayeux_advice(reply, "none", -1));
+    if (p->client == NULL) { /* gone, or it polls elsewhere */
+        json_t *reply = bayeux_message("/meta/connect", p->id, NULL);
+        json_object_set_new(reply, "clientId", json_string(p->client_id));
+        bayeux_reply(t, p->end == BAYEUX_REPLACED ? reply : bayeux_advice(reply, "none", -1));
         return true;
     }
     if (t->verdict != TM_OAUTH_GOOD) {
-        message = json_pack("{s:s}", "clientId", h->client);
-        if (h->id != NULL)
-            json_object_set(message, "id", h->id);
+        message = json_pack("{s:s}", "clientId", p->client_id);
+        if (p->id != NULL)
+            json_object_set(message, "id", p->id);
         bayeux_admit(b, t, message, "/meta/connect");
         json_decref(message);
         return true;
     }
-    if (bayeux_gather(b, c, t, h->id, out_next_ms))
+    if (bayeux_gather(b, p->client, t, p->id, out_next_ms))
         return true;
-    if (b->now_ns < h->until_ns)
+    if (b->now_ns < p->until_ns)
         return false;
-    bayeux_connected(b, c, t, h->id);
+    bayeux_connected(b, p->client, t, p->id);
     return true;
 }
 
@@ -497,63 +386,41 @@ void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint
     struct bayeux_turn t = {
         .request = r, .out = out, .verdict = tm_oauth_check(b->oauth, r), .token = token
     };
-    struct bayeux_hold *h = bayeux_hold_of(b, token);
+    struct bayeux_poll *p = bayeux_poll_of(b, token);
+    bool ended = p != NULL && p->client == NULL;
     int64_t next_ms;
-    assert(h != NULL);
+    assert(p != NULL && p->held);
     bayeux_now(b, r);
-    struct bayeux_client *c = h->end == BAYEUX_WAIT ? bayeux_find(b, h->client) : NULL;
     tm_buf_addc(&out->body, '[');
-    if (!bayeux_again(b, &t, h, c, &next_ms)) {
+    if (!bayeux_again(b, &t, p, &next_ms)) {
         tm_buf_reset(&out->body);
-        tm_mock_hold(out, token, (struct tm_wake){ next_ms, h->until_ns });
+        tm_mock_hold(out, token, (struct tm_wake){ next_ms, p->until_ns });
         return;
     }
-    c = h->end == BAYEUX_WAIT ? bayeux_find(b, h->client) : NULL;
-    if (c != NULL)
-        c->held = false;
-    bayeux_hold_drop(b, h);
+    p->held = false;
+    if (ended) { /* nobody waits to be told how it went */
+        bayeux_poll_drop(b, p, false);
+        t.token = 0;
+    }
     bayeux_finish(b, &t);
 }
 
 void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent)
 {
-    struct bayeux_client *c = bayeux_of_token(b, token);
-    struct bayeux_hold *h = bayeux_hold_of(b, token); /* still held: its peer went away */
-    if (h != NULL)
-        bayeux_hold_drop(b, h);
-    if (c == NULL)
+    struct bayeux_poll *p = bayeux_poll_of(b, token);
+    struct bayeux_client *c = p != NULL ? p->client : NULL;
+    if (p == NULL)
         return;
-    if (sent) {
+    if (c != NULL && sent) {
         struct tm_org_usage more = { .events = c->handed_events };
         for (size_t i = 0; i < c->channels_count; i++)
-            c->channels[i].position = c->channels[i].handed;
+            c->channels[i]->position = c->channels[i]->handed;
         if (c->handed_events > 0)
             tm_org_usage_add(b->org, c->agent, "cometd", &more, b->now_ms);
     }
-    bayeux_unsend(c);
-    c->held = false;
-    c->token = 0;
-    c->idle_since_ns =
-        sent ? b->now_ns : INT64_MAX; /* when it went nobody told: counted from the next call */
-}
-
-void tm_bayeux_news(struct tm_bayeux *b)
-{
-    int64_t last = tm_org_replay_last(b->org, NULL);
-    for (size_t i = 0; i < b->clients_count; i++) {
-        struct bayeux_client *c = b->clients[i];
-        bool concerned = false;
-        if (!c->held || c->replay_seen == last)
-            continue;
-        c->replay_seen = last;
-        for (size_t k = 0; k < c->channels_count && !concerned; k++) {
-            const char *object = c->channels[k].object;
-            concerned =
-                tm_org_replay_last(b->org, *object != '\0' ? object : NULL) > c->channels[k].handed;
-        }
-        if (concerned)
-            b->settings.wake(b->settings.wake_data, c->token);
-    }
+    if (c != NULL)
+        bayeux_unsend(c);
+    bayeux_poll_drop(b, p, !sent);
 }
 
 enum tm_code tm_bayeux_open(struct tm_bayeux **out, struct tm_org *org, struct tm_oauth *oauth,
@@ -578,11 +445,11 @@ void tm_bayeux_close(struct tm_bayeux *b)
 {
     if (b == NULL)
         return;
-    while (b->clients_count > 0)
-        bayeux_forget(b, b->clients[0]);
-    while (b->holds_count > 0)
-        bayeux_hold_drop(b, &b->holds[0]);
-    free(b->clients);
-    free(b->holds);
+    for (size_t i = 0; i < BAYEUX_BUCKETS; i++) {
+        while (b->clients[i] != NULL)
+            bayeux_forget(b, b->clients[i]);
+        while (b->polls[i] != NULL)
+            bayeux_poll_drop(b, b->polls[i], false);
+    }
     free(b);
 }

@@ -13,8 +13,8 @@
  * tells what a live subscription gets). Facts: salesforce-wire.md section 2. */
 #ifndef TM_MOCKS_SALESFORCE_COMETD_H
 #define TM_MOCKS_SALESFORCE_COMETD_H
+#include "mocks/salesforce/feed.h"
 #include "mocks/salesforce/oauth.h"
-#include "mocks/salesforce/org.h"
 
 #define TM_BAYEUX_REQUEST_BYTES_MAX 32768u  /* 413 beyond */
 #define TM_BAYEUX_CLIENTS_MAX 2000          /* performance and unlimited edition */

@@ -9,78 +9,34 @@
     "} you provided was invalid.  Please provide a valid ID, -2 to replay "                        \
     "all events, or -1 to replay only new events."
 
-static struct bayeux_channel *channel_find(struct bayeux_client *c, const char *name)
-{
-    for (size_t i = 0; i < c->channels_count; i++)
-        if (strcmp(c->channels[i].name, name) == 0)
-            return &c->channels[i];
-    return NULL;
-}
-
-/* /data/OpportunityChangeEvent -> Opportunity, /data/X__ChangeEvent -> X__c, /data/ChangeEvents ->
- * "". */
-static bool channel_object(const struct tm_org *org, const char *channel, char *out,
-                           size_t out_bytes)
-{
-    static const char prefix[] = "/data/", suffix[] = "ChangeEvent", custom[] = "__ChangeEvent";
-    size_t bytes = strlen(channel), from = sizeof prefix - 1;
-    if (strcmp(channel, "/data/ChangeEvents") == 0) {
-        *out = '\0';
-        return true;
-    }
-    if (strncmp(channel, prefix, from) != 0 || bytes <= from + sizeof suffix - 1 ||
-        strcmp(channel + bytes - (sizeof suffix - 1), suffix) != 0)
-        return false;
-    bool is_custom = bytes > from + sizeof custom - 1 &&
-                     strcmp(channel + bytes - (sizeof custom - 1), custom) == 0;
-    size_t name_bytes = bytes - from - (is_custom ? sizeof custom - 1 : sizeof suffix - 1);
-    if (name_bytes + 4 > out_bytes)
-        return false;
-    snprintf(out, out_bytes, "%.*s%s", (int)name_bytes, channel + from, is_custom ? "__c" : "");
-    const struct tm_describe *d = tm_org_describe(org, out);
-    return d != NULL && strcmp(d->object, out) == 0;
-}
-
-/* Where a subscription starts: ext.replay[channel], -1 when it says nothing. */
+/* Where a subscription starts: ext.replay[channel], looked up without the filter; -1 when it says
+ * nothing. */
 static enum tm_code channel_position(struct tm_bayeux *b, const json_t *message,
-                                     const char *subscription, int64_t *out, char *error,
+                                     const struct tm_feed *feed, int64_t *out, char *error,
                                      size_t error_bytes, struct tm_err *err)
 {
     const json_t *map = json_object_get(json_object_get(message, "ext"), "replay");
-    const json_t *asked = json_object_get(map, subscription);
+    const json_t *asked = json_object_get(map, feed->channel);
     int64_t from = json_is_integer(asked) ? json_integer_value(asked) : -1;
     bool valid = true;
-    enum tm_code rc = TM_OK;
     if (asked != NULL && !json_is_integer(asked)) {
-        snprintf(error, error_bytes, "400::The replayId of %.80s must be an integer", subscription);
+        snprintf(error, error_bytes, "400::The replayId of %.80s must be an integer",
+                 feed->channel);
         return TM_OK;
     }
-    if (from == -1)
-        return tm_org_replay_tip(b->org, b->now_ms, out, err);
-    if (from == -2)
-        return tm_org_replay_oldest(b->org, b->now_ms, out, err);
-    rc = from < 0 ? TM_OK : tm_org_replay_valid(b->org, from, b->now_ms, &valid, err);
-    if (rc == TM_OK && (from < 0 || !valid))
+    enum tm_code rc = tm_feed_start(feed, from, b->now_ms, out, &valid, err);
+    if (rc == TM_OK && !valid)
         snprintf(error, error_bytes, BAYEUX_BAD_REPLAY, from);
-    *out = from;
     return rc;
 }
 
-static enum tm_code channel_add(struct bayeux_client *c, const char *name, const char *object,
-                                int64_t position)
+static enum tm_code channel_add(struct tm_bayeux *b, struct bayeux_client *c, const char *name,
+                                const struct tm_feed *feed, int64_t position)
 {
-    struct bayeux_channel *channel = channel_find(c, name);
-    if (channel == NULL) {
-        struct bayeux_channel *grown =
-            realloc(c->channels, (c->channels_count + 1) * sizeof *grown);
-        if (grown == NULL)
-            return TM_E_NOMEM;
-        c->channels = grown;
-        channel = &grown[c->channels_count++];
-    }
-    *channel = (struct bayeux_channel){ .position = position, .handed = position };
-    snprintf(channel->name, sizeof channel->name, "%s", name);
-    snprintf(channel->object, sizeof channel->object, "%s", object);
+    struct bayeux_channel *channel = bayeux_followed(c, name);
+    if (channel == NULL && (channel = bayeux_follow(b, c, name, feed)) == NULL)
+        return TM_E_NOMEM;
+    channel->position = channel->handed = position;
     return TM_OK;
 }
 
@@ -88,7 +44,8 @@ static enum tm_code channel_add(struct bayeux_client *c, const char *name, const
 static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const json_t *message,
                          const char *subscription, char *error, size_t error_bytes)
 {
-    char name[BAYEUX_CHANNEL_BYTES], object[96];
+    char name[TM_FEED_CHANNEL_BYTES];
+    struct tm_feed feed;
     int64_t position = 0;
     if (subscription == NULL || *subscription == '\0') {
         snprintf(error, error_bytes, "400::Channel name not specified");
@@ -99,20 +56,19 @@ static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const jso
         return;
     }
     snprintf(name, sizeof name, "%.*s", (int)strcspn(subscription, "?"), subscription);
-    if (strlen(subscription) >= sizeof name ||
-        !channel_object(b->org, name, object, sizeof object)) {
+    if (strlen(subscription) >= BAYEUX_CHANNEL_BYTES || !tm_feed_of(&feed, b->org, name)) {
         snprintf(error, error_bytes,
                  "400::The channel you requested to subscribe to does not exist {%.120s}",
                  subscription);
         return;
     }
-    if (channel_find(c, name) == NULL && c->channels_count == TM_BAYEUX_CHANNELS_MAX) {
+    if (bayeux_followed(c, subscription) == NULL && c->channels_count == TM_BAYEUX_CHANNELS_MAX) {
         snprintf(error, error_bytes, "403::Subscription limit exceeded for this topic");
         return;
     }
-    enum tm_code rc = channel_position(b, message, name, &position, error, error_bytes, NULL);
+    enum tm_code rc = channel_position(b, message, &feed, &position, error, error_bytes, NULL);
     if (rc == TM_OK && *error == '\0')
-        rc = channel_add(c, name, object, position);
+        rc = channel_add(b, c, subscription, &feed, position);
     if (rc != TM_OK)
         snprintf(error, error_bytes,
                  "503::Server is too busy. Please try your request again later.");
@@ -134,8 +90,8 @@ void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *
     if (strncmp(error, "503::", 5) == 0)
         json_object_set_new(reply, "ext", json_pack("{s:{s:s}}", "sfdc", "failureReason", error));
     bayeux_reply(t, reply);
-    if (*error == '\0' && c->held)
-        b->settings.wake(b->settings.wake_data, c->token);
+    if (*error == '\0' && c->poll != NULL && c->poll->held)
+        b->settings.wake(b->settings.wake_data, c->poll->token);
 }
 
 void bayeux_unsubscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
@@ -144,9 +100,9 @@ void bayeux_unsubscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t
     struct bayeux_client *c = bayeux_admit(b, t, message, "/meta/unsubscribe");
     if (c == NULL)
         return;
-    struct bayeux_channel *channel = subscription != NULL ? channel_find(c, subscription) : NULL;
+    struct bayeux_channel *channel = subscription != NULL ? bayeux_followed(c, subscription) : NULL;
     if (channel != NULL)
-        *channel = c->channels[--c->channels_count];
+        bayeux_unfollow(b, channel);
     json_t *reply = bayeux_message("/meta/unsubscribe", json_object_get(message, "id"), NULL);
     json_object_set_new(reply, "clientId", json_string(c->id));
     if (subscription != NULL)
@@ -170,8 +126,9 @@ static bool channel_event(void *data, const struct tm_org_event *e)
         return false;
     tm_buf_addz(body, fill->turn->replies++ > 0 ? ",{\"data\":" : "{\"data\":");
     tm_buf_add(body, e->body, e->body_bytes - 1); /* without its last brace: "event" goes inside */
-    tm_buf_addf(body, ",\"event\":{\"replayId\":%" PRId64 "}},\"channel\":\"%s\"}", e->replay_id,
-                fill->channel->name);
+    tm_buf_addf(body, ",\"event\":{\"replayId\":%" PRId64 "}},\"channel\":", e->replay_id);
+    tm_buf_add_json_string(body, fill->channel->name, strlen(fill->channel->name));
+    tm_buf_addc(body, '}');
     fill->channel->handed = e->replay_id;
     fill->count++;
     return true;
@@ -193,19 +150,18 @@ enum tm_code bayeux_events(struct tm_bayeux *b, struct bayeux_client *c, struct 
     int64_t room = channel_allowance(b);
     enum tm_code rc = TM_OK;
     *out_next_ms = TM_NEVER;
-    c->replay_seen = tm_org_replay_last(b->org, NULL);
     for (size_t i = 0; i < c->channels_count && rc == TM_OK; i++) {
-        struct bayeux_channel *channel = &c->channels[(c->first_channel + i) % c->channels_count];
-        const char *object = channel->object[0] != '\0' ? channel->object : NULL;
+        struct bayeux_channel *channel = c->channels[(c->first_channel + i) % c->channels_count];
+        const struct tm_feed *feed = &channel->topic->feed;
         struct channel_fill fill = { t, channel, 0 };
         int64_t next_ms = TM_NEVER;
         if (room > 0)
-            rc = tm_org_events(b->org, object, channel->handed, b->now_ms, (size_t)room,
-                               channel_event, &fill, err);
+            rc = tm_feed_events(feed, channel->handed, b->now_ms, (size_t)room, channel_event,
+                                &fill, err);
         room -= fill.count;
         c->handed_events += fill.count;
         if (rc == TM_OK && c->handed_events == 0) /* asked only where the poll may be held */
-            rc = tm_org_next_publish_ms(b->org, object, channel->handed, &next_ms, err);
+            rc = tm_feed_next_ms(feed, channel->handed, &next_ms, err);
         if (next_ms < *out_next_ms)
             *out_next_ms = next_ms;
     }

@@ -1,45 +1,67 @@
 /* cometd_impl: what the files of the streaming endpoint share. Owner of everything here: struct
- * tm_bayeux. */
+ * tm_bayeux. Nothing here is looked for one by one among thousands: clients are found by id, polls
+ * by token, subscriptions by the channel they follow, the longest silent client at the head of a
+ * list. */
 #ifndef TM_MOCKS_SALESFORCE_COMETD_IMPL_H
 #define TM_MOCKS_SALESFORCE_COMETD_IMPL_H
 #include "mocks/salesforce/cometd.h"
 
 #define BAYEUX_ID_BYTES 29 /* 28 characters of [0-9a-z] */
-#define BAYEUX_CHANNEL_BYTES 160
+#define BAYEUX_CHANNEL_BYTES 400
+#define BAYEUX_BUCKETS 4096 /* a power of two; twice as many clients as an edition allows */
 
-struct bayeux_channel {
-    char name[BAYEUX_CHANNEL_BYTES], object[96]; /* object "" = /data/ChangeEvents, all of them */
-    int64_t position;                            /* last replay id that reached a live peer */
-    int64_t handed; /* last one put into the answer under way; else = position */
+struct bayeux_client;
+struct bayeux_topic { /* a channel that somebody follows */
+    struct bayeux_topic *next;
+    struct tm_feed feed;
+    int64_t told;                     /* its last replay id when its followers were told */
+    struct bayeux_channel *followers; /* by next_follower */
 };
-struct bayeux_client {
-    char id[BAYEUX_ID_BYTES], agent[96];
-    struct bayeux_channel *channels;
-    size_t channels_count;
-    bool connected;        /* a connect was answered: later ones may be held */
-    bool held;             /* `token` is waiting */
-    uint64_t token;        /* of the connect under way, 0 = none */
-    int64_t idle_since_ns; /* while token is 0 */
-    int64_t replay_seen;   /* the org's last replay id when news were looked at */
-    int64_t handed_events; /* in the answer under way */
-    size_t first_channel;  /* which channel fills an answer first: they take turns */
+struct bayeux_channel { /* one subscription */
+    struct bayeux_channel *next_follower, *previous_follower;
+    struct bayeux_client *client;
+    struct bayeux_topic *topic;
+    char *name;       /* as subscribed to, ?filter included: what deliveries are addressed to */
+    int64_t position; /* last replay id that reached a live peer, or that it is not to have */
+    int64_t handed;   /* last one put into the answer under way; else = position */
 };
 enum bayeux_end { BAYEUX_WAIT, BAYEUX_REPLACED, BAYEUX_DISCONNECTED };
-struct bayeux_hold { /* a connect that waits for events */
+struct bayeux_poll {          /* a connect, from its request until its answer has left or is lost */
+    struct bayeux_poll *next; /* of its bucket */
     uint64_t token;
-    char client[BAYEUX_ID_BYTES];
+    struct bayeux_client *client;    /* NULL: gone, or polls elsewhere */
+    char client_id[BAYEUX_ID_BYTES]; /* outlives it */
+    bool held;
     json_t *id; /* the message's id, to be echoed */
     int64_t until_ns;
     enum bayeux_end end;
+};
+struct bayeux_client {
+    struct bayeux_client *next;            /* of its bucket */
+    struct bayeux_client *before, *behind; /* while silent: in `silent` or `lost` */
+    char id[BAYEUX_ID_BYTES], agent[96];
+    struct bayeux_channel **channels;
+    size_t channels_count;
+    bool connected;           /* a connect was answered: later ones may be held */
+    bool lost;                /* stands in the list `lost` */
+    struct bayeux_poll *poll; /* under way; NULL = silent */
+    int64_t silent_since_ns;
+    int64_t handed_events; /* in the answer under way */
+    size_t first_channel;  /* which channel fills an answer first: they take turns */
+};
+struct bayeux_silence { /* clients without a poll, longest silent first */
+    struct bayeux_client *first, *last;
 };
 struct tm_bayeux {
     struct tm_org *org;
     struct tm_oauth *oauth;
     struct tm_bayeux_settings settings;
-    struct bayeux_client **clients;
+    struct bayeux_client *clients[BAYEUX_BUCKETS];
+    struct bayeux_poll *polls[BAYEUX_BUCKETS];
+    struct bayeux_topic *topics;
     size_t clients_count;
-    struct bayeux_hold *holds;
-    size_t holds_count, holds_cap;
+    struct bayeux_silence silent;
+    struct bayeux_silence lost; /* their polls broke: since when nobody told */
     uint64_t token_last;
     int64_t now_ns, now_ms; /* of the last call */
 };
@@ -54,7 +76,6 @@ struct bayeux_turn { /* one HTTP request */
     size_t replies; /* elements written to the body */
 };
 
-struct bayeux_client *bayeux_find(const struct tm_bayeux *b, const char *id);
 /* Writes one element of the answer; takes the reference. */
 void bayeux_reply(struct bayeux_turn *t, json_t *reply);
 /* A reply with channel, id, successful, and error when not NULL. */
@@ -63,11 +84,28 @@ json_t *bayeux_advice(json_t *reply, const char *reconnect, int64_t timeout_ms /
 /* Refused for lack of a good token or client: replies and returns NULL. */
 struct bayeux_client *bayeux_admit(struct tm_bayeux *b, struct bayeux_turn *t,
                                    const json_t *message, const char *channel);
+
+/* ---- cometd_clients.c ---- */
+struct bayeux_client *bayeux_find(const struct tm_bayeux *b, const char *id);
+/* NULL: out of memory. */
+struct bayeux_client *bayeux_client_new(struct tm_bayeux *b, const char *agent);
 void bayeux_forget(struct tm_bayeux *b, struct bayeux_client *c);
-/* The connect under way is over without having reached its peer: what it carried goes out again. */
+/* Forgets who was silent for too long. */
+void bayeux_expire(struct tm_bayeux *b);
+/* A poll begins for the client, in the place of any other; NULL: out of memory. */
+struct bayeux_poll *bayeux_poll_new(struct tm_bayeux *b, struct bayeux_client *c, const json_t *id);
+struct bayeux_poll *bayeux_poll_of(const struct tm_bayeux *b, uint64_t token);
+/* It is over. Its client, if any, is silent from now on, or (lost) from the next call on. */
+void bayeux_poll_drop(struct tm_bayeux *b, struct bayeux_poll *p, bool lost);
+/* The client's poll is over without having reached its peer: what it carried goes out again, and if
+ * it is held it is told how it ended, and resumed. */
+void bayeux_poll_end(struct tm_bayeux *b, struct bayeux_client *c, enum bayeux_end end);
 void bayeux_unsend(struct bayeux_client *c);
-/* The client's held connect, if any, is told how it ended and resumed. */
-void bayeux_end_hold(struct tm_bayeux *b, struct bayeux_client *c, enum bayeux_end end);
+/* A subscription of the client; NULL: out of memory. */
+struct bayeux_channel *bayeux_follow(struct tm_bayeux *b, struct bayeux_client *c, const char *name,
+                                     const struct tm_feed *feed);
+struct bayeux_channel *bayeux_followed(const struct bayeux_client *c, const char *name);
+void bayeux_unfollow(struct tm_bayeux *b, struct bayeux_channel *channel);
 
 /* ---- cometd_channel.c ---- */
 void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message);
