@@ -23,6 +23,8 @@
 #define SERVER_WAIT_FDS_MAX 32
 #define SERVER_OTHER_FDS 200 /* databases, logs, what the process has besides connections */
 #define SERVER_EVENTS_MAX 64
+#define SERVER_CALLS_MAX 32          /* handler calls in one step, … */
+#define SERVER_CALLS_BYTES_MAX 65536 /* … while their answers together are smaller than this */
 
 enum server_state { SERVER_READING, SERVER_QUEUED, SERVER_HELD, SERVER_READY, SERVER_SENDING };
 struct server_exchange {                     /* one request and its answer */
@@ -325,15 +327,16 @@ void tm_mock_server_wake(struct tm_mock_server *s, uint64_t token)
 
 /* ---- the step ---- */
 
-static void server_call(struct tm_mock_server *s, struct server_exchange *x,
-                        const struct tm_now *now)
+/* Out: bytes of its answer; SIZE_MAX: it has work left and wants to be called again at once. */
+static size_t server_call(struct tm_mock_server *s, struct server_exchange *x,
+                          const struct tm_now *now)
 {
     uint64_t token = x->response.token;
     server_list_remove(&s->queued, x);
     x->request.now = *now;
     if (x->resumed && server_peer_gone(x)) { /* a fresh one may half-close and still read */
         server_drop(x);
-        return;
+        return 0;
     }
     tm_mock_response_reset(&x->response);
     if (x->resumed) {
@@ -343,16 +346,18 @@ static void server_call(struct tm_mock_server *s, struct server_exchange *x,
         s->handler.request(s->handler.self, &x->request, &x->response);
     }
     if (x->response.outcome != TM_MOCK_HOLD) {
+        size_t bytes = x->response.body.bytes;
         server_release(x);
-        return;
+        return bytes;
     }
     if (!tm_held_add(&s->held, &x->held, x->response.token, x->response.until)) {
         server_drop(x); /* out of memory */
-        return;
+        return 0;
     }
     x->resumed = true;
     x->state = SERVER_HELD;
     server_watch(x, true);
+    return tm_held_due(&s->held, now) != NULL ? SIZE_MAX : 0;
 }
 
 static void server_wake_at(const struct tm_mock_server *s, const struct tm_now *now,
@@ -376,8 +381,13 @@ enum tm_code tm_mock_server_step(struct tm_mock_server *s, const struct tm_now *
         return tm_fail(err, TM_E_IO, "the HTTP server on %s stopped working", s->url);
     server_reap(s);
     server_due(s, now);
-    if (s->queued.first != NULL) {
-        server_call(s, s->queued.first, now);
+    size_t calls = 0, bytes = 0;
+    while (s->queued.first != NULL && calls++ < SERVER_CALLS_MAX &&
+           bytes < SERVER_CALLS_BYTES_MAX) {
+        size_t more = server_call(s, s->queued.first, now);
+        bytes = more == SIZE_MAX ? SIZE_MAX : bytes + more;
+    }
+    if (calls > 0) {
         if (MHD_run(s->daemon) != MHD_YES)
             return tm_fail(err, TM_E_IO, "the HTTP server on %s stopped working", s->url);
     }

@@ -1,4 +1,4 @@
-/* server: HTTP/1.1 over libmicrohttpd for the mocks, one thread, one handler call a step.
+/* server: HTTP/1.1 over libmicrohttpd for the mocks, one thread, a bounded step.
  * in: connections; out: calls of a struct tm_mock_handler, made from tm_mock_server_step alone, so
  * handlers need no lock.
  *
@@ -36,8 +36,8 @@ void tm_mock_server_close(struct tm_mock_server *s);
 int tm_mock_server_port(const struct tm_mock_server *s);
 const char *tm_mock_server_url(const struct tm_mock_server *s); /* "http://127.0.0.1:8080" */
 int tm_mock_server_fd(const struct tm_mock_server *s);
-/* Moves bytes, then calls the handler at most once. Sets *wake to an earlier instant
- * where needed. */
+/* Moves bytes, then calls the handler: once, or for several requests as long as their answers are
+ * small and none has work left over. Sets *wake to an earlier instant where needed. */
 enum tm_code tm_mock_server_step(struct tm_mock_server *s, const struct tm_now *now,
                                  struct tm_wake *wake, struct tm_err *err);
 /* The request held under `token` is resumed in a later step. No such one: nothing happens. */
