@@ -13,7 +13,8 @@
  *   --clock FILE                  shared clock of a run; without it a scenario starts its own, and
  * no scenario means real time
  *   --seed N --long-poll-ms N --token-life-s N
- *   --username --password --password-token --consumer-key --consumer-secret
+ *   --username --password --password-token --consumer-key --consumer-secret --refresh-token
+ *   --jwt-certificate FILE        PEM or DER: whose key signs the assertions of JWT bearer sign-ins
  *   --quiet */
 #include "base/log.h"
 #include "mocks/http/server.h"
@@ -31,6 +32,8 @@
 #define SERVE_BODY_BYTES_MAX (32u << 20)
 /* entries of history that the lagged copies take over in one step: about a millisecond */
 #define SERVE_LAG_CHANGES_MAX 32
+/* key in the org's meta table */
+#define SERVE_SESSIONS "sessions"
 
 enum serve_flag {
     SERVE_PORT,
@@ -45,14 +48,19 @@ enum serve_flag {
     SERVE_PASSWORD_TOKEN,
     SERVE_KEY,
     SERVE_SECRET,
+    SERVE_REFRESH_TOKEN,
+    SERVE_JWT_CERTIFICATE,
     SERVE_QUIET,
     SERVE_FLAGS
 };
-static const char *const serve_names[] = {
-    "port",         "bind",     "org",      "scenario",       "seed",         "long-poll-ms",
-    "token-life-s", "username", "password", "password-token", "consumer-key", "consumer-secret",
-    "quiet!",       NULL
-};
+static const char *const serve_names[] = { "port",          "bind",
+                                           "org",           "scenario",
+                                           "seed",          "long-poll-ms",
+                                           "token-life-s",  "username",
+                                           "password",      "password-token",
+                                           "consumer-key",  "consumer-secret",
+                                           "refresh-token", "jwt-certificate",
+                                           "quiet!",        NULL };
 struct serve {
     struct tm_station_flags flags;
     const char *given[SERVE_FLAGS];
@@ -61,7 +69,9 @@ struct serve {
     struct tm_workload *workload; /* NULL: nobody works */
     struct tm_salesforce *salesforce;
     struct tm_mock_server *server;
+    struct tm_secret_key *jwt_certificate;
     struct tm_clock_file *clock; /* NULL: real time */
+    uint64_t sessions_kept;      /* tm_oauth_changes when they were last written to the org */
     bool started;                /* the clock runs and the workload knows */
     int64_t pos_told;            /* history position subscribers were told of */
     unsigned seconds;
@@ -172,6 +182,42 @@ static enum tm_code serve_org(struct serve *s, struct tm_err *err)
     return rc;
 }
 
+/* Sessions outlive a restart, as those of a real org outlive its maintenance: their digests are in
+ * the org's file. */
+static enum tm_code serve_sessions_load(struct serve *s, struct tm_err *err)
+{
+    struct tm_oauth *oauth = tm_salesforce_oauth(s->salesforce);
+    struct tm_now now = tm_clock_now(s->clock);
+    struct tm_err lost = { .code = TM_OK };
+    char *text = malloc(TM_OAUTH_SAVED_BYTES_MAX);
+    if (text == NULL)
+        return tm_fail(err, TM_E_NOMEM, "sessions");
+    enum tm_code rc = tm_org_meta_get(s->org, SERVE_SESSIONS, text, TM_OAUTH_SAVED_BYTES_MAX, err);
+    if (rc == TM_OK && *text != '\0' && tm_oauth_load(oauth, text, &now, &lost) != TM_OK)
+        tm_log(TM_LOG_WARN, "%s; everybody signs in again", lost.msg);
+    s->sessions_kept = tm_oauth_changes(oauth);
+    free(text);
+    return rc;
+}
+
+static enum tm_code serve_sessions_keep(struct serve *s, struct tm_err *err)
+{
+    const struct tm_oauth *oauth =
+        s->salesforce != NULL ? tm_salesforce_oauth(s->salesforce) : NULL;
+    struct tm_buf text;
+    if (oauth == NULL || tm_oauth_changes(oauth) == s->sessions_kept)
+        return TM_OK;
+    tm_buf_init(&text, TM_OAUTH_SAVED_BYTES_MAX);
+    tm_oauth_save(oauth, &text);
+    enum tm_code rc = tm_buf_check(&text, "sessions", err);
+    if (rc == TM_OK)
+        rc = tm_org_meta_set(s->org, SERVE_SESSIONS, tm_buf_text(&text), err);
+    if (rc == TM_OK)
+        s->sessions_kept = tm_oauth_changes(oauth);
+    tm_buf_free(&text);
+    return rc;
+}
+
 static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
 {
     struct tm_mock_server_settings listen = { .bind = s->given[SERVE_BIND],
@@ -181,7 +227,10 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
                    .password = s->given[SERVE_PASSWORD],
                    .password_token = s->given[SERVE_PASSWORD_TOKEN],
                    .consumer_key = s->given[SERVE_KEY],
-                   .consumer_secret = s->given[SERVE_SECRET] },
+                   .consumer_secret = s->given[SERVE_SECRET],
+                   .refresh_token = s->given[SERVE_REFRESH_TOKEN],
+                   .real_ms_at_zero =
+                       (tm_clock_realtime_ns() - tm_clock_monotonic_ns()) / TM_NS_PER_MS },
     };
     int64_t port, life_s;
     enum tm_code rc = serve_number(&port, s, SERVE_PORT, 0, 0, 65535, err);
@@ -193,7 +242,13 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
         return rc;
     listen.port = (int)port;
     settings.oauth.token_ns_max = life_s * TM_NS_PER_S;
-    rc = tm_salesforce_open(&s->salesforce, s->org, &settings, err);
+    if (s->given[SERVE_JWT_CERTIFICATE] != NULL)
+        rc = tm_secret_certificate_load(&s->jwt_certificate, s->given[SERVE_JWT_CERTIFICATE], err);
+    settings.oauth.certificate = s->jwt_certificate;
+    if (rc == TM_OK)
+        rc = tm_salesforce_open(&s->salesforce, s->org, &settings, err);
+    if (rc == TM_OK)
+        rc = serve_sessions_load(s, err);
     if (rc != TM_OK)
         return rc;
     struct tm_mock_handler handler = tm_salesforce_handler(s->salesforce);
@@ -222,6 +277,7 @@ static void serve_close(struct serve *s)
     /* first: it tells the handler how held requests end */
     tm_mock_server_close(s->server);
     tm_salesforce_close(s->salesforce);
+    tm_secret_key_free(s->jwt_certificate);
     tm_workload_close(s->workload);
     tm_org_close(s->org);
     tm_clock_file_close(s->clock);
@@ -314,6 +370,8 @@ static void serve_second(void *self)
     struct serve *s = self;
     struct tm_now now = tm_clock_now(s->clock);
     enum tm_code rc = tm_org_usage_flush(s->org, &s->broken);
+    if (rc == TM_OK)
+        rc = serve_sessions_keep(s, &s->broken);
     if (rc == TM_OK && ++s->seconds % SERVE_PURGE_S == 0)
         rc = tm_org_purge(s->org, &now, &s->broken);
     if (rc == TM_E_AGAIN)
@@ -358,7 +416,9 @@ int tm_cmd_serve(int argc, char **argv)
         rc = tm_drive(&driven, &err);
         serve_farewell(&s);
     }
-    if (s.org != NULL && tm_org_usage_flush(s.org, rc == TM_OK ? &err : NULL) != TM_OK &&
+    if (s.org != NULL &&
+        (tm_org_usage_flush(s.org, rc == TM_OK ? &err : NULL) != TM_OK ||
+         serve_sessions_keep(&s, rc == TM_OK ? &err : NULL) != TM_OK) &&
         rc == TM_OK)
         rc = err.code;
     serve_close(&s);

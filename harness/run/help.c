@@ -32,7 +32,8 @@ static const struct tm_help helps[] = {
       "Ctrl-C ends it in order and leaves a report that says it is partial; twice: at once.\n",
       "tidemark run fixtures/scenarios/short.json --out reports/out/first" },
     { "serve", "[FLAGS]", "the mock Salesforce, alone",
-      "OAuth, REST, SOQL, CometD over one org. Prints its address, credentials and first calls.\n\n"
+      "OAuth and SOAP sign-in, REST, SOQL, CometD over one org. Prints its address, credentials\n"
+      "and first calls.\n\n"
       "  --port N               any free port without it\n"
       "  --bind ADDRESS         127.0.0.1 without it\n"
       "  --org FILE             keeps the org there; in memory without it\n"
@@ -41,8 +42,9 @@ static const struct tm_help helps[] = {
       "  --seed N               of the scenario's history\n"
       "  --long-poll-ms N       how long a CometD poll is held\n"
       "  --token-life-s N       how long a token is good\n"
-      "  --username --password --password-token --consumer-key --consumer-secret VALUE\n"
-      "                         what to sign in with\n"
+      "  --username --password --password-token --consumer-key --consumer-secret\n"
+      "  --refresh-token VALUE  what to sign in with\n"
+      "  --jwt-certificate FILE whose key signs the assertions of JWT bearer sign-ins\n"
       "  --quiet                prints the address alone\n" FLAG_CLOCK FLAG_STATS,
       "tidemark serve --org org.db --port 8080" },
     { "kafka", "[FLAGS]", "the embedded broker, alone",

@@ -1,22 +1,33 @@
-/* oauth: who may speak to the org: sign-in, tokens, and the check of every later request.
- * in: token requests (password, client_credentials; form fields or HTTP Basic), requests with an
- * Authorization of any form clients send; out: token answers, error bodies, yes or no. Pure towards
- * time (handed in) and, with a seed, chance. Facts: salesforce-wire.md 0 (forms of
- * Authorization), 1.2, 1.3. Every sign-in gets a token of its own, because clients revoke theirs
- * when they stop. */
+/* oauth: who may speak to the org: sign-in, sessions, and the check of every later request.
+ * in: token requests (password, client_credentials, refresh_token and JWT bearer; form fields or
+ * HTTP Basic), a user's name and password from elsewhere (SOAP), requests with an Authorization of
+ * any form clients send; out: token answers, error bodies, yes or no. Pure towards time (handed in)
+ * and, with a seed, chance. Keeps digests of tokens, never the tokens. Every sign-in gets a token
+ * of its own, because clients revoke theirs when they stop. Facts: salesforce-wire.md 0 (forms of
+ * Authorization), 1.2, 1.3; error texts of JWT bearer: forcedotcom/cli#3325, omniphx/forrest#302,
+ * airbytehq/airbyte#80788, salesforce.stackexchange.com/questions/282513, read 2026-11-30. */
 #ifndef TM_MOCKS_SALESFORCE_OAUTH_H
 #define TM_MOCKS_SALESFORCE_OAUTH_H
 #include "base/rng.h"
+#include "base/secret.h"
 #include "mocks/http/message.h"
 
 #define TM_OAUTH_TOKENS_MAX 1000 /* the oldest goes first */
+#define TM_OAUTH_TOKEN_BYTES 112
+/* what tm_oauth_save writes of all of them */
+#define TM_OAUTH_SAVED_BYTES_MAX (TM_OAUTH_TOKENS_MAX * 112 + 256)
 struct tm_oauth_settings { /* strings are copied by open; NULL = the defaults written beside them */
     const char *username;  /* integration@tidemark.example */
     const char *password;  /* tidemark */
-    const char *password_token;   /* TOKEN: appended to the password by clients */
-    const char *consumer_key;     /* tidemark-consumer-key */
-    const char *consumer_secret;  /* tidemark-consumer-secret */
-    int64_t token_ns_max;         /* a token's life, wall clock; 0 = 2 h */
+    const char *password_token;  /* TOKEN: appended to the password by clients */
+    const char *consumer_key;    /* tidemark-consumer-key */
+    const char *consumer_secret; /* tidemark-consumer-secret */
+    const char *refresh_token;   /* tidemark-refresh-token: as if somebody had approved the app */
+    const struct tm_secret_key *certificate; /* whose key signs JWT assertions; borrowed; NULL = no
+                                                assertion is taken */
+    int64_t token_ns_max;                    /* a token's life, wall clock; 0 = 2 h */
+    int64_t real_ms_at_zero;      /* epoch ms when the wall clock showed 0: for what other machines'
+                                     clocks say (exp of a JWT) and what outlives this process */
     const char *org_id, *user_id; /* 18 characters each */
     uint64_t seed;
     bool seeded; /* simulation: tokens from the seed; else from the system */
@@ -26,22 +37,40 @@ enum tm_code tm_oauth_open(struct tm_oauth **out, const struct tm_oauth_settings
                            struct tm_err *err);
 void tm_oauth_close(struct tm_oauth *o);
 const struct tm_oauth_settings *tm_oauth_settings(const struct tm_oauth *o);
-/* POST /services/oauth2/token, …/revoke, GET …/userinfo, GET /id/ORG/USER. base_url:
- * "http://host:port". */
+/* POST /services/oauth2/token, …/revoke (GET too), …/userinfo and /id/ORG/USER (GET or POST).
+ * base_url: "http://host:port". identity checks the token itself. */
 void tm_oauth_token(struct tm_oauth *o, const struct tm_mock_request *r, const char *base_url,
                     struct tm_mock_response *out);
 void tm_oauth_revoke(struct tm_oauth *o, const struct tm_mock_request *r,
                      struct tm_mock_response *out);
-void tm_oauth_identity(struct tm_oauth *o, const char *base_url, bool userinfo,
-                       struct tm_mock_response *out);
+void tm_oauth_identity(const struct tm_oauth *o, const struct tm_mock_request *r,
+                       const char *base_url, struct tm_mock_response *out);
+
 enum tm_oauth_verdict { TM_OAUTH_GOOD, TM_OAUTH_MISSING, TM_OAUTH_BAD };
 enum tm_oauth_verdict tm_oauth_check(const struct tm_oauth *o, const struct tm_mock_request *r);
 /* The token of a request, whatever header or parameter carries it; NULL when there is none.
  * Borrowed. */
 const char *tm_oauth_token_of(const struct tm_mock_request *r);
+
+/* ---- for other ways to sign in and out ---- */
+/* Is this the user, with password and security token as one word? */
+bool tm_oauth_user(const struct tm_oauth *o, const char *username, const char *password);
+void tm_oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now);
+bool tm_oauth_good(const struct tm_oauth *o, const char *token, const struct tm_now *now);
+/* The session ends; false when there is none of this token. */
+bool tm_oauth_forget(struct tm_oauth *o, const char *token);
 /* a planted fault: every token is refused from now on */
 void tm_oauth_expire_all(struct tm_oauth *o);
 size_t tm_oauth_tokens(const struct tm_oauth *o);
 /* A random text of `bytes` - 1 characters from [0-9a-z], terminated: client ids, cookies. */
 void tm_oauth_random(struct tm_oauth *o, char *out, size_t bytes);
+
+/* ---- sessions that outlive the process ---- */
+/* grows whenever tm_oauth_save would write something else */
+uint64_t tm_oauth_changes(const struct tm_oauth *o);
+/* Digests and ends of the sessions as JSON: nobody can sign in with it. */
+void tm_oauth_save(const struct tm_oauth *o, struct tm_buf *out);
+/* Into one just opened. TM_E_PROTO when it is not what save wrote: then there are no sessions. */
+enum tm_code tm_oauth_load(struct tm_oauth *o, const char *text, const struct tm_now *now,
+                           struct tm_err *err);
 #endif

@@ -1,5 +1,6 @@
 #include "mocks/salesforce/routes.h"
 #include "mocks/salesforce/control.h"
+#include "mocks/salesforce/soap.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static void routes_wake(void *self, uint64_t token)
         s->wake(s->wake_data, token);
 }
 
-/* "http://" and the Host the client used, so that what it is told is what it can reach. */
+/* The scheme and the Host the client used, so that what it is told is what it can reach. */
 static void routes_base(const struct tm_salesforce *s, const struct tm_mock_request *r, char *out,
                         size_t out_bytes)
 {
@@ -32,10 +33,17 @@ static void routes_base(const struct tm_salesforce *s, const struct tm_mock_requ
         host != NULL && *host != '\0' && strlen(host) < 200 &&
         strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]") ==
             strlen(host);
-    snprintf(out, out_bytes, "%s%s", usable ? "http://" : "", usable ? host : s->base_url);
+    const char *scheme = strncmp(s->base_url, "https:", 6) == 0 ? "https://" : "http://";
+    snprintf(out, out_bytes, "%s%s", usable ? scheme : "", usable ? host : s->base_url);
 }
 
 /* ---- sign-in ---- */
+
+static bool routes_under(const char *path, const char *folder)
+{
+    size_t bytes = strlen(folder);
+    return strncmp(path, folder, bytes) == 0 && (path[bytes] == '\0' || path[bytes] == '/');
+}
 
 static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *r,
                          struct tm_mock_response *out)
@@ -44,14 +52,16 @@ static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *
     char base[256];
     struct tm_org_usage more = { .calls = 1, .bytes_in = (int64_t)r->body_bytes };
     routes_base(s, r, base, sizeof base);
-    if (strncmp(path, "/services/oauth2/token", 22) == 0)
+    if (routes_under(path, "/services/Soap"))
+        tm_soap_request(s->oauth, r, base, out);
+    else if (routes_under(path, "/services/oauth2/token"))
         tm_oauth_token(s->oauth, r, base, out);
-    else if (strncmp(path, "/services/oauth2/revoke", 23) == 0)
+    else if (routes_under(path, "/services/oauth2/revoke"))
         tm_oauth_revoke(s->oauth, r, out);
-    else if (tm_oauth_check(s->oauth, r) != TM_OAUTH_GOOD)
-        tm_rest_error(out, 403, "INVALID_SESSION_ID", "Bad_OAuth_Token");
+    else if (routes_under(path, "/services/oauth2/userinfo") || routes_under(path, "/id"))
+        tm_oauth_identity(s->oauth, r, base, out);
     else
-        tm_oauth_identity(s->oauth, base, strncmp(path, "/services/oauth2/userinfo", 25) == 0, out);
+        tm_rest_error(out, 404, "NOT_FOUND", "The requested resource does not exist");
     more.bytes_out = (int64_t)out->body.bytes;
     tm_org_usage_add(s->org, tm_mock_user_agent(r), "login", &more, r->now.org_ms);
 }
@@ -162,12 +172,6 @@ static void routes_welcome(const struct tm_salesforce *s, const struct tm_mock_r
                 base, base, base, base);
 }
 
-static bool routes_under(const char *path, const char *folder)
-{
-    size_t bytes = strlen(folder);
-    return strncmp(path, folder, bytes) == 0 && (path[bytes] == '\0' || path[bytes] == '/');
-}
-
 static void routes_request(void *self, const struct tm_mock_request *r,
                            struct tm_mock_response *out)
 {
@@ -177,7 +181,8 @@ static void routes_request(void *self, const struct tm_mock_request *r,
         tm_bayeux_request(s->bayeux, r, out);
     else if (routes_under(r->path, "/services/data"))
         tm_rest_request(&s->rest, r, out);
-    else if (routes_under(r->path, "/services/oauth2") || routes_under(r->path, "/id"))
+    else if (routes_under(r->path, "/services/oauth2") || routes_under(r->path, "/services/Soap") ||
+             routes_under(r->path, "/id"))
         routes_oauth(s, r, out);
     else if (strncmp(r->path, "/tidemark/v1/", 13) == 0)
         routes_control(s, r, out);
