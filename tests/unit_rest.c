@@ -132,7 +132,6 @@ static void versions_need_no_token_and_everything_else_does(void **state)
     expect_error(w, "GET", DATA "/query/?q=x", NULL, 401, "INVALID_SESSION_ID");
     snprintf(w->authorization, sizeof w->authorization, "Bearer nonsense");
     expect_error(w, "GET", DATA "/sobjects", NULL, 401, "INVALID_SESSION_ID");
-    expect_error(w, "GET", "/id/x/y", NULL, 403, "INVALID_SESSION_ID");
 }
 
 static void every_answer_says_how_much_of_the_day_is_used(void **state)
