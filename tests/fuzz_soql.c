@@ -8,11 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FUZZ_NOW_MS 1772438400000LL
+
 static void fuzz_demand(bool ok)
 {
     if (!ok)
         abort();
 }
+
+static void fuzz_query(const struct tm_soql *q);
 
 static void fuzz_node(const struct tm_soql *q, size_t index, size_t depth)
 {
@@ -26,14 +30,56 @@ static void fuzz_node(const struct tm_soql *q, size_t index, size_t depth)
         }
         return;
     }
-    fuzz_demand(n->first + n->count <= q->literals_count && n->count > 0 &&
-                strlen(n->path.field) > 0);
+    fuzz_demand(n->first + n->count <= q->literals_count && (n->count > 0) != (n->in != NULL) &&
+                strlen(n->path.field) > 0 && n->path.levels <= TM_SOQL_LEVELS_MAX);
+    if (n->in != NULL)
+        fuzz_query(n->in);
     for (size_t i = 0; i < n->count; i++) {
         const struct tm_soql_literal *l = &q->literals[n->first + i];
         if (l->kind != TM_SOQL_NULL && l->kind != TM_SOQL_BOOLEAN)
             fuzz_demand(l->text >= q->words &&
                         l->text + strlen(l->text) < q->words + q->words_bytes);
+        int32_t first, past;
+        if (l->kind == TM_SOQL_RELATIVE && tm_soql_days(&l->relative, FUZZ_NOW_MS, &first, &past))
+            fuzz_demand(first < past || l->relative.first == l->relative.past);
     }
+}
+
+static void fuzz_word(const struct tm_soql *q, const char *word)
+{
+    fuzz_demand(word == NULL || (word >= q->words && word[0] != '\0' &&
+                                 word + strlen(word) < q->words + q->words_bytes));
+}
+
+static void fuzz_path(const struct tm_soql *q, const struct tm_soql_path *path)
+{
+    fuzz_demand(path->levels <= TM_SOQL_LEVELS_MAX && path->field != NULL &&
+                path->at < strlen(q->text));
+    fuzz_word(q, path->field);
+    for (size_t i = 0; i < path->levels; i++)
+        fuzz_word(q, path->relations[i]);
+}
+
+static void fuzz_query(const struct tm_soql *q)
+{
+    fuzz_demand(q->items_count > 0 && q->words_bytes <= strlen(q->text) * 2 + 2);
+    fuzz_demand(q->groups_count <= TM_SOQL_KEYS_MAX && q->keys_count <= TM_SOQL_KEYS_MAX);
+    fuzz_demand(q->semijoins <= TM_SOQL_SEMIJOINS_MAX && !(q->within && q->semijoins > 0));
+    for (size_t i = 0; i < q->items_count; i++) {
+        if (q->items[i].kind == TM_SOQL_PATH)
+            fuzz_path(q, &q->items[i].path);
+        fuzz_word(q, q->items[i].alias);
+    }
+    for (size_t i = 0; i < q->groups_count; i++)
+        fuzz_path(q, &q->groups[i]);
+    for (size_t i = 0; i < q->keys_count; i++)
+        fuzz_path(q, &q->keys[i].path);
+    if (q->has_where)
+        fuzz_node(q, q->where, 0);
+    if (q->has_having)
+        fuzz_node(q, q->having, 0);
+    tm_soql_range_read(q);
+    tm_soql_grouped(q);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -46,10 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     memcpy(text, data, bytes);
     text[bytes] = '\0';
     if (tm_soql_parse(&q, text, &error, NULL) == TM_OK) {
-        fuzz_demand(q->items_count > 0 && q->words_bytes <= strlen(text) * 2 + 2);
-        if (q->has_where)
-            fuzz_node(q, q->where, 0);
-        tm_soql_range_read(q);
+        fuzz_query(q);
         tm_soql_close(q);
     } else {
         fuzz_demand(q == NULL && error.code[0] != '\0' && error.message[0] != '\0');
@@ -88,6 +131,14 @@ int main(int argc, char **argv)
         "select fields(all) from X where d >= 2021-01-01T00:00:00.123456+00:00 and e<2021-01-01 "
         "and t=10:15:30.000Z limit 200",
         "SELECT count() FROM X WHERE n LIKE 'a\\%b%' AND f not in (null, true,false)",
+        "SELECT Industry i, COUNT(Id), MAX(a.Owner.Quota__c) m, CALENDAR_YEAR(convertTimezone("
+        "CreatedDate)) FROM Account a USING SCOPE mine WHERE d = LAST_N_DAYS:30 AND e IN (TODAY, "
+        "null) WITH USER_MODE GROUP BY Industry, CALENDAR_YEAR(CreatedDate) HAVING COUNT(Id) > 1 "
+        "ORDER BY COUNT(Id) DESC LIMIT 5 FOR VIEW",
+        "SELECT Id FROM A WHERE Id IN (SELECT AId FROM B WHERE c INCLUDES ('x;y','z')) AND Id NOT "
+        "IN (SELECT BId FROM C)",
+        "SELECT Id FROM A WHERE Id IN (SELECT AId FROM B WHERE Id IN (SELECT x FROM C))",
+        "SELECT toLabel(a), (SELECT Id FROM B) FROM A ALL ROWS",
         "SELECT '",
         "SELECT a FROM b WHERE c = '\\",
         "SELECT a FROM b WHERE c = '\\ud800'",

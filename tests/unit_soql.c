@@ -239,7 +239,229 @@ static void a_related_record_is_one_level_away_and_nested(void **state)
     expect_names(w, "SELECT Name FROM Opportunity WHERE Opportunity.Name = 'two'", "Two");
     expect_error(w, "SELECT Foo.Name FROM Opportunity", "INVALID_FIELD",
                  "Didn't understand relationship 'Foo'");
-    expect_error(w, "SELECT Account.Owner.Name FROM Opportunity", "MALFORMED_QUERY", "one level");
+}
+
+/* The first row as text, to look for parts in it; the caller frees it. */
+static char *first_row(struct world *w, const char *text)
+{
+    json_t *rows = world_rows(w, text, false);
+    char *row = json_dumps(json_array_get(rows, 0), JSON_COMPACT);
+    assert_non_null(row);
+    json_decref(rows);
+    return row;
+}
+
+static void expect_row(struct world *w, const char *text, const char *part)
+{
+    char *row = first_row(w, text);
+    if (strstr(row, part) == NULL)
+        fail_msg("%s: %s is not in %s", text, part, row);
+    free(row);
+}
+
+static void relationships_are_followed_through_up_to_five_levels(void **state)
+{
+    struct world *w = *state;
+    struct tm_org_set sets[] = { { "ParentId", org_text(w->beta) }, { NULL, org_null() } };
+    assert_int_equal(
+        org_one(w->f.org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Account", w->account, sets, NOW_MS - 1),
+        TM_OK);
+    expect_row(w, "SELECT o.Account.Parent.Name FROM Opportunity o WHERE Name = 'one'",
+               "\"Account\":{\"attributes\":{\"type\":\"Account\",");
+    expect_row(w, "SELECT Account.Parent.Name, Account.Name FROM Opportunity WHERE Name = 'one'",
+               "\"Name\":\"Beta 50%_off\"},\"Name\":\"Acme\"}");
+    expect_names(w, "SELECT Name FROM Opportunity WHERE Account.Parent.Name LIKE 'beta%'", "one");
+    expect_names(w, "SELECT Name FROM Opportunity ORDER BY Account.Parent.Name NULLS LAST, Name",
+                 "one,Two");
+    expect_error(w, "SELECT Account.Foo.Name FROM Opportunity", "INVALID_FIELD",
+                 "Didn't understand relationship 'Foo'");
+    expect_error(w, "SELECT a.b.c.d.e.f.g.h FROM Opportunity", "MALFORMED_QUERY", "five");
+}
+
+static void aggregates_stand_alone_or_by_group(void **state)
+{
+    struct world *w = *state;
+    expect_row(w, "SELECT COUNT(Id), SUM(Amount) total, AVG(Probability) FROM Opportunity",
+               "{\"attributes\":{\"type\":\"AggregateResult\"},\"expr0\":2,\"total\":2401.0,"
+               "\"expr1\":50.0}");
+    expect_row(w,
+               "SELECT Account.Name, COUNT(Id) n FROM Opportunity GROUP BY Account.Name "
+               "ORDER BY Account.Name NULLS LAST",
+               "\"Name\":\"Acme\",\"n\":1}");
+    expect_row(w,
+               "SELECT COUNT(AccountId), COUNT_DISTINCT(StageName), MIN(CloseDate), MAX(Name) "
+               "FROM Opportunity",
+               "\"expr0\":1,\"expr1\":1,\"expr2\":\"2026-06-30\",\"expr3\":\"Two\"");
+    expect_row(w,
+               "SELECT CALENDAR_YEAR(CloseDate), CALENDAR_QUARTER(CloseDate) q, COUNT(Id) FROM "
+               "Opportunity GROUP BY CALENDAR_YEAR(CloseDate), CALENDAR_QUARTER(CloseDate)",
+               "\"expr0\":2026,\"q\":2,\"expr1\":2}");
+    assert_int_equal(world_count(w,
+                                 "SELECT Name FROM Opportunity GROUP BY Name HAVING COUNT(Id) > 1",
+                                 false, NOW_MS),
+                     0);
+    assert_int_equal(world_count(w,
+                                 "SELECT Name FROM Opportunity GROUP BY Name HAVING COUNT(Id) < "
+                                 "5 AND Name LIKE 't%'",
+                                 false, NOW_MS),
+                     1);
+    /* no group when there is no row; one row when there is no group */
+    assert_int_equal(
+        world_count(w, "SELECT Name FROM Account WHERE Name = 'x' GROUP BY Name", false, NOW_MS),
+        0);
+    expect_row(w, "SELECT COUNT(Id), SUM(AnnualRevenue) FROM Account WHERE Name = 'x'",
+               "\"expr0\":0,\"expr1\":null");
+}
+
+static void what_cannot_be_grouped_or_aggregated_is_refused(void **state)
+{
+    struct world *w = *state;
+    expect_error(w, "SELECT Name, COUNT(Id) FROM Account", "MALFORMED_QUERY",
+                 "Field must be grouped or aggregated: Name");
+    expect_error(w, "SELECT COUNT(Id) FROM Account GROUP BY CreatedDate", "INVALID_FIELD",
+                 "field 'CreatedDate' can not be grouped in a query call");
+    expect_error(w, "SELECT COUNT(Id) FROM Account GROUP BY Nope", "INVALID_FIELD",
+                 "No such column 'Nope'");
+    expect_error(w, "SELECT COUNT(Id) FROM Account GROUP BY COUNT(Id)", "MALFORMED_QUERY",
+                 "Grouped field should not be aggregated: Id");
+    expect_error(w, "SELECT SUM(Name) FROM Account", "INVALID_FIELD",
+                 "field Name does not support aggregate operator SUM");
+    expect_error(w, "SELECT Name n FROM Account", "MALFORMED_QUERY",
+                 "only aggregate expressions use field aliasing");
+    expect_error(w, "SELECT COUNT(Id) FROM Account LIMIT 5", "MALFORMED_QUERY",
+                 "cannot also use LIMIT");
+    expect_error(w, "SELECT COUNT(Id) a, SUM(AnnualRevenue) A FROM Account", "MALFORMED_QUERY",
+                 "duplicate alias: A");
+    expect_error(w, "SELECT count() FROM Account GROUP BY Name", "MALFORMED_QUERY", "count()");
+    expect_error(w, "SELECT Name FROM Account GROUP BY ROLLUP(Name)", "MALFORMED_QUERY", "ROLLUP");
+    expect_error(w, "SELECT Name FROM Account WHERE COUNT(Id) > 1", "MALFORMED_QUERY", "HAVING");
+    expect_error(w, "SELECT Name FROM Account GROUP BY Name HAVING Industry = 'x'",
+                 "MALFORMED_QUERY", "grouped or aggregated: Industry");
+    expect_error(w, "SELECT HOUR_IN_DAY(CloseDate) FROM Opportunity", "INVALID_FIELD",
+                 "does not support this function");
+    expect_error(w, "SELECT FORMAT(Amount) FROM Opportunity", "MALFORMED_QUERY", "not served");
+    expect_error(w, "SELECT NOSUCH(Amount) FROM Opportunity", "MALFORMED_QUERY",
+                 "unexpected token: '('");
+}
+
+static void more_groups_than_one_answer_holds_are_refused(void **state)
+{
+    struct world *w = *state;
+    char id[TM_ID_BYTES], name[32];
+    assert_int_equal(tm_org_begin(w->f.org, NULL), TM_OK);
+    for (int i = 0; i < TM_SOQL_GROUPS_MAX; i++) {
+        snprintf(name, sizeof name, "many %d", i);
+        org_make_account(w->f.org, id, name, ORG_ORIGIN_MS + 50000);
+    }
+    assert_int_equal(tm_org_end(w->f.org, NULL), TM_OK);
+    expect_error(w, "SELECT Name FROM Account GROUP BY Name", "EXCEEDED_ID_LIMIT", "queryMore()");
+    assert_int_equal(
+        world_count(w, "SELECT Name FROM Account GROUP BY Name LIMIT 2000", false, NOW_MS), 2000);
+}
+
+static void semijoins_find_records_by_what_points_to_them(void **state)
+{
+    struct world *w = *state;
+    expect_names(w, "SELECT Name FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity)",
+                 "Acme");
+    expect_names(w,
+                 "SELECT Name FROM Account WHERE Id NOT IN (SELECT AccountId FROM Opportunity "
+                 "WHERE Name = 'one')",
+                 "Beta 50%_off");
+    /* a deleted opportunity points at Beta */
+    expect_names(w,
+                 "SELECT Name FROM Account WHERE Name LIKE 'b%' AND Id IN (SELECT AccountId "
+                 "FROM Opportunity)",
+                 "");
+    expect_names(w,
+                 "SELECT Name FROM Opportunity WHERE AccountId IN (SELECT Id FROM Account WHERE "
+                 "Name = 'Acme') AND Amount > 1",
+                 "one");
+    expect_names(w, "SELECT Name FROM Opportunity WHERE AccountId NOT IN (SELECT Id FROM Account)",
+                 "Two");
+    expect_error(w, "SELECT Name FROM Account WHERE Name IN (SELECT Name FROM Account)",
+                 "MALFORMED_QUERY", "should be an id field, cannot use: 'Name'");
+    expect_error(w, "SELECT Name FROM Account WHERE Id IN (SELECT OwnerId FROM Opportunity)",
+                 "INVALID_FIELD", "should point to the same object type");
+    expect_error(w,
+                 "SELECT Name FROM Account WHERE Name = 'x' OR Id IN (SELECT AccountId FROM "
+                 "Opportunity)",
+                 "MALFORMED_QUERY", "only allowed at the top level");
+    expect_error(w,
+                 "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity WHERE Id "
+                 "IN (SELECT Id FROM Opportunity))",
+                 "MALFORMED_QUERY", "Nesting of semi join");
+    expect_error(w,
+                 "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity LIMIT 1)",
+                 "MALFORMED_QUERY", "one field and no GROUP BY");
+    expect_error(w, "SELECT Id FROM Account WHERE Id IN (SELECT Nope FROM Opportunity)",
+                 "INVALID_FIELD", "No such column 'Nope' on entity 'Opportunity'");
+    expect_error(w,
+                 "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity) AND Id "
+                 "IN (SELECT AccountId FROM Opportunity) AND Id IN (SELECT Id FROM Account)",
+                 "EXCEEDED_MAX_SEMIJOIN_SUBSELECTS", "Maximum 2");
+}
+
+static void multipicklists_are_searched_by_their_parts(void **state)
+{
+    struct world *w = *state;
+    struct tm_org_set sets[] = { { "Regions__c", org_text("EMEA;APAC") }, { NULL, org_null() } };
+    assert_int_equal(
+        org_one(w->f.org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Account", w->account, sets, NOW_MS - 1),
+        TM_OK);
+    expect_names(w, "SELECT Name FROM Account WHERE Regions__c INCLUDES ('apac')", "Acme");
+    expect_names(w, "SELECT Name FROM Account WHERE Regions__c INCLUDES ('APAC;EMEA','x')", "Acme");
+    expect_names(w, "SELECT Name FROM Account WHERE Regions__c INCLUDES ('APAC;Americas')", "");
+    expect_names(w, "SELECT Name FROM Account WHERE Regions__c INCLUDES ('EME')", "");
+    expect_names(w, "SELECT Name FROM Account WHERE Regions__c EXCLUDES ('EMEA')", "Beta 50%_off");
+    expect_error(w, "SELECT Name FROM Account WHERE Name INCLUDES ('a')",
+                 "INVALID_QUERY_FILTER_OPERATOR", "invalid operator");
+    expect_error(w, "SELECT Name FROM Account WHERE Regions__c INCLUDES (5)", "MALFORMED_QUERY",
+                 "strings");
+}
+
+static void parts_of_dates_are_compared_as_numbers(void **state)
+{
+    struct world *w = *state; /* Beta's contract ends on Friday 2026-05-01 */
+    static const char *const true_of_beta[] = {
+        "CALENDAR_YEAR(ContractEnd__c) = 2026", "CALENDAR_MONTH(ContractEnd__c) = 5",
+        "CALENDAR_QUARTER(ContractEnd__c) = 2", "DAY_IN_MONTH(ContractEnd__c) = 1",
+        "DAY_IN_WEEK(ContractEnd__c) = 6",      "DAY_IN_YEAR(ContractEnd__c) = 121",
+        "WEEK_IN_MONTH(ContractEnd__c) = 1",    "WEEK_IN_YEAR(ContractEnd__c) = 18",
+        "FISCAL_YEAR(ContractEnd__c) = 2026",   "FISCAL_QUARTER(ContractEnd__c) = 2",
+        "FISCAL_MONTH(ContractEnd__c) = 5",     "DAY_ONLY(CreatedDate) = 2026-03-02",
+        "HOUR_IN_DAY(CreatedDate) = 8",         "DAY_ONLY(convertTimezone(CreatedDate)) = TODAY",
+    };
+    for (size_t i = 0; i < sizeof true_of_beta / sizeof true_of_beta[0]; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "SELECT Name FROM Account WHERE Name LIKE 'b%%' AND %s",
+                 true_of_beta[i]);
+        expect_names(w, text, "Beta 50%_off");
+    }
+    expect_error(w, "SELECT Name FROM Account WHERE CALENDAR_YEAR(CreatedDate) = '2026'",
+                 "INVALID_FIELD", "must be of type int");
+}
+
+static void clauses_that_change_nothing_are_taken_and_others_refused(void **state)
+{
+    struct world *w = *state;
+    expect_names(w, "SELECT Name FROM Account WITH SECURITY_ENFORCED LIMIT 1 FOR VIEW", "Acme");
+    expect_names(w, "SELECT Name FROM Account USING SCOPE everything ORDER BY Name",
+                 "Acme,Beta 50%_off");
+    expect_names(w, "SELECT Name FROM Account USING SCOPE mine WHERE Name = 'acme' FOR REFERENCE",
+                 "Acme");
+    expect_error(w, "SELECT Name FROM Account ALL ROWS", "MALFORMED_QUERY",
+                 "ALL ROWS not allowed in this context");
+    expect_error(w, "SELECT Name FROM Account FOR UPDATE", "MALFORMED_QUERY", "FOR UPDATE");
+    expect_error(w, "SELECT Name FROM Account USING SCOPE team", "MALFORMED_QUERY", "SCOPE");
+    expect_error(w, "SELECT Name FROM Account WITH DATA CATEGORY x AT y", "MALFORMED_QUERY",
+                 "WITH");
+    expect_error(w, "SELECT Id, (SELECT Id FROM Opportunities) FROM Account", "MALFORMED_QUERY",
+                 "not served");
+    expect_error(w, "SELECT TYPEOF Owner WHEN User THEN Id END FROM Account", "MALFORMED_QUERY",
+                 "TYPEOF");
+    expect_error(w, "SELECT Name FROM Account LIMIT 1 WHERE Name = 'x'", "MALFORMED_QUERY",
+                 "unexpected token: 'WHERE'");
 }
 
 static void values_are_rendered_as_rest_writes_them(void **state)
@@ -463,6 +685,14 @@ int main(void)
         T(fifteen_and_eighteen_character_ids_are_equal),
         T(datetimes_are_read_in_every_form_clients_send),
         T(a_related_record_is_one_level_away_and_nested),
+        T(relationships_are_followed_through_up_to_five_levels),
+        T(aggregates_stand_alone_or_by_group),
+        T(what_cannot_be_grouped_or_aggregated_is_refused),
+        T(more_groups_than_one_answer_holds_are_refused),
+        T(semijoins_find_records_by_what_points_to_them),
+        T(multipicklists_are_searched_by_their_parts),
+        T(parts_of_dates_are_compared_as_numbers),
+        T(clauses_that_change_nothing_are_taken_and_others_refused),
         T(values_are_rendered_as_rest_writes_them),
         T(the_name_of_a_person_is_a_string),
         T(order_limit_and_offset_cut_the_result),

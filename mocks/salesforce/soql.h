@@ -2,21 +2,33 @@
  * them. Three steps: parse (text alone), run (names checked against the describes in force, SQL
  * with bound values, the whole result copied in one go, so that later pages show the org as it was
  * then), render (JSON, a slice of rows at a time). Pure towards time and chance. The caller owns
- * what parse and run hand out. Facts: salesforce-wire.md 3 and 4.
+ * what parse and run hand out. Facts: salesforce-wire.md 3 and 4; date literals and functions,
+ * grouping, semi-joins: SOQL and SOSL Reference, read 2026-11-30.
  *
- *   query    = SELECT item {"," item} FROM name [[AS] alias] [WHERE cond] [ORDER BY key {"," key}]
- * [LIMIT n] [OFFSET n] item     = COUNT "(" ")" | FIELDS "(" (ALL | STANDARD | CUSTOM) ")" | path
- *   path     = name ["." name]                    the first is a relationship (Owner.Name), the
- * object or its alias cond     = unary {AND unary} | unary {OR unary}        the two are mixed only
- * with parentheses unary    = NOT unary | "(" cond ")" | path op literal | path LIKE string | path
- * [NOT] IN "(" literal {"," literal} ")" op       = "=" | "!=" | "<>" | "<" | "<=" | ">" | ">="
- *   literal  = NULL | TRUE | FALSE | number | 'string' | YYYY-MM-DD |
- * YYYY-MM-DDThh:mm:ss[.f](Z|+hh:mm) | hh:mm:ss[.f]Z string   : \n \r \t \b \f \" \' \\ \uXXXX, and
- * in LIKE \% \_ key      = path [ASC | DESC] [NULLS (FIRST | LAST)]    nulls come first unless told
- * otherwise
+ *   query     = SELECT item {"," item} FROM name [[AS] alias] [USING SCOPE name] [WHERE cond]
+ *               [WITH (SECURITY_ENFORCED | USER_MODE | SYSTEM_MODE)]
+ *               [GROUP BY value {"," value} [HAVING cond]] [ORDER BY key {"," key}] [LIMIT n]
+ *               [OFFSET n] {FOR (VIEW | REFERENCE)}
+ *   item      = COUNT "(" ")" | FIELDS "(" (ALL | STANDARD | CUSTOM) ")" | value [alias]
+ *   value     = path | function "(" path ")" | function "(" convertTimezone "(" path ")" ")"
+ *   path      = name {"." name}    up to five relationships, then a field; the object or its alias
+ *               may stand before
+ *   function  = COUNT COUNT_DISTINCT SUM AVG MIN MAX, toLabel, and the date functions
+ *   cond      = unary {AND unary} | unary {OR unary}    mixed only with parentheses
+ *   unary     = NOT unary | "(" cond ")" | value op literal | value LIKE string
+ *             | value [NOT] IN "(" (literal {"," literal} | query) ")"
+ *             | value (INCLUDES | EXCLUDES) "(" string {"," string} ")"
+ *   op        = "=" | "!=" | "<>" | "<" | "<=" | ">" | ">="
+ *   literal   = NULL | TRUE | FALSE | number | 'string' | YYYY-MM-DD |
+ *               YYYY-MM-DDThh:mm:ss[.f](Z|+hh:mm) | hh:mm:ss[.f]Z | TODAY | LAST_N_DAYS:n | ...
+ *   string    : \n \r \t \b \f \" \' \\ \uXXXX, and in LIKE \% \_
+ *   key       = value [ASC | DESC] [NULLS (FIRST | LAST)]    nulls come first unless told otherwise
  *
  * Words and names ignore case. 15- and 18-character ids are equal. Text compares without case, null
- * is never less or greater; != and NOT IN hold for null. */
+ * is never less or greater; != and NOT IN hold for null. The org's time zone is UTC, its week
+ * begins on Sunday, its fiscal year in January. Refused with a reason: child subqueries in the
+ * select list, TYPEOF, ROLLUP and CUBE, DISTANCE, FORMAT, convertCurrency, WITH DATA CATEGORY, ALL
+ * ROWS and FOR UPDATE (both Apex only). */
 #ifndef TM_MOCKS_SALESFORCE_SOQL_H
 #define TM_MOCKS_SALESFORCE_SOQL_H
 #include "mocks/salesforce/org.h"
@@ -28,6 +40,10 @@
 #define TM_SOQL_ITEMS_MAX 1600     /* selected fields */
 #define TM_SOQL_KEYS_MAX 32        /* ORDER BY */
 #define TM_SOQL_RELATIONS_MAX 20
+#define TM_SOQL_LEVELS_MAX 6 /* the object itself and five relationships */
+#define TM_SOQL_SEMIJOINS_MAX 2
+/* AggregateResults of one answer: there are no further pages of them */
+#define TM_SOQL_GROUPS_MAX 2000
 #define TM_SOQL_OFFSET_MAX 2000
 /* FIELDS(ALL) and FIELDS(CUSTOM) need a LIMIT of at most this */
 #define TM_SOQL_FIELDS_ROWS_MAX 200
@@ -39,6 +55,11 @@ struct tm_soql_error {
     char message[1200];
 };
 
+enum tm_soql_unit { TM_SOQL_DAY, TM_SOQL_WEEK, TM_SOQL_MONTH, TM_SOQL_QUARTER, TM_SOQL_YEAR };
+struct tm_soql_relative { /* LAST_WEEK and its kind: units from the current one, [first, past) */
+    enum tm_soql_unit unit;
+    int32_t first, past;
+};
 enum tm_soql_literal_kind {
     TM_SOQL_NULL,
     TM_SOQL_BOOLEAN,
@@ -46,12 +67,14 @@ enum tm_soql_literal_kind {
     TM_SOQL_STRING,
     TM_SOQL_DATE,
     TM_SOQL_DATETIME,
-    TM_SOQL_TIME
+    TM_SOQL_TIME,
+    TM_SOQL_RELATIVE
 };
 struct tm_soql_literal {
     enum tm_soql_literal_kind kind;
     bool boolean;
     int64_t datetime_ms;
+    struct tm_soql_relative relative;
     const char *text; /* STRING: unescaped but for \% \_; others as written */
     size_t at;        /* byte offset in the query */
 };
@@ -65,18 +88,47 @@ enum tm_soql_op {
     TM_SOQL_LIKE,
     TM_SOQL_IN,
     TM_SOQL_NOT_IN,
+    TM_SOQL_INCLUDES,
+    TM_SOQL_EXCLUDES,
     TM_SOQL_AND,
     TM_SOQL_OR,
     TM_SOQL_NOT
 };
-struct tm_soql_path {
-    const char *relation /* NULL = the object's own */, *field;
+enum tm_soql_function {
+    TM_SOQL_PLAIN, /* the field itself */
+    TM_SOQL_TO_LABEL,
+    TM_SOQL_COUNT_OF, /* aggregates: up to MAX */
+    TM_SOQL_COUNT_DISTINCT,
+    TM_SOQL_SUM,
+    TM_SOQL_AVG,
+    TM_SOQL_MIN,
+    TM_SOQL_MAX,
+    TM_SOQL_CALENDAR_MONTH, /* of a date or datetime */
+    TM_SOQL_CALENDAR_QUARTER,
+    TM_SOQL_CALENDAR_YEAR,
+    TM_SOQL_DAY_IN_MONTH,
+    TM_SOQL_DAY_IN_WEEK,
+    TM_SOQL_DAY_IN_YEAR,
+    TM_SOQL_DAY_ONLY,
+    TM_SOQL_FISCAL_MONTH,
+    TM_SOQL_FISCAL_QUARTER,
+    TM_SOQL_FISCAL_YEAR,
+    TM_SOQL_HOUR_IN_DAY,
+    TM_SOQL_WEEK_IN_MONTH,
+    TM_SOQL_WEEK_IN_YEAR
+};
+struct tm_soql_path {                          /* a field, or a function of it */
+    const char *relations[TM_SOQL_LEVELS_MAX]; /* Account, Owner; the first may be the object */
+    size_t levels;
+    const char *field;
+    enum tm_soql_function function;
     size_t at;
 };
 struct tm_soql_node {
     enum tm_soql_op op;
     struct tm_soql_path path; /* comparisons */
     size_t first, count;      /* comparisons: literals; AND OR NOT: entries of children */
+    const struct tm_soql *in; /* IN, NOT IN: the query whose rows are meant, owned; else NULL */
 };
 enum tm_soql_item_kind {
     TM_SOQL_PATH,
@@ -88,13 +140,14 @@ enum tm_soql_item_kind {
 struct tm_soql_item {
     enum tm_soql_item_kind kind;
     struct tm_soql_path path;
+    const char *alias; /* NULL when none */
 };
 struct tm_soql_key {
     struct tm_soql_path path;
     bool descending, nulls_last;
 };
 struct tm_soql {
-    char *text;  /* the query, owned, for error messages */
+    char *text;  /* the query, owned, for error messages; borrowed in a query within a query */
     char *words; /* every name and string, owned */
     size_t words_bytes;
     const char *object, *alias; /* alias NULL when none */
@@ -107,12 +160,25 @@ struct tm_soql {
     size_t children_count;
     struct tm_soql_literal *literals;
     size_t literals_count;
+    struct tm_soql_path groups[TM_SOQL_KEYS_MAX];
+    size_t groups_count;
     struct tm_soql_key keys[TM_SOQL_KEYS_MAX];
     size_t keys_count;
-    bool has_where;
-    size_t where;          /* index of the root node */
+    bool has_where, has_having, mine /* USING SCOPE mine */, within /* another query's IN */;
+    size_t where, having;  /* index of the root node */
+    size_t semijoins;      /* INs of a query */
     int64_t limit, offset; /* limit -1 = none */
 };
+static inline bool tm_soql_aggregate(enum tm_soql_function f)
+{
+    return f >= TM_SOQL_COUNT_OF && f <= TM_SOQL_MAX;
+}
+/* GROUP BY or an aggregate: rows are AggregateResults, which come in one page. count() is none. */
+bool tm_soql_grouped(const struct tm_soql *q);
+/* The days [*out_first, *out_past) since 1970 that a relative date literal means at an instant.
+ * False: out of the years 1700 to 4000. */
+bool tm_soql_days(const struct tm_soql_relative *r, int64_t now_org_ms, int32_t *out_first,
+                  int32_t *out_past);
 /* TM_E_ARG fills *error. */
 enum tm_code tm_soql_parse(struct tm_soql **out, const char *text, struct tm_soql_error *error,
                            struct tm_err *err);
@@ -136,25 +202,29 @@ struct tm_soql_column {
     char *key;      /* "Name": with quotes and colon, owned */
     int sql_column; /* VALUE; RELATED: the related Id */
     size_t parts;   /* COMPOUND: number of VALUEs right after it */
-    int relation;   /* -1 = own; else the RELATED's number */
+    int relation;   /* -1 = own; else the RELATED's number it belongs to */
+    int number;     /* RELATED: its own */
     char *object;   /* RELATED: its type, owned */
 };
 struct tm_soql_plan {
     struct tm_buf sql;
     struct tm_org_value *binds;
-    size_t binds_count; /* text borrowed from the query or `ids` */
-    char (*ids)[TM_ID_BYTES];
-    size_t ids_count;
+    size_t binds_count; /* text borrowed from the query or `texts` */
+    char **texts;       /* owned: ids, dates, parts of multipicklists */
+    size_t texts_count, texts_cap;
     struct tm_soql_column *columns;
     size_t columns_count;
+    size_t binds_cap;
     int sql_columns;
     char *object;
     bool count_only;
+    bool grouped; /* AggregateResults: no Id in column 0, no url */
 };
-/* Names and types checked, SQL written. relation is what tm_org_relation gave for the object. */
+/* Names and types checked, SQL written. relation is what tm_org_relation gave for the object; now
+ * is what relative dates are relative to. */
 enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const struct tm_soql *q,
-                          bool deleted_too, const char *relation, struct tm_soql_error *error,
-                          struct tm_err *err);
+                          bool deleted_too, const char *relation, int64_t now_org_ms,
+                          struct tm_soql_error *error, struct tm_err *err);
 void tm_soql_plan_free(struct tm_soql_plan *p); /* safe on a zeroed struct */
 
 struct tm_soql_result;

@@ -1,46 +1,19 @@
-#include "mocks/salesforce/soql.h"
+#include "mocks/salesforce/soql_impl.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define SOQL_SQL_BYTES_MAX (8u << 20)
-
-struct soql_relation {
-    const struct tm_field *by;
-    const struct tm_describe *to;
-    bool selected;
-    int number;
-};
-struct soql_planner {
-    struct tm_soql_plan *plan;
-    struct tm_org *org;
-    const struct tm_soql *q;
-    const struct tm_describe *object;
-    struct soql_relation relations[TM_SOQL_RELATIONS_MAX];
-    size_t relations_count;
-    struct tm_buf select, where;
-    size_t columns_cap;
-    struct tm_soql_error *error;
-    struct tm_err *err;
-};
-struct soql_field {
-    const struct tm_field *field;
-    const struct tm_describe *object;
-    int relation;
-};
-
-static bool plan_nested(
-    const struct tm_field *f) /* an address or location: an object in JSON, no column of its own */
+bool soql_nested(const struct tm_field *f)
 {
     return f->kind == TM_FIELD_COMPOUND &&
            (strcmp(f->type, "address") == 0 || strcmp(f->type, "location") == 0);
 }
 
-static enum tm_field_kind plan_kind(const struct tm_field *f)
+enum tm_field_kind soql_kind(const struct tm_field *f)
 {
-    return f->kind == TM_FIELD_COMPOUND ? TM_FIELD_TEXT : f->kind; /* Name of a person is text */
+    return f->kind == TM_FIELD_COMPOUND ? TM_FIELD_TEXT : f->kind;
 }
 
 /* ---- names ---- */
@@ -78,9 +51,11 @@ static const struct tm_field *plan_reference(const struct tm_describe *d, const 
     return NULL;
 }
 
-static enum tm_code plan_relation(struct soql_planner *p, const struct tm_soql_path *path, int *out)
+static enum tm_code plan_relation(struct soql_planner *p, const struct tm_soql_path *path,
+                                  const char *name, const struct tm_describe *from, int parent,
+                                  int *out)
 {
-    const struct tm_field *by = plan_reference(p->object, path->relation);
+    const struct tm_field *by = plan_reference(from, name);
     const struct tm_describe *to =
         by != NULL && by->reference_to != NULL ? tm_org_describe(p->org, by->reference_to) : NULL;
     if (to == NULL)
@@ -90,9 +65,9 @@ static enum tm_code plan_relation(struct soql_planner *p, const struct tm_soql_p
             "custom "
             "relationship, be sure to append the '__r' after the custom relationship name. Please "
             "reference your WSDL or the describe call for the appropriate names.",
-            path->relation);
+            name);
     for (size_t i = 0; i < p->relations_count; i++)
-        if (p->relations[i].by == by) {
+        if (p->relations[i].by == by && p->relations[i].parent == parent) {
             *out = (int)i;
             return TM_OK;
         }
@@ -100,33 +75,146 @@ static enum tm_code plan_relation(struct soql_planner *p, const struct tm_soql_p
         return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, path->at,
                                 "more than %d relationships", TM_SOQL_RELATIONS_MAX);
     *out = (int)p->relations_count;
-    p->relations[p->relations_count++] = (struct soql_relation){ .by = by, .to = to };
+    p->relations[p->relations_count++] =
+        (struct soql_relation){ .by = by, .to = to, .parent = parent };
     return TM_OK;
 }
 
-static enum tm_code plan_field(struct soql_planner *p, const struct tm_soql_path *path,
-                               struct soql_field *out)
+/* What a function makes of its field, if it takes such a field at all. */
+static enum tm_code plan_function(struct soql_planner *p, const struct tm_soql_path *path,
+                                  struct soql_field *f)
 {
+    const struct tm_field *field = f->field;
+    enum tm_field_kind kind = soql_kind(field);
+    enum tm_soql_function function = path->function;
+    bool fits = !soql_nested(field);
+    f->function = function;
+    f->kind = kind;
+    if (function == TM_SOQL_COUNT_OF || function == TM_SOQL_COUNT_DISTINCT) {
+        f->kind = TM_FIELD_INT;
+    } else if (function == TM_SOQL_SUM || function == TM_SOQL_AVG) {
+        fits &= kind == TM_FIELD_NUMBER || kind == TM_FIELD_INT;
+        if (function == TM_SOQL_AVG)
+            f->kind = TM_FIELD_NUMBER;
+    } else if (function == TM_SOQL_MIN || function == TM_SOQL_MAX) {
+        fits &= kind != TM_FIELD_BOOLEAN && strcmp(field->type, "multipicklist") != 0;
+    } else if (function == TM_SOQL_TO_LABEL) {
+        fits &= json_array_size(json_object_get(field->json, "picklistValues")) > 0;
+    } else if (function >= TM_SOQL_CALENDAR_MONTH) {
+        bool time = function == TM_SOQL_DAY_ONLY || function == TM_SOQL_HOUR_IN_DAY;
+        fits &= kind == TM_FIELD_DATETIME || (kind == TM_FIELD_DATE && !time);
+        f->kind = function == TM_SOQL_DAY_ONLY ? TM_FIELD_DATE : TM_FIELD_INT;
+    }
+    if (fits || function == TM_SOQL_PLAIN)
+        return TM_OK;
+    return tm_soql_complain(
+        p->error, p->err, "INVALID_FIELD", p->q->text, path->at,
+        tm_soql_aggregate(function) ? "field %s does not support aggregate operator %.20s"
+                                    : "field %s, of type %.20s, does not support this function",
+        field->name, tm_soql_aggregate(function) ? p->q->text + path->at : field->type);
+}
+
+enum tm_code soql_plan_field(struct soql_planner *p, const struct tm_soql_path *path,
+                             struct soql_field *out)
+{
+    size_t level = 0;
     *out = (struct soql_field){ .object = p->object, .relation = -1 };
-    bool own = path->relation == NULL || strcasecmp(path->relation, p->q->object) == 0 ||
-               (p->q->alias != NULL && strcasecmp(path->relation, p->q->alias) == 0);
-    if (!own) {
-        enum tm_code rc = plan_relation(p, path, &out->relation);
+    if (path->levels > 0 &&
+        (strcasecmp(path->relations[0], p->q->object) == 0 ||
+         (p->q->alias != NULL && strcasecmp(path->relations[0], p->q->alias) == 0)))
+        level = 1;
+    for (; level < path->levels; level++) {
+        enum tm_code rc = plan_relation(p, path, path->relations[level], out->object, out->relation,
+                                        &out->relation);
         if (rc != TM_OK)
             return rc;
         out->object = p->relations[out->relation].to;
     }
     out->field = tm_describe_field(out->object, path->field);
-    return out->field != NULL ? TM_OK : plan_no_column(p, path, out->object->object);
+    return out->field != NULL ? plan_function(p, path, out)
+                              : plan_no_column(p, path, out->object->object);
 }
 
-static void plan_name(struct tm_buf *sql, int relation, const char *column)
+static void plan_name(const struct soql_planner *p, struct tm_buf *sql, int relation,
+                      const char *column)
 {
-    if (relation < 0)
-        tm_buf_addz(sql, "t.");
-    else
-        tm_buf_addf(sql, "r%d.", relation);
+    tm_buf_addz(sql, p->self);
+    if (relation >= 0)
+        tm_buf_addf(sql, "%d", relation);
+    tm_buf_addc(sql, '.');
     tm_sql_ident(sql, column);
+}
+
+/* ---- functions ---- */
+
+/* The label of a picklist value; of a value no longer in the list, the value. */
+static void plan_label(struct tm_buf *sql, const struct tm_field *f, const char *column)
+{
+    size_t i, labels = 0;
+    json_t *v;
+    json_array_foreach(json_object_get(f->json, "picklistValues"), i, v)
+    {
+        const char *value = json_string_value(json_object_get(v, "value"));
+        const char *label = json_string_value(json_object_get(v, "label"));
+        if (value == NULL || label == NULL || strcmp(value, label) == 0)
+            continue;
+        if (labels++ == 0)
+            tm_buf_addf(sql, "CASE %s", column);
+        tm_buf_addz(sql, " WHEN ");
+        tm_sql_literal(sql, value);
+        tm_buf_addz(sql, " THEN ");
+        tm_sql_literal(sql, label);
+    }
+    if (labels > 0)
+        tm_buf_addf(sql, " ELSE %s END", column);
+    else
+        tm_buf_addz(sql, column);
+}
+
+/* A part of a date: what strftime gives, and what is made of it. Weeks are counted from the first
+ * day of the month or year (SOQL Reference, "Date Functions"). */
+static void plan_date_part(struct tm_buf *sql, const struct soql_field *f, const char *column)
+{
+    static const struct {
+        const char *part, *before, *after;
+    } parts[] = {
+        { "%m", "", "" },       { "%m", "(", "+2)/3" }, { "%Y", "", "" }, { "%d", "", "" },
+        { "%w", "", "+1" },     { "%j", "", "" },       { NULL, "", "" }, { "%m", "", "" },
+        { "%m", "(", "+2)/3" }, { "%Y", "", "" },       { "%H", "", "" }, { "%d", "(", "+6)/7" },
+        { "%j", "(", "+6)/7" },
+    };
+    bool datetime = f->field->kind == TM_FIELD_DATETIME;
+    size_t i = (size_t)(f->function - TM_SOQL_CALENDAR_MONTH);
+    assert(i < sizeof parts / sizeof parts[0]);
+    if (parts[i].part == NULL)
+        tm_buf_addf(sql, "date(%s/1000.0,'unixepoch')", column);
+    else
+        tm_buf_addf(sql, "(%sCAST(strftime('%s',%s%s) AS INTEGER)%s)", parts[i].before,
+                    parts[i].part, column, datetime ? "/1000.0,'unixepoch'" : "", parts[i].after);
+}
+
+void soql_plan_value(const struct soql_planner *p, struct tm_buf *sql, const struct soql_field *f)
+{
+    static const char *const calls[] = {
+        "count(", "count(DISTINCT ", "sum(", "avg(", "min(", "max("
+    };
+    struct tm_buf column;
+    if (f->function == TM_SOQL_PLAIN) {
+        plan_name(p, sql, f->relation, f->field->name);
+        return;
+    }
+    tm_buf_init(&column, 1024);
+    plan_name(p, &column, f->relation, f->field->name);
+    if (tm_soql_aggregate(f->function))
+        tm_buf_addf(sql, "%s%s%s)", calls[f->function - TM_SOQL_COUNT_OF], tm_buf_text(&column),
+                    soql_kind(f->field) == TM_FIELD_TEXT ? " COLLATE NOCASE" : "");
+    else if (f->function == TM_SOQL_TO_LABEL)
+        plan_label(sql, f->field, tm_buf_text(&column));
+    else
+        plan_date_part(sql, f, tm_buf_text(&column));
+    if (column.failed != TM_OK)
+        sql->failed = column.failed;
+    tm_buf_free(&column);
 }
 
 /* ---- the select list ---- */
@@ -156,11 +244,19 @@ static enum tm_code plan_column(struct soql_planner *p, struct tm_soql_column co
     return TM_OK;
 }
 
-static int plan_sql_column(struct soql_planner *p, int relation, const char *name)
+static int plan_sql_column(struct soql_planner *p, const struct soql_field *f)
 {
     if (p->plan->sql_columns > 0)
         tm_buf_addc(&p->select, ',');
-    plan_name(&p->select, relation, name);
+    soql_plan_value(p, &p->select, f);
+    return p->plan->sql_columns++;
+}
+
+static int plan_sql_id(struct soql_planner *p, int relation)
+{
+    if (p->plan->sql_columns > 0)
+        tm_buf_addc(&p->select, ',');
+    plan_name(p, &p->select, relation, "Id");
     return p->plan->sql_columns++;
 }
 
@@ -175,55 +271,62 @@ static enum tm_code plan_compound(struct soql_planner *p, const struct soql_fiel
         char key[128];
         if (part->compound == NULL || strcmp(part->compound, f->field->name) != 0)
             continue;
+        struct soql_field own = { part, d, f->relation, TM_SOQL_PLAIN, part->kind };
         snprintf(key, sizeof key, "%s", part->part);
         key[0] = (char)(key[0] >= 'A' && key[0] <= 'Z' ? key[0] + 32 : key[0]);
-        rc = plan_column(
-            p,
-            (struct tm_soql_column){ .shape = TM_SOQL_VALUE,
-                                     .kind = part->kind,
-                                     .relation = f->relation,
-                                     .sql_column = plan_sql_column(p, f->relation, part->name) },
-            key);
+        rc = plan_column(p,
+                         (struct tm_soql_column){ .shape = TM_SOQL_VALUE,
+                                                  .kind = part->kind,
+                                                  .relation = f->relation,
+                                                  .sql_column = plan_sql_column(p, &own) },
+                         key);
         if (rc == TM_OK)
             p->plan->columns[index].parts++;
     }
     return rc;
 }
 
+/* The related record a column is in, and those it is reached by, once each. */
+static enum tm_code plan_related(struct soql_planner *p, int index)
+{
+    struct soql_relation *relation = &p->relations[index];
+    char name[128];
+    enum tm_code rc = relation->parent >= 0 ? plan_related(p, relation->parent) : TM_OK;
+    if (rc != TM_OK || relation->selected)
+        return rc;
+    const char *told = json_string_value(json_object_get(relation->by->json, "relationshipName"));
+    if (told != NULL)
+        snprintf(name, sizeof name, "%s", told);
+    else
+        snprintf(name, sizeof name, "%.*s", (int)strlen(relation->by->name) - 2,
+                 relation->by->name);
+    struct tm_soql_column related = { .shape = TM_SOQL_RELATED,
+                                      .relation = relation->parent,
+                                      .number = index,
+                                      .object = strdup(relation->to->object) };
+    related.sql_column = plan_sql_id(p, index);
+    relation->selected = true;
+    if (related.object == NULL)
+        return tm_fail(p->err, TM_E_NOMEM, "a query's columns");
+    rc = plan_column(p, related, name);
+    if (rc != TM_OK)
+        free(related.object);
+    return rc;
+}
+
 static enum tm_code plan_select_field(struct soql_planner *p, const struct soql_field *f)
 {
-    if (f->relation >= 0 && !p->relations[f->relation].selected) {
-        struct soql_relation *relation = &p->relations[f->relation];
-        const char *told =
-            json_string_value(json_object_get(relation->by->json, "relationshipName"));
-        char name[128];
-        if (told != NULL)
-            snprintf(name, sizeof name, "%s", told);
-        else
-            snprintf(name, sizeof name, "%.*s", (int)strlen(relation->by->name) - 2,
-                     relation->by->name);
-        struct tm_soql_column related = { .shape = TM_SOQL_RELATED,
-                                          .relation = f->relation,
-                                          .object = strdup(relation->to->object) };
-        related.sql_column = plan_sql_column(p, f->relation, "Id");
-        relation->selected = true;
-        if (related.object == NULL)
-            return tm_fail(p->err, TM_E_NOMEM, "a query's columns");
-        enum tm_code rc = plan_column(p, related, name);
-        if (rc != TM_OK) {
-            free(related.object);
-            return rc;
-        }
-    }
-    if (plan_nested(f->field))
+    enum tm_code rc = f->relation >= 0 ? plan_related(p, f->relation) : TM_OK;
+    if (rc != TM_OK)
+        return rc;
+    if (soql_nested(f->field))
         return plan_compound(p, f);
-    return plan_column(
-        p,
-        (struct tm_soql_column){ .shape = TM_SOQL_VALUE,
-                                 .kind = plan_kind(f->field),
-                                 .relation = f->relation,
-                                 .sql_column = plan_sql_column(p, f->relation, f->field->name) },
-        f->field->name);
+    return plan_column(p,
+                       (struct tm_soql_column){ .shape = TM_SOQL_VALUE,
+                                                .kind = f->kind,
+                                                .relation = f->relation,
+                                                .sql_column = plan_sql_column(p, f) },
+                       f->field->name);
 }
 
 static enum tm_code plan_fields_word(struct soql_planner *p, const struct tm_soql_item *item)
@@ -235,7 +338,8 @@ static enum tm_code plan_fields_word(struct soql_planner *p, const struct tm_soq
                                 "The SOQL FIELDS function must have a LIMIT of at most %d",
                                 TM_SOQL_FIELDS_ROWS_MAX);
     for (size_t i = 0; i < p->object->fields_count && rc == TM_OK; i++) {
-        struct soql_field f = { &p->object->fields[i], p->object, -1 };
+        struct soql_field f = { &p->object->fields[i], p->object, -1, TM_SOQL_PLAIN,
+                                soql_kind(&p->object->fields[i]) };
         if (item->kind == TM_SOQL_FIELDS_ALL ||
             f.field->custom == (item->kind == TM_SOQL_FIELDS_CUSTOM))
             rc = plan_select_field(p, &f);
@@ -250,7 +354,7 @@ static enum tm_code plan_twice(struct soql_planner *p, size_t index, const struc
         const struct tm_soql_item *item = &p->q->items[i];
         if (item->kind != TM_SOQL_PATH || strcasecmp(item->path.field, field->field->name) != 0)
             continue;
-        enum tm_code rc = plan_field(p, &item->path, &other);
+        enum tm_code rc = soql_plan_field(p, &item->path, &other);
         if (rc != TM_OK)
             return rc;
         if (other.field == field->field && other.relation == field->relation)
@@ -261,10 +365,67 @@ static enum tm_code plan_twice(struct soql_planner *p, size_t index, const struc
     return TM_OK;
 }
 
+static bool plan_same(const struct soql_field *a, const struct soql_field *b)
+{
+    return a->field == b->field && a->relation == b->relation && a->function == b->function;
+}
+
+/* Whether a value stands in GROUP BY. Names there were found good before. */
+static bool plan_is_group(struct soql_planner *p, const struct soql_field *f)
+{
+    for (size_t i = 0; i < p->q->groups_count; i++) {
+        struct soql_field group;
+        if (soql_plan_field(p, &p->q->groups[i], &group) == TM_OK && plan_same(&group, f))
+            return true;
+    }
+    return false;
+}
+
+enum tm_code soql_plan_grouped(struct soql_planner *p, const struct tm_soql_path *path,
+                               const struct soql_field *f)
+{
+    bool group = plan_is_group(p, f);
+    if (tm_soql_aggregate(f->function) || group)
+        return TM_OK;
+    snprintf(p->error->code, sizeof p->error->code, "MALFORMED_QUERY");
+    snprintf(p->error->message, sizeof p->error->message,
+             "Field must be grouped or aggregated: %.80s", path->field);
+    return tm_fail(p->err, TM_E_ARG, "%s", p->error->message);
+}
+
+/* One column of an AggregateResult: by its alias, its field's name, or expr0, expr1 … */
+static enum tm_code plan_select_group(struct soql_planner *p, const struct tm_soql_item *item,
+                                      const struct soql_field *f)
+{
+    char key[128];
+    enum tm_code rc = soql_plan_grouped(p, &item->path, f);
+    if (rc != TM_OK)
+        return rc;
+    if (item->alias != NULL)
+        snprintf(key, sizeof key, "%.100s", item->alias);
+    else if (f->function == TM_SOQL_PLAIN)
+        snprintf(key, sizeof key, "%.100s", f->field->name);
+    else
+        snprintf(key, sizeof key, "expr%d", p->expressions++);
+    for (size_t i = 0; i < p->plan->columns_count; i++)
+        if (strncasecmp(p->plan->columns[i].key + 1, key, strlen(key)) == 0 &&
+            p->plan->columns[i].key[strlen(key) + 1] == '"')
+            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, item->path.at,
+                                    "duplicate alias: %s", key);
+    return plan_column(p,
+                       (struct tm_soql_column){ .shape = TM_SOQL_VALUE,
+                                                .kind = f->kind,
+                                                .relation = -1,
+                                                .sql_column = plan_sql_column(p, f) },
+                       key);
+}
+
 static enum tm_code plan_select(struct soql_planner *p)
 {
     enum tm_code rc = TM_OK;
-    plan_sql_column(p, -1, "Id");
+    p->plan->grouped = tm_soql_grouped(p->q);
+    if (!p->plan->grouped)
+        plan_sql_id(p, -1);
     for (size_t i = 0; i < p->q->items_count && rc == TM_OK; i++) {
         const struct tm_soql_item *item = &p->q->items[i];
         struct soql_field field;
@@ -272,10 +433,12 @@ static enum tm_code plan_select(struct soql_planner *p)
             p->plan->count_only = true;
         } else if (item->kind != TM_SOQL_PATH) {
             rc = plan_fields_word(p, item);
+        } else if ((rc = soql_plan_field(p, &item->path, &field)) != TM_OK) {
+            break;
+        } else if (p->plan->grouped) {
+            rc = plan_select_group(p, item, &field);
         } else {
-            rc = plan_field(p, &item->path, &field);
-            if (rc == TM_OK)
-                rc = plan_twice(p, i, &field);
+            rc = plan_twice(p, i, &field);
             if (rc == TM_OK)
                 rc = plan_select_field(p, &field);
         }
@@ -283,191 +446,37 @@ static enum tm_code plan_select(struct soql_planner *p)
     return rc;
 }
 
-/* ---- conditions ---- */
+/* ---- GROUP BY, HAVING, ORDER BY ---- */
 
-static enum tm_code plan_wrong_type(struct soql_planner *p, const struct tm_field *f, size_t at)
+static enum tm_code plan_group(struct soql_planner *p)
 {
-    bool quoted = plan_kind(f) == TM_FIELD_TEXT || f->kind == TM_FIELD_ID;
-    return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, at,
-                            "value of filter criterion for field '%s' must be of type %s and "
-                            "should %sbe enclosed in quotes",
-                            f->name,
-                            strcmp(f->type, "datetime") == 0 ? "dateTime"
-                            : quoted                         ? "string"
-                                                             : f->type,
-                            quoted ? "" : "not ");
-}
-
-static enum tm_code plan_bind(struct soql_planner *p, struct tm_org_value value)
-{
-    assert(p->plan->binds_count < p->q->literals_count);
-    p->plan->binds[p->plan->binds_count++] = value;
-    tm_buf_addc(&p->where, '?');
-    return TM_OK;
-}
-
-static enum tm_code plan_id(struct soql_planner *p, const struct tm_field *f,
-                            const struct tm_soql_literal *l)
-{
-    char *id = p->plan->ids[p->plan->ids_count];
-    if (tm_id18(id, l->text, NULL) != TM_OK)
-        return tm_soql_complain(p->error, p->err, "INVALID_QUERY_FILTER_OPERATOR", p->q->text,
-                                l->at, "invalid ID field: %.60s (%s)", l->text, f->name);
-    p->plan->ids_count++;
-    return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_TEXT, .text = id });
-}
-
-/* Writes "?" and binds the literal in canonical form, if its type fits the field's. */
-static enum tm_code plan_literal(struct soql_planner *p, const struct tm_field *f,
-                                 const struct tm_soql_literal *l)
-{
-    switch (plan_kind(f)) {
-    case TM_FIELD_TEXT:
-        if (l->kind == TM_SOQL_STRING)
-            return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_TEXT, .text = l->text });
-        break;
-    case TM_FIELD_ID:
-        if (l->kind == TM_SOQL_STRING)
-            return plan_id(p, f, l);
-        break;
-    case TM_FIELD_BOOLEAN:
-        if (l->kind == TM_SOQL_BOOLEAN)
-            return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_INT, .i = l->boolean });
-        break;
-    case TM_FIELD_INT:
-    case TM_FIELD_NUMBER:
-        if (l->kind == TM_SOQL_NUMBER)
-            return plan_bind(
-                p, (struct tm_org_value){ .kind = TM_ORG_REAL, .d = strtod(l->text, NULL) });
-        break;
-    case TM_FIELD_DATE:
-        if (l->kind == TM_SOQL_DATE)
-            return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_TEXT, .text = l->text });
-        break;
-    case TM_FIELD_DATETIME:
-        if (l->kind == TM_SOQL_DATETIME)
-            return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_INT, .i = l->datetime_ms });
-        break;
-    case TM_FIELD_TIME:
-        if (l->kind == TM_SOQL_TIME)
-            return plan_bind(p, (struct tm_org_value){ .kind = TM_ORG_TEXT, .text = l->text });
-        break;
-    case TM_FIELD_COMPOUND: break;
-    }
-    return plan_wrong_type(p, f, l->at);
-}
-
-static bool plan_is_null(const struct tm_field *f, const struct tm_soql_literal *l)
-{
-    return l->kind == TM_SOQL_NULL ||
-           (plan_kind(f) == TM_FIELD_TEXT && l->kind == TM_SOQL_STRING && *l->text == '\0');
-}
-
-static enum tm_code plan_in(struct soql_planner *p, const struct tm_soql_node *n,
-                            const struct soql_field *f)
-{
-    const char *collate = plan_kind(f->field) == TM_FIELD_TEXT ? " COLLATE NOCASE" : "";
-    bool negative = n->op == TM_SOQL_NOT_IN, has_null = false, first = true;
-    for (size_t i = 0; i < n->count; i++)
-        has_null |= plan_is_null(f->field, &p->q->literals[n->first + i]);
-    tm_buf_addc(&p->where, '(');
-    plan_name(&p->where, f->relation, f->field->name);
-    tm_buf_addz(&p->where, has_null == negative ? " IS NOT NULL" : " IS NULL");
-    tm_buf_addz(&p->where, has_null == negative ? " AND " : " OR ");
-    plan_name(&p->where, f->relation, f->field->name);
-    tm_buf_addf(&p->where, "%s %sIN (", collate, negative ? "NOT " : "");
-    for (size_t i = 0; i < n->count; i++) {
-        const struct tm_soql_literal *l = &p->q->literals[n->first + i];
-        if (plan_is_null(f->field, l))
-            continue;
-        if (!first)
-            tm_buf_addc(&p->where, ',');
-        first = false;
-        enum tm_code rc = plan_literal(p, f->field, l);
+    for (size_t i = 0; i < p->q->groups_count; i++) {
+        const struct tm_soql_path *path = &p->q->groups[i];
+        struct soql_field f;
+        enum tm_code rc = soql_plan_field(p, path, &f);
         if (rc != TM_OK)
             return rc;
+        if (tm_soql_aggregate(f.function))
+            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, path->at,
+                                    "Grouped field should not be aggregated: %s", f.field->name);
+        if (soql_nested(f.field) || (f.function == TM_SOQL_PLAIN &&
+                                     json_is_false(json_object_get(f.field->json, "groupable"))))
+            return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, path->at,
+                                    "field '%s' can not be grouped in a query call", f.field->name);
+        tm_buf_addz(&p->tail, i == 0 ? " GROUP BY " : ", ");
+        soql_plan_value(p, &p->tail, &f);
+        if (f.kind == TM_FIELD_TEXT)
+            tm_buf_addz(&p->tail, " COLLATE NOCASE");
     }
-    tm_buf_addz(&p->where, "))");
     return TM_OK;
 }
 
-static enum tm_code plan_operator_fits(struct soql_planner *p, const struct tm_soql_node *n,
-                                       const struct tm_field *f)
+static enum tm_code plan_having(struct soql_planner *p)
 {
-    enum tm_field_kind kind = plan_kind(f);
-    bool order =
-        n->op == TM_SOQL_LT || n->op == TM_SOQL_LE || n->op == TM_SOQL_GT || n->op == TM_SOQL_GE;
-    if (plan_nested(f))
-        return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, n->path.at,
-                                "field '%s' can not be filtered in a query call", f->name);
-    if ((n->op == TM_SOQL_LIKE && kind != TM_FIELD_TEXT) || (order && kind == TM_FIELD_BOOLEAN))
-        return tm_soql_complain(p->error, p->err, "INVALID_QUERY_FILTER_OPERATOR", p->q->text,
-                                n->path.at, "invalid operator on %s field", f->type);
-    return TM_OK;
-}
-
-static enum tm_code plan_compare(struct soql_planner *p, const struct tm_soql_node *n, bool negated)
-{
-    static const char *const signs[] = {
-        " = ", " IS NOT ", " < ", " <= ", " > ", " >= ", " LIKE "
-    };
-    const struct tm_soql_literal *l = &p->q->literals[n->first];
-    struct soql_field f;
-    enum tm_code rc = plan_field(p, &n->path, &f);
-    if (rc == TM_OK)
-        rc = plan_operator_fits(p, n, f.field);
-    if (rc != TM_OK)
-        return rc;
-    tm_buf_addc(&p->where, '(');
-    if (n->op == TM_SOQL_IN || n->op == TM_SOQL_NOT_IN) {
-        rc = plan_in(p, n, &f);
-    } else if (plan_is_null(f.field, l) && (n->op == TM_SOQL_EQ || n->op == TM_SOQL_NE)) {
-        plan_name(&p->where, f.relation, f.field->name);
-        tm_buf_addz(&p->where, n->op == TM_SOQL_EQ ? " IS NULL" : " IS NOT NULL");
-    } else if (l->kind == TM_SOQL_NULL) {
-        tm_buf_addc(&p->where, '0'); /* null is never less, greater or like anything */
-    } else {
-        assert(n->op <= TM_SOQL_LIKE);
-        plan_name(&p->where, f.relation, f.field->name);
-        tm_buf_addz(&p->where, signs[n->op]);
-        rc = plan_literal(p, f.field, l);
-        if (n->op == TM_SOQL_LIKE)
-            tm_buf_addz(&p->where, " ESCAPE '\\'");
-        else if (plan_kind(f.field) == TM_FIELD_TEXT)
-            tm_buf_addz(&p->where, " COLLATE NOCASE");
-    }
-    tm_buf_addz(&p->where, negated ? ") IS TRUE" : ")");
-    return rc;
-}
-
-static enum tm_code plan_node(struct soql_planner *p, size_t index, bool negated);
-
-/* A chain as a balanced tree: SQLite bounds the depth of an expression, and chains can be thousands
- * long. */
-static enum tm_code plan_chain(struct soql_planner *p, const struct tm_soql_node *n, size_t first,
-                               size_t count, bool negated)
-{
-    if (count == 1)
-        return plan_node(p, p->q->children[n->first + first], negated);
-    tm_buf_addc(&p->where, '(');
-    enum tm_code rc = plan_chain(p, n, first, count / 2, negated);
-    tm_buf_addz(&p->where, n->op == TM_SOQL_AND ? " AND " : " OR ");
-    if (rc == TM_OK)
-        rc = plan_chain(p, n, first + count / 2, count - count / 2, negated);
-    tm_buf_addc(&p->where, ')');
-    return rc;
-}
-
-static enum tm_code plan_node(struct soql_planner *p, size_t index, bool negated)
-{
-    const struct tm_soql_node *n = &p->q->nodes[index];
-    if (n->op == TM_SOQL_AND || n->op == TM_SOQL_OR)
-        return plan_chain(p, n, 0, n->count, negated);
-    if (n->op != TM_SOQL_NOT)
-        return plan_compare(p, n, negated);
-    tm_buf_addz(&p->where, "(NOT (");
-    enum tm_code rc = plan_node(p, p->q->children[n->first], true);
-    tm_buf_addz(&p->where, "))");
+    tm_buf_addz(&p->tail, " HAVING ");
+    p->having = true;
+    enum tm_code rc = soql_plan_where(p, p->q->having, &p->tail);
+    p->having = false;
     return rc;
 }
 
@@ -476,16 +485,21 @@ static enum tm_code plan_order(struct soql_planner *p)
     for (size_t i = 0; i < p->q->keys_count; i++) {
         const struct tm_soql_key *key = &p->q->keys[i];
         struct soql_field f;
-        enum tm_code rc = plan_field(p, &key->path, &f);
+        enum tm_code rc = soql_plan_field(p, &key->path, &f);
+        if (rc == TM_OK && p->plan->grouped)
+            rc = soql_plan_grouped(p, &key->path, &f);
         if (rc != TM_OK)
             return rc;
-        if (plan_nested(f.field))
+        if (soql_nested(f.field) || (!tm_soql_aggregate(f.function) &&
+                                     json_is_false(json_object_get(f.field->json, "sortable"))))
             return tm_soql_complain(p->error, p->err, "INVALID_FIELD", p->q->text, key->path.at,
                                     "field '%s' can not be sorted in a query call", f.field->name);
-        tm_buf_addz(&p->where, i == 0 ? " ORDER BY " : ", ");
-        plan_name(&p->where, f.relation, f.field->name);
-        tm_buf_addf(&p->where, "%s %s NULLS %s",
-                    plan_kind(f.field) == TM_FIELD_TEXT ? " COLLATE NOCASE" : "",
+        if (tm_soql_aggregate(f.function) && !p->plan->grouped)
+            return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, key->path.at,
+                                    "only a grouped query is ordered by an aggregate");
+        tm_buf_addz(&p->tail, i == 0 ? " ORDER BY " : ", ");
+        soql_plan_value(p, &p->tail, &f);
+        tm_buf_addf(&p->tail, "%s %s NULLS %s", f.kind == TM_FIELD_TEXT ? " COLLATE NOCASE" : "",
                     key->descending ? "DESC" : "ASC", key->nulls_last ? "LAST" : "FIRST");
     }
     return TM_OK;
@@ -493,44 +507,60 @@ static enum tm_code plan_order(struct soql_planner *p)
 
 /* ---- the whole ---- */
 
-static void plan_join(struct soql_planner *p)
+static void plan_join(const struct soql_planner *p, struct tm_buf *sql)
 {
-    struct tm_buf *sql = &p->plan->sql;
     for (size_t i = 0; i < p->relations_count; i++) {
         char table[160];
         snprintf(table, sizeof table, "cur_%s", p->relations[i].to->object);
         tm_buf_addz(sql, " LEFT JOIN ");
         tm_sql_ident(sql, table);
-        tm_buf_addf(sql, " AS r%zu ON r%zu.\"Id\" = ", i, i);
-        plan_name(sql, -1, p->relations[i].by->name);
+        tm_buf_addf(sql, " AS %s%zu ON %s%zu.\"Id\" = ", p->self, i, p->self, i);
+        plan_name(p, sql, p->relations[i].parent, p->relations[i].by->name);
     }
 }
 
-static void plan_write(struct soql_planner *p, const char *relation, bool deleted_too)
+void soql_plan_from(struct soql_planner *p, const char *relation, struct tm_buf *sql)
+{
+    const char *join = " WHERE ";
+    tm_buf_addz(sql, " FROM ");
+    tm_sql_ident(sql, relation);
+    tm_buf_addf(sql, " AS %s", p->self);
+    plan_join(p, sql);
+    if (!p->deleted_too && tm_describe_field(p->object, "IsDeleted") != NULL) {
+        tm_buf_addf(sql, "%s%s.\"IsDeleted\" = 0", join, p->self);
+        join = " AND ";
+    }
+    if (p->q->mine) {
+        tm_buf_addf(sql, "%s%s.\"OwnerId\" = ", join, p->self);
+        tm_sql_literal(sql, tm_org_user_id(p->org));
+        join = " AND ";
+    }
+    if (p->q->has_where) {
+        tm_buf_addz(sql, join);
+        tm_buf_add(sql, p->where.data, p->where.bytes);
+    }
+    if (p->where.failed != TM_OK)
+        sql->failed = p->where.failed;
+}
+
+static void plan_write(struct soql_planner *p, const char *relation)
 {
     struct tm_buf *sql = &p->plan->sql;
-    bool hide = !deleted_too && tm_describe_field(p->object, "IsDeleted") != NULL;
-    tm_buf_addz(sql, p->plan->count_only ? "SELECT count(*) FROM (SELECT 1 FROM " : "SELECT ");
-    if (!p->plan->count_only) {
+    int64_t limit = p->q->limit;
+    tm_buf_addz(sql, p->plan->count_only ? "SELECT count(*) FROM (SELECT 1" : "SELECT ");
+    if (!p->plan->count_only)
         tm_buf_add(sql, p->select.data, p->select.bytes);
-        tm_buf_addz(sql, " FROM ");
-    }
-    tm_sql_ident(sql, relation);
-    tm_buf_addz(sql, " AS t");
-    plan_join(p);
-    if (hide)
-        tm_buf_addz(sql, " WHERE t.\"IsDeleted\" = 0");
-    if (p->q->has_where)
-        tm_buf_addz(sql, hide ? " AND " : " WHERE ");
-    tm_buf_add(sql, p->where.data, p->where.bytes);
-    if (p->q->limit >= 0 || p->q->offset > 0)
-        tm_buf_addf(sql, " LIMIT %lld OFFSET %lld", (long long)p->q->limit,
-                    (long long)p->q->offset);
+    soql_plan_from(p, relation, sql);
+    tm_buf_add(sql, p->tail.data, p->tail.bytes);
+    if (p->plan->grouped && (limit < 0 || limit > TM_SOQL_GROUPS_MAX))
+        limit = TM_SOQL_GROUPS_MAX + 1; /* one more than may be shown */
+    if (limit >= 0 || p->q->offset > 0)
+        tm_buf_addf(sql, " LIMIT %lld OFFSET %lld", (long long)limit, (long long)p->q->offset);
     if (p->plan->count_only)
         tm_buf_addc(sql, ')');
 }
 
-static enum tm_code plan_object(struct soql_planner *p)
+enum tm_code soql_plan_open(struct soql_planner *p)
 {
     p->object = tm_org_describe(p->org, p->q->object);
     if (p->object == NULL)
@@ -541,38 +571,59 @@ static enum tm_code plan_object(struct soql_planner *p)
                                 "WSDL or the describe call "
                                 "for the appropriate names.",
                                 p->q->object);
-    p->plan->object = strdup(p->object->object);
-    p->plan->binds = calloc(p->q->literals_count + 1, sizeof *p->plan->binds);
-    p->plan->ids = calloc(p->q->literals_count + 1, sizeof *p->plan->ids);
-    if (p->plan->object == NULL || p->plan->binds == NULL || p->plan->ids == NULL)
-        return tm_fail(p->err, TM_E_NOMEM, "a query's plan");
+    if (p->q->mine && tm_describe_field(p->object, "OwnerId") == NULL)
+        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, p->q->object_at,
+                                "%s has no owner: USING SCOPE mine means nothing",
+                                p->object->object);
+    tm_buf_init(&p->select, SOQL_SQL_BYTES_MAX);
+    tm_buf_init(&p->where, SOQL_SQL_BYTES_MAX);
+    tm_buf_init(&p->tail, SOQL_SQL_BYTES_MAX);
     return TM_OK;
 }
 
-enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const struct tm_soql *q,
-                          bool deleted_too, const char *relation, struct tm_soql_error *error,
-                          struct tm_err *err)
+void soql_plan_close(struct soql_planner *p)
 {
-    struct soql_planner p = { .plan = out, .org = org, .q = q, .error = error, .err = err };
+    tm_buf_free(&p->select);
+    tm_buf_free(&p->where);
+    tm_buf_free(&p->tail);
+}
+
+enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const struct tm_soql *q,
+                          bool deleted_too, const char *relation, int64_t now_org_ms,
+                          struct tm_soql_error *error, struct tm_err *err)
+{
+    struct soql_planner p = { .plan = out,
+                              .org = org,
+                              .q = q,
+                              .self = "t",
+                              .error = error,
+                              .err = err,
+                              .deleted_too = deleted_too,
+                              .now_org_ms = now_org_ms };
     *out = (struct tm_soql_plan){ 0 };
     tm_buf_init(&out->sql, SOQL_SQL_BYTES_MAX);
-    tm_buf_init(&p.select, SOQL_SQL_BYTES_MAX);
-    tm_buf_init(&p.where, SOQL_SQL_BYTES_MAX);
-    enum tm_code rc = plan_object(&p);
+    enum tm_code rc = soql_plan_open(&p);
+    if (rc == TM_OK && (out->object = strdup(p.object->object)) == NULL)
+        rc = tm_fail(err, TM_E_NOMEM, "a query's plan");
+    if (rc == TM_OK)
+        rc = plan_group(&p);
     if (rc == TM_OK)
         rc = plan_select(&p);
     if (rc == TM_OK && q->has_where)
-        rc = plan_node(&p, q->where, false);
+        rc = soql_plan_where(&p, q->where, &p.where);
+    if (rc == TM_OK && q->has_having) /* its values are bound behind those of WHERE */
+        rc = plan_having(&p);
     if (rc == TM_OK)
         rc = plan_order(&p);
     if (rc == TM_OK) {
-        plan_write(&p, relation, deleted_too);
-        rc = tm_buf_check(&p.where, "a query's conditions", err);
+        plan_write(&p, relation);
+        rc = tm_buf_check(&p.tail, "a query's groups", err);
     }
     if (rc == TM_OK)
+        rc = tm_buf_check(&p.select, "a query's columns", err);
+    if (rc == TM_OK)
         rc = tm_buf_check(&out->sql, "a query's SQL", err);
-    tm_buf_free(&p.select);
-    tm_buf_free(&p.where);
+    soql_plan_close(&p);
     if (rc != TM_OK)
         tm_soql_plan_free(out);
     return rc;
@@ -585,8 +636,10 @@ void tm_soql_plan_free(struct tm_soql_plan *p)
         free(p->columns[i].object);
     }
     free(p->columns);
+    for (size_t i = 0; i < p->texts_count; i++)
+        free(p->texts[i]);
+    free(p->texts);
     free(p->binds);
-    free(p->ids);
     free(p->object);
     if (p->sql.max > 0)
         tm_buf_free(&p->sql);

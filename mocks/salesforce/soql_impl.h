@@ -1,0 +1,114 @@
+/* soql_impl: what the files of the SOQL engine share and nobody else sees: the parser (soql_token,
+ * soql_condition, soql_parse), the planner (soql_plan, soql_where), the result (soql_result,
+ * soql_render). */
+#ifndef TM_MOCKS_SALESFORCE_SOQL_IMPL_H
+#define TM_MOCKS_SALESFORCE_SOQL_IMPL_H
+#include "mocks/salesforce/soql.h"
+
+/* ---- parser ---- */
+enum soql_token_kind {
+    SOQL_END,
+    SOQL_WORD,
+    SOQL_LITERAL /* number, date, time */,
+    SOQL_STRING,
+    SOQL_SIGN
+};
+struct soql_token {
+    enum soql_token_kind kind;
+    size_t at, bytes;
+};
+struct soql_parser {
+    struct tm_soql *q;
+    const char *text;
+    size_t at; /* next byte to scan */
+    struct soql_token now;
+    size_t nodes_cap, children_cap, literals_cap, items_cap, words_cap;
+    size_t depth;
+    struct tm_soql_error *error;
+    struct tm_err *err;
+};
+/* soql_token.c. The next token; a string is only delimited, unescaped by the literal's reader. */
+enum tm_code soql_next(struct soql_parser *p);
+bool soql_is(const struct soql_parser *p, const char *word);   /* any case */
+bool soql_sign(const struct soql_parser *p, const char *sign); /* the token is exactly that */
+enum tm_code soql_want(struct soql_parser *p, const char *word_or_sign); /* takes it or complains */
+enum tm_code soql_unexpected(struct soql_parser *p);
+char *soql_keep(struct soql_parser *p, const char *from, size_t bytes); /* copy in q->words */
+enum tm_code soql_grow(struct soql_parser *p, void **array, size_t count, size_t *cap,
+                       size_t item_bytes, size_t max, const char *what);
+enum tm_code soql_name(struct soql_parser *p, const char **out);
+/* A path, or a function of one. `count()` with nothing in it is left to the select list: the path
+ * is then the word and the next token the bracket. */
+enum tm_code soql_value(struct soql_parser *p, struct tm_soql_path *out);
+/* soql_condition.c */
+enum tm_code soql_condition(struct soql_parser *p, size_t *out);
+/* soql_date.c: NULL when there is no such word; a counted one (LAST_N_DAYS) is followed by ":n". */
+struct soql_date_word;
+const struct soql_date_word *soql_date_word(const char *word, size_t bytes);
+bool soql_date_counted(const struct soql_date_word *w);
+struct tm_soql_relative soql_date_relative(const struct soql_date_word *w, int32_t n);
+/* soql_parse.c: a query inside IN ( … ), its closing bracket not taken */
+enum tm_code soql_within(struct soql_parser *p, const struct tm_soql **out);
+
+/* ---- planner ---- */
+#define SOQL_SQL_BYTES_MAX (8u << 20)
+
+struct soql_relation {
+    const struct tm_field *by;
+    const struct tm_describe *to;
+    int parent; /* -1 = the object itself */
+    bool selected;
+};
+struct soql_planner {
+    struct tm_soql_plan *plan;
+    struct tm_org *org;
+    const struct tm_soql *q;
+    const struct tm_describe *object;
+    const char *self; /* alias of the object's table in SQL: "t"; relations are "t0", "t1" … */
+    struct soql_relation relations[TM_SOQL_RELATIONS_MAX];
+    size_t relations_count;
+    struct tm_buf select, where, tail /* GROUP BY, HAVING, ORDER BY */;
+    size_t columns_cap;
+    int expressions;          /* expr0, expr1 … given so far */
+    size_t semijoins;         /* written so far */
+    bool deleted_too, having; /* conditions are those of HAVING */
+    int64_t now_org_ms;
+    struct tm_soql_error *error;
+    struct tm_err *err;
+};
+struct soql_field { /* a value whose names are resolved */
+    const struct tm_field *field;
+    const struct tm_describe *object;
+    int relation; /* -1 = own */
+    enum tm_soql_function function;
+    enum tm_field_kind kind; /* of the function's result */
+};
+/* soql_plan.c */
+enum tm_code soql_plan_open(struct soql_planner *p); /* the object and its buffers */
+void soql_plan_close(struct soql_planner *p);
+enum tm_code soql_plan_field(struct soql_planner *p, const struct tm_soql_path *path,
+                             struct soql_field *out);
+/* Of a grouped query: an aggregate, or in GROUP BY. */
+enum tm_code soql_plan_grouped(struct soql_planner *p, const struct tm_soql_path *path,
+                               const struct soql_field *f);
+/* The value as an SQL expression. */
+void soql_plan_value(const struct soql_planner *p, struct tm_buf *sql, const struct soql_field *f);
+/* FROM with its joins, WHERE; p->where is complete. */
+void soql_plan_from(struct soql_planner *p, const char *relation, struct tm_buf *sql);
+bool soql_nested(const struct tm_field *f); /* address, location: an object in JSON, no column */
+enum tm_field_kind soql_kind(const struct tm_field *f); /* Name of a person is text */
+/* soql_where.c: conditions from node `index` on, appended to sql */
+enum tm_code soql_plan_where(struct soql_planner *p, size_t index, struct tm_buf *sql);
+
+/* ---- result ---- */
+/* A cell: one type byte (SQLite's), then an int64, a double, or a length and the text. */
+struct tm_soql_result {
+    struct tm_soql_plan plan;
+    struct tm_buf cells;
+    size_t *rows;
+    size_t rows_count, rows_cap; /* where each row begins in cells */
+    int64_t total;
+    sqlite3_stmt *stmt; /* rows still to be copied; NULL = all are here */
+    sqlite3 *own;       /* what stmt reads by when it outlives a call: the org as it was then */
+};
+#endif
