@@ -202,8 +202,8 @@ struct tm_soql_column {
     char *key;      /* "Name": with quotes and colon, owned */
     int sql_column; /* VALUE; RELATED: the related Id */
     size_t parts;   /* COMPOUND: number of VALUEs right after it */
-    int relation;   /* -1 = own; else the RELATED's number it belongs to */
-    int number;     /* RELATED: its own */
+    int relation;   /* -1 = own; else the RELATED's number; RELATED: its own number */
+    int parent;     /* RELATED: the one it is reached by, -1 = the record itself */
     char *object;   /* RELATED: its type, owned */
 };
 struct tm_soql_plan {
@@ -252,7 +252,8 @@ void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, con
                     struct tm_buf *out);
 
 /* For who writes rows in a form of its own (Bulk): one row's cells in the order of the plan's
- * statement, cells[0] the record's Id. Text is borrowed from the result. */
+ * statement, cells[0] the record's Id, which a grouped query (tm_soql_grouped) has not. Text is
+ * borrowed from the result. */
 struct tm_soql_cell {
     int type; /* SQLite's */
     int64_t i;

@@ -301,8 +301,8 @@ static enum tm_code plan_related(struct soql_planner *p, int index)
         snprintf(name, sizeof name, "%.*s", (int)strlen(relation->by->name) - 2,
                  relation->by->name);
     struct tm_soql_column related = { .shape = TM_SOQL_RELATED,
-                                      .relation = relation->parent,
-                                      .number = index,
+                                      .relation = index,
+                                      .parent = relation->parent,
                                       .object = strdup(relation->to->object) };
     related.sql_column = plan_sql_id(p, index);
     relation->selected = true;

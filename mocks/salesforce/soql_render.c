@@ -126,7 +126,7 @@ static void result_columns(const struct tm_soql_plan *plan, int relation,
     for (size_t i = 0; i < plan->columns_count; i += 1 + plan->columns[i].parts) {
         const struct tm_soql_column *c = &plan->columns[i];
         bool related = c->shape == TM_SOQL_RELATED;
-        if (c->relation != relation)
+        if ((related ? c->parent : c->relation) != relation)
             continue;
         tm_buf_addc(out, ',');
         tm_buf_addz(out, c->key);
@@ -134,7 +134,7 @@ static void result_columns(const struct tm_soql_plan *plan, int relation,
             result_compound(c, values, out);
         } else if (related && values[c->sql_column].type != SQLITE_NULL) {
             result_attributes(out, c->object, version, &values[c->sql_column]);
-            result_columns(plan, c->number, values, version, out);
+            result_columns(plan, c->relation, values, version, out);
             tm_buf_addc(out, '}');
         } else {
             result_render(out, c->kind, &values[c->sql_column]);
