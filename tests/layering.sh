@@ -42,7 +42,7 @@ one() { # header-regex allowed-file-regex
 }
 one 'curl/.*' '^harness/base/http_curl\.c$'
 one 'librdkafka/.*' '^(harness/topic/topic_rdkafka[a-z_]*\.[ch]|mocks/kafka/.*)$'
-one 'avro\.h' '^harness/event/avro\.c$'
+one 'avro\.h' '^harness/event/avro[a-z_]*\.[ch]$'
 one 'gnutls/.*' '^(harness/base/secret_gnutls\.c|mocks/http/tls\.c)$'
 one 'microhttpd\.h' '^mocks/(salesforce|registry|http)/.*\.c$'
 [ "$bad" -eq 0 ] && echo "layering: clean"

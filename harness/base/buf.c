@@ -60,6 +60,16 @@ void tm_buf_add(struct tm_buf *b, const void *data, size_t bytes)
     b->data[b->bytes] = '\0';
 }
 
+char *tm_buf_extend(struct tm_buf *b, size_t bytes)
+{
+    if (!buf_room(b, bytes))
+        return NULL;
+    char *room = b->data + b->bytes;
+    b->bytes += bytes;
+    b->data[b->bytes] = '\0';
+    return room;
+}
+
 void tm_buf_addz(struct tm_buf *b, const char *text)
 {
     tm_buf_add(b, text, strlen(text));

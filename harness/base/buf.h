@@ -15,6 +15,8 @@ void tm_buf_init(struct tm_buf *b, size_t max);
 void tm_buf_free(struct tm_buf *b);
 void tm_buf_reset(struct tm_buf *b); /* keeps the memory, clears failure */
 void tm_buf_add(struct tm_buf *b, const void *data, size_t bytes);
+/* Room for `bytes` more, counted as appended; the caller fills it. NULL when there is none. */
+char *tm_buf_extend(struct tm_buf *b, size_t bytes);
 void tm_buf_addz(struct tm_buf *b, const char *text);
 void tm_buf_addc(struct tm_buf *b, char c);
 void tm_buf_addf(struct tm_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,9 +1,10 @@
 /* avro: records of the topics as Avro binary in registry framing (0x00, 4-byte big-endian schema
  * id, body). in: schema JSON text, values; out: bytes, and back. The schema text is ours and is
- * kept as it was. The binary is walked by hand (avro_wire.c): libavro's reader trusts lengths on
- * the wire; tests hold every byte against libavro's. Supported schemas: one record of the types
- * below, each plain or in a union with null; others are refused. Pure: no I/O, clock. Source:
- * facts/connectors.md 1.2 and 3.1 (wire), design section 5. */
+ * kept as it was; values go through libavro, whose printer drops defaults and logical types.
+ * Hostile bytes cost no more memory than the record is long (avro_read.c). libavro itself does not
+ * survive running out of memory. Supported schemas: one record of the types below, each plain or in
+ * a union with null; others are refused. Pure: no I/O, clock. Source: facts/connectors.md 1.2 and
+ * 3.1 (wire), design sections 5 and 11. */
 #ifndef TM_EVENT_AVRO_H
 #define TM_EVENT_AVRO_H
 #include "event/value.h"
@@ -25,7 +26,9 @@ struct tm_avro_field {
     enum tm_avro_type type;
     bool nullable;
 };
-struct tm_avro_schema; /* immutable after parse */
+/* What a caller sees of it never changes after parse; it holds libavro's record and reader, so one
+ * encode or decode at a time. */
+struct tm_avro_schema;
 enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json, size_t json_bytes,
                                   struct tm_err *err);
 void tm_avro_schema_close(struct tm_avro_schema *s);
