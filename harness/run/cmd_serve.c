@@ -241,6 +241,7 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
     if (rc != TM_OK)
         return rc;
     listen.port = (int)port;
+    settings.bulk.job_ns = s->scenario->bulk_ms * TM_NS_PER_MS;
     settings.oauth.token_ns_max = life_s * TM_NS_PER_S;
     if (s->given[SERVE_JWT_CERTIFICATE] != NULL)
         rc = tm_secret_certificate_load(&s->jwt_certificate, s->given[SERVE_JWT_CERTIFICATE], err);
@@ -362,6 +363,7 @@ static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_w
     rc = tm_mock_server_step(s->server, now, wake, err);
     if (rc != TM_OK)
         return rc;
+    tm_salesforce_step(s->salesforce, now, wake);
     return more ? TM_OK : TM_E_AGAIN; /* what is still to do is in *wake and in the descriptor */
 }
 

@@ -61,7 +61,9 @@ enum tm_code day_org_open(struct day *d, struct tm_err *err)
         return rc;
     d->scenario->seed = (uint64_t)d->run->seed;
     const struct tm_salesforce_settings mock = {
-        .base_url = "http://org", .oauth = { .seed = d->scenario->seed, .seeded = true }
+        .base_url = "http://org",
+        .oauth = { .seed = d->scenario->seed, .seeded = true },
+        .bulk = { .job_ns = d->scenario->bulk_ms * TM_NS_PER_MS },
     };
     rc = org_topics(d, err);
     if (rc == TM_OK)
@@ -117,6 +119,10 @@ enum tm_code day_org_step(struct day *d, struct tm_err *err)
     if (tm_org_pos_last(d->org) != d->pos_told) {
         d->pos_told = tm_org_pos_last(d->org);
         tm_salesforce_news(d->salesforce);
+    }
+    for (struct tm_wake wake = { TM_NEVER, 0 }; wake.wall_ns != TM_NEVER;) {
+        wake.wall_ns = TM_NEVER;
+        tm_salesforce_step(d->salesforce, &d->now, &wake);
     }
     return rc == TM_OK ? rc : tm_at(err, "org");
 }

@@ -97,7 +97,7 @@ static void rest_versions(struct tm_mock_response *out)
 
 static void rest_resources(struct rest_call *c)
 {
-    static const char *const names[] = { "sobjects", "query", "queryAll", "limits" };
+    static const char *const names[] = { "sobjects", "query", "queryAll", "limits", "jobs" };
     json_t *map = json_object();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         json_object_set_new(map, names[i],
@@ -176,14 +176,16 @@ static void rest_limits(struct tm_rest *rest, struct rest_call *c)
     int64_t calls, events,
         calls_max = s->api_calls_per_day > 0 ? s->api_calls_per_day : TM_REST_NO_LIMIT;
     int64_t events_max = s->events_per_day > 0 ? s->events_per_day : TM_REST_NO_LIMIT;
+    int64_t bulk_jobs, bulk_batches;
     tm_org_usage_day(rest->org, c->request->now.org_ms, &calls, &events);
+    tm_bulk_usage_day(rest->bulk, c->request->now.org_ms, &bulk_jobs, &bulk_batches);
     struct {
         const char *name;
         int64_t max, used;
     } rows[] = {
         { "DailyApiRequests", calls_max, calls },
-        { "DailyBulkApiBatches", 15000, 0 },
-        { "DailyBulkV2QueryJobs", 10000, 0 },
+        { "DailyBulkApiBatches", TM_BULK_BATCHES_PER_DAY, bulk_batches },
+        { "DailyBulkV2QueryJobs", TM_BULK_JOBS_PER_DAY, bulk_jobs },
         { "DailyBulkV2QueryFileStorageMB", 976562, 0 },
         { "DailyDeliveredPlatformEvents", events_max, events },
         { "HourlyPublishedPlatformEvents", 250000, 0 },
@@ -504,6 +506,9 @@ static void rest_dispatch(struct tm_rest *rest, struct rest_call *c)
     else if (strcmp(first, "limits") == 0 && c->parts_count == 1) {
         if (rest_method(c, "GET"))
             rest_limits(rest, c);
+    } else if (strcmp(first, "jobs") == 0) {
+        c->kind = "bulk";
+        tm_bulk2_request(rest->bulk, c->request, c->version, c->parts, c->parts_count, c->out);
     } else
         rest_not_found(c);
 }
@@ -564,6 +569,12 @@ void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r,
 void tm_rest_resume(struct tm_rest *rest, const struct tm_mock_request *r, uint64_t token,
                     struct tm_mock_response *out)
 {
+    if (token >= TM_BULK_TOKEN) {
+        tm_bulk_resume(rest->bulk, r, token, out);
+        if (strncmp(r->path, "/services/data", 14) == 0) /* 1.0 counts its own */
+            rest_count(rest, r, "bulk", out);
+        return;
+    }
     tm_query_resume(rest->query, token, out);
     rest_count(rest, r, "query", out);
 }

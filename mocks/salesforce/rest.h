@@ -4,6 +4,7 @@
 #ifndef TM_MOCKS_SALESFORCE_REST_H
 #define TM_MOCKS_SALESFORCE_REST_H
 #include "mocks/http/message.h"
+#include "mocks/salesforce/bulk.h"
 #include "mocks/salesforce/query.h"
 
 #define TM_REST_URI_BYTES_MAX 16384
@@ -17,11 +18,12 @@ struct tm_rest {
     struct tm_org *org;
     struct tm_oauth *oauth;
     struct tm_query *query;
+    struct tm_bulk *bulk;
 };
-/* May hold with a token of tm_query. */
+/* May hold with a token of tm_query or tm_bulk. */
 void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r,
                      struct tm_mock_response *out);
-/* A held one (only queries are) is asked again. */
+/* A held one (queries and Bulk results are) is asked again. */
 void tm_rest_resume(struct tm_rest *rest, const struct tm_mock_request *r, uint64_t token,
                     struct tm_mock_response *out);
 

@@ -10,6 +10,7 @@ struct tm_salesforce {
     struct tm_org *org;
     struct tm_oauth *oauth;
     struct tm_query *query;
+    struct tm_bulk *bulk;
     struct tm_bayeux *bayeux;
     struct tm_rest rest;
     char *base_url;
@@ -181,6 +182,8 @@ static void routes_request(void *self, const struct tm_mock_request *r,
         tm_bayeux_request(s->bayeux, r, out);
     else if (routes_under(r->path, "/services/data"))
         tm_rest_request(&s->rest, r, out);
+    else if (routes_under(r->path, "/services/async"))
+        tm_bulk1_request(s->bulk, r, out);
     else if (routes_under(r->path, "/services/oauth2") || routes_under(r->path, "/services/Soap") ||
              routes_under(r->path, "/id"))
         routes_oauth(s, r, out);
@@ -207,7 +210,9 @@ static void routes_resume(void *self, const struct tm_mock_request *r, uint64_t 
 static void routes_finished(void *self, uint64_t token, bool sent)
 {
     struct tm_salesforce *s = self;
-    if (token >= TM_QUERY_TOKEN)
+    if (token >= TM_BULK_TOKEN)
+        tm_bulk_finished(s->bulk, token);
+    else if (token >= TM_QUERY_TOKEN)
         tm_query_finished(s->query, token);
     else
         tm_bayeux_finished(s->bayeux, token, sent);
@@ -229,6 +234,12 @@ void tm_salesforce_news(struct tm_salesforce *s)
 {
     tm_bayeux_news(s->bayeux);
 }
+
+void tm_salesforce_step(struct tm_salesforce *s, const struct tm_now *now, struct tm_wake *wake)
+{
+    tm_bulk_step(s->bulk, now, wake);
+}
+
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s)
 {
     return s->oauth;
@@ -253,8 +264,10 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
     if (rc == TM_OK)
         rc = tm_query_open(&s->query, org, s->oauth, err);
     if (rc == TM_OK)
+        rc = tm_bulk_open(&s->bulk, org, s->oauth, &settings->bulk, err);
+    if (rc == TM_OK)
         rc = tm_bayeux_open(&s->bayeux, org, s->oauth, &bayeux, err);
-    s->rest = (struct tm_rest){ org, s->oauth, s->query };
+    s->rest = (struct tm_rest){ org, s->oauth, s->query, s->bulk };
     if (rc == TM_OK)
         *out = s;
     else
@@ -268,6 +281,7 @@ void tm_salesforce_close(struct tm_salesforce *s)
         return;
     tm_bayeux_close(s->bayeux);
     tm_query_close(s->query);
+    tm_bulk_close(s->bulk);
     tm_oauth_close(s->oauth);
     free(s->base_url);
     free(s);

@@ -1,5 +1,5 @@
-/* routes: the mock Salesforce as one HTTP handler: sign-in, REST, CometD and its own control API
- * under /tidemark/v1/. in: requests; out: answers. Pure: a server (mocks/http/server.h) and a
+/* routes: the mock Salesforce as one HTTP handler: sign-in, REST, Bulk, CometD and its own control
+ * API under /tidemark/v1/. in: requests; out: answers. Pure: a server (mocks/http/server.h) and a
  * simulation call the same handler. The org is lent; everything else here is owned.
  *
  *   GET  /                               what is served, as text
@@ -13,7 +13,8 @@
 #include "mocks/salesforce/rest.h"
 
 struct tm_salesforce_settings {
-    struct tm_oauth_settings oauth;   /* org_id and user_id are filled in from the org */
+    struct tm_oauth_settings oauth; /* org_id and user_id are filled in from the org */
+    struct tm_bulk_settings bulk;
     struct tm_bayeux_settings bayeux; /* its wake is what tm_salesforce_wired is given */
     const char *base_url; /* where a request has no Host header; NULL = http://127.0.0.1 */
 };
@@ -25,6 +26,9 @@ struct tm_mock_handler tm_salesforce_handler(struct tm_salesforce *s);
 /* How a held request is resumed: tm_mock_server_wake, or a simulation's own. */
 void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint64_t token),
                          void *data);
+/* What is to do beside answering: Bulk queries under way, a slice a call. Sets *wake when there is
+ * more. */
+void tm_salesforce_step(struct tm_salesforce *s, const struct tm_now *now, struct tm_wake *wake);
 /* after commits made outside the handler */
 void tm_salesforce_news(struct tm_salesforce *s);
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s);

@@ -284,7 +284,7 @@ static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, stru
 {
     static const char *const known[] = { "seed",      "hours",     "compress", "publish_delay",
                                          "index_lag", "edition",   "objects",  "workload",
-                                         "faults",    "pipelines", "slo" };
+                                         "faults",    "pipelines", "slo",      "bulk_time" };
     const json_t *edition = json_object_get(s->json, "edition");
     int64_t seed = 1;
     enum tm_code rc = scenario_keys(s->json, where, known, sizeof known / sizeof *known, err);
@@ -302,6 +302,8 @@ static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, stru
         rc = scenario_delay(&s->publish_delay_ms, s->json, "publish_delay", where, err);
     if (rc == TM_OK)
         rc = scenario_delay(&s->index_lag_ms, s->json, "index_lag", where, err);
+    if (rc == TM_OK)
+        rc = scenario_delay(&s->bulk_ms, s->json, "bulk_time", where, err);
     if (rc == TM_OK && edition != NULL && !json_is_string(edition))
         rc = tm_fail(err, TM_E_ARG, "%s: \"edition\" must be text", where);
     snprintf(s->edition, sizeof s->edition, "%.15s",

@@ -58,6 +58,7 @@ struct tm_scenario {
     int64_t origin_ms; /* org instant the clock starts from: Monday 2026-03-02T08:00:00Z */
     int64_t publish_delay_ms,
         index_lag_ms; /* D, V: "2s", or {"assumed": "2s"} where no source tells */
+    int64_t bulk_ms;  /* wall time a Bulk job takes at least: "bulk_time", in the same forms */
     char edition[16]; /* unlimited, enterprise, developer, or none (no limits) */
     int64_t events_per_day, api_calls_per_day; /* of the edition; 0 = no limit */
     const char **objects; /* NULL-terminated; NULL = all describes of the folder */
