@@ -54,8 +54,8 @@ static enum tm_code batch_run(const struct tm_station_flags *flags,
     if (flags->clock_path != NULL &&
         (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
         goto done;
-    if ((rc = tm_http_curl_open(&c.http, tm_command_agent(agent, settings->name), NULL, err)) !=
-            TM_OK ||
+    if ((rc = tm_http_curl_open(&c.http, tm_command_agent(agent, settings->name), flags->ca_path,
+                                err)) != TM_OK ||
         (rc = tm_sf_session_open(&session, c.http, &settings->salesforce, err)) != TM_OK ||
         (rc = tm_batch_open(&c.batch, settings, session, c.http, flags->warehouse, batch_note, NULL,
                             err)) != TM_OK)

@@ -86,6 +86,7 @@ enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_e
     run->brokers_given = flags.brokers;
     run->registry_given = flags.registry;
     run->kafka_properties = flags.kafka_properties;
+    run->ca_path = flags.ca_path;
     snprintf(run->scenario_path, sizeof run->scenario_path, "%s",
              flags.config_path != NULL ? flags.config_path : RUN_SCENARIO_PRESET);
     if (given[1] != NULL) {

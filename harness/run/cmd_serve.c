@@ -15,12 +15,16 @@
  *   --seed N --long-poll-ms N --token-life-s N
  *   --username --password --password-token --consumer-key --consumer-secret --refresh-token
  *   --jwt-certificate FILE        PEM or DER: whose key signs the assertions of JWT bearer sign-ins
+ *   --tls                         HTTPS by a certificate authority of its own, kept beside the
+ * org's file (serve_tls.h); --tls-names A,B: further names it goes by
  *   --quiet */
 #include "base/log.h"
 #include "mocks/http/server.h"
 #include "mocks/salesforce/routes.h"
 #include "mocks/salesforce/workload.h"
 #include "run/command.h"
+#include "run/serve_show.h"
+#include "run/serve_tls.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +54,8 @@ enum serve_flag {
     SERVE_SECRET,
     SERVE_REFRESH_TOKEN,
     SERVE_JWT_CERTIFICATE,
+    SERVE_TLS,
+    SERVE_TLS_NAMES,
     SERVE_QUIET,
     SERVE_FLAGS
 };
@@ -60,6 +66,7 @@ static const char *const serve_names[] = { "port",          "bind",
                                            "password",      "password-token",
                                            "consumer-key",  "consumer-secret",
                                            "refresh-token", "jwt-certificate",
+                                           "tls!",          "tls-names",
                                            "quiet!",        NULL };
 struct serve {
     struct tm_station_flags flags;
@@ -70,6 +77,7 @@ struct serve {
     struct tm_salesforce *salesforce;
     struct tm_mock_server *server;
     struct tm_secret_key *jwt_certificate;
+    struct tm_serve_tls tls;
     struct tm_clock_file *clock; /* NULL: real time */
     uint64_t sessions_kept;      /* tm_oauth_changes when they were last written to the org */
     bool started;                /* the clock runs and the workload knows */
@@ -246,6 +254,13 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
     if (s->given[SERVE_JWT_CERTIFICATE] != NULL)
         rc = tm_secret_certificate_load(&s->jwt_certificate, s->given[SERVE_JWT_CERTIFICATE], err);
     settings.oauth.certificate = s->jwt_certificate;
+    if (rc == TM_OK && s->given[SERVE_TLS] != NULL) {
+        rc = tm_serve_tls_open(&s->tls, s->given[SERVE_ORG], listen.bind, s->given[SERVE_TLS_NAMES],
+                               err);
+        listen.tls_chain = rc == TM_OK ? tm_tls_chain(s->tls.tls) : NULL;
+        listen.tls_key = rc == TM_OK ? tm_tls_key(s->tls.tls) : NULL;
+        settings.base_url = "https://127.0.0.1";
+    }
     if (rc == TM_OK)
         rc = tm_salesforce_open(&s->salesforce, s->org, &settings, err);
     if (rc == TM_OK)
@@ -279,6 +294,7 @@ static void serve_close(struct serve *s)
     tm_mock_server_close(s->server);
     tm_salesforce_close(s->salesforce);
     tm_secret_key_free(s->jwt_certificate);
+    tm_serve_tls_close(&s->tls);
     tm_workload_close(s->workload);
     tm_org_close(s->org);
     tm_clock_file_close(s->clock);
@@ -289,32 +305,35 @@ static void serve_close(struct serve *s)
 
 static void serve_print(const struct serve *s)
 {
-    const char *url = tm_mock_server_url(s->server);
     const struct tm_oauth_settings *o = tm_oauth_settings(tm_salesforce_oauth(s->salesforce));
-    printf("%s\n", url);
-    if (s->given[SERVE_QUIET] == NULL) {
-        printf("\n  username         %s\n  password         %s\n  security token   %s\n  consumer "
-               "key     %s\n"
-               "  consumer secret  %s\n  org              %s\n\n",
-               o->username, o->password, o->password_token, o->consumer_key, o->consumer_secret,
-               s->given[SERVE_ORG] != NULL
-                   ? s->given[SERVE_ORG]
-                   : "in memory, gone when this stops (--org FILE keeps it)");
-        printf("Try it:\n\n  TOKEN=$(curl -s %s/services/oauth2/token -d grant_type=password -d "
-               "client_id=%s \\\n"
-               "    -d client_secret=%s -d username=%s -d password=%s%s \\\n"
-               "    | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n",
-               url, o->consumer_key, o->consumer_secret, o->username, o->password,
-               o->password_token);
-        printf("  curl -s -H \"Authorization: Bearer $TOKEN\" -G %s/services/data/v59.0/query/ \\\n"
-               "    --data-urlencode \"q=SELECT Id, Name, Owner.Name FROM Opportunity LIMIT 3\"\n"
-               "  curl -s %s/tidemark/v1/commit -d "
-               "'{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
-               "\"fields\":{\"Name\":\"Tide Ltd\"}}]}'\n"
-               "  curl -s '%s/tidemark/v1/history?limit=1'\n\n",
-               url, url, url);
-    }
+    const char *bind = s->given[SERVE_BIND];
+    const struct tm_serve_facts facts = {
+        .url = tm_mock_server_url(s->server),
+        .username = o->username,
+        .password = o->password,
+        .password_token = o->password_token,
+        .consumer_key = o->consumer_key,
+        .consumer_secret = o->consumer_secret,
+        .refresh_token = o->refresh_token,
+        .jwt_certificate = s->given[SERVE_JWT_CERTIFICATE],
+        .org_path = s->given[SERVE_ORG],
+        .ca_path = s->given[SERVE_TLS] != NULL ? s->tls.ca_path : NULL,
+        .object =
+            tm_org_describe(s->org, "Account") != NULL ? "Account" : tm_org_object_name(s->org, 0),
+        .loopback = bind == NULL || strncmp(bind, "127.", 4) == 0 || strcmp(bind, "::1") == 0,
+    };
+    struct tm_buf text;
+    tm_buf_init(&text, TM_SERVE_TEXT_BYTES_MAX);
+    if (s->given[SERVE_QUIET] == NULL)
+        tm_serve_show(&text, &facts);
+    else
+        tm_buf_addf(&text, "%s\n", facts.url);
+    fputs(tm_buf_text(&text), stdout);
     fflush(stdout);
+    tm_buf_free(&text);
+    if (!facts.loopback)
+        tm_log(TM_LOG_WARN, "other machines can reach %s: the control API has no password",
+               facts.url);
 }
 
 /* ---- the loop ---- */

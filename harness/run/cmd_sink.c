@@ -374,7 +374,7 @@ static enum tm_code sink_open(struct cmd_sink *c, struct tm_err *err)
     if (rc == TM_OK)
         rc = tm_sql_open(&c->db, c->flags.warehouse, TM_SQL_CREATE, err);
     if (rc == TM_OK)
-        rc = tm_http_curl_open(&c->http, "tidemark-sink/1", NULL, err);
+        rc = tm_http_curl_open(&c->http, "tidemark-sink/1", c->flags.ca_path, err);
     if (rc == TM_OK)
         rc = tm_registry_open(&c->registry, c->http, c->flags.registry, err);
     ports.db = c->db;

@@ -137,7 +137,8 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
     if (rc == TM_OK)
         rc = cmd_source_aside(c, err);
     if (rc == TM_OK)
-        rc = tm_http_curl_open(&c->http, tm_command_agent(agent, c->settings.pipeline), NULL, err);
+        rc = tm_http_curl_open(&c->http, tm_command_agent(agent, c->settings.pipeline),
+                               c->flags.ca_path, err);
     if (rc == TM_OK)
         rc = tm_sf_session_open(&c->session, c->http, &c->settings.session, err);
     if (rc == TM_OK)

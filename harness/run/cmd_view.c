@@ -93,7 +93,7 @@ static enum tm_code view_ports(struct cmd_view *c, struct tm_view_ports *ports,
     if (flags->brokers == NULL || flags->registry == NULL || flags->objects_dir == NULL)
         return tm_fail(err, TM_E_ARG,
                        "raise.no_base wants --brokers, --registry and --objects (describe files)");
-    enum tm_code rc = tm_http_curl_open(&c->http, "tidemark-view/1", NULL, err);
+    enum tm_code rc = tm_http_curl_open(&c->http, "tidemark-view/1", flags->ca_path, err);
     if (rc == TM_OK)
         rc = tm_registry_open(&ports->registry, c->http, flags->registry, err);
     if (rc == TM_OK)

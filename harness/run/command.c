@@ -47,6 +47,7 @@ static void command_known(struct command_flags *f, struct tm_station_flags *out)
         { "stats", &out->stats_path, NULL, NULL },
         { "objects", &out->objects_dir, NULL, NULL },
         { "kafka-properties", &out->kafka_properties, NULL, NULL },
+        { "ca-file", &out->ca_path, NULL, NULL },
         { "embedded", NULL, &out->embedded, NULL },
         { "json", NULL, &out->json, NULL },
     };

@@ -39,8 +39,10 @@ struct tm_station_flags {
     const char *objects_dir; /* --objects: describe files, where a station cannot ask the org */
     const char *kafka_properties; /* --kafka-properties, TIDEMARK_KAFKA_PROPERTIES: a file; comes
                                      before the config's own */
-    bool embedded; /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
-    bool json;     /* --json */
+    const char *ca_path; /* --ca-file, TIDEMARK_CA_FILE: PEM certificates that https servers
+                            (Salesforce, registry) are signed by; none = the system's */
+    bool embedded;       /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
+    bool json;           /* --json */
 };
 /* Removes what it knows from argv; unknown --flags are TM_E_ARG with the nearest known one. Extra
  * flags a command has of its own: names_extra, NULL-terminated, values into out_extra in the same

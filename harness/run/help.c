@@ -6,6 +6,9 @@
 #define FLAG_BROKERS "  --brokers HOST:PORT,…  Kafka\n"
 #define FLAG_REGISTRY                                                                              \
     "  --registry URL         schema registry, http://[user:password@]host:port[/path]\n"
+#define FLAG_CA                                                                                    \
+    "  --ca-file FILE         who signs https servers' certificates (PEM); the system's without "  \
+    "it\n"
 #define FLAG_URL "  --salesforce-url URL   instead of the config's salesforce.instance\n"
 #define FLAG_PROPERTIES                                                                            \
     "  --kafka-properties FILE  name=value lines for the Kafka client (TLS, sign-in);\n"           \
@@ -27,7 +30,7 @@ static const struct tm_help helps[] = {
       "  --seed N               another history of the same scenario\n"
       "  --brokers HOST:PORT,…  your Kafka instead of the embedded one\n"
       "  --registry URL         your schema registry instead of the embedded one\n"
-      "  --kafka-properties FILE  name=value lines for every Kafka client (TLS, sign-in)\n"
+      "  --kafka-properties FILE  name=value lines for every Kafka client (TLS, sign-in)\n" FLAG_CA
       "  --json                 prints report.json instead of the verdict in words\n\n"
       "Ctrl-C ends it in order and leaves a report that says it is partial; twice: at once.\n",
       "tidemark run fixtures/scenarios/short.json --out reports/out/first" },
@@ -45,6 +48,9 @@ static const struct tm_help helps[] = {
       "  --username --password --password-token --consumer-key --consumer-secret\n"
       "  --refresh-token VALUE  what to sign in with\n"
       "  --jwt-certificate FILE whose key signs the assertions of JWT bearer sign-ins\n"
+      "  --tls                  HTTPS by a private certificate authority, kept beside the org's "
+      "file\n"
+      "  --tls-names A,B        further names the server goes by\n"
       "  --quiet                prints the address alone\n" FLAG_CLOCK FLAG_STATS,
       "tidemark serve --org org.db --port 8080" },
     { "kafka", "[FLAGS]", "the embedded broker, alone",
@@ -57,19 +63,19 @@ static const struct tm_help helps[] = {
       "tidemark registry --port 8081" },
     { "source", "CONFIG.json [FLAGS]", "Salesforce change events to Kafka",
       "One object's change events to its raw topic, from the config of the Salesforce CDC source\n"
-      "connector (fixtures/connectors/source-*.json).\n\n" FLAG_BROKERS FLAG_REGISTRY
+      "connector (fixtures/connectors/source-*.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA
           FLAG_PROPERTIES FLAG_URL FLAG_STATE FLAG_CLOCK FLAG_TRACE FLAG_STATS FLAG_EMBEDDED,
       "tidemark source fixtures/connectors/source-account.json --state state "
       "--brokers localhost:9092 \\\n    --registry http://localhost:8081" },
     { "gap", "CONFIG.json [FLAGS]", "gap events to the alerts topic",
       "Asks for every record that an event in the raw topics tells too little about\n"
-      "(fixtures/connectors/gap.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_PROPERTIES FLAG_STATE
-          FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
+      "(fixtures/connectors/gap.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES
+          FLAG_STATE FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
       "tidemark gap fixtures/connectors/gap.json --state state --brokers localhost:9092 \\\n"
       "    --registry http://localhost:8081" },
     { "reconcile", "CONFIG.json [FLAGS]", "alerts to whole records, by SOQL",
       "Reads what the alerts ask for and writes whole records to the recon topics\n"
-      "(fixtures/connectors/reconcile.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_PROPERTIES
+      "(fixtures/connectors/reconcile.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES
           FLAG_URL FLAG_STATE FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
       "tidemark reconcile fixtures/connectors/reconcile.json --state state \\\n"
       "    --brokers localhost:9092 --registry http://localhost:8081" },
@@ -78,7 +84,7 @@ static const struct tm_help helps[] = {
       "(fixtures/connectors/sink-bigquery.json), and keeps the snapshot views (option 1).\n\n"
       "  --warehouse FILE       SQLite database it writes, one of its own\n"
       "  --views DIR            your own views, <Object>.sql, instead of the built-in "
-      "ones\n" FLAG_BROKERS FLAG_REGISTRY FLAG_PROPERTIES FLAG_CLOCK FLAG_TRACE FLAG_STATS
+      "ones\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES FLAG_CLOCK FLAG_TRACE FLAG_STATS
           FLAG_EMBEDDED,
       "tidemark sink fixtures/connectors/sink-bigquery.json --warehouse raw.db \\\n"
       "    --brokers localhost:9092 --registry http://localhost:8081" },
@@ -88,7 +94,7 @@ static const struct tm_help helps[] = {
       "  --raw FILE             the sink's database; raw.db beside the warehouse without it\n"
       "  --warehouse FILE       SQLite database it writes, one of its own\n"
       "  --objects DIR          describe files, where the config says raise.no_base\n" FLAG_BROKERS
-          FLAG_REGISTRY FLAG_PROPERTIES FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
+          FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
       "tidemark view fixtures/connectors/view.json --raw raw.db --warehouse view.db \\\n"
       "    --brokers localhost:9092 --registry http://localhost:8081 --objects fixtures/objects" },
     { "batch", "CONFIG.json [FLAGS]", "the polling baseline",

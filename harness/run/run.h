@@ -39,6 +39,7 @@ struct tm_run {
     char scenario_path[TM_PATH_MAX], dir[TM_PATH_MAX];
     const char *brokers_given, *registry_given; /* NULL = embedded */
     const char *kafka_properties;               /* for every station; NULL = as its config says */
+    const char *ca_path; /* PEM, who signs https servers; NULL = the system's */
     int64_t seed;                               /* -1 = the scenario's */
     bool json;
     bool dir_made; /* the folder was not there before */

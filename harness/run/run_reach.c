@@ -83,7 +83,7 @@ static enum tm_code reach_registry(const struct tm_run *run, struct tm_err *err)
     while (bytes > 0 && run->registry_given[bytes - 1] == '/')
         bytes--;
     snprintf(url, sizeof url, "%.*s/subjects", (int)bytes, run->registry_given);
-    enum tm_code rc = tm_http_curl_open(&http, "tidemark-run/1", NULL, err);
+    enum tm_code rc = tm_http_curl_open(&http, "tidemark-run/1", run->ca_path, err);
     if (rc != TM_OK)
         return rc;
     rc = reach_get(http, url, &status, &why);

@@ -92,6 +92,8 @@ static void start_environment(const struct tm_run *run)
     setenv("TIDEMARK_OBJECTS", run->objects_dir, 1);
     if (run->kafka_properties != NULL)
         setenv("TIDEMARK_KAFKA_PROPERTIES", run->kafka_properties, 1);
+    if (run->ca_path != NULL)
+        setenv("TIDEMARK_CA_FILE", run->ca_path, 1);
     if (run->brokers_given == NULL)
         setenv("TIDEMARK_EMBEDDED", "1", 1);
 }

@@ -25,7 +25,7 @@ enum tm_code tm_topic_station_open(struct tm_topic_station *s, const char *name,
     if (rc == TM_OK && s->flags.clock_path != NULL)
         rc = tm_clock_file_open(&s->clock, s->flags.clock_path, err);
     if (rc == TM_OK)
-        rc = tm_http_curl_open(&s->http, tm_command_agent(agent, name), NULL, err);
+        rc = tm_http_curl_open(&s->http, tm_command_agent(agent, name), s->flags.ca_path, err);
     if (rc == TM_OK)
         rc = tm_registry_open(&s->registry, s->http, s->flags.registry, err);
     return rc;

@@ -23,6 +23,7 @@
 #define SERVER_WAIT_FDS_MAX 32
 #define SERVER_OTHER_FDS 200 /* databases, logs, what the process has besides connections */
 #define SERVER_EVENTS_MAX 64
+#define SERVER_TLS "NORMAL:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3"
 #define SERVER_CALLS_MAX 32          /* handler calls in one step, … */
 #define SERVER_CALLS_BYTES_MAX 65536 /* … while their answers together are smaller than this */
 
@@ -500,15 +501,25 @@ enum tm_code tm_mock_server_open(struct tm_mock_server **out,
     enum tm_code rc = server_listen(&listen_fd, &s->port, address, settings->port, err);
     if (rc != TM_OK)
         goto done;
-    snprintf(s->url, sizeof s->url, strchr(address, ':') ? "http://[%s]:%d" : "http://%s:%d",
-             strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, s->port);
+    bool tls = settings->tls_chain != NULL;
+    struct MHD_OptionItem secure[] = {
+        { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)settings->tls_key },
+        { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)settings->tls_chain },
+        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)SERVER_TLS },
+        { MHD_OPTION_END, 0, NULL }
+    };
+    if (!tls)
+        secure[0] = secure[3];
+    snprintf(s->url, sizeof s->url, strchr(address, ':') ? "%s://[%s]:%d" : "%s://%s:%d",
+             tls ? "https" : "http", strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address,
+             s->port);
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, server_access, s,
-        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_URI_LOG_CALLBACK, server_begin, s,
-        MHD_OPTION_NOTIFY_COMPLETED, server_end, s, MHD_OPTION_CONNECTION_LIMIT,
-        server_connections(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_s_max != 0 ? settings->idle_s_max : 120u,
-        MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL,
+        server_access, s, MHD_OPTION_ARRAY, secure, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+        MHD_OPTION_URI_LOG_CALLBACK, server_begin, s, MHD_OPTION_NOTIFY_COMPLETED, server_end, s,
+        MHD_OPTION_CONNECTION_LIMIT, server_connections(), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)SERVER_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        settings->idle_s_max != 0 ? settings->idle_s_max : 120u, MHD_OPTION_END);
     if (s->daemon == NULL) {
         rc = tm_fail(err, TM_E_IO, "libmicrohttpd would not start on %s", s->url);
         goto done;

@@ -1,6 +1,6 @@
-/* server: HTTP/1.1 over libmicrohttpd for the mocks, one thread, a bounded step.
- * in: connections; out: calls of a struct tm_mock_handler, made from tm_mock_server_step alone, so
- * handlers need no lock.
+/* server: HTTP/1.1, plain or over TLS, over libmicrohttpd for the mocks, one thread, a bounded
+ * step. in: connections; out: calls of a struct tm_mock_handler, made from tm_mock_server_step
+ * alone, so handlers need no lock.
  *
  *   read whole request ─► QUEUED ─handler─► answer ─► sent ─► finished(sent)
  *                           ▲  └─hold─► HELD ─ due or woken ─┐
@@ -18,10 +18,11 @@
  * descriptors. Beyond, a connection waits until another ends. */
 #define TM_MOCK_CONNECTIONS_MAX 4500
 struct tm_mock_server_settings {
-    const char *bind;      /* address; NULL = 127.0.0.1 */
-    int port;              /* 0 = any free one */
-    size_t body_bytes_max; /* of a request; 0 = 8 MiB */
-    unsigned idle_s_max;   /* keep-alive connections idle longer are closed; 0 = 120 */
+    const char *bind;                /* address; NULL = 127.0.0.1 */
+    int port;                        /* 0 = any free one */
+    size_t body_bytes_max;           /* of a request; 0 = 8 MiB */
+    const char *tls_chain, *tls_key; /* PEM, borrowed until close: HTTPS; NULL = plain HTTP */
+    unsigned idle_s_max;             /* keep-alive connections idle longer are closed; 0 = 120 */
 };
 struct tm_mock_server_counts {
     uint64_t requests, bytes_in, bytes_out, gone;
