@@ -58,6 +58,55 @@ static void the_same_seed_gives_the_same_run_byte_for_byte(void **state)
     }
 }
 
+/* What is kept between seeds (reader.h) must not be seen in them. */
+static void a_seed_gives_the_same_run_whatever_ran_before_it(void **state)
+{
+    (void)state;
+    struct tm_test_output row = tm_test_command(60, "tidemark simulate --seeds 1..12 --verbose");
+    struct tm_test_output alone = tm_test_command(60, "tidemark simulate --seeds 12 --verbose");
+    const char *last = strstr(row.out, "seed 12: ");
+    assert_non_null(last);
+    assert_int_equal(strncmp(last, alone.out, strcspn(alone.out, "\n")), 0);
+    tm_test_output_free(&row);
+    tm_test_output_free(&alone);
+}
+
+/* Steps, records, looks and what is found: all of it, with a right and with a wrong view. */
+static void views_that_are_installed_and_views_that_are_kept_give_the_same_run(void **state)
+{
+    static const char *const plant[2][2] = { { NULL, NULL },
+                                             { "e.t='UPDATE' AND (", "e.t='update' AND (" } };
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        const char *const *p = plant[seed % 2];
+        struct tm_sim_result kept, installed;
+        const struct tm_sim_options options = { .dir = scratch,
+                                                .planted_from = p[0],
+                                                .planted_to = p[1],
+                                                .look_always = true,
+                                                .views_installed = true };
+        struct tm_sim_options other = options;
+        other.views_installed = false;
+        memset(&kept, 0, sizeof kept);
+        memset(&installed, 0, sizeof installed);
+        assert_int_equal(tm_simulate(&installed, seed, &options, &err), TM_OK);
+        assert_int_equal(tm_simulate(&kept, seed, &other, &err), TM_OK);
+        assert_memory_equal(&kept, &installed, sizeof kept);
+    }
+}
+
+/* A view that SQLite refuses ends the sink, whoever would have read it. */
+static void a_view_that_is_not_sql_ends_the_sink(void **state)
+{
+    struct tm_sim_result r;
+    (void)state;
+    run(&r, 1, "WITH\nx AS", "WITHER\nx AS");
+    assert_true(r.finding.found);
+    assert_string_equal(r.finding.rule, "end");
+    assert_non_null(strstr(r.finding.text, "syntax error"));
+}
+
 static void different_seeds_give_different_runs(void **state)
 {
     struct tm_sim_result a, b;
@@ -163,6 +212,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slice_of_seeds_breaks_no_rule),
         cmocka_unit_test(the_same_seed_gives_the_same_run_byte_for_byte),
+        cmocka_unit_test(a_seed_gives_the_same_run_whatever_ran_before_it),
+        cmocka_unit_test(views_that_are_installed_and_views_that_are_kept_give_the_same_run),
+        cmocka_unit_test(a_view_that_is_not_sql_ends_the_sink),
         cmocka_unit_test(different_seeds_give_different_runs),
         cmocka_unit_test(a_view_in_which_the_first_update_of_a_field_wins_is_noticed),
         cmocka_unit_test(a_view_that_ignores_updates_is_noticed),

@@ -1,6 +1,7 @@
 #include "simulate/compare.h"
 #include "event/contract.h"
 #include "simulate/flags.h"
+#include "simulate/reader.h"
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -80,37 +81,55 @@ static enum tm_code compare_has(bool *out, struct tm_sim_relation *r, sqlite3 *d
     return rc;
 }
 
-static enum tm_code compare_prepare_rows(struct tm_sim_relation *r, sqlite3 *db,
-                                         const struct tm_describe *d, bool truth,
-                                         struct tm_err *err)
+/* The SELECT of a relation's comparable columns, asked of the database that has it. */
+static enum tm_code compare_select(struct tm_buf *sql, struct tm_sim_relation *r, sqlite3 *db,
+                                   const struct tm_describe *d, bool truth, struct tm_err *err)
 {
-    struct tm_buf sql;
     char table[TM_SIM_FIELD_BYTES];
     enum tm_code rc = TM_OK;
     const char *from = truth ? compare_table(table, sizeof table, d->object) : d->object;
-    tm_buf_init(&sql, COMPARE_SQL_BYTES_MAX);
-    tm_buf_addz(&sql, truth ? "SELECT Id, IsDeleted" : "SELECT Id, _dirty");
+    tm_buf_addz(sql, truth ? "SELECT Id, IsDeleted" : "SELECT Id, _dirty");
     for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++) {
         bool there = true;
         if (!tm_contract_column(&d->fields[i]))
             continue;
         if (!truth)
             rc = compare_has(&there, r, db, d->object, d->fields[i].name, err);
-        tm_buf_addc(&sql, ',');
+        tm_buf_addc(sql, ',');
         if (there)
-            tm_sql_ident(&sql, d->fields[i].name);
+            tm_sql_ident(sql, d->fields[i].name);
         else
-            tm_buf_addz(&sql, "NULL");
+            tm_buf_addz(sql, "NULL");
     }
-    tm_buf_addz(&sql, " FROM ");
-    tm_sql_ident(&sql, from);
-    tm_buf_addz(&sql, truth ? " WHERE Id >= ?1 AND IsDeleted <= ?2 ORDER BY Id" : " ORDER BY Id");
-    if (rc == TM_OK)
-        rc = tm_buf_check(&sql, "a comparison", err);
-    if (rc == TM_OK)
+    tm_buf_addz(sql, " FROM ");
+    tm_sql_ident(sql, from);
+    tm_buf_addz(sql, truth ? " WHERE Id >= ?1 AND IsDeleted <= ?2 ORDER BY Id" : " ORDER BY Id");
+    return rc == TM_OK ? tm_buf_check(sql, "a comparison", err) : rc;
+}
+
+static enum tm_code compare_prepare_rows(struct tm_sim_relation *r, sqlite3 *db,
+                                         const struct tm_describe *d, bool truth,
+                                         struct tm_err *err)
+{
+    struct tm_buf sql;
+    tm_buf_init(&sql, COMPARE_SQL_BYTES_MAX);
+    enum tm_code rc = compare_select(&sql, r, db, d, truth, err);
+    if (rc == TM_OK && r->reader != NULL)
+        rc = tm_sim_reader_prepare(&r->rows, r->reader, tm_buf_text(&sql), err);
+    else if (rc == TM_OK)
         rc = tm_sql_prepare(&r->rows, db, tm_buf_text(&sql), err);
     tm_buf_free(&sql);
     return rc;
+}
+
+static enum tm_code compare_prepare_dirt(struct tm_sim_relation *r, sqlite3 *db, const char *object,
+                                         struct tm_err *err)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "SELECT Id, kind, position, _unknown FROM \"%s_dirty\" ORDER BY 1, 2, 3", object);
+    return r->reader != NULL ? tm_sim_reader_prepare(&r->dirt, r->reader, sql, err)
+                             : tm_sql_prepare(&r->dirt, db, sql, err);
 }
 
 /* Highest row of each raw table that option 1 sees, or that option 2 has applied. */
@@ -146,12 +165,16 @@ static enum tm_code compare_prepare_applied(struct tm_sim_relation *r, sqlite3 *
 
 static void compare_finalize(struct tm_sim_relation *r)
 {
-    sqlite3_finalize(r->rows);
-    sqlite3_finalize(r->dirt);
+    if (r->reader == NULL) {
+        sqlite3_finalize(r->rows);
+        sqlite3_finalize(r->dirt);
+        sqlite3_finalize(r->flags.due);
+        sqlite3_finalize(r->flags.based);
+    }
+    for (size_t i = 0; i < TM_SIM_READER_TABLES; i++)
+        sqlite3_finalize(r->copy[i]);
     sqlite3_finalize(r->applied);
     sqlite3_finalize(r->columns);
-    sqlite3_finalize(r->flags.due);
-    sqlite3_finalize(r->flags.based);
     memset(r, 0, sizeof *r);
 }
 
@@ -171,41 +194,65 @@ static struct tm_sim_station *compare_station(struct tm_sim_world *w, int option
     return s;
 }
 
+/* Option 1's statements are those of a reader that knows such views, and its own only where they
+ * are installed themselves (reader.h). */
+static enum tm_code compare_prepare(struct tm_sim_relation *r, struct tm_sim_world *w,
+                                    size_t object, int option, struct tm_err *err)
+{
+    const char *name = w->objects[object];
+    sqlite3 *db = compare_station(w, option)->db, *shows = db;
+    enum tm_code rc = TM_OK;
+    r->copied = -1;
+    if (option == 0 && !w->set.views_installed) {
+        rc = tm_sim_reader_of(&r->reader, db, name, err);
+        if (rc != TM_OK || r->reader == NULL)
+            return rc;
+        shows = tm_sim_reader_db(r->reader);
+        rc = tm_sim_reader_wants(r->copy, r->reader, db, err);
+    }
+    if (rc == TM_OK)
+        rc = compare_has(&r->there, r, shows, name, "Id", err);
+    if (rc != TM_OK || !r->there)
+        return rc;
+    rc = compare_prepare_rows(r, shows, tm_org_describe(w->org, name), false, err);
+    if (rc == TM_OK)
+        rc = compare_prepare_dirt(r, shows, name, err);
+    if (rc == TM_OK)
+        rc = compare_prepare_applied(r, db, name, option == 1, err);
+    if (rc != TM_OK || option == 1)
+        return rc;
+    r->flags.known = w->known;
+    rc = r->reader != NULL
+             ? tm_sim_reader_flags(&r->flags, r->reader, tm_org_db(w->org), w->known, err)
+             : tm_sim_flags_prepare(&r->flags, db, tm_org_db(w->org), name, err);
+    w->known = r->flags.known;
+    return rc;
+}
+
 /* The statements of an option; `there` false while the relation is not. */
 static enum tm_code compare_relation(struct tm_sim_relation **out, struct tm_sim_world *w,
                                      size_t object, int option, struct tm_err *err)
 {
     struct tm_sim_relation *r = *out = &w->relations[object][option];
     const struct tm_sim_station *s = compare_station(w, option);
-    const char *name = w->objects[object];
-    char sql[256];
-    int64_t schema = 0;
+    int64_t schema = 0, changes = sqlite3_total_changes(s->db);
     enum tm_code rc = tm_sql_int64(&schema, s->db, "PRAGMA schema_version", err);
     uint64_t org_schema = tm_org_schema_version(w->org);
-    if (rc != TM_OK)
-        return rc;
-    if (r->lives == s->lives && r->schema == schema && r->org_schema == org_schema)
-        return TM_OK;
-    if (r->lives == s->lives)
-        compare_finalize(r);
-    else /* they went with their database */
-        memset(r, 0, sizeof *r);
-    r->lives = s->lives;
-    rc = compare_has(&r->there, r, s->db, name, "Id", err);
-    if (rc == TM_OK && r->there)
-        rc = compare_prepare_rows(r, s->db, tm_org_describe(w->org, name), false, err);
-    snprintf(sql, sizeof sql,
-             "SELECT Id, kind, position, _unknown FROM \"%s_dirty\" ORDER BY 1, 2, 3", name);
-    if (rc == TM_OK && r->there)
-        rc = tm_sql_prepare(&r->dirt, s->db, sql, err);
-    if (rc == TM_OK && r->there)
-        rc = compare_prepare_applied(r, s->db, name, option == 1, err);
-    r->flags.known = w->known;
-    if (rc == TM_OK && r->there && option == 0)
-        rc = tm_sim_flags_prepare(&r->flags, s->db, tm_org_db(w->org), name, err);
-    w->known = r->flags.known;
-    r->schema = schema;
-    r->org_schema = org_schema;
+    if (rc == TM_OK &&
+        (r->lives != s->lives || r->schema != schema || r->org_schema != org_schema)) {
+        if (r->lives == s->lives)
+            compare_finalize(r);
+        else /* they went with their database */
+            memset(r, 0, sizeof *r);
+        r->lives = s->lives;
+        rc = compare_prepare(r, w, object, option, err);
+        r->schema = schema;
+        r->org_schema = org_schema;
+    }
+    if (rc == TM_OK && r->reader != NULL && r->copied != changes) {
+        rc = tm_sim_reader_fill(r->reader, r->copy, err);
+        r->copied = changes;
+    }
     return rc;
 }
 

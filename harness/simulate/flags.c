@@ -111,10 +111,9 @@ static const char flags_due[] =
     " c.k='end' AND c.whole AND (c.ep,c.g)>=(e.ep,e.pos))))"
     " OR NOT EXISTS (SELECT 1 FROM c WHERE c.k='end' AND c.whole)";
 
-/* A row of this id has had a full image. */
-static const char flags_based[] =
-    "SELECT 1 FROM e WHERE e.id=?1 AND e.t IN ('CREATE','UNDELETE')"
-    " UNION ALL SELECT 1 FROM c WHERE c.id=?1 AND c.k='image' LIMIT 1";
+/* Ids that have had a full image. */
+static const char flags_based[] = "SELECT e.id FROM e WHERE e.t IN ('CREATE','UNDELETE')"
+                                  " UNION SELECT c.id FROM c WHERE c.k='image' ORDER BY 1";
 
 static enum tm_code flags_prepare(sqlite3_stmt **out, const struct flags *f, sqlite3 *db,
                                   const char *question, struct tm_err *err)
@@ -156,18 +155,35 @@ static enum tm_code flags_ask(sqlite3_stmt *s, const char *id, bool *out, struct
     return rc;
 }
 
-static enum tm_code flags_shown(struct flags *f, const struct tm_sim_flags *q, sqlite3_stmt *rows,
+/* Is `id` among the answers of q, of which both ask in rising order? */
+static enum tm_code flags_among(sqlite3_stmt *q, bool *in_out_more, const char *id, bool *out,
                                 struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    bool row = false;
+    *out = false;
+    while (rc == TM_OK && *in_out_more) {
+        const char *at = (const char *)sqlite3_column_text(q, 0);
+        int order = at == NULL ? -1 : strcmp(at, id);
+        *out = order == 0;
+        if (order >= 0)
+            break;
+        rc = tm_sql_step(q, in_out_more, err);
+    }
+    return rc;
+}
+
+static enum tm_code flags_shown(struct flags *f, const struct tm_sim_flags *q, sqlite3_stmt *rows,
+                                struct tm_err *err)
+{
+    bool row = false, more = false;
+    enum tm_code rc = tm_sql_step(q->based, &more, err);
     sqlite3_bind_text(q->known, 2, f->object, -1, SQLITE_STATIC);
     while (rc == TM_OK && !f->out->found && (rc = tm_sql_step(rows, &row, err)) == TM_OK && row) {
         const char *id = (const char *)sqlite3_column_text(rows, 0);
         bool dirty = sqlite3_column_int(rows, 1) != 0, is_known = false, is_based = false;
         rc = flags_ask(q->known, id, &is_known, err);
-        if (rc == TM_OK && !dirty)
-            rc = flags_ask(q->based, id, &is_based, err);
+        if (rc == TM_OK)
+            rc = flags_among(q->based, &more, id, &is_based, err);
         if (rc != TM_OK)
             break;
         if (!is_known)
@@ -178,6 +194,7 @@ static enum tm_code flags_shown(struct flags *f, const struct tm_sim_flags *q, s
             flags_found(f, "R8", id, "its row and the list of dirt disagree");
     }
     sqlite3_reset(rows);
+    sqlite3_reset(q->based);
     return rc;
 }
 
@@ -190,6 +207,11 @@ static void flags_tables(struct flags *f)
     tm_name_sanitize(f->recon, sizeof f->recon, topic);
 }
 
+enum tm_code tm_sim_flags_known(sqlite3_stmt **out, sqlite3 *org, struct tm_err *err)
+{
+    return tm_sql_prepare(out, org, "SELECT 1 FROM history WHERE object=?2 AND id=?1 LIMIT 1", err);
+}
+
 enum tm_code tm_sim_flags_prepare(struct tm_sim_flags *q, sqlite3 *raw, sqlite3 *org,
                                   const char *object, struct tm_err *err)
 {
@@ -199,8 +221,7 @@ enum tm_code tm_sim_flags_prepare(struct tm_sim_flags *q, sqlite3 *raw, sqlite3 
     if (rc == TM_OK)
         rc = flags_prepare(&q->based, &f, raw, flags_based, err);
     if (rc == TM_OK && q->known == NULL)
-        rc = tm_sql_prepare(&q->known, org,
-                            "SELECT 1 FROM history WHERE object=?2 AND id=?1 LIMIT 1", err);
+        rc = tm_sim_flags_known(&q->known, org, err);
     return rc == TM_OK ? rc : tm_at(err, "flags of %s", object);
 }
 

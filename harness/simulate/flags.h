@@ -6,6 +6,8 @@
 #define TM_SIMULATE_FLAGS_H
 #include "simulate/compare.h"
 
+/* The org's own question, for every object. */
+enum tm_code tm_sim_flags_known(sqlite3_stmt **out, sqlite3 *org, struct tm_err *err);
 /* Prepares the questions; those to raw.db end with its connection, `known` with the org's. */
 enum tm_code tm_sim_flags_prepare(struct tm_sim_flags *q, sqlite3 *raw, sqlite3 *org,
                                   const char *object, struct tm_err *err);

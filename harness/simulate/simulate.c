@@ -15,7 +15,8 @@
 #define SIM_CALM_NS_MAX (10 * TM_NS_PER_S)
 #define SIM_CRASHES_MAX 40
 #define SIM_ENDS_MAX 60
-#define SIM_EXPIRIES_MAX 3 /* a client gives up when fresh tokens are refused again and again */
+#define SIM_EXPIRIES_MAX 3     /* a client gives up when fresh tokens are refused again and again */
+#define SIM_INSTALLED_EACH 100 /* seeds whose sink installs the views themselves (reader.h) */
 #define SIM_STATION_PAUSE_NS                                                                       \
     TM_NS_PER_MS /* a station that has nothing to do and does not say until when */
 
@@ -56,7 +57,10 @@ static struct tm_sim_settings sim_settings(struct tm_sim_script *script,
     const size_t at = TM_SIM_AT_SETTING;
     struct tm_sim_settings s = { .seed = script->seed,
                                  .planted_from = options->planted_from,
-                                 .planted_to = options->planted_to };
+                                 .planted_to = options->planted_to,
+                                 .views_installed = options->views_installed ||
+                                                    options->at_end != NULL ||
+                                                    script->seed % SIM_INSTALLED_EACH == 0 };
     s.objects_count = tm_sim_chance(c, at, 0.25) ? 2 : 1;
     s.tasks = tm_sim_chance(c, at, 0.3) ? 2 : 1;
     s.partitions = (int32_t)tm_sim_between(c, at, 1, 3);

@@ -32,7 +32,8 @@ struct tm_sim_options {
     const struct tm_sim_own *own; /* at_end_self, where it is this; borrowed; NULL = none */
     const char *
         dir; /* a scratch folder of this process's own; its databases are made anew for each seed */
-    bool look_always;                      /* in flight, whenever a warehouse has changed */
+    bool look_always;     /* in flight, whenever a warehouse has changed */
+    bool views_installed; /* as in struct tm_sim_settings; so they are wherever at_end is given */
     const char *planted_from, *planted_to; /* as in struct tm_sim_settings */
 };
 /* An error is our own fault; a broken rule is in out->finding. The script is run if it is given,

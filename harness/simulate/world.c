@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "event/contract.h"
 #include "simulate/compare.h"
+#include "simulate/reader.h"
 #include "view/sql.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -214,9 +215,19 @@ static enum tm_code world_views(void *self, sqlite3 *db, struct tm_buf *out, str
 {
     const struct tm_sim_world *w = ((struct tm_sim_station *)self)->world;
     enum tm_code rc = TM_OK;
-    for (size_t i = 0; i < w->set.objects_count && rc == TM_OK; i++)
-        rc = tm_view_sql_for(db, w->objects[i], out, err);
-    return rc == TM_OK && w->set.planted_from != NULL ? world_plant(&w->set, out, err) : rc;
+    for (size_t i = 0; i < w->set.objects_count && rc == TM_OK; i++) {
+        struct tm_buf sql;
+        tm_buf_init(&sql, out->max);
+        rc = tm_view_sql_for(db, w->objects[i], &sql, err);
+        if (rc == TM_OK && w->set.planted_from != NULL)
+            rc = world_plant(&w->set, &sql, err);
+        if (rc == TM_OK && w->set.views_installed)
+            tm_buf_addz(out, tm_buf_text(&sql));
+        else if (rc == TM_OK)
+            rc = tm_sim_reader_keep(out, db, w->objects[i], tm_buf_text(&sql), err);
+        tm_buf_free(&sql);
+    }
+    return rc;
 }
 
 static enum tm_code world_db(struct tm_sim_station *s, const char *path, struct tm_err *err)
@@ -535,6 +546,7 @@ void tm_sim_world_close(struct tm_sim_world *w)
 {
     tm_sim_world_leave(w);
     tm_sim_compare_forget(w);
+    tm_sim_reader_trim();
     for (size_t i = 0; i < w->stations_count; i++)
         tm_sim_station_crash(&w->stations[i]);
     if (w->broker != NULL)

@@ -23,6 +23,7 @@
 enum tm_sim_kind { TM_SIM_SOURCE, TM_SIM_GAP, TM_SIM_RECONCILE, TM_SIM_SINK, TM_SIM_VIEW };
 
 struct tm_sim_world;
+struct tm_sim_reader;
 struct tm_sim_station {
     enum tm_sim_kind kind;
     struct tm_sim_world *world;
@@ -53,6 +54,7 @@ struct tm_sim_settings { /* what a seed decides once */
     /* For showing that the simulation notices: in option 1's SQL this text becomes that one; NULL =
      * nothing does. */
     const char *planted_from, *planted_to;
+    bool views_installed; /* option 1's views as they are in raw.db itself; else by reader.h */
 };
 /* What is asked of one object, of one option or of the org, and what that was prepared for: the
  * life of the station whose database it is, and the columns of both sides. */
@@ -63,6 +65,9 @@ struct tm_sim_relation {
     sqlite3_stmt *rows, *dirt, *applied, *columns;
     struct tm_sim_flags flags; /* option 1's; known: the truth's */
     bool there;
+    struct tm_sim_reader *reader; /* whose rows, dirt and flags these are; NULL = our own */
+    sqlite3_stmt *copy[3];        /* rows of raw.db that it wants */
+    int64_t copied;               /* changes of raw.db that it has; -1 = none */
     uint64_t lives, org_schema;
     int64_t schema;
 };
