@@ -399,15 +399,17 @@ static void percentiles_are_exact_and_unseen_changes_push_them_out_of_reach(void
     double value = 0;
     for (int i = 100; i >= 1; i--)
         assert_int_equal(tm_series_add(&s, i, &err), TM_OK);
-    assert_true(tm_series_at(&s, 0.5, 0, &value));
+    assert_true(tm_series_at(&s, 0.5, &value));
     assert_true(fabs(value - 50) < 1e-9);
-    assert_true(tm_series_at(&s, 0.99, 0, &value));
+    assert_true(tm_series_at(&s, 0.99, &value));
     assert_true(fabs(value - 99) < 1e-9);
-    assert_true(tm_series_at(&s, 0.5, 100, &value));
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(tm_series_censor(&s, i % 2 == 0 ? 100 : INFINITY, &err), TM_OK);
+    assert_true(tm_series_at(&s, 0.5, &value));
     assert_true(fabs(value - 100) < 1e-9);
-    assert_false(tm_series_at(&s, 0.51, 100, &value));
+    assert_false(tm_series_at(&s, 0.51, &value));
     tm_series_free(&s);
-    assert_false(tm_series_at(&s, 0.5, 0, &value));
+    assert_false(tm_series_at(&s, 0.5, &value));
 }
 
 /* What a reader of report.json gets; -1 where it says null. */
@@ -417,7 +419,9 @@ static double percentile(const double *values, size_t count, size_t never, const
     struct tm_err err = { 0 };
     for (size_t i = 0; i < count; i++)
         assert_int_equal(tm_series_add(&s, values[i], &err), TM_OK);
-    json_t *all = tm_series_json(&s, never), *one = json_object_get(all, key);
+    for (size_t i = 0; i < never; i++)
+        assert_int_equal(tm_series_censor(&s, INFINITY, &err), TM_OK);
+    json_t *all = tm_series_json(&s), *one = json_object_get(all, key);
     assert_non_null(one);
     double value = json_is_null(one) ? -1 : json_number_value(one);
     json_decref(all);
@@ -491,10 +495,13 @@ static void every_rank_up_to_the_border_of_the_never_seen_is_exact(void **state)
             size_t rank = (total * (size_t)shares[i] + 999) / 1000;
             for (size_t k = rank; k >= 1; k--) /* exactly as many seen as the rank asks for */
                 assert_int_equal(tm_series_add(&s, (double)k, &err), TM_OK);
-            assert_true(tm_series_at(&s, share, total - rank, &value));
+            for (size_t k = rank; k < total; k++)
+                assert_int_equal(tm_series_censor(&s, INFINITY, &err), TM_OK);
+            assert_true(tm_series_at(&s, share, &value));
             is(value, (double)rank);
             s.count--; /* the largest was never seen after all: the border moves past the rank */
-            assert_false(tm_series_at(&s, share, total - rank + 1, &value));
+            assert_int_equal(tm_series_censor(&s, INFINITY, &err), TM_OK);
+            assert_false(tm_series_at(&s, share, &value));
             tm_series_free(&s);
         }
 }

@@ -1,5 +1,6 @@
 #include "check/results.h"
 #include "base/text.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,7 @@ _Static_assert(TM_CURVE_BINS % FIGURES_CURVE_POINTS == 0, "bins are gathered eve
 
 struct figures_series {
     struct tm_series wait_s, work_ms, fresh_s, waited_s, reader_ms, by_change[TM_TRUTH_CHANGES];
-    size_t never_by_change[TM_TRUTH_CHANGES];
-    size_t of, never, superseded, ambiguous, coincident, lost;
+    size_t of, superseded, ambiguous, coincident, lost, negative;
     size_t during; /* batch: committed while the poll that shows them ran */
 };
 
@@ -26,17 +26,31 @@ static void figures_free(struct figures_series *f)
         tm_series_free(&f->by_change[i]);
 }
 
+/* Not seen by the end: it had waited so long. What a preset never carries would be waited for in
+ * vain, and to count it as merely not seen yet would flatter the rest. */
+static enum tm_code figures_unseen(struct figures_series *f, const struct tm_truth_version *v,
+                                   const struct tm_plan_pipeline *p, const struct tm_timing *t,
+                                   struct tm_err *err)
+{
+    bool carried = p->kind != TM_PIPELINE_BATCH || (p->carries & (1u << v->change)) != 0;
+    double wait_s = carried ? (double)(t->end_us - v->intended_ms * 1000) / 1e6 : INFINITY;
+    struct tm_series *all[] = { &f->fresh_s, &f->waited_s, &f->by_change[v->change] };
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++)
+        rc = tm_series_censor(all[i], wait_s, err);
+    return rc;
+}
+
 static enum tm_code figures_sample(struct figures_series *f, const struct tm_truth_version *v,
-                                   const struct tm_sample *s, struct tm_err *err)
+                                   const struct tm_sample *s, const struct tm_plan_pipeline *p,
+                                   const struct tm_timing *t, struct tm_err *err)
 {
     f->of++;
     f->lost += (s->flags & TM_SAMPLE_EXACT) == 0;
-    if ((s->flags & TM_SAMPLE_SEEN) == 0) {
-        f->never++;
-        f->never_by_change[v->change]++;
-        return TM_OK;
-    }
+    if ((s->flags & TM_SAMPLE_SEEN) == 0)
+        return figures_unseen(f, v, p, t, err);
     double fresh_s = (double)(s->visible_us - v->intended_ms * 1000) / 1e6;
+    f->negative += fresh_s < 0;
     f->superseded += (s->flags & TM_SAMPLE_EXACT) == 0;
     f->ambiguous += (s->flags & TM_SAMPLE_AMBIGUOUS) != 0;
     enum tm_code rc = tm_series_add(&f->fresh_s, fresh_s, err);
@@ -62,34 +76,37 @@ static enum tm_code figures_sample(struct figures_series *f, const struct tm_tru
 
 static void figures_latency(json_t *out, struct figures_series *f, const struct tm_plan_pipeline *p)
 {
-    json_t *fresh = tm_series_json(&f->fresh_s, f->never), *changes = json_object();
+    json_t *fresh = tm_series_json(&f->fresh_s), *changes = json_object();
+    json_int_t never = (json_int_t)f->fresh_s.never;
     json_object_set_new(fresh, "count", json_integer((json_int_t)f->of));
-    json_object_set_new(fresh, "never", json_integer((json_int_t)f->never));
-    json_object_set_new(fresh, "unseen", json_integer((json_int_t)f->never));
+    json_object_set_new(fresh, "never", json_integer(never));
+    json_object_set_new(fresh, "unseen", json_integer(never));
+    json_object_set_new(fresh, "negative", json_integer((json_int_t)f->negative));
     json_object_set_new(fresh, "superseded", json_integer((json_int_t)f->superseded));
     json_object_set_new(fresh, "ambiguous", json_integer((json_int_t)f->ambiguous));
     json_object_set_new(fresh, "coincident", json_integer((json_int_t)f->coincident));
     if (p->kind == TM_PIPELINE_BATCH) {
-        json_t *during = tm_series_json(&f->waited_s, f->never);
+        json_t *during = tm_series_json(&f->waited_s);
         json_object_set_new(during, "changes", json_integer((json_int_t)f->during));
         json_object_set_new(fresh, "during_poll", during);
     }
     for (uint8_t i = 0; i < TM_TRUTH_CHANGES; i++) {
-        if (f->by_change[i].count + f->never_by_change[i] == 0)
+        struct tm_series *series = &f->by_change[i];
+        if (series->count + series->never == 0)
             continue;
-        json_t *one = tm_series_json(&f->by_change[i], f->never_by_change[i]);
-        json_object_set_new(
-            one, "count",
-            json_integer((json_int_t)(f->by_change[i].count + f->never_by_change[i])));
-        json_object_set_new(one, "never", json_integer((json_int_t)f->never_by_change[i]));
+        json_t *one = tm_series_json(series);
+        json_object_set_new(one, "count",
+                            json_integer((json_int_t)(series->count + series->never)));
+        json_object_set_new(one, "never", json_integer((json_int_t)series->never));
         json_object_set_new(changes, tm_truth_change_name(i), one);
     }
-    json_object_set_new(out, "wait_s", tm_series_json(&f->wait_s, 0));
-    json_object_set_new(out, "work_ms", tm_series_json(&f->work_ms, 0));
+    json_object_set_new(out, "wait_s", tm_series_json(&f->wait_s));
+    json_object_set_new(out, "work_ms", tm_series_json(&f->work_ms));
     json_object_set_new(out, "freshness_s", fresh);
-    json_object_set_new(out, "freshness_curve", tm_series_curve(&f->fresh_s, f->never));
+    json_object_set_new(out, "freshness_curve", tm_series_curve(&f->fresh_s));
+    json_object_set_new(out, "t_visibility", tm_series_visibility(&f->fresh_s));
     json_object_set_new(out, "freshness_by_change", changes);
-    json_object_set_new(out, "reader_ms", tm_series_json(&f->reader_ms, 0));
+    json_object_set_new(out, "reader_ms", tm_series_json(&f->reader_ms));
 }
 
 static int64_t figures_rows(const uint64_t *rows, enum tm_row_class class)
@@ -184,6 +201,10 @@ static void figures_staleness(json_t *out, const struct tm_match *m)
     json_object_set_new(
         out, "behind",
         json_pack("{s:o, s:o}", "mean", figures_share(behind, all), "share", shares));
+    json_object_set_new(out, "read_weighted",
+                        json_pack("{s:o, s:o}", "age_s",
+                                  figures_share(m->read_age_us2 / 1e6, m->read_us), "stale",
+                                  figures_share(m->read_stale_us, m->read_us)));
     json_object_set_new(out, "age_s",
                         json_pack("{s:o, s:f}", "mean", figures_share(m->age_us2 / 1e6, all), "max",
                                   (double)m->age_max_us / 1e6));
@@ -313,7 +334,7 @@ enum tm_code tm_figures_json(json_t *out, const struct tm_results *r,
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < m->samples_count; i++)
         if ((m->samples[i].flags & TM_SAMPLE_OF) != 0)
-            rc = figures_sample(&f, &truth->versions[i], &m->samples[i], err);
+            rc = figures_sample(&f, &truth->versions[i], &m->samples[i], p, t, err);
     if (rc == TM_OK) {
         figures_latency(out, &f, p);
         figures_drift(out, m, curve, reader);

@@ -120,6 +120,9 @@ struct tm_match {
     int64_t behind_time_us[TM_BEHIND_BUCKETS];
     double age_us2;                /* integral of age, us * us */
     int64_t age_max_us, record_us; /* record_us: time of all records, the weight of the means */
+    /* as a reader meets it who asks for a record as often as it is changed (assumed): integrals of
+     * age, of being behind at all, and of time, each record weighted by its changes */
+    double read_age_us2, read_stale_us, read_us;
     uint64_t observations, ambiguous_reads, time_travels, unknown_ids;
 };
 /* Columns compared for one object; the relation's are those the reader saw. */

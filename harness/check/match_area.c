@@ -91,7 +91,8 @@ static void match_area_to(struct match_work *w, struct match_area *a, int64_t us
     if (behind > 0) {
         double from = (double)(a->at_us - w->commit_us[first]),
                to = (double)(us - w->commit_us[first]);
-        m->age_us2 += (to * to - from * from) / 2;
+        a->age_us2 += (to * to - from * from) / 2;
+        a->stale_us += span;
         m->age_max_us = (int64_t)to > m->age_max_us ? (int64_t)to : m->age_max_us;
     }
     a->behind_us += behind * span;
@@ -141,10 +142,10 @@ static void match_area_display(struct match_work *w, struct match_area *a, size_
 
 /* Displays that were moved to stay in order would make the record look older than any change was:
  * take its ages from the changes themselves (each on its own, an upper bound of the integral). */
-static void match_unordered(struct match_work *w, double age_us2, int64_t age_max_us)
+static void match_unordered(struct match_work *w, struct match_area *a, int64_t age_max_us)
 {
     struct tm_match *m = w->m;
-    m->age_us2 = age_us2;
+    a->age_us2 = 0;
     m->age_max_us = age_max_us;
     for (size_t i = 0; i < w->versions; i++) {
         struct tm_sample *s = tm_match_sample(w, i);
@@ -153,9 +154,20 @@ static void match_unordered(struct match_work *w, double age_us2, int64_t age_ma
         s->flags |= TM_SAMPLE_UNORDERED;
         if (age_us <= 0)
             continue;
-        m->age_us2 += (double)age_us * (double)age_us / 2;
+        a->age_us2 += (double)age_us * (double)age_us / 2;
         m->age_max_us = age_us > m->age_max_us ? age_us : m->age_max_us;
     }
+}
+
+/* Adds the record's integrals to those of all records: each alike, and by its changes. */
+static void match_weigh(struct match_work *w, const struct match_area *a)
+{
+    struct tm_match *m = w->m;
+    double changes = (double)(w->versions - w->first_counted);
+    m->age_us2 += a->age_us2;
+    m->read_age_us2 += changes * a->age_us2;
+    m->read_stale_us += changes * (double)a->stale_us;
+    m->read_us += changes * (double)(w->timing->end_us - w->timing->start_us);
 }
 
 static int64_t match_next_us(const struct match_work *w, size_t version, size_t event, size_t star)
@@ -175,7 +187,6 @@ enum tm_code tm_match_sweep(struct match_work *w, struct match_area *a, struct t
     enum tm_code rc = TM_OK;
     int64_t start = w->timing->start_us, end = w->timing->end_us;
     size_t v = 0, n = 0, s = 0;
-    double age_us2 = w->m->age_us2;
     int64_t age_max_us = w->m->age_max_us;
     *a = (struct match_area){
         .at_us = start, .truth = MATCH_BEFORE, .shown = MATCH_BEFORE, .display = SIZE_MAX
@@ -218,7 +229,8 @@ enum tm_code tm_match_sweep(struct match_work *w, struct match_area *a, struct t
     if (!w->unordered && w->versions > 0)
         w->m->record_behind_us[w->truth->versions[w->index[0]].record] = a->behind_us;
     if (w->unordered)
-        match_unordered(w, age_us2, age_max_us);
+        match_unordered(w, a, age_max_us);
+    match_weigh(w, a);
     return rc;
 }
 

@@ -65,7 +65,8 @@ struct match_area {              /* running state of the sweep of one record */
     int64_t at_us, truth, shown; /* newest committed; newest shown by a whole row */
     int64_t extra;               /* shown by columns, beyond `shown` */
     size_t display;              /* event on display, SIZE_MAX: nothing yet */
-    int64_t behind_us;
+    int64_t behind_us, stale_us; /* stale: behind by one version or more */
+    double age_us2;
     int stars; /* that stand */
     uint8_t code;
 };

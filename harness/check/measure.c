@@ -3,24 +3,40 @@
 #include <math.h>
 #include <stdlib.h>
 
+static enum tm_code series_push(double **array, size_t *count, size_t *cap, double value,
+                                struct tm_err *err)
+{
+    if (*count == *cap) {
+        size_t more = *cap == 0 ? 1024 : *cap * 2;
+        double *grown = realloc(*array, more * sizeof *grown);
+        if (grown == NULL)
+            return tm_fail(err, TM_E_NOMEM, "measure: %zu samples", more);
+        *array = grown;
+        *cap = more;
+    }
+    (*array)[(*count)++] = value;
+    return TM_OK;
+}
+
 enum tm_code tm_series_add(struct tm_series *s, double value, struct tm_err *err)
 {
-    if (s->count == s->cap) {
-        size_t cap = s->cap == 0 ? 1024 : s->cap * 2;
-        double *values = realloc(s->values, cap * sizeof *values);
-        if (values == NULL)
-            return tm_fail(err, TM_E_NOMEM, "measure: %zu samples", cap);
-        s->values = values;
-        s->cap = cap;
-    }
-    s->values[s->count++] = value;
+    assert(isfinite(value));
     s->sorted = false;
-    return TM_OK;
+    return series_push(&s->values, &s->count, &s->cap, value, err);
+}
+
+enum tm_code tm_series_censor(struct tm_series *s, double wait, struct tm_err *err)
+{
+    assert(!isnan(wait));
+    s->sorted = false;
+    return series_push(&s->waits, &s->never, &s->waits_cap, wait, err);
 }
 
 void tm_series_free(struct tm_series *s)
 {
     free(s->values);
+    free(s->waits);
+    free(s->survival);
     *s = (struct tm_series){ 0 };
 }
 
@@ -30,19 +46,82 @@ static int series_order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-bool tm_series_at(struct tm_series *s, double share, size_t never, double *out)
+/* Kaplan-Meier: survival[i] = the share still unseen just after values[i]. Of equal times, seen
+ * come before censored. */
+static void series_survive(struct tm_series *s)
 {
-    double total = (double)(s->count + never), rank = ceil(share * total - 1e-9);
-    assert(share >= 0 && share <= 1);
-    if (!s->sorted && s->count > 0)
+    double left = 1;
+    size_t gone = 0; /* censored so far */
+    for (size_t i = 0; i < s->count;) {
+        double at = s->values[i];
+        size_t first = i;
+        while (gone < s->never && s->waits[gone] < at)
+            gone++;
+        size_t waiting = s->count - first + s->never - gone;
+        while (i < s->count && s->values[i] <= at)
+            i++;
+        left *= 1 - (double)(i - first) / (double)waiting;
+        for (size_t k = first; k < i; k++)
+            s->survival[k] = left;
+    }
+}
+
+/* Without memory for the estimate the censored count as longer than any, which is never too
+ * favourable. */
+static void series_sort(struct tm_series *s)
+{
+    if (s->sorted)
+        return;
+    if (s->count > 0)
         qsort(s->values, s->count, sizeof *s->values, series_order);
+    if (s->never > 0)
+        qsort(s->waits, s->never, sizeof *s->waits, series_order);
+    free(s->survival);
+    s->survival = NULL;
+    if (s->never > 0 && s->count > 0 && s->waits[0] < s->values[s->count - 1] &&
+        (s->survival = malloc(s->count * sizeof *s->survival)) != NULL)
+        series_survive(s);
     s->sorted = true;
-    if (rank < 1)
-        rank = 1;
-    if (s->count == 0 || rank > (double)s->count)
+}
+
+bool tm_series_at(struct tm_series *s, double share, double *out)
+{
+    assert(share >= 0 && share <= 1);
+    series_sort(s);
+    double rank = ceil(share * (double)(s->count + s->never) - 1e-9);
+    size_t index = rank < 1 ? 0 : (size_t)rank - 1;
+    if (s->survival != NULL) {
+        size_t first = 0, last = s->count;
+        while (first < last) {
+            size_t middle = (first + last) / 2;
+            if (1 - s->survival[middle] < share - 1e-12)
+                first = middle + 1;
+            else
+                last = middle;
+        }
+        index = first;
+    }
+    if (index >= s->count)
         return false;
-    *out = s->values[(size_t)rank - 1];
+    *out = s->values[index];
     return true;
+}
+
+double tm_series_share(struct tm_series *s, double value)
+{
+    series_sort(s);
+    size_t first = 0, last = s->count;
+    while (first < last) { /* values up to `value` */
+        size_t middle = (first + last) / 2;
+        if (s->values[middle] <= value)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    if (first == 0)
+        return 0;
+    return s->survival != NULL ? 1 - s->survival[first - 1]
+                               : (double)first / (double)(s->count + s->never);
 }
 
 double tm_series_mean(const struct tm_series *s)
@@ -53,21 +132,23 @@ double tm_series_mean(const struct tm_series *s)
     return s->count == 0 ? 0 : sum / (double)s->count;
 }
 
-static json_t *series_point(struct tm_series *s, double share, size_t never)
+static json_t *series_point(struct tm_series *s, double share)
 {
     double value;
-    return tm_series_at(s, share, never, &value) ? json_real(value) : json_null();
+    return tm_series_at(s, share, &value) ? json_real(value) : json_null();
 }
 
-json_t *tm_series_json(struct tm_series *s, size_t never)
+json_t *tm_series_json(struct tm_series *s)
 {
+    series_sort(s);
+    json_t *max = s->count > 0 ? json_real(s->values[s->count - 1]) : json_null();
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f}", "count", (json_int_t)s->count, "p50",
-                     series_point(s, 0.5, never), "p90", series_point(s, 0.9, never), "p99",
-                     series_point(s, 0.99, never), "p99_9", series_point(s, 0.999, never), "max",
-                     series_point(s, 1, 0), "mean", tm_series_mean(s));
+                     series_point(s, 0.5), "p90", series_point(s, 0.9), "p99",
+                     series_point(s, 0.99), "p99_9", series_point(s, 0.999), "max", max, "mean",
+                     tm_series_mean(s));
 }
 
-json_t *tm_series_curve(struct tm_series *s, size_t never)
+json_t *tm_series_curve(struct tm_series *s)
 {
     static const double shares[] = { 0,   .01,  .02,  .05,  .1,    .15,   .2,  .25, .3,
                                      .35, .4,   .45,  .5,   .55,   .6,    .65, .7,  .75,
@@ -75,8 +156,19 @@ json_t *tm_series_curve(struct tm_series *s, size_t never)
                                      .99, .995, .998, .999, .9995, .9999, 1 };
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++)
+        json_array_append_new(list, json_pack("[f, o]", shares[i], series_point(s, shares[i])));
+    return list;
+}
+
+json_t *tm_series_visibility(struct tm_series *s)
+{
+    static const double seconds[] = { 0,    .01,  .02,  .05,   .1,    .2,    .5,    1,    2,
+                                      5,    10,   20,   30,    60,    120,   300,   600,  1200,
+                                      1800, 3600, 7200, 14400, 21600, 28800, 43200, 86400 };
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++)
         json_array_append_new(list,
-                              json_pack("[f, o]", shares[i], series_point(s, shares[i], never)));
+                              json_pack("[f, f]", seconds[i], tm_series_share(s, seconds[i])));
     return list;
 }
 

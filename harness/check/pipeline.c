@@ -217,7 +217,7 @@ static enum tm_code pipeline_breakdown(struct pipeline_work *w, struct tm_err *e
     for (int i = 0; rc == TM_OK && i < TM_SEGMENTS; i++)
         if (b.have[i])
             json_object_set_new(out, tm_segment_name((enum tm_segment)i),
-                                tm_series_json(&b.segments[i], 0));
+                                tm_series_json(&b.segments[i]));
     json_object_set_new(w->out, "breakdown", out);
     if (rc == TM_OK) {
         double off = b.sum_ms - b.expected_ms;

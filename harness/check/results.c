@@ -1,5 +1,6 @@
 #include "check/results.h"
 #include "base/clock.h"
+#include "check/control.h"
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -99,9 +100,9 @@ static enum tm_code results_offered(struct tm_results *r, json_t **out, double *
     *out_share = offered > 0 ? count / offered : 0;
     if (actual_s > span_s && actual_s > 0)
         *out_share *= span_s / actual_s;
-    tm_series_at(&o.lateness_ms, 0.5, 0, &p[0]);
-    tm_series_at(&o.lateness_ms, 0.99, 0, &p[1]);
-    tm_series_at(&o.lateness_ms, 1, 0, &p[2]);
+    tm_series_at(&o.lateness_ms, 0.5, &p[0]);
+    tm_series_at(&o.lateness_ms, 0.99, &p[1]);
+    tm_series_at(&o.lateness_ms, 1, &p[2]);
     *out_p99 = p[1];
     *out =
         json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:b}", "changes", (json_int_t)offered,
@@ -137,6 +138,30 @@ static void results_conditions(struct tm_results *r, double share, double latene
                               plan->events[i]);
     }
     r->inconclusive |= json_array_size(r->reasons) > before;
+}
+
+/* The measuring itself, on the run's own history and a delay that is known. */
+static enum tm_code results_control(struct tm_results *r, struct tm_err *err)
+{
+    const struct tm_truth *t = r->check->truth;
+    const char *objects[TM_TRUTH_OBJECTS_MAX];
+    struct tm_control c;
+    char note[300], wrong[80] = "";
+    for (size_t i = 0; i < t->objects_count; i++)
+        objects[i] = t->objects[i].name;
+    enum tm_code rc = tm_control_test(&c, t, &r->timing, objects, t->objects_count, err);
+    if (rc != TM_OK)
+        return tm_at(err, "the known delay");
+    if (c.first_wrong != TM_TRUTH_NONE)
+        snprintf(wrong, sizeof wrong, "; first that breaks it: position %u", c.first_wrong + 1);
+    snprintf(note, sizeof note,
+             "changes shown %.6f s after their commit by a made-up pipeline; visible %.9g just "
+             "before, %.9g at that age; version-seconds %.10g of %.10g; %llu left out%s",
+             (double)TM_CONTROL_DELAY_NS / 1e9, c.before, c.at, (double)c.area_measured_us / 1e6,
+             (double)c.area_expected_us / 1e6, (unsigned long long)c.left_out, wrong);
+    return tm_results_selftest(r, "witness", "known_delay", c.ok,
+                               c.tested > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, (double)c.tested,
+                               (double)c.held, note, err);
 }
 
 static enum tm_code results_write(const json_t *report, const char *path, struct tm_err *err)
@@ -205,6 +230,8 @@ enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *e
         rc = tm_results_pipeline(&r, i, err);
         tm_check_forget(&c->targets[i]);
     }
+    if (rc == TM_OK)
+        rc = results_control(&r, err);
     if (rc == TM_OK)
         rc = results_finish(&r, out_exit, err);
     tm_run_db_drop(&r.db);

@@ -226,7 +226,7 @@ enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, stru
         sqlite3_bind_double(q, 4, tm_series_mean(s));
         for (int k = 0; k < 5; k++) {
             double value;
-            if (tm_series_at(s, shares[k], 0, &value))
+            if (tm_series_at(s, shares[k], &value))
                 sqlite3_bind_double(q, 5 + k, value);
             else
                 sqlite3_bind_null(q, 5 + k);
