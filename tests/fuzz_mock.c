@@ -266,7 +266,7 @@ static const char *const corpus[] = {
     "\"subscription\":\"/data/X__ChangeEvent\",\"ext\":{\"replay\":{\"/data/X__ChangeEvent\":7}}}",
     "POST /tidemark/v1/schema\n\n{\"object\":\"Account\",\"add\":{\"name\":\"X__c\",\"type\":"
     "\"string\",\"length\":10}}\xffPOST /tidemark/v1/schema\n\n{\"object\":\"Account\",\"remove\":"
-    "\"X__c\"}\xffPOST /tidemark/v1/faults\n\n{\"tokens\":\"expire\"}",
+    "\"X__c\"}\xffPOST /tidemark/v1/faults\n\n{\"expire_tokens\":{}}",
     "GET /tidemark/v1/history?limit=2&object=Account&after_pos=0\xffGET /tidemark/v1/clock\xffGET "
     "/tidemark/v1/usage\xffGET /\xffPUT /nowhere",
 };

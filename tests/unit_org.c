@@ -244,7 +244,7 @@ static void control_commits_reads_history_and_cascades_deletes(void **state)
                                         "\"LastAudit__c\":\"2026-01-02T03:04:05.000Z\",\"Active__"
                                         "c\":true,\"ContractEnd__c\":\"2027-01-31\"}}]}",
                                         0, NULL);
-    assert_int_equal(tm_control_commit(f->org, q, &now, &out, NULL), TM_OK);
+    assert_int_equal(tm_control_commit(f->org, q, &now, 0, &out, NULL), TM_OK);
     char account[TM_ID_BYTES], id[TM_ID_BYTES];
     snprintf(account, sizeof account, "%s",
              json_string_value(json_array_get(json_object_get(out, "ids"), 0)));
@@ -276,7 +276,7 @@ static void control_commits_reads_history_and_cascades_deletes(void **state)
     struct tm_err err = { 0 };
     q = json_loads("{\"changes\":[{\"change\":\"create\",\"object\":\"Account\",\"feilds\":{}}]}",
                    0, NULL);
-    assert_int_equal(tm_control_commit(f->org, q, &now, &out, &err), TM_E_ARG);
+    assert_int_equal(tm_control_commit(f->org, q, &now, 0, &out, &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "feilds"));
     json_decref(q);
     json_t *fields = json_pack("{s:s}", "CreatedDate", "2026-01-01T00:00:00Z");

@@ -439,7 +439,7 @@ static void the_control_api_commits_and_tells_history(void **state)
     expect_error(w, "POST", "/tidemark/v1/commit", "{}", 400, "BAD_REQUEST");
     expect_error(w, "POST", "/tidemark/v1/commit", "x", 400, "BAD_REQUEST");
     expect_error(w, "GET", "/tidemark/v1/nothing", NULL, 400, "BAD_REQUEST");
-    json_decref(ask(w, "POST", "/tidemark/v1/faults", "{\"tokens\":\"expire\"}", NULL));
+    json_decref(ask(w, "POST", "/tidemark/v1/faults", "{\"expire_tokens\":{}}", NULL));
     expect_error(w, "GET", DATA "/limits", NULL, 401, "INVALID_SESSION_ID");
 }
 

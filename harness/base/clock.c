@@ -15,8 +15,8 @@
 struct clock_page { /* shared memory: written by one process, read by many */
     uint64_t magic;
     char boot_id[40];
-    int64_t org_origin_ms, compress;
-    _Atomic int64_t wall_origin_ns;
+    _Atomic int64_t org_origin_ms, wall_origin_ns;
+    int64_t compress;
 };
 struct tm_clock_file {
     struct clock_page *page; /* mapped, sizeof(struct clock_page) bytes */
@@ -116,7 +116,7 @@ enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path,
         return rc;
     struct clock_page *p = (*out)->page;
     clock_boot_id(p->boot_id);
-    p->org_origin_ms = org_origin_ms;
+    atomic_store(&p->org_origin_ms, org_origin_ms);
     p->compress = compress;
     atomic_store(&p->wall_origin_ns, TM_NEVER);
     p->magic = CLOCK_MAGIC;
@@ -148,9 +148,15 @@ void tm_clock_file_start(struct tm_clock_file *file, int64_t wall_origin_ns)
     atomic_store(&file->page->wall_origin_ns, wall_origin_ns);
 }
 
+void tm_clock_file_advance(struct tm_clock_file *file, int64_t ms)
+{
+    assert(file != NULL && ms >= 0);
+    atomic_fetch_add(&file->page->org_origin_ms, ms);
+}
+
 void tm_clock_file_read(const struct tm_clock_file *file, struct tm_clock_map *out)
 {
-    out->org_origin_ms = file->page->org_origin_ms;
+    out->org_origin_ms = atomic_load(&file->page->org_origin_ms);
     out->compress = file->page->compress;
     out->wall_origin_ns = atomic_load(&file->page->wall_origin_ns);
 }

@@ -48,6 +48,8 @@ enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path,
  * would lie). */
 enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, struct tm_err *err);
 void tm_clock_file_start(struct tm_clock_file *file, int64_t wall_origin_ns);
+/* Org time jumps by ms >= 0, for everybody who has mapped the file. Creator only. */
+void tm_clock_file_advance(struct tm_clock_file *file, int64_t ms);
 void tm_clock_file_read(const struct tm_clock_file *file, struct tm_clock_map *out);
 void tm_clock_file_close(struct tm_clock_file *file);
 /* The instant now by the file's mapping; `file` NULL = real time, compress 1. */

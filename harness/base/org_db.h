@@ -40,6 +40,14 @@
     "CREATE TABLE IF NOT EXISTS describe(" \
     " object TEXT NOT NULL, from_pos INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY(object," \
     " from_pos));" \
+    /* What was planted in the mock, in order (mocks/salesforce/README.md): rule: 1.. in the \
+       order of the scenario's `faults`, later numbers were given at run time, 0 = by no rule; \
+       until_ms: of what lasts, NULL = an instant; \
+       request, client: whom it struck; detail: what became of it. */ \
+    "CREATE TABLE IF NOT EXISTS fault(" \
+    " n INTEGER PRIMARY KEY, rule INTEGER NOT NULL, what TEXT NOT NULL, org_ms INTEGER NOT NULL," \
+    " wall_ns INTEGER NOT NULL, until_ms INTEGER, request TEXT NOT NULL, client TEXT NOT NULL," \
+    " detail TEXT NOT NULL);" \
     /* API usage as the org counted it, by User-Agent. kind: query, describe, login, cometd, \
        bulk, … */ \
     "CREATE TABLE IF NOT EXISTS usage(" \

@@ -10,8 +10,8 @@
  *   --objects DIR                 describe files, fixtures/objects unless told
  *   --scenario FILE               population, delays, limits and what the users do; without it
  * nobody works but you
- *   --clock FILE                  shared clock of a run; without it a scenario starts its own, and
- * no scenario means real time
+ *   --clock FILE                  shared clock of a run; without it the server has its own, which
+ * POST /tidemark/v1/clock moves on: from a scenario's origin, or from now where there is none
  *   --seed N --long-poll-ms N --token-life-s N
  *   --username --password --password-token --consumer-key --consumer-secret --refresh-token
  *   --jwt-certificate FILE        PEM or DER: whose key signs the assertions of JWT bearer sign-ins
@@ -38,6 +38,7 @@
 #define SERVE_LAG_CHANGES_MAX 32
 /* key in the org's meta table */
 #define SERVE_SESSIONS "sessions"
+#define SERVE_ADVANCE_MS_MAX (3650 * 86400000LL)
 
 enum serve_flag {
     SERVE_PORT,
@@ -78,7 +79,7 @@ struct serve {
     struct tm_mock_server *server;
     struct tm_secret_key *jwt_certificate;
     struct tm_serve_tls tls;
-    struct tm_clock_file *clock; /* NULL: real time */
+    struct tm_clock_file *clock;
     uint64_t sessions_kept;      /* tm_oauth_changes when they were last written to the org */
     bool started;                /* the clock runs and the workload knows */
     int64_t pos_told;            /* history position subscribers were told of */
@@ -128,18 +129,20 @@ static enum tm_code serve_scenario(struct serve *s, struct tm_err *err)
     return rc;
 }
 
-/* A scenario without a clock file of a run: a clock of our own, unlinked at once, started when all
- * is open. */
-static enum tm_code serve_own_clock(struct serve *s, struct tm_err *err)
+/* Without the clock file of a run: a clock of our own, unlinked at once, started when all is open.
+ * An org that was there before goes on no earlier than it stopped. */
+static enum tm_code serve_own_clock(struct serve *s, bool works, struct tm_err *err)
 {
     char path[] = "/tmp/tidemark-clock-XXXXXX";
     int fd = mkstemp(path);
-    int64_t last_ms = tm_org_ms_last(s->org), origin_ms = s->scenario->origin_ms;
+    int64_t last_ms = tm_org_ms_last(s->org),
+            origin_ms = works ? s->scenario->origin_ms : tm_clock_realtime_ns() / TM_NS_PER_MS;
     if (fd < 0)
         return tm_fail(err, TM_E_IO, "cannot make a clock file in /tmp");
     close(fd);
-    enum tm_code rc = tm_clock_file_create(
-        &s->clock, path, last_ms > origin_ms ? last_ms : origin_ms, s->scenario->compress, err);
+    enum tm_code rc =
+        tm_clock_file_create(&s->clock, path, last_ms > origin_ms ? last_ms : origin_ms,
+                             works ? s->scenario->compress : 1, err);
     unlink(path);
     return rc;
 }
@@ -178,8 +181,8 @@ static enum tm_code serve_org(struct serve *s, struct tm_err *err)
     enum tm_code rc = tm_org_open(&s->org, &settings, err);
     if (rc == TM_OK && s->flags.clock_path != NULL)
         rc = tm_clock_file_open(&s->clock, s->flags.clock_path, err);
-    else if (rc == TM_OK && works)
-        rc = serve_own_clock(s, err);
+    else if (rc == TM_OK)
+        rc = serve_own_clock(s, works, err);
     if (rc == TM_OK)
         rc = tm_workload_populate(s->org, scenario, err);
     if (rc == TM_OK && works) /* before anything is served: it takes tens of milliseconds */
@@ -226,11 +229,35 @@ static enum tm_code serve_sessions_keep(struct serve *s, struct tm_err *err)
     return rc;
 }
 
+/* POST clock. The workload's steps that are passed over are done at once, late. */
+static enum tm_code serve_advance(void *data, int64_t ms, struct tm_now *now, struct tm_err *err)
+{
+    struct serve *s = data;
+    struct tm_clock_map map;
+    if (ms > SERVE_ADVANCE_MS_MAX)
+        return tm_fail(err, TM_E_ARG, "clock: 3650d at a time is the most");
+    tm_clock_file_advance(s->clock, ms);
+    tm_clock_file_read(s->clock, &map);
+    now->org_ms = tm_clock_org_at(&map, now->wall_ns);
+    if (s->workload != NULL)
+        tm_workload_clock(s->workload, &map);
+    return TM_OK;
+}
+
+static int64_t serve_hold(void *data, uint64_t number, const struct tm_now *now)
+{
+    struct serve *s = data;
+    return tm_disturb_hold_ms(tm_salesforce_disturb(s->salesforce), number, now);
+}
+
 static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
 {
     struct tm_mock_server_settings listen = { .bind = s->given[SERVE_BIND],
                                               .body_bytes_max = SERVE_BODY_BYTES_MAX };
     struct tm_salesforce_settings settings = {
+        .faults = s->scenario->faults,
+        .advance = s->flags.clock_path == NULL ? serve_advance : NULL,
+        .advance_data = s,
         .oauth = { .username = s->given[SERVE_USERNAME],
                    .password = s->given[SERVE_PASSWORD],
                    .password_token = s->given[SERVE_PASSWORD_TOKEN],
@@ -271,6 +298,8 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
     rc = tm_mock_server_open(&s->server, &listen, &handler, err);
     if (rc == TM_OK)
         tm_salesforce_wired(s->salesforce, serve_wake, s->server);
+    if (rc == TM_OK && s->workload != NULL)
+        tm_workload_holds(s->workload, serve_hold, s);
     return rc;
 }
 
@@ -342,7 +371,8 @@ static enum tm_code serve_start(struct serve *s, struct tm_err *err)
 {
     struct tm_clock_map map;
     char text[32];
-    if (s->started || s->clock == NULL)
+    /* without a scenario or a run, history itself says when things were */
+    if (s->started || (s->workload == NULL && s->flags.clock_path == NULL))
         return TM_OK;
     tm_clock_file_read(s->clock, &map);
     if (map.wall_origin_ns == TM_NEVER)
@@ -369,8 +399,8 @@ static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_w
         rc = tm_workload_step(s->workload, now, wake, err);
         more = rc == TM_OK;
     }
-    if (rc != TM_OK && rc != TM_E_AGAIN)
-        return rc;
+    if (rc == TM_OK || rc == TM_E_AGAIN)
+        rc = tm_salesforce_due(s->salesforce, now, wake, err);
     if (rc == TM_OK || rc == TM_E_AGAIN)
         rc = tm_org_lag_step(s->org, now->org_ms, SERVE_LAG_CHANGES_MAX, err);
     if (rc != TM_OK && rc != TM_E_AGAIN)

@@ -440,7 +440,7 @@ static int day_run(struct day *d, struct tm_err *err)
     enum tm_code rc;
     d->now = (struct tm_now){ d->run->org_origin_ms, DAY_WALL_FIRST_NS };
     d->clock = (struct tm_clock_map){ d->run->org_origin_ms, TM_NEVER, 1 };
-    d->org_ns = TM_NEVER;
+    d->org_ns = d->fault_ns = TM_NEVER;
     d->house_ns = d->now.wall_ns;
     d->meter = &d->slots[DAY_ORG];
     d->meter_ns = day_cpu_ns();

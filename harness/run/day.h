@@ -82,6 +82,7 @@ struct day {
     struct tm_mock_registry *schemas;
     struct tm_mem_broker *broker;
     int64_t org_ns, house_ns; /* when its users are next at work; when it next keeps house */
+    int64_t fault_ns;         /* when something planted is next due */
     int64_t pos_told;         /* history position subscribers were told of */
     uint64_t rounds;
     /* the road */

@@ -14,6 +14,12 @@ static void org_wake(void *data, uint64_t token)
         tm_sim_http_woken(&d->stations[i].http, token);
 }
 
+static int64_t org_hold(void *data, uint64_t number, const struct tm_now *now)
+{
+    struct day *d = data;
+    return tm_disturb_hold_ms(tm_salesforce_disturb(d->salesforce), number, now);
+}
+
 static enum tm_code org_topics(struct day *d, struct tm_err *err)
 {
     char names[3][TM_TOPIC_NAME_MAX];
@@ -64,6 +70,7 @@ enum tm_code day_org_open(struct day *d, struct tm_err *err)
         .base_url = "http://org",
         .oauth = { .seed = d->scenario->seed, .seeded = true },
         .bulk = { .job_ns = d->scenario->bulk_ms * TM_NS_PER_MS },
+        .faults = d->scenario->faults,
     };
     rc = org_topics(d, err);
     if (rc == TM_OK)
@@ -75,6 +82,7 @@ enum tm_code day_org_open(struct day *d, struct tm_err *err)
     if (rc != TM_OK)
         return rc;
     tm_salesforce_wired(d->salesforce, org_wake, d);
+    tm_workload_holds(d->workload, org_hold, d);
     d->hosts[0] = (struct tm_sim_host){ "http://org", tm_salesforce_handler(d->salesforce) };
     d->hosts[1] = (struct tm_sim_host){ "http://registry", tm_mock_registry_handler(d->schemas) };
     return TM_OK;
@@ -85,7 +93,7 @@ enum tm_code day_org_started(struct day *d, struct tm_err *err)
     char text[32];
     snprintf(text, sizeof text, "%" PRId64, d->clock.wall_origin_ns);
     tm_workload_clock(d->workload, &d->clock);
-    d->org_ns = d->clock.wall_origin_ns;
+    d->org_ns = d->fault_ns = d->clock.wall_origin_ns;
     return tm_org_meta_set(d->org, "wall_origin_ns", text, err);
 }
 
@@ -103,6 +111,15 @@ static enum tm_code org_house(struct day *d, struct tm_err *err)
     return rc == TM_E_AGAIN ? TM_OK : rc;
 }
 
+static enum tm_code org_faults(struct day *d, struct tm_err *err)
+{
+    struct tm_wake wake = { TM_NEVER, TM_NEVER };
+    enum tm_code rc = tm_salesforce_due(d->salesforce, &d->now, &wake, err);
+    int64_t org_ns = tm_clock_wall_at(&d->clock, wake.org_ms);
+    d->fault_ns = wake.wall_ns < org_ns ? wake.wall_ns : org_ns;
+    return rc == TM_E_AGAIN ? TM_OK : rc;
+}
+
 enum tm_code day_org_step(struct day *d, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
@@ -114,6 +131,8 @@ enum tm_code day_org_step(struct day *d, struct tm_err *err)
         d->org_ns = wake.wall_ns < org_ns ? wake.wall_ns : org_ns;
         rc = rc == TM_E_AGAIN ? TM_OK : rc;
     }
+    if (rc == TM_OK && d->fault_ns <= d->now.wall_ns)
+        rc = org_faults(d, err);
     if (rc == TM_OK && d->house_ns <= d->now.wall_ns)
         rc = org_house(d, err);
     if (tm_org_pos_last(d->org) != d->pos_told) {
@@ -129,7 +148,8 @@ enum tm_code day_org_step(struct day *d, struct tm_err *err)
 
 int64_t day_org_next(const struct day *d)
 {
-    return d->org_ns < d->house_ns ? d->org_ns : d->house_ns;
+    int64_t next_ns = d->org_ns < d->house_ns ? d->org_ns : d->house_ns;
+    return next_ns < d->fault_ns ? next_ns : d->fault_ns;
 }
 
 void day_org_close(struct day *d)

@@ -62,17 +62,6 @@ static enum tm_code plan_promises(const json_t *slo, const char *const *known, s
     return TM_OK;
 }
 
-/* No fault can be asked for yet: one that is named would be believed to have happened. */
-static enum tm_code plan_faults(const struct tm_run *run, struct tm_err *err)
-{
-    const json_t *faults = json_object_get(run->scenario, "faults");
-    void *first = json_object_iter((json_t *)(uintptr_t)faults);
-    if (first == NULL)
-        return TM_OK;
-    return tm_fail(err, TM_E_ARG, "%s: faults: unknown key \"%.60s\"; leave \"faults\" empty",
-                   run->scenario_path, json_object_iter_key(first));
-}
-
 /* Section 4: every polling interval must last half a wall second at least. */
 static enum tm_code plan_interval(const struct tm_run *run, const struct tm_run_pipeline *p,
                                   struct tm_err *err)
@@ -336,8 +325,6 @@ enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err)
         rc = plan_promises(json_object_get(run->scenario, "slo"), run_promises, err);
     if (rc != TM_OK && err->ctx[0] == '\0' && strstr(err->msg, run->scenario_path) == NULL)
         tm_at(err, "%s", run->scenario_path);
-    if (rc == TM_OK)
-        rc = plan_faults(run, err);
     if (rc != TM_OK || (rc = plan_folder(run, err)) != TM_OK)
         return rc;
     rc = plan_pipelines(run, json_object_get(run->scenario, "pipelines"), err);

@@ -174,8 +174,9 @@ static void http_spoke(struct tm_sim_http *h, struct tm_http_call *c)
         c->token = r->token;
         return;
     }
-    c->broken = r->outcome == TM_MOCK_DROP || c->lose_answer;
-    bool sent = r->outcome != TM_MOCK_DROP && !(c->lose_answer && c->server_knows);
+    bool cut = r->outcome == TM_MOCK_DROP || r->cut;
+    c->broken = cut || c->lose_answer;
+    bool sent = !cut && !r->disowned && !(c->lose_answer && c->server_knows);
     if (r->token != 0 && c->host->handler.finished != NULL)
         c->host->handler.finished(c->host->handler.self, r->token, sent);
     c->state = HTTP_COMING;

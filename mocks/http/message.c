@@ -239,6 +239,7 @@ void tm_mock_response_reset(struct tm_mock_response *r)
     r->outcome = TM_MOCK_ANSWER;
     r->status = 200;
     r->token = 0;
+    r->cut = r->disowned = false;
     r->until = (struct tm_wake){ TM_NEVER, TM_NEVER };
 }
 

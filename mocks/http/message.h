@@ -67,6 +67,10 @@ struct tm_mock_response {
     struct tm_buf headers; /* "Name: value\n" lines, Content-Type among them */
     struct tm_buf body;
     uint64_t token; /* the handler's own number for this exchange; 0 = it wants no `finished` */
+    /* Planted faults. Of the body so much is sent, then the connection is closed; and the handler
+     * is told that the answer did not arrive, although it did. */
+    bool cut, disowned;
+    size_t cut_bytes; /* of a cut one; fewer than the body has */
     struct tm_wake
         until; /* of a hold; both TM_NEVER = only when woken; now or earlier = next step */
 };

@@ -87,7 +87,7 @@ static void server_tell(struct server_exchange *x, bool sent)
         return;
     x->told = true;
     if (s->handler.finished != NULL)
-        s->handler.finished(s->handler.self, x->response.token, sent);
+        s->handler.finished(s->handler.self, x->response.token, sent && !x->response.disowned);
 }
 
 /* ---- reading: what libmicrohttpd calls ---- */
@@ -165,6 +165,47 @@ static enum MHD_Result server_send_text(struct server_exchange *x, unsigned stat
     return rc;
 }
 
+/* A body that ends too early: what is left of it, then an error, upon which the connection is
+ * closed. */
+struct server_cut {
+    struct tm_buf body;
+    size_t bytes;
+};
+
+static ssize_t server_cut_read(void *self, uint64_t at, char *out, size_t out_bytes)
+{
+    const struct server_cut *cut = self;
+    if (at >= cut->bytes)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    size_t bytes = cut->bytes - (size_t)at < out_bytes ? cut->bytes - (size_t)at : out_bytes;
+    memcpy(out, cut->body.data + at, bytes);
+    return (ssize_t)bytes;
+}
+
+static void server_cut_free(void *self)
+{
+    struct server_cut *cut = self;
+    tm_buf_free(&cut->body);
+    free(cut);
+}
+
+/* Takes the body. */
+static struct MHD_Response *server_body_response(struct tm_mock_response *r)
+{
+    size_t bytes = r->body.bytes;
+    struct tm_buf body = r->body;
+    r->body = (struct tm_buf){ .max = r->body.max };
+    if (!r->cut || r->cut_bytes >= bytes)
+        return MHD_create_response_from_buffer(bytes, body.data, MHD_RESPMEM_MUST_FREE);
+    struct server_cut *cut = malloc(sizeof *cut);
+    if (cut == NULL) {
+        tm_buf_free(&body);
+        return NULL;
+    }
+    *cut = (struct server_cut){ body, r->cut_bytes };
+    return MHD_create_response_from_callback(bytes, 65536, server_cut_read, cut, server_cut_free);
+}
+
 static enum MHD_Result server_send(struct server_exchange *x)
 {
     struct tm_mock_response *r = &x->response;
@@ -174,11 +215,9 @@ static enum MHD_Result server_send(struct server_exchange *x)
         tm_buf_check(&r->headers, "headers", NULL) != TM_OK)
         return server_send_text(x, 500, "the answer is larger than this server allows\n");
     size_t bytes = r->body.bytes;
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(bytes, r->body.data, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response = server_body_response(r);
     if (response == NULL)
         return MHD_NO;
-    r->body = (struct tm_buf){ .max = r->body.max }; /* the response owns the bytes now */
     for (char *save = NULL,
               *line = r->headers.data != NULL ? strtok_r(r->headers.data, "\n", &save) : NULL;
          line != NULL; line = strtok_r(NULL, "\n", &save)) {

@@ -242,6 +242,8 @@ static void bayeux_dispatch(struct tm_bayeux *b, struct bayeux_turn *t, const js
 {
     const char *channel = json_string_value(json_object_get(message, "channel"));
     const json_t *id = json_object_get(message, "id");
+    if (bayeux_is_busy(b, t, message))
+        return;
     if (t->version == 0)
         bayeux_reply(
             t,
@@ -358,6 +360,11 @@ static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, const struc
 {
     json_t *message;
     *out_next_ms = TM_NEVER;
+    if (p->end == BAYEUX_FORGOTTEN) {
+        bayeux_reply(t, bayeux_advice(bayeux_message("/meta/connect", p->id, "403::Unknown client"),
+                                      "handshake", -1));
+        return true;
+    }
     if (p->client == NULL) { /* gone, or it polls elsewhere */
         json_t *reply = bayeux_message("/meta/connect", p->id, NULL);
         json_object_set_new(reply, "clientId", json_string(p->client_id));

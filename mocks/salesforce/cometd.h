@@ -41,4 +41,9 @@ void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent);
 /* Call after commits: wakes the held polls that new events concern. */
 void tm_bayeux_news(struct tm_bayeux *b);
 size_t tm_bayeux_clients(const struct tm_bayeux *b);
+/* Planted faults. The next request's messages on `channel` ("" = all of them) find the server too
+ * busy. */
+void tm_bayeux_busy(struct tm_bayeux *b, const char *channel);
+/* Every client is unknown from now on, also those that wait. */
+void tm_bayeux_forget_all(struct tm_bayeux *b);
 #endif

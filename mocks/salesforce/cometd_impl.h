@@ -25,7 +25,7 @@ struct bayeux_channel { /* one subscription */
     int64_t position; /* last replay id that reached a live peer, or that it is not to have */
     int64_t handed;   /* last one put into the answer under way; else = position */
 };
-enum bayeux_end { BAYEUX_WAIT, BAYEUX_REPLACED, BAYEUX_DISCONNECTED };
+enum bayeux_end { BAYEUX_WAIT, BAYEUX_REPLACED, BAYEUX_DISCONNECTED, BAYEUX_FORGOTTEN };
 struct bayeux_poll {          /* a connect, from its request until its answer has left or is lost */
     struct bayeux_poll *next; /* of its bucket */
     uint64_t token;
@@ -64,6 +64,7 @@ struct tm_bayeux {
     struct bayeux_silence lost; /* their polls broke: since when nobody told */
     uint64_t token_last;
     int64_t now_ns, now_ms; /* of the last call */
+    const char *busy;       /* channel that the request under way finds busy; "" = all; NULL = none */
 };
 struct bayeux_turn { /* one HTTP request */
     const struct tm_mock_request *request;
@@ -106,6 +107,10 @@ struct bayeux_channel *bayeux_follow(struct tm_bayeux *b, struct bayeux_client *
                                      const struct tm_feed *feed);
 struct bayeux_channel *bayeux_followed(const struct bayeux_client *c, const char *name);
 void bayeux_unfollow(struct tm_bayeux *b, struct bayeux_channel *channel);
+
+/* ---- cometd_fault.c ---- */
+/* True: the message was answered by a server too busy. */
+bool bayeux_is_busy(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message);
 
 /* ---- cometd_channel.c ---- */
 void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message);

@@ -1,5 +1,6 @@
 #include "mocks/salesforce/control.h"
 #include "mocks/salesforce/org_impl.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,26 @@ static int control_word(const char *word, const char *const *words, size_t count
     return -1;
 }
 
+enum tm_code tm_control_known(struct tm_org *org, const json_t *request, const char *const *known,
+                              size_t known_count, struct tm_err *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)request, key, value)
+    {
+        size_t i = 0;
+        while (i < known_count && strcmp(known[i], key) != 0)
+            i++;
+        if (i < known_count)
+            continue;
+        const char *near = tm_nearest(key, known, known_count);
+        return org_refuse(org, "INVALID_PARAMETER", "", err, "unknown key \"%.40s\"%s%s%s", key,
+                          near != NULL ? ": did you mean \"" : "", near != NULL ? near : "",
+                          near != NULL ? "\"?" : "");
+    }
+    return TM_OK;
+}
+
 static enum tm_code control_change(struct tm_org *org, struct control_request *q, size_t at,
                                    const json_t *json, struct tm_err *err)
 {
@@ -95,17 +116,11 @@ static enum tm_code control_change(struct tm_org *org, struct control_request *q
     static const char *const known[] = { "change", "object", "id", "fields", "announce" };
     const json_t *way = json_object_get(json, "announce"), *id = json_object_get(json, "id");
     const json_t *fields = json_object_get(json, "fields");
-    const char *object = json_string_value(json_object_get(json, "object")), *key;
-    json_t *value;
+    const char *object = json_string_value(json_object_get(json, "object"));
     int kind = control_word(json_string_value(json_object_get(json, "change")), kinds, 5);
     int announce = way == NULL ? TM_ORG_NORMAL : control_word(json_string_value(way), ways, 7);
-    json_object_foreach((json_t *)json, key,
-                        value) if (control_word(key, known, 5) <
-                                   0) return org_refuse(org, "JSON_PARSER_ERROR", "", err,
-                                                        "changes[%zu]: unknown key \"%.40s\": "
-                                                        "change, object, id, fields, "
-                                                        "announce are known",
-                                                        at, key);
+    if (tm_control_known(org, json, known, 5, err) != TM_OK)
+        return tm_at(err, "changes[%zu]", at);
     if (!json_is_object(json) || kind < 0)
         return org_refuse(org, "JSON_PARSER_ERROR", "", err,
                           "changes[%zu]: \"change\" must be create, update, delete, undelete or "
@@ -131,12 +146,13 @@ static enum tm_code control_change(struct tm_org *org, struct control_request *q
 }
 
 static enum tm_code control_commit_all(struct tm_org *org, struct control_request *q,
-                                       const struct tm_now *now, const char *user,
-                                       const char *origin, struct tm_err *err)
+                                       const struct tm_now *now, int64_t written_ms,
+                                       const char *user, const char *origin, struct tm_err *err)
 {
     struct tm_org_txn txn = { .changes = q->changes,
                               .changes_count = q->changes_count,
                               .org_ms = now->org_ms,
+                              .written_ms = written_ms,
                               .intended_ns = now->wall_ns,
                               .actual_ns = now->wall_ns,
                               .user = user,
@@ -144,20 +160,40 @@ static enum tm_code control_commit_all(struct tm_org *org, struct control_reques
     return tm_org_commit(org, &txn, err);
 }
 
-enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const struct tm_now *now,
-                               json_t **out, struct tm_err *err)
+/* The changes of a request, checked as far as they can be before they are made. */
+static enum tm_code control_read(struct tm_org *org, struct control_request *q,
+                                 const json_t *request, struct tm_err *err)
 {
+    static const char *const known[] = { "changes", "user", "origin", "hold" };
     const json_t *list = json_object_get(request, "changes");
     size_t count = json_array_size(list);
-    struct control_request q = { 0 };
+    if (tm_control_known(org, request, known, 4, err) != TM_OK)
+        return TM_E_ARG;
     if (!json_is_array(list) || count == 0 || count > CONTROL_CHANGES_MAX)
         return org_refuse(org, "JSON_PARSER_ERROR", "", err,
                           "\"changes\" must be a list of 1 to %d changes", CONTROL_CHANGES_MAX);
-    enum tm_code rc = control_open(&q, count, err);
+    enum tm_code rc = control_open(q, count, err);
     for (size_t i = 0; i < count && rc == TM_OK; i++)
-        rc = control_change(org, &q, i, json_array_get(list, i), err);
+        rc = control_change(org, q, i, json_array_get(list, i), err);
+    return rc;
+}
+
+enum tm_code tm_control_check(struct tm_org *org, const json_t *request, struct tm_err *err)
+{
+    struct control_request q = { 0 };
+    enum tm_code rc = control_read(org, &q, request, err);
+    control_close(&q);
+    return rc;
+}
+
+enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const struct tm_now *now,
+                               int64_t written_ms, json_t **out, struct tm_err *err)
+{
+    struct control_request q = { 0 };
+    enum tm_code rc = control_read(org, &q, request, err);
     if (rc == TM_OK)
-        rc = control_commit_all(org, &q, now, json_string_value(json_object_get(request, "user")),
+        rc = control_commit_all(org, &q, now, written_ms,
+                                json_string_value(json_object_get(request, "user")),
                                 json_string_value(json_object_get(request, "origin")), err);
     if (rc == TM_OK) {
         json_t *pos = json_array(), *ids = json_array();
@@ -219,7 +255,7 @@ enum tm_code tm_control_write(struct tm_org *org, enum tm_org_kind kind, const c
         rc = control_fields(org, &q, at, kind == TM_ORG_DELETE ? NULL : fields, true, err);
     }
     if (rc == TM_OK)
-        rc = control_commit_all(org, &q, now, NULL, origin, err);
+        rc = control_commit_all(org, &q, now, 0, NULL, origin, err);
     if (rc == TM_OK)
         memcpy(id, q.changes[q.changes_count - 1].id, TM_ID_BYTES);
     control_close(&q);
@@ -251,8 +287,8 @@ enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t
 }
 
 /* ---- history ---- */
-static enum tm_code control_number(struct tm_org *org, int64_t *out, const json_t *request,
-                                   const char *key, int64_t first, int64_t last, struct tm_err *err)
+enum tm_code tm_control_number(struct tm_org *org, int64_t *out, const json_t *request,
+                               const char *key, int64_t first, int64_t last, struct tm_err *err)
 {
     const json_t *v = json_object_get(request, key);
     const char *text = json_string_value(v);
@@ -262,8 +298,8 @@ static enum tm_code control_number(struct tm_org *org, int64_t *out, const json_
     int64_t n = text != NULL ? strtoll(text, &end, 10) : json_integer_value(v);
     if ((text != NULL ? *text == 0 || *end != 0 : !json_is_integer(v)) || n < first || n > last)
         return org_refuse(org, "INVALID_PARAMETER", "", err,
-                          "history: %s must be a whole number from %lld to %lld", key,
-                          (long long)first, (long long)last);
+                          "%s must be a whole number from %lld to %lld", key, (long long)first,
+                          (long long)last);
     *out = n;
     return TM_OK;
 }
@@ -294,21 +330,17 @@ enum tm_code tm_control_history(struct tm_org *org, const json_t *request, json_
 {
     static const char *const known[] = { "object", "id", "after_pos", "limit" };
     const char *object = json_string_value(json_object_get(request, "object"));
-    const char *id = json_string_value(json_object_get(request, "id")), *key;
+    const char *id = json_string_value(json_object_get(request, "id"));
     int64_t after = 0, limit = 200;
     char id18[TM_ID_BYTES] = "";
     sqlite3_stmt *s = NULL;
-    json_t *value, *entries = json_array();
+    json_t *entries = json_array();
     bool row = true;
-    enum tm_code rc = control_number(org, &after, request, "after_pos", 0, INT64_MAX, err);
+    enum tm_code rc = tm_control_known(org, request, known, 4, err);
     if (rc == TM_OK)
-        rc = control_number(org, &limit, request, "limit", 1, CONTROL_HISTORY_MAX, err);
-    json_object_foreach((json_t *)request, key,
-                        value) if (rc == TM_OK && control_word(key, known, 4) < 0) rc =
-        org_refuse(org, "INVALID_PARAMETER", "", err,
-                   "history: unknown parameter \"%.40s\": object, id, after_pos, limit "
-                   "are known",
-                   key);
+        rc = tm_control_number(org, &after, request, "after_pos", 0, INT64_MAX, err);
+    if (rc == TM_OK)
+        rc = tm_control_number(org, &limit, request, "limit", 1, CONTROL_HISTORY_MAX, err);
     if (rc == TM_OK && object != NULL && tm_org_describe(org, object) == NULL)
         rc = org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%.80s' is not supported",
                         object);

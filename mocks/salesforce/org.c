@@ -285,6 +285,8 @@ enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *sett
     if (rc == TM_OK)
         rc = org_usage_load(org, err);
     if (rc == TM_OK)
+        rc = org_quirks_load(org, err);
+    if (rc == TM_OK)
         rc = tm_sql_exec(org->db, "COMMIT", err);
     org->settings.objects = NULL;
     if (rc == TM_E_AGAIN)
@@ -320,6 +322,8 @@ void tm_org_close(struct tm_org *org)
     free(org->values);
     free(org->before);
     free(org->usage);
+    free(org->locks);
+    json_decref(org->faults_waiting);
     tm_sql_close(org->db);
     if (org->lock_fd >= 0)
         close(org->lock_fd);

@@ -126,9 +126,11 @@ struct tm_org_change {
     int64_t out_pos;   /* history position it got */
 };
 struct tm_org_txn {
-    struct tm_org_change *changes;
+    struct tm_org_change *changes; /* a quirk in force may change `announce` (org_quirk.h) */
     size_t changes_count;           /* a record at most once */
     int64_t org_ms;                 /* commit instant; raised to the last one if before it */
+    int64_t written_ms; /* when its rows were written, which is what their stamps say: a transaction
+                           that stayed open; 0 = at the commit */
     int64_t intended_ms;            /* 0 = org_ms */
     int64_t intended_ns, actual_ns; /* 0 = the clock has not started: NULL in history */
     const char *user;               /* User id; NULL = the integration user */
@@ -180,6 +182,8 @@ typedef void tm_org_deleted_row(void *data, const char *id, int64_t deleted_ms);
 enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t start_ms,
                             int64_t end_ms, int64_t now_org_ms, tm_org_deleted_row *row, void *data,
                             struct tm_err *err);
+/* How far back getDeleted reaches: 15 days, or less where the delete log was purged. */
+int64_t tm_org_deletes_from_ms(const struct tm_org *org, int64_t now_org_ms);
 /* Live records that go when this one is deleted (childRelationships with cascadeDelete),
  * by object. */
 typedef void tm_org_child_row(void *data, const char *object, const char *id);
@@ -214,7 +218,7 @@ enum tm_code tm_org_replay_tip(struct tm_org *org, int64_t now_org_ms, int64_t *
                                struct tm_err *err);
 enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_t *out,
                                   struct tm_err *err);
-/* What is published by now can no longer be replayed, as if 72 h had passed. In memory only. */
+/* What is published by now can no longer be replayed, as if 72 h had passed. */
 enum tm_code tm_org_forget(struct tm_org *org, int64_t now_org_ms, struct tm_err *err);
 /* May a subscriber ask for events after this id? Not when older than retention or
  * beyond the tip; 0 only while nothing has expired. */

@@ -19,6 +19,7 @@ struct commit { /* one transaction under way */
     struct tm_org *org;
     const struct tm_org_txn *txn;
     int64_t org_ms, second_ms; /* commit instant; cut to whole seconds */
+    int64_t stamp_ms;          /* what rows are stamped with: before the commit, if it was held */
     char key[40], user[TM_ID_BYTES];
     int64_t number, seq;
 };
@@ -319,7 +320,7 @@ static enum tm_code commit_bin(struct commit *c, const struct org_object *o, con
     sqlite3_bind_text(s, 1, o->describe->object, -1, SQLITE_STATIC);
     sqlite3_bind_text(s, 2, id, -1, SQLITE_STATIC);
     if (in)
-        sqlite3_bind_int64(s, 3, c->second_ms);
+        sqlite3_bind_int64(s, 3, c->stamp_ms);
     return tm_sql_run(s, err);
 }
 
@@ -383,7 +384,7 @@ static enum tm_code commit_create(struct commit *c, struct org_object *o,
         return rc;
     org->values[o->deleted] = commit_int(0);
     org->values[o->created] = org->values[o->modified] = org->values[o->stamp] =
-        commit_int(c->second_ms);
+        commit_int(c->stamp_ms);
     org->values[o->created_by] = org->values[o->modified_by] = commit_text(c->user);
     if (o->owner >= 0 && org->values[o->owner].kind == TM_ORG_NULL)
         org->values[o->owner] = commit_text(c->user);
@@ -426,6 +427,9 @@ static enum tm_code commit_read(struct commit *c, struct org_object *o,
     if (tm_id18(id, change->id, NULL) != TM_OK)
         return org_refuse(org, "MALFORMED_ID", "Id", err, "%.20s is not an id", change->id);
     memcpy(change->id, id, sizeof id);
+    if (org_locked(org, id))
+        return org_refuse(org, "UNABLE_TO_LOCK_ROW", "", err,
+                          "unable to obtain exclusive access to this record or 1 records: %s", id);
     sqlite3_bind_text(o->select, 1, change->id, -1, SQLITE_STATIC);
     enum tm_code rc = tm_sql_step(o->select, &row, err);
     if (rc != TM_OK)
@@ -446,10 +450,12 @@ static void commit_touch(struct commit *c, struct org_object *o, const struct tm
 {
     struct tm_org *org = c->org;
     struct tm_org_value user = commit_text(c->user);
-    org->values[o->stamp] = commit_int(c->second_ms);
+    /* Who wrote the row first had its lock: one that was written before waited for it. */
+    int64_t stamp_ms = org->before[o->stamp].i > c->stamp_ms ? c->second_ms : c->stamp_ms;
+    org->values[o->stamp] = commit_int(stamp_ms);
     if (change->announce == TM_ORG_CONVERSION)
         return; /* a mass system job: SystemModstamp only (facts, section 4) */
-    org->values[o->modified] = commit_int(c->second_ms);
+    org->values[o->modified] = commit_int(stamp_ms);
     org->mark[o->modified] = 1;
     if (!org_value_equal(&org->before[o->modified_by], &user)) {
         org->values[o->modified_by] = user;
@@ -592,7 +598,10 @@ static enum tm_code commit_prepare(struct commit *c, struct tm_err *err)
     if (tm_id18(c->user, user, NULL) != TM_OK)
         return org_refuse(org, "MALFORMED_ID", "", err, "%.20s is not the id of a user", user);
     c->org_ms = t->org_ms > org->ms_last ? t->org_ms : org->ms_last;
-    c->second_ms = c->org_ms - c->org_ms % 1000;
+    int64_t step_ms = org->quirks.millisecond_stamps ? 1 : 1000;
+    int64_t written_ms = t->written_ms != 0 && t->written_ms < c->org_ms ? t->written_ms : c->org_ms;
+    c->second_ms = c->org_ms - c->org_ms % step_ms;
+    c->stamp_ms = written_ms - written_ms % step_ms;
     org->ms_last = c->org_ms;
     org->txn_count++;
     c->number = COMMIT_NUMBER_FIRST + org->txn_count * 3;
@@ -611,6 +620,7 @@ enum tm_code tm_org_commit(struct tm_org *org, struct tm_org_txn *txn, struct tm
         commit_restore(org, &undo);
         return rc;
     }
+    org_quirk_announce(org, txn);
     /* A refused first change has written nothing; several need a place to go back to. */
     if (guarded)
         rc = tm_sql_exec(org->db, "SAVEPOINT txn", err);

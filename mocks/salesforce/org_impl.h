@@ -2,7 +2,7 @@
  * tm_org. */
 #ifndef TM_MOCKS_SALESFORCE_ORG_IMPL_H
 #define TM_MOCKS_SALESFORCE_ORG_IMPL_H
-#include "mocks/salesforce/org.h"
+#include "mocks/salesforce/org_quirk.h"
 
 #define ORG_BODY_BYTES_MAX (4u << 20)
 #define ORG_USAGE_MAX 1024 /* distinct client and kind pairs */
@@ -60,6 +60,15 @@ struct tm_org {
     char id[TM_ID_BYTES], user_id[TM_ID_BYTES];
     int64_t pos_last, ms_last, replay_last, events_count, txn_count;
     int64_t forgotten;                /* events up to this replay id are no longer to be had */
+    int64_t delete_log_from_ms;       /* getDeleted knows nothing before */
+    int64_t index_lag_own_ms;         /* V without quirks; settings has the one in force */
+    struct tm_org_quirks quirks;
+    struct org_lock { /* rows of open transactions */
+        int64_t holder;
+        char id[TM_ID_BYTES];
+    } *locks;
+    size_t locks_count, locks_cap;
+    json_t *faults_waiting; /* entries of the log that org.db could not take yet; NULL = none */
     bool batch;                       /* between begin and end */
     sqlite3_stmt *events[2], *beyond; /* org_read.c: NULL while one is in use */
     struct org_published {            /* the tip, and the oldest retained: as last asked for */
@@ -130,6 +139,12 @@ enum tm_code org_value_check(struct tm_org *org, struct tm_org_value *out,
                              struct tm_err *err);
 enum tm_code org_refuse(struct tm_org *org, const char *code, const char *field, struct tm_err *err,
                         const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* ---- org_quirk.c ---- */
+/* How the changes of a transaction are announced while quirks are in force. */
+void org_quirk_announce(struct tm_org *org, struct tm_org_txn *txn);
+bool org_locked(const struct tm_org *org, const char *id18);
+enum tm_code org_quirks_load(struct tm_org *org, struct tm_err *err);
 
 /* ---- org.c ---- */
 enum tm_code org_counters_load(struct tm_org *org, struct tm_err *err);

@@ -250,7 +250,7 @@ enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t star
     struct org_object *o = org_find(org, object);
     sqlite3_stmt *s = NULL;
     bool row = true;
-    int64_t oldest_ms = now_org_ms - TM_ORG_RECYCLE_MS,
+    int64_t oldest_ms = tm_org_deletes_from_ms(org, now_org_ms),
             seen_ms = now_org_ms - org->settings.index_lag_ms;
     if (o == NULL)
         return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
@@ -402,7 +402,10 @@ enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_
 
 enum tm_code tm_org_forget(struct tm_org *org, int64_t now_org_ms, struct tm_err *err)
 {
-    return tm_org_replay_tip(org, now_org_ms, &org->forgotten, err);
+    char text[24];
+    enum tm_code rc = tm_org_replay_tip(org, now_org_ms, &org->forgotten, err);
+    snprintf(text, sizeof text, "%" PRId64, org->forgotten);
+    return rc == TM_OK ? tm_org_meta_set(org, "forgotten", text, err) : rc;
 }
 
 enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms,

@@ -268,7 +268,7 @@ static void rest_deleted(struct tm_rest *rest, struct rest_call *c, const char *
     if (end_ms > seen_ms)
         end_ms = seen_ms - seen_ms % 1000;
     tm_time_rest(covered, end_ms < start_ms ? start_ms : end_ms);
-    tm_time_rest(earliest, now_ms - TM_ORG_RECYCLE_MS);
+    tm_time_rest(earliest, tm_org_deletes_from_ms(rest->org, now_ms));
     tm_buf_addf(&c->out->body, "],\"earliestDateAvailable\":\"%s\",\"latestDateCovered\":\"%s\"}",
                 earliest, covered);
     tm_mock_answer(c->out, 200, "application/json;charset=UTF-8", "");

@@ -1,6 +1,7 @@
 #include "mocks/salesforce/routes.h"
 #include "mocks/salesforce/control.h"
 #include "mocks/salesforce/soap.h"
+#include "mocks/salesforce/scenario.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,11 @@ struct tm_salesforce {
     struct tm_query *query;
     struct tm_bulk *bulk;
     struct tm_bayeux *bayeux;
+    struct tm_disturb *disturb;
     struct tm_rest rest;
     char *base_url;
+    enum tm_code (*advance)(void *data, int64_t ms, struct tm_now *now, struct tm_err *err);
+    void *advance_data;
     void (*wake)(void *data, uint64_t token);
     void *wake_data;
 };
@@ -115,44 +119,103 @@ static json_t *routes_usage(const struct tm_salesforce *s, const struct tm_mock_
                      (json_int_t)tm_query_locators(s->query));
 }
 
-static enum tm_code routes_faults(struct tm_salesforce *s, const json_t *body, json_t **out,
-                                  struct tm_err *err)
+/* Commits made by the way, as expired records of the bin are, tell nobody. */
+static enum tm_code routes_advance(struct tm_salesforce *s, const struct tm_mock_request *r,
+                                   const json_t *body, json_t **out, struct tm_err *err)
 {
-    const char *tokens = json_string_value(json_object_get(body, "tokens"));
-    if (tokens == NULL || strcmp(tokens, "expire") != 0 || json_object_size(body) != 1)
-        return tm_fail(err, TM_E_ARG, "faults: the only one served is {\"tokens\":\"expire\"}");
-    tm_oauth_expire_all(s->oauth);
-    *out = json_pack("{s:s}", "tokens", "expired");
-    return TM_OK;
+    static const char *const known[] = { "advance" };
+    struct tm_wake wake = { TM_NEVER, TM_NEVER };
+    struct tm_mock_request then = *r; /* the same, at the new instant */
+    int64_t ms = 0;
+    enum tm_code rc = tm_control_known(s->org, body, known, 1, err);
+    if (rc == TM_OK)
+        rc = tm_duration_ms(&ms, json_object_get(body, "advance"), "clock: advance", err);
+    if (rc == TM_OK && ms == 0)
+        rc = tm_fail(err, TM_E_ARG, "clock: advance must be above zero");
+    if (rc == TM_OK && s->advance == NULL)
+        rc = tm_fail(err, TM_E_ARG,
+                     "clock: it is shared with other processes of a run and cannot be moved");
+    if (rc == TM_OK)
+        rc = s->advance(s->advance_data, ms, &then.now, err);
+    if (rc == TM_OK) {
+        char detail[80];
+        snprintf(detail, sizeof detail, "advanced by %lld ms", (long long)ms);
+        rc = tm_org_fault_add(s->org,
+                              &(struct tm_org_fault){ .what = "clock",
+                                                      .org_ms = r->now.org_ms,
+                                                      .wall_ns = r->now.wall_ns,
+                                                      .until_ms = then.now.org_ms,
+                                                      .request = "",
+                                                      .client = "",
+                                                      .detail = detail },
+                              err);
+    }
+    if (rc == TM_OK)
+        rc = tm_disturb_step(s->disturb, &then.now, &wake, err);
+    if (rc == TM_OK)
+        rc = tm_org_purge(s->org, &then.now, err);
+    if (rc == TM_OK)
+        *out = routes_clock(s, &then);
+    return rc;
+}
+
+static enum tm_code routes_post(struct tm_salesforce *s, const struct tm_mock_request *r,
+                                const char *name, const json_t *body, json_t **out,
+                                struct tm_err *err)
+{
+    if (strcmp(name, "commit") == 0)
+        return tm_disturb_commit(s->disturb, body, &r->now, out, err);
+    if (strcmp(name, "schema") == 0)
+        return tm_control_schema(s->org, body, out, err);
+    if (strcmp(name, "faults") == 0)
+        return tm_disturb_rules_add(s->disturb, body, &r->now, out, err);
+    if (strcmp(name, "clock") == 0)
+        return routes_advance(s, r, body, out, err);
+    return TM_E_AGAIN;
+}
+
+static enum tm_code routes_get(struct tm_salesforce *s, const struct tm_mock_request *r,
+                               const char *name, json_t **out, struct tm_err *err)
+{
+    json_t *parameters = routes_parameters(r);
+    enum tm_code rc = TM_OK;
+    if (strcmp(name, "history") == 0)
+        rc = tm_control_history(s->org, parameters, out, err);
+    else if (strcmp(name, "faults") == 0)
+        rc = tm_disturb_rules_list(s->disturb, parameters, &r->now, out, err);
+    else if (strcmp(name, "clock") == 0)
+        *out = routes_clock(s, r);
+    else if (strcmp(name, "usage") == 0)
+        *out = routes_usage(s, r);
+    else
+        rc = TM_E_AGAIN;
+    json_decref(parameters);
+    return rc;
 }
 
 static void routes_control(struct tm_salesforce *s, const struct tm_mock_request *r,
                            struct tm_mock_response *out)
 {
     const char *name = r->path + strlen("/tidemark/v1/");
-    bool post = strcmp(r->method, "POST") == 0;
-    json_error_t wrong;
     struct tm_err err = { 0 };
-    json_t *answer = NULL,
-           *body = post && r->body != NULL ? json_loadb(r->body, r->body_bytes, 0, &wrong) : NULL;
-    enum tm_code rc = TM_OK;
-    if (post && !json_is_object(body))
-        rc = tm_fail(&err, TM_E_ARG, "%s: the body must be a JSON object", name);
-    else if (post && strcmp(name, "commit") == 0)
-        rc = tm_control_commit(s->org, body, &r->now, &answer, &err);
-    else if (post && strcmp(name, "schema") == 0)
-        rc = tm_control_schema(s->org, body, &answer, &err);
-    else if (post && strcmp(name, "faults") == 0)
-        rc = routes_faults(s, body, &answer, &err);
-    else if (!post && strcmp(name, "history") == 0)
-        rc = tm_control_history(s->org, body = routes_parameters(r), &answer, &err);
-    else if (!post && strcmp(name, "clock") == 0)
-        answer = routes_clock(s, r);
-    else if (!post && strcmp(name, "usage") == 0)
-        answer = routes_usage(s, r);
-    else
+    json_t *answer = NULL, *body = NULL, *parameters;
+    enum tm_code rc = TM_E_AGAIN; /* nobody's */
+    if (strcmp(r->method, "POST") == 0) {
+        body = r->body != NULL ? json_loadb(r->body, r->body_bytes, 0, NULL) : NULL;
+        rc = json_is_object(body)
+                 ? routes_post(s, r, name, body, &answer, &err)
+                 : tm_fail(&err, TM_E_ARG, "%s: the body must be a JSON object", name);
+    } else if (strcmp(r->method, "GET") == 0)
+        rc = routes_get(s, r, name, &answer, &err);
+    else if (strcmp(r->method, "DELETE") == 0 && strcmp(name, "faults") == 0) {
+        parameters = routes_parameters(r);
+        rc = tm_disturb_rules_remove(s->disturb, parameters, &r->now, &answer, &err);
+        json_decref(parameters);
+    }
+    if (rc == TM_E_AGAIN && err.code == TM_OK)
         rc = tm_fail(&err, TM_E_ARG,
-                     "%s %s: there are POST commit, schema, faults and GET history, clock, usage",
+                     "%s %s: there are POST commit, schema, clock, faults, GET history, clock, "
+                     "usage, faults and DELETE faults",
                      r->method, r->path);
     routes_control_done(rc, answer, &err, out);
     json_decref(body);
@@ -173,10 +236,9 @@ static void routes_welcome(const struct tm_salesforce *s, const struct tm_mock_r
                 base, base, base, base);
 }
 
-static void routes_request(void *self, const struct tm_mock_request *r,
-                           struct tm_mock_response *out)
+static void routes_serve(struct tm_salesforce *s, const struct tm_mock_request *r,
+                         struct tm_mock_response *out)
 {
-    struct tm_salesforce *s = self;
     int64_t before = tm_org_pos_last(s->org);
     if (routes_under(r->path, "/cometd"))
         tm_bayeux_request(s->bayeux, r, out);
@@ -197,19 +259,36 @@ static void routes_request(void *self, const struct tm_mock_request *r,
         tm_bayeux_news(s->bayeux);
 }
 
+static void routes_request(void *self, const struct tm_mock_request *r,
+                           struct tm_mock_response *out)
+{
+    struct tm_salesforce *s = self;
+    if (tm_disturb_request(s->disturb, r, false, out))
+        return;
+    routes_serve(s, r, out);
+    tm_disturb_answer(s->disturb, r, out);
+}
+
 static void routes_resume(void *self, const struct tm_mock_request *r, uint64_t token,
                           struct tm_mock_response *out)
 {
     struct tm_salesforce *s = self;
-    if (token >= TM_QUERY_TOKEN)
+    if (token >= TM_DISTURB_TOKEN) {
+        if (tm_disturb_request(s->disturb, r, true, out))
+            return;
+        routes_serve(s, r, out);
+    } else if (token >= TM_QUERY_TOKEN)
         tm_rest_resume(&s->rest, r, token, out);
     else
         tm_bayeux_resume(s->bayeux, r, token, out);
+    tm_disturb_answer(s->disturb, r, out);
 }
 
 static void routes_finished(void *self, uint64_t token, bool sent)
 {
     struct tm_salesforce *s = self;
+    if (token >= TM_DISTURB_TOKEN)
+        return; /* a slow request whose peer went away */
     if (token >= TM_BULK_TOKEN)
         tm_bulk_finished(s->bulk, token);
     else if (token >= TM_QUERY_TOKEN)
@@ -228,6 +307,16 @@ void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint6
 {
     s->wake = wake;
     s->wake_data = data;
+}
+
+enum tm_code tm_salesforce_due(struct tm_salesforce *s, const struct tm_now *now,
+                               struct tm_wake *wake, struct tm_err *err)
+{
+    return tm_disturb_step(s->disturb, now, wake, err);
+}
+struct tm_disturb *tm_salesforce_disturb(struct tm_salesforce *s)
+{
+    return s->disturb;
 }
 
 void tm_salesforce_news(struct tm_salesforce *s)
@@ -267,6 +356,12 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
         rc = tm_bulk_open(&s->bulk, org, s->oauth, &settings->bulk, err);
     if (rc == TM_OK)
         rc = tm_bayeux_open(&s->bayeux, org, s->oauth, &bayeux, err);
+    if (rc == TM_OK)
+        rc = tm_disturb_open(&s->disturb, &(struct tm_disturb_ports){ org, s->oauth, s->bayeux },
+                             settings->faults, tm_org_settings(org)->origin_ms,
+                             tm_org_settings(org)->seed, err);
+    s->advance = settings->advance;
+    s->advance_data = settings->advance_data;
     s->rest = (struct tm_rest){ org, s->oauth, s->query, s->bulk };
     if (rc == TM_OK)
         *out = s;
@@ -279,6 +374,7 @@ void tm_salesforce_close(struct tm_salesforce *s)
 {
     if (s == NULL)
         return;
+    tm_disturb_close(s->disturb);
     tm_bayeux_close(s->bayeux);
     tm_query_close(s->query);
     tm_bulk_close(s->bulk);

@@ -6,10 +6,14 @@
  *   POST /tidemark/v1/commit, schema     control.h
  *   GET  /tidemark/v1/history            control.h, parameters in the query string
  *   GET  /tidemark/v1/clock, usage       the org's instant; calls and events of the last day
- *   POST /tidemark/v1/faults             {"tokens":"expire"}: every token is refused from now on */
+ *   POST /tidemark/v1/clock              {"advance": "73h"}: org time goes on by that much at once
+ *   POST, GET, DELETE /tidemark/v1/faults    what is planted (disturb.h)
+ *
+ * All of them with examples: README.md here. */
 #ifndef TM_MOCKS_SALESFORCE_ROUTES_H
 #define TM_MOCKS_SALESFORCE_ROUTES_H
 #include "mocks/salesforce/cometd.h"
+#include "mocks/salesforce/disturb.h"
 #include "mocks/salesforce/rest.h"
 
 struct tm_salesforce_settings {
@@ -17,6 +21,11 @@ struct tm_salesforce_settings {
     struct tm_bulk_settings bulk;
     struct tm_bayeux_settings bayeux; /* its wake is what tm_salesforce_wired is given */
     const char *base_url; /* where a request has no Host header; NULL = http://127.0.0.1 */
+    const json_t *faults; /* rules that count from the org's origin (faults.h); NULL = none */
+    /* POST clock: moves org time on, *now becomes the new instant. NULL = this clock is not ours.
+     */
+    enum tm_code (*advance)(void *data, int64_t ms, struct tm_now *now, struct tm_err *err);
+    void *advance_data;
 };
 struct tm_salesforce;
 enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
@@ -29,6 +38,11 @@ void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint6
 /* What is to do beside answering: Bulk queries under way, a slice a call. Sets *wake when there is
  * more. */
 void tm_salesforce_step(struct tm_salesforce *s, const struct tm_now *now, struct tm_wake *wake);
+/* What is due of planted faults and open transactions (disturb.h). TM_E_AGAIN: org.db is locked,
+ * step again. */
+enum tm_code tm_salesforce_due(struct tm_salesforce *s, const struct tm_now *now,
+                               struct tm_wake *wake, struct tm_err *err);
+struct tm_disturb *tm_salesforce_disturb(struct tm_salesforce *s);
 /* after commits made outside the handler */
 void tm_salesforce_news(struct tm_salesforce *s);
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s);

@@ -1,6 +1,7 @@
 #include "mocks/salesforce/scenario.h"
 #include "base/config.h"
 #include "base/text.h"
+#include "mocks/salesforce/faults.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,6 +288,7 @@ static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, stru
                                          "faults",    "pipelines", "slo",      "bulk_time" };
     const json_t *edition = json_object_get(s->json, "edition");
     int64_t seed = 1;
+    char path[300];
     enum tm_code rc = scenario_keys(s->json, where, known, sizeof known / sizeof *known, err);
     s->hours = 1;
     s->compress = 360;
@@ -317,6 +319,9 @@ static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, stru
         rc = scenario_workload(&s->workload, json_object_get(s->json, "workload"), where, err);
     if (rc == TM_OK)
         rc = scenario_object_of(&s->faults, s->json, "faults", where, err);
+    snprintf(path, sizeof path, "%.280s: faults", where);
+    if (rc == TM_OK)
+        rc = tm_faults_check(s->faults, path, err);
     if (rc == TM_OK)
         rc = scenario_list_of(&s->pipelines, s->json, "pipelines", where, err);
     if (rc == TM_OK)

@@ -63,7 +63,8 @@ struct tm_scenario {
     int64_t events_per_day, api_calls_per_day; /* of the edition; 0 = no limit */
     const char **objects; /* NULL-terminated; NULL = all describes of the folder */
     struct tm_scenario_workload workload;
-    const json_t *faults, *pipelines, *slo; /* list, objects; never NULL; borrowed from json */
+    const json_t *faults; /* a table of rules (faults.h), checked; never NULL, as those below */
+    const json_t *pipelines, *slo; /* list, object; all borrowed from json */
     json_t *json;
 };
 enum tm_code tm_scenario_load(struct tm_scenario **out, const char *path, struct tm_err *err);

@@ -9,7 +9,12 @@
 #define WORKLOAD_IMPORT_ROWS                                                                       \
     200 /* records of one transaction of an import: what the API takes at once */
 #define WORKLOAD_BUSY_NS (1 * TM_NS_PER_MS)
+#define WORKLOAD_HELD_MAX 4096 /* transactions open at a time; more of them are not held */
 
+struct workload_held { /* written at step.at_ms, committed at due_ms */
+    struct wl_step step;
+    int64_t due_ms;
+};
 struct tm_workload {
     struct wl_maker maker;
     struct wl_step *steps;
@@ -20,6 +25,10 @@ struct tm_workload {
     bool resumed; /* the plan was possible when it began; its field may be gone by now */
     struct tm_workload_counts counts;
     int64_t changes_first; /* history position before the first step of this process */
+    int64_t (*hold_ms)(void *data, uint64_t number, const struct tm_now *now); /* NULL = none */
+    void *hold_data;
+    struct workload_held *held; /* [held_count], in order of due_ms */
+    size_t held_count;
 };
 
 /* ---- the plan ---- */
@@ -195,7 +204,7 @@ static enum tm_code workload_progress(struct tm_workload *w, struct tm_err *err)
     enum tm_code rc = workload_meta(w, "workload_step", (int64_t)w->next, err);
     if (rc == TM_OK)
         rc = workload_meta(w, "workload_serial", w->maker.serial, err);
-    return rc == TM_OK ? workload_meta(w, "workload_done", w->next == w->steps_count, err) : rc;
+    return rc == TM_OK ? workload_meta(w, "workload_done", tm_workload_done(w), err) : rc;
 }
 
 enum tm_code tm_workload_open(struct tm_workload **out, struct tm_org *org,
@@ -242,6 +251,7 @@ void tm_workload_close(struct tm_workload *w)
         return;
     wl_maker_close(&w->maker);
     free(w->steps);
+    free(w->held);
     free(w);
 }
 
@@ -252,15 +262,18 @@ void tm_workload_clock(struct tm_workload *w, const struct tm_clock_map *map)
 }
 
 /* ---- stepping ---- */
-static enum tm_code workload_one(struct tm_workload *w, const struct wl_step *step,
+/* due_ms: of a transaction that stayed open until then, else the step's own instant. */
+static enum tm_code workload_one(struct tm_workload *w, const struct wl_step *step, int64_t due_ms,
                                  const struct tm_now *now, struct tm_err *err)
 {
-    struct tm_org_txn when = { .org_ms = now->org_ms, .intended_ms = step->at_ms };
+    struct tm_org_txn when = { .org_ms = now->org_ms,
+                               .written_ms = due_ms != step->at_ms ? step->at_ms : 0,
+                               .intended_ms = due_ms };
     struct tm_err mine = { 0 };
     bool happened = false;
     uint64_t name[2] = { w->seed, step->number };
     if (w->clock_known) {
-        when.intended_ns = tm_clock_wall_at(&w->clock, step->at_ms);
+        when.intended_ns = tm_clock_wall_at(&w->clock, due_ms);
         when.actual_ns = now->wall_ns;
     }
     if (w->maker.schema_version != tm_org_schema_version(w->maker.org) &&
@@ -279,21 +292,73 @@ static enum tm_code workload_one(struct tm_workload *w, const struct wl_step *st
     }
     if (happened)
         w->counts.kinds[step->kind]++;
-    if (now->org_ms - step->at_ms > w->counts.late_ms_max)
-        w->counts.late_ms_max = now->org_ms - step->at_ms;
+    if (now->org_ms - due_ms > w->counts.late_ms_max)
+        w->counts.late_ms_max = now->org_ms - due_ms;
     w->counts.steps++;
     return TM_OK;
+}
+
+/* A schema change is no transaction of rows and is never held. */
+static bool workload_can_hold(const struct tm_workload *w, const struct wl_step *step)
+{
+    return w->hold_ms != NULL && w->held_count < WORKLOAD_HELD_MAX &&
+           step->kind != TM_WL_FIELD_ADD && step->kind != TM_WL_FIELD_REMOVE &&
+           step->kind != TM_WL_CONVERSION;
+}
+
+static enum tm_code workload_hold(struct tm_workload *w, const struct wl_step *step,
+                                  int64_t hold_ms, struct tm_err *err)
+{
+    struct workload_held h = { *step, step->at_ms + hold_ms };
+    size_t at = w->held_count;
+    if (w->held == NULL && (w->held = calloc(WORKLOAD_HELD_MAX, sizeof *w->held)) == NULL)
+        return tm_fail(err, TM_E_NOMEM, "open transactions");
+    for (; at > 0 && w->held[at - 1].due_ms > h.due_ms; at--)
+        w->held[at] = w->held[at - 1];
+    w->held[at] = h;
+    w->held_count++;
+    return w->steps[w->steps_count - 1].at_ms < h.due_ms
+               ? workload_meta(w, "workload_last_ms", h.due_ms, err)
+               : TM_OK;
+}
+
+/* What is next: a transaction to be committed or a step of the plan, by time. INT64_MAX: nothing.
+ */
+static int64_t workload_next_ms(const struct tm_workload *w, bool *out_held)
+{
+    int64_t step_ms = w->next < w->steps_count ? w->steps[w->next].at_ms : INT64_MAX;
+    int64_t held_ms = w->held_count > 0 ? w->held[0].due_ms : INT64_MAX;
+    *out_held = held_ms <= step_ms && w->held_count > 0;
+    return *out_held ? held_ms : step_ms;
+}
+
+static enum tm_code workload_next(struct tm_workload *w, bool held, const struct tm_now *now,
+                                  struct tm_err *err)
+{
+    if (held) {
+        struct workload_held h = w->held[0];
+        memmove(w->held, w->held + 1, --w->held_count * sizeof *w->held);
+        return workload_one(w, &h.step, h.due_ms, now, err);
+    }
+    const struct wl_step *step = &w->steps[w->next++];
+    const struct tm_now then = { step->at_ms, now->wall_ns };
+    int64_t hold_ms =
+        workload_can_hold(w, step) ? w->hold_ms(w->hold_data, step->number, &then) : 0;
+    return hold_ms > 0 ? workload_hold(w, step, hold_ms, err)
+                       : workload_one(w, step, step->at_ms, now, err);
 }
 
 enum tm_code tm_workload_step(struct tm_workload *w, const struct tm_now *now, struct tm_wake *wake,
                               struct tm_err *err)
 {
     struct tm_org *org = w->maker.org;
-    if (w->next == w->steps_count)
+    bool held;
+    int64_t next_ms = workload_next_ms(w, &held);
+    if (next_ms == INT64_MAX)
         return TM_E_AGAIN;
-    if (w->steps[w->next].at_ms > now->org_ms) {
-        if (w->steps[w->next].at_ms < wake->org_ms)
-            wake->org_ms = w->steps[w->next].at_ms;
+    if (next_ms > now->org_ms) {
+        if (next_ms < wake->org_ms)
+            wake->org_ms = next_ms;
         return TM_E_AGAIN;
     }
     enum tm_code rc = tm_org_begin(org, err);
@@ -302,24 +367,32 @@ enum tm_code tm_workload_step(struct tm_workload *w, const struct tm_now *now, s
     if (rc != TM_OK)
         return rc;
     int64_t pos = tm_org_pos_last(org);
-    while (rc == TM_OK && w->next < w->steps_count && w->steps[w->next].at_ms <= now->org_ms &&
+    while (rc == TM_OK && next_ms <= now->org_ms &&
            tm_org_pos_last(org) - pos < TM_WORKLOAD_BATCH_MAX) {
-        rc = workload_one(w, &w->steps[w->next], now, err);
-        w->next++;
+        rc = workload_next(w, held, now, err);
+        next_ms = workload_next_ms(w, &held);
     }
     if (rc == TM_OK)
         rc = workload_progress(w, err);
     if (rc == TM_OK)
         rc = tm_org_end(org, err);
     w->counts.changes = tm_org_pos_last(org) - w->changes_first;
-    if (w->next < w->steps_count && w->steps[w->next].at_ms < wake->org_ms)
-        wake->org_ms = w->steps[w->next].at_ms;
+    if (next_ms < wake->org_ms)
+        wake->org_ms = next_ms;
     return rc;
+}
+
+void tm_workload_holds(struct tm_workload *w,
+                       int64_t (*hold_ms)(void *data, uint64_t number, const struct tm_now *now),
+                       void *data)
+{
+    w->hold_ms = hold_ms;
+    w->hold_data = data;
 }
 
 bool tm_workload_done(const struct tm_workload *w)
 {
-    return w->next == w->steps_count;
+    return w->next == w->steps_count && w->held_count == 0;
 }
 const struct tm_workload_counts *tm_workload_counts(const struct tm_workload *w)
 {

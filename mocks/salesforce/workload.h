@@ -27,6 +27,11 @@ void tm_workload_clock(struct tm_workload *w, const struct tm_clock_map *map);
  * workload_done is 1. */
 enum tm_code tm_workload_step(struct tm_workload *w, const struct tm_now *now, struct tm_wake *wake,
                               struct tm_err *err);
+/* Transactions that stay open (faults.h, held_transactions): asked for each step that is due how
+ * long it does, 0 = not at all. What is open when the workload is closed is rolled back. */
+void tm_workload_holds(struct tm_workload *w,
+                       int64_t (*hold_ms)(void *data, uint64_t number, const struct tm_now *now),
+                       void *data);
 bool tm_workload_done(const struct tm_workload *w);
 struct tm_workload_counts {
     int64_t steps, changes, late_ms_max, refused /* others had changed the record meanwhile */;
