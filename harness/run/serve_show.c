@@ -66,12 +66,14 @@ static void show_credentials(struct tm_buf *out, const struct tm_serve_facts *f)
 
 static void show_curl(struct tm_buf *out, const struct tm_serve_facts *f)
 {
-    tm_buf_addz(out, "\n# curl\nCURL=\"curl -sS");
-    if (f->ca_path != NULL)
-        tm_buf_addf(out, " --cacert %s", f->ca_path);
+    tm_buf_addz(out, "\n# curl\nask() { curl -sS");
+    if (f->ca_path != NULL) {
+        tm_buf_addz(out, " --cacert ");
+        show_shell(out, f->ca_path);
+    }
     tm_buf_addf(out,
-                "\"; URL=%s\nTOKEN=$($CURL $URL/services/oauth2/token \\\n  -d "
-                "grant_type=password",
+                " \"$@\"; echo; }; URL=%s\nTOKEN=$(ask $URL/services/oauth2/token \\\n"
+                "  -d grant_type=password",
                 f->url);
     show_field(out, "client_id", f->consumer_key, "");
     show_field(out, "client_secret", f->consumer_secret, "");
@@ -79,13 +81,13 @@ static void show_curl(struct tm_buf *out, const struct tm_serve_facts *f)
     show_field(out, "password", f->password, f->password_token);
     tm_buf_addf(out,
                 " \\\n  | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n"
-                "$CURL -H \"Authorization: Bearer $TOKEN\" -G $URL/services/data/v59.0/query/ \\\n"
-                "  --data-urlencode 'q=SELECT Id, SystemModstamp FROM %s LIMIT 3'; echo\n",
+                "ask -H \"Authorization: Bearer $TOKEN\" -G $URL/services/data/v59.0/query/ \\\n"
+                "  --data-urlencode 'q=SELECT Id, SystemModstamp FROM %s LIMIT 3'\n",
                 f->object);
     if (strcmp(f->object, "Account") == 0)
-        tm_buf_addz(out, "$CURL $URL/tidemark/v1/commit -d '{\"changes\":[{\"change\":\"create\","
-                         "\"object\":\"Account\",\"fields\":{\"Name\":\"Tide Ltd\"}}]}'; echo\n");
-    tm_buf_addz(out, "$CURL \"$URL/tidemark/v1/history?limit=1\"; echo\n");
+        tm_buf_addz(out, "ask $URL/tidemark/v1/commit -d '{\"changes\":[{\"change\":\"create\","
+                         "\"object\":\"Account\",\"fields\":{\"Name\":\"Tide Ltd\"}}]}'\n");
+    tm_buf_addz(out, "ask \"$URL/tidemark/v1/history?limit=1\"\n");
 }
 
 static void show_python(struct tm_buf *out, const struct tm_serve_facts *f)
@@ -149,9 +151,13 @@ static void show_connector(struct tm_buf *out, const struct tm_serve_facts *f)
                 "  \"salesforce.cdc.name\": \"%sChangeEvent\",\n"
                 "  \"salesforce.initial.start\": \"latest\",\n"
                 "  \"output.data.format\": \"AVRO\",\n  \"tasks.max\": \"1\"\n}\nEND\n"
-                "# then: tidemark source %s.json --brokers HOST:PORT --registry URL%s%s\n",
-                f->object, lower, f->ca_path != NULL ? " --ca-file " : "",
-                f->ca_path != NULL ? f->ca_path : "");
+                "# then: tidemark source %s.json --brokers HOST:PORT --registry URL",
+                f->object, lower);
+    if (f->ca_path != NULL) {
+        tm_buf_addz(out, " --ca-file ");
+        show_shell(out, f->ca_path);
+    }
+    tm_buf_addc(out, '\n');
 }
 
 void tm_serve_show(struct tm_buf *out, const struct tm_serve_facts *f)
