@@ -29,6 +29,19 @@ struct tm_sample *tm_match_sample(struct match_work *w, size_t i)
     return &w->m->samples[w->index[i]];
 }
 
+/* A row with fields never received equals no version, whatever it holds (M6). */
+static void match_hashes(struct match_work *w)
+{
+    const uint64_t partial = UINT64_C(0x5bd1e995a7c15f39);
+    for (size_t i = 0; i < w->versions; i++)
+        w->m->version_hash[w->index[i]] = w->hash[i] == MATCH_ABSENT ? 0 : w->hash[i];
+    for (size_t n = 0; n < w->obs_count; n++) {
+        const struct match_obs *o = &w->obs[n];
+        uint64_t hash = o->shows == SHOWS_PARTIAL ? o->hash ^ partial : o->hash;
+        w->m->obs_hash[o->o - w->shown->obs] = o->hash == MATCH_ABSENT ? 0 : hash;
+    }
+}
+
 static enum tm_code match_record(struct match_work *w, uint32_t record, uint32_t row,
                                  struct tm_err *err)
 {
@@ -43,6 +56,7 @@ static enum tm_code match_record(struct match_work *w, uint32_t record, uint32_t
         return rc;
     w->m->observations += w->obs_count;
     tm_match_walk(w);
+    match_hashes(w);
     for (size_t i = 0; i < w->versions; i++)
         tm_match_time(w, i);
     rc = tm_match_timeline(w, err);
@@ -87,6 +101,8 @@ enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
         (m->samples = calloc(truth->versions_count + 1, sizeof *m->samples)) == NULL ||
         (m->record_behind_us = calloc(truth->records_count + 1, sizeof *m->record_behind_us)) ==
             NULL ||
+        (m->version_hash = calloc(truth->versions_count + 1, sizeof *m->version_hash)) == NULL ||
+        (m->obs_hash = calloc(shown->obs_count + 1, sizeof *m->obs_hash)) == NULL ||
         (m->coverage = calloc(objects_count, sizeof *m->coverage)) == NULL) {
         rc = tm_fail(err, TM_E_NOMEM, "match: %zu versions", truth->versions_count);
         goto done;
@@ -127,6 +143,8 @@ void tm_match_close(struct tm_match *m)
         json_decref(c->left_out);
     }
     free(m->samples);
+    free(m->version_hash);
+    free(m->obs_hash);
     free(m->record_behind_us);
     free(m->coverage);
     free(m->steps);

@@ -107,6 +107,8 @@ struct tm_difference { /* a row that is not equal at the end */
 struct tm_match {
     struct tm_sample *samples;
     size_t samples_count;
+    /* comparable rows by version of truth and by observation of shown; 0: no row (check/drift.h) */
+    uint64_t *version_hash, *obs_hash;
     struct tm_coverage *coverage;
     size_t coverage_count; /* by object of the pipeline */
     struct tm_curve_step *steps;

@@ -15,7 +15,7 @@ static uint64_t match_mix(uint32_t column, uint64_t value)
 
 static uint64_t match_named(uint64_t hash) /* a row's hash, never that of "no row" */
 {
-    return hash == MATCH_ABSENT ? 2 : hash;
+    return hash <= MATCH_ABSENT ? 2 : hash; /* nor 0, which says so too: tm_match.version_hash */
 }
 
 static enum tm_code match_versions_room(struct match_work *w, size_t need, struct tm_err *err)

@@ -1,5 +1,6 @@
 #include "check/cause.h"
 #include "check/diff.h"
+#include "check/drift.h"
 #include "check/predict.h"
 #include "check/results.h"
 #include "check/selftest.h"
@@ -139,6 +140,37 @@ static enum tm_code pipeline_area(struct pipeline_work *w, struct tm_err *err)
                                a.expected_us != 0 || a.measured_us != 0 ? TM_EXERCISED
                                                                         : TM_NOTHING_TO_TEST,
                                (double)a.expected_us / 1e6, (double)a.measured_us / 1e6, note, err);
+}
+
+/* Equality before every commit, and the end of it held against what matching says. */
+static enum tm_code pipeline_drift(struct pipeline_work *w, struct tm_err *err)
+{
+    struct tm_drift_run d;
+    const struct tm_truth *t = w->r->check->truth;
+    char note[300];
+    enum tm_code rc = tm_drift_replay(&d, t, w->shown, w->m, &w->timing, err);
+    double share = d.commits_count > 0 ? (double)d.equal / (double)d.commits_count : 0;
+    json_object_set_new(
+        w->out, "at_commits",
+        json_pack("{s:I, s:I, s:f, s:I, s:I, s:f}", "commits", (json_int_t)d.commits_count, "equal",
+                  (json_int_t)d.equal, "equal_share", share, "peak_rows", (json_int_t)d.peak_rows,
+                  "peak_pos", (json_int_t)(d.peak == TM_TRUTH_NONE ? 0 : d.peak + 1),
+                  "longest_unequal_s", (double)d.unequal_ns_max / 1e9));
+    snprintf(
+        note, sizeof note,
+        "changes after which the hashes of both sets and the list of differing rows were asked "
+        "and agreed; at the end %zu rows differ, by matching %zu",
+        d.final_differing, w->m->differences_count);
+    if (rc == TM_OK)
+        rc =
+            tm_results_selftest(w->r, w->p->name, "set_hash",
+                                d.agreed == d.asked && d.final_differing == w->m->differences_count,
+                                d.asked > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST, (double)d.asked,
+                                (double)d.agreed, note, err);
+    if (rc == TM_OK)
+        rc = tm_run_db_drift(&w->r->db, w->p->name, &d, err);
+    tm_drift_run_free(&d);
+    return rc;
 }
 
 static void pipeline_describe(const struct tm_truth *t, uint32_t v, char *out, size_t out_bytes)
@@ -453,6 +485,8 @@ static void pipeline_drained(struct pipeline_work *w)
 static enum tm_code pipeline_selftests(struct pipeline_work *w, struct tm_err *err)
 {
     enum tm_code rc = pipeline_area(w, err);
+    if (rc == TM_OK)
+        rc = pipeline_drift(w, err);
     if (rc == TM_OK && w->p->kind == TM_PIPELINE_BATCH)
         rc = pipeline_polls(w, err);
     if (rc == TM_OK && w->target->sampler != NULL)

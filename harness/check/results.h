@@ -19,11 +19,14 @@
  * row_seconds_by_class, flag {precision, recall} (row-seconds of rows flagged dirty that differ,
  * over those flagged, over those that differ; null: none), starred (whole-object dirt at the end);
  *   curve {org_ms[], differing_max[], missing[], phantom[], stale[], mixed[], wrong[], flagged[]}:
- * at most 240 points; lost_history {states, share, measured, why}: states is null where compression
- * would distort it (streams, compress > 1); torn {transactions, seconds, measured}: null unless
- * compress is 1; age_s {mean, max}, behind {mean, share: {"0": …, "1": …, "11+": …}}: time-weighted
- * over records; read_weighted {age_s, stale}: mean age, and share of reads that meet a row behind,
- * of a reader who asks for a record as often as it is changed (assumed); coverage {compared:
+ * at most 240 points; at_commits {commits, equal, equal_share, peak_rows, peak_pos,
+ * longest_unequal_s}: as the reader's last look before each commit of the workload found it, wall
+ * clock (where compress > 1 what a pipeline works at looks that much longer); lost_history {states,
+ * share, measured, why}: states is null where compression would distort it (streams, compress > 1);
+ * torn {transactions, seconds, measured}: null unless compress is 1; age_s {mean, max}, behind
+ * {mean, share: {"0": …, "1": …, "11+": …}}: time-weighted over records; read_weighted {age_s,
+ * stale}: mean age, and share of reads that meet a row behind, of a reader who asks for a record as
+ * often as it is changed (assumed); coverage {compared:
  * ["Object.Field"], left_out: [{column, why}]}; cost also: bytes_in, bytes_out, calls_by_kind,
  * warehouse_bytes, polls, skipped_polls, query_ms_by_object (option 1); cpu_s and rss_peak_bytes
  * are null here, whoever started the stations fills them in; breakdown {segment: {count, p50, …,

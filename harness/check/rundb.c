@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define RUNDB_COMMITS_MAX 200000 /* rows of at_commit, a pipeline */
+
 enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_err *err)
 {
     char side[600];
@@ -26,7 +28,8 @@ enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_e
                 { &out->diff, "INSERT INTO final_diff VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)" },
                 { &out->selftest, "INSERT INTO selftest VALUES(?1,?2,?3,?4,?5,?6)" },
                 { &out->breakdown, "INSERT INTO breakdown VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)" },
-                { &out->full, "INSERT INTO full_read VALUES(?1,?2,?3,?4,?5)" } };
+                { &out->full, "INSERT INTO full_read VALUES(?1,?2,?3,?4,?5)" },
+                { &out->at_commit, "INSERT INTO at_commit VALUES(?1,?2,?3,?4)" } };
     for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++)
         rc = tm_sql_prepare(all[i].stmt, out->db, all[i].sql, err);
     return rc;
@@ -232,6 +235,21 @@ enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, stru
                 sqlite3_bind_null(q, 5 + k);
         }
         rc = tm_sql_run(q, err);
+    }
+    return rc;
+}
+
+enum tm_code tm_run_db_drift(struct tm_run_db *r, const char *pipeline,
+                             const struct tm_drift_run *d, struct tm_err *err)
+{
+    size_t every = d->commits_count / RUNDB_COMMITS_MAX + 1;
+    enum tm_code rc = TM_OK;
+    sqlite3_bind_text(r->at_commit, 1, pipeline, -1, SQLITE_TRANSIENT);
+    for (size_t i = 0; rc == TM_OK && i < d->commits_count; i += every) {
+        sqlite3_bind_int64(r->at_commit, 2, (int64_t)d->commits[i].version + 1);
+        sqlite3_bind_int64(r->at_commit, 3, d->commits[i].differing);
+        sqlite3_bind_int(r->at_commit, 4, d->commits[i].equal);
+        rc = tm_sql_run(r->at_commit, err);
     }
     return rc;
 }

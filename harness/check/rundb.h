@@ -5,6 +5,7 @@
 #define TM_CHECK_RUNDB_H
 #include "base/sql.h"
 #include "check/breakdown.h"
+#include "check/drift.h"
 #include "check/measure.h"
 
 /* clang-format off */
@@ -35,13 +36,17 @@
     "CREATE TABLE breakdown(pipeline TEXT, segment TEXT, count INTEGER, mean_ms REAL," \
     " p50_ms REAL, p90_ms REAL," \
     " p99_ms REAL, p99_9_ms REAL, max_ms REAL);" \
+    /* the instant before each commit of the workload, wall clock: rows of the pipeline that differ; \
+       equal: by the set hashes. Beyond 200,000 commits every nth only. */ \
+    "CREATE TABLE at_commit(pipeline TEXT, pos INTEGER, differing INTEGER, equal INTEGER," \
+    " PRIMARY KEY(pipeline, pos)) WITHOUT ROWID;" \
     "CREATE TABLE full_read(pipeline TEXT, begun_ns INTEGER, object TEXT, query_ms REAL," \
     " rows INTEGER);"
 /* clang-format on */
 
 struct tm_run_db {
     sqlite3 *db;
-    sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full;
+    sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full, *at_commit;
 };
 /* Replaces what is at `path`. */
 enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_err *err);
@@ -59,6 +64,8 @@ enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const jso
 enum tm_code tm_run_db_selftest(struct tm_run_db *r, const json_t *test, struct tm_err *err);
 enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, struct tm_breakdown *b,
                                  struct tm_err *err);
+enum tm_code tm_run_db_drift(struct tm_run_db *r, const char *pipeline,
+                             const struct tm_drift_run *d, struct tm_err *err);
 enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int64_t begun_ns,
                                  const char *object, double query_ms, int64_t rows,
                                  struct tm_err *err);
