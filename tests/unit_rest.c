@@ -1,8 +1,7 @@
 /* The REST API of the mock and its control API, through the one handler a server and a simulation
  * call. Virtual time. */
 #include "mocks/salesforce/query.h"
-#include "mocks/salesforce/routes.h"
-#include "tests/support_org.h"
+#include "tests/support_rest.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,197 +9,91 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define DATA "/services/data/v59.0"
-#define RESUMES_MAX 1000
-
-struct world {
-    struct org_fixture f;
-    struct tm_salesforce *salesforce;
-    struct tm_mock_handler handler;
-    struct tm_now now;
-    char authorization[200];
-    int status; /* of the last answer */
-    char headers[1000];
-    unsigned slices; /* calls the last answer took */
-};
-
-static json_t *ask(struct world *w, const char *method, const char *target, const char *body,
-                   const char *option)
-{
-    struct tm_mock_request r;
-    struct tm_mock_response out;
-    assert_int_equal(
-        tm_mock_request_init(&r, method, target, body, body != NULL ? strlen(body) : 0, NULL),
-        TM_OK);
-    r.now = w->now;
-    if (w->authorization[0] != '\0')
-        assert_int_equal(tm_mock_pairs_add(&r.headers, "Authorization", w->authorization, NULL),
-                         TM_OK);
-    if (option != NULL)
-        assert_int_equal(tm_mock_pairs_add(&r.headers, "Sforce-Query-Options", option, NULL),
-                         TM_OK);
-    tm_mock_response_init(&out);
-    w->handler.request(w->handler.self, &r, &out);
-    for (w->slices = 1; out.outcome == TM_MOCK_HOLD && w->slices < RESUMES_MAX; w->slices++) {
-        uint64_t token = out.token;
-        tm_mock_response_reset(&out);
-        w->handler.resume(w->handler.self, &r, token, &out);
-    }
-    assert_int_equal(out.outcome, TM_MOCK_ANSWER);
-    w->status = out.status;
-    snprintf(w->headers, sizeof w->headers, "%s", tm_buf_text(&out.headers));
-    json_t *json = json_loads(tm_buf_text(&out.body), 0, NULL);
-    tm_mock_response_free(&out);
-    tm_mock_request_free(&r);
-    return json;
-}
-
-static json_t *get(struct world *w, const char *target)
-{
-    return ask(w, "GET", target, NULL, NULL);
-}
-
-static void expect_error(struct world *w, const char *method, const char *target, const char *body,
-                         int status, const char *code)
-{
-    json_t *json = ask(w, method, target, body, NULL), *first = json_array_get(json, 0);
-    const char *got = json_string_value(json_object_get(first, "errorCode"));
-    if (w->status != status || got == NULL || strcmp(got, code) != 0 ||
-        json_object_get(first, "message") == NULL)
-        fail_msg("%s %s: %d %s", method, target, w->status, got != NULL ? got : "(no errorCode)");
-    json_decref(json);
-}
-
-static void world_serve(struct world *w)
-{
-    struct tm_salesforce_settings settings = { .oauth = { .seeded = true, .seed = 9 } };
-    tm_salesforce_close(w->salesforce);
-    assert_int_equal(tm_salesforce_open(&w->salesforce, w->f.org, &settings, NULL), TM_OK);
-    w->handler = tm_salesforce_handler(w->salesforce);
-    w->authorization[0] = '\0';
-    json_t *json = ask(w, "POST", "/services/oauth2/token",
-                       "grant_type=client_credentials&client_id=tidemark-consumer-key&"
-                       "client_secret=tidemark-consumer-secret",
-                       NULL);
-    snprintf(w->authorization, sizeof w->authorization, "Bearer %s",
-             json_string_value(json_object_get(json, "access_token")));
-    json_decref(json);
-}
-
-static int world_open(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    org_fixture_open(&w->f);
-    w->now = (struct tm_now){ ORG_ORIGIN_MS + 3600000, TM_NS_PER_S };
-    world_serve(w);
-    *state = w;
-    return 0;
-}
-
-static int world_close(void **state)
-{
-    struct world *w = *state;
-    tm_salesforce_close(w->salesforce);
-    org_fixture_close(&w->f);
-    free(w);
-    return 0;
-}
-
-static void world_fill(struct world *w, int accounts)
-{
-    char id[TM_ID_BYTES], name[32];
-    assert_int_equal(tm_org_begin(w->f.org, NULL), TM_OK);
-    for (int i = 0; i < accounts; i++) {
-        snprintf(name, sizeof name, "account %05d", i);
-        org_make_account(w->f.org, id, name, ORG_ORIGIN_MS + 1000 + i);
-    }
-    assert_int_equal(tm_org_end(w->f.org, NULL), TM_OK);
-}
-
 /* ---- tests ---- */
 
 static void versions_need_no_token_and_everything_else_does(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     w->authorization[0] = '\0';
-    json_t *json = get(w, "/services/data/");
+    json_t *json = rest_get(w, "/services/data/");
     assert_int_equal(w->status, 200);
     json_t *last = json_array_get(json, json_array_size(json) - 1);
     assert_string_equal(json_string_value(json_object_get(last, "url")), "/services/data/v62.0");
     json_decref(json);
-    expect_error(w, "GET", DATA "/limits", NULL, 401, "INVALID_SESSION_ID");
-    expect_error(w, "GET", DATA "/query/?q=x", NULL, 401, "INVALID_SESSION_ID");
+    rest_expect_error(w, "GET", DATA "/limits", NULL, 401, "INVALID_SESSION_ID");
+    rest_expect_error(w, "GET", DATA "/query/?q=x", NULL, 401, "INVALID_SESSION_ID");
     snprintf(w->authorization, sizeof w->authorization, "Bearer nonsense");
-    expect_error(w, "GET", DATA "/sobjects", NULL, 401, "INVALID_SESSION_ID");
+    rest_expect_error(w, "GET", DATA "/sobjects", NULL, 401, "INVALID_SESSION_ID");
 }
 
 static void every_answer_says_how_much_of_the_day_is_used(void **state)
 {
-    struct world *w = *state;
-    json_decref(get(w, DATA "/limits"));
+    struct rest_world *w = *state;
+    json_decref(rest_get(w, DATA "/limits"));
     assert_non_null(strstr(w->headers, "Sforce-Limit-Info: api-usage=1/5000000\n"));
-    json_decref(get(w, DATA "/query?q=nonsense"));
+    json_decref(rest_get(w, DATA "/query?q=nonsense"));
     assert_non_null(strstr(w->headers, "Sforce-Limit-Info: api-usage=2/5000000\n"));
-    expect_error(w, "GET", DATA "/nothing", NULL, 404, "NOT_FOUND");
+    rest_expect_error(w, "GET", DATA "/nothing", NULL, 404, "NOT_FOUND");
     assert_non_null(strstr(w->headers, "Sforce-Limit-Info: api-usage=3/5000000\n"));
 }
 
 static void a_spent_allocation_refuses_calls_until_the_day_has_passed(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     w->f.settings.api_calls_per_day = 2;
     org_fixture_reopen(&w->f);
-    world_serve(w);
-    json_decref(get(w, DATA "/limits"));
-    json_decref(get(w, DATA "/limits"));
+    rest_world_serve(w);
+    json_decref(rest_get(w, DATA "/limits"));
+    json_decref(rest_get(w, DATA "/limits"));
     assert_int_equal(w->status, 200);
-    expect_error(w, "GET", DATA "/limits", NULL, 403, "REQUEST_LIMIT_EXCEEDED");
+    rest_expect_error(w, "GET", DATA "/limits", NULL, 403, "REQUEST_LIMIT_EXCEEDED");
     assert_non_null(strstr(w->headers, "api-usage=2/2"));
     w->now.org_ms += 25 * 3600000LL;
-    json_decref(get(w, DATA "/limits"));
+    json_decref(rest_get(w, DATA "/limits"));
     assert_int_equal(w->status, 200);
 }
 
 static void objects_and_describes_come_from_the_org(void **state)
 {
-    struct world *w = *state;
-    json_t *json = get(w, DATA "/sobjects/");
+    struct rest_world *w = *state;
+    json_t *json = rest_get(w, DATA "/sobjects/");
     assert_int_equal(json_array_size(json_object_get(json, "sobjects")), tm_org_objects(w->f.org));
     assert_null(json_object_get(json_array_get(json_object_get(json, "sobjects"), 0), "fields"));
     json_decref(json);
-    json = get(w, DATA "/sobjects/opportunity/describe/");
+    json = rest_get(w, DATA "/sobjects/opportunity/describe/");
     assert_string_equal(json_string_value(json_object_get(json, "name")), "Opportunity");
     assert_int_equal(json_array_size(json_object_get(json, "fields")),
                      tm_org_describe(w->f.org, "Opportunity")->fields_count);
     json_decref(json);
-    expect_error(w, "GET", DATA "/sobjects/Nothing/describe", NULL, 404, "NOT_FOUND");
-    expect_error(w, "POST", DATA "/sobjects/Account/describe", NULL, 405, "METHOD_NOT_ALLOWED");
+    rest_expect_error(w, "GET", DATA "/sobjects/Nothing/describe", NULL, 404, "NOT_FOUND");
+    rest_expect_error(w, "POST", DATA "/sobjects/Account/describe", NULL, 405,
+                      "METHOD_NOT_ALLOWED");
 }
 
 static void a_schema_change_shows_in_the_next_describe(void **state)
 {
-    struct world *w = *state;
-    json_decref(ask(
+    struct rest_world *w = *state;
+    json_decref(rest_ask(
         w, "POST", "/tidemark/v1/schema",
         "{\"object\":\"Account\",\"add\":{\"name\":\"Tide__c\",\"type\":\"string\",\"length\":40}}",
         NULL));
     assert_int_equal(w->status, 200);
-    json_t *json = get(w, DATA "/query?q=SELECT+Tide__c+FROM+Account");
+    json_t *json = rest_get(w, DATA "/query?q=SELECT+Tide__c+FROM+Account");
     assert_int_equal(w->status, 200);
     json_decref(json);
-    json_decref(ask(w, "POST", "/tidemark/v1/schema",
-                    "{\"object\":\"Account\",\"remove\":\"Tide__c\"}", NULL));
-    expect_error(w, "GET", DATA "/query?q=SELECT%20Tide__c%20FROM%20Account", NULL, 400,
-                 "INVALID_FIELD");
+    json_decref(rest_ask(w, "POST", "/tidemark/v1/schema",
+                         "{\"object\":\"Account\",\"remove\":\"Tide__c\"}", NULL));
+    rest_expect_error(w, "GET", DATA "/query?q=SELECT%20Tide__c%20FROM%20Account", NULL, 400,
+                      "INVALID_FIELD");
 }
 
 static void a_long_result_comes_in_pages_by_locator_each_row_once(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     char next[200];
     size_t rows = 0, pages = 0;
-    world_fill(w, 4500);
-    json_t *json = get(w, DATA "/query/?q=SELECT+Id,Name+FROM+Account+ORDER+BY+Name");
+    rest_world_fill(w, 4500);
+    json_t *json = rest_get(w, DATA "/query/?q=SELECT+Id,Name+FROM+Account+ORDER+BY+Name");
     assert_true(w->slices > 1);
     for (;; pages++) {
         json_t *records = json_object_get(json, "records"), *row;
@@ -218,7 +111,7 @@ static void a_long_result_comes_in_pages_by_locator_each_row_once(void **state)
             break;
         snprintf(next, sizeof next, "%s?q=ignored", url);
         json_decref(json);
-        json = get(w, next);
+        json = rest_get(w, next);
         assert_int_equal(w->status, 200);
     }
     assert_int_equal(rows, 4500);
@@ -228,34 +121,35 @@ static void a_long_result_comes_in_pages_by_locator_each_row_once(void **state)
 
 static void errors_are_json_whatever_bytes_a_query_held(void **state)
 {
-    struct world *w = *state;
-    expect_error(w, "GET", DATA "/query/?q=SELECT+Id+FROM+Acc%97ount", NULL, 400,
-                 "MALFORMED_QUERY");
-    expect_error(w, "GET", DATA "/query/?q=SELECT+%C3(", NULL, 400, "MALFORMED_QUERY");
-    expect_error(w, "GET", DATA "/sobjects/Account/x%FF", NULL, 404, "NOT_FOUND");
-    expect_error(w, "GET", DATA "/sobjects/Account/001000000000001?fields=%FF", NULL, 400,
-                 "INVALID_FIELD");
-    expect_error(w, "PU\xffT", DATA "/limits", NULL, 405, "METHOD_NOT_ALLOWED");
+    struct rest_world *w = *state;
+    rest_expect_error(w, "GET", DATA "/query/?q=SELECT+Id+FROM+Acc%97ount", NULL, 400,
+                      "MALFORMED_QUERY");
+    rest_expect_error(w, "GET", DATA "/query/?q=SELECT+%C3(", NULL, 400, "MALFORMED_QUERY");
+    rest_expect_error(w, "GET", DATA "/sobjects/Account/x%FF", NULL, 404, "NOT_FOUND");
+    rest_expect_error(w, "GET", DATA "/sobjects/Account/001000000000001?fields=%FF", NULL, 400,
+                      "INVALID_FIELD");
+    rest_expect_error(w, "PU\xffT", DATA "/limits", NULL, 405, "METHOD_NOT_ALLOWED");
 }
 
 static void a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     char target[200];
-    world_fill(w, 300);
-    json_t *json = ask(w, "GET", DATA "/query?q=SELECT+Name+FROM+Account+ORDER+BY+Name", NULL,
-                       "batchSize=200");
+    rest_world_fill(w, 300);
+    json_t *json = rest_ask(w, "GET", DATA "/query?q=SELECT+Name+FROM+Account+ORDER+BY+Name", NULL,
+                            "Sforce-Query-Options: batchSize=200");
     const char *url = json_string_value(json_object_get(json, "nextRecordsUrl"));
     assert_int_equal(json_array_size(json_object_get(json, "records")), 200);
     snprintf(target, sizeof target, DATA "/queryAll/%s", strrchr(url, '/') + 1);
     json_decref(json);
-    json_decref(ask(w, "POST", DATA "/sobjects/Account", "{\"Name\":\"account 00250b\"}", NULL));
-    json = get(w, target);
+    json_decref(
+        rest_ask(w, "POST", DATA "/sobjects/Account", "{\"Name\":\"account 00250b\"}", NULL));
+    json = rest_get(w, target);
     assert_int_equal(json_array_size(json_object_get(json, "records")), 100);
     assert_true(json_is_true(json_object_get(json, "done")));
     json_decref(json);
     /* a page can be asked for again, when its answer was lost */
-    json = get(w, target);
+    json = rest_get(w, target);
     assert_int_equal(json_array_size(json_object_get(json, "records")), 100);
     json_decref(json);
 }
@@ -264,10 +158,10 @@ static void a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change(vo
  * between two of them is not seen. */
 static void a_long_result_lets_commits_through_and_shows_none_of_them(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     struct tm_mock_request r;
     struct tm_mock_response out;
-    world_fill(w, TM_QUERY_PAGE_PRESET);
+    rest_world_fill(w, TM_QUERY_PAGE_PRESET);
     assert_int_equal(
         tm_mock_request_init(&r, "GET", DATA "/query?q=SELECT+Name+FROM+Account", NULL, 0, NULL),
         TM_OK);
@@ -278,7 +172,7 @@ static void a_long_result_lets_commits_through_and_shows_none_of_them(void **sta
     unsigned slices = 0;
     for (; out.outcome == TM_MOCK_HOLD && slices < RESUMES_MAX; slices++) {
         uint64_t token = out.token;
-        world_fill(w, 10); /* commits, between any two slices */
+        rest_world_fill(w, 10); /* commits, between any two slices */
         tm_mock_response_reset(&out);
         w->handler.resume(w->handler.self, &r, token, &out);
     }
@@ -298,14 +192,15 @@ static void a_long_result_lets_commits_through_and_shows_none_of_them(void **sta
 /* Its rows are in a copy of the org that only the org itself sees. */
 static void a_long_range_read_behind_an_index_lag_is_answered_too(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     w->f.settings.index_lag_ms = 1000;
     org_fixture_reopen(&w->f);
-    world_serve(w);
-    world_fill(w, TM_QUERY_PAGE_PRESET);
+    rest_world_serve(w);
+    rest_world_fill(w, TM_QUERY_PAGE_PRESET);
     w->now.org_ms += 60000;
-    json_t *json = get(w, DATA "/query?q=SELECT+Name+FROM+Account+WHERE+SystemModstamp+%3E+2001-01-"
-                               "01T00:00:00Z");
+    json_t *json =
+        rest_get(w, DATA "/query?q=SELECT+Name+FROM+Account+WHERE+SystemModstamp+%3E+2001-01-"
+                         "01T00:00:00Z");
     assert_int_equal(w->status, 200);
     assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), TM_QUERY_PAGE_PRESET);
     json_decref(json);
@@ -313,37 +208,39 @@ static void a_long_range_read_behind_an_index_lag_is_answered_too(void **state)
 
 static void locators_end_after_fifteen_idle_minutes_and_beyond_ten(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     char first[100], second[100];
-    world_fill(w, 250);
+    rest_world_fill(w, 250);
     for (int i = 0; i < 12; i++) {
         w->now.wall_ns += TM_NS_PER_S;
-        json_t *json = ask(w, "GET", DATA "/query?q=SELECT+Id+FROM+Account", NULL, "batchSize=1");
+        json_t *json = rest_ask(w, "GET", DATA "/query?q=SELECT+Id+FROM+Account", NULL,
+                                "Sforce-Query-Options: batchSize=1");
         if (i == 0 || i == 11)
             snprintf(i == 0 ? first : second, sizeof first, "%s",
                      json_string_value(json_object_get(json, "nextRecordsUrl")));
         json_decref(json);
     }
-    expect_error(w, "GET", first, NULL, 400, "INVALID_QUERY_LOCATOR");
-    json_decref(get(w, second));
+    rest_expect_error(w, "GET", first, NULL, 400, "INVALID_QUERY_LOCATOR");
+    json_decref(rest_get(w, second));
     assert_int_equal(w->status, 200);
     w->now.wall_ns += TM_QUERY_IDLE_NS + 1;
-    expect_error(w, "GET", second, NULL, 400, "INVALID_QUERY_LOCATOR");
-    expect_error(w, "GET", DATA "/query/01gnonsense-2000", NULL, 400, "INVALID_QUERY_LOCATOR");
-    expect_error(w, "GET", DATA "/query/01g-x", NULL, 400, "INVALID_QUERY_LOCATOR");
+    rest_expect_error(w, "GET", second, NULL, 400, "INVALID_QUERY_LOCATOR");
+    rest_expect_error(w, "GET", DATA "/query/01gnonsense-2000", NULL, 400, "INVALID_QUERY_LOCATOR");
+    rest_expect_error(w, "GET", DATA "/query/01g-x", NULL, 400, "INVALID_QUERY_LOCATOR");
 }
 
 static void queries_answer_errors_as_documented(void **state)
 {
-    struct world *w = *state;
-    expect_error(w, "GET", DATA "/query", NULL, 400, "MALFORMED_QUERY");
-    expect_error(w, "GET", DATA "/query?q=SELECT", NULL, 400, "MALFORMED_QUERY");
-    expect_error(w, "GET", DATA "/query?q=SELECT+Nope+FROM+Account", NULL, 400, "INVALID_FIELD");
-    expect_error(w, "GET", DATA "/queryAll/?q=SELECT+Id+FROM+Nope", NULL, 400, "INVALID_TYPE");
-    expect_error(w, "POST", DATA "/query", "x", 405, "METHOD_NOT_ALLOWED");
-    expect_error(w, "GET", "/services/data/v12.0/limits", NULL, 404, "NOT_FOUND");
-    expect_error(w, "GET", "/elsewhere", NULL, 404, "NOT_FOUND");
-    json_t *json = get(w, DATA "/query?q=SELECT+count()+FROM+Account");
+    struct rest_world *w = *state;
+    rest_expect_error(w, "GET", DATA "/query", NULL, 400, "MALFORMED_QUERY");
+    rest_expect_error(w, "GET", DATA "/query?q=SELECT", NULL, 400, "MALFORMED_QUERY");
+    rest_expect_error(w, "GET", DATA "/query?q=SELECT+Nope+FROM+Account", NULL, 400,
+                      "INVALID_FIELD");
+    rest_expect_error(w, "GET", DATA "/queryAll/?q=SELECT+Id+FROM+Nope", NULL, 400, "INVALID_TYPE");
+    rest_expect_error(w, "POST", DATA "/query", "x", 405, "METHOD_NOT_ALLOWED");
+    rest_expect_error(w, "GET", "/services/data/v12.0/limits", NULL, 404, "NOT_FOUND");
+    rest_expect_error(w, "GET", "/elsewhere", NULL, 404, "NOT_FOUND");
+    json_t *json = rest_get(w, DATA "/query?q=SELECT+count()+FROM+Account");
     assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), 0);
     assert_true(json_is_true(json_object_get(json, "done")));
     assert_int_equal(json_array_size(json_object_get(json, "records")), 0);
@@ -352,47 +249,48 @@ static void queries_answer_errors_as_documented(void **state)
 
 static void a_uri_beyond_sixteen_kilobytes_is_too_long(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     static char target[17000];
     int n = snprintf(target, sizeof target, DATA "/query?q=SELECT+Id+FROM+Account+WHERE+Name='");
     memset(target + n, 'x', sizeof target - (size_t)n - 1);
-    expect_error(w, "GET", target, NULL, 414, "URI_TOO_LONG");
+    rest_expect_error(w, "GET", target, NULL, 414, "URI_TOO_LONG");
 }
 
 static void a_record_lives_and_dies_by_rest(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     char target[200];
-    json_t *json =
-        ask(w, "POST", DATA "/sobjects/Account/", "{\"Name\":\"Tide\",\"AnnualRevenue\":5}", NULL);
+    json_t *json = rest_ask(w, "POST", DATA "/sobjects/Account/",
+                            "{\"Name\":\"Tide\",\"AnnualRevenue\":5}", NULL);
     assert_int_equal(w->status, 201);
     snprintf(target, sizeof target, DATA "/sobjects/Account/%s",
              json_string_value(json_object_get(json, "id")));
     json_decref(json);
-    json_decref(ask(w, "PATCH", target, "{\"Name\":\"Ebb\"}", NULL));
+    json_decref(rest_ask(w, "PATCH", target, "{\"Name\":\"Ebb\"}", NULL));
     assert_int_equal(w->status, 204);
-    json = get(w, target);
+    json = rest_get(w, target);
     assert_string_equal(json_string_value(json_object_get(json, "Name")), "Ebb");
     assert_true(json_real_value(json_object_get(json, "AnnualRevenue")) == 5.0);
     json_decref(json);
-    json_decref(ask(w, "DELETE", target, NULL, NULL));
+    json_decref(rest_ask(w, "DELETE", target, NULL, NULL));
     assert_int_equal(w->status, 204);
-    expect_error(w, "GET", target, NULL, 404, "ENTITY_IS_DELETED");
-    expect_error(w, "GET", DATA "/sobjects/Account/001000000000009AAA", NULL, 404, "NOT_FOUND");
-    expect_error(w, "POST", DATA "/sobjects/Opportunity", "{\"Name\":\"x\"}", 400,
-                 "REQUIRED_FIELD_MISSING");
-    expect_error(w, "POST", DATA "/sobjects/Account", "not json", 400, "JSON_PARSER_ERROR");
+    rest_expect_error(w, "GET", target, NULL, 404, "ENTITY_IS_DELETED");
+    rest_expect_error(w, "GET", DATA "/sobjects/Account/001000000000009AAA", NULL, 404,
+                      "NOT_FOUND");
+    rest_expect_error(w, "POST", DATA "/sobjects/Opportunity", "{\"Name\":\"x\"}", 400,
+                      "REQUIRED_FIELD_MISSING");
+    rest_expect_error(w, "POST", DATA "/sobjects/Account", "not json", 400, "JSON_PARSER_ERROR");
 }
 
 static void get_deleted_lists_the_deletes_of_its_window(void **state)
 {
-    struct world *w = *state;
+    struct rest_world *w = *state;
     char id[TM_ID_BYTES];
     org_make_account(w->f.org, id, "gone", ORG_ORIGIN_MS + 1000);
     assert_int_equal(
         org_one(w->f.org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", id, NULL, ORG_ORIGIN_MS + 60000),
         TM_OK);
-    json_t *json = get(
+    json_t *json = rest_get(
         w, DATA
         "/sobjects/Account/deleted/?start=2026-03-02T08:00:00%2B00:00&end=2026-03-02T08:30:00Z");
     json_t *row = json_array_get(json_object_get(json, "deletedRecords"), 0);
@@ -402,51 +300,52 @@ static void get_deleted_lists_the_deletes_of_its_window(void **state)
     assert_string_equal(json_string_value(json_object_get(json, "latestDateCovered")),
                         "2026-03-02T08:30:00.000+0000");
     json_decref(json);
-    json = get(w, DATA
-               "/sobjects/Account/deleted?start=2026-03-02T08:01:01Z&end=2026-03-02T20:30:00Z");
+    json = rest_get(
+        w, DATA "/sobjects/Account/deleted?start=2026-03-02T08:01:01Z&end=2026-03-02T20:30:00Z");
     assert_int_equal(json_array_size(json_object_get(json, "deletedRecords")), 0);
     assert_string_equal(json_string_value(json_object_get(json, "latestDateCovered")),
                         "2026-03-02T09:00:00.000+0000");
     json_decref(json);
-    expect_error(w, "GET",
-                 DATA
-                 "/sobjects/Account/deleted?start=2026-03-02T09:00:00Z&end=2026-03-02T08:00:00Z",
-                 NULL, 400, "INVALID_REPLICATION_DATE");
-    expect_error(w, "GET",
-                 DATA
-                 "/sobjects/Account/deleted?start=2026-01-02T09:00:00Z&end=2026-03-02T08:00:00Z",
-                 NULL, 400, "INVALID_REPLICATION_DATE");
-    expect_error(w, "GET", DATA "/sobjects/Account/deleted?start=yesterday&end=today", NULL, 400,
-                 "MALFORMED_QUERY");
+    rest_expect_error(
+        w, "GET",
+        DATA "/sobjects/Account/deleted?start=2026-03-02T09:00:00Z&end=2026-03-02T08:00:00Z", NULL,
+        400, "INVALID_REPLICATION_DATE");
+    rest_expect_error(
+        w, "GET",
+        DATA "/sobjects/Account/deleted?start=2026-01-02T09:00:00Z&end=2026-03-02T08:00:00Z", NULL,
+        400, "INVALID_REPLICATION_DATE");
+    rest_expect_error(w, "GET", DATA "/sobjects/Account/deleted?start=yesterday&end=today", NULL,
+                      400, "MALFORMED_QUERY");
 }
 
 static void the_control_api_commits_and_tells_history(void **state)
 {
-    struct world *w = *state;
-    json_t *json = ask(w, "POST", "/tidemark/v1/commit",
-                       "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\",\"fields\":{"
-                       "\"Name\":\"Tide\"}}]}",
-                       NULL);
+    struct rest_world *w = *state;
+    json_t *json =
+        rest_ask(w, "POST", "/tidemark/v1/commit",
+                 "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\",\"fields\":{"
+                 "\"Name\":\"Tide\"}}]}",
+                 NULL);
     assert_int_equal(w->status, 200);
     assert_int_equal(json_array_size(json_object_get(json, "ids")), 1);
     json_decref(json);
-    json = get(w, "/tidemark/v1/history?limit=1");
+    json = rest_get(w, "/tidemark/v1/history?limit=1");
     assert_int_equal(json_array_size(json_object_get(json, "entries")), 1);
     json_decref(json);
-    json = get(w, "/tidemark/v1/clock");
+    json = rest_get(w, "/tidemark/v1/clock");
     assert_int_equal(json_integer_value(json_object_get(json, "org_ms")), w->now.org_ms);
     json_decref(json);
-    expect_error(w, "POST", "/tidemark/v1/commit", "{}", 400, "BAD_REQUEST");
-    expect_error(w, "POST", "/tidemark/v1/commit", "x", 400, "BAD_REQUEST");
-    expect_error(w, "GET", "/tidemark/v1/nothing", NULL, 400, "BAD_REQUEST");
-    json_decref(ask(w, "POST", "/tidemark/v1/faults", "{\"expire_tokens\":{}}", NULL));
-    expect_error(w, "GET", DATA "/limits", NULL, 401, "INVALID_SESSION_ID");
+    rest_expect_error(w, "POST", "/tidemark/v1/commit", "{}", 400, "BAD_REQUEST");
+    rest_expect_error(w, "POST", "/tidemark/v1/commit", "x", 400, "BAD_REQUEST");
+    rest_expect_error(w, "GET", "/tidemark/v1/nothing", NULL, 400, "BAD_REQUEST");
+    json_decref(rest_ask(w, "POST", "/tidemark/v1/faults", "{\"expire_tokens\":{}}", NULL));
+    rest_expect_error(w, "GET", DATA "/limits", NULL, 401, "INVALID_SESSION_ID");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, world_open, world_close)
+#define T(name) cmocka_unit_test_setup_teardown(name, rest_world_open, rest_world_close)
         T(versions_need_no_token_and_everything_else_does),
         T(every_answer_says_how_much_of_the_day_is_used),
         T(a_spent_allocation_refuses_calls_until_the_day_has_passed),

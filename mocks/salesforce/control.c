@@ -38,9 +38,9 @@ static void control_close(struct control_request *q)
     free(q->scratch);
 }
 
-/* Fields as REST writes them -> sets of the change. user: refuse what users may not write. */
+/* Fields as REST writes them -> sets of the change. */
 static enum tm_code control_fields(struct tm_org *org, struct control_request *q, size_t at,
-                                   const json_t *fields, bool user, struct tm_err *err)
+                                   const json_t *fields, struct tm_err *err)
 {
     struct tm_org_change *c = &q->changes[at];
     const struct tm_describe *d = tm_org_describe(org, c->object);
@@ -64,12 +64,6 @@ static enum tm_code control_fields(struct tm_org *org, struct control_request *q
                               f == NULL ? "No such column '%s' on sobject of type %s"
                                         : "Unable to create/update fields: %s (%s)",
                               key, d->object);
-        if (user && (c->kind == TM_ORG_CREATE ? !f->createable : !f->updateable))
-            return org_refuse(org, "INVALID_FIELD_FOR_INSERT_UPDATE", key, err,
-                              "Unable to create/update fields: %s. Please check "
-                              "the security settings of this field and verify that it is "
-                              "read/write",
-                              key);
         if (tm_org_value_of_json(&q->sets[at][c->sets_count].value, q->scratch[at][c->sets_count],
                                  f, value, &why) != TM_OK)
             return org_refuse(org, "INVALID_FIELD", key, err, "%s: %s", f->name, why.msg);
@@ -142,7 +136,7 @@ static enum tm_code control_change(struct tm_org *org, struct control_request *q
                                  .announce = (enum tm_org_announce)announce,
                                  .object = object };
     snprintf(c->id, sizeof c->id, "%s", id != NULL ? json_string_value(id) : "");
-    return control_fields(org, q, at, fields, false, err);
+    return control_fields(org, q, at, fields, err);
 }
 
 static enum tm_code control_commit_all(struct tm_org *org, struct control_request *q,
@@ -206,58 +200,6 @@ enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const 
         if (*out == NULL)
             rc = tm_fail(err, TM_E_NOMEM, "answer of a commit");
     }
-    control_close(&q);
-    return rc;
-}
-
-/* ---- one record, as REST does it ---- */
-struct control_children {
-    struct tm_org *org;
-    struct control_request *q;
-    bool full;
-};
-
-static void control_child(void *data, const char *object, const char *id)
-{
-    struct control_children *c = data;
-    struct control_request *q = c->q;
-    const struct tm_describe *d = tm_org_describe(c->org, object);
-    if (q->changes_count == q->changes_cap) {
-        c->full = true;
-        return;
-    }
-    q->changes[q->changes_count] =
-        (struct tm_org_change){ .kind = TM_ORG_DELETE, .object = d->object };
-    snprintf(q->changes[q->changes_count++].id, TM_ID_BYTES, "%s", id);
-}
-
-enum tm_code tm_control_write(struct tm_org *org, enum tm_org_kind kind, const char *object,
-                              char id[TM_ID_BYTES], const json_t *fields, const struct tm_now *now,
-                              const char *origin, struct tm_err *err)
-{
-    struct control_request q = { 0 };
-    struct control_children children = { org, &q, false };
-    char id18[TM_ID_BYTES];
-    enum tm_code rc = control_open(&q, kind == TM_ORG_DELETE ? CONTROL_CHANGES_MAX : 1, err);
-    if (rc == TM_OK && kind == TM_ORG_DELETE && tm_id18(id18, id, NULL) == TM_OK) {
-        rc = tm_org_cascade(org, object, id18, control_child, &children, err);
-        if (rc == TM_OK && children.full)
-            rc = org_refuse(org, "DELETE_FAILED", "Id", err, "more than %d records hang on %s",
-                            CONTROL_CHANGES_MAX - 1, id);
-    }
-    if (rc == TM_OK && q.changes_count == q.changes_cap)
-        rc = org_refuse(org, "DELETE_FAILED", "Id", err, "more than %d records hang on %s",
-                        CONTROL_CHANGES_MAX - 1, id);
-    if (rc == TM_OK) {
-        size_t at = q.changes_count++;
-        q.changes[at] = (struct tm_org_change){ .kind = kind, .object = object };
-        snprintf(q.changes[at].id, TM_ID_BYTES, "%s", kind == TM_ORG_CREATE ? "" : id);
-        rc = control_fields(org, &q, at, kind == TM_ORG_DELETE ? NULL : fields, true, err);
-    }
-    if (rc == TM_OK)
-        rc = control_commit_all(org, &q, now, 0, NULL, origin, err);
-    if (rc == TM_OK)
-        memcpy(id, q.changes[q.changes_count - 1].id, TM_ID_BYTES);
     control_close(&q);
     return rc;
 }

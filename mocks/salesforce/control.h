@@ -33,9 +33,4 @@ enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t
  *     "replay_id":…,"changed":[…],"fields":{…},"org_ms":…,"intended_ms":…}],"pos_last":N} */
 enum tm_code tm_control_history(struct tm_org *org, const json_t *request, json_t **out,
                                 struct tm_err *err);
-/* One user's change of one record, as REST create, update and delete need it: fields as REST writes
- * them. CREATE writes id. */
-enum tm_code tm_control_write(struct tm_org *org, enum tm_org_kind kind, const char *object,
-                              char id[TM_ID_BYTES], const json_t *fields, const struct tm_now *now,
-                              const char *origin, struct tm_err *err);
 #endif

@@ -144,6 +144,8 @@ struct tm_org_txn {
 enum tm_code tm_org_commit(struct tm_org *org, struct tm_org_txn *txn, struct tm_err *err);
 enum tm_code tm_org_begin(struct tm_org *org, struct tm_err *err);
 enum tm_code tm_org_end(struct tm_org *org, struct tm_err *err);
+/* Instead of end: nothing since begin has happened. */
+enum tm_code tm_org_cancel(struct tm_org *org, struct tm_err *err);
 /* errorCode of the last TM_E_ARG of a commit as REST spells it: REQUIRED_FIELD_MISSING,
  * ENTITY_IS_DELETED, NOT_FOUND, INVALID_FIELD, … and the field it is about or "". */
 const char *tm_org_error_code(const struct tm_org *org);

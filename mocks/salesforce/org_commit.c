@@ -572,6 +572,13 @@ enum tm_code tm_org_end(struct tm_org *org, struct tm_err *err)
     return rc == TM_OK ? rc : commit_abort(org, rc, err);
 }
 
+enum tm_code tm_org_cancel(struct tm_org *org, struct tm_err *err)
+{
+    assert(org->batch);
+    enum tm_code rc = commit_abort(org, TM_E_AGAIN, err); /* says AGAIN when all went back */
+    return rc == TM_E_AGAIN ? TM_OK : rc;
+}
+
 static void commit_key(struct tm_org *org, char out[40])
 {
     uint64_t n = (uint64_t)org->txn_count, a = tm_hash64(&n, sizeof n, org->settings.seed ^ 0x5a),
