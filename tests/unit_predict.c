@@ -29,7 +29,7 @@ struct raw_stand {
     struct tm_reader *reader, *views;
     struct tm_full_read reads[READS_MAX];
     size_t reads_count;
-    int read_seq;
+    int read_seq, numbered; /* numbered: > 0: the number of every read, whatever its name */
 };
 static const char *const raw_objects[] = { "Opportunity" };
 static int64_t raw_now_ns;
@@ -124,6 +124,11 @@ static void raw_alert(struct raw_stand *r, int n, int64_t replay_id, const char 
                                    id, (long long)replay_id, kind));
 }
 
+static int raw_number(const struct raw_stand *r, int read)
+{
+    return r->numbered > 0 ? r->numbered : read;
+}
+
 /* What a read sees of record n once position `seen` is committed, as the answer to g: its image, or
  * nothing (false) where it is gone. */
 static bool raw_image(struct raw_stand *r, int n, int64_t g, int64_t seen, int seq,
@@ -150,8 +155,8 @@ static bool raw_image(struct raw_stand *r, int n, int64_t g, int64_t seen, int s
     }
     raw_run(r->db, sqlite3_mprintf("INSERT INTO sfdc_recon_opportunity VALUES(%d, %Q, 'image', "
                                    "%lld, 0, 'read-%d', %d, %Q, NULL, NULL, %s, %s, %s, %s, %s)",
-                                   n % 2, id, (long long)g, seq, seq, read_kind, values[0],
-                                   values[1], values[2], values[3], values[4]));
+                                   n % 2, id, (long long)g, seq, raw_number(r, seq), read_kind,
+                                   values[0], values[1], values[2], values[3], values[4]));
     for (int i = 0; i < 5; i++)
         sqlite3_free(values[i]);
     return true;
@@ -163,7 +168,7 @@ static void raw_end(struct raw_stand *r, int64_t g, int seq, int partition, int 
             sqlite3_mprintf("INSERT INTO sfdc_recon_opportunity(_partition, Id, _kind, _g, _epoch, "
                             "_read_id, _read_seq, _read_kind, _count, _partitions) "
                             "VALUES(%d, '*', 'end', %lld, 0, 'read-%d', %d, 'whole', %d, 2)",
-                            partition, (long long)g, seq, seq, count));
+                            partition, (long long)g, seq, raw_number(r, seq), count));
 }
 
 /* All records up to n_max, as committed up to position `seen`, in answer to g. */
@@ -174,6 +179,14 @@ static void raw_whole(struct raw_stand *r, int n_max, int64_t g, int64_t seen)
         count[n % 2] += raw_image(r, n, g, seen, seq, "whole");
     raw_end(r, g, seq, 0, count[0]);
     raw_end(r, g, seq, 1, count[1]);
+}
+
+static int64_t raw_rows(struct raw_stand *r)
+{
+    struct tm_err err = { 0 };
+    int64_t rows = -1;
+    assert_int_equal(tm_sql_int64(&rows, r->db, "SELECT count(*) FROM Opportunity", &err), TM_OK);
+    return rows;
 }
 
 static void raw_load(struct raw_stand *r)
@@ -328,6 +341,48 @@ static void a_gap_that_comes_again_after_its_image_is_not_dirty_again(void **sta
     assert_true(raw_image(&r, 1, gap, gap, ++r.read_seq, "ids"));
     raw_event(&r, 1, gap);
     agrees(&r, 1);
+}
+
+/* An acknowledgement was lost, the read is made again, and the first answer lands last. */
+static void an_older_read_of_one_gap_that_lands_last_changes_nothing(void **state)
+{
+    (void)state;
+    struct raw_stand r;
+    raw_open(&r, "older");
+    history_commit(r.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    int64_t gap = history_commit(r.s.org, 1, "UPDATE", "GAP_UPDATE", 10, "{\"Amount\":5}");
+    int64_t next = history_commit(r.s.org, 1, "UPDATE", "GAP_UPDATE", 20, "{\"Name\":\"z\"}");
+    raw_load(&r);
+    raw_whole(&r, 1, 0, 1);
+    raw_event(&r, 1, gap);
+    assert_true(raw_image(&r, 1, gap, next, 9, "ids"));
+    assert_true(raw_image(&r, 1, gap, gap, 8, "ids"));
+    agrees(&r, 1);
+}
+
+/* Two members of a group may give one number: the names of their reads decide. */
+static void of_two_reads_with_one_number_the_name_decides(void **state)
+{
+    (void)state;
+    struct raw_stand r;
+    raw_open(&r, "alike");
+    history_commit(r.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    history_commit(r.s.org, 2, "CREATE", NULL, -1, ROW("b", "new", "1"));
+    int64_t gap = history_commit(r.s.org, 1, "UPDATE", "GAP_UPDATE", 10, "{\"Amount\":5}");
+    int64_t next = history_commit(r.s.org, 1, "UPDATE", "GAP_UPDATE", 20, "{\"Name\":\"z\"}");
+    raw_load(&r);
+    raw_whole(&r, 2, 0, 1);
+    r.numbered = 7;
+    assert_true(raw_image(&r, 1, gap, next, 9, "ids")); /* read-9 stands above read-10 */
+    assert_true(raw_image(&r, 1, gap, gap, 10, "ids"));
+    assert_true(raw_image(&r, 2, gap, next, 4, "ids")); /* gone by the whole read 5, back by 6 */
+    raw_end(&r, gap, 5, 0, 0);
+    raw_end(&r, gap, 5, 1, 0);
+    assert_int_equal(raw_rows(&r), 1);
+    raw_look(&r);
+    assert_true(raw_image(&r, 2, gap, next, 6, "ids"));
+    assert_int_equal(raw_rows(&r), 2);
+    agrees(&r, 4);
 }
 
 /* A delivery allocation that is used up: the delete is never told, a scheduled copy shows it. */
@@ -532,6 +587,7 @@ static void world_deliver(struct raw_stand *r, uint32_t v)
 static void world_read(struct raw_stand *r, struct tm_rng *rng, int64_t g, int64_t last)
 {
     int64_t seen = tm_rng_between(rng, g, last);
+    r->numbered = tm_rng_chance(rng, 0.2) ? 1 + r->read_seq / 4 * 4 : 0;
     if (tm_rng_chance(rng, 0.4)) {
         raw_whole(r, WORLD_RECORDS, g, seen);
     } else if (tm_rng_chance(rng, 0.8)) {
@@ -601,6 +657,8 @@ int main(void)
         cmocka_unit_test(an_event_of_many_records_is_shown_for_all_with_its_first_row),
         cmocka_unit_test(another_row_of_an_event_of_many_records_speaks_for_itself_alone),
         cmocka_unit_test(a_gap_that_comes_again_after_its_image_is_not_dirty_again),
+        cmocka_unit_test(an_older_read_of_one_gap_that_lands_last_changes_nothing),
+        cmocka_unit_test(of_two_reads_with_one_number_the_name_decides),
         cmocka_unit_test(what_a_whole_read_did_not_answer_is_gone_though_its_delete_never_came),
         cmocka_unit_test(a_whole_read_without_all_its_ends_removes_nothing),
         cmocka_unit_test(a_record_known_by_updates_alone_has_a_partial_row_in_doubt),

@@ -734,6 +734,29 @@ static void read_numbers_grow_when_a_partition_changes_hands(void **state)
     assert_int_equal(reads, 10);
 }
 
+/* A host started with its clock an hour behind, and the clock was set since. */
+static void read_numbers_go_by_the_clock_as_it_is_now(void **state)
+{
+    struct tm_err err;
+    char other[300];
+    size_t reads = 0;
+    (void)state;
+    snprintf(other, sizeof other, "%s/other", folder);
+    mkdir(other, 0777);
+    tm_recon_real_time(recon, 7200 * TM_NS_PER_S);
+    alert(org.ids[0], "gap", 10, 0);
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    recon_down();
+    recon_up_as(other);
+    tm_recon_real_time(recon, 3600 * TM_NS_PER_S);
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    tm_recon_real_time(recon, 7200 * TM_NS_PER_S);
+    alert(org.ids[0], "gap", 11, 0);
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    numbers_grow(&reads);
+    assert_int_equal(reads, 2);
+}
+
 static void two_members_share_the_asks_and_never_a_number(void **state)
 {
     struct tm_err err;
@@ -853,6 +876,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_alert_that_makes_no_sense_is_kept_aside, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(read_numbers_grow_when_a_partition_changes_hands, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(read_numbers_go_by_the_clock_as_it_is_now, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(two_members_share_the_asks_and_never_a_number, set_up,
                                         tear_down),

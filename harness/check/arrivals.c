@@ -205,9 +205,11 @@ static enum tm_code arrivals_read_number(struct tm_reader *r, const struct tm_re
     if (rc != TM_OK)
         return rc;
     *out = (uint32_t)r->reads_made_count;
-    r->reads_made[r->reads_made_count++] = (struct tm_arrival_read){
-        .name = name, .seq = row->read_seq, .whole = strcmp(row->read_kind, "whole") == 0
-    };
+    struct tm_arrival_read *made = &r->reads_made[r->reads_made_count++];
+    *made = (struct tm_arrival_read){ .name = name,
+                                      .seq = row->read_seq,
+                                      .whole = strcmp(row->read_kind, "whole") == 0 };
+    snprintf(made->id, sizeof made->id, "%s", row->read_id);
     return TM_OK;
 }
 

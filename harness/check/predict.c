@@ -10,8 +10,8 @@ struct predict_row {           /* by row of the reader's `shown` */
     uint32_t record;           /* of truth */
     uint32_t mine;             /* row of `shown` here */
     uint32_t read, whole_read; /* that answered it last */
-    int64_t life, life_seq;    /* position of the newest full image or removal, -1 none; where it is
-                                  an answer, the number of its read (R9) */
+    int64_t life;              /* position of the newest full image or removal, -1 none */
+    uint32_t life_read;        /* where it is an answer: of which read (R9) */
     int64_t dirt;              /* newest position in doubt, -1 none */
     bool full;                 /* of life: an image, no removal */
     bool updated, known, left_out;
@@ -64,6 +64,7 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
                                .mine = TM_SHOWN_NONE,
                                .read = TM_SHOWN_NONE,
                                .whole_read = TM_SHOWN_NONE,
+                               .life_read = TM_SHOWN_NONE,
                                .life = -1,
                                .dirt = -1 };
     if (object < 0)
@@ -192,17 +193,28 @@ static void predict_put(struct tm_predict *p, uint32_t row, uint32_t column, uin
     p->values[row][column] = hash;
 }
 
+/* Does read `a` stand above read `b` where both answer one position? */
+static bool predict_read_above(const struct tm_predict *p, uint32_t a, uint32_t b)
+{
+    const struct tm_arrival_read *x = &p->reader->reads_made[a], *y = &p->reader->reads_made[b];
+    return x->seq != y->seq ? x->seq > y->seq : strcmp(x->id, y->id) > 0;
+}
+
 /* A full image or a removal at `position`: R4, R7, R9. What is in doubt below it is settled (R10),
- * whichever came first. */
-static void predict_life(struct tm_predict *p, uint32_t row, int64_t position, int64_t seq,
+ * whichever came first. An answer names its read; no event shares a position with one. False: what
+ * is there stands above it. */
+static bool predict_life(struct tm_predict *p, uint32_t row, int64_t position, uint32_t read,
                          bool full)
 {
     struct predict_row *r = &p->rows[row];
-    if (position < r->life || (position == r->life && seq < r->life_seq))
-        return;
+    if (position < r->life ||
+        (position == r->life && read != TM_SHOWN_NONE && r->life_read != TM_SHOWN_NONE &&
+         !predict_read_above(p, read, r->life_read)))
+        return false;
     r->life = position;
-    r->life_seq = seq;
+    r->life_read = read;
     r->full = full;
+    return true;
 }
 
 static void predict_doubt(struct tm_predict *p, uint32_t row, int64_t position)
@@ -266,7 +278,7 @@ static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_ar
     /* which fields it withholds is the event's affair */
     r->left_out |= a->kind == TM_ARRIVAL_DIFF;
     if (tm_truth_is_gone(version->change)) {
-        predict_life(p, row, a->position, 0, false);
+        predict_life(p, row, a->position, TM_SHOWN_NONE, false);
         return;
     }
     if (version->event == TM_TRUTH_GAP || a->kind == TM_ARRIVAL_DIFF)
@@ -276,7 +288,7 @@ static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_ar
     if (version->change == TM_TRUTH_UPDATE)
         r->updated = true;
     else
-        predict_life(p, row, a->position, 0, true);
+        predict_life(p, row, a->position, TM_SHOWN_NONE, true);
     predict_values(p, row, v, a->position);
 }
 
@@ -285,7 +297,8 @@ static void predict_image(struct tm_predict *p, const struct tm_arrival *a)
 {
     const struct tm_truth_object *o = &p->truth->objects[predict_truth_object(p, a->row)];
     bool carried[TM_TRUTH_COLUMNS_MAX] = { false };
-    predict_life(p, a->row, a->position, p->reader->reads_made[a->read].seq, true);
+    if (!predict_life(p, a->row, a->position, a->read, true))
+        return;
     for (uint32_t c = 0; c < a->values_count; c++) {
         int column = p->columns[a->object][c];
         if (column < 0)
@@ -311,7 +324,7 @@ static void predict_answer(struct tm_predict *p, const struct tm_arrival *a)
     if (a->kind == TM_ARRIVAL_IMAGE)
         predict_image(p, a);
     else if (a->kind == TM_ARRIVAL_REMOVED)
-        predict_life(p, a->row, a->position, read->seq, false);
+        predict_life(p, a->row, a->position, a->read, false);
     else
         r->left_out = true;
 }
@@ -332,7 +345,7 @@ static enum tm_code predict_show(struct tm_predict *p, uint32_t row, const struc
 /* R16: whom a whole read in force did not answer is gone at its g. */
 static void predict_not_answered(struct tm_predict *p, uint32_t row, uint32_t read)
 {
-    predict_life(p, row, p->reads[read].position, p->reader->reads_made[read].seq, false);
+    predict_life(p, row, p->reads[read].position, read, false);
 }
 
 static enum tm_code predict_take_one(struct tm_predict *p, const struct tm_arrival *a,
@@ -385,7 +398,8 @@ static enum tm_code predict_force(struct tm_predict *p, const struct tm_arrival 
     if (!whole)
         return TM_OK;
     uint32_t newest = p->whole[a->object];
-    if (newest == TM_SHOWN_NONE || p->reads[newest].position <= read->position)
+    if (newest == TM_SHOWN_NONE || p->reads[newest].position < read->position ||
+        (p->reads[newest].position == read->position && predict_read_above(p, a->read, newest)))
         p->whole[a->object] = a->read;
     for (uint32_t row = 0; rc == TM_OK && row < p->rows_count; row++) {
         const struct predict_row *r = &p->rows[row];

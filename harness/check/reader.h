@@ -37,9 +37,11 @@ struct tm_arrival { /* option 1: what one raw or reconciled row says of one reco
     uint16_t values_count;
     uint8_t kind, object; /* object: of `shown` */
 };
-struct tm_arrival_read { /* one read of the reconciler */
-    uint64_t name;       /* hash of its id */
-    int64_t seq;         /* orders reads that answer the same position */
+#define TM_ARRIVAL_READ_ID_MAX 128 /* the rest of a longer one is not compared */
+struct tm_arrival_read {           /* one read of the reconciler */
+    uint64_t name;                 /* hash of its id */
+    int64_t seq; /* orders reads that answer the same position; where equal, the id does */
+    char id[TM_ARRIVAL_READ_ID_MAX];
     bool whole;
 };
 struct tm_arrival_end {
@@ -62,7 +64,7 @@ struct tm_reader_object {
 struct tm_reader {
     char path[512];
     int64_t (*wall_ns)(void);
-    bool raw;   /* option 1: follow the raw tables instead of the relations */
+    bool raw; /* option 1: follow the raw tables instead of the relations */
     sqlite3 *db;
     sqlite3_stmt *data_version, *snapshot;
     struct tm_shown *shown;

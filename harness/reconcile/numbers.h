@@ -3,7 +3,8 @@
  * word no other life has; out: numbers made of the time, in 1/64 ms, and 6 bits of the word. A
  * member's clock may be behind another's by less than a rebalance takes. The file holds what is
  * used up, so that a clock set back repeats nothing: time is reserved durably before it is used.
- * Below 2^53 until 2039: whoever reads JSON with doubles can tell them apart. */
+ * Below 2^53 until 2039: whoever reads JSON with doubles can tell them apart. Two members may still
+ * give one number (the same 1/64 ms and the same 6 bits): snapshots then go by the reads' names. */
 #ifndef TM_RECONCILE_NUMBERS_H
 #define TM_RECONCILE_NUMBERS_H
 #include "base/err.h"

@@ -86,6 +86,11 @@ enum tm_code tm_recon_open(struct tm_recon **out, const struct tm_recon_settings
     return TM_OK;
 }
 
+void tm_recon_real_time(struct tm_recon *r, int64_t real_offset_ns)
+{
+    r->real_offset_ns = real_offset_ns;
+}
+
 void tm_recon_close(struct tm_recon *r)
 {
     if (r == NULL)

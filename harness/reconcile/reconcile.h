@@ -56,11 +56,14 @@ struct tm_recon_counts {
 };
 struct tm_recon;
 /* state_dir: folder of <name>-reads.db and <name>-aside.db. life: a word no other life of this
- * station has (read ids). real_offset_ns: real time of day minus the steps' wall_ns. */
+ * station has (read ids). real_offset_ns: real time of day minus the steps' wall_ns, which number
+ * the reads. */
 enum tm_code tm_recon_open(struct tm_recon **out, const struct tm_recon_settings *settings,
                            const struct tm_read_ports *ports, const char *state_dir,
                            const char *life, int64_t real_offset_ns, struct tm_err *err);
 void tm_recon_close(struct tm_recon *r); /* NULL-safe */
+/* The clock of this host may be set right while it runs: the offset as it is now. */
+void tm_recon_real_time(struct tm_recon *r, int64_t real_offset_ns);
 enum tm_code tm_recon_step(struct tm_recon *r, const struct tm_now *now, struct tm_wake *wake,
                            struct tm_err *err);
 /* For the topic's owner: what was fetched from it is no longer ours to commit. */

@@ -16,7 +16,9 @@ struct cmd_reconcile {
 static enum tm_code reconcile_step(void *self, const struct tm_now *now, struct tm_wake *wake,
                                    struct tm_err *err)
 {
-    return tm_recon_step(self, now, wake, err);
+    struct cmd_reconcile *c = self;
+    tm_recon_real_time(c->recon, tm_clock_realtime_ns() - tm_clock_monotonic_ns());
+    return tm_recon_step(c->recon, now, wake, err);
 }
 
 static void reconcile_revoked(void *self, const char *topic, int32_t partition)
@@ -69,7 +71,7 @@ static enum tm_code reconcile_run(struct cmd_reconcile *c, const struct tm_recon
     enum tm_code rc = reconcile_open(c, set, err);
     if (rc == TM_OK) {
         c->station.step = reconcile_step;
-        c->station.self = c->recon;
+        c->station.self = c;
         rc = tm_topic_station_drive(&c->station, err);
         reconcile_summary(c);
     }

@@ -385,12 +385,12 @@ static enum tm_code follow_alert(struct tm_view_follow *f, sqlite3_stmt *row, st
 static enum tm_code follow_recon(struct tm_view_follow *f, sqlite3_stmt *row, struct tm_err *err)
 {
     struct tm_view_record *r;
+    const char *read_id = (const char *)sqlite3_column_text(row, RECON_READ);
     struct tm_view_key key = tm_view_key_answer(sqlite3_column_int64(row, RECON_EPOCH),
                                                 sqlite3_column_int64(row, RECON_G),
-                                                sqlite3_column_int64(row, RECON_SEQ));
+                                                sqlite3_column_int64(row, RECON_SEQ), read_id);
     const char *id = (const char *)sqlite3_column_text(row, RECON_ID);
     const char *kind = (const char *)sqlite3_column_text(row, RECON_KIND);
-    const char *read_id = (const char *)sqlite3_column_text(row, RECON_READ);
     enum tm_code rc = TM_OK;
     if (key.epoch > f->object.epoch)
         f->object.epoch = key.epoch;
@@ -407,7 +407,7 @@ static enum tm_code follow_recon(struct tm_view_follow *f, sqlite3_stmt *row, st
     for (size_t i = 0; image && i < f->shape.columns_count; i++)
         f->values[i] = sqlite3_column_value(row, RECON_FIELDS + (int)i);
     if (rc == TM_OK && unreadable) /* R11 */
-        tm_view_record_mark(r, TM_VIEW_UNREADABLE, &key);
+        rc = tm_view_record_unreadable(r, &key, err);
     else if (rc == TM_OK) /* R9, R11 */
         rc = tm_view_record_life(r, &key, image ? f->values : NULL, err);
     return rc;
@@ -462,7 +462,7 @@ static enum tm_code follow_read_ended(struct tm_view_follow *f, const struct tm_
     if (!read->whole)
         return TM_OK;
     if (tm_view_key_compare(&read->key, &f->object.whole_key) > 0)
-        f->object.whole_key = read->key;
+        tm_view_object_whole(&f->object, &read->key);
     if (read->key.epoch > f->object.copied.epoch)
         f->object.copied.epoch = read->key.epoch;
     enum tm_code rc = follow_save(f, seq, err); /* the merge below reads what is stored */

@@ -93,7 +93,7 @@ static enum tm_code reads_check(struct tm_view_read *out, bool *out_in_force, sq
         snprintf(out->id, sizeof out->id, "%s", id);
         out->key =
             tm_view_key_answer(sqlite3_column_int64(check, 2), sqlite3_column_int64(check, 3),
-                               sqlite3_column_int64(check, 4));
+                               sqlite3_column_int64(check, 4), out->id);
         out->whole = sqlite3_column_int(check, 5) == 1;
     }
     sqlite3_reset(check);

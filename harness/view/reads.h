@@ -8,10 +8,9 @@
 
 /* given at once; the caller asks again while it gets as many */
 #define TM_VIEW_READS_MAX 16
-#define TM_VIEW_READ_ID_MAX 128
 struct tm_view_read {
     char id[TM_VIEW_READ_ID_MAX];
-    struct tm_view_key key;
+    struct tm_view_key key; /* its text is `id` */
     bool whole;
 };
 struct tm_view_ids {

@@ -15,7 +15,11 @@ int tm_view_key_compare(const struct tm_view_key *a, const struct tm_view_key *b
         c = record_order(a->place, b->place);
     if (c == 0)
         c = record_order(a->side, b->side);
-    return c != 0 ? c : record_order(a->seq, b->seq);
+    if (c == 0)
+        c = record_order(a->seq, b->seq);
+    if (c == 0 && a->read != b->read)
+        c = strcmp(a->read != NULL ? a->read : "", b->read != NULL ? b->read : "");
+    return c;
 }
 
 bool tm_view_key_given(const struct tm_view_key *k)
@@ -25,12 +29,13 @@ bool tm_view_key_given(const struct tm_view_key *k)
 
 struct tm_view_key tm_view_key_event(int64_t epoch, int64_t replay_id)
 {
-    return (struct tm_view_key){ epoch < 0 ? 0 : epoch, replay_id, 0, 0 };
+    return (struct tm_view_key){ epoch < 0 ? 0 : epoch, replay_id, 0, 0, NULL };
 }
 
-struct tm_view_key tm_view_key_answer(int64_t epoch, int64_t g, int64_t read_seq)
+struct tm_view_key tm_view_key_answer(int64_t epoch, int64_t g, int64_t read_seq,
+                                      const char *read_id)
 {
-    return (struct tm_view_key){ epoch < 0 ? 0 : epoch, g, 1, read_seq };
+    return (struct tm_view_key){ epoch < 0 ? 0 : epoch, g, 1, read_seq, read_id };
 }
 
 enum tm_code tm_view_record_init(struct tm_view_record *r, const char *id, size_t cells_count,
@@ -58,6 +63,8 @@ void tm_view_record_free(struct tm_view_record *r)
         sqlite3_value_free(r->cells[i].value);
     free(r->cells);
     free(r->id);
+    free(r->life_read);
+    free(r->unreadable_read);
     memset(r, 0, sizeof *r);
 }
 
@@ -74,6 +81,20 @@ static enum tm_code record_put(struct tm_view_cell *cell, sqlite3_value *value, 
     return TM_OK;
 }
 
+/* *at becomes `key`, its text a copy that `*text` owns. */
+static enum tm_code record_keep(struct tm_view_key *at, char **text, const struct tm_view_key *key,
+                                struct tm_err *err)
+{
+    char *copy = key->read != NULL ? strdup(key->read) : NULL;
+    if (key->read != NULL && copy == NULL)
+        return tm_fail(err, TM_E_NOMEM, "the name of a read");
+    free(*text);
+    *text = copy;
+    *at = *key;
+    at->read = copy;
+    return TM_OK;
+}
+
 enum tm_code tm_view_record_life(struct tm_view_record *r, const struct tm_view_key *key,
                                  sqlite3_value *const *values, struct tm_err *err)
 {
@@ -81,7 +102,9 @@ enum tm_code tm_view_record_life(struct tm_view_record *r, const struct tm_view_
     /* R2, R9: an older one is hidden by what is there */
     if (tm_view_key_compare(key, &r->life) <= 0)
         return TM_OK;
-    r->life = *key;
+    enum tm_code kept = record_keep(&r->life, &r->life_read, key, err);
+    if (kept != TM_OK)
+        return kept;
     r->full = values != NULL;
     r->changed = true;
     for (size_t i = 0; i < r->cells_count; i++) {
@@ -122,9 +145,17 @@ enum tm_code tm_view_record_update(struct tm_view_record *r, const struct tm_vie
 void tm_view_record_mark(struct tm_view_record *r, enum tm_view_mark mark,
                          const struct tm_view_key *key)
 {
-    assert(mark < TM_VIEW_MARKS);
+    assert(mark < TM_VIEW_MARKS && mark != TM_VIEW_UNREADABLE && key->read == NULL);
     if (tm_view_key_compare(key, &r->marks[mark]) > 0)
         r->marks[mark] = *key;
+}
+
+enum tm_code tm_view_record_unreadable(struct tm_view_record *r, const struct tm_view_key *key,
+                                       struct tm_err *err)
+{
+    struct tm_view_key *at = &r->marks[TM_VIEW_UNREADABLE];
+    return tm_view_key_compare(key, at) > 0 ? record_keep(at, &r->unreadable_read, key, err)
+                                            : TM_OK;
 }
 
 bool tm_view_record_partial(const struct tm_view_record *r)

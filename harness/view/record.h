@@ -11,15 +11,21 @@
 #include "base/buf.h"
 #include <sqlite3.h>
 
-/* R1, R9: epoch, replay id or g, event before read, _read_seq. */
+#define TM_VIEW_READ_ID_MAX 128 /* bytes of a `_read_id`, with its end */
+
+/* R1, R9: epoch, replay id or g, event before read, _read_seq, and where two reads got one number
+ * the bytes of _read_id. */
 struct tm_view_key {
     int64_t epoch, place, side, seq;
+    const char
+        *read; /* NULL: an event, or no text; borrowed, but a record keeps copies of its own */
 };
-#define TM_VIEW_NONE ((struct tm_view_key){ -1, -1, -1, -1 })
+#define TM_VIEW_NONE ((struct tm_view_key){ -1, -1, -1, -1, NULL })
 int tm_view_key_compare(const struct tm_view_key *a, const struct tm_view_key *b);
 bool tm_view_key_given(const struct tm_view_key *k);
 struct tm_view_key tm_view_key_event(int64_t epoch, int64_t replay_id);
-struct tm_view_key tm_view_key_answer(int64_t epoch, int64_t g, int64_t read_seq);
+struct tm_view_key tm_view_key_answer(int64_t epoch, int64_t g, int64_t read_seq,
+                                      const char *read_id);
 
 enum tm_view_mark {
     TM_VIEW_GAP,
@@ -38,7 +44,9 @@ struct tm_view_record {
     char *id;
     int64_t row; /* of the state table; 0 = not stored yet */
     struct tm_view_key life;
-    bool full; /* life none: nothing but updates, gaps, alerts */
+    char *life_read,
+        *unreadable_read; /* owned text of life.read and marks[TM_VIEW_UNREADABLE].read */
+    bool full;            /* life none: nothing but updates, gaps, alerts */
     struct tm_view_key marks[TM_VIEW_MARKS];
     struct tm_view_cell *cells;
     size_t cells_count;                 /* in the shape's column order */
@@ -55,8 +63,11 @@ enum tm_code tm_view_record_life(struct tm_view_record *r, const struct tm_view_
 enum tm_code tm_view_record_update(struct tm_view_record *r, const struct tm_view_key *key,
                                    int64_t commit_ms, const bool *named,
                                    sqlite3_value *const *values, struct tm_err *err);
+/* Of an event or an alert. */
 void tm_view_record_mark(struct tm_view_record *r, enum tm_view_mark mark,
                          const struct tm_view_key *key);
+enum tm_code tm_view_record_unreadable(struct tm_view_record *r, const struct tm_view_key *key,
+                                       struct tm_err *err);
 
 bool tm_view_record_shown(const struct tm_view_record *r);   /* has a row in X */
 bool tm_view_record_partial(const struct tm_view_record *r); /* R12 */

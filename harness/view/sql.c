@@ -60,15 +60,16 @@ static void sql_events(const struct tm_view_shape *s, struct tm_buf *b)
                    "  WHERE t<>'GAP_OVERFLOW' AND id<>" SQL_OVERFLOW_ID " AND instr(id,'*')=0),\n");
 }
 
-/* c: answers of reads, just after g (R9); a: the alerts that are dirt themselves (R8). */
+/* c: answers of reads, just after g (R9), the name of the read last and ended by what no name
+ * holds; a: the alerts that are dirt themselves (R8). */
 static void sql_answers(const struct tm_view_shape *s, struct tm_buf *b)
 {
     if (s->there[TM_VIEW_RECON]) {
         tm_buf_addz(b, "c AS MATERIALIZED (SELECT c.rowid AS \"row\",c.\"Id\" AS "
                        "id,printf('%010d%019d1%019d',");
         tm_view_shape_epoch(s, b, TM_VIEW_RECON, "c");
-        tm_buf_addz(b, ",CAST(c.\"_g\" AS INTEGER),CAST(c.\"_read_seq\" AS INTEGER)) AS "
-                       "\"key\",c.\"_kind\" AS k,"
+        tm_buf_addz(b, ",CAST(c.\"_g\" AS INTEGER),CAST(c.\"_read_seq\" AS INTEGER))||"
+                       "coalesce(c.\"_read_id\",'')||char(1) AS \"key\",c.\"_kind\" AS k,"
                        "c.\"_read_id\" AS \"read\",c.\"_read_kind\" AS rk,c.\"_partition\" AS part,"
                        "c.\"_count\" AS n,c.\"_partitions\" AS parts");
         sql_from(s, b, TM_VIEW_RECON, "c");

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STORE_FORMAT "2"
+#define STORE_FORMAT "3"
 #define STORE_SQL_BYTES_MAX (4u << 20)
 #define STORE_NUMBERS 16 /* whole numbers of _objects, in order */
 #define STORE_FIXED 9    /* bound before the fields: Id … _ask */
@@ -46,7 +46,7 @@ enum tm_code tm_view_store_create(sqlite3 *db, struct tm_err *err)
         "INTEGER,"
         "conversion INTEGER,whole_epoch INTEGER,whole INTEGER,range_epoch INTEGER,range INTEGER,"
         "key_epoch INTEGER,key_g INTEGER,key_seq INTEGER,copied_epoch INTEGER,raw_last TEXT,"
-        "alerts_last TEXT,recon_last TEXT) WITHOUT ROWID;"
+        "alerts_last TEXT,recon_last TEXT,key_read TEXT) WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS _reads(object TEXT,read_id TEXT,PRIMARY KEY(object,read_id)) "
         "WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS _stars(object TEXT,position INTEGER,kind TEXT,epoch INTEGER,"
@@ -275,15 +275,21 @@ static void store_put_key(struct tm_buf *b, const struct tm_view_key *k)
     char text[96];
     int n = 0;
     if (tm_view_key_given(k)) {
-        n = snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 ";",
-                     k->epoch, k->place, k->side, k->seq);
+        n = snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, k->epoch,
+                     k->place, k->side, k->seq);
         tm_buf_add(b, text, (size_t)n);
-    } else {
-        tm_buf_addc(b, ';');
+        if (k->read != NULL) {
+            n = snprintf(text, sizeof text, " %zu:", strlen(k->read));
+            tm_buf_add(b, text, (size_t)n);
+            tm_buf_addz(b, k->read);
+        }
     }
+    tm_buf_addc(b, ';');
 }
 
-static struct tm_view_key store_get_key(const char **p)
+/* Four numbers, and for an answer the length of its read's name and the name. `*read` is where that
+ * goes, not terminated, NULL = none. */
+static struct tm_view_key store_get_key(const char **p, const char **read, size_t *read_bytes)
 {
     struct tm_view_key k = TM_VIEW_NONE;
     int64_t *const parts[] = { &k.epoch, &k.place, &k.side, &k.seq };
@@ -291,6 +297,15 @@ static struct tm_view_key store_get_key(const char **p)
         char *end;
         *parts[i] = strtoll(*p, &end, 10);
         *p = end;
+    }
+    *read = NULL;
+    *read_bytes = 0;
+    if (**p == ' ') {
+        char *end;
+        *read_bytes = (size_t)strtoull(*p, &end, 10);
+        *read = end + (*end == ':');
+        *read_bytes = strnlen(*read, *read_bytes);
+        *p = *read + *read_bytes;
     }
     if (**p == ';')
         (*p)++;
@@ -307,15 +322,33 @@ static void store_state_text(struct tm_buf *b, const struct tm_view_record *r)
     tm_buf_addf(b, "%" PRId64, r->update_commit_ms);
 }
 
-static void store_state_read(struct tm_view_record *r, const char *p)
+static enum tm_code store_state_key(struct tm_view_key *key, char **owned, const char **p,
+                                    struct tm_err *err)
 {
-    r->life = store_get_key(&p);
+    const char *read;
+    size_t bytes;
+    *key = store_get_key(p, &read, &bytes);
+    if (read == NULL)
+        return TM_OK;
+    if (owned == NULL) /* an event's */
+        return tm_fail(err, TM_E_MISMATCH, "_state holds a read's name where an event's place is");
+    if ((*owned = strndup(read, bytes)) == NULL)
+        return tm_fail(err, TM_E_NOMEM, "the name of a read");
+    key->read = *owned;
+    return TM_OK;
+}
+
+static enum tm_code store_state_read(struct tm_view_record *r, const char *p, struct tm_err *err)
+{
+    enum tm_code rc = store_state_key(&r->life, &r->life_read, &p, err);
     r->full = *p == '1';
     if (*p != '\0')
         p++;
-    for (int m = 0; m < TM_VIEW_MARKS; m++)
-        r->marks[m] = store_get_key(&p);
+    for (int m = 0; m < TM_VIEW_MARKS && rc == TM_OK; m++)
+        rc = store_state_key(&r->marks[m], m == TM_VIEW_UNREADABLE ? &r->unreadable_read : NULL, &p,
+                             err);
     r->update_commit_ms = strtoll(p, NULL, 10);
+    return rc;
 }
 
 static void store_set_text(const struct tm_view_store *s, struct tm_buf *b,
@@ -333,10 +366,11 @@ static void store_set_text(const struct tm_view_store *s, struct tm_buf *b,
 static void store_set_read(const struct tm_view_store *s, struct tm_view_record *r, const char *p)
 {
     while (p != NULL && *p != '\0') {
-        size_t n = strcspn(p, "=");
+        const char *read;
+        size_t n = strcspn(p, "="), read_bytes;
         const char *name = p;
         p += n + (p[n] == '=');
-        struct tm_view_key key = store_get_key(&p);
+        struct tm_view_key key = store_get_key(&p, &read, &read_bytes);
         for (size_t i = 0; i < r->cells_count; i++)
             if (strncmp(s->shape->columns[i].name, name, n) == 0 &&
                 s->shape->columns[i].name[n] == '\0')
@@ -357,7 +391,7 @@ enum tm_code tm_view_store_load(struct tm_view_store *s, struct tm_view_record *
         out->row = sqlite3_column_int64(s->load, 0);
         out->was_shown = sqlite3_column_int(s->load, 1) == 1;
         out->was_dirty = sqlite3_column_int(s->load, 2) == 1;
-        store_state_read(out, (const char *)sqlite3_column_text(s->load, 3));
+        rc = store_state_read(out, (const char *)sqlite3_column_text(s->load, 3), err);
         store_set_read(s, out, (const char *)sqlite3_column_text(s->load, 4));
         for (size_t i = 0; i < out->cells_count && rc == TM_OK; i++) {
             if (sqlite3_column_type(s->load, (int)i + 5) == SQLITE_NULL)
@@ -477,6 +511,13 @@ static int store_place_compare(const struct tm_view_place *a, const struct tm_vi
     return (a->place > b->place) - (a->place < b->place);
 }
 
+void tm_view_object_whole(struct tm_view_object *o, const struct tm_view_key *key)
+{
+    snprintf(o->whole_read, sizeof o->whole_read, "%s", key->read != NULL ? key->read : "");
+    o->whole_key = *key;
+    o->whole_key.read = o->whole_read;
+}
+
 bool tm_view_object_copied(const struct tm_view_object *o)
 {
     return o->copied.epoch >= 0 && o->copied.epoch >= o->epoch;
@@ -505,7 +546,7 @@ enum tm_code tm_view_store_object_load(sqlite3 *db, struct tm_view_object *out, 
         tm_sql_prepare(&stmt, db,
                        "SELECT raw_row,alerts_row,recon_row,epoch,overflow_epoch,overflow,"
                        "conversion_epoch,conversion,whole_epoch,whole,range_epoch,range,key_epoch,"
-                       "key_g,key_seq,copied_epoch,raw_last,alerts_last,recon_last"
+                       "key_g,key_seq,copied_epoch,raw_last,alerts_last,recon_last,key_read"
                        " FROM _objects WHERE object=?1",
                        err);
     if (rc == TM_OK) {
@@ -518,8 +559,12 @@ enum tm_code tm_view_store_object_load(sqlite3 *db, struct tm_view_object *out, 
         const char *last = (const char *)sqlite3_column_text(stmt, STORE_NUMBERS + t);
         snprintf(out->last[t], sizeof out->last[t], "%s", last != NULL ? last : "");
     }
-    if (row && tm_view_key_given(&out->whole_key))
-        out->whole_key.side = 1;
+    if (rc == TM_OK && row && tm_view_key_given(&out->whole_key)) {
+        const struct tm_view_key key = tm_view_key_answer(
+            out->whole_key.epoch, out->whole_key.place, out->whole_key.seq,
+            (const char *)sqlite3_column_text(stmt, STORE_NUMBERS + TM_VIEW_TABLES));
+        tm_view_object_whole(out, &key);
+    }
     sqlite3_finalize(stmt);
     return rc;
 }
@@ -572,7 +617,7 @@ static enum tm_code store_object_put(sqlite3 *db, const struct tm_view_object *o
     enum tm_code rc =
         tm_sql_prepare(&stmt, db,
                        "INSERT OR REPLACE INTO _objects VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,"
-                       "?12,?13,?14,?15,?16,?17,?18,?19,?20)",
+                       "?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)",
                        err);
     if (rc == TM_OK) {
         sqlite3_bind_text(stmt, 1, o->name, -1, SQLITE_STATIC);
@@ -580,6 +625,8 @@ static enum tm_code store_object_put(sqlite3 *db, const struct tm_view_object *o
             sqlite3_bind_int64(stmt, i + 2, numbers[i]);
         for (int t = 0; t < TM_VIEW_TABLES; t++)
             sqlite3_bind_text(stmt, STORE_NUMBERS + 2 + t, o->last[t], -1, SQLITE_STATIC);
+        sqlite3_bind_text(stmt, STORE_NUMBERS + 2 + TM_VIEW_TABLES, o->whole_key.read, -1,
+                          SQLITE_STATIC);
         rc = tm_sql_run(stmt, err);
     }
     sqlite3_finalize(stmt);

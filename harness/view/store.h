@@ -24,6 +24,7 @@ struct tm_view_object {
     struct tm_view_place overflow, conversion;     /* highest of each */
     struct tm_view_place whole, range;             /* highest (epoch, g) of such a read in force */
     struct tm_view_key whole_key;                  /* of the highest whole read in force */
+    char whole_read[TM_VIEW_READ_ID_MAX];          /* text of whole_key.read */
     struct tm_view_place copied;                   /* highest epoch with a whole read in force */
 };
 struct tm_view_store {
@@ -51,6 +52,8 @@ enum tm_code tm_view_store_object_save(sqlite3 *db, const struct tm_view_object 
                                        struct tm_err *err);
 /* counts up by one */
 enum tm_code tm_view_store_seq(sqlite3 *db, int64_t *out_next, struct tm_err *err);
+/* Sets whole_key, with a copy of its text. The object may not be moved after that. */
+void tm_view_object_whole(struct tm_view_object *o, const struct tm_view_key *key);
 /* R14: the newest epoch's whole read is in force */
 bool tm_view_object_copied(const struct tm_view_object *o);
 #endif
