@@ -18,10 +18,12 @@
 #define ROUNDS_MAX 20000
 #define CHANNEL "/data/AccountChangeEvent"
 #define EVENTS_MAX 64
+#define REAL_MS_AT_ZERO 1772000000000LL
 
 struct world {
     struct org_fixture org;
     struct tm_salesforce *mock;
+    struct tm_secret_key *certificate;
     struct tm_mock_server *server;
     struct tm_http *http;
     struct tm_sf_session *session;
@@ -46,7 +48,11 @@ static int world_open(void **state)
     struct tm_err err = { .code = TM_OK };
     w = (struct world){ .org_ms = ORG_ORIGIN_MS + 1000 };
     org_fixture_open(&w.org);
-    struct tm_salesforce_settings settings = { .bayeux = { .long_poll_ms = 200 } };
+    if (tm_secret_certificate_load(&w.certificate, "tests/keys/jwt.crt", &err) != TM_OK)
+        return -1;
+    struct tm_salesforce_settings settings = { .bayeux = { .long_poll_ms = 200 },
+                                               .oauth = { .certificate = w.certificate,
+                                                          .real_ms_at_zero = REAL_MS_AT_ZERO } };
     if (tm_salesforce_open(&w.mock, w.org.org, &settings, &err) != TM_OK)
         return -1;
     struct tm_mock_handler handler = tm_salesforce_handler(w.mock);
@@ -80,6 +86,7 @@ static int world_close(void **state)
     w->http->ops->close(w->http);
     tm_mock_server_close(w->server);
     tm_salesforce_close(w->mock);
+    tm_secret_key_free(w->certificate);
     org_fixture_close(&w->org);
     json_decref(w->records);
     return 0;
@@ -148,6 +155,30 @@ static void signing_in_by_client_credentials_works_too(void **state)
     w->set.grant = TM_SF_CLIENT_CREDENTIALS;
     open_session(w);
     assert_int_equal(in_turn(w, step_ready, &err), TM_OK);
+}
+
+static void signing_in_by_jwt_bearer_works_where_the_certificate_fits(void **state)
+{
+    struct world *w = *state;
+    struct tm_err err;
+    w->set.grant = TM_SF_JWT_BEARER;
+    w->set.password = w->set.password_token = w->set.consumer_secret = NULL;
+    w->set.keystore_path = "tests/keys/jwt.p12";
+    w->set.keystore_password = "changeit";
+    w->set.real_ms_at_zero = REAL_MS_AT_ZERO + 1000; /* its clock is a second ahead */
+    open_session(w);
+    assert_int_equal(in_turn(w, step_ready, &err), TM_OK);
+    tm_sf_session_close(w->session);
+    w->set.real_ms_at_zero = REAL_MS_AT_ZERO - 181000;
+    open_session(w);
+    assert_int_equal(in_turn(w, step_ready, &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "expired authorization code"));
+    tm_sf_session_close(w->session);
+    w->set.real_ms_at_zero = REAL_MS_AT_ZERO;
+    w->set.username = "somebody@else.example";
+    open_session(w);
+    assert_int_equal(in_turn(w, step_ready, &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "user hasn't approved this consumer"));
 }
 
 static void wrong_password_is_refused_for_good(void **state)
@@ -459,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_WORLD(signing_in_by_password_finds_the_instance_and_the_latest_version),
         IN_WORLD(signing_in_by_client_credentials_works_too),
+        IN_WORLD(signing_in_by_jwt_bearer_works_where_the_certificate_fits),
         IN_WORLD(wrong_password_is_refused_for_good),
         IN_WORLD(describe_is_what_the_org_has_and_an_unknown_object_is_named),
         IN_WORLD(query_gives_every_row_once_over_all_pages),

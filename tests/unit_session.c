@@ -1,5 +1,6 @@
 /* session against a scripted HTTP port: sign-in, expiry, retry, rate limit, versions, describe.
  * Virtual time. */
+#include "base/secret.h"
 #include "salesforce/session.h"
 #include "tests/support_fake_http.h"
 #include <setjmp.h>
@@ -181,6 +182,77 @@ static void client_credentials_sign_in_sends_no_password(void **state)
     STARTS(w, lines);
     assert_int_equal(sign_in(w), TM_OK);
     assert_null(strstr(w->f.last_body, "password"));
+}
+
+/* The claims of the assertion in a form, once the certificate has verified its signature. */
+static json_t *claims_of(const char *form)
+{
+    static const char head[] =
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
+    struct tm_secret_key *certificate = NULL;
+    struct tm_buf plain, signature;
+    assert_memory_equal(form, head, strlen(head));
+    const char *text = form + strlen(head), *dot = strchr(text, '.'), *last = strrchr(text, '.');
+    assert_true(dot != NULL && last > dot);
+    tm_buf_init(&plain, 4096);
+    tm_buf_init(&signature, 4096);
+    assert_int_equal(tm_secret_certificate_load(&certificate, "tests/keys/jwt.crt", NULL), TM_OK);
+    assert_true(tm_base64_decode(&signature, last + 1, strlen(last + 1)));
+    assert_true(tm_secret_verify(certificate, text, (size_t)(last - text), signature.data,
+                                 signature.bytes));
+    assert_true(tm_base64_decode(&plain, dot + 1, (size_t)(last - dot - 1)));
+    json_t *json = json_loadb(plain.data, plain.bytes, 0, NULL);
+    tm_secret_key_free(certificate);
+    tm_buf_free(&plain);
+    tm_buf_free(&signature);
+    return json;
+}
+
+static void jwt_bearer_sign_in_signs_who_it_is_for_three_minutes(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *instance, *aud;
+    } cases[] = {
+        { "https://login.example/", "https://login.example" },
+        { "https://acme.my.salesforce.com", "https://login.salesforce.com" },
+        { "https://acme--dev.sandbox.my.salesforce.com/", "https://test.salesforce.com" },
+    };
+    static const struct fake_line lines[] = {
+        { .expect = "POST /services/oauth2/token", .status = 200, .body = TOKEN_REPLY("T1") },
+    };
+    w->set.grant = TM_SF_JWT_BEARER;
+    w->set.password = w->set.password_token = w->set.consumer_secret = NULL;
+    w->set.keystore_path = "tests/keys/jwt.p12";
+    w->set.keystore_password = "changeit";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        w->set.instance = cases[i].instance;
+        tm_sf_session_close(w->s);
+        w->set.real_ms_at_zero = 0;
+        STARTS(w, lines);
+        w->f.now_ns = 100 * TM_NS_PER_S;
+        assert_int_equal(sign_in(w), TM_OK);
+        json_t *claims = claims_of(w->f.last_body);
+        assert_string_equal(json_string_value(json_object_get(claims, "iss")), "key");
+        assert_string_equal(json_string_value(json_object_get(claims, "sub")), "a@b.example");
+        assert_string_equal(json_string_value(json_object_get(claims, "aud")), cases[i].aud);
+        assert_int_equal(json_integer_value(json_object_get(claims, "exp")), 280);
+        json_decref(claims);
+    }
+}
+
+static void a_keystore_that_does_not_open_is_told_before_anything_is_sent(void **state)
+{
+    struct world *w = *state;
+    w->set.grant = TM_SF_JWT_BEARER;
+    refuses(&w->set, "salesforce.jwt.keystore.path is missing");
+    w->set.keystore_path = "tests/keys/jwt.p12";
+    w->set.keystore_password = "wrong";
+    refuses(&w->set, "tests/keys/jwt.p12: this password does not open it");
+    w->set.keystore_path = "tests/keys/none.p12";
+    refuses(&w->set, "tests/keys/none.p12");
+    w->set.username = NULL;
+    refuses(&w->set, "salesforce.username is missing (grant type JWT_BEARER)");
 }
 
 static void version_latest_takes_the_highest_the_server_lists(void **state)
@@ -489,6 +561,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SESSION(password_sign_in_sends_escaped_credentials_with_the_security_token),
         SESSION(client_credentials_sign_in_sends_no_password),
+        SESSION(jwt_bearer_sign_in_signs_who_it_is_for_three_minutes),
+        SESSION(a_keystore_that_does_not_open_is_told_before_anything_is_sent),
         SESSION(version_latest_takes_the_highest_the_server_lists),
         SESSION(wrong_password_is_a_usage_error_in_the_servers_words_and_not_tried_again),
         SESSION(sign_in_outlasts_a_busy_server_but_not_its_budget),

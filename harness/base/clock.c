@@ -59,6 +59,11 @@ int64_t tm_clock_realtime_ns(void)
     return clock_read(CLOCK_REALTIME);
 }
 
+int64_t tm_clock_real_ms_at_zero(void)
+{
+    return (tm_clock_realtime_ns() - tm_clock_monotonic_ns()) / TM_NS_PER_MS;
+}
+
 static void clock_boot_id(char out[40])
 {
     FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");

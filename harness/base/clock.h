@@ -38,6 +38,8 @@ int64_t tm_clock_wall_at(const struct tm_clock_map *map, int64_t org_ms);
 int64_t tm_clock_monotonic_ns(void);
 /* likewise; for manifests and log lines */
 int64_t tm_clock_realtime_ns(void);
+/* Epoch ms when the monotonic clock showed 0: what other machines' clocks say of a wall instant. */
+int64_t tm_clock_real_ms_at_zero(void);
 
 struct tm_clock_file; /* a mapped clock file */
 /* Creates (or truncates) `path`; the clock stands still at org_origin_ms

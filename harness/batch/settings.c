@@ -1,6 +1,7 @@
 /* settings: a batch preset from its JSON file. in: a path; out: tm_batch_settings, checked. Reads
  * one file, no clock. */
 #include "batch/plan.h"
+#include "salesforce/sign_in.h"
 #include "base/text.h"
 #include <stdio.h>
 #include <string.h>
@@ -17,17 +18,7 @@ static const struct tm_key settings_keys[] = {
       "per setting: its public source, or \"assumed\"" },
     { "carries", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "change types this preset can show; read by run and check" },
-    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL,
-      "login URL" },
-    { "salesforce.username", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "user of the password grant" },
-    { "salesforce.password", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its password" },
-    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL,
-      "its security token" },
-    { "salesforce.consumer.key", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "connected app" },
-    { "salesforce.consumer.secret", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its secret" },
-    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS",
-      "OAuth grant" },
-    { "salesforce.version", TM_KEY_TEXT, 0, "latest", 0, 0, NULL, "API version" },
+    TM_SF_KEYS,
     { "request.max.retries.time.ms", TM_KEY_INT, 0, "30000", 1, INT64_MAX / NS_PER_MS, NULL,
       "wall time to retry a call" },
     { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, INT64_MAX / NS_PER_MS, NULL,
@@ -137,22 +128,11 @@ static enum tm_code settings_check(const struct tm_batch_settings *s, const char
 
 static void settings_session(struct tm_sf_settings *out, const struct tm_config *c, const char *url)
 {
-    static const char *const grants[] = { "PASSWORD", "CLIENT_CREDENTIALS", NULL };
     *out = (struct tm_sf_settings){
-        .instance = url != NULL ? url : tm_config_text(c, "salesforce.instance"),
-        .username = tm_config_text(c, "salesforce.username"),
-        .password = tm_config_text(c, "salesforce.password"),
-        .password_token = tm_config_text(c, "salesforce.password.token"),
-        .consumer_key = tm_config_text(c, "salesforce.consumer.key"),
-        .consumer_secret = tm_config_text(c, "salesforce.consumer.secret"),
-        .grant = settings_choice(c, "salesforce.grant.type", grants) == 1 ? TM_SF_CLIENT_CREDENTIALS
-                                                                          : TM_SF_PASSWORD,
-        .api_version = tm_config_text(c, "salesforce.version"),
-        .request_retry_ns_max = tm_config_int(c, "request.max.retries.time.ms") * NS_PER_MS,
-        .auth_retry_ns_max = tm_config_int(c, "salesforce.auth.retries.time.ms") * NS_PER_MS,
         .calls_per_second_max = (double)tm_config_int(c, "requests.per.second"),
         .seed = tm_hash64(tm_config_name(c), strlen(tm_config_name(c)), 0),
     };
+    tm_sf_settings_read(out, c, url);
 }
 
 static void settings_fill(struct tm_batch_settings *out, const struct tm_config *c)

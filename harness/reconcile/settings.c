@@ -1,5 +1,6 @@
 #include "event/contract.h"
 #include "reconcile/reconcile.h"
+#include "salesforce/sign_in.h"
 #include "topic/properties.h"
 #include <stdlib.h>
 #include <string.h>
@@ -38,17 +39,7 @@ static const struct tm_key recon_keys[] = {
       "longest wall time between attempts" },
     { "requests.per.second", TM_KEY_INT, 0, "0", 0, 100000, NULL,
       "rate limit over all calls; 0 = none" },
-    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL,
-      "login URL" },
-    { "salesforce.username", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "user of the password grant" },
-    { "salesforce.password", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its password" },
-    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL,
-      "its security token" },
-    { "salesforce.consumer.key", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL, "connected app" },
-    { "salesforce.consumer.secret", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its secret" },
-    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0, "PASSWORD|CLIENT_CREDENTIALS",
-      "OAuth grant" },
-    { "salesforce.version", TM_KEY_TEXT, 0, "latest", 0, 0, NULL, "API version" },
+    TM_SF_KEYS,
     { "request.max.retries.time.ms", TM_KEY_INT, 0, "30000", 1, MS_MAX, NULL,
       "wall time to retry a call" },
     { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, MS_MAX, NULL,
@@ -123,21 +114,10 @@ static enum tm_code recon_objects(struct tm_recon_settings *out, const struct tm
 static void recon_salesforce(struct tm_sf_settings *out, const struct tm_config *c, const char *url)
 {
     *out = (struct tm_sf_settings){
-        .instance = url != NULL ? url : tm_config_text(c, "salesforce.instance"),
-        .username = tm_config_text(c, "salesforce.username"),
-        .password = tm_config_text(c, "salesforce.password"),
-        .password_token = tm_config_text(c, "salesforce.password.token"),
-        .consumer_key = tm_config_text(c, "salesforce.consumer.key"),
-        .consumer_secret = tm_config_text(c, "salesforce.consumer.secret"),
-        .grant = strcasecmp(tm_config_text(c, "salesforce.grant.type"), "PASSWORD") == 0
-                     ? TM_SF_PASSWORD
-                     : TM_SF_CLIENT_CREDENTIALS,
-        .api_version = tm_config_text(c, "salesforce.version"),
-        .request_retry_ns_max = tm_config_int(c, "request.max.retries.time.ms") * TM_NS_PER_MS,
-        .auth_retry_ns_max = tm_config_int(c, "salesforce.auth.retries.time.ms") * TM_NS_PER_MS,
         .calls_per_second_max = (double)tm_config_int(c, "requests.per.second"),
         .seed = tm_hash64(tm_config_name(c), strlen(tm_config_name(c)), 1),
     };
+    tm_sf_settings_read(out, c, url);
 }
 
 enum tm_code tm_recon_settings_load(struct tm_recon_settings *out, struct tm_config **out_config,

@@ -48,15 +48,17 @@ static enum tm_code batch_run(const struct tm_station_flags *flags,
 {
     struct cmd_batch c = { .stats_path = flags->stats_path, .name = settings->name };
     struct tm_sf_session *session = NULL;
+    struct tm_sf_settings salesforce = settings->salesforce;
     struct tm_clock_file *clock = NULL;
     char agent[TM_AGENT_BYTES];
     enum tm_code rc = TM_OK;
+    salesforce.real_ms_at_zero = tm_clock_real_ms_at_zero();
     if (flags->clock_path != NULL &&
         (rc = tm_clock_file_open(&clock, flags->clock_path, err)) != TM_OK)
         goto done;
     if ((rc = tm_http_curl_open(&c.http, tm_command_agent(agent, settings->name), flags->ca_path,
                                 err)) != TM_OK ||
-        (rc = tm_sf_session_open(&session, c.http, &settings->salesforce, err)) != TM_OK ||
+        (rc = tm_sf_session_open(&session, c.http, &salesforce, err)) != TM_OK ||
         (rc = tm_batch_open(&c.batch, settings, session, c.http, flags->warehouse, batch_note, NULL,
                             err)) != TM_OK)
         goto done;

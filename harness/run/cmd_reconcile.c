@@ -44,6 +44,7 @@ static enum tm_code reconcile_open(struct cmd_reconcile *c, const struct tm_reco
                                    struct tm_err *err)
 {
     struct tm_topic_station *s = &c->station;
+    struct tm_sf_settings salesforce = set->salesforce;
     char life[48];
     const struct tm_kafka_options options = { .group = set->group,
                                               .topics = (const char *const *)set->alerts,
@@ -51,9 +52,10 @@ static enum tm_code reconcile_open(struct cmd_reconcile *c, const struct tm_reco
                                               .owner = { .revoked = reconcile_revoked, .self = c },
                                               .reading_groups = set->readers,
                                               .reading_groups_count = set->readers_count };
+    salesforce.real_ms_at_zero = tm_clock_real_ms_at_zero();
     enum tm_code rc = tm_topic_station_open(s, set->name, err);
     if (rc == TM_OK)
-        rc = tm_sf_session_open(&c->session, s->http, &set->salesforce, err);
+        rc = tm_sf_session_open(&c->session, s->http, &salesforce, err);
     if (rc == TM_OK)
         rc = tm_topic_station_join(s, &options, err);
     if (rc != TM_OK)

@@ -80,9 +80,9 @@ struct serve {
     struct tm_secret_key *jwt_certificate;
     struct tm_serve_tls tls;
     struct tm_clock_file *clock;
-    uint64_t sessions_kept;      /* tm_oauth_changes when they were last written to the org */
-    bool started;                /* the clock runs and the workload knows */
-    int64_t pos_told;            /* history position subscribers were told of */
+    uint64_t sessions_kept; /* tm_oauth_changes when they were last written to the org */
+    bool started;           /* the clock runs and the workload knows */
+    int64_t pos_told;       /* history position subscribers were told of */
     unsigned seconds;
     struct tm_err broken; /* found outside a step; told by the next one */
 };
@@ -264,8 +264,7 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
                    .consumer_key = s->given[SERVE_KEY],
                    .consumer_secret = s->given[SERVE_SECRET],
                    .refresh_token = s->given[SERVE_REFRESH_TOKEN],
-                   .real_ms_at_zero =
-                       (tm_clock_realtime_ns() - tm_clock_monotonic_ns()) / TM_NS_PER_MS },
+                   .real_ms_at_zero = tm_clock_real_ms_at_zero() },
     };
     int64_t port, life_s;
     enum tm_code rc = serve_number(&port, s, SERVE_PORT, 0, 0, 65535, err);

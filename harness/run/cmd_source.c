@@ -139,6 +139,7 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
     if (rc == TM_OK)
         rc = tm_http_curl_open(&c->http, tm_command_agent(agent, c->settings.pipeline),
                                c->flags.ca_path, err);
+    c->settings.session.real_ms_at_zero = tm_clock_real_ms_at_zero();
     if (rc == TM_OK)
         rc = tm_sf_session_open(&c->session, c->http, &c->settings.session, err);
     if (rc == TM_OK)

@@ -1,7 +1,7 @@
 #include "salesforce/session.h"
 #include "base/text.h"
+#include "salesforce/sign_in.h"
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +48,7 @@ struct session_describe {
 struct tm_sf_session {
     struct tm_http *http; /* borrowed */
     struct tm_sf_settings set;
+    struct tm_secret_key *key; /* signs assertions; NULL = another grant */
     struct tm_rng rng;
     enum session_state state;
     char *url, *token, version[16];
@@ -73,43 +74,21 @@ static bool session_unset(const char *text)
     return text == NULL || *text == '\0';
 }
 
-static enum tm_code session_check(const struct tm_sf_settings *set, struct tm_err *err)
-{
-    if (session_unset(set->instance))
-        return tm_fail(
-            err, TM_E_ARG,
-            "salesforce.instance is missing: the login URL, as https://login.salesforce.com");
-    if (strncmp(set->instance, "http://", 7) != 0 && strncmp(set->instance, "https://", 8) != 0)
-        return tm_fail(err, TM_E_ARG,
-                       "salesforce.instance must be an http:// or https:// URL, not \"%.100s\"",
-                       set->instance);
-    if (session_unset(set->consumer_key))
-        return tm_fail(err, TM_E_ARG, "salesforce.consumer.key is missing");
-    if (set->grant == TM_SF_PASSWORD && session_unset(set->username))
-        return tm_fail(err, TM_E_ARG, "salesforce.username is missing (grant type PASSWORD)");
-    if (set->grant == TM_SF_PASSWORD && session_unset(set->password))
-        return tm_fail(err, TM_E_ARG, "salesforce.password is missing (grant type PASSWORD)");
-    if (set->grant == TM_SF_CLIENT_CREDENTIALS && session_unset(set->consumer_secret))
-        return tm_fail(err, TM_E_ARG,
-                       "salesforce.consumer.secret is missing (grant type CLIENT_CREDENTIALS)");
-    if (set->api_version != NULL && strcmp(set->api_version, "latest") != 0 &&
-        (set->api_version[strspn(set->api_version, "0123456789.")] != '\0' ||
-         !isdigit((unsigned char)set->api_version[0]) || strlen(set->api_version) > 8))
-        return tm_fail(err, TM_E_ARG,
-                       "salesforce.version must be \"latest\" or like \"59.0\", not \"%.20s\"",
-                       set->api_version);
-    return TM_OK;
-}
-
 enum tm_code tm_sf_session_open(struct tm_sf_session **out, struct tm_http *http,
                                 const struct tm_sf_settings *settings, struct tm_err *err)
 {
-    enum tm_code rc = session_check(settings, err);
+    enum tm_code rc = tm_sf_settings_check(settings, err);
+    struct tm_secret_key *key = NULL;
+    if (rc == TM_OK && settings->grant == TM_SF_JWT_BEARER)
+        rc = tm_secret_key_load(&key, settings->keystore_path, settings->keystore_password, err);
     if (rc != TM_OK)
         return rc;
     struct tm_sf_session *s = calloc(1, sizeof *s);
-    if (s == NULL)
+    if (s == NULL) {
+        tm_secret_key_free(key);
         return tm_fail(err, TM_E_NOMEM, "Salesforce session");
+    }
+    s->key = key;
     s->http = http;
     s->set = *settings;
     if (s->set.request_retry_ns_max <= 0)
@@ -130,7 +109,7 @@ enum tm_code tm_sf_session_open(struct tm_sf_session **out, struct tm_http *http
 static void session_wipe(char *text)
 {
     if (text != NULL)
-        memset(text, 0, strlen(text));
+        tm_secret_wipe(text, strlen(text));
     free(text);
 }
 
@@ -148,6 +127,7 @@ void tm_sf_session_close(struct tm_sf_session *s)
     s->http->ops->cancel(s->http, s->call);
     free(s->url);
     session_wipe(s->token);
+    tm_secret_key_free(s->key);
     free(s);
 }
 
@@ -245,7 +225,8 @@ static bool session_transient(int status)
 
 /* ---- signing in ---- */
 
-static enum tm_code session_send_sign_in(struct tm_sf_session *s, struct tm_err *err)
+static enum tm_code session_send_sign_in(struct tm_sf_session *s, const struct tm_now *now,
+                                         struct tm_err *err)
 {
     struct tm_buf url, body;
     tm_buf_init(&url, SESSION_URL_BYTES_MAX);
@@ -255,22 +236,7 @@ static enum tm_code session_send_sign_in(struct tm_sf_session *s, struct tm_err 
         n--;
     tm_buf_add(&url, s->set.instance, n);
     tm_buf_addz(&url, "/services/oauth2/token");
-    tm_buf_addz(&body, s->set.grant == TM_SF_PASSWORD ? "grant_type=password"
-                                                      : "grant_type=client_credentials");
-    tm_buf_addz(&body, "&client_id=");
-    tm_buf_add_urlencoded(&body, s->set.consumer_key);
-    if (!session_unset(s->set.consumer_secret)) {
-        tm_buf_addz(&body, "&client_secret=");
-        tm_buf_add_urlencoded(&body, s->set.consumer_secret);
-    }
-    if (s->set.grant == TM_SF_PASSWORD) {
-        tm_buf_addz(&body, "&username=");
-        tm_buf_add_urlencoded(&body, s->set.username);
-        tm_buf_addz(&body, "&password=");
-        tm_buf_add_urlencoded(&body, s->set.password);
-        tm_buf_add_urlencoded(&body, s->set.password_token != NULL ? s->set.password_token : "");
-    }
-    enum tm_code rc = tm_buf_check(&body, "sign-in request", err);
+    enum tm_code rc = tm_sf_sign_in_form(&body, &s->set, s->key, now, err);
     if (rc == TM_OK)
         rc = tm_buf_check(&url, "salesforce.instance", err);
     struct tm_http_request request = {
@@ -285,7 +251,7 @@ static enum tm_code session_send_sign_in(struct tm_sf_session *s, struct tm_err 
     if (rc == TM_OK)
         rc = s->http->ops->start(s->http, &s->call, &request, err);
     if (body.data != NULL)
-        memset(body.data, 0, body.bytes);
+        tm_secret_wipe(body.data, body.bytes);
     tm_buf_free(&url);
     tm_buf_free(&body);
     return rc;
@@ -318,9 +284,11 @@ static enum tm_code session_refuse(struct tm_sf_session *s, const char *code, co
                 s->set.instance);
     else
         tm_fail(&s->refused, TM_E_ARG,
-                "sign-in at %.80s refused (HTTP %d): %s: %s; check salesforce.username, .password, "
-                ".password.token, .consumer.key and .consumer.secret",
-                s->set.instance, status, *code ? code : "no error code", text);
+                "sign-in at %.80s refused (HTTP %d): %s: %s; check salesforce.%s", s->set.instance,
+                status, *code ? code : "no error code", text,
+                s->set.grant == TM_SF_JWT_BEARER
+                    ? "consumer.key, .username, and that the app has the keystore's certificate"
+                    : "username, .password, .password.token, .consumer.key and .consumer.secret");
     s->state = SESSION_REFUSED;
     return tm_fail(err, TM_E_ARG, "%s", s->refused.msg);
 }
@@ -480,7 +448,8 @@ enum tm_code tm_sf_session_ready(struct tm_sf_session *s, const struct tm_now *n
     }
     if (now->wall_ns < s->at_ns)
         return TM_E_AGAIN;
-    rc = s->state == SESSION_OUT ? session_send_sign_in(s, err) : session_send_versions(s, err);
+    rc =
+        s->state == SESSION_OUT ? session_send_sign_in(s, now, err) : session_send_versions(s, err);
     if (rc != TM_OK)
         return rc;
     s->state = s->state == SESSION_OUT ? SESSION_SIGNING : SESSION_ASKING_VERSION;

@@ -8,12 +8,15 @@
 #include "base/http.h"
 #include "base/rng.h"
 
-enum tm_sf_grant { TM_SF_PASSWORD, TM_SF_CLIENT_CREDENTIALS };
+enum tm_sf_grant { TM_SF_PASSWORD, TM_SF_CLIENT_CREDENTIALS, TM_SF_JWT_BEARER };
 struct tm_sf_settings {   /* all strings borrowed for the session's life */
     const char *instance; /* login URL: https://login.salesforce.com or the mock's base URL */
     const char *username, *password, *password_token, *consumer_key, *consumer_secret;
+    const char *keystore_path,
+        *keystore_password; /* of the key that signs, JWT bearer; read once */
     enum tm_sf_grant grant;
-    const char *api_version;      /* "latest" or "59.0" */
+    int64_t real_ms_at_zero; /* epoch ms when the wall clock showed 0: when an assertion ends */
+    const char *api_version; /* "latest" or "59.0" */
     int64_t request_retry_ns_max; /* request.max.retries.time.ms; after that a call fails for good;
                                      0 = 900 s */
     int64_t auth_retry_ns_max;    /* salesforce.auth.retries.time.ms; 0 = 30 s */

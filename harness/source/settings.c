@@ -1,6 +1,7 @@
 /* settings: the connector's config keys (facts/connectors.md 1.1), checked and turned into what the
  * station needs. */
 #include "source/source.h"
+#include "salesforce/sign_in.h"
 #include "event/contract.h"
 #include "base/text.h"
 #include "topic/properties.h"
@@ -34,19 +35,7 @@ static const struct tm_key source_keys[] = {
       "when the replay line broke (R15)" },
     { "convert.changed.fields", TM_KEY_BOOL, 0, "false", 0, 0, NULL,
       "changedFields in the topic's column names" },
-    { "salesforce.instance", TM_KEY_TEXT, 0, "https://login.salesforce.com", 0, 0, NULL,
-      "login URL" },
-    { "salesforce.username", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "user with View All Data" },
-    { "salesforce.password", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL, "its password" },
-    { "salesforce.password.token", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL,
-      "security token, put behind the password" },
-    { "salesforce.consumer.key", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL,
-      "of the connected app" },
-    { "salesforce.consumer.secret", TM_KEY_TEXT, TM_KEY_SECRET, NULL, 0, 0, NULL,
-      "of the connected app" },
-    { "salesforce.grant.type", TM_KEY_TEXT, 0, "PASSWORD", 0, 0,
-      "PASSWORD|CLIENT_CREDENTIALS|JWT_BEARER", "sign-in flow" },
-    { "salesforce.version", TM_KEY_TEXT, 0, "latest", 0, 0, NULL, "API version, latest or 59.0" },
+    TM_SF_KEYS,
     { "connection.timeout", TM_KEY_INT, 0, "30000", 5000, 600000, NULL,
       "ms; accepted, the client's own limits hold" },
     { "connection.max.message.size", TM_KEY_INT, 0, "1048576", 1024, 1 << 30, NULL,
@@ -146,37 +135,12 @@ static enum tm_code settings_object(struct tm_source_settings *out, const struct
 static enum tm_code settings_session(struct tm_source_settings *out, const struct tm_config *config,
                                      const char *salesforce_url, struct tm_err *err)
 {
-    const char *file = tm_config_name(config),
-               *grant = tm_config_text(config, "salesforce.grant.type");
+    const char *file = tm_config_name(config);
     struct tm_sf_settings *s = &out->session;
-    s->instance =
-        salesforce_url != NULL ? salesforce_url : tm_config_text(config, "salesforce.instance");
-    s->username = tm_config_text(config, "salesforce.username");
-    s->password = tm_config_text(config, "salesforce.password");
-    s->password_token = tm_config_text(config, "salesforce.password.token");
-    s->consumer_key = tm_config_text(config, "salesforce.consumer.key");
-    s->consumer_secret = tm_config_text(config, "salesforce.consumer.secret");
-    s->api_version = tm_config_text(config, "salesforce.version");
-    s->request_retry_ns_max = tm_config_int(config, "request.max.retries.time.ms") * TM_NS_PER_MS;
-    s->auth_retry_ns_max = tm_config_int(config, "salesforce.auth.retries.time.ms") * TM_NS_PER_MS;
+    tm_sf_settings_read(s, config, salesforce_url);
     s->calls_per_second_max = (double)tm_config_int(config, "tidemark.calls.per.second");
     s->seed = tm_hash64(out->object, strlen(out->object), 1);
-    if (strcasecmp(grant, "JWT_BEARER") == 0)
-        return tm_fail(err, TM_E_ARG,
-                       "config %s: salesforce.grant.type JWT_BEARER is not built; use PASSWORD or "
-                       "CLIENT_CREDENTIALS",
-                       file);
-    s->grant = strcasecmp(grant, "PASSWORD") == 0 ? TM_SF_PASSWORD : TM_SF_CLIENT_CREDENTIALS;
-    if (s->grant == TM_SF_PASSWORD && (s->username == NULL || s->password == NULL))
-        return tm_fail(err, TM_E_ARG, "config %s: %s is missing; the PASSWORD sign-in needs it",
-                       file, s->username == NULL ? "salesforce.username" : "salesforce.password");
-    if (s->grant == TM_SF_CLIENT_CREDENTIALS && s->consumer_secret == NULL)
-        return tm_fail(err, TM_E_ARG,
-                       "config %s: salesforce.consumer.secret is missing; the CLIENT_CREDENTIALS "
-                       "sign-in needs "
-                       "it",
-                       file);
-    return TM_OK;
+    return tm_sf_settings_check(s, err) == TM_OK ? TM_OK : tm_at(err, "config %s", file);
 }
 
 enum tm_code tm_source_topic(char out[TM_TOPIC_NAME_MAX], const struct tm_source_settings *settings,
