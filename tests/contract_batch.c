@@ -255,6 +255,12 @@ static void stitch_like_keeps_only_the_purged_record(void **state)
     preset_ends_with("stitch-like", 1, 0);
 }
 
+static void bulk_like_keeps_only_the_purged_record(void **state)
+{
+    (void)state;
+    preset_ends_with("bulk-like", 1, 0);
+}
+
 static void fivetran_like_keeps_only_the_purged_record(void **state)
 {
     (void)state;
@@ -333,7 +339,9 @@ static void crash_day(struct day *d, const char *preset, unsigned crash_at, int 
     d->crash_at = crash_at;
     d->settings.objects_count = 2; /* Account and Opportunity: there are no users to copy */
     day_crash(d);                  /* the station takes that up */
-    d->settings.page_rows = d->settings.paging == TM_BATCH_KEYSET ? 15 : 200; /* a server's least */
+    d->settings.page_rows = d->settings.bulk                        ? 7
+                            : d->settings.paging == TM_BATCH_KEYSET ? 15
+                                                                    : 200; /* a server's least */
     day_settle(d);
     for (int i = 0; i < 20; i++) /* all in one second */
         day_change(d, TM_ORG_UPDATE, i, "renamed", 2);
@@ -391,11 +399,53 @@ static void stitch_like_killed_at_every_step_ends_as_if_it_had_not_been(void **s
     killed_at_every_step("stitch-like", 210);
 }
 
+static void bulk_like_killed_at_every_step_ends_as_if_it_had_not_been(void **state)
+{
+    (void)state;
+    killed_at_every_step("bulk-like", 16);
+}
+
+/* One page of Opportunity is stored, then the mock forgets all jobs, as after seven days: another
+ * job sees another moment, so that the read begins again. */
+static void a_job_the_org_forgot_is_made_anew_and_its_read_begins_again(void **state)
+{
+    static const char stored[] = "SELECT count(*) FROM _jobs WHERE object = 'Opportunity' AND "
+                                 "locator <> ''";
+    struct day d;
+    int64_t extra, missing, pages = 0;
+    (void)state;
+    day_open(&d, "bulk-like", 0);
+    d.settings.objects_count = 2;
+    d.settings.page_rows = 7;
+    day_crash(&d);
+    assert_int_equal(tm_sql_open(&d.db, d.database, TM_SQL_WRITE, &d.err), TM_OK);
+    for (int i = 0; i < 1000 && pages == 0; i++) {
+        struct tm_wake wake = { TM_NEVER, TM_NEVER };
+        enum tm_code rc = tm_batch_step(d.batch, &d.http.now, &wake, &d.err);
+        assert_true(rc == TM_OK || rc == TM_E_AGAIN);
+        d.http.now.wall_ns += TM_NS_PER_MS;
+        pages = day_ask(&d, stored);
+    }
+    assert_int_equal(pages, 1);
+    tm_sql_close(d.db);
+    d.db = NULL;
+    day_change(&d, TM_ORG_HARD_DELETE, 0, NULL, 1); /* it stands in the load table */
+    d.http.now.org_ms += 8 * 1440 * MINUTE_MS;
+    day_settle(&d);
+    assert_non_null(strstr(d.notes, "no longer knows the Bulk job of Opportunity"));
+    day_compare(&d, &extra, &missing);
+    assert_int_equal(extra, 0);
+    assert_int_equal(missing, 0);
+    assert_int_equal(tm_batch_counts(d.batch)->polls_failed, 0);
+    day_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(naive_keeps_the_six_deleted_and_the_purged_record),
         cmocka_unit_test(stitch_like_keeps_only_the_purged_record),
+        cmocka_unit_test(bulk_like_keeps_only_the_purged_record),
         cmocka_unit_test(fivetran_like_keeps_only_the_purged_record),
         cmocka_unit_test(airbyte_like_keeps_only_the_purged_record),
         cmocka_unit_test(best_ends_equal),
@@ -403,6 +453,8 @@ int main(void)
         cmocka_unit_test(an_expired_token_costs_a_sign_in_and_nothing_else),
         cmocka_unit_test(best_killed_at_every_step_ends_as_if_it_had_not_been),
         cmocka_unit_test(stitch_like_killed_at_every_step_ends_as_if_it_had_not_been),
+        cmocka_unit_test(bulk_like_killed_at_every_step_ends_as_if_it_had_not_been),
+        cmocka_unit_test(a_job_the_org_forgot_is_made_anew_and_its_read_begins_again),
     };
     return cmocka_run_group_tests(tests, day_credentials, NULL);
 }

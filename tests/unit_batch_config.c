@@ -142,6 +142,9 @@ static void settings_that_contradict_each_other_are_refused(void **state)
     refused("\"objects\":\"A\",\"interval.ms\":1000,\"get.deleted\":true", "deletes=ignore");
     refused("\"objects\":\"A\",\"interval.ms\":1000,\"paging\":\"keyset\",\"cursor.compare\":\">\"",
             "cursor.compare");
+    refused("\"objects\":\"A\",\"interval.ms\":1000,\"api\":\"bulk\",\"paging\":\"keyset\"",
+            "paging \"locator\"");
+    refused("\"objects\":\"A\",\"interval.ms\":1000,\"page.rows\":2001", "page.rows 2001");
     refused("\"objects\":\"A\",\"interval.ms\":1000,\"query.all\":true,\"deletes\":\"flag\","
             "\"deletes.column\":\"_seq\"",
             "deletes.column");

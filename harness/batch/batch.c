@@ -1,5 +1,6 @@
 #include "batch/batch.h"
 #include "base/text.h"
+#include "batch/fetch.h"
 #include "batch/store.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -19,6 +20,7 @@ enum batch_phase {
     PHASE_DESCRIBE,
     PHASE_BEGIN,
     PHASE_QUERY,
+    PHASE_JOB,
     PHASE_STORE,
     PHASE_MERGE,
     PHASE_DELETED,
@@ -56,7 +58,8 @@ struct tm_batch {
     unsigned locators_lost;              /* of this poll and object */
     uint64_t calls_before, bytes_before; /* HTTP counters when the object's read began */
     int64_t calls_kept, bytes_kept;      /* of the same read before a restart */
-    struct tm_sf_query *query;
+    struct tm_fetch *fetch;
+    struct tm_sf_query *query; /* verifying what getDeleted said */
     struct tm_sf_call *call;
     json_t *page;       /* fetched, not stored yet */
     bool page_last;     /* the query has no page behind it */
@@ -116,11 +119,13 @@ done:
 
 static void batch_drop_read(struct tm_batch *b)
 {
+    tm_fetch_close(b->fetch);
     tm_sf_query_close(b->query);
     tm_sf_call_close(b->call);
     json_decref(b->page);
     json_decref(b->suspects);
     json_decref(b->alive);
+    b->fetch = NULL;
     b->query = NULL;
     b->call = NULL;
     b->page = b->suspects = b->alive = NULL;
@@ -374,6 +379,7 @@ static void batch_plan_read(struct tm_batch *b, const struct tm_now *now, struct
     s->started_ns = now->wall_ns;
     s->calls = s->bytes = s->rows = 0;
     s->place = (struct tm_place){ .any = false };
+    s->job = (struct tm_sf_bulk_place){ .job = "" };
     s->seen_ms = INT64_MIN;
     s->until_ms = TM_NEVER;
     s->range = (struct tm_range){ .whole = true, .until_ms = TM_NEVER };
@@ -402,6 +408,8 @@ static enum tm_code batch_begin(struct tm_batch *b, const struct tm_now *now, st
         batch_plan_read(b, now, &next);
     if (resume && b->settings->checkpoint == TM_BATCH_SLICE)
         next.place.any = false;
+    if (!resume || b->settings->checkpoint != TM_BATCH_PAGE)
+        next.job = (struct tm_sf_bulk_place){ .job = "" };
     enum tm_code rc = tm_store_begin(b->store, o->describe, &next, resume, &resumed,
                                      &b->counts.columns_added, err);
     if (rc != TM_OK)
@@ -439,8 +447,8 @@ static enum tm_code batch_open_query(struct tm_batch *b, struct tm_err *err)
     enum tm_code rc =
         tm_plan_soql(&soql, b->settings, o->describe, &o->state.range, &o->state.place, err);
     if (rc == TM_OK)
-        rc = tm_sf_query_open(&b->query, b->session, tm_buf_text(&soql), b->settings->query_all,
-                              limited ? 0 : b->settings->page_rows, err);
+        rc = tm_fetch_open(&b->fetch, b->session, b->settings, o->describe, tm_buf_text(&soql),
+                           limited, &o->state.job, err);
     tm_buf_free(&soql);
     b->query_rows = 0;
     return rc;
@@ -449,7 +457,7 @@ static enum tm_code batch_open_query(struct tm_batch *b, struct tm_err *err)
 /* A field was removed between the describe and the query: describe again, once, and read anew. */
 static bool batch_field_vanished(struct tm_batch *b)
 {
-    if (b->described_again || strcmp(tm_sf_query_error(b->query), "INVALID_FIELD") != 0)
+    if (b->described_again || strcmp(tm_fetch_error(b->fetch), "INVALID_FIELD") != 0)
         return false;
     batch_drop_read(b);
     b->described_again = true;
@@ -458,30 +466,57 @@ static bool batch_field_vanished(struct tm_batch *b)
     return true;
 }
 
-/* The server has forgotten the locator (idle too long, or too many others since): the read goes on
- * at its last page where its order allows that, else it begins again. */
+/* The server has forgotten the locator (idle too long, or too many others since), or the job: the
+ * read goes on at its last page where its order allows that, else it begins again. */
 static bool batch_locator_lost(struct tm_batch *b)
 {
-    const struct batch_object *o = batch_object(b);
-    if (strcmp(tm_sf_query_error(b->query), "INVALID_QUERY_LOCATOR") != 0 ||
-        b->locators_lost == BATCH_LOCATORS_LOST_MAX)
+    struct batch_object *o = batch_object(b);
+    bool resumes = tm_plan_resumes(b->settings, &o->state.range) && !b->settings->bulk;
+    if (!tm_fetch_lost(b->fetch) || b->locators_lost == BATCH_LOCATORS_LOST_MAX)
         return false;
     b->locators_lost++;
-    batch_tell(b, "the org no longer knows the query locator of %s after %" PRId64 " rows: %s",
-               o->name, o->state.rows,
-               tm_plan_resumes(b->settings, &o->state.range) ? "going on from its last page"
-                                                             : "reading it again");
+    batch_tell(b, "the org no longer knows the %s of %s after %" PRId64 " rows: %s",
+               b->settings->bulk ? "Bulk job" : "query locator", o->name, o->state.rows,
+               resumes ? "going on from its last page" : "reading it again");
     batch_drop_read(b);
+    if (b->settings->bulk) /* another job sees another moment: nothing of this one is kept */
+        o->state.read = TM_READ_NONE;
     b->phase = PHASE_BEGIN;
     return true;
+}
+
+/* A job that was just made is kept before anything else: a crash goes on with it. */
+static bool batch_job_made(const struct tm_batch *b)
+{
+    const struct tm_sf_bulk_place *place = tm_fetch_place(b->fetch);
+    const struct tm_batch_state *s = &b->objects[b->at].state;
+    return place != NULL && place->job[0] != '\0' && s->job.job[0] == '\0' &&
+           b->settings->checkpoint == TM_BATCH_PAGE;
+}
+
+static enum tm_code batch_keep_job(struct tm_batch *b, struct tm_err *err)
+{
+    struct batch_object *o = batch_object(b);
+    struct tm_batch_state next = o->state;
+    next.job = *tm_fetch_place(b->fetch);
+    enum tm_code rc = tm_store_job(b->store, o->name, &next, err);
+    if (rc != TM_OK)
+        return rc;
+    o->state = next;
+    b->phase = PHASE_QUERY;
+    return TM_OK;
 }
 
 static enum tm_code batch_query(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    if (b->query == NULL && (rc = batch_open_query(b, err)) != TM_OK)
+    if (b->fetch == NULL && (rc = batch_open_query(b, err)) != TM_OK)
         return rc;
-    rc = tm_sf_query_next(b->query, now, &b->page, &b->page_last, err);
+    rc = tm_fetch_next(b->fetch, now, &b->page, &b->page_last, err);
+    if (rc == TM_E_AGAIN && batch_job_made(b)) {
+        b->phase = PHASE_JOB;
+        return TM_OK;
+    }
     if (rc == TM_E_AGAIN)
         return rc;
     if (rc != TM_OK && (batch_field_vanished(b) || batch_locator_lost(b))) {
@@ -510,8 +545,8 @@ static enum tm_code batch_after_page(struct tm_batch *b, const struct tm_place *
     b->phase = PHASE_QUERY;
     if (!b->page_last)
         return TM_OK;
-    tm_sf_query_close(b->query);
-    b->query = NULL;
+    tm_fetch_close(b->fetch);
+    b->fetch = NULL;
     if (tm_plan_pages_by_limit(set, &s->range) && b->query_rows >= limit) {
         if (set->paging == TM_BATCH_STAMP && set->inclusive && before->any &&
             before->stamp_ms == s->place.stamp_ms)
@@ -528,6 +563,7 @@ static enum tm_code batch_after_page(struct tm_batch *b, const struct tm_place *
         s->range.from_ms = from_ms;
         s->range.from_inclusive = true;
         s->place.any = false;
+        s->job = (struct tm_sf_bulk_place){ .job = "" };
         return TM_OK;
     }
     b->phase = PHASE_MERGE;
@@ -540,6 +576,8 @@ static enum tm_code batch_store(struct tm_batch *b, struct tm_err *err)
     struct tm_place before = o->state.place;
     size_t rows = json_array_size(b->page);
     batch_count_http(b);
+    if (b->settings->bulk)
+        o->state.job = *tm_fetch_place(b->fetch);
     enum tm_code rc = tm_store_page(b->store, o->describe, b->page, &o->state, err);
     if (rc != TM_OK)
         return rc;
@@ -713,6 +751,7 @@ static enum tm_code batch_phase_step(struct tm_batch *b, const struct tm_now *no
     case PHASE_DESCRIBE: return batch_describe(b, now, err);
     case PHASE_BEGIN: return batch_begin(b, now, err);
     case PHASE_QUERY: return batch_query(b, now, err);
+    case PHASE_JOB: return batch_keep_job(b, err);
     case PHASE_STORE: return batch_store(b, err);
     case PHASE_MERGE: return batch_merge(b, now, err);
     case PHASE_DELETED: return batch_deleted(b, now, err);
@@ -739,8 +778,10 @@ enum tm_code tm_batch_step(struct tm_batch *b, const struct tm_now *now, struct 
     enum tm_code rc = batch_phase_step(b, now, &why);
     if (rc == TM_E_AGAIN) {
         int64_t at = tm_sf_session_next_at(b->session);
-        if (b->phase == PHASE_BEGIN || b->phase == PHASE_STORE || b->phase == PHASE_MERGE ||
-            b->phase == PHASE_REMOVE)
+        int64_t own = b->fetch != NULL ? tm_fetch_next_at(b->fetch) : TM_NEVER;
+        at = own < at ? own : at;
+        if (b->phase == PHASE_BEGIN || b->phase == PHASE_JOB || b->phase == PHASE_STORE ||
+            b->phase == PHASE_MERGE || b->phase == PHASE_REMOVE)
             at = now->wall_ns + BATCH_BUSY_NS;
         wake->wall_ns = at < wake->wall_ns ? at : wake->wall_ns;
         return TM_E_AGAIN;

@@ -1,18 +1,19 @@
 /* batch: the polling baseline: one preset, one process, one database file.
- * in: a Salesforce session and a preset; out: snapshot relations X, X_removed, X_dirty (design
- * section 5) and `_polls`. A read lands page by page in a load table nobody else looks at; one
- * transaction then merges it, so a reader sees a poll whole or not at all, and a failed poll
- * changes nothing. Only rows that differ get a new `_seq`.
+ * in: a Salesforce session and a preset (REST queries or Bulk jobs); out: snapshot relations X,
+ * X_removed, X_dirty (design section 5) and `_polls`. A read lands page by page in a load table
+ * nobody else looks at; one transaction then merges it, so a reader sees a poll whole or not at
+ * all, and a failed poll changes nothing. Only rows that differ get a new `_seq`.
  *
  *   IDLE ─grid─► DESCRIBE ─► BEGIN ─► QUERY ⇄ STORE ─► MERGE ─► DELETED ─► VERIFY ─► REMOVE
  *     ▲             ▲                 (page by page)     │     (getDeleted presets only) │
  *     │             └────────── next object ◄────────────┴───────────────────────────────┤
  *     └─────────────────────── last object ◄─────────────────────────────────────────────┘
  *
- * B1. Polls start on the grid k*T of org time; a poll that overruns skips grid points, counted, and one
- *     that fell due while the station was down starts at once.
+ * B1. Polls start on the grid k*T of org time; a poll that overruns skips grid points, counted,
+ *     and one that fell due while the station was down starts at once.
  * B2. The place a read has reached is kept in the transaction that stores its page; a crash goes on
- *     from there.
+ *     from there. By Bulk the place is the job, kept when it is made, and the locator of its next
+ *     page; a job the org no longer knows is made anew, and its read begins again.
  * B3. The cursor moves only in the merging transaction.
  * B4. After a whole read the cursor is never later than the instant the read began.
  * B5. A read never replaces a row by one with an older SystemModstamp (range reads lag, whole reads
@@ -47,7 +48,8 @@ struct tm_batch_settings { /* text is borrowed from the config */
     int64_t interval_ms; /* T, org time */
     enum tm_batch_mode mode;
     enum tm_batch_paging paging;
-    int page_rows; /* LIMIT, or Sforce-Query-Options; 0 = the server's default */
+    int page_rows; /* LIMIT, maxRecords, or Sforce-Query-Options; 0 = the server's default */
+    bool bulk;     /* Bulk 2.0 jobs; page_rows is maxRecords */
     bool query_all, inclusive /* cursor >= instead of > */;
     enum tm_batch_advance advance;
     int64_t overlap_ms; /* read again behind the cursor */

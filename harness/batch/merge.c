@@ -253,6 +253,7 @@ static void merge_cursor(const struct tm_batch_settings *settings, struct tm_bat
     state->loaded = true;
     state->done_grid_ms = state->grid_ms;
     state->read = TM_READ_NONE;
+    state->job = (struct tm_sf_bulk_place){ .job = "" };
 }
 
 enum tm_code tm_store_merge(struct tm_store *s, const char *object, struct tm_batch_state *state,

@@ -39,6 +39,7 @@ bool tm_plan_selects(const struct tm_batch_settings *s, const struct tm_field *f
 
 bool tm_plan_pages_by_limit(const struct tm_batch_settings *s, const struct tm_range *range)
 {
+    assert(!s->bulk || s->paging == TM_BATCH_LOCATOR);
     return s->paging == TM_BATCH_KEYSET || (s->paging == TM_BATCH_STAMP && !range->whole);
 }
 
@@ -48,7 +49,7 @@ bool tm_plan_resumes(const struct tm_batch_settings *s, const struct tm_range *r
         return false;
     if (s->checkpoint == TM_BATCH_SLICE)
         return s->slice_ms > 0 && !range->whole;
-    return tm_plan_pages_by_limit(s, range) ||
+    return s->bulk || tm_plan_pages_by_limit(s, range) ||
            !range->whole; /* a range without LIMIT is ordered by stamp */
 }
 
@@ -72,6 +73,10 @@ static void plan_from(struct tm_buf *out, const struct tm_batch_settings *s,
                       const struct tm_range *range, const struct tm_place *place)
 {
     char text[TM_TIME_BYTES];
+    if (s->bulk) { /* the job itself knows how far it was read */
+        plan_stamp(out, range->from_inclusive ? ">=" : ">", range->from_ms);
+        return;
+    }
     if (place->any && s->paging == TM_BATCH_KEYSET) {
         tm_time_z(text, place->stamp_ms);
         tm_buf_addf(out, "(SystemModstamp > %s OR (SystemModstamp = %s AND Id > '%s'))", text, text,
@@ -100,7 +105,8 @@ enum tm_code tm_plan_soql(struct tm_buf *out, const struct tm_batch_settings *s,
     if (range->whole) {
         if (limited && place->any)
             tm_buf_addf(out, " WHERE Id > '%s'", place->id);
-        tm_buf_addz(out, " ORDER BY Id ASC");
+        if (!s->bulk)
+            tm_buf_addz(out, " ORDER BY Id ASC");
     } else {
         tm_buf_addz(out, " WHERE ");
         plan_from(out, s, range, place);
@@ -108,8 +114,9 @@ enum tm_code tm_plan_soql(struct tm_buf *out, const struct tm_batch_settings *s,
             tm_buf_addz(out, " AND ");
             plan_stamp(out, "<", range->until_ms);
         }
-        tm_buf_addz(out, s->paging == TM_BATCH_KEYSET ? " ORDER BY SystemModstamp ASC, Id ASC"
-                                                      : " ORDER BY SystemModstamp ASC");
+        if (!s->bulk) /* a job's rows need no order, and it is not free */
+            tm_buf_addz(out, s->paging == TM_BATCH_KEYSET ? " ORDER BY SystemModstamp ASC, Id ASC"
+                                                          : " ORDER BY SystemModstamp ASC");
     }
     if (limited)
         tm_buf_addf(out, " LIMIT %d", s->page_rows > 0 ? s->page_rows : PLAN_PAGE_ROWS);

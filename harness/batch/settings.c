@@ -3,6 +3,7 @@
 #include "batch/plan.h"
 #include "salesforce/sign_in.h"
 #include "base/text.h"
+#include "salesforce/bulk.h"
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -29,6 +30,7 @@ static const struct tm_key settings_keys[] = {
     { "interval.ms", TM_KEY_INT, TM_KEY_REQUIRED, NULL, 1000, 366 * MS_PER_DAY, NULL,
       "T: org time between polls" },
     { "mode", TM_KEY_TEXT, 0, "incremental", 0, 0, "incremental|full", "what every poll reads" },
+    { "api", TM_KEY_TEXT, 0, "rest", 0, 0, "rest|bulk", "REST queries, or Bulk 2.0 query jobs" },
     { "query.all", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "queryAll: deleted rows too" },
     { "cursor.compare", TM_KEY_TEXT, 0, ">=", 0, 0,
       ">|>=", "how SystemModstamp is compared with the cursor" },
@@ -42,7 +44,8 @@ static const struct tm_key settings_keys[] = {
       "YYYY-MM-DD: rows with an older SystemModstamp are never read" },
     { "paging", TM_KEY_TEXT, 0, "locator", 0, 0, "locator|stamp|keyset",
       "how pages follow each other" },
-    { "page.rows", TM_KEY_INT, 0, "0", 0, 2000, NULL, "rows of a page; 0 = the server's default" },
+    { "page.rows", TM_KEY_INT, 0, "0", 0, TM_SF_BULK_PAGE_ROWS_MAX, NULL,
+      "rows of a page, 2000 at most but in a Bulk job; 0 = the default" },
     { "deletes", TM_KEY_TEXT, 0, "ignore", 0, 0, "ignore|remove|flag", "what IsDeleted does here" },
     { "deletes.column", TM_KEY_TEXT, 0, "_deleted", 0, 0, NULL,
       "column of deletes=flag; the relation filters on it" },
@@ -120,6 +123,13 @@ static enum tm_code settings_check(const struct tm_batch_settings *s, const char
     if (s->get_deleted && s->deletes == TM_BATCH_IGNORE)
         return tm_fail(err, TM_E_ARG,
                        "%s: get.deleted asks for deletes that deletes=ignore throws away", path);
+    if (s->bulk && s->paging != TM_BATCH_LOCATOR)
+        return tm_fail(err, TM_E_ARG,
+                       "%s: api=bulk pages by the locator of its job; use paging \"locator\"",
+                       path);
+    if (!s->bulk && s->page_rows > 2000)
+        return tm_fail(err, TM_E_ARG, "%s: page.rows %d is more than the 2000 of a REST page", path,
+                       s->page_rows);
     if (s->paging == TM_BATCH_KEYSET && !s->inclusive)
         return tm_fail(err, TM_E_ARG,
                        "%s: paging=keyset knows where it stopped; use cursor.compare \">=\"", path);
@@ -148,6 +158,7 @@ static void settings_fill(struct tm_batch_settings *out, const struct tm_config 
     out->mode = (enum tm_batch_mode)settings_choice(c, "mode", modes);
     out->paging = (enum tm_batch_paging)settings_choice(c, "paging", pagings);
     out->page_rows = (int)tm_config_int(c, "page.rows");
+    out->bulk = strcasecmp(tm_config_text(c, "api"), "bulk") == 0;
     out->query_all = tm_config_bool(c, "query.all");
     out->inclusive = strcmp(tm_config_text(c, "cursor.compare"), ">=") == 0;
     out->advance = (enum tm_batch_advance)settings_choice(c, "cursor.advance", advances);

@@ -25,7 +25,9 @@ static const char store_schema[] =
     " bytes INTEGER, rows INTEGER, whole INTEGER, from_ms INTEGER, from_inclusive INTEGER, "
     "slice_until_ms INTEGER,"
     " until_ms INTEGER, place_any INTEGER, place_stamp_ms INTEGER, place_id TEXT, seen_ms INTEGER) "
-    "WITHOUT ROWID;";
+    "WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS _jobs(object TEXT PRIMARY KEY, job TEXT NOT NULL, locator TEXT NOT "
+    "NULL) WITHOUT ROWID;";
 
 const char *tm_read_mode_name(enum tm_read_mode mode)
 {
@@ -130,6 +132,25 @@ static void state_read(sqlite3_stmt *q, struct tm_batch_state *out)
     out->seen_ms = state_int(q, 20, INT64_MIN);
 }
 
+static enum tm_code state_job(struct tm_store *s, const char *object, struct tm_sf_bulk_place *out,
+                              struct tm_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    bool row = false;
+    enum tm_code rc =
+        tm_sql_prepare(&q, s->db, "SELECT job, locator FROM _jobs WHERE object = ?", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(q, 1, object, -1, SQLITE_STATIC);
+        rc = tm_sql_step(q, &row, err);
+    }
+    if (rc == TM_OK && row) {
+        sqlite3_snprintf(sizeof out->job, out->job, "%s", sqlite3_column_text(q, 0));
+        sqlite3_snprintf(sizeof out->locator, out->locator, "%s", sqlite3_column_text(q, 1));
+    }
+    sqlite3_finalize(q);
+    return rc;
+}
+
 enum tm_code tm_store_state(struct tm_store *s, const char *object, struct tm_batch_state *out,
                             struct tm_err *err)
 {
@@ -154,7 +175,7 @@ enum tm_code tm_store_state(struct tm_store *s, const char *object, struct tm_ba
     if (rc == TM_OK && row)
         state_read(q, out);
     sqlite3_finalize(q);
-    return rc;
+    return rc == TM_OK && s->settings->bulk ? state_job(s, object, &out->job, err) : rc;
 }
 
 static void state_bind(sqlite3_stmt *q, int column, int64_t value, int64_t absent)
@@ -163,6 +184,19 @@ static void state_bind(sqlite3_stmt *q, int column, int64_t value, int64_t absen
         sqlite3_bind_null(q, column);
     else
         sqlite3_bind_int64(q, column, value);
+}
+
+static enum tm_code state_keep_job(struct tm_store *s, const char *object,
+                                   const struct tm_sf_bulk_place *place, struct tm_err *err)
+{
+    return tm_sql_execf(s->db, err, "INSERT OR REPLACE INTO _jobs VALUES(%Q, %Q, %Q)", object,
+                        place->job, place->locator);
+}
+
+enum tm_code tm_store_job(struct tm_store *s, const char *object,
+                          const struct tm_batch_state *state, struct tm_err *err)
+{
+    return state_keep_job(s, object, &state->job, err);
 }
 
 enum tm_code tm_store_keep(struct tm_store *s, const char *object,
@@ -203,7 +237,7 @@ enum tm_code tm_store_keep(struct tm_store *s, const char *object,
     state_bind(q, 22, state->seen_ms, INT64_MIN);
     rc = tm_sql_run(q, err);
     sqlite3_finalize(q);
-    return rc;
+    return rc == TM_OK && s->settings->bulk ? state_keep_job(s, object, &state->job, err) : rc;
 }
 
 enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_ms,

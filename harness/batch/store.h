@@ -13,6 +13,7 @@
 #define TM_BATCH_STORE_H
 #include "base/sql.h"
 #include "batch/plan.h"
+#include "salesforce/bulk.h"
 
 enum tm_read_mode {
     TM_READ_NONE,
@@ -32,11 +33,12 @@ struct tm_batch_state {
     enum tm_read_mode read;   /* NONE: no read under way */
     int64_t grid_ms, skipped; /* of the read's poll */
     int64_t started_org_ms, started_ns;
-    int64_t calls, bytes, rows; /* so far */
-    struct tm_range range;      /* the slice being read */
-    int64_t until_ms;           /* end of the last slice; TM_NEVER = one open range */
-    struct tm_place place;      /* B2 */
-    int64_t seen_ms;            /* highest stamp of the read; INT64_MIN = none */
+    int64_t calls, bytes, rows;  /* so far */
+    struct tm_range range;       /* the slice being read */
+    int64_t until_ms;            /* end of the last slice; TM_NEVER = one open range */
+    struct tm_place place;       /* B2 */
+    struct tm_sf_bulk_place job; /* B2, by Bulk */
+    int64_t seen_ms;             /* highest stamp of the read; INT64_MIN = none */
 };
 struct tm_store;
 enum tm_code tm_store_open(struct tm_store **out, const char *path,
@@ -54,6 +56,9 @@ enum tm_code tm_store_last_whole(struct tm_store *s, const char *object, int64_t
 enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d,
                             const struct tm_batch_state *state, bool resume, bool *out_resumed,
                             uint64_t *out_columns_added, struct tm_err *err);
+/* By Bulk: the read's job has been made. */
+enum tm_code tm_store_job(struct tm_store *s, const char *object,
+                          const struct tm_batch_state *state, struct tm_err *err);
 /* A page of records into the load table; state with the new place in the same transaction.
  * state->place, seen_ms and rows are moved only when it succeeds. */
 enum tm_code tm_store_page(struct tm_store *s, const struct tm_describe *d, const json_t *records,
