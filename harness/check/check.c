@@ -13,6 +13,8 @@
 #define CHECK_SAMPLE_PART 20
 /* of the last read: readers of a WAL wait for nobody but for its recovery after a crash */
 #define CHECK_LAST_TRIES 50
+/* of a full comparison, between two probes: some 0.3 ms */
+#define CHECK_AUDIT_ROWS 100
 
 static enum tm_code check_target_open(struct tm_check *c, size_t index, struct tm_err *err)
 {
@@ -25,6 +27,8 @@ static enum tm_code check_target_open(struct tm_check *c, size_t index, struct t
     if (rc == TM_OK && raw)
         rc = tm_sampler_open(&t->sampler, p->database, p->objects, p->objects_count,
                              c->ports.wall_ns, c->ports.virtual, err);
+    if (rc == TM_OK && !raw)
+        rc = tm_audit_open(&t->audit, t->reader, err);
     if (rc == TM_OK)
         t->views = raw ? t->sampler->reader : t->reader;
     return rc == TM_OK ? TM_OK : tm_at(err, "pipeline %s", p->name);
@@ -50,8 +54,10 @@ enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
 
 void tm_check_forget(struct tm_check_target *t)
 {
+    tm_audit_close(t->audit);
     tm_reader_close(t->reader);
     tm_sampler_close(t->sampler);
+    t->audit = NULL;
     t->reader = t->views = NULL;
     t->sampler = NULL;
 }
@@ -78,12 +84,30 @@ static enum tm_code check_tail(struct tm_check *c, size_t *out_rows, struct tm_e
     return tm_truth_tail(c->truth, CHECK_TAIL_ROWS_MAX, out_rows, err);
 }
 
+/* A full comparison is due: it begins with a probe. The first one a whole interval after the
+ * relations appeared. Time stands still under a virtual clock, so there it ends where it begins. */
+static enum tm_code check_audit(struct tm_check *c, struct tm_check_target *t, int64_t now_ns,
+                                struct tm_err *err)
+{
+    bool first = t->audit_ns == 0, changed;
+    t->audit_ns = now_ns + c->plan->audit_ns;
+    if (first)
+        return tm_reader_probe(t->reader, now_ns, &changed, err);
+    enum tm_code rc = tm_audit_begin(t->audit, now_ns, err);
+    while (rc == TM_OK && c->ports.virtual && t->audit->open)
+        rc = tm_audit_slice(t->audit, CHECK_AUDIT_ROWS, err);
+    return rc;
+}
+
 static enum tm_code check_probe(struct tm_check *c, size_t index, int64_t now_ns,
                                 struct tm_err *err)
 {
     struct tm_check_target *t = &c->targets[index];
     bool changed = false;
-    enum tm_code rc = tm_reader_probe(t->reader, now_ns, &changed, err);
+    bool audit =
+        t->audit != NULL && !t->audit->open && t->reader->reads > 0 && now_ns >= t->audit_ns;
+    enum tm_code rc =
+        audit ? check_audit(c, t, now_ns, err) : tm_reader_probe(t->reader, now_ns, &changed, err);
     t->next_ns = now_ns + (t->reader->db == NULL ? CHECK_ABSENT_NS : t->poll_ns);
     if (t->sampler != NULL && t->reader->db != NULL && now_ns >= t->sample_ns) {
         /* the first one a whole interval after the file appeared */
@@ -94,6 +118,23 @@ static enum tm_code check_probe(struct tm_check *c, size_t index, int64_t now_ns
     }
     if (rc != TM_OK && rc != TM_E_AGAIN)
         return tm_at(err, "pipeline %s", c->plan->pipelines[index].name);
+    return TM_OK;
+}
+
+/* Nothing is due: full comparisons go on, a slice at a time. */
+static enum tm_code check_idle(struct tm_check *c, int64_t now_ns, struct tm_wake *wake,
+                               struct tm_err *err)
+{
+    for (size_t i = 0; i < c->plan->pipelines_count; i++) {
+        struct tm_audit *a = c->targets[i].audit;
+        if (a == NULL || !a->open)
+            continue;
+        enum tm_code rc = tm_audit_slice(a, CHECK_AUDIT_ROWS, err);
+        wake->wall_ns = now_ns;
+        return rc == TM_OK || rc == TM_E_AGAIN
+                   ? TM_OK
+                   : tm_at(err, "pipeline %s", c->plan->pipelines[i].name);
+    }
     return TM_OK;
 }
 
@@ -118,6 +159,8 @@ enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct 
         int64_t tail_ns = c->ports.virtual ? CHECK_TAIL_VIRTUAL_NS : CHECK_TAIL_NS;
         c->truth_next_ns = now->wall_ns + (rows == CHECK_TAIL_ROWS_MAX ? tail_ns / 10 : tail_ns);
     }
+    if (rc == TM_OK && due_ns > now->wall_ns)
+        rc = check_idle(c, now->wall_ns, wake, err);
     int64_t next_ns = c->truth_next_ns;
     for (size_t i = 0; i < c->plan->pipelines_count; i++)
         next_ns = c->targets[i].next_ns < next_ns ? c->targets[i].next_ns : next_ns;
@@ -142,6 +185,8 @@ static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *
     enum tm_code rc = TM_E_AGAIN;
     if (t->sampler != NULL)
         tm_sampler_stop(t->sampler);
+    if (t->audit != NULL && t->audit->open && tm_audit_slice(t->audit, SIZE_MAX, err) != TM_OK)
+        return err->code == TM_E_AGAIN ? TM_OK : err->code;
     for (int i = 0; rc == TM_E_AGAIN && i < CHECK_LAST_TRIES; i++)
         rc = tm_reader_full(t->views, true, &t->final, err);
     if ((rc == TM_OK || rc == TM_E_AGAIN) && t->sampler != NULL) {

@@ -6,6 +6,7 @@
 #ifndef TM_CHECK_CHECK_H
 #define TM_CHECK_CHECK_H
 #include "base/clock.h"
+#include "check/audit.h"
 #include "check/plan.h"
 #include "check/reader.h"
 #include "check/sampler.h"
@@ -21,8 +22,9 @@ struct tm_check_target { /* one pipeline while the run goes on */
     struct tm_sampler *sampler; /* option 1 */
     struct tm_reader
         *views; /* option 1: the last full read of the views; option 2, batch: `reader` itself */
+    struct tm_audit *audit; /* option 2, batch */
     struct tm_full_read final;
-    int64_t next_ns, poll_ns, sample_ns;
+    int64_t next_ns, poll_ns, sample_ns, audit_ns;
 };
 struct tm_check {
     struct tm_plan *plan; /* owned */

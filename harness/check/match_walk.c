@@ -3,16 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t match_mix(uint32_t column, uint64_t value)
-{
-    uint64_t x = value ^ ((uint64_t)column + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    if (value == TM_VHASH_NULL)
-        return 0;
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
-}
-
 static uint64_t match_named(uint64_t hash) /* a row's hash, never that of "no row" */
 {
     return hash <= MATCH_ABSENT ? 2 : hash; /* nor 0, which says so too: tm_match.version_hash */
@@ -61,7 +51,7 @@ enum tm_code tm_match_load_versions(struct match_work *w, const struct tm_truth_
             uint32_t c = w->c->from_truth[delta->column];
             if (c == TM_TRUTH_NONE)
                 continue;
-            hash ^= match_mix(c, values[c]) ^ match_mix(c, delta->hash);
+            hash ^= tm_vhash_mix(c, values[c]) ^ tm_vhash_mix(c, delta->hash);
             values[c] = delta->hash;
         }
         w->index[i] = v;
@@ -260,7 +250,7 @@ static void match_observe(struct match_work *w, size_t obs)
             w->values[c] = delta->hash;
     }
     for (uint32_t c = 0; c < w->c->count; c++)
-        hash ^= match_mix(c, w->values[c]);
+        hash ^= tm_vhash_mix(c, w->values[c]);
     o->hash = (o->o->flags & TM_SHOWN_PRESENT) != 0 ? match_named(hash) : MATCH_ABSENT;
     o->news_first = w->news_count;
     w->displayed = o->hash;

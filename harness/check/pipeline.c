@@ -142,6 +142,39 @@ static enum tm_code pipeline_area(struct pipeline_work *w, struct tm_err *err)
                                (double)a.expected_us / 1e6, (double)a.measured_us / 1e6, note, err);
 }
 
+/* Full comparisons of the relations while the run went on. */
+static enum tm_code pipeline_audits(struct pipeline_work *w, struct tm_err *err)
+{
+    const struct tm_audit *a = w->target->audit;
+    uint64_t rows = 0, left_out = 0, differing = 0;
+    json_t *at = json_array();
+    char note[200], example[40] = "";
+    double interval_s = (double)w->r->check->plan->audit_ns / 1e9;
+    for (size_t i = 0; i < a->reads_count; i++) {
+        const struct tm_audit_read *read = &a->reads[i];
+        rows += read->rows;
+        left_out += read->left_out;
+        differing += read->differing;
+        if (read->differing > 0 && example[0] == '\0')
+            snprintf(example, sizeof example, "; one that differs: %s", read->example);
+        json_array_append_new(at,
+                              json_integer(tm_timing_org_us(&w->timing, read->begun_ns) / 1000));
+    }
+    json_object_set_new(w->out, "audits",
+                        json_pack("{s:I, s:f, s:I, s:I, s:I, s:o}", "count",
+                                  (json_int_t)a->reads_count, "interval_s", interval_s, "rows",
+                                  (json_int_t)rows, "left_out", (json_int_t)left_out, "differing",
+                                  (json_int_t)differing, "org_ms", at));
+    snprintf(note, sizeof note,
+             "rows of %zu full comparisons, one every %.3g s of wall time; %llu that changed "
+             "meanwhile left out%s",
+             a->reads_count, interval_s, (unsigned long long)left_out, example);
+    return tm_results_selftest(w->r, w->p->name, "audit", differing == 0,
+                               rows > left_out ? TM_EXERCISED : TM_NOTHING_TO_TEST,
+                               (double)rows - (double)left_out,
+                               (double)rows - (double)left_out - (double)differing, note, err);
+}
+
 /* Equality before every commit, and the end of it held against what matching says. */
 static enum tm_code pipeline_drift(struct pipeline_work *w, struct tm_err *err)
 {
@@ -487,6 +520,8 @@ static enum tm_code pipeline_selftests(struct pipeline_work *w, struct tm_err *e
     enum tm_code rc = pipeline_area(w, err);
     if (rc == TM_OK)
         rc = pipeline_drift(w, err);
+    if (rc == TM_OK && w->target->audit != NULL)
+        rc = pipeline_audits(w, err);
     if (rc == TM_OK && w->p->kind == TM_PIPELINE_BATCH)
         rc = pipeline_polls(w, err);
     if (rc == TM_OK && w->target->sampler != NULL)

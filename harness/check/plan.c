@@ -8,9 +8,10 @@
 #include <strings.h>
 
 static const char *const plan_keys[] = {
-    "org",           "run_db",    "out",    "scenario", "seed",   "compress", "publish_delay_ms",
-    "index_lag_ms",  "traces",    "events", "offered",  "broker", "cpus",     "poll_us",
-    "poll_batch_us", "sample_ms", "slo",    "pipelines"
+    "org",       "run_db",           "out",          "scenario", "seed",
+    "compress",  "publish_delay_ms", "index_lag_ms", "traces",   "events",
+    "offered",   "broker",           "cpus",         "poll_us",  "poll_batch_us",
+    "sample_ms", "audit_ms",         "slo",          "pipelines"
 };
 static const char *const plan_pipeline_keys[] = { "name",     "kind",    "option",
                                                   "database", "objects", "interval_ms",
@@ -174,7 +175,7 @@ static enum tm_code plan_real(double *out, const json_t *object, const char *whe
 static enum tm_code plan_top(struct tm_plan *p, const char *where, struct tm_err *err)
 {
     const json_t *j = p->json, *slo = json_object_get(j, "slo");
-    int64_t poll_us = 0, batch_us = 0, sample_ms = 0;
+    int64_t poll_us = 0, batch_us = 0, sample_ms = 0, audit_ms = 0;
     enum tm_code rc = plan_known(j, where, plan_keys, PLAN_COUNT(plan_keys), err);
     struct {
         const char **out;
@@ -196,7 +197,8 @@ static enum tm_code plan_top(struct tm_plan *p, const char *where, struct tm_err
                     { &p->cpus, "cpus", 0, 0 },
                     { &poll_us, "poll_us", 1500, 100 },
                     { &batch_us, "poll_batch_us", 5000, 100 },
-                    { &sample_ms, "sample_ms", 12000, 1 } };
+                    { &sample_ms, "sample_ms", 12000, 1 },
+                    { &audit_ms, "audit_ms", 20000, 1 } };
     for (size_t i = 0; rc == TM_OK && i < PLAN_COUNT(texts); i++)
         rc = plan_text(texts[i].out, j, where, texts[i].key, texts[i].missing, err);
     for (size_t i = 0; rc == TM_OK && i < PLAN_COUNT(numbers); i++)
@@ -205,6 +207,7 @@ static enum tm_code plan_top(struct tm_plan *p, const char *where, struct tm_err
     p->poll_ns = poll_us * 1000;
     p->poll_batch_ns = batch_us * 1000;
     p->sample_ns = sample_ms * 1000000;
+    p->audit_ns = audit_ms * 1000000;
     if (rc == TM_OK)
         rc = plan_names(p->traces, &p->traces_count, j, where, "traces", err);
     if (rc == TM_OK)

@@ -5,11 +5,13 @@
  *   traces: [paths of trace files], events: [changeType words the scenario declares; each must be
  * seen], offered [0]: changes the workload means to make, 0 = those of the history; broker
  * ["embedded"], cpus [0], poll_us [1500], poll_batch_us [5000]: wall time between two probes of a
- * stream's or batch's database, sample_ms [12000]: wall time between two full reads of option 1's
- * views, slo: {lateness_ms_p99 [1000], achieved [0.99]}, pipelines: [{name, kind: stream | batch,
- * option [2], database, objects, interval_ms, carries: [change types], clients: [User-Agents], slo:
- * {unseen, differing, dirty}}]. A number left out of a pipeline's slo is not asked for; without slo
- * a stream must end with nothing unseen, no differing row and no dirt, a batch need not. */
+ * stream's or batch's database, audit_ms [20000]: wall time between two full comparisons of a
+ * followed relation (check/audit.h), sample_ms [12000]: wall time between two full reads of option
+ * 1's views, slo: {lateness_ms_p99 [1000], achieved [0.99]}, pipelines: [{name, kind: stream |
+ * batch, option [2], database, objects, interval_ms, carries: [change types], clients:
+ * [User-Agents], slo: {unseen, differing, dirty}}]. A number left out of a pipeline's slo is not
+ * asked for; without slo a stream must end with nothing unseen, no differing row and no dirt, a
+ * batch need not. */
 #ifndef TM_CHECK_PLAN_H
 #define TM_CHECK_PLAN_H
 #include "base/err.h"
@@ -37,7 +39,7 @@ struct tm_plan {
     json_t *json; /* owned */
     const char *org, *run_db, *out, *scenario, *broker;
     int64_t seed, compress, publish_delay_ms, index_lag_ms, offered, cpus;
-    int64_t poll_ns, poll_batch_ns, sample_ns;
+    int64_t poll_ns, poll_batch_ns, sample_ns, audit_ns;
     double lateness_ms_p99_max, achieved_min;
     const char *traces[TM_PLAN_NAMES_MAX];
     size_t traces_count;

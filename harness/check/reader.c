@@ -298,7 +298,7 @@ static enum tm_code reader_relation(struct tm_reader *r, struct tm_reader_object
     return rc;
 }
 
-static enum tm_code reader_connect(struct tm_reader *r, int64_t now_ns, struct tm_err *err)
+enum tm_code tm_reader_connect(struct tm_reader *r, int64_t now_ns, struct tm_err *err)
 {
     struct tm_err quiet = { 0 };
     if (r->db == NULL) {
@@ -316,8 +316,7 @@ static enum tm_code reader_connect(struct tm_reader *r, int64_t now_ns, struct t
     return TM_OK;
 }
 
-/* A read transaction whose snapshot stands: no commit after *out_ns is in it. */
-static enum tm_code reader_begin(struct tm_reader *r, int64_t *out_ns, struct tm_err *err)
+enum tm_code tm_reader_begin(struct tm_reader *r, int64_t *out_ns, struct tm_err *err)
 {
     bool row;
     enum tm_code rc = TM_OK;
@@ -357,7 +356,7 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
     bool row = false;
     int64_t version = 0, hi_ns;
     *out_changed = false;
-    enum tm_code rc = reader_connect(r, now_ns, err);
+    enum tm_code rc = tm_reader_connect(r, now_ns, err);
     if (rc != TM_OK)
         return rc;
     r->probes++;
@@ -372,7 +371,7 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
         return TM_OK;
     }
     if (rc == TM_OK)
-        rc = reader_begin(r, &hi_ns, err);
+        rc = tm_reader_begin(r, &hi_ns, err);
     if (rc == TM_OK) {
         rc = reader_follow(r, hi_ns, out_changed, err);
         sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL);
@@ -493,11 +492,11 @@ enum tm_code tm_reader_full(struct tm_reader *r, bool dirty_too, struct tm_full_
     int64_t before_ns = r->wall_ns();
     bool ignored;
     *out = (struct tm_full_read){ .begun_ns = before_ns };
-    enum tm_code rc = reader_connect(r, before_ns, err);
+    enum tm_code rc = tm_reader_connect(r, before_ns, err);
     if (r->last_ns == 0)
         r->last_ns = before_ns;
     if (rc == TM_OK)
-        rc = reader_begin(r, &out->begun_ns, err);
+        rc = tm_reader_begin(r, &out->begun_ns, err);
     if (rc != TM_OK)
         return rc;
     if (!r->raw)

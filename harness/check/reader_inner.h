@@ -1,5 +1,5 @@
-/* reader_inner: what reader.c (snapshot relations) and arrivals.c (the raw tables behind option 1)
- * share. Nobody else includes it. */
+/* reader_inner: what reader.c (snapshot relations), arrivals.c (the raw tables behind option 1) and
+ * audit.c (full comparisons) share. Nobody else includes it. */
 #ifndef TM_CHECK_READER_INNER_H
 #define TM_CHECK_READER_INNER_H
 #include "check/reader.h"
@@ -17,6 +17,12 @@ void tm_reader_prepare(struct tm_reader *r, sqlite3_stmt **stmt, const char *sql
 enum tm_code tm_reader_take(struct tm_reader *r, struct tm_reader_object *o, sqlite3_stmt *stmt,
                             struct tm_reader_row *out, uint64_t values[TM_SHOWN_COLUMNS_MAX],
                             size_t *out_count, struct tm_err *err);
+
+/* TM_E_AGAIN: no file yet. */
+enum tm_code tm_reader_connect(struct tm_reader *r, int64_t now_ns, struct tm_err *err);
+/* A read transaction whose snapshot stands: no commit after *out_ns is in it. The caller ends it.
+ */
+enum tm_code tm_reader_begin(struct tm_reader *r, int64_t *out_ns, struct tm_err *err);
 
 void tm_arrivals_prepare(struct tm_reader *r, struct tm_reader_object *o);
 /* New rows of the raw, alerts and recon tables, within the caller's read transaction. */

@@ -1,5 +1,6 @@
 #include "check/shown.h"
 #include "base/text.h"
+#include "check/vhash.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ void tm_shown_close(struct tm_shown *s)
         return;
     for (size_t i = 0; i < s->objects_count; i++) {
         free(s->objects[i].columns);
+        free(s->objects[i].names);
         free(s->objects[i].values);
     }
     free(s->rows);
@@ -105,11 +107,16 @@ enum tm_code tm_shown_column(struct tm_shown *s, int object, const char *name, u
         if (columns == NULL)
             return tm_fail(err, TM_E_NOMEM, "shown: columns of %s", o->name);
         o->columns = columns;
+        void *names = realloc(o->names, width * sizeof *o->names);
+        if (names == NULL)
+            return tm_fail(err, TM_E_NOMEM, "shown: columns of %s", o->name);
+        o->names = names;
         enum tm_code rc = shown_reshape(o, width, o->rows_cap == 0 ? 256 : o->rows_cap, err);
         if (rc != TM_OK)
             return rc;
     }
     strcpy(o->columns[o->columns_count], name);
+    o->names[o->columns_count] = tm_vhash_name(name);
     *out = (uint32_t)o->columns_count++;
     return TM_OK;
 }
@@ -186,9 +193,8 @@ const uint64_t *tm_shown_values(const struct tm_shown *s, uint32_t row)
     return o->values + (size_t)r->local * o->width;
 }
 
-static enum tm_code shown_deltas(struct tm_shown *s, const struct tm_shown_row *r,
-                                 const uint64_t *values, size_t count, uint16_t *out_count,
-                                 struct tm_err *err)
+static enum tm_code shown_deltas(struct tm_shown *s, struct tm_shown_row *r, const uint64_t *values,
+                                 size_t count, uint16_t *out_count, struct tm_err *err)
 {
     struct tm_shown_object *o = &s->objects[r->object];
     uint64_t *now = o->values + (size_t)r->local * o->width;
@@ -202,6 +208,7 @@ static enum tm_code shown_deltas(struct tm_shown *s, const struct tm_shown_row *
             return rc;
         s->deltas[s->deltas_count++] =
             (struct tm_shown_delta){ .hash = values[c], .column = (uint32_t)c };
+        r->hash ^= tm_vhash_mix(o->names[c], now[c]) ^ tm_vhash_mix(o->names[c], values[c]);
         now[c] = values[c];
         (*out_count)++;
     }

@@ -40,11 +40,13 @@ struct tm_shown_row {
     uint8_t object, flags;
     uint32_t local, first, last; /* observations */
     int64_t seq;
+    uint64_t hash; /* of all its values, by column name (check/vhash.h); kept while it is absent */
     uint64_t mark, partial; /* the last full read that returned it; that called it partial (R12) */
 };
 struct tm_shown_object {
     char name[80];
     char (*columns)[80];
+    uint64_t *names; /* tm_vhash_name of each */
     size_t columns_count;
     uint64_t *values;
     size_t width, rows_count, rows_cap; /* [rows_count][width]: what is shown now */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUE_SEED_INT = 11, VALUE_SEED_REAL = 13, VALUE_SEED_TEXT = 17 };
+enum { VALUE_SEED_INT = 11, VALUE_SEED_REAL = 13, VALUE_SEED_TEXT = 17, VALUE_SEED_NAME = 19 };
 /* 2^53: a double below it that has no fraction is an exact integer */
 #define VALUE_EXACT_MAX 9007199254740992.0
 
@@ -58,4 +58,24 @@ uint64_t tm_vhash_column(sqlite3_stmt *stmt, int column)
     }
     const void *bytes = sqlite3_column_blob(stmt, column);
     return tm_vhash_text(bytes, (size_t)sqlite3_column_bytes(stmt, column));
+}
+
+uint64_t tm_vhash_mix(uint64_t column, uint64_t value)
+{
+    uint64_t x = value ^ (column + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    if (value == TM_VHASH_NULL)
+        return 0;
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+uint64_t tm_vhash_name(const char *name)
+{
+    char lower[128];
+    size_t bytes = 0;
+    for (; name[bytes] != '\0' && bytes < sizeof lower; bytes++)
+        lower[bytes] =
+            (char)(name[bytes] >= 'A' && name[bytes] <= 'Z' ? name[bytes] + 32 : name[bytes]);
+    return tm_hash64(lower, bytes, VALUE_SEED_NAME);
 }

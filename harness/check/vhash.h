@@ -14,4 +14,8 @@ uint64_t tm_vhash_real(double number);
 uint64_t tm_vhash_text(const char *text, size_t bytes);
 uint64_t tm_vhash_json(const json_t *json);
 uint64_t tm_vhash_column(sqlite3_stmt *stmt, int column);
+/* What a column's value adds (xor) to the hash of its row: nothing where it is null. */
+uint64_t tm_vhash_mix(uint64_t column, uint64_t value);
+/* A column by its name, ASCII case ignored. */
+uint64_t tm_vhash_name(const char *name);
 #endif

@@ -317,6 +317,7 @@ static enum tm_code day_witness_open(struct day *d, struct tm_err *err)
         }
     json_object_set_new(plan, "traces", traces);
     json_object_set_new(plan, "sample_ms", json_integer(sample_ms > 1000 ? sample_ms : 1000));
+    json_object_set_new(plan, "audit_ms", json_integer(sample_ms > 1000 ? sample_ms : 1000));
     json_object_set_new(plan, "poll_us", json_integer(DAY_PROBE_US));
     json_object_set_new(plan, "poll_batch_us", json_integer(DAY_PROBE_US));
     snprintf(path, sizeof path, "%.800s/witness.json", d->run->dir);
