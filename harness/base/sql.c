@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define SQL_COLUMNS_BYTES_MAX 4096
+
 enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing)
 {
     int code = sqlite3_errcode(db) & 0xff;
@@ -98,6 +100,20 @@ enum tm_code tm_sql_exec(sqlite3 *db, const char *sql, struct tm_err *err)
     char doing[80];
     sqlite3_snprintf(sizeof doing, doing, "%.70s", sql);
     return tm_sql_fail(db, err, doing);
+}
+
+enum tm_code tm_sql_columns(sqlite3_stmt **out, sqlite3 *db, const char *table, struct tm_err *err)
+{
+    struct tm_buf sql;
+    tm_buf_init(&sql, SQL_COLUMNS_BYTES_MAX);
+    tm_buf_addz(&sql, "PRAGMA table_info(");
+    tm_sql_ident(&sql, table);
+    tm_buf_addc(&sql, ')');
+    enum tm_code rc = tm_buf_check(&sql, "a table's name", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(out, db, tm_buf_text(&sql), err);
+    tm_buf_free(&sql);
+    return rc;
 }
 
 enum tm_code tm_sql_own(sqlite3 *db, const char *table, struct tm_err *err)

@@ -26,6 +26,10 @@ enum tm_code tm_sql_step(sqlite3_stmt *stmt, bool *out_row, struct tm_err *err);
 enum tm_code tm_sql_run(sqlite3_stmt *stmt, struct tm_err *err);
 /* first column, 0 if no row */
 enum tm_code tm_sql_int64(int64_t *out, sqlite3 *db, const char *sql, struct tm_err *err);
+/* A row for each column of a table or view, in order, TM_SQL_COLUMN_…; none where there is none.
+ * The pragma itself: as a table-valued function it is parsed and made anew for every statement. */
+enum { TM_SQL_COLUMN_NAME = 1, TM_SQL_COLUMN_TYPE };
+enum tm_code tm_sql_columns(sqlite3_stmt **out, sqlite3 *db, const char *table, struct tm_err *err);
 /* records sqlite3_errmsg; busy -> AGAIN */
 enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing);
 /* `"name"` with inner quotes doubled: the only quoting of identifiers in the program. */

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define COMPARE_SQL_BYTES_MAX 65536
 #define COMPARE_FIRST 2 /* columns before the fields: Id, _dirty */
@@ -64,25 +65,21 @@ static const char *compare_table(char *out, size_t out_bytes, const char *object
 }
 
 /* A column the relation has not got yet was never in any row: NULL. */
-static enum tm_code compare_has(bool *out, struct tm_sim_relation *r, sqlite3 *db,
-                                const char *object, const char *column, struct tm_err *err)
+static enum tm_code compare_has(bool *out, struct tm_sim_relation *r, const char *column,
+                                struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    if (r->columns == NULL)
-        rc = tm_sql_prepare(&r->columns, db,
-                            "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2 COLLATE NOCASE",
-                            err);
-    if (rc != TM_OK)
-        return rc;
-    sqlite3_bind_text(r->columns, 1, object, -1, SQLITE_STATIC);
-    sqlite3_bind_text(r->columns, 2, column, -1, SQLITE_STATIC);
-    rc = tm_sql_step(r->columns, out, err);
+    bool row = false;
+    *out = false;
+    while (rc == TM_OK && !*out && (rc = tm_sql_step(r->columns, &row, err)) == TM_OK && row)
+        *out = strcasecmp((const char *)sqlite3_column_text(r->columns, TM_SQL_COLUMN_NAME),
+                          column) == 0;
     sqlite3_reset(r->columns);
     return rc;
 }
 
-/* The SELECT of a relation's comparable columns, asked of the database that has it. */
-static enum tm_code compare_select(struct tm_buf *sql, struct tm_sim_relation *r, sqlite3 *db,
+/* The SELECT of a relation's comparable columns, */
+static enum tm_code compare_select(struct tm_buf *sql, struct tm_sim_relation *r,
                                    const struct tm_describe *d, bool truth, struct tm_err *err)
 {
     char table[TM_SIM_FIELD_BYTES];
@@ -94,7 +91,7 @@ static enum tm_code compare_select(struct tm_buf *sql, struct tm_sim_relation *r
         if (!tm_contract_column(&d->fields[i]))
             continue;
         if (!truth)
-            rc = compare_has(&there, r, db, d->object, d->fields[i].name, err);
+            rc = compare_has(&there, r, d->fields[i].name, err);
         tm_buf_addc(sql, ',');
         if (there)
             tm_sql_ident(sql, d->fields[i].name);
@@ -113,7 +110,7 @@ static enum tm_code compare_prepare_rows(struct tm_sim_relation *r, sqlite3 *db,
 {
     struct tm_buf sql;
     tm_buf_init(&sql, COMPARE_SQL_BYTES_MAX);
-    enum tm_code rc = compare_select(&sql, r, db, d, truth, err);
+    enum tm_code rc = compare_select(&sql, r, d, truth, err);
     if (rc == TM_OK && r->reader != NULL)
         rc = tm_sim_reader_prepare(&r->rows, r->reader, tm_buf_text(&sql), err);
     else if (rc == TM_OK)
@@ -211,7 +208,9 @@ static enum tm_code compare_prepare(struct tm_sim_relation *r, struct tm_sim_wor
         rc = tm_sim_reader_wants(r->copy, r->reader, db, err);
     }
     if (rc == TM_OK)
-        rc = compare_has(&r->there, r, shows, name, "Id", err);
+        rc = tm_sql_columns(&r->columns, shows, name, err);
+    if (rc == TM_OK)
+        rc = compare_has(&r->there, r, "Id", err);
     if (rc != TM_OK || !r->there)
         return rc;
     rc = compare_prepare_rows(r, shows, tm_org_describe(w->org, name), false, err);
@@ -534,12 +533,13 @@ static enum tm_code compare_object_flight(struct tm_sim_finding *out, struct tm_
         rc = compare_same(out, name, "row", views->rows, state->rows, err);
     if (rc == TM_OK && !out->found && caught_up)
         rc = compare_same(out, name, "dirt", views->dirt, state->dirt, err);
+    /* Where both are the same rows and the same dirt, one answer is both's: the cheaper one is
+     * asked.
+     */
+    const struct tm_sim_relation *asked = caught_up ? state : views;
     if (rc == TM_OK && !out->found && views->there)
         rc =
-            tm_sim_flags_check(out, &views->flags, views->rows, views->dirt, "option 1", name, err);
-    if (rc == TM_OK && !out->found && caught_up)
-        rc =
-            tm_sim_flags_check(out, &views->flags, state->rows, state->dirt, "option 2", name, err);
+            tm_sim_flags_check(out, &views->flags, asked->rows, asked->dirt, "option 1", name, err);
     return rc;
 }
 

@@ -4,6 +4,7 @@
 #include "event/contract.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define FLAGS_SQL_BYTES_MAX 16384
 #define FLAGS_IDS_MAX 256
@@ -60,13 +61,10 @@ static enum tm_code flags_there(bool *out, sqlite3 *raw, const char *table, cons
                                 struct tm_err *err)
 {
     sqlite3_stmt *s = NULL;
-    enum tm_code rc = tm_sql_prepare(
-        &s, raw, "SELECT 1 FROM pragma_table_info(?1) WHERE name=?2 COLLATE NOCASE", err);
-    if (rc == TM_OK) {
-        sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
-        sqlite3_bind_text(s, 2, column, -1, SQLITE_STATIC);
-        rc = tm_sql_step(s, out, err);
-    }
+    bool row = false;
+    enum tm_code rc = tm_sql_columns(&s, raw, table, err);
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
+        *out |= strcasecmp((const char *)sqlite3_column_text(s, TM_SQL_COLUMN_NAME), column) == 0;
     sqlite3_finalize(s);
     return rc;
 }

@@ -108,12 +108,10 @@ static enum tm_code reader_table(struct tm_sim_reader *r, size_t i, struct tm_er
     bool row = false;
     tm_buf_init(&columns, READER_SQL_BYTES_MAX);
     tm_buf_init(&sql, READER_SQL_BYTES_MAX);
-    enum tm_code rc = tm_sql_prepare(&s, r->db, "SELECT name FROM pragma_table_info(?1)", err);
-    if (rc == TM_OK)
-        sqlite3_bind_text(s, 1, r->tables[i], -1, SQLITE_STATIC);
+    enum tm_code rc = tm_sql_columns(&s, r->db, r->tables[i], err);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
         tm_buf_addc(&columns, ',');
-        tm_sql_ident(&columns, (const char *)sqlite3_column_text(s, 0));
+        tm_sql_ident(&columns, (const char *)sqlite3_column_text(s, TM_SQL_COLUMN_NAME));
         count++;
     }
     sqlite3_finalize(s);

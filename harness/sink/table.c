@@ -94,14 +94,11 @@ enum tm_code tm_sink_table_open(struct tm_sink_table *t, sqlite3 *db, const char
     table_forget(t);
     memcpy(t->name, kept, sizeof kept);
     t->there = false;
-    enum tm_code rc =
-        tm_sql_prepare(&stmt, db, "SELECT name,type FROM pragma_table_info(?1) ORDER BY cid", err);
-    if (rc == TM_OK)
-        sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC);
+    enum tm_code rc = tm_sql_columns(&stmt, db, t->name, err);
     while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
         t->there = true;
-        rc = table_keep(t, (const char *)sqlite3_column_text(stmt, 0),
-                        (const char *)sqlite3_column_text(stmt, 1), err);
+        rc = table_keep(t, (const char *)sqlite3_column_text(stmt, TM_SQL_COLUMN_NAME),
+                        (const char *)sqlite3_column_text(stmt, TM_SQL_COLUMN_TYPE), err);
     }
     sqlite3_finalize(stmt);
     return rc;

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const shape_types[] = { "string", "boolean",   "int",    "long", "double",
-                                           "date",   "timestamp", "record", "array" };
+static const char *const shape_types[] = { "__string",    "__boolean", "__int",
+                                           "__long",      "__double",  "__date",
+                                           "__timestamp", "__record",  "__array" };
 static const char *const shape_name_parts[] = { "FirstName", "LastName",   "MiddleName",
                                                 "Suffix",    "Salutation", "InformalName" };
 static const char *const shape_address_parts[] = { "Street",         "City",       "StateCode",
@@ -33,12 +34,9 @@ static bool shape_ends(const char *text, const char *suffix)
 /* Bytes of "<Field>" when name is "<Field>__<type>"; 0 when it is not. */
 static size_t shape_base_bytes(const char *name)
 {
-    char suffix[32];
-    for (size_t i = 0; i < COUNT(shape_types); i++) {
-        snprintf(suffix, sizeof suffix, "__%s", shape_types[i]);
-        if (shape_ends(name, suffix) && strlen(name) > strlen(suffix))
-            return strlen(name) - strlen(suffix);
-    }
+    for (size_t i = 0; i < COUNT(shape_types); i++)
+        if (shape_ends(name, shape_types[i]) && strlen(name) > strlen(shape_types[i]))
+            return strlen(name) - strlen(shape_types[i]);
     return 0;
 }
 
@@ -133,72 +131,99 @@ static bool shape_place(const char *name)
     return place;
 }
 
-/* Without these a table is not one of ours yet: a record that belongs elsewhere made it. */
-static enum tm_code shape_is_ours(bool *out, sqlite3 *db, enum tm_view_table table,
-                                  const char *name, struct tm_err *err)
+struct shape_names {
+    char **list;
+    size_t count;
+};
+
+static void shape_names_free(struct shape_names *n)
 {
-    static const char *const needed[] = {
-        [TM_VIEW_RAW] = "id,replayid,changeeventheader",
-        [TM_VIEW_ALERTS] = "id,replayid,_kind",
-        [TM_VIEW_RECON] = "id,_kind,_g,_read_id,_read_seq,_read_kind,_count,_partitions"
-    };
+    for (size_t i = 0; i < n->count; i++)
+        free(n->list[i]);
+    free(n->list);
+}
+
+static enum tm_code shape_names_read(struct shape_names *out, sqlite3 *db, const char *table,
+                                     struct tm_err *err)
+{
     sqlite3_stmt *stmt = NULL;
     bool row = false;
-    size_t want = 1;
-    for (const char *p = needed[table]; *p != '\0'; p++)
-        want += *p == ',';
-    enum tm_code rc = tm_sql_prepare(&stmt, db,
-                                     "SELECT count(*) FROM pragma_table_info(?1)"
-                                     " WHERE instr(','||?2||',',','||lower(name)||',')",
-                                     err);
-    if (rc == TM_OK) {
-        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(stmt, 2, needed[table], -1, SQLITE_STATIC);
-        rc = tm_sql_step(stmt, &row, err);
+    enum tm_code rc = tm_sql_columns(&stmt, db, table, err);
+    while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
+        char **list = realloc(out->list, (out->count + 1) * sizeof *list);
+        if (list != NULL)
+            out->list = list;
+        char *name = strdup((const char *)sqlite3_column_text(stmt, TM_SQL_COLUMN_NAME));
+        if (list == NULL || name == NULL) {
+            free(name);
+            rc = tm_fail(err, TM_E_NOMEM, "columns of %s", table);
+            break;
+        }
+        out->list[out->count++] = name;
     }
-    *out = rc == TM_OK && row && (size_t)sqlite3_column_int64(stmt, 0) == want;
     sqlite3_finalize(stmt);
     return rc;
 }
 
-/* Two passes over one table's columns: names first, so that a retyped one finds its field wherever
- * it stands. */
+/* Without these a table is not one of ours yet: a record that belongs elsewhere made it. */
+static bool shape_is_ours(const struct shape_names *columns, enum tm_view_table table)
+{
+    static const char *const needed[][9] = {
+        [TM_VIEW_RAW] = { "Id", "ReplayId", "ChangeEventHeader", NULL },
+        [TM_VIEW_ALERTS] = { "Id", "ReplayId", "_kind", NULL },
+        [TM_VIEW_RECON] = { "Id", "_kind", "_g", "_read_id", "_read_seq", "_read_kind", "_count",
+                            "_partitions", NULL }
+    };
+    bool ours = true;
+    for (size_t i = 0; needed[table][i] != NULL; i++) {
+        bool there = false;
+        for (size_t k = 0; k < columns->count; k++)
+            there |= strcasecmp(columns->list[k], needed[table][i]) == 0;
+        ours &= there;
+    }
+    return ours;
+}
+
+/* The relation's columns of one table; pass 0 finds names, so that in pass 1 a retyped one finds
+ * its field wherever it stands. */
+static enum tm_code shape_field(struct tm_view_shape *s, enum tm_view_table table, const char *name,
+                                int pass, struct tm_err *err)
+{
+    size_t base = shape_base_bytes(name);
+    struct tm_view_column *of = base > 0 ? shape_column(s, name, base) : NULL;
+    struct tm_view_column *self = shape_column(s, name, strlen(name));
+    enum tm_code rc = TM_OK;
+    if (pass == 0)
+        return base == 0 && self == NULL ? shape_add(s, name, err) : TM_OK;
+    if (of == NULL && self == NULL) {
+        rc = shape_add(s, name, err);
+        self = rc == TM_OK ? &s->columns[s->columns_count - 1] : NULL;
+    }
+    return rc == TM_OK ? shape_hold(s, of != NULL ? of : self, name, table, err) : rc;
+}
+
 static enum tm_code shape_table(struct tm_view_shape *s, sqlite3 *db, enum tm_view_table table,
                                 struct tm_err *err)
 {
-    sqlite3_stmt *stmt = NULL;
-    bool ours = false;
-    enum tm_code rc = shape_is_ours(&ours, db, table, s->tables[table], err);
-    if (rc != TM_OK || !ours)
-        return rc;
-    rc = tm_sql_prepare(&stmt, db, "SELECT name FROM pragma_table_info(?1) ORDER BY cid", err);
-    for (int pass = 0; pass < 2 && rc == TM_OK; pass++) {
-        bool row = false;
-        size_t places = 0;
-        sqlite3_bind_text(stmt, 1, s->tables[table], -1, SQLITE_STATIC);
-        while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
-            const char *name = (const char *)sqlite3_column_text(stmt, 0);
-            size_t base = shape_base_bytes(name);
-            s->there[table] = true;
-            s->has_epoch[table] |= strcasecmp(name, "_epoch") == 0;
-            s->has_diff |= table == TM_VIEW_RAW && strcasecmp(name, "_DiffFields") == 0;
-            places += shape_place(name);
-            s->has_place[table] = places == COUNT(shape_places);
-            if (shape_system(name) || table == TM_VIEW_ALERTS)
-                continue;
-            struct tm_view_column *of = base > 0 ? shape_column(s, name, base) : NULL;
-            struct tm_view_column *self = shape_column(s, name, strlen(name));
-            if (pass == 0 && base == 0 && self == NULL)
-                rc = shape_add(s, name, err);
-            else if (pass == 1 && of == NULL && self == NULL &&
-                     (rc = shape_add(s, name, err)) == TM_OK)
-                rc = shape_hold(s, &s->columns[s->columns_count - 1], name, table, err);
-            else if (pass == 1)
-                rc = shape_hold(s, of != NULL ? of : self, name, table, err);
-        }
-        sqlite3_reset(stmt);
+    struct shape_names names = { .count = 0 };
+    size_t places = 0;
+    enum tm_code rc = shape_names_read(&names, db, s->tables[table], err);
+    if (rc != TM_OK || !shape_is_ours(&names, table))
+        goto done;
+    for (size_t i = 0; i < names.count; i++) {
+        const char *name = names.list[i];
+        s->there[table] = true;
+        s->has_epoch[table] |= strcasecmp(name, "_epoch") == 0;
+        s->has_diff |= table == TM_VIEW_RAW && strcasecmp(name, "_DiffFields") == 0;
+        places += shape_place(name);
     }
-    sqlite3_finalize(stmt);
+    s->has_place[table] = places == COUNT(shape_places);
+    for (int pass = 0; pass < 2 && table != TM_VIEW_ALERTS; pass++)
+        for (size_t i = 0; i < names.count && rc == TM_OK; i++)
+            if (!shape_system(names.list[i]))
+                rc = shape_field(s, table, names.list[i], pass, err);
+done:
+    shape_names_free(&names);
     return rc;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define STORE_FORMAT "3"
 #define STORE_SQL_BYTES_MAX (4u << 20)
@@ -58,39 +59,6 @@ enum tm_code tm_view_store_create(sqlite3 *db, struct tm_err *err)
 }
 
 /* ---- shape ---- */
-
-static enum tm_code store_columns(struct tm_view_store *s, bool *out_added, struct tm_err *err)
-{
-    enum tm_code rc = TM_OK;
-    struct tm_buf sql;
-    sqlite3_stmt *stmt = NULL;
-    bool row = false;
-    tm_buf_init(&sql, STORE_SQL_BYTES_MAX);
-    rc = tm_sql_prepare(&stmt, s->db,
-                        "SELECT count(*) FROM pragma_table_info(?1) WHERE name=?2 COLLATE NOCASE",
-                        err);
-    for (size_t i = 0; rc == TM_OK && i < s->shape->columns_count; i++) {
-        sqlite3_bind_text(stmt, 1, s->table, -1, SQLITE_STATIC);
-        sqlite3_bind_text(stmt, 2, s->shape->columns[i].name, -1, SQLITE_STATIC);
-        rc = tm_sql_step(stmt, &row, err);
-        bool there = rc == TM_OK && row && sqlite3_column_int(stmt, 0) > 0;
-        sqlite3_reset(stmt);
-        if (rc != TM_OK || there)
-            continue;
-        *out_added = true;
-        tm_buf_reset(&sql);
-        tm_buf_addz(&sql, "ALTER TABLE ");
-        tm_sql_ident(&sql, s->table);
-        tm_buf_addz(&sql, " ADD COLUMN ");
-        tm_sql_ident(&sql, s->shape->columns[i].name);
-        rc = tm_buf_check(&sql, "SQL", err);
-        if (rc == TM_OK)
-            rc = tm_sql_exec(s->db, tm_buf_text(&sql), err);
-    }
-    sqlite3_finalize(stmt);
-    tm_buf_free(&sql);
-    return rc;
-}
 
 static void store_field_list(const struct tm_view_store *s, struct tm_buf *b, const char *each)
 {
@@ -211,6 +179,8 @@ static enum tm_code store_refresh_partial(struct tm_view_store *s, struct tm_err
     return rc;
 }
 
+/* Every statement that makes something has SQLite read the whole schema again: a table that is not
+ * there yet is made with all its columns. */
 static enum tm_code store_table(struct tm_view_store *s, struct tm_err *err)
 {
     static const char *const indexes[][2] = { { "_seq", "(_seq)" },
@@ -218,16 +188,18 @@ static enum tm_code store_table(struct tm_view_store *s, struct tm_err *err)
                                               { "_ask", "(_ask) WHERE _ask=1" } };
     struct tm_buf b;
     tm_buf_init(&b, STORE_SQL_BYTES_MAX);
-    tm_buf_addz(&b, "CREATE TABLE IF NOT EXISTS ");
+    tm_buf_addz(&b, "CREATE TABLE ");
     tm_sql_ident(&b, s->table);
     tm_buf_addz(&b, "(_row INTEGER PRIMARY KEY,Id TEXT NOT NULL UNIQUE,_shown INTEGER NOT "
                     "NULL,_dirty INTEGER NOT NULL,"
                     "_seq INTEGER NOT NULL,_state TEXT NOT NULL,_set TEXT,_dirt TEXT,_unknown "
-                    "TEXT,_ask INTEGER);");
+                    "TEXT,_ask INTEGER");
+    store_field_list(s, &b, NULL);
+    tm_buf_addz(&b, ");");
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         char name[TM_VIEW_NAME_MAX + 32];
         snprintf(name, sizeof name, "%s%s", s->table, indexes[i][0]);
-        tm_buf_addz(&b, "CREATE INDEX IF NOT EXISTS ");
+        tm_buf_addz(&b, "CREATE INDEX ");
         tm_sql_ident(&b, name);
         tm_buf_addz(&b, " ON ");
         tm_sql_ident(&b, s->table);
@@ -240,18 +212,101 @@ static enum tm_code store_table(struct tm_view_store *s, struct tm_err *err)
     return rc;
 }
 
+/* Which columns of the shape the table has; `there`: it is there at all. */
+static enum tm_code store_has(const struct tm_view_store *s, bool *has, bool *out_there,
+                              struct tm_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    enum tm_code rc = tm_sql_columns(&stmt, s->db, s->table, err);
+    *out_there = false;
+    while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
+        const char *name = (const char *)sqlite3_column_text(stmt, TM_SQL_COLUMN_NAME);
+        *out_there = true;
+        for (size_t i = 0; i < s->shape->columns_count; i++)
+            has[i] |= strcasecmp(s->shape->columns[i].name, name) == 0;
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static enum tm_code store_add(const struct tm_view_store *s, const char *column, struct tm_err *err)
+{
+    struct tm_buf sql;
+    tm_buf_init(&sql, STORE_SQL_BYTES_MAX);
+    tm_buf_addz(&sql, "ALTER TABLE ");
+    tm_sql_ident(&sql, s->table);
+    tm_buf_addz(&sql, " ADD COLUMN ");
+    tm_sql_ident(&sql, column);
+    enum tm_code rc = tm_buf_check(&sql, "SQL", err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(s->db, tm_buf_text(&sql), err);
+    tm_buf_free(&sql);
+    return rc;
+}
+
+static bool store_all(const bool *has, size_t count)
+{
+    bool all = true;
+    for (size_t i = 0; i < count; i++)
+        all &= has[i];
+    return all;
+}
+
+static enum tm_code store_drop_empty(const struct tm_view_store *s, bool *out_there,
+                                     struct tm_err *err)
+{
+    struct tm_buf sql;
+    int64_t rows = 0;
+    tm_buf_init(&sql, STORE_SQL_BYTES_MAX);
+    tm_buf_addz(&sql, "SELECT count(*) FROM (SELECT 1 FROM ");
+    tm_sql_ident(&sql, s->table);
+    tm_buf_addz(&sql, " LIMIT 1)");
+    enum tm_code rc = tm_sql_int64(&rows, s->db, tm_buf_text(&sql), err);
+    tm_buf_reset(&sql);
+    tm_buf_addz(&sql, "DROP TABLE ");
+    tm_sql_ident(&sql, s->table);
+    if (rc == TM_OK && rows == 0)
+        rc = tm_sql_exec(s->db, tm_buf_text(&sql), err);
+    *out_there = rows > 0;
+    tm_buf_free(&sql);
+    return rc;
+}
+
+/* added: columns to a table that may have rows; changed: the relations must be made again. */
+static enum tm_code store_columns(struct tm_view_store *s, bool *out_added, bool *out_changed,
+                                  struct tm_err *err)
+{
+    size_t count = s->shape->columns_count;
+    bool there = false, *has = calloc(count + 1, sizeof *has);
+    if (has == NULL)
+        return tm_fail(err, TM_E_NOMEM, "columns of %s", s->table);
+    enum tm_code rc = store_has(s, has, &there, err);
+    /* One without rows, as at the start, is made anew: columns come one statement each. */
+    if (rc == TM_OK && there && !store_all(has, count))
+        rc = store_drop_empty(s, &there, err);
+    if (rc == TM_OK && !there)
+        rc = store_table(s, err);
+    for (size_t i = 0; i < count && rc == TM_OK && there; i++)
+        if (!has[i]) {
+            *out_added = true;
+            rc = store_add(s, s->shape->columns[i].name, err);
+        }
+    *out_changed = !there || *out_added;
+    free(has);
+    return rc;
+}
+
 enum tm_code tm_view_store_shape(struct tm_view_store *s, sqlite3 *db,
                                  const struct tm_view_shape *shape, struct tm_err *err)
 {
-    bool added = false;
+    bool added = false, changed = false;
     tm_view_store_close(s);
     s->db = db;
     s->shape = shape;
     snprintf(s->table, sizeof s->table, "_state_%s", shape->object);
-    enum tm_code rc = store_table(s, err);
-    if (rc == TM_OK)
-        rc = store_columns(s, &added, err);
-    if (rc == TM_OK)
+    enum tm_code rc = store_columns(s, &added, &changed, err);
+    if (rc == TM_OK && changed)
         rc = store_relations(s, err);
     if (rc == TM_OK)
         rc = store_prepare(s, err);
