@@ -24,6 +24,8 @@ static enum tm_code check_target_open(struct tm_check *c, size_t index, struct t
     t->poll_ns = p->kind == TM_PIPELINE_STREAM ? c->plan->poll_ns : c->plan->poll_batch_ns;
     enum tm_code rc = tm_reader_open(&t->reader, p->database, raw, p->objects, p->objects_count,
                                      c->ports.wall_ns, err);
+    if (rc == TM_OK)
+        tm_reader_written(t->reader, c->ports.written, c->ports.written_self);
     if (rc == TM_OK && raw)
         rc = tm_sampler_open(&t->sampler, p->database, p->objects, p->objects_count,
                              c->ports.wall_ns, c->ports.virtual, err);

@@ -16,6 +16,10 @@ struct tm_check_ports {
     /* CLOCK_MONOTONIC; only full reads are timed by it, probes are timed by the driver */
     int64_t (*wall_ns)(void);
     bool virtual; /* time stands still during a step: no thread, and no query has a duration */
+    /* Grows with every step of whoever writes `database`; NULL: the database is asked (reader.h).
+     */
+    uint64_t (*written)(void *self, const char *database);
+    void *written_self;
 };
 struct tm_check_target { /* one pipeline while the run goes on */
     struct tm_reader *reader;

@@ -58,6 +58,13 @@ done:
     return rc;
 }
 
+void tm_reader_written(struct tm_reader *r, uint64_t (*written)(void *self, const char *database),
+                       void *self)
+{
+    r->written = written;
+    r->written_self = self;
+}
+
 void tm_reader_close(struct tm_reader *r)
 {
     if (r == NULL)
@@ -362,11 +369,17 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
     r->probes++;
     if (r->last_ns == 0)
         r->last_ns = now_ns;
+    uint64_t written = r->written != NULL ? r->written(r->written_self, r->path) : 0;
+    if (r->written != NULL && written == r->written_seen && r->version_seen != -1) {
+        r->last_ns = now_ns;
+        return TM_OK;
+    }
     rc = tm_sql_step(r->data_version, &row, err);
     if (rc == TM_OK && row)
         version = sqlite3_column_int64(r->data_version, 0);
     sqlite3_reset(r->data_version);
     if (rc == TM_OK && version == r->version_seen) {
+        r->written_seen = written;
         r->last_ns = now_ns;
         return TM_OK;
     }
@@ -381,6 +394,7 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
         r->busy++;
     if (rc == TM_OK) {
         r->version_seen = version;
+        r->written_seen = written;
         r->last_ns = now_ns;
     }
     return rc;

@@ -82,6 +82,9 @@ struct tm_reader {
     size_t images_cap; /* by row of shown: arrival of its last image + 1, whose values an equal one
                           shares */
     int64_t version_seen, last_ns;
+    /* Lent by tm_reader_written; what it said before the last read that was done. */
+    uint64_t (*written)(void *self, const char *database), written_seen;
+    void *written_self;
     uint64_t probes, reads, busy;
     bool epoch_moved; /* an epoch above 0 was seen: predictions of option 1 are not claimed */
 };
@@ -90,6 +93,9 @@ enum tm_code tm_reader_open(struct tm_reader **out, const char *path, bool raw,
                             const char *const *objects, size_t objects_count,
                             int64_t (*wall_ns)(void), struct tm_err *err);
 void tm_reader_close(struct tm_reader *r);
+/* Where the driver knows that nobody has written since, a probe need not ask the database. */
+void tm_reader_written(struct tm_reader *r, uint64_t (*written)(void *self, const char *database),
+                       void *self);
 /* One probe begun at now_ns. *out_changed: something new was seen. TM_E_AGAIN: no file yet, or
  * busy. */
 enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_changed,

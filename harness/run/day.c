@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +36,22 @@ static int64_t day_wall_ns(void)
     return day_now->wall_ns;
 }
 
+/* Only its station writes a database: what it has done so far tells whether there can be anything
+ * new in it. */
+static uint64_t day_written(void *self, const char *database)
+{
+    const struct day *d = self;
+    if (strcmp(database, d->run->raw_path) == 0)
+        return d->sink->steps;
+    if (strcmp(database, d->run->view_path) == 0)
+        return d->view->steps;
+    for (size_t i = 0; i < d->stations_count; i++)
+        if (d->stations[i].kind == DAY_BATCH && strcmp(d->stations[i].database, database) == 0)
+            return d->stations[i].steps;
+    assert(!"a database that nobody writes");
+    return 0;
+}
+
 /* ---- where the time goes ---- */
 
 static int64_t day_cpu_ns(void)
@@ -48,33 +65,42 @@ void day_charge(struct day *d, int64_t *whose)
 {
     if (whose == d->meter)
         return;
-    int64_t now_ns = day_cpu_ns();
+    int64_t now_ns = tm_clock_monotonic_ns();
     *d->meter += now_ns - d->meter_ns;
     d->meter = whose;
     d->meter_ns = now_ns;
 }
 
-static void day_bill_line(const char *name, int64_t ns, int64_t total_ns)
+/* scale: CPU seconds a second. */
+static void day_bill_line(const char *name, int64_t ns, int64_t total_ns, double scale)
 {
-    printf("  %-16s %8.2f s  %4.1f %%\n", name, (double)ns / 1e9,
+    printf("  %-16s %8.2f s  %4.1f %%\n", name, (double)ns / 1e9 * scale,
            total_ns > 0 ? 100.0 * (double)ns / (double)total_ns : 0);
 }
 
 static void day_bill(struct day *d)
 {
     static const char *const names[DAY_SLOTS] = { "org", "witness", "driver", "report" };
+    struct rusage usage;
     int64_t total_ns = 0;
     for (size_t i = 0; i < d->stations_count; i++)
         total_ns += d->stations[i].cpu_ns;
     for (size_t i = 0; i < DAY_SLOTS; i++)
         total_ns += d->slots[i];
+    int64_t wall_ns = tm_clock_monotonic_ns() - d->began_ns;
+    double scale = wall_ns > 0 ? (double)(day_cpu_ns() - d->cpu_began_ns) / (double)wall_ns : 0;
+    getrusage(RUSAGE_SELF, &usage);
     printf("CPU seconds, one core:\n");
-    day_bill_line("org", d->slots[DAY_ORG], total_ns);
+    day_bill_line("org", d->slots[DAY_ORG], total_ns, scale);
     for (size_t i = 0; i < d->stations_count; i++)
-        day_bill_line(d->stations[i].name, d->stations[i].cpu_ns, total_ns);
+        day_bill_line(d->stations[i].name, d->stations[i].cpu_ns, total_ns, scale);
     for (size_t i = DAY_WITNESS; i < DAY_SLOTS; i++)
-        day_bill_line(names[i], d->slots[i], total_ns);
-    day_bill_line("all", total_ns, total_ns);
+        day_bill_line(names[i], d->slots[i], total_ns, scale);
+    day_bill_line("all", total_ns, total_ns, scale);
+    printf("in %.1f s; %" PRId64
+           " changes over %.4g hours of org time; at most %.0f MB of memory\n",
+           (double)wall_ns / 1e9, tm_workload_counts(d->workload)->changes, d->run->hours,
+           (double)usage.ru_maxrss / 1024);
 }
 
 /* ---- one instant ---- */
@@ -90,6 +116,31 @@ static int64_t day_fetch_next(const struct day *d, const struct day_station *s)
 static bool day_ready(const struct day *d, const struct day_station *s)
 {
     return s->run_ns <= d->now.wall_ns || s->http.news || day_fetch_next(d, s) <= d->now.wall_ns;
+}
+
+/* A view that looks for rows when none have come does nothing else; of a sink without records the
+ * same is true, and it is told of new ones (day_fetch_next). */
+static void day_station_idle(struct day *d, struct day_station *s, const struct tm_wake *wake)
+{
+    int64_t after_ns = wake->wall_ns - d->now.wall_ns;
+    if (s->kind == DAY_VIEW && d->sink != NULL && after_ns == s->set.view.poll_ns) {
+        s->idle_ns = d->now.wall_ns;
+        s->idle_sink = d->sink->steps;
+        s->run_ns = TM_NEVER;
+    }
+    if (s->kind == DAY_SINK && s->seen == tm_mem_appended(d->broker) &&
+        after_ns == tm_sink_idle_ns())
+        s->run_ns = TM_NEVER;
+}
+
+/* The first look of its own grid at which there is something to see. */
+static void day_station_rouse(struct day *d, struct day_station *s)
+{
+    if (s->idle_ns == 0 || s->idle_sink == d->sink->steps)
+        return;
+    int64_t poll_ns = s->set.view.poll_ns, gone_ns = d->now.wall_ns - s->idle_ns;
+    s->run_ns = s->idle_ns + (gone_ns + poll_ns - 1) / poll_ns * poll_ns;
+    s->idle_ns = 0;
 }
 
 /* Until it has nothing more to do now. */
@@ -113,6 +164,8 @@ static enum tm_code day_station_run(struct day *d, struct day_station *s, struct
     s->fetch_ns = d->now.wall_ns + DAY_FETCH_NS;
     if (s->run_ns <= d->now.wall_ns)
         s->run_ns = d->now.wall_ns + DAY_PAUSE_NS;
+    s->idle_ns = 0;
+    day_station_idle(d, s, &wake);
     return TM_OK;
 }
 
@@ -127,6 +180,7 @@ static enum tm_code day_stations_run(struct day *d, struct tm_err *err)
                 day_charge(d, &d->slots[DAY_ORG]);
                 tm_sim_http_pump(&s->http, &d->now);
             }
+            day_station_rouse(d, s);
             if (!day_ready(d, s))
                 continue;
             ran = true;
@@ -306,7 +360,9 @@ static bool day_drained(struct day *d, void *self)
 
 static enum tm_code day_witness_open(struct day *d, struct tm_err *err)
 {
-    const struct tm_check_ports ports = { .wall_ns = day_wall_ns, .virtual = true };
+    const struct tm_check_ports ports = {
+        .wall_ns = day_wall_ns, .virtual = true, .written = day_written, .written_self = d
+    };
     char path[TM_PATH_MAX], text[TM_PATH_MAX];
     json_t *plan = tm_run_witness_plan(d->run), *traces = json_array();
     int64_t sample_ms = (int64_t)(d->run->hours * 3600e3) / DAY_SAMPLES;
@@ -444,7 +500,8 @@ static int day_run(struct day *d, struct tm_err *err)
     d->org_ns = d->fault_ns = TM_NEVER;
     d->house_ns = d->now.wall_ns;
     d->meter = &d->slots[DAY_ORG];
-    d->meter_ns = day_cpu_ns();
+    d->began_ns = d->meter_ns = tm_clock_monotonic_ns();
+    d->cpu_began_ns = day_cpu_ns();
     d->told_ns = tm_clock_monotonic_ns();
     day_now = &d->now;
     /* One process makes and drops large answers all day: let it keep its memory. */

@@ -41,6 +41,7 @@ struct day_station {
     enum day_kind kind;
     struct day *day;
     char name[64], agent[TM_AGENT_BYTES];
+    const char *database; /* of a batch pipeline; borrowed */
     struct tm_sim_http http;
     union {
         struct tm_source_settings source;
@@ -64,6 +65,10 @@ struct day_station {
     int64_t run_ns;   /* when it wants to run; TM_NEVER = when something happens */
     uint64_t seen;    /* records in the broker when it last ran */
     int64_t fetch_ns; /* from when on it looks for more of them */
+    /* Of a view that found nothing new: when that was, what the sink had done by then. Its looks go
+     * on, but they are not taken before there is something to see. 0 = it is at work. */
+    int64_t idle_ns;
+    uint64_t idle_sink;
     uint64_t steps;
     int64_t cpu_ns;
 };
@@ -90,8 +95,10 @@ struct day {
     size_t stations_count;
     struct tm_check *witness; /* NULL until every pipeline stands at the origin */
     int64_t witness_ns;
-    /* where the time goes */
-    int64_t *meter, meter_ns, slots[DAY_SLOTS]; /* who is charged, since when */
+    const struct day_station *sink, *view; /* NULL without streaming */
+    /* Where the time goes: who is charged, since when, by the monotonic clock, which a program may
+     * read ten thousand times a second; bills are scaled to the CPU seconds that were used. */
+    int64_t *meter, meter_ns, slots[DAY_SLOTS], began_ns, cpu_began_ns;
     int64_t told_ns;
 };
 

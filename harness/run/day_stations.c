@@ -264,6 +264,7 @@ static enum tm_code open_batch(struct day_station *s, const char *path, struct t
         if (strcmp(run->pipelines[i].name, s->name) == 0)
             database = run->pipelines[i].database;
     assert(database != NULL);
+    s->database = database;
     enum tm_code rc = tm_batch_settings_load(&s->set.batch, &s->config, path, STATIONS_ORG, err);
     if (rc != TM_OK)
         return rc;
@@ -295,6 +296,8 @@ static enum tm_code station_open(struct day *d, enum day_kind kind, const char *
     s->http.hop_ns = DAY_HOP_NS;
     s->http.now = d->now;
     s->run_ns = d->now.wall_ns;
+    d->sink = kind == DAY_SINK ? s : d->sink;
+    d->view = kind == DAY_VIEW ? s : d->view;
     enum tm_code rc = open[kind](s, path, err);
     return rc == TM_OK ? rc : tm_at(err, "%s", name);
 }

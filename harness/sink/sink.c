@@ -531,6 +531,11 @@ static void sink_committed(struct tm_sink *s)
     }
 }
 
+int64_t tm_sink_idle_ns(void)
+{
+    return SINK_IDLE_NS;
+}
+
 /* One transaction: columns, rows, rows kept aside, offsets, views. */
 static enum tm_code sink_write(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
                                struct tm_err *err)

@@ -55,6 +55,8 @@ enum tm_code tm_sink_open(struct tm_sink **out, const struct tm_sink_settings *s
 struct tm_topic_owner tm_sink_owner(struct tm_sink *s);
 /* tasks.max consumers of one group; borrowed. Before the first step. */
 void tm_sink_consume(struct tm_sink *s, struct tm_topic *const *consumers, size_t consumers_count);
+/* When nothing has come it looks again so much later, and does nothing else meanwhile. */
+int64_t tm_sink_idle_ns(void);
 enum tm_code tm_sink_step(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
                           struct tm_err *err);
 void tm_sink_close(struct tm_sink *s);
