@@ -2,6 +2,7 @@
  * death are ours to choose. */
 #include "mocks/http/server.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 #include <cmocka.h>
 
 #define STEPS_MAX 2000
@@ -24,6 +26,16 @@ struct world {
     char last[256];
 };
 
+/* More than a socket takes at once; it wants to know how it ended. */
+static void world_large(struct tm_mock_response *out)
+{
+    tm_mock_answer(out, 200, "text/plain", "");
+    for (int i = 0; i < 200000; i++)
+        tm_buf_addz(&out->body, "a hundred bytes of an answer that is far too long for the buffers "
+                                "of a socket, whichever it has.");
+    out->token = HELD_TOKEN;
+}
+
 static void world_request(void *self, const struct tm_mock_request *r, struct tm_mock_response *out)
 {
     struct world *w = self;
@@ -36,6 +48,8 @@ static void world_request(void *self, const struct tm_mock_request *r, struct tm
     if (strcmp(r->path, "/hold") == 0)
         tm_mock_hold(out, HELD_TOKEN,
                      (struct tm_wake){ TM_NEVER, w->now.wall_ns + 1000 * TM_NS_PER_MS });
+    else if (strcmp(r->path, "/large") == 0)
+        world_large(out);
     else
         tm_mock_answer(out, 200, "text/plain", w->last);
 }
@@ -91,11 +105,19 @@ static int world_connect(const struct world *w)
     return fd;
 }
 
-static void world_step(struct world *w)
+/* Loopback is at hand at once: no wait where the peer is the test itself. */
+static struct tm_wake world_step_now(struct world *w)
 {
     struct tm_err err = { 0 };
     struct tm_wake wake = { TM_NEVER, TM_NEVER };
     assert_int_equal(tm_mock_server_step(w->server, &w->now, &wake, &err), TM_OK);
+    return wake;
+}
+
+static void world_step(struct world *w)
+{
+    struct tm_err err = { 0 };
+    struct tm_wake wake = world_step_now(w);
     assert_int_equal(tm_mock_server_wait(w->server, NULL, 0,
                                          wake.wall_ns <= w->now.wall_ns ? 0 : TM_NS_PER_MS, &err),
                      TM_OK);
@@ -286,6 +308,264 @@ static void more_connections_than_a_process_usually_has_files_leave_room_for_one
         close(fds[--count]);
 }
 
+/* ---- peers that take their time ---- */
+
+/* Is the connection closed by now, after a few steps at the world's instant? */
+static bool world_closed(struct world *w, int fd)
+{
+    char rest[4096];
+    for (int i = 0; i < 4; i++) {
+        world_step_now(w);
+        ssize_t got = recv(fd, rest, sizeof rest, MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno == ECONNRESET))
+            return true;
+    }
+    return false;
+}
+
+/* Sends one byte of `text` a second, as long as the connection lives; how many seconds it did. */
+static int world_trickle(struct world *w, int fd, const char *text, int seconds)
+{
+    for (int i = 0; i < seconds; i++) {
+        w->now.wall_ns += TM_NS_PER_S;
+        if (send(fd, text + (size_t)i % strlen(text), 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1 ||
+            world_closed(w, fd))
+            return i;
+    }
+    return seconds;
+}
+
+static void a_head_that_trickles_in_ends_after_half_a_minute(void **state)
+{
+    struct world *w = *state;
+    int fd = world_connect(w);
+    world_send(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-A: ");
+    assert_false(world_closed(w, fd));
+    int seconds = world_trickle(w, fd, "a", 100);
+    assert_in_range(seconds, 28, 32);
+    assert_int_equal(w->requests, 0);
+    close(fd);
+}
+
+static void a_later_head_has_the_idle_time_and_no_more(void **state)
+{
+    struct world *w = *state;
+    char reply[2048];
+    int fd = world_connect(w);
+    world_send(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    world_read(w, fd, reply, sizeof reply, "body=-");
+    assert_false(world_closed(w, fd));
+    w->now.wall_ns += 100 * TM_NS_PER_S;
+    assert_false(world_closed(w, fd)); /* quiet is no offence */
+    world_send(fd, "GET /b HTTP/1.1\r\nX-A: ");
+    assert_in_range(world_trickle(w, fd, "a", 100), 18, 22);
+    close(fd);
+}
+
+static void a_body_that_trickles_in_ends_after_five_minutes(void **state)
+{
+    struct world *w = *state;
+    int fd = world_connect(w);
+    world_send(fd, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n");
+    assert_in_range(world_trickle(w, fd, "a", 400), 298, 302);
+    assert_int_equal(w->requests, 0);
+    close(fd);
+}
+
+static void a_held_poll_may_take_longer_than_any_of_these(void **state)
+{
+    struct world *w = *state;
+    int fd = world_hold(w);
+    w->now.wall_ns += 900 * TM_NS_PER_MS; /* it is due after one second */
+    for (int i = 0; i < 20; i++)
+        world_step(w);
+    assert_int_equal(w->finished_lost, 0);
+    assert_int_equal(w->finished_sent, 0);
+    close(fd);
+}
+
+static void an_answer_nobody_takes_ends_after_ten_minutes_and_was_not_delivered(void **state)
+{
+    struct world *w = *state;
+    int small = 2048;
+    int fd = world_connect(w);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    world_send(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < 50; i++)
+        world_step(w);
+    assert_int_equal(w->requests, 1);
+    for (int i = 0; i < 598; i++) {
+        char bit[16];
+        w->now.wall_ns += TM_NS_PER_S;
+        assert_true(recv(fd, bit, sizeof bit, 0) > 0); /* now and then a few bytes */
+        world_step_now(w);
+    }
+    assert_int_equal(w->finished_lost, 0);
+    for (int i = 0; i < 5 && w->finished_lost == 0; i++) {
+        w->now.wall_ns += TM_NS_PER_S;
+        for (int k = 0; k < 20; k++)
+            world_step_now(w);
+    }
+    assert_int_equal(w->finished_lost, 1);
+    assert_int_equal(w->finished_sent, 0);
+    close(fd);
+}
+
+static void one_address_has_a_share_of_the_connections(void **state)
+{
+    struct world *w = *state;
+    struct tm_err err = { 0 };
+    struct tm_mock_handler handler = { w, world_request, world_resume, world_finished };
+    struct tm_mock_server_settings settings = { .address_connections_max = 3 };
+    char reply[2048];
+    int fds[4];
+    tm_mock_server_close(w->server);
+    assert_int_equal(tm_mock_server_open(&w->server, &settings, &handler, &err), TM_OK);
+    for (int i = 0; i < 4; i++)
+        fds[i] = world_connect(w);
+    for (int i = 0; i < 20; i++)
+        world_step(w);
+    assert_true(world_closed(w, fds[3]));
+    close(fds[3]);
+    for (int i = 0; i < 3; i++) {
+        world_send(fds[i], "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+        world_read(w, fds[i], reply, sizeof reply, "body=-");
+        assert_non_null(strstr(reply, "200 OK"));
+        close(fds[i]);
+    }
+}
+
+/* ---- what else the wire may bring ---- */
+
+/* Sends a body of these bytes; the answer must hold `wanted`. */
+static void world_post(struct world *w, const char *headers, const void *body, size_t bytes,
+                       const char *wanted)
+{
+    char reply[2048];
+    char head[300];
+    int fd = world_connect(w);
+    snprintf(head, sizeof head, "POST /z HTTP/1.1\r\nHost: x\r\n%sContent-Length: %zu\r\n\r\n",
+             headers, bytes);
+    world_send(fd, head);
+    assert_int_equal(send(fd, body, bytes, MSG_NOSIGNAL), (ssize_t)bytes);
+    world_read(w, fd, reply, sizeof reply, wanted);
+    assert_non_null(strstr(reply, wanted));
+    close(fd);
+}
+
+static size_t gzip(uint8_t *out, size_t out_bytes, const void *text, size_t bytes, int window)
+{
+    z_stream z;
+    memset(&z, 0, sizeof z);
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = (Bytef *)(uintptr_t)text;
+    z.avail_in = (uInt)bytes;
+    z.next_out = out;
+    z.avail_out = (uInt)out_bytes;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&z);
+    return out_bytes - z.avail_out;
+}
+
+static void a_compressed_body_is_taken_apart_up_to_the_limit(void **state)
+{
+    struct world *w = *state;
+    uint8_t packed[600];
+    char *zeros = calloc(1, 100000);
+    size_t bytes = gzip(packed, sizeof packed, "words", 5, 15 + 16);
+    world_post(w, "Content-Encoding: gzip\r\n", packed, bytes, "body=words");
+    world_post(w, "Content-Encoding: gzip\r\n", packed, bytes - 1, "HTTP/1.1 400");
+    bytes = gzip(packed, sizeof packed, "words", 5, 15);
+    world_post(w, "Content-Encoding: deflate\r\n", packed, bytes, "body=words");
+    bytes = gzip(packed, sizeof packed, zeros, 100000, 15 + 16);
+    assert_true(bytes < 1000); /* small on the wire, large in memory */
+    world_post(w, "Content-Encoding: gzip\r\n", packed, bytes, "HTTP/1.1 413");
+    world_post(w, "Content-Encoding: br\r\n", "words", 5, "HTTP/1.1 415");
+    world_post(w, "Content-Encoding: identity\r\n", "words", 5, "body=words");
+    assert_int_equal(w->requests, 3);
+    free(zeros);
+}
+
+static void head_is_answered_as_get_without_the_body(void **state)
+{
+    struct world *w = *state;
+    char reply[2048];
+    int fd = world_connect(w);
+    world_send(fd, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    world_read(w, fd, reply, sizeof reply, "\r\n\r\n");
+    assert_non_null(strstr(reply, "HTTP/1.1 200"));
+    assert_memory_equal(w->last, "GET /x", 6);
+    assert_non_null(strstr(reply, "Content-Length: "));
+    assert_null(strstr(reply, "agent="));
+    world_send(fd, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
+    world_read(w, fd, reply, sizeof reply, "body=-");
+    assert_non_null(strstr(reply, "GET /y"));
+    close(fd);
+}
+
+static void who_waits_for_100_continue_gets_it(void **state)
+{
+    struct world *w = *state;
+    char reply[2048];
+    int fd = world_connect(w);
+    world_send(fd,
+               "POST /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    world_read(w, fd, reply, sizeof reply, "\r\n\r\n");
+    assert_non_null(strstr(reply, "HTTP/1.1 100"));
+    world_send(fd, "abc");
+    world_read(w, fd, reply, sizeof reply, "body=abc");
+    assert_non_null(strstr(reply, "HTTP/1.1 200"));
+    close(fd);
+}
+
+static void heads_beyond_their_room_and_nonsense_end_in_an_error(void **state)
+{
+    static const char *const nonsense[] = {
+        "nonsense\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+    };
+    struct world *w = *state;
+    char reply[2048], *long_head = malloc(200000);
+    memset(long_head, 'a', 199999);
+    long_head[199999] = '\0';
+    for (int i = 0; i < 2; i++) {
+        int fd = world_connect(w);
+        world_send(fd, i == 0 ? "GET /" : "GET / HTTP/1.1\r\nHost: x\r\nX-Long: ");
+        for (size_t at = 0; at < 199999;) {
+            ssize_t sent = send(fd, long_head + at, 199999 - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (sent < 0 && errno != EAGAIN)
+                break;
+            at += sent > 0 ? (size_t)sent : 0;
+            world_step(w);
+        }
+        world_read(w, fd, reply, sizeof reply, "\r\n\r\n");
+        if (reply[0] != '\0')
+            assert_non_null(strstr(reply, i == 0 ? "HTTP/1.1 414" : "HTTP/1.1 431"));
+        close(fd);
+    }
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        int fd = world_connect(w);
+        world_send(fd, nonsense[i]);
+        shutdown(fd, SHUT_WR);
+        for (int k = 0; k < 20; k++)
+            world_step_now(w);
+        ssize_t got = recv(fd, reply, sizeof reply - 1, MSG_DONTWAIT);
+        reply[got > 0 ? got : 0] = '\0';
+        if (reply[0] != '\0' && strncmp(reply, "HTTP/1.1 4", 10) != 0 &&
+            strncmp(reply, "HTTP/1.1 5", 10) != 0)
+            fail_msg("case %zu: %s", i, reply);
+        close(fd);
+    }
+    assert_int_equal(w->requests, 0);
+    free(long_head);
+}
+
 static void closing_finishes_what_is_held(void **state)
 {
     struct world *w = *state;
@@ -343,6 +623,16 @@ int main(void)
         T(a_held_poll_whose_peer_is_gone_is_finished_unsent_and_not_resumed),
         T(a_dead_peer_is_noticed_without_being_woken),
         T(more_connections_than_a_process_usually_has_files_leave_room_for_one_more),
+        T(a_head_that_trickles_in_ends_after_half_a_minute),
+        T(a_later_head_has_the_idle_time_and_no_more),
+        T(a_body_that_trickles_in_ends_after_five_minutes),
+        T(a_held_poll_may_take_longer_than_any_of_these),
+        T(an_answer_nobody_takes_ends_after_ten_minutes_and_was_not_delivered),
+        T(one_address_has_a_share_of_the_connections),
+        T(a_compressed_body_is_taken_apart_up_to_the_limit),
+        T(head_is_answered_as_get_without_the_body),
+        T(who_waits_for_100_continue_gets_it),
+        T(heads_beyond_their_room_and_nonsense_end_in_an_error),
         T(closing_finishes_what_is_held),
         T(a_port_in_use_is_a_usage_error_that_names_it),
         T(a_request_can_be_made_without_a_socket),

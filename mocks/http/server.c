@@ -1,4 +1,6 @@
 #include "mocks/http/server.h"
+#include "mocks/http/encoding.h"
+#include "mocks/http/guard.h"
 #include "mocks/http/held.h"
 #include <arpa/inet.h>
 #include <assert.h>
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -20,6 +23,16 @@
     (64u << 20) /* of a body that is too big: read and thrown away, then 413 */
 #define SERVER_CONNECTION_BYTES                                                                    \
     65536u /* request line and headers; libmicrohttpd answers 414/431 beyond */
+/* How long a peer may take, whatever it sends meanwhile: the head of its first request; that of a
+ * later one, with the quiet before it; a body; taking an answer. */
+#define SERVER_FIRST_HEAD_NS (30 * TM_NS_PER_S)
+#define SERVER_IDLE_S 120u
+#define SERVER_BODY_NS (300 * TM_NS_PER_S)
+#define SERVER_ANSWER_NS (600 * TM_NS_PER_S)
+/* of all requests, and of all answers, that are in memory at a time */
+#define SERVER_BODIES_BYTES_MAX (512u << 20)
+#define SERVER_ANSWERS_BYTES_MAX (1u << 30)
+#define SERVER_ADDRESS_SHARE 8 /* one address leaves one of so many connections to others */
 #define SERVER_WAIT_FDS_MAX 32
 #define SERVER_OTHER_FDS 200 /* databases, logs, what the process has besides connections */
 #define SERVER_EVENTS_MAX 64
@@ -35,8 +48,11 @@ struct server_exchange {                     /* one request and its answer */
     struct MHD_Connection *connection;
     enum server_state state;
     int fd;
-    bool started, oversize, failed, resumed, watched, told;
-    size_t received_bytes; /* of the body, also what was thrown away */
+    bool started, failed, resumed, watched, told;
+    bool unsent;                     /* something else was said than what the handler answered */
+    unsigned refused;                /* status it will get without being handled, 0 = none */
+    size_t received_bytes;           /* of the body, also what was thrown away */
+    size_t body_bytes, answer_bytes; /* its part of what the server holds */
     struct tm_buf body;
     struct tm_mock_request request;
     struct tm_mock_response response;
@@ -48,8 +64,10 @@ struct tm_mock_server {
     struct MHD_Daemon *daemon;
     struct tm_mock_handler handler;
     int epoll_fd, port;
-    size_t body_bytes_max;
+    size_t body_bytes_max, bodies_bytes, answers_bytes;
+    int64_t now_ns, idle_ns; /* now_ns: of this step */
     char url[80];
+    struct tm_guard guard;
     struct server_list queued;
     struct tm_held held;
     struct tm_mock_server_counts counts;
@@ -87,7 +105,46 @@ static void server_tell(struct server_exchange *x, bool sent)
         return;
     x->told = true;
     if (s->handler.finished != NULL)
-        s->handler.finished(s->handler.self, x->response.token, sent && !x->response.disowned);
+        s->handler.finished(s->handler.self, x->response.token,
+                            sent && !x->unsent && !x->response.disowned);
+}
+
+/* ---- connections, and how long they may take ---- */
+
+static void server_connection(void *self, struct MHD_Connection *connection, void **own,
+                              enum MHD_ConnectionNotificationCode code)
+{
+    struct tm_mock_server *s = self;
+    struct tm_guard_member *m = *own;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *own = m = malloc(sizeof *m); /* without memory it goes unguarded; the idle time holds */
+        if (m != NULL)
+            tm_guard_add(&s->guard, m, info != NULL ? info->connect_fd : -1,
+                         s->now_ns + SERVER_FIRST_HEAD_NS);
+    } else if (m != NULL) {
+        tm_guard_remove(&s->guard, m);
+        free(m);
+        *own = NULL;
+    }
+}
+
+/* The peer's time for what comes next; TM_NEVER: it waits for us. */
+static void server_allow(const struct server_exchange *x, int64_t ns)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct tm_guard_member *m = info != NULL ? info->socket_context : NULL;
+    if (m != NULL)
+        m->until_ns = ns == TM_NEVER ? TM_NEVER : x->server->now_ns + ns;
+}
+
+/* libmicrohttpd finds the connection closed and ends it. */
+static void server_late(struct tm_guard_member *m)
+{
+    if (m->fd >= 0)
+        shutdown(m->fd, SHUT_RDWR);
 }
 
 /* ---- reading: what libmicrohttpd calls ---- */
@@ -123,6 +180,9 @@ static void server_end(void *self, struct MHD_Connection *connection, void **own
     if (x->state == SERVER_HELD)
         tm_held_remove(&x->server->held, &x->held);
     server_tell(x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->state == SERVER_SENDING);
+    server_allow(x, x->server->idle_ns);
+    x->server->bodies_bytes -= x->body_bytes;
+    x->server->answers_bytes -= x->answer_bytes;
     tm_buf_free(&x->body);
     tm_mock_request_free(&x->request);
     tm_mock_response_free(&x->response);
@@ -143,7 +203,8 @@ static enum MHD_Result server_pair(void *self, enum MHD_ValueKind kind, const ch
 static bool server_heads(struct server_exchange *x, const char *path, const char *method)
 {
     struct tm_mock_request *r = &x->request;
-    r->method = strdup(method);
+    /* without its body, which libmicrohttpd leaves out, the answer to HEAD is that to GET */
+    r->method = strdup(strcmp(method, "HEAD") == 0 ? "GET" : method);
     r->path = strdup(path);
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, server_pair, x);
     MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, server_pair, x);
@@ -162,6 +223,8 @@ static enum MHD_Result server_send_text(struct server_exchange *x, unsigned stat
     enum MHD_Result rc = MHD_queue_response(x->connection, status, response);
     MHD_destroy_response(response);
     x->state = SERVER_SENDING;
+    x->unsent = true;
+    server_allow(x, SERVER_ANSWER_NS);
     return rc;
 }
 
@@ -214,7 +277,13 @@ static enum MHD_Result server_send(struct server_exchange *x)
     if (tm_buf_check(&r->body, "a response body", NULL) != TM_OK ||
         tm_buf_check(&r->headers, "headers", NULL) != TM_OK)
         return server_send_text(x, 500, "the answer is larger than this server allows\n");
+    struct tm_mock_server *s = x->server;
     size_t bytes = r->body.bytes;
+    if (s->answers_bytes > 0 && bytes > SERVER_ANSWERS_BYTES_MAX - s->answers_bytes)
+        return server_send_text(x, 503, "too many large answers are under way\n");
+    x->answer_bytes = bytes;
+    s->answers_bytes += bytes;
+    server_allow(x, SERVER_ANSWER_NS);
     struct MHD_Response *response = server_body_response(r);
     if (response == NULL)
         return MHD_NO;
@@ -228,7 +297,7 @@ static enum MHD_Result server_send(struct server_exchange *x)
     }
     enum MHD_Result rc = MHD_queue_response(x->connection, (unsigned)r->status, response);
     MHD_destroy_response(response);
-    x->server->counts.bytes_out += bytes;
+    s->counts.bytes_out += bytes;
     x->state = SERVER_SENDING;
     return rc;
 }
@@ -237,6 +306,7 @@ static enum MHD_Result server_first(struct server_exchange *x, const char *path,
 {
     x->started = true;
     x->server->counts.requests++;
+    server_allow(x, SERVER_BODY_NS);
     if (!server_heads(x, path, method))
         return server_send_text(x, 431, "too many headers or parameters\n");
     const char *length = tm_mock_header(&x->request, "Content-Length");
@@ -249,12 +319,54 @@ static void server_body(struct server_exchange *x, const char *data, size_t byte
 {
     x->received_bytes += bytes;
     x->server->counts.bytes_in += bytes;
-    if (!x->oversize)
+    if (x->refused == 0 && bytes > SERVER_BODIES_BYTES_MAX - x->server->bodies_bytes)
+        x->refused = 503;
+    if (x->refused == 0)
         tm_buf_add(&x->body, data, bytes);
-    if (x->body.failed != TM_OK || x->received_bytes > x->server->body_bytes_max) {
-        x->oversize = true;
+    if (x->refused == 0 &&
+        (x->body.failed != TM_OK || x->received_bytes > x->server->body_bytes_max))
+        x->refused = 413;
+    if (x->refused == 0) {
+        x->server->bodies_bytes += bytes;
+        x->body_bytes += bytes;
+    } else {
         tm_buf_free(&x->body);
     }
+}
+
+/* A body that came compressed is taken apart. */
+static void server_decode(struct server_exchange *x)
+{
+    const char *encoding = tm_mock_header(&x->request, "Content-Encoding");
+    struct tm_buf plain;
+    if (encoding == NULL || x->body.bytes == 0 || strcasecmp(encoding, "identity") == 0)
+        return;
+    if (strcasecmp(encoding, "gzip") != 0 && strcasecmp(encoding, "x-gzip") != 0 &&
+        strcasecmp(encoding, "deflate") != 0) {
+        x->refused = 415;
+        return;
+    }
+    size_t room = SERVER_BODIES_BYTES_MAX - x->server->bodies_bytes;
+    tm_buf_init(&plain, room < x->server->body_bytes_max ? room : x->server->body_bytes_max);
+    enum tm_code rc = tm_mock_inflate(&plain, x->body.data, x->body.bytes, NULL);
+    if (rc != TM_OK) {
+        x->refused = rc == TM_E_LIMIT ? 413 : rc == TM_E_NOMEM ? 503 : 400;
+        tm_buf_free(&plain);
+        return;
+    }
+    tm_buf_free(&x->body);
+    x->body = plain;
+    x->server->bodies_bytes += plain.bytes;
+    x->body_bytes += plain.bytes;
+}
+
+static enum MHD_Result server_send_refusal(struct server_exchange *x)
+{
+    return server_send_text(x, x->refused,
+                            x->refused == 413   ? "request body too large\n"
+                            : x->refused == 415 ? "Content-Encoding: gzip or deflate, or none\n"
+                            : x->refused == 400 ? "the compressed body is broken or cut short\n"
+                                                : "too many large requests are under way\n");
 }
 
 static enum MHD_Result server_access(void *self, struct MHD_Connection *connection,
@@ -274,12 +386,15 @@ static enum MHD_Result server_access(void *self, struct MHD_Connection *connecti
         *data_bytes = 0;
         return x->received_bytes > SERVER_DISCARD_BYTES_MAX ? MHD_NO : MHD_YES;
     }
-    if (x->oversize)
-        return server_send_text(x, 413, "request body too large\n");
     if (x->state == SERVER_READY)
         return server_send(x);
     if (x->state != SERVER_READING)
         return MHD_YES;
+    if (x->refused == 0)
+        server_decode(x);
+    if (x->refused != 0)
+        return server_send_refusal(x);
+    server_allow(x, TM_NEVER);
     x->request.body = x->body.data;
     x->request.body_bytes = x->body.bytes;
     x->body = (struct tm_buf){ 0 };
@@ -407,6 +522,8 @@ static void server_wake_at(const struct tm_mock_server *s, const struct tm_now *
     if (s->queued.first != NULL)
         wake->wall_ns = now->wall_ns;
     tm_held_wake(&s->held, wake);
+    if (tm_guard_next_ns(&s->guard) < wake->wall_ns)
+        wake->wall_ns = tm_guard_next_ns(&s->guard);
     if (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES) {
         int64_t at = now->wall_ns + (int64_t)timeout_ms * TM_NS_PER_MS;
         if (at < wake->wall_ns)
@@ -417,6 +534,8 @@ static void server_wake_at(const struct tm_mock_server *s, const struct tm_now *
 enum tm_code tm_mock_server_step(struct tm_mock_server *s, const struct tm_now *now,
                                  struct tm_wake *wake, struct tm_err *err)
 {
+    s->now_ns = now->wall_ns;
+    tm_guard_look(&s->guard, s->now_ns, server_late);
     if (MHD_run(s->daemon) != MHD_YES)
         return tm_fail(err, TM_E_IO, "the HTTP server on %s stopped working", s->url);
     server_reap(s);
@@ -523,6 +642,36 @@ static unsigned server_connections(void)
                                                  : SERVER_OTHER_FDS;
 }
 
+/* The listening socket is its own once it has started. */
+static bool server_start(struct tm_mock_server *s, const struct tm_mock_server_settings *settings,
+                         int listen_fd)
+{
+    unsigned connections = server_connections();
+    unsigned of_address = settings->address_connections_max;
+    unsigned idle_s = settings->idle_s_max != 0 ? settings->idle_s_max : SERVER_IDLE_S;
+    bool tls = settings->tls_chain != NULL;
+    struct MHD_OptionItem secure[] = {
+        { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)settings->tls_key },
+        { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)settings->tls_chain },
+        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)SERVER_TLS },
+        { MHD_OPTION_END, 0, NULL }
+    };
+    if (!tls)
+        secure[0] = secure[3];
+    if (of_address == 0)
+        of_address = connections - connections / SERVER_ADDRESS_SHARE;
+    s->idle_ns = idle_s * TM_NS_PER_S;
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL,
+        server_access, s, MHD_OPTION_ARRAY, secure, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+        MHD_OPTION_URI_LOG_CALLBACK, server_begin, s, MHD_OPTION_NOTIFY_COMPLETED, server_end, s,
+        MHD_OPTION_NOTIFY_CONNECTION, server_connection, s, MHD_OPTION_CONNECTION_LIMIT,
+        connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, of_address,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_END);
+    return s->daemon != NULL;
+}
+
 enum tm_code tm_mock_server_open(struct tm_mock_server **out,
                                  const struct tm_mock_server_settings *settings,
                                  const struct tm_mock_handler *handler, struct tm_err *err)
@@ -540,26 +689,10 @@ enum tm_code tm_mock_server_open(struct tm_mock_server **out,
     enum tm_code rc = server_listen(&listen_fd, &s->port, address, settings->port, err);
     if (rc != TM_OK)
         goto done;
-    bool tls = settings->tls_chain != NULL;
-    struct MHD_OptionItem secure[] = {
-        { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)settings->tls_key },
-        { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)settings->tls_chain },
-        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)SERVER_TLS },
-        { MHD_OPTION_END, 0, NULL }
-    };
-    if (!tls)
-        secure[0] = secure[3];
     snprintf(s->url, sizeof s->url, strchr(address, ':') ? "%s://[%s]:%d" : "%s://%s:%d",
-             tls ? "https" : "http", strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address,
-             s->port);
-    s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL,
-        server_access, s, MHD_OPTION_ARRAY, secure, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-        MHD_OPTION_URI_LOG_CALLBACK, server_begin, s, MHD_OPTION_NOTIFY_COMPLETED, server_end, s,
-        MHD_OPTION_CONNECTION_LIMIT, server_connections(), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)SERVER_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        settings->idle_s_max != 0 ? settings->idle_s_max : 120u, MHD_OPTION_END);
-    if (s->daemon == NULL) {
+             settings->tls_chain != NULL ? "https" : "http",
+             strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, s->port);
+    if (!server_start(s, settings, listen_fd)) {
         rc = tm_fail(err, TM_E_IO, "libmicrohttpd would not start on %s", s->url);
         goto done;
     }

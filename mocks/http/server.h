@@ -7,9 +7,11 @@
  *                           └────────────────────────────────┘   peer gone while held: finished(not
  * sent)
  *
- * Held connections are watched for a peer that goes away. Bodies (also chunked ones) beyond the
- * limit get 413. The owner waits on tm_mock_server_fd (readable = step) no longer than
- * `wake` says. */
+ * Held connections are watched for a peer that goes away. A peer has a bounded time for each part
+ * of a request and for taking its answer, whatever it sends meanwhile; then its connection is
+ * closed. Bodies (also chunked and compressed ones) beyond the limit get 413; what is in memory of
+ * all requests, and of all answers, is bounded too (503). HEAD is handled as GET. The owner waits
+ * on tm_mock_server_fd (readable = step) no longer than `wake` says. */
 #ifndef TM_MOCK_HTTP_SERVER_H
 #define TM_MOCK_HTTP_SERVER_H
 #include "mocks/http/message.h"
@@ -18,11 +20,12 @@
  * descriptors. Beyond, a connection waits until another ends. */
 #define TM_MOCK_CONNECTIONS_MAX 4500
 struct tm_mock_server_settings {
-    const char *bind;                /* address; NULL = 127.0.0.1 */
-    int port;                        /* 0 = any free one */
-    size_t body_bytes_max;           /* of a request; 0 = 8 MiB */
-    const char *tls_chain, *tls_key; /* PEM, borrowed until close: HTTPS; NULL = plain HTTP */
-    unsigned idle_s_max;             /* keep-alive connections idle longer are closed; 0 = 120 */
+    const char *bind;                 /* address; NULL = 127.0.0.1 */
+    int port;                         /* 0 = any free one */
+    size_t body_bytes_max;            /* of a request; 0 = 8 MiB */
+    const char *tls_chain, *tls_key;  /* PEM, borrowed until close: HTTPS; NULL = plain HTTP */
+    unsigned address_connections_max; /* of one peer's address; 0 = seven eighths of all */
+    unsigned idle_s_max;              /* keep-alive connections idle longer are closed; 0 = 120 */
 };
 struct tm_mock_server_counts {
     uint64_t requests, bytes_in, bytes_out, gone;
