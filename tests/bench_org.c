@@ -1,6 +1,7 @@
 /* bench_org: changes per second the org commits, in groups as the workload does and one by one.
  * Asserts are on. */
 #include "tests/support_org.h"
+#include "mocks/salesforce/bulk.h"
 #include "mocks/salesforce/query.h"
 #include "mocks/salesforce/workload.h"
 #include <stdio.h>
@@ -81,6 +82,78 @@ static void bench_whole_read(struct tm_org *org)
     tm_oauth_close(oauth);
 }
 
+/* One Bulk request until it is answered; the caller frees `out`. */
+static void bench_bulk_ask(struct tm_bulk *b, const char *method, const char *target,
+                           const char *body, char *const *parts, size_t parts_count,
+                           struct tm_mock_response *out, double *worst)
+{
+    struct tm_mock_request r;
+    struct tm_err err = { 0 };
+    if (tm_mock_request_init(&r, method, target, body, body != NULL ? strlen(body) : 0, &err) !=
+        TM_OK)
+        stop("request", &err);
+    tm_mock_response_init(out);
+    for (bool begun = false; out->outcome == TM_MOCK_HOLD || !begun; begun = true) {
+        uint64_t token = out->token;
+        double t = wall_s();
+        tm_mock_response_reset(out);
+        if (begun)
+            tm_bulk_resume(b, &r, token, out);
+        else
+            tm_bulk2_request(b, &r, "59.0", parts, parts_count, out);
+        *worst = wall_s() - t > *worst ? wall_s() - t : *worst;
+    }
+    tm_mock_request_free(&r);
+}
+
+/* A Bulk job over all Opportunities: from its making to the last byte of its CSV. */
+static void bench_bulk(struct tm_org *org)
+{
+    static char jobs[] = "jobs", query[] = "query", results[] = "results";
+    static const struct tm_bulk_settings bulk = { 0 };
+    const struct tm_oauth_settings settings = { .seeded = true, .seed = 1 };
+    struct tm_bulk *b = NULL;
+    struct tm_oauth *oauth = NULL;
+    struct tm_err err = { 0 };
+    struct tm_mock_response out;
+    struct tm_buf body;
+    double worst = 0, t = wall_s();
+    if (tm_oauth_open(&oauth, &settings, &err) != TM_OK ||
+        tm_bulk_open(&b, org, oauth, &bulk, &err) != TM_OK)
+        stop("bulk", &err);
+    const struct tm_describe *d = tm_org_describe(org, "Opportunity");
+    tm_buf_init(&body, 1u << 16);
+    tm_buf_addz(&body, "{\"operation\":\"query\",\"query\":\"SELECT Id");
+    for (size_t i = 0; i < d->fields_count; i++)
+        if (d->fields[i].kind != TM_FIELD_COMPOUND && strcmp(d->fields[i].name, "Id") != 0)
+            tm_buf_addf(&body, ",%s", d->fields[i].name);
+    tm_buf_addz(&body, " FROM Opportunity\"}");
+    bench_bulk_ask(b, "POST", "/", tm_buf_text(&body), (char *[]){ jobs, query }, 2, &out, &worst);
+    json_t *made = json_loads(tm_buf_text(&out.body), 0, NULL);
+    char *id = strdup(json_string_value(json_object_get(made, "id")));
+    json_decref(made);
+    tm_mock_response_free(&out);
+    for (struct tm_wake wake = { TM_NEVER, 0 }; wake.wall_ns != TM_NEVER;) {
+        double step = wall_s();
+        wake.wall_ns = TM_NEVER;
+        tm_bulk_step(b, &(struct tm_now){ 0 }, &wake);
+        worst = wall_s() - step > worst ? wall_s() - step : worst;
+    }
+    double copied = wall_s() - t;
+    bench_bulk_ask(b, "GET", "/", NULL, (char *[]){ jobs, query, id, results }, 4, &out, &worst);
+    const char *rows = strstr(tm_buf_text(&out.headers), "Sforce-NumberOfRecords: ");
+    double count = rows != NULL ? strtod(rows + strlen("Sforce-NumberOfRecords: "), NULL) : 0;
+    printf("org: a Bulk job of %.0f records and %zu bytes of CSV: %.0f rows/s, copied in %.0f ms, "
+           "read in %.0f ms, longest call %.1f ms\n",
+           count, out.body.bytes, count / (wall_s() - t), copied * 1e3,
+           (wall_s() - t - copied) * 1e3, worst * 1e3);
+    tm_mock_response_free(&out);
+    free(id);
+    tm_buf_free(&body);
+    tm_bulk_close(b);
+    tm_oauth_close(oauth);
+}
+
 int main(void)
 {
     struct org_fixture f;
@@ -112,6 +185,7 @@ int main(void)
            "longest step %.1f ms\n",
            changes, TM_WORKLOAD_BATCH_MAX, changes / wall, cpu / changes * 1e6, worst * 1e3);
     bench_whole_read(f.org);
+    bench_bulk(f.org);
     char id[TM_ID_BYTES], name[32];
     org_make_account(f.org, id, "bench", now.org_ms);
     t = wall_s(), c = cpu_s();

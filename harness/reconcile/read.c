@@ -38,6 +38,8 @@ struct tm_read {
     struct tm_buf schema_text, soql, value, arena;
     char subject[TM_TOPIC_NAME_MAX + 8];
     struct tm_sf_query *query;
+    struct tm_sf_bulk *bulk;    /* many rows: instead of query */
+    bool many, refused;         /* a Bulk job is to read them; the org would not make one */
     struct tm_sf_call *deleted; /* getDeleted, when under way */
     size_t ids_asked;           /* ids [0, ids_asked) stand in a query already */
     bool *answered;             /* [ids->count] */
@@ -89,6 +91,7 @@ void tm_read_close(struct tm_read *r)
     if (r == NULL)
         return;
     tm_sf_query_close(r->query);
+    tm_sf_bulk_close(r->bulk);
     tm_sf_call_close(r->deleted);
     json_decref(r->page);
     tm_avro_schema_close(r->schema);
@@ -190,31 +193,81 @@ static enum tm_code read_query(struct tm_read *r, struct tm_err *err)
         char from[TM_TIME_BYTES];
         if (ask->kind == TM_READ_RANGE)
             tm_buf_addf(&r->soql, " WHERE SystemModstamp >= %s", tm_time_z(from, ask->from_ms));
-        tm_buf_addz(&r->soql, " ORDER BY Id");
+        if (!r->many)
+            tm_buf_addz(&r->soql, " ORDER BY Id");
     }
     if (rc == TM_OK)
         rc = tm_buf_check(&r->soql, "SOQL", err);
+    if (rc == TM_OK && r->many)
+        return tm_sf_bulk_open(&r->bulk, r->ports.session, tm_buf_text(&r->soql), all,
+                               ask->bulk_page_rows, r->describe, NULL, err);
     if (rc == TM_OK)
         rc = tm_sf_query_open(&r->query, r->ports.session, tm_buf_text(&r->soql), all, 0, err);
     return rc;
 }
 
+static void read_query_over(struct tm_read *r)
+{
+    if (r->query != NULL)
+        r->counts.calls += tm_sf_query_calls(r->query);
+    if (r->bulk != NULL)
+        r->counts.calls += tm_sf_bulk_calls(r->bulk);
+    tm_sf_query_close(r->query);
+    tm_sf_bulk_close(r->bulk);
+    r->query = NULL;
+    r->bulk = NULL;
+}
+
+/* The first page says that there are too many rows to read page by page. */
+static bool read_is_large(const struct tm_read *r)
+{
+    const struct tm_read_ask *ask = r->ask;
+    return r->query != NULL && ask->kind != TM_READ_IDS && ask->bulk_rows_min > 0 && !r->refused &&
+           tm_sf_query_total(r->query) >= ask->bulk_rows_min;
+}
+
+/* No job was made, and trying again cannot help: Bulk is off, used up for today, or will not do for
+ * this object. Nothing has been answered yet. */
+static bool read_job_refused(const struct tm_read *r, const struct tm_err *err)
+{
+    return r->bulk != NULL && tm_sf_bulk_place(r->bulk)->job[0] == '\0' && !err->retriable &&
+           err->code == TM_E_PROTO && strcmp(tm_sf_bulk_error(r->bulk), "INVALID_FIELD") != 0;
+}
+
 /* The next page into r->page. */
 static enum tm_code read_page(struct tm_read *r, const struct tm_now *now, struct tm_err *err)
 {
-    enum tm_code rc = r->query != NULL ? TM_OK : read_query(r, err);
+    enum tm_code rc = r->query != NULL || r->bulk != NULL ? TM_OK : read_query(r, err);
     if (rc == TM_OK)
-        rc = tm_sf_query_next(r->query, now, &r->page, &r->page_last, err);
+        rc = r->bulk != NULL ? tm_sf_bulk_next(r->bulk, now, &r->page, &r->page_last, err)
+                             : tm_sf_query_next(r->query, now, &r->page, &r->page_last, err);
+    if (rc != TM_OK && rc != TM_E_AGAIN && read_job_refused(r, err)) {
+        tm_err_clear(err);
+        read_query_over(r);
+        r->many = false;
+        r->refused = true;
+        return TM_OK;
+    }
     if (rc != TM_OK)
         return rc;
-    r->page_at = 0;
-    if (r->page_last) {
-        r->counts.calls += tm_sf_query_calls(r->query);
-        tm_sf_query_close(r->query);
-        r->query = NULL;
+    if (!r->many && read_is_large(r)) {
+        json_decref(r->page);
+        r->page = NULL;
+        read_query_over(r);
+        r->many = true;
+        r->counts.jobs++;
+        return TM_OK;
     }
+    r->page_at = 0;
+    if (r->page_last)
+        read_query_over(r);
     r->state = READ_EMIT;
     return TM_OK;
+}
+
+int64_t tm_read_next_at(const struct tm_read *r)
+{
+    return r->bulk != NULL ? tm_sf_bulk_next_at(r->bulk) : TM_NEVER;
 }
 
 /* ---- answers ---- */

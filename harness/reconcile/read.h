@@ -11,10 +11,13 @@
  * was purged from the recycle bin has no event and is in no row. R10, R11: ids asked for and not
  * returned are `removed` when the user sees all data, else `unreadable`. Where he does not, a read
  * of all rows cannot tell a missing row from a hidden one: it is then answered as a range (dirt
- * cleared, nothing removed). */
+ * cleared, nothing removed). The first page of a query tells how many rows there are; where they
+ * are many, nothing of it is used and a Bulk job made after it reads them all: a job sees what was
+ * committed before it was made. An org that refuses the job is read page by page. */
 #ifndef TM_RECONCILE_READ_H
 #define TM_RECONCILE_READ_H
 #include "reconcile/idset.h"
+#include "salesforce/bulk.h"
 #include "salesforce/query.h"
 #include "topic/registry.h"
 #include "topic/topic.h"
@@ -34,6 +37,8 @@ struct tm_read_ask {
     int64_t from_ms;                     /* TM_READ_RANGE: SystemModstamp >= this, org time */
     int64_t until_ms; /* TM_READ_RANGE: deletes up to here; a whole minute that is over */
     bool sees_all;
+    int64_t bulk_rows_min; /* whole and range: so many rows are read by a Bulk job; 0 = never */
+    int bulk_page_rows;    /* of its pages */
 };
 struct tm_read_ports {
     struct tm_sf_session *session;
@@ -41,7 +46,7 @@ struct tm_read_ports {
     struct tm_topic *topic;
 };
 struct tm_read_counts {
-    uint64_t images, removed, unreadable, ends, calls;
+    uint64_t images, removed, unreadable, ends, calls, jobs /* Bulk */;
 };
 
 int tm_position_compare(const struct tm_position *a, const struct tm_position *b);
@@ -59,5 +64,7 @@ struct tm_read_news {
  * attempt has failed. */
 enum tm_code tm_read_step(struct tm_read *r, const struct tm_now *now, struct tm_read_news *out,
                           struct tm_err *err);
+/* wall ns, besides what the ports know; TM_NEVER */
+int64_t tm_read_next_at(const struct tm_read *r);
 const struct tm_read_counts *tm_read_counts(const struct tm_read *r);
 #endif

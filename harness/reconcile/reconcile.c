@@ -318,7 +318,9 @@ static void recon_job_ask(struct tm_recon *r, const struct recon_job *job)
                                    .at = w->at,
                                    .from_ms = w->commit_first_ms - r->set->longest_ms,
                                    .until_ms = recon_until_ms(w),
-                                   .sees_all = r->set->sees_all };
+                                   .sees_all = r->set->sees_all,
+                                   .bulk_rows_min = r->set->bulk_rows_min,
+                                   .bulk_page_rows = r->set->bulk_page_rows };
 }
 
 /* Org time from which the job may read: a range read must not be behind the commit it answers (R9),
@@ -430,6 +432,7 @@ static void recon_count_read(struct tm_recon *r)
     r->counts.read.unreadable += n->unreadable;
     r->counts.read.ends += n->ends;
     r->counts.read.calls += n->calls;
+    r->counts.read.jobs += n->jobs;
 }
 
 static enum tm_code recon_read_begin(struct tm_recon *r, struct recon_job *job,
@@ -531,7 +534,8 @@ static enum tm_code recon_job_step(struct tm_recon *r, const struct tm_now *now,
 static void recon_wake(const struct tm_recon *r, struct tm_wake *wake)
 {
     int64_t at = tm_sf_session_next_at(r->ports.session);
-    int64_t others[] = { at, tm_registry_next_at(r->ports.registry),
+    int64_t others[] = { at, r->read != NULL ? tm_read_next_at(r->read) : TM_NEVER,
+                         tm_registry_next_at(r->ports.registry),
                          r->ports.topic->ops->next_at(r->ports.topic) };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (others[i] < wake->wall_ns)

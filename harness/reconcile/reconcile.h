@@ -30,6 +30,8 @@ struct tm_recon_settings {    /* strings are owned by the config or by the setti
     size_t readers_count;
     int64_t window_ms, idle_ns, ids_max;
     bool sees_all, overflow_range;
+    int64_t bulk_rows_min; /* reads of so many rows go by a Bulk job; 0 = never */
+    int bulk_page_rows;
     int64_t longest_ms, lag_ms; /* org time: longest transaction; index lag of range reads */
     int64_t attempts_max, backoff_ns, backoff_ns_max;
     struct tm_sf_settings salesforce;
@@ -39,8 +41,9 @@ struct tm_recon_settings {    /* strings are owned by the config or by the setti
  * kafka.properties (a file, topic/properties.h), window.size.ms [5000] (event time; also the most a
  * window stays open on the wall clock), window.idle.ms [500], window.ids.max [2000],
  * user.sees.all.data [true], overflow.read whole|range [whole], transaction.longest.ms [600000],
- * index.lag.ms [0], retries.max [5] (attempts of one read), retry.backoff.ms [1000],
- * retry.backoff.max.ms [60000], requests.per.second [0 = no limit],
+ * index.lag.ms [0], bulk.rows.min [10000] (a whole or range read of at least so many rows goes by a
+ * Bulk job; 0 = never), bulk.page.rows [10000] (its maxRecords), retries.max [5] (attempts of one
+ * read), retry.backoff.ms [1000], retry.backoff.max.ms [60000], requests.per.second [0 = no limit],
  * salesforce.instance/.username/.password/.password.token/.consumer.key/
  * .consumer.secret/.grant.type/.version, request.max.retries.time.ms [30000],
  * salesforce.auth.retries.time.ms [30000]; accepted without effect: connector.class,

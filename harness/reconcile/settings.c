@@ -32,6 +32,10 @@ static const struct tm_key recon_keys[] = {
     { "transaction.longest.ms", TM_KEY_INT, 0, "600000", 0, DAY_MS, NULL,
       "org time a range read begins before the commit" },
     { "index.lag.ms", TM_KEY_INT, 0, "0", 0, DAY_MS, NULL, "org time a range read may be behind" },
+    { "bulk.rows.min", TM_KEY_INT, 0, "10000", 0, TM_READ_ROWS_MAX, NULL,
+      "a whole or range read of so many rows goes by a Bulk job; 0 = never" },
+    { "bulk.page.rows", TM_KEY_INT, 0, "10000", 1, TM_SF_BULK_PAGE_ROWS_MAX, NULL,
+      "rows of a page of a Bulk job" },
     { "retries.max", TM_KEY_INT, 0, "5", 1, 1000, NULL, "attempts of one read" },
     { "retry.backoff.ms", TM_KEY_INT, 0, "1000", 1, DAY_MS, NULL,
       "wall time before the second attempt; doubles" },
@@ -141,6 +145,8 @@ enum tm_code tm_recon_settings_load(struct tm_recon_settings *out, struct tm_con
     out->overflow_range = strcasecmp(tm_config_text(c, "overflow.read"), "range") == 0;
     out->longest_ms = tm_config_int(c, "transaction.longest.ms");
     out->lag_ms = tm_config_int(c, "index.lag.ms");
+    out->bulk_rows_min = tm_config_int(c, "bulk.rows.min");
+    out->bulk_page_rows = (int)tm_config_int(c, "bulk.page.rows");
     out->attempts_max = tm_config_int(c, "retries.max");
     out->backoff_ns = tm_config_int(c, "retry.backoff.ms") * TM_NS_PER_MS;
     out->backoff_ns_max = tm_config_int(c, "retry.backoff.max.ms") * TM_NS_PER_MS;

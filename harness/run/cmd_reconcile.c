@@ -31,13 +31,14 @@ static void reconcile_revoked(void *self, const char *topic, int32_t partition)
 static void reconcile_summary(const struct cmd_reconcile *c)
 {
     const struct tm_recon_counts *n = tm_recon_counts(c->recon);
-    tm_log(
-        TM_LOG_INFO,
-        "%" PRIu64 " alerts in %" PRIu64 " windows; %" PRIu64 " reads (%" PRIu64
-        " attempts failed, %" PRIu64 " given up) of %" PRIu64 " ids by %" PRIu64 " calls: %" PRIu64
-        " images, %" PRIu64 " removed, %" PRIu64 " unreadable; %" PRIu64 " kept aside",
-        n->alerts, n->windows, n->reads, n->reads_retried, n->reads_failed, n->ids, n->read.calls,
-        n->read.images, n->read.removed, n->read.unreadable, tm_recon_aside_count(c->recon));
+    tm_log(TM_LOG_INFO,
+           "%" PRIu64 " alerts in %" PRIu64 " windows; %" PRIu64 " reads (%" PRIu64
+           " attempts failed, %" PRIu64 " given up) of %" PRIu64 " ids by %" PRIu64
+           " calls (%" PRIu64 " Bulk jobs): %" PRIu64 " images, %" PRIu64 " removed, %" PRIu64
+           " unreadable; %" PRIu64 " kept aside",
+           n->alerts, n->windows, n->reads, n->reads_retried, n->reads_failed, n->ids,
+           n->read.calls, n->read.jobs, n->read.images, n->read.removed, n->read.unreadable,
+           tm_recon_aside_count(c->recon));
 }
 
 static enum tm_code reconcile_open(struct cmd_reconcile *c, const struct tm_recon_settings *set,

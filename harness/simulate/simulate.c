@@ -80,6 +80,10 @@ static struct tm_sim_settings sim_settings(struct tm_sim_script *script,
     s.rows_max = few_rows ? rows : 2000;
     s.audit_ms = audits ? audit_ms : 0;
     s.view_poll_ms = 1500 - tm_sim_between(c, at, 0, 1300);
+    bool bulk = tm_sim_chance(c, at, 0.4);
+    int64_t bulk_rows = tm_sim_between(c, at, 1, 4);
+    s.bulk_ms = tm_sim_between(c, at, 0, tm_sim_chance(c, at, 0.5) ? 4000 : 0);
+    s.bulk_rows = bulk ? bulk_rows : 0;
     return s;
 }
 

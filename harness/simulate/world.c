@@ -417,6 +417,8 @@ static void world_settings(struct tm_sim_world *w)
                                      .overflow_range = w->set.overflow_range,
                                      .longest_ms = 600000,
                                      .lag_ms = w->set.index_lag_ms,
+                                     .bulk_rows_min = w->set.bulk_rows > 0,
+                                     .bulk_page_rows = (int)w->set.bulk_rows,
                                      .attempts_max = 1000,
                                      .backoff_ns = 100 * TM_NS_PER_MS,
                                      .backoff_ns_max = 2 * TM_NS_PER_S };
@@ -456,7 +458,9 @@ static enum tm_code world_org(struct tm_sim_world *w, struct tm_err *err)
                                          .index_lag_ms = w->set.index_lag_ms,
                                          .edition = "none" };
     const struct tm_salesforce_settings mock = { .base_url = "http://org",
-                                                 .oauth = { .seed = w->set.seed, .seeded = true } };
+                                                 .oauth = { .seed = w->set.seed, .seeded = true },
+                                                 .bulk = { .job_ns =
+                                                               w->set.bulk_ms * TM_NS_PER_MS } };
     enum tm_code rc = tm_org_open(&w->org, &org, err);
     if (rc == TM_OK)
         rc = tm_salesforce_open(&w->salesforce, w->org, &mock, err);

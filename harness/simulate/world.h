@@ -50,7 +50,8 @@ struct tm_sim_settings { /* what a seed decides once */
     int32_t partitions;
     bool keep_merged, overflow_range, convert_changed_fields, start_all;
     int64_t publish_delay_ms, index_lag_ms, window_ms, idle_ms, ids_max, view_poll_ms, rows_max,
-        audit_ms /* 0 = never */;
+        audit_ms /* 0 = never */, bulk_rows /* of a page of a Bulk read; 0 = none is made */,
+        bulk_ms /* a Bulk job takes */;
     /* For showing that the simulation notices: in option 1's SQL this text becomes that one; NULL =
      * nothing does. */
     const char *planted_from, *planted_to;
