@@ -26,7 +26,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test check asan tsan cov bench fuzz fuzz-run zoo small determinism layering tidy valgrind clean deps help tests-built
+.PHONY: all run test test-clients check asan tsan cov bench fuzz fuzz-run zoo small determinism layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -39,6 +39,10 @@ test: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) check
 deps:
 	@sh .ci/packages
+
+# Unmodified clients that teams really use, against `tidemark serve`; needs python3-venv, node and npm.
+test-clients: $(BUILD)/tidemark
+	@sh tests/clients/run.sh $(BUILD)/tidemark
 
 check: all layering
 	@sh tests/run.sh $(BUILD)

@@ -412,6 +412,9 @@ static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_w
     if (rc != TM_OK)
         return rc;
     tm_salesforce_step(s->salesforce, now, wake);
+    rc = serve_sessions_keep(s, err); /* at once: a killed server must know who had signed in */
+    if (rc != TM_OK && rc != TM_E_AGAIN)
+        return rc;
     return more ? TM_OK : TM_E_AGAIN; /* what is still to do is in *wake and in the descriptor */
 }
 
@@ -420,8 +423,6 @@ static void serve_second(void *self)
     struct serve *s = self;
     struct tm_now now = tm_clock_now(s->clock);
     enum tm_code rc = tm_org_usage_flush(s->org, &s->broken);
-    if (rc == TM_OK)
-        rc = serve_sessions_keep(s, &s->broken);
     if (rc == TM_OK && ++s->seconds % SERVE_PURGE_S == 0)
         rc = tm_org_purge(s->org, &now, &s->broken);
     if (rc == TM_E_AGAIN)

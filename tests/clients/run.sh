@@ -1,0 +1,64 @@
+#!/bin/sh
+# Real clients against `tidemark serve`: installs them, pinned, into build/clients by pip and npm (once), runs
+# every test here, and says how many clients passed. ONLY="jsforce singer" runs some of them.
+# Nothing is skipped: what is missing on this machine is named, and that is a failure.
+set -u
+tidemark=$1
+here=tests/clients
+at=build/clients
+missing=
+python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || missing="$missing python3-venv(3.9+)"
+command -v node >/dev/null 2>&1 || missing="$missing nodejs(18+)"
+command -v npm >/dev/null 2>&1 || missing="$missing npm"
+if [ -n "$missing" ]; then
+    echo "test-clients: missing here:$missing. On Debian: apt-get install python3-venv nodejs npm" >&2
+    exit 64
+fi
+mkdir -p "$at/log"
+
+# install WHAT COMMAND...: unless done before with the same pins
+install() {
+    stamp=$at/$1.installed
+    sum=$(cat "$here/$1" | cksum)
+    [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return 0
+    what=$1
+    shift
+    echo "test-clients: installing what $here/$what pins"
+    if ! "$@" >"$at/log/install.log" 2>&1; then
+        tail -n 20 "$at/log/install.log"
+        echo "test-clients: $what could not be installed" >&2
+        return 1
+    fi
+    echo "$sum" >"$stamp"
+}
+python() { # VENV REQUIREMENTS
+    rm -rf "$at/$1" && python3 -m venv "$at/$1" && "$at/$1/bin/pip" install --quiet --no-deps -r "$here/$2"
+}
+node_modules() {
+    cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$at/" && (cd "$at" && npm ci --ignore-scripts)
+}
+install requirements.txt python python requirements.txt &&
+    install requirements-airbyte.txt python airbyte requirements-airbyte.txt &&
+    install package-lock.json node_modules || exit 70
+
+export TIDEMARK_BIN="$tidemark" NODE_PATH="$PWD/$at/node_modules" PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1
+passed=0 failed=0
+for t in "$here"/*_test.*; do
+    name=$(basename "$t" | sed 's/_test\..*//')
+    case " ${ONLY:-$name} " in *" $name "*) ;; *) continue;; esac
+    case $t in
+    *airbyte_test.py) with=$at/airbyte/bin/python;;
+    *.py) with=$at/python/bin/python;;
+    *) with=node;;
+    esac
+    if timeout 240 $with "$t" >"$at/log/$name.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok    $name ($(grep -c '^ok ' "$at/log/$name.log") tests)"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name"
+        tail -n 60 "$at/log/$name.log"
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
