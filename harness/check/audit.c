@@ -144,10 +144,14 @@ static enum tm_code audit_row(struct tm_audit *a, struct tm_reader_object *o, st
     }
     uint8_t state = a->state[r];
     a->state[r] |= AUDIT_SEEN;
-    if ((state & AUDIT_LEFT_OUT) != 0)
+    if ((state & AUDIT_SEEN) != 0) {
+        a->now.rows--;
+        if (a->now.duplicates++ == 0)
+            snprintf(a->now.duplicate, sizeof a->now.duplicate, "%.18s", row.id);
+    } else if ((state & AUDIT_LEFT_OUT) != 0) {
         a->now.left_out++;
-    else if ((state & AUDIT_SEEN) != 0 || (state & AUDIT_PRESENT) == 0 || a->hash[r] != hash ||
-             ((state & AUDIT_DIRTY) != 0) != row.dirty)
+    } else if ((state & AUDIT_PRESENT) == 0 || a->hash[r] != hash ||
+               ((state & AUDIT_DIRTY) != 0) != row.dirty)
         audit_differs(a, row.id);
     return TM_OK;
 }

@@ -16,7 +16,8 @@
 struct tm_audit_read {
     int64_t begun_ns; /* its snapshot stood */
     uint64_t rows, left_out, differing;
-    char example[20]; /* id of one that differs */
+    uint64_t duplicates;             /* rows with an id returned before: no fault of following */
+    char example[20], duplicate[20]; /* id of one that differs; of one twice */
 };
 struct tm_audit {
     struct tm_reader *own;      /* a connection for the snapshot */

@@ -19,7 +19,7 @@ static const char *coverage_why_not(const struct tm_field *f, int shown)
         return "formula: in no event";
     if (strcasecmp(f->name, "SystemModstamp") == 0 || strcasecmp(f->name, "IsDeleted") == 0)
         return "system field that change events do not carry";
-    return shown < 0 ? "not in the relation" : NULL;
+    return shown < 0 ? TM_COVERAGE_NOT_THERE : NULL;
 }
 
 static enum tm_code coverage_room(struct tm_coverage *c, size_t fields, size_t truth_columns,

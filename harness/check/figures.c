@@ -1,5 +1,6 @@
 #include "check/results.h"
 #include "base/text.h"
+#include "check/torn.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,57 +232,23 @@ static void figures_coverage(json_t *out, const struct tm_truth *truth, const st
                         json_pack("{s:o, s:o}", "compared", compared, "left_out", left));
 }
 
-struct figures_txn {
-    uint64_t txn;
-    uint32_t read;
-    int64_t hi_ns;
-    bool seen;
-};
-
-static int figures_txn_order(const void *a, const void *b)
-{
-    const struct figures_txn *x = a, *y = b;
-    return (x->txn > y->txn) - (x->txn < y->txn);
-}
-
-/* One read transaction covers all relations: a transaction is torn when its records came with
- * different reads. */
 static enum tm_code figures_torn(json_t *out, const struct tm_truth *truth,
                                  const struct tm_match *m, const struct tm_timing *t,
                                  struct tm_err *err)
 {
-    size_t count = 0, torn = 0;
-    int64_t torn_ns = 0;
+    struct tm_torn torn = { 0 };
     if (t->compress != 1) {
         json_object_set_new(out, "torn",
                             json_pack("{s:n, s:n, s:b}", "transactions", "seconds", "measured", 0));
         return TM_OK;
     }
-    struct figures_txn *list = calloc(m->samples_count + 1, sizeof *list);
-    if (list == NULL)
-        return tm_fail(err, TM_E_NOMEM, "transactions");
-    for (size_t i = 0; i < m->samples_count; i++)
-        if ((m->samples[i].flags & TM_SAMPLE_SEEN) != 0 &&
-            (m->samples[i].flags & TM_SAMPLE_COINCIDENT) == 0)
-            list[count++] = (struct figures_txn){ truth->versions[i].txn, m->samples[i].read,
-                                                  m->samples[i].hi_ns, true };
-    qsort(list, count, sizeof *list, figures_txn_order);
-    for (size_t i = 0; i < count;) {
-        int64_t first_ns = list[i].hi_ns, last_ns = list[i].hi_ns;
-        size_t k = i;
-        for (; k < count && list[k].txn == list[i].txn; k++) {
-            first_ns = list[k].hi_ns < first_ns ? list[k].hi_ns : first_ns;
-            last_ns = list[k].hi_ns > last_ns ? list[k].hi_ns : last_ns;
-        }
-        torn += last_ns > first_ns;
-        torn_ns += last_ns - first_ns;
-        i = k;
-    }
-    free(list);
+    enum tm_code rc = tm_torn_count(&torn, truth, m, err);
     json_object_set_new(out, "torn",
-                        json_pack("{s:I, s:f, s:b}", "transactions", (json_int_t)torn, "seconds",
-                                  (double)torn_ns / 1e9, "measured", 1));
-    return TM_OK;
+                        json_pack("{s:I, s:f, s:b, s:I}", "transactions",
+                                  (json_int_t)torn.transactions, "seconds",
+                                  (double)torn.torn_ns / 1e9, "measured", 1, "example_pos",
+                                  (json_int_t)torn.example + 1));
+    return rc;
 }
 
 /* What had no event and came with a scheduled copy (design R16); and what no copy has

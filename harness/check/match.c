@@ -57,6 +57,7 @@ static enum tm_code match_record(struct match_work *w, uint32_t record, uint32_t
     w->m->observations += w->obs_count;
     tm_match_walk(w);
     match_hashes(w);
+    tm_match_anomalies(w, record, row);
     for (size_t i = 0; i < w->versions; i++)
         tm_match_time(w, i);
     rc = tm_match_timeline(w, err);

@@ -103,6 +103,25 @@ struct tm_difference { /* a row that is not equal at the end */
     uint32_t version;  /* the version it stands for; TM_TRUTH_NONE: none */
     uint8_t code;
 };
+enum tm_anomaly_kind { /* check/anomaly.h */
+                       TM_ANOMALY_LOST_UPDATE,
+                       TM_ANOMALY_RESURRECTED,
+                       TM_ANOMALY_PHANTOM,
+                       TM_ANOMALY_MISSING,
+                       TM_ANOMALY_STALE,
+                       TM_ANOMALY_NEVER_EXISTED,
+                       TM_ANOMALY_TIME_TRAVEL,
+                       TM_ANOMALY_TORN,
+                       TM_ANOMALY_DUPLICATE,
+                       TM_ANOMALY_UNREPAIRED,
+                       TM_ANOMALY_FALSE_DELETE,
+                       TM_ANOMALY_SCHEMA,
+                       TM_ANOMALIES
+};
+struct tm_anomaly {
+    uint64_t count;
+    uint32_t record, row, version, size; /* of the smallest example; size: versions of its record */
+};
 #define TM_BEHIND_BUCKETS 12 /* 0, 1 … 10, more */
 struct tm_match {
     struct tm_sample *samples;
@@ -125,8 +144,14 @@ struct tm_match {
     /* as a reader meets it who asks for a record as often as it is changed (assumed): integrals of
      * age, of being behind at all, and of time, each record weighted by its changes */
     double read_age_us2, read_stale_us, read_us;
+    struct tm_anomaly anomalies[TM_ANOMALIES]; /* those that matching sees happen */
     uint64_t observations, ambiguous_reads, time_travels, unknown_ids;
 };
+/* One more of its kind; keeps the smallest example. (anomaly.c) */
+void tm_anomaly_seen(struct tm_anomaly *a, const struct tm_truth *truth, uint32_t record,
+                     uint32_t row, uint32_t version);
+/* why, in left_out: the relation lacks a column that it could have */
+#define TM_COVERAGE_NOT_THERE "not in the relation"
 /* Columns compared for one object; the relation's are those the reader saw. */
 enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *truth,
                               const struct tm_shown *shown, const char *object, struct tm_err *err);

@@ -240,6 +240,8 @@ enum tm_code tm_match_difference(struct match_work *w, const struct match_area *
     struct tm_match *m = w->m;
     const struct match_event *e = a->display == SIZE_MAX ? NULL : &w->events[a->display];
     m->final[a->code]++;
+    if (a->code != 0 && (a->code - 1) % 2 != 0 && a->stars == 0)
+        tm_anomaly_seen(&m->anomalies[TM_ANOMALY_UNREPAIRED], w->truth, record, row, TM_TRUTH_NONE);
     if (a->code == 0 || (a->code - 1) / 2 == TM_ROW_EQUAL)
         return TM_OK;
     enum tm_code rc = tm_match_grow((void **)&m->differences, &m->differences_cap,

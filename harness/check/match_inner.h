@@ -17,6 +17,7 @@ struct match_obs { /* one observation of the record at hand */
         certain; /* newest and oldest version it equals; MATCH_BEFORE; only when WHOLE */
     size_t news_first, news_count; /* versions first shown by it: news[] */
     uint8_t shows;
+    bool back; /* an older version than was shown before */
 };
 /* the display changes; or only: a version is shown (by columns) */
 enum { EVENT_STATE, EVENT_MARK };
@@ -81,6 +82,10 @@ enum tm_code tm_match_load_versions(struct match_work *w, const struct tm_truth_
 enum tm_code tm_match_load_obs(struct match_work *w, uint32_t row, struct tm_err *err);
 /* Pass over commits and reads in wall order. */
 void tm_match_walk(struct match_work *w);
+
+/* ---- match_anomaly.c ---- */
+/* After the walk. */
+void tm_match_anomalies(struct match_work *w, uint32_t record, uint32_t row);
 
 /* ---- match_time.c ---- */
 /* M4 for one version. */

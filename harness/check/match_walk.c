@@ -266,7 +266,8 @@ static void match_observe(struct match_work *w, size_t obs)
         match_not_coincident(w, newest);
     o->version = newest;
     o->certain = oldest;
-    if (newest < w->frontier)
+    o->back = newest < w->frontier;
+    if (o->back)
         w->m->time_travels++;
     if (newest != oldest)
         w->m->ambiguous_reads++;

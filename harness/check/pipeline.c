@@ -1,3 +1,4 @@
+#include "check/anomaly.h"
 #include "check/cause.h"
 #include "check/diff.h"
 #include "check/drift.h"
@@ -308,6 +309,7 @@ static void pipeline_adopt(struct pipeline_work *w)
     if (read == NULL)
         return;
     memcpy(m->final, read->final, sizeof m->final);
+    m->anomalies[TM_ANOMALY_UNREPAIRED] = read->anomalies[TM_ANOMALY_UNREPAIRED];
     m->differences = read->differences;
     m->differences_count = read->differences_count;
     m->differences_cap = read->differences_cap;
@@ -390,6 +392,43 @@ static enum tm_code pipeline_diff(struct pipeline_work *w, struct tm_err *err)
     pipeline_examples(w);
     pipeline_phantoms(w);
     return tm_run_db_diff(&w->r->db, w->p->name, w->diff, err);
+}
+
+/* The most that any one read returned twice. */
+static void pipeline_duplicates(const struct pipeline_work *w, struct tm_anomaly_extra *extra)
+{
+    const struct tm_audit *a = w->target->audit;
+    const struct tm_sampler *s = w->target->sampler;
+    extra->duplicates = w->target->final.duplicates;
+    extra->duplicate = w->target->final.duplicate;
+    for (size_t i = 0; a != NULL && i < a->reads_count; i++)
+        if (a->reads[i].duplicates > extra->duplicates) {
+            extra->duplicates = a->reads[i].duplicates;
+            extra->duplicate = a->reads[i].duplicate;
+        }
+    for (size_t i = 0; s != NULL && i < s->reads_count; i++)
+        if (s->reads[i].duplicates > extra->duplicates) {
+            extra->duplicates = s->reads[i].duplicates;
+            extra->duplicate = s->reads[i].duplicate;
+        }
+}
+
+static enum tm_code pipeline_anomalies(struct pipeline_work *w, struct tm_err *err)
+{
+    struct tm_anomaly_extra extra = { 0 };
+    const json_t *torn = json_object_get(w->out, "torn");
+    extra.torn_measured = json_is_true(json_object_get(torn, "measured"));
+    extra.torn = (uint64_t)json_integer_value(json_object_get(torn, "transactions"));
+    extra.torn_version = (uint32_t)json_integer_value(json_object_get(torn, "example_pos")) - 1;
+    for (size_t i = 0; i < w->target->views->objects_count; i++)
+        extra.starred += w->target->views->objects[i].starred;
+    pipeline_duplicates(w, &extra);
+    const struct tm_shown *shown = w->read != NULL ? w->target->views->shown : w->shown;
+    json_t *all = tm_anomalies_json(w->r->check->truth, shown, w->m, &extra);
+    enum tm_code rc = all != NULL ? tm_run_db_anomalies(&w->r->db, w->p->name, all, err)
+                                  : tm_fail(err, TM_E_NOMEM, "anomalies");
+    json_object_set_new(w->out, "anomalies", all);
+    return rc;
 }
 
 static char *pipeline_value_text(const json_t *value, char *out, size_t out_bytes)
@@ -566,6 +605,8 @@ static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
     pipeline_adopt(w);
     if (rc == TM_OK)
         rc = tm_figures_json(w->out, w->r, w->p, w->m, &w->timing, w->curve, w->target->views, err);
+    if (rc == TM_OK)
+        rc = pipeline_anomalies(w, err);
     if (rc == TM_OK)
         rc = pipeline_diff(w, err);
     if (rc == TM_OK)

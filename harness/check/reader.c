@@ -461,6 +461,11 @@ static enum tm_code reader_full_object(struct tm_reader *r, struct tm_reader_obj
         rc = tm_shown_row(s, o->shown, row.id, &index, err);
         if (rc != TM_OK)
             break;
+        if (s->rows[index].mark == mark) {
+            if (out->duplicates++ == 0)
+                snprintf(out->duplicate, sizeof out->duplicate, "%.18s", row.id);
+            continue; /* the first one counts, or the two would look like changes */
+        }
         unsigned flags = reader_flags(o, &row);
         if (r->raw && row.dirty && s->rows[index].partial == mark)
             flags |= TM_SHOWN_PARTIAL;

@@ -115,6 +115,8 @@ struct tm_full_read {
     uint64_t rows, changed; /* changed: rows that differ from what `shown` had */
     uint32_t obs_last;      /* observations made up to and with this read */
     char example[20];       /* id of one that changed */
+    uint64_t duplicates;    /* rows with an id that the same relation had returned before */
+    char duplicate[20];     /* one such id */
     bool ok;
 };
 /* dirty_too: option 1: also who is partial, and `*`, which costs about as much again. */

@@ -29,7 +29,8 @@ enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_e
                 { &out->selftest, "INSERT INTO selftest VALUES(?1,?2,?3,?4,?5,?6)" },
                 { &out->breakdown, "INSERT INTO breakdown VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)" },
                 { &out->full, "INSERT INTO full_read VALUES(?1,?2,?3,?4,?5)" },
-                { &out->at_commit, "INSERT INTO at_commit VALUES(?1,?2,?3,?4)" } };
+                { &out->at_commit, "INSERT INTO at_commit VALUES(?1,?2,?3,?4)" },
+                { &out->anomaly, "INSERT INTO anomaly VALUES(?1,?2,?3,?4,?5,?6,?7)" } };
     for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++)
         rc = tm_sql_prepare(all[i].stmt, out->db, all[i].sql, err);
     return rc;
@@ -200,6 +201,28 @@ enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const jso
             rc = tm_sql_run(r->diff, err);
         }
         if (rc != TM_OK)
+            break;
+    }
+    return rc;
+}
+
+enum tm_code tm_run_db_anomalies(struct tm_run_db *r, const char *pipeline, const json_t *all,
+                                 struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    const char *name;
+    json_t *one;
+    sqlite3_bind_text(r->anomaly, 1, pipeline, -1, SQLITE_TRANSIENT);
+    json_object_foreach((json_t *)(uintptr_t)all, name, one)
+    {
+        static const char *const keys[] = { "object", "id", "pos" };
+        const json_t *example = json_object_get(one, "example");
+        sqlite3_bind_text(r->anomaly, 2, name, -1, SQLITE_TRANSIENT);
+        rundb_bind_json(r->anomaly, 3, json_object_get(one, "count"));
+        rundb_bind_json(r->anomaly, 4, json_object_get(one, "when"));
+        for (int i = 0; i < 3; i++)
+            rundb_bind_json(r->anomaly, 5 + i, json_object_get(example, keys[i]));
+        if ((rc = tm_sql_run(r->anomaly, err)) != TM_OK)
             break;
     }
     return rc;

@@ -40,13 +40,16 @@
        equal: by the set hashes. Beyond 200,000 commits every nth only. */ \
     "CREATE TABLE at_commit(pipeline TEXT, pos INTEGER, differing INTEGER, equal INTEGER," \
     " PRIMARY KEY(pipeline, pos)) WITHOUT ROWID;" \
+    /* words of check/anomaly.h; count NULL: not measured */ \
+    "CREATE TABLE anomaly(pipeline TEXT, anomaly TEXT, count INTEGER, at TEXT, object TEXT, id TEXT," \
+    " pos INTEGER, PRIMARY KEY(pipeline, anomaly)) WITHOUT ROWID;" \
     "CREATE TABLE full_read(pipeline TEXT, begun_ns INTEGER, object TEXT, query_ms REAL," \
     " rows INTEGER);"
 /* clang-format on */
 
 struct tm_run_db {
     sqlite3 *db;
-    sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full, *at_commit;
+    sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full, *at_commit, *anomaly;
 };
 /* Replaces what is at `path`. */
 enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_err *err);
@@ -66,6 +69,9 @@ enum tm_code tm_run_db_breakdown(struct tm_run_db *r, const char *pipeline, stru
                                  struct tm_err *err);
 enum tm_code tm_run_db_drift(struct tm_run_db *r, const char *pipeline,
                              const struct tm_drift_run *d, struct tm_err *err);
+/* As tm_anomalies_json gives them. */
+enum tm_code tm_run_db_anomalies(struct tm_run_db *r, const char *pipeline, const json_t *all,
+                                 struct tm_err *err);
 enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int64_t begun_ns,
                                  const char *object, double query_ms, int64_t rows,
                                  struct tm_err *err);
