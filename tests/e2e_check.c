@@ -354,6 +354,57 @@ static void a_warehouse_in_its_own_words_is_found_equal(void **state)
     tm_test_output_free(&o);
 }
 
+/* No row on either side differs, and nothing was shown to be right. */
+static void an_empty_warehouse_of_an_empty_org_is_no_pass(void **state)
+{
+    (void)state;
+    sqlite3 *w;
+    after_world(AFTER_MAP);
+    sqlite3_close(history_org(history_path("after-org.db"), 1, HISTORY_WALL_NS));
+    assert_int_equal(sqlite3_open(history_path("after-w.db"), &w), SQLITE_OK);
+    history_exec(w, "DELETE FROM opp");
+    sqlite3_close(w);
+    struct tm_test_output o = after_run("");
+    assert_int_equal(o.code, 2);
+    assert_non_null(strstr(o.out, "inconclusive"));
+    assert_non_null(strstr(o.out, "Opportunity"));
+    assert_non_null(strstr(o.out, "nothing to compare"));
+    tm_test_output_free(&o);
+    o = after_run("--json");
+    assert_int_equal(o.code, 2);
+    assert_non_null(strstr(o.out, "\"verdict\": \"inconclusive\""));
+    tm_test_output_free(&o);
+}
+
+/* Every record was deleted: an empty warehouse is the right one, and a phantom would be seen. */
+static void an_empty_warehouse_of_an_org_that_deleted_all_passes(void **state)
+{
+    (void)state;
+    sqlite3 *w, *org;
+    after_world(AFTER_MAP);
+    org = history_org(history_path("after-org.db"), 1, HISTORY_WALL_NS);
+    history_commit(org, 1, "CREATE", NULL, -1, "{\"Name\":\"a\",\"Amount\":1.5,\"Private\":1}");
+    history_commit(org, 1, "DELETE", "", 4, "{}");
+    sqlite3_close(org);
+    assert_int_equal(sqlite3_open(history_path("after-w.db"), &w), SQLITE_OK);
+    history_exec(w, "DELETE FROM opp");
+    sqlite3_close(w);
+    struct tm_test_output o = after_run("");
+    assert_int_equal(o.code, 0);
+    tm_test_output_free(&o);
+}
+
+/* Ids alone are found; what the records hold is not looked at. */
+static void a_query_that_gives_no_field_is_no_pass(void **state)
+{
+    (void)state;
+    after_world("{\"Opportunity\":{\"query\":\"SELECT sfid AS Id FROM opp\"}}");
+    struct tm_test_output o = after_run("");
+    assert_int_equal(o.code, 2);
+    assert_non_null(strstr(o.out, "no column of Opportunity"));
+    tm_test_output_free(&o);
+}
+
 static void a_warehouse_that_differs_is_told_row_by_row(void **state)
 {
     (void)state;
@@ -432,6 +483,9 @@ int main(void)
         cmocka_unit_test(a_stream_that_loses_its_last_change_of_a_record_fails_with_the_witness),
         cmocka_unit_test(a_batch_that_lies_about_its_grid_is_our_own_fault),
         cmocka_unit_test(a_warehouse_in_its_own_words_is_found_equal),
+        cmocka_unit_test(an_empty_warehouse_of_an_empty_org_is_no_pass),
+        cmocka_unit_test(an_empty_warehouse_of_an_org_that_deleted_all_passes),
+        cmocka_unit_test(a_query_that_gives_no_field_is_no_pass),
         cmocka_unit_test(a_warehouse_that_differs_is_told_row_by_row),
         cmocka_unit_test(mistakes_in_the_map_are_named),
         cmocka_unit_test(usage_mistakes_are_64),

@@ -440,11 +440,43 @@ static void after_count(const struct after_work *w, const struct tm_match *m, co
         *out_org - out[TM_ROW_MISSING] - out[TM_ROW_STALE] - out[TM_ROW_MIXED] - out[TM_ROW_WRONG];
 }
 
+/* Records the org ever held of the object, the deleted ones too: a phantom of one would be seen. */
+static size_t after_known(const struct after_work *w, const struct tm_match *m, size_t object)
+{
+    size_t known = 0;
+    for (size_t r = 0; r < w->truth->records_count; r++)
+        known += w->truth->records[r].object == m->coverage[object].truth;
+    return known;
+}
+
+/* What was not looked at, in words. True when that leaves no verdict: an object without a column,
+ * or nothing at all; one empty object among others is only told. */
+static bool after_unseen(const struct after_work *w, const struct tm_match *m, json_t *reasons)
+{
+    size_t empty = 0, blind = 0;
+    for (size_t o = 0; o < w->objects_count; o++) {
+        if (w->rows[o] == 0 && after_known(w, m, o) == 0) {
+            empty++;
+            json_array_append_new(
+                reasons, json_sprintf("nothing to compare of %s: the org never held a record and "
+                                      "the query returned none",
+                                      w->objects[o]));
+        } else if (m->coverage[o].count == 0) {
+            blind++;
+            json_array_append_new(
+                reasons,
+                json_sprintf("no column of %s could be compared: let the query give fields "
+                             "of the object, or name them under \"columns\"",
+                             w->objects[o]));
+        }
+    }
+    return blind > 0 || empty == w->objects_count;
+}
+
 static json_t *after_report(const struct after_work *w, const struct tm_match *m,
                             const json_t *diff, int *out_exit)
 {
     json_t *objects = json_object(), *examples = json_array(), *reasons = json_array();
-    size_t compared = 0;
     for (size_t o = 0; o < w->objects_count; o++) {
         int64_t rows[TM_ROW_CLASSES], org;
         json_t *one = json_object(), *names = json_array();
@@ -456,7 +488,6 @@ static json_t *after_report(const struct after_work *w, const struct tm_match *m
                                 json_integer(rows[k]));
         for (size_t k = 0; k < m->coverage[o].count; k++)
             json_array_append_new(names, json_string(m->coverage[o].names[k]));
-        compared += m->coverage[o].count;
         json_object_set_new(one, "compared", names);
         json_object_set(one, "left_out", m->coverage[o].left_out);
         json_object_set_new(objects, w->objects[o], one);
@@ -469,9 +500,8 @@ static json_t *after_report(const struct after_work *w, const struct tm_match *m
         json_array_append_new(reasons,
                               json_sprintf("%llu rows have an Id that came before, the first is %s",
                                            (unsigned long long)w->duplicates, w->duplicate));
-    *out_exit = m->differences_count > 0 || w->duplicates > 0 ? 1 : compared == 0 ? 2 : 0;
-    if (*out_exit == 2)
-        json_array_append_new(reasons, json_string("no column could be compared"));
+    bool unseen = after_unseen(w, m, reasons);
+    *out_exit = m->differences_count > 0 || w->duplicates > 0 ? 1 : unseen ? 2 : 0;
     return json_pack("{s:s, s:s, s:o, s:o, s:o}", "tidemark", "1", "verdict",
                      *out_exit == 1   ? "fail"
                      : *out_exit == 2 ? "inconclusive"

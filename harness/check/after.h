@@ -5,7 +5,8 @@
  * it to), may give _dirty. columns: field -> column of the query, where they differ. tolerances:
  * "500ms", "1s", "2m", "1h", "1d" for datetimes, a number for numbers. Values may come as text:
  * datetimes as ISO 8601 or epoch ms, booleans as true/false, ids with 15 characters. out: a table
- * or JSON on `out`; exit 0 equal, 1 different, 2 nothing to compare. User SQL runs read-only under
+ * or JSON on `out`; exit 0 equal, 1 different, 2 nothing to compare
+ * (no object has a record on either side, or one gives no field). User SQL runs read-only under
  * an authorizer with a progress limit. A user's mistake is TM_E_ARG naming map, object
  * and column. */
 #ifndef TM_CHECK_AFTER_H
