@@ -271,6 +271,18 @@ static void settings_name_what_is_wrong(void **state)
     assert_int_equal(tm_gap_settings_load(&s, &c, path, &err), TM_E_ARG);
     assert_non_null(strstr(err.msg, "topics"));
     tm_err_clear(&err);
+    tm_test_write_file(folder, "gap.json", "{\"topics\":\"a.b\",\"input.data.format\":\"JSON\"}");
+    assert_int_equal(tm_gap_settings_load(&s, &c, path, &err), TM_E_ARG);
+    assert_non_null(strstr(err.ctx, "input.data.format"));
+    tm_err_clear(&err);
+    /* as a config of the cloud holds them */
+    tm_test_write_file(folder, "gap.json",
+                       "{\"topics\":\"sfdc.cdc.user_raw\",\"kafka.service.account.id\":\"sa-1\","
+                       "\"kafka.auth.mode\":\"SERVICE_ACCOUNT\",\"kafka.region\":\"eu\"}");
+    assert_int_equal(tm_gap_settings_load(&s, &c, path, &err), TM_OK);
+    tm_gap_settings_free(&s);
+    tm_config_close(c);
+    c = NULL;
     tm_test_write_file(folder, "gap.json", "{\"name\":\"g\",\"config\":{}}");
     assert_int_equal(tm_gap_settings_load(&s, &c, path, &err), TM_E_ARG);
     tm_gap_settings_free(&s);

@@ -32,6 +32,16 @@ struct tm_key {
     const char *values;  /* TM_KEY_TEXT: "a|b|c", case-insensitive; NULL = any */
     const char *help;    /* one line for --help and the docs */
 };
+/* Entries of a key list: what other programs' configs hold and has no effect here. */
+#define TM_KEY_ACCEPTED(key)                                                                       \
+    {                                                                                              \
+        key, TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted, no meaning here"            \
+    }
+#define TM_KEY_ACCEPTED_SECRET(key)                                                                \
+    {                                                                                              \
+        key, TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,                        \
+            "accepted, no meaning here"                                                            \
+    }
 struct tm_config; /* parsed; strings are owned by it */
 enum tm_code tm_config_load(struct tm_config **out, const char *path, const struct tm_key *keys,
                             size_t keys_count, struct tm_err *err);

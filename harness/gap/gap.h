@@ -28,8 +28,9 @@ struct tm_gap_settings {      /* strings are owned by `config` or by the setting
 };
 /* Keys: objects (list) and/or topics (list of raw topics; objects are then taken from their names),
  * group.id [tidemark-gap], alerts.topic ["alerts.sfdc.${object}_gap_events"], reading.groups
- * (list), kafka.properties (a file, topic/properties.h); accepted without effect: connector.class,
- * input.data.format, output.data.format, tasks.max, kafka.*. */
+ * (list), kafka.properties (a file, topic/properties.h); input.data.format,
+ * output.data.format [AVRO, nothing else]; accepted without effect: tasks.max and what places the
+ * original in its cloud (topic/properties.h). */
 enum tm_code tm_gap_settings_load(struct tm_gap_settings *out, struct tm_config **out_config,
                                   const char *path, struct tm_err *err);
 void tm_gap_settings_free(struct tm_gap_settings *s);

@@ -15,16 +15,8 @@ static const struct tm_key gap_keys[] = {
     { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "groups that read the alerts (embedded broker: pausing)" },
     TM_PROPERTIES_ENTRY,
-    { "connector.class", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
-    { "kafka.auth.mode", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
-    { "kafka.api.key", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted" },
-    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,
-      "accepted" },
-    { "input.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; always AVRO" },
-    { "output.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
-      "accepted; always AVRO" },
-    { "tasks.max", TM_KEY_INT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
-      "accepted; start more processes instead" },
+    TM_PROPERTIES_CLOUD_ENTRIES,
+    TM_PROPERTIES_BETWEEN_ENTRIES,
 };
 
 static enum tm_code gap_add(struct tm_gap_settings *out, const char *object, const char *topic,

@@ -46,8 +46,9 @@ struct tm_recon_settings {    /* strings are owned by the config or by the setti
  * read), retry.backoff.ms [1000], retry.backoff.max.ms [60000], requests.per.second [0 = no limit],
  * salesforce.instance/.username/.password/.password.token/.consumer.key/
  * .consumer.secret/.grant.type/.version, request.max.retries.time.ms [30000],
- * salesforce.auth.retries.time.ms [30000]; accepted without effect: connector.class,
- * input.data.format, output.data.format, tasks.max, kafka.auth.mode, kafka.api.*. */
+ * salesforce.auth.retries.time.ms [30000]; input.data.format,
+ * output.data.format [AVRO, nothing else]; accepted without effect: tasks.max and what places the
+ * original in its cloud (topic/properties.h). */
 enum tm_code tm_recon_settings_load(struct tm_recon_settings *out, struct tm_config **out_config,
                                     const char *path, const char *salesforce_url,
                                     struct tm_err *err);

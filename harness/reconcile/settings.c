@@ -48,16 +48,8 @@ static const struct tm_key recon_keys[] = {
       "wall time to retry a call" },
     { "salesforce.auth.retries.time.ms", TM_KEY_INT, 0, "30000", 1, MS_MAX, NULL,
       "wall time to retry sign-in" },
-    { "connector.class", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
-    { "kafka.auth.mode", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted" },
-    { "kafka.api.key", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL, "accepted" },
-    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,
-      "accepted" },
-    { "input.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted; always AVRO" },
-    { "output.data.format", TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
-      "accepted; always AVRO" },
-    { "tasks.max", TM_KEY_INT, TM_KEY_IGNORED, NULL, 0, 0, NULL,
-      "accepted; start more processes instead" },
+    TM_PROPERTIES_CLOUD_ENTRIES,
+    TM_PROPERTIES_BETWEEN_ENTRIES,
 };
 
 static enum tm_code recon_add(struct tm_recon_settings *out, const struct tm_config *c,

@@ -19,7 +19,6 @@
 #define SINK_VIEW_BYTES_MAX (1u << 20)
 #define SINK_TOPIC_BYTES 250
 #define SINK_PATH_BYTES 1280
-#define IGNORED TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL, "accepted, no meaning here"
 
 /* Spellings of the managed connector, then those of the connector one runs oneself (v1 and v2).
  * Both mean the same. */
@@ -49,29 +48,23 @@ static const struct tm_key sink_keys[] = {
     { "sanitizeFieldNames", TM_KEY_BOOL, 0, NULL, 0, 0, NULL, "as sanitize.field.names" },
     { "allowSchemaUnionization", TM_KEY_BOOL, 0, NULL, 0, 0, NULL, "as allow.schema.unionization" },
     { "topic2TableMap", TM_KEY_LIST, 0, NULL, 0, 0, NULL, "as topic2table.map" },
-    { "connector.class", IGNORED },
-    { "project", IGNORED },
-    { "datasets", IGNORED },
-    { "defaultDataset", IGNORED },
-    { "kafka.auth.mode", IGNORED },
-    { "kafka.api.key", IGNORED },
-    { "kafka.service.account.id", IGNORED },
-    { "kafka.api.secret", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,
-      "accepted, no meaning here" },
-    { "keyfile", TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,
-      "accepted, no meaning here" },
-    { "keySource", IGNORED },
-    { "partitioning.type", IGNORED },
-    { "allowBigQueryRequiredFieldRelaxation", IGNORED },
-    { "allBQFieldsNullable", IGNORED },
-    { "threadPoolSize", IGNORED },
-    { "queueSize", IGNORED },
-    { "bigQueryRetry", IGNORED },
-    { "bigQueryRetryWait", IGNORED },
-    { "max.retries", IGNORED },
-    { "key.converter", IGNORED },
-    { "value.converter", IGNORED },
-    { "value.converter.schema.registry.url", IGNORED },
+    TM_PROPERTIES_CLOUD_ENTRIES,
+    TM_KEY_ACCEPTED("project"),
+    TM_KEY_ACCEPTED("datasets"),
+    TM_KEY_ACCEPTED("defaultDataset"),
+    TM_KEY_ACCEPTED_SECRET("keyfile"),
+    TM_KEY_ACCEPTED("keySource"),
+    TM_KEY_ACCEPTED("partitioning.type"),
+    TM_KEY_ACCEPTED("allowBigQueryRequiredFieldRelaxation"),
+    TM_KEY_ACCEPTED("allBQFieldsNullable"),
+    TM_KEY_ACCEPTED("threadPoolSize"),
+    TM_KEY_ACCEPTED("queueSize"),
+    TM_KEY_ACCEPTED("bigQueryRetry"),
+    TM_KEY_ACCEPTED("bigQueryRetryWait"),
+    TM_KEY_ACCEPTED("max.retries"),
+    TM_KEY_ACCEPTED("key.converter"),
+    TM_KEY_ACCEPTED("value.converter"),
+    TM_KEY_ACCEPTED("value.converter.schema.registry.url"),
 };
 #define SINK_KEYS (sizeof sink_keys / sizeof sink_keys[0])
 

@@ -10,16 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define IGNORED(name)                                                                              \
-    {                                                                                              \
-        name, TM_KEY_TEXT, TM_KEY_IGNORED, NULL, 0, 0, NULL,                                       \
-            "places the original in its cloud; no effect here"                                     \
-    }
-#define IGNORED_SECRET(name)                                                                       \
-    {                                                                                              \
-        name, TM_KEY_TEXT, TM_KEY_IGNORED | TM_KEY_SECRET, NULL, 0, 0, NULL,                       \
-            "of the original's cloud"                                                              \
-    }
 static const struct tm_key source_keys[] = {
     { "kafka.topic", TM_KEY_TEXT, TM_KEY_REQUIRED, NULL, 0, 0, NULL,
       "topic, may hold ${_ObjectType} and ${_EventType}" },
@@ -60,31 +50,25 @@ static const struct tm_key source_keys[] = {
     { "tidemark.offsets.topic", TM_KEY_TEXT, 0, TM_TOPIC_OFFSETS, 0, 0, NULL,
       "checkpoints by object; another one for every org and topic on the same brokers" },
     { "tidemark.partitions", TM_KEY_INT, 0, "6", 1, 1000, NULL, "of topics that do not exist yet" },
-    IGNORED("connector.class"),
-    IGNORED("name"),
-    IGNORED_SECRET("kafka.api.key"),
-    IGNORED_SECRET("kafka.api.secret"),
-    IGNORED("kafka.auth.mode"),
-    IGNORED("kafka.service.account.id"),
-    IGNORED("kafka.endpoint"),
-    IGNORED("kafka.region"),
-    IGNORED("http.proxy"),
-    IGNORED("http.proxy.auth.scheme"),
-    IGNORED("http.proxy.user"),
-    IGNORED_SECRET("http.proxy.password"),
-    IGNORED("curl.logging"),
-    IGNORED("exactly.once.support"),
-    IGNORED("transaction.boundary"),
-    IGNORED("salesforce.jwt.keystore.path"),
-    IGNORED_SECRET("salesforce.jwt.keystore.password"),
-    IGNORED("key.converter"),
-    IGNORED("value.converter"),
-    IGNORED("value.converter.schema.registry.url"),
-    IGNORED("errors.tolerance"),
-    IGNORED("confluent.topic.bootstrap.servers"),
-    IGNORED("confluent.topic.replication.factor"),
-    IGNORED_SECRET("confluent.license"),
-    IGNORED("schema.context.name"),
+    TM_PROPERTIES_CLOUD_ENTRIES,
+    TM_KEY_ACCEPTED("name"),
+    TM_KEY_ACCEPTED("http.proxy"),
+    TM_KEY_ACCEPTED("http.proxy.auth.scheme"),
+    TM_KEY_ACCEPTED("http.proxy.user"),
+    TM_KEY_ACCEPTED_SECRET("http.proxy.password"),
+    TM_KEY_ACCEPTED("curl.logging"),
+    TM_KEY_ACCEPTED("exactly.once.support"),
+    TM_KEY_ACCEPTED("transaction.boundary"),
+    TM_KEY_ACCEPTED("salesforce.jwt.keystore.path"),
+    TM_KEY_ACCEPTED_SECRET("salesforce.jwt.keystore.password"),
+    TM_KEY_ACCEPTED("key.converter"),
+    TM_KEY_ACCEPTED("value.converter"),
+    TM_KEY_ACCEPTED("value.converter.schema.registry.url"),
+    TM_KEY_ACCEPTED("errors.tolerance"),
+    TM_KEY_ACCEPTED("confluent.topic.bootstrap.servers"),
+    TM_KEY_ACCEPTED("confluent.topic.replication.factor"),
+    TM_KEY_ACCEPTED_SECRET("confluent.license"),
+    TM_KEY_ACCEPTED("schema.context.name"),
 };
 
 const struct tm_key *tm_source_keys(size_t *out_count)

@@ -17,6 +17,22 @@
             "file of name=value lines for the Kafka client: TLS, sign-in"                          \
     }
 
+/* What places a connector in somebody's cloud, in the config of every station that has topics;
+ * design section 8. Brokers come from flags. */
+#define TM_PROPERTIES_CLOUD_ENTRIES                                                                \
+    TM_KEY_ACCEPTED("connector.class"), TM_KEY_ACCEPTED("kafka.auth.mode"),                        \
+        TM_KEY_ACCEPTED_SECRET("kafka.api.key"), TM_KEY_ACCEPTED_SECRET("kafka.api.secret"),       \
+        TM_KEY_ACCEPTED("kafka.service.account.id"), TM_KEY_ACCEPTED("kafka.endpoint"),            \
+        TM_KEY_ACCEPTED("kafka.region")
+/* of the stations between two topics, gap and reconcile */
+#define TM_PROPERTIES_BETWEEN_ENTRIES                                                              \
+    { "input.data.format", TM_KEY_TEXT, 0, "AVRO", 0, 0, "AVRO", "format of what is read" },       \
+        { "output.data.format", TM_KEY_TEXT, 0, "AVRO", 0, 0, "AVRO", "format of what is sent" },  \
+    {                                                                                              \
+        "tasks.max", TM_KEY_INT, TM_KEY_IGNORED, NULL, 0, 0, NULL,                                 \
+            "accepted; start more processes instead"                                               \
+    }
+
 struct tm_properties { /* zero-initialised = none */
     char **items;      /* "name=value"; owned */
     size_t count;
