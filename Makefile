@@ -5,7 +5,7 @@ V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 BUILD := build/$(MODE)
-PKGS := libcurl jansson sqlite3 rdkafka cmocka libmicrohttpd avro-c expat gnutls
+PKGS := libcurl jansson sqlite3 rdkafka libmicrohttpd avro-c expat gnutls
 CPPFLAGS += -D_GNU_SOURCE -Iharness -I. -MMD -MP
 CFLAGS += -std=c11 -g -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 CFLAGS += $(if $(filter true,$(CI)),-Werror) $(CFLAGS_$(MODE))
@@ -16,7 +16,7 @@ SOURCES_tsan := tests/tsan_threads.c
 CFLAGS_cov := -O0 --coverage
 CFLAGS_fuzz := -O1 -DTM_LIBFUZZER -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDLIBS = $(shell pkg-config --libs $(PKGS)) -lz -lm -lpthread
-CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell pkg-config --cflags cmocka 2>/dev/null)
 
 SOURCES := $(shell find harness mocks reports -name '*.c')
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/reports/page.o
@@ -32,7 +32,8 @@ all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
 
 # Installing comes first, and pkg-config is asked again by a second make: it knows nothing before.
-run: deps
+run:
+	@sh .ci/packages run
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tidemark
 	@$(BUILD)/tidemark run $(SCENARIO) $(ARGS)
 test: deps
@@ -96,7 +97,7 @@ $(BUILD)/libtidemark.a: $(filter-out $(MAIN),$(OBJECTS))
 	$(Q)$(AR) rcs $@ $^
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a
 	@echo "  LD $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS) $(shell pkg-config --libs cmocka)
 # tests/support_fault.h: the Nth allocation fails.
 comma := ,
 $(BUILD)/tests/fault_%: LDFLAGS += $(foreach f,malloc calloc realloc strdup strndup,-Wl$(comma)--wrap=$(f))
