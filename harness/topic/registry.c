@@ -1,4 +1,5 @@
 #include "topic/registry.h"
+#include "base/log.h"
 #include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #define REGISTRY_TRY_NS_MAX (60 * TM_NS_PER_S)
 #define REGISTRY_BACKOFF_NS (100 * TM_NS_PER_MS)
 #define REGISTRY_BACKOFF_NS_MAX (5 * TM_NS_PER_S)
+#define REGISTRY_TELL_NS (16 * REGISTRY_BACKOFF_NS) /* away since 1.5 s: a line in the log */
 #define MEDIA_TYPE "application/vnd.schemaregistry.v1+json"
 
 struct registered {
@@ -300,13 +302,19 @@ static enum tm_code registry_progress(struct tm_registry *r, const struct tm_now
     }
     bool away = rc != TM_OK || r->reply.status >= 500 || r->reply.status == 429;
     if (away && now->wall_ns - a->first_ns < REGISTRY_TRY_NS_MAX) {
+        if (a->backoff_ns == REGISTRY_TELL_NS)
+            tm_log(TM_LOG_WARN, "registry %s: %s%.200s; it is tried for %d s", r->base,
+                   rc != TM_OK ? "" : "answers with an error", rc != TM_OK ? cause.msg : "",
+                   (int)(REGISTRY_TRY_NS_MAX / TM_NS_PER_S));
         a->next_ns = now->wall_ns + a->backoff_ns;
         a->backoff_ns = a->backoff_ns * 2 < REGISTRY_BACKOFF_NS_MAX ? a->backoff_ns * 2
                                                                     : REGISTRY_BACKOFF_NS_MAX;
         return TM_E_AGAIN;
     }
     if (rc != TM_OK) {
-        rc = tm_fail(err, TM_E_IO, "registry %s is not reachable: %.200s", r->base, cause.msg);
+        rc = tm_fail_retry(err, TM_E_IO,
+                           "registry %s is not reachable: %.150s; is --registry right?", r->base,
+                           cause.msg);
     } else if (away) {
         rc = tm_fail(err, TM_E_IO, "registry %s answers HTTP %d for %d s", r->base, r->reply.status,
                      (int)(REGISTRY_TRY_NS_MAX / TM_NS_PER_S));

@@ -396,8 +396,12 @@ static enum tm_code rdk_create(rd_kafka_t *rk, const char *brokers, const char *
     if (e == RD_KAFKA_RESP_ERR_NO_ERROR && count == 1)
         e = rd_kafka_topic_result_error(topics[0]);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR && e != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        rc = tm_fail_retry(err, TM_E_IO, "cannot create topic %s at %s: %s", topic, brokers,
-                           rd_kafka_err2str(e));
+        rc = tm_fail_retry(err, TM_E_IO, "cannot create topic %s at %s: %s%s", topic, brokers,
+                           rd_kafka_err2str(e),
+                           e != RD_KAFKA_RESP_ERR__TIMED_OUT
+                               ? ""
+                               : "; the embedded broker makes topics when it starts: tidemark "
+                                 "kafka --topics NAME:N,…");
     if (event != NULL)
         rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);
