@@ -76,12 +76,11 @@ static void every_preset_loads_and_names_a_source_for_each_of_its_settings(void 
         {
             if (strncmp(key, "salesforce.", 11) == 0 || strcmp(key, "name") == 0 ||
                 strcmp(key, "description") == 0 || strcmp(key, "sources") == 0 ||
-                strcmp(key, "objects") == 0 || strcmp(key, "carries") == 0 ||
-                strcmp(key, "mode") == 0)
+                strcmp(key, "objects") == 0)
                 continue;
             const char *source = json_string_value(json_object_get(sources, key));
             bool told = source != NULL && strlen(source) > 5;
-            if (!told && strcmp(key, "get.deleted") != 0)
+            if (!told)
                 fail_msg("%s: %s has no source", g.gl_pathv[i], key);
         }
         json_decref(preset);
