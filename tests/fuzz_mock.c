@@ -240,6 +240,24 @@ static const char *const corpus[] = {
     "\xffPATCH " D "/sobjects/Account/001uy0000000001" A "{\"Name\":\"M\"}"
     "\xffGET " D "/sobjects/Account/001uy0000000001?fields=Id,Name" A "\xff"
     "DELETE " D "/sobjects/Account/001uy0000000001" A,
+    "POST " D "/composite/sobjects" A "{\"allOrNone\":true,\"records\":[{\"attributes\":{\"type\":"
+    "\"Account\"},\"Name\":\"a\",\"Parent\":{\"LegacyId__c\":\"x\"}},{\"attributes\":{\"type\":"
+    "\"Opportunity\"},\"Amount\":\"1e99\"}]}\xffPATCH " D
+    "/composite/sobjects/Account/LegacyId__c" A
+    "{\"records\":[{\"attributes\":{\"type\":\"Account\"},\"LegacyId__c\":\"x\",\"Name\":\"b\"}]}"
+    "\xffPATCH " D "/sobjects/Account/LegacyId__c/x?updateOnly=true" A "{\"Active__c\":\"true\"}"
+    "\xffGET " D "/composite/sobjects/Account?ids=001uy0000000001,x&fields=Id,Owner.Name" A "\xff"
+    "DELETE " D "/composite/sobjects?allOrNone=true&ids=001uy0000000001,x" A,
+    "POST " D "/composite/batch" A "{\"haltOnError\":true,\"batchRequests\":[{\"method\":\"GET\","
+    "\"url\":\"v59.0/query?q=SELECT+Id+FROM+User\"},{\"method\":\"POST\",\"url\":\"v59.0/sobjects/"
+    "Account\",\"richInput\":{\"Name\":\"c\"}},{\"method\":\"GET\",\"url\":\"v59.0/jobs/query\"}]}"
+    "\xffPOST " D "/composite" A "{\"allOrNone\":true,\"compositeRequest\":[{\"method\":\"POST\","
+    "\"url\":\"" D
+    "/sobjects/Account\",\"referenceId\":\"a\",\"body\":{\"Name\":\"d\"}},{\"method\":"
+    "\"GET\",\"url\":\"" D "/sobjects/Account/@{a.id}\",\"referenceId\":\"b\"}]}",
+    "GET " D
+    "/query?q=SELECT+StageName,COUNT(Id)+n+FROM+Opportunity+WHERE+CloseDate=NEXT_N_DAYS:90+"
+    "AND+AccountId+IN+(SELECT+Id+FROM+Account)+GROUP+BY+StageName+HAVING+COUNT(Id)%3E1" A,
     "POST /services/oauth2/token\n\ngrant_type=password&client_id=tidemark-consumer-key&client_"
     "secret=tidemark-consumer-secret&username=integration@tidemark.example&password=tidemarkTOKEN"
     "\xffPOST /services/oauth2/revoke\n\ntoken=x\xffGET /services/oauth2/userinfo" A,

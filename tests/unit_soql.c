@@ -674,6 +674,58 @@ static void a_result_keeps_the_rows_of_the_moment_it_was_made(void **state)
     expect_names(w, "SELECT Name FROM Opportunity", "renamed");
 }
 
+/* Long results stand in a file: every row is read back as it was copied, whatever is committed in
+ * between. */
+static void a_result_beyond_memory_gives_every_row_back(void **state)
+{
+    struct world *w = *state;
+    struct tm_soql *q = NULL;
+    struct tm_soql_result *r = NULL;
+    struct tm_soql_error error = { 0 };
+    struct tm_buf body;
+    char id[TM_ID_BYTES], name[32], text[80];
+    static char filler[3000];
+    memset(filler, 'f', sizeof filler - 1);
+    assert_int_equal(tm_org_begin(w->f.org, NULL), TM_OK);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(name, sizeof name, "long %04d", i);
+        struct tm_org_set sets[] = { { "Name", org_text(name) },
+                                     { "Description", org_text(filler) },
+                                     { NULL, org_null() } };
+        id[0] = '\0';
+        assert_int_equal(org_one(w->f.org, TM_ORG_CREATE, TM_ORG_NORMAL, "Account", id, sets,
+                                 ORG_ORIGIN_MS + 50000),
+                         TM_OK);
+    }
+    assert_int_equal(tm_org_end(w->f.org, NULL), TM_OK);
+    assert_int_equal(tm_soql_parse(&q,
+                                   "SELECT Name, Description FROM Account WHERE Name LIKE "
+                                   "'long%' ORDER BY Name",
+                                   &error, NULL),
+                     TM_OK);
+    for (int slices = 0; slices < 2; slices++) { /* copied in slices, and in one go */
+        assert_int_equal(
+            tm_soql_begin(&r, w->f.org, q, false, NOW_MS, slices ? 500 : SIZE_MAX, &error, NULL),
+            TM_OK);
+        while (!tm_soql_result_whole(r)) {
+            org_make_account(w->f.org, id, "long and new", NOW_MS);
+            assert_int_equal(tm_soql_copy(r, 500, NULL), TM_OK);
+        }
+        assert_int_equal(tm_soql_result_rows(r), 3000);
+        assert_true(tm_soql_result_bytes(r) < 8u << 20);
+        for (size_t i = 0; i < 3000; i += 7) {
+            tm_buf_init(&body, 1u << 20);
+            tm_soql_render(r, i, 1, "59.0", &body);
+            snprintf(text, sizeof text, "\"Name\":\"long %04zu\",\"Description\":\"fff", i);
+            assert_non_null(strstr(tm_buf_text(&body), text));
+            tm_buf_free(&body);
+        }
+        tm_soql_result_close(r);
+        r = NULL;
+    }
+    tm_soql_close(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -703,6 +755,7 @@ int main(void)
         T(nesting_and_length_are_bounded_and_long_chains_are_not_deep),
         T(range_reads_see_the_org_as_it_was_a_lag_ago_and_id_reads_as_it_is),
         T(a_result_keeps_the_rows_of_the_moment_it_was_made),
+        T(a_result_beyond_memory_gives_every_row_back),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,16 +141,27 @@ static enum tm_code schema_column(struct tm_buf *out, const struct tm_describe *
     return rc;
 }
 
-static enum tm_code schema_child_indexes(struct tm_org *org, const struct org_object *o,
-                                         struct tm_err *err)
+/* What records are looked up by: the account they hang on, external ids. */
+static enum tm_code schema_lookup_indexes(struct tm_org *org, const struct org_object *o,
+                                          struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    for (size_t i = 0; i < o->columns_count && rc == TM_OK; i++)
-        if (o->columns[i].field->kind == TM_FIELD_ID &&
-            strcmp(o->columns[i].name, "AccountId") == 0)
+    for (size_t i = 0; i < o->columns_count && rc == TM_OK; i++) {
+        const struct tm_field *f = o->columns[i].field;
+        bool looked_up = json_is_true(json_object_get(f->json, "externalId")) ||
+                         json_is_true(json_object_get(f->json, "idLookup")) ||
+                         json_is_true(json_object_get(f->json, "unique"));
+        if (f->kind == TM_FIELD_ID && strcmp(f->name, "AccountId") == 0)
             rc =
                 tm_sql_execf(org->db, err, "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\")",
-                             o->cur, o->columns[i].name, o->cur, o->columns[i].name);
+                             o->cur, f->name, o->cur, f->name);
+        else if (looked_up) /* upper and lower case are one where SOQL compares */
+            rc = tm_sql_execf(org->db, err,
+                              "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\"%s) WHERE "
+                              "\"%s\" IS NOT NULL",
+                              o->cur, f->name, o->cur, f->name,
+                              f->kind == TM_FIELD_TEXT ? " COLLATE NOCASE" : "", f->name);
+    }
     return rc;
 }
 
@@ -184,7 +195,7 @@ enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, co
                           "\"%s\"(\"SystemModstamp\",\"Id\")",
                           temporary ? "temp." : "", table, table);
     if (rc == TM_OK && !temporary)
-        rc = schema_child_indexes(org, o, err);
+        rc = schema_lookup_indexes(org, o, err);
     tm_buf_free(&sql);
     return rc;
 }

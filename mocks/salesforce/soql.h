@@ -47,7 +47,7 @@
 #define TM_SOQL_OFFSET_MAX 2000
 /* FIELDS(ALL) and FIELDS(CUSTOM) need a LIMIT of at most this */
 #define TM_SOQL_FIELDS_ROWS_MAX 200
-#define TM_SOQL_RESULT_BYTES_MAX (1024u << 20)
+#define TM_SOQL_RESULT_BYTES_MAX (UINT64_C(16) << 30) /* in a temporary file beyond 4 MB */
 
 /* What the REST answer says: 400 with errorCode and message. */
 struct tm_soql_error {

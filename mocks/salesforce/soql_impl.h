@@ -4,6 +4,7 @@
 #ifndef TM_MOCKS_SALESFORCE_SOQL_IMPL_H
 #define TM_MOCKS_SALESFORCE_SOQL_IMPL_H
 #include "mocks/salesforce/soql.h"
+#include <stdio.h>
 
 /* ---- parser ---- */
 enum soql_token_kind {
@@ -101,12 +102,16 @@ enum tm_field_kind soql_kind(const struct tm_field *f); /* Name of a person is t
 enum tm_code soql_plan_where(struct soql_planner *p, size_t index, struct tm_buf *sql);
 
 /* ---- result ---- */
-/* A cell: one type byte (SQLite's), then an int64, a double, or a length and the text. */
+/* A cell: one type byte (SQLite's), then an int64, a double, or a length and the text. A long
+ * result stands in an unlinked temporary file, which is mapped once it is whole. */
 struct tm_soql_result {
     struct tm_soql_plan plan;
-    struct tm_buf cells;
+    struct tm_buf cells; /* what is not in the file */
     size_t *rows;
-    size_t rows_count, rows_cap; /* where each row begins in cells */
+    size_t rows_count, rows_cap; /* where each row begins in the file, then cells */
+    FILE *spool;                 /* NULL while cells hold everything */
+    size_t spool_bytes;
+    char *map; /* of the whole file */
     int64_t total;
     sqlite3_stmt *stmt; /* rows still to be copied; NULL = all are here */
     sqlite3 *own;       /* what stmt reads by when it outlives a call: the org as it was then */

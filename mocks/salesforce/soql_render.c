@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define RENDER_PAGE_BYTES 65536u /* a multiple of any machine's pages */
 
 static const char *result_read(const char *at, struct tm_soql_cell *out)
 {
@@ -38,8 +41,8 @@ static void result_two(char *to, unsigned n)
 
 void tm_soql_result_row(const struct tm_soql_result *r, size_t row, struct tm_soql_cell *cells)
 {
-    assert(row < r->rows_count);
-    const char *at = r->cells.data + r->rows[row];
+    assert(row < r->rows_count && (r->spool == NULL || r->map != NULL));
+    const char *at = (r->map != NULL ? r->map : r->cells.data) + r->rows[row];
     for (int k = 0; k < r->plan.sql_columns; k++)
         at = result_read(at, &cells[k]);
 }
@@ -163,4 +166,8 @@ void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, con
         tm_buf_addc(out, '}');
     }
     free(values);
+    if (r->map != NULL && rows > 0) { /* read once, as a rule: they need not stay in memory */
+        size_t from = r->rows[row] / RENDER_PAGE_BYTES * RENDER_PAGE_BYTES;
+        madvise(r->map + from, r->rows[row + rows - 1] - from, MADV_DONTNEED);
+    }
 }

@@ -1,9 +1,15 @@
 #include "mocks/salesforce/soql_impl.h"
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* What a result holds in memory, beside where its rows begin; and what one call may add to it. */
+#define RESULT_SPOOL_BYTES (4u << 20)
+#define RESULT_CELLS_BYTES_MAX (256u << 20)
 
 static enum tm_code result_bind(sqlite3_stmt *stmt, const struct tm_soql_plan *plan,
                                 struct tm_err *err)
@@ -59,10 +65,47 @@ static enum tm_code result_row(struct tm_soql_result *r, sqlite3_stmt *stmt, str
         r->rows = grown;
         r->rows_cap = cap;
     }
-    r->rows[r->rows_count++] = r->cells.bytes;
+    r->rows[r->rows_count++] = r->spool_bytes + r->cells.bytes;
     for (int i = 0; i < r->plan.sql_columns; i++)
         result_cell(&r->cells, stmt, i);
     return tm_buf_check(&r->cells, "a query's result", err);
+}
+
+/* ---- long results: the file ---- */
+
+/* What cells hold moves to the file. */
+static enum tm_code result_spool(struct tm_soql_result *r, struct tm_err *err)
+{
+    if (r->cells.bytes == 0)
+        return TM_OK;
+    if (r->spool == NULL && (r->spool = tmpfile()) == NULL)
+        return tm_fail(err, TM_E_IO, "a query's result: no temporary file: %s", strerror(errno));
+    if (fwrite(r->cells.data, 1, r->cells.bytes, r->spool) != r->cells.bytes)
+        return tm_fail(err, TM_E_IO, "a query's result: writing a temporary file: %s",
+                       strerror(errno));
+    r->spool_bytes += r->cells.bytes;
+    tm_buf_reset(&r->cells);
+    return r->spool_bytes <= TM_SOQL_RESULT_BYTES_MAX
+               ? TM_OK
+               : tm_fail(err, TM_E_LIMIT, "a query's result of more than %llu bytes",
+                         (unsigned long long)TM_SOQL_RESULT_BYTES_MAX);
+}
+
+static enum tm_code result_map(struct tm_soql_result *r, struct tm_err *err)
+{
+    enum tm_code rc = result_spool(r, err);
+    if (rc == TM_OK && fflush(r->spool) != 0)
+        rc = tm_fail(err, TM_E_IO, "a query's result: writing a temporary file: %s",
+                     strerror(errno));
+    if (rc != TM_OK)
+        return rc;
+    void *map = mmap(NULL, r->spool_bytes, PROT_READ, MAP_PRIVATE, fileno(r->spool), 0);
+    if (map == MAP_FAILED)
+        return tm_fail(err, TM_E_NOMEM, "a query's result of %zu bytes", r->spool_bytes);
+    r->map = map;
+    tm_buf_free(&r->cells);
+    tm_buf_init(&r->cells, RESULT_CELLS_BYTES_MAX);
+    return TM_OK;
 }
 
 /* The last row is here, or nobody wants more. */
@@ -84,11 +127,17 @@ enum tm_code tm_soql_copy(struct tm_soql_result *r, size_t rows_max, struct tm_e
     enum tm_code rc = TM_OK;
     bool row = true;
     assert(r->stmt != NULL && !r->plan.count_only);
+    if (r->cells.bytes > RESULT_SPOOL_BYTES) /* of earlier calls: this one's stay at hand */
+        rc = result_spool(r, err);
     for (size_t i = 0; rc == TM_OK && row && i < rows_max; i++) {
         rc = tm_sql_step(r->stmt, &row, err);
         if (rc == TM_OK && row)
             rc = result_row(r, r->stmt, err);
+        if (rc == TM_OK && rows_max == SIZE_MAX && r->cells.bytes > RESULT_SPOOL_BYTES)
+            rc = result_spool(r, err);
     }
+    if (rc == TM_OK && !row && r->spool != NULL)
+        rc = result_map(r, err);
     if (rc != TM_OK || !row)
         result_end(r);
     r->total = (int64_t)r->rows_count;
@@ -165,7 +214,7 @@ enum tm_code tm_soql_begin(struct tm_soql_result **out, struct tm_org *org, cons
     struct tm_soql_result *r = calloc(1, sizeof *r);
     if (r == NULL)
         return tm_fail(err, TM_E_NOMEM, "a query's result");
-    tm_buf_init(&r->cells, TM_SOQL_RESULT_BYTES_MAX);
+    tm_buf_init(&r->cells, RESULT_CELLS_BYTES_MAX);
     if (tm_org_describe(org, q->object) != NULL) /* else the plan says what is wrong */
         rc = tm_org_relation(org, q->object, tm_soql_range_read(q), now_org_ms, &relation, err);
     if (rc == TM_OK)
@@ -196,6 +245,10 @@ void tm_soql_result_close(struct tm_soql_result *r)
         return;
     result_end(r);
     tm_soql_plan_free(&r->plan);
+    if (r->map != NULL)
+        munmap(r->map, r->spool_bytes);
+    if (r->spool != NULL)
+        fclose(r->spool);
     tm_buf_free(&r->cells);
     free(r->rows);
     free(r);
@@ -221,6 +274,7 @@ const struct tm_soql_plan *tm_soql_result_plan(const struct tm_soql_result *r)
 
 void tm_soql_result_forget(struct tm_soql_result *r)
 {
+    assert(r->spool == NULL);
     tm_buf_reset(&r->cells);
     r->rows_count = 0;
 }
