@@ -65,6 +65,76 @@ static void objects_and_describes_come_from_the_org(void **state)
     assert_int_equal(json_array_size(json_object_get(json, "fields")),
                      tm_org_describe(w->f.org, "Opportunity")->fields_count);
     json_decref(json);
+    json = rest_get(w, DATA "/sobjects/Account/describe");
+    json_t *type = json_array_get(json_object_get(json, "recordTypeInfos"), 0),
+           *field = json_array_get(json_object_get(json, "fields"), 4);
+    assert_string_equal(json_string_value(json_object_get(type, "recordTypeId")),
+                        "012000000000000AAA");
+    assert_string_equal(
+        json_string_value(json_object_get(
+            json_array_get(json_object_get(json, "childRelationships"), 0), "childSObject")),
+        "Opportunity");
+    static const char *const keys[] = { /* what Camel's typed describe maps */
+                                        "length",
+                                        "name",
+                                        "type",
+                                        "defaultValue",
+                                        "label",
+                                        "updateable",
+                                        "calculated",
+                                        "caseSensitive",
+                                        "controllerName",
+                                        "unique",
+                                        "nillable",
+                                        "precision",
+                                        "scale",
+                                        "byteLength",
+                                        "nameField",
+                                        "sortable",
+                                        "filterable",
+                                        "externalId",
+                                        "idLookup",
+                                        "writeRequiresMasterRead",
+                                        "inlineHelpText",
+                                        "createable",
+                                        "soapType",
+                                        "autoNumber",
+                                        "namePointing",
+                                        "custom",
+                                        "digits",
+                                        "restrictedPicklist",
+                                        "htmlFormatted",
+                                        "referenceTo",
+                                        "encrypted",
+                                        "defaultedOnCreate",
+                                        "picklistValues",
+                                        "groupable",
+                                        "mask",
+                                        "deprecatedAndHidden",
+                                        "relationshipName",
+                                        "cascadeDelete",
+                                        "permissionable",
+                                        "defaultValueFormula",
+                                        "restrictedDelete",
+                                        "extraTypeInfo",
+                                        "maskType",
+                                        "calculatedFormula",
+                                        "queryByDistance",
+                                        "highScaleNumber",
+                                        "relationshipOrder",
+                                        "dependentPicklist",
+                                        "displayLocationInDecimal",
+                                        "filteredLookupInfo",
+                                        "referenceTargetField"
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (json_object_get(field, keys[i]) == NULL)
+            fail_msg("no %s", keys[i]);
+    json_decref(json);
+    json = rest_get(w, DATA "/limits");
+    assert_non_null(json_object_get(json_object_get(json, "DailyBulkApiBatches"), "Remaining"));
+    assert_true(json_object_size(json) > 20);
+    json_decref(json);
     rest_expect_error(w, "GET", DATA "/sobjects/Nothing/describe", NULL, 404, "NOT_FOUND");
     rest_expect_error(w, "POST", DATA "/sobjects/Account/describe", NULL, 405,
                       "METHOD_NOT_ALLOWED");

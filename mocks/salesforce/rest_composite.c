@@ -13,11 +13,11 @@ static int composite_ask(struct rest_call *c, const char *method, const char *ur
 {
     struct tm_mock_request r;
     struct tm_mock_response out;
-    char target[4096];
+    char target[TM_REST_URI_BYTES_MAX + 32];
     const char *base = strncmp(url, "/services/data", 14) == 0 ? "" : "/services/data/";
     *out_body = *out_headers = NULL;
     snprintf(target, sizeof target, "%s%s", base, *base != '\0' && *url == '/' ? url + 1 : url);
-    if (strlen(base) + strlen(url) >= sizeof target ||
+    if (strlen(url) > TM_REST_URI_BYTES_MAX ||
         tm_mock_request_init(&r, method, target, body_text,
                              body_text != NULL ? strlen(body_text) : 0, NULL) != TM_OK) {
         *out_body = json_pack("[{s:s,s:s}]", "message", "not a URL", "errorCode", "NOT_FOUND");

@@ -1,6 +1,8 @@
 #include "mocks/salesforce/rest_impl.h"
 #include <string.h>
 
+#define REST_MASTER_TYPE "012000000000000AAA"
+
 static json_t *rest_urls(const struct rest_call *c, const char *object)
 {
     json_t *urls = json_object();
@@ -83,6 +85,20 @@ static json_t *rest_fields(const struct tm_describe *d)
     return fields;
 }
 
+/* An object with no record types of its own has the master one. */
+static void rest_record_types(const struct rest_call *c, const struct tm_describe *d, json_t *list)
+{
+    json_t *layout = json_sprintf("/services/data/v%s/sobjects/%s/describe/layouts/%s", c->version,
+                                  d->object, REST_MASTER_TYPE);
+    if (json_array_size(list) == 0)
+        json_array_append_new(list, json_pack("{s:b,s:b,s:b,s:s,s:b,s:s,s:s,s:{s:O}}", "active", 1,
+                                              "available", 1, "defaultRecordTypeMapping", 1,
+                                              "developerName", "Master", "master", 1, "name",
+                                              "Master", "recordTypeId", REST_MASTER_TYPE, "urls",
+                                              "layout", layout));
+    json_decref(layout);
+}
+
 void rest_describe(struct rest_call *c, const struct tm_describe *d)
 {
     static const char *const lists[] = { "childRelationships", "recordTypeInfos",
@@ -93,6 +109,9 @@ void rest_describe(struct rest_call *c, const struct tm_describe *d)
         json_t *told = json_object_get(d->json, lists[i]);
         json_object_set_new(info, lists[i], json_is_array(told) ? json_incref(told) : json_array());
     }
+    json_t *types = json_copy(json_object_get(info, "recordTypeInfos"));
+    rest_record_types(c, d, types);
+    json_object_set_new(info, "recordTypeInfos", types);
     c->kind = "describe";
     tm_rest_json(c->out, 200, info);
 }
