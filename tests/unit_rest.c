@@ -65,7 +65,15 @@ static void objects_and_describes_come_from_the_org(void **state)
     assert_int_equal(json_array_size(json_object_get(json, "fields")),
                      tm_org_describe(w->f.org, "Opportunity")->fields_count);
     json_decref(json);
-    json = rest_get(w, DATA "/sobjects/Account/describe");
+    rest_expect_error(w, "GET", DATA "/sobjects/Nothing/describe", NULL, 404, "NOT_FOUND");
+    rest_expect_error(w, "POST", DATA "/sobjects/Account/describe", NULL, 405,
+                      "METHOD_NOT_ALLOWED");
+}
+
+static void a_describe_and_the_limits_hold_what_typed_clients_map(void **state)
+{
+    struct rest_world *w = *state;
+    json_t *json = rest_get(w, DATA "/sobjects/Account/describe");
     json_t *type = json_array_get(json_object_get(json, "recordTypeInfos"), 0),
            *field = json_array_get(json_object_get(json, "fields"), 4);
     assert_string_equal(json_string_value(json_object_get(type, "recordTypeId")),
@@ -135,9 +143,6 @@ static void objects_and_describes_come_from_the_org(void **state)
     assert_non_null(json_object_get(json_object_get(json, "DailyBulkApiBatches"), "Remaining"));
     assert_true(json_object_size(json) > 20);
     json_decref(json);
-    rest_expect_error(w, "GET", DATA "/sobjects/Nothing/describe", NULL, 404, "NOT_FOUND");
-    rest_expect_error(w, "POST", DATA "/sobjects/Account/describe", NULL, 405,
-                      "METHOD_NOT_ALLOWED");
 }
 
 static void a_schema_change_shows_in_the_next_describe(void **state)
@@ -420,6 +425,7 @@ int main(void)
         T(every_answer_says_how_much_of_the_day_is_used),
         T(a_spent_allocation_refuses_calls_until_the_day_has_passed),
         T(objects_and_describes_come_from_the_org),
+        T(a_describe_and_the_limits_hold_what_typed_clients_map),
         T(a_schema_change_shows_in_the_next_describe),
         T(a_long_result_comes_in_pages_by_locator_each_row_once),
         T(errors_are_json_whatever_bytes_a_query_held),

@@ -359,6 +359,12 @@ static void all_or_none_takes_back_what_came_before_the_failure(void **state)
                    json_array_get(json_object_get(answer_of(json, 2), "body"), 0), "message")),
                "Invalid reference specified. No value for b.id found in b"));
     json_decref(json);
+    json = rest_ask(w, "POST", DATA "/composite", "{\"compositeRequest\":[5]}", NULL);
+    assert_non_null(
+        strstr(json_string_value(json_object_get(
+                   json_array_get(json_object_get(answer_of(json, 0), "body"), 0), "message")),
+               "a request has a method"));
+    json_decref(json);
     assert_int_equal(accounts(w), 1); /* the org goes on as before */
     assert_int_equal(events(w), 1);
 }

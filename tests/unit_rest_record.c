@@ -297,6 +297,12 @@ static void an_external_id_finds_changes_creates_and_deletes(void **state)
     assert_string_equal(json_string_value(json_object_get(json, "Name")), "Eins");
     assert_string_equal(json_string_value(json_object_get(json, "LegacyId__c")), "L-1");
     json_decref(json);
+    json_decref(
+        rest_ask(w, "PATCH", ACCOUNTS "/LegacyId__c/a%2Fb%20c%3F", "{\"Name\":\"slash\"}", NULL));
+    assert_int_equal(w->status, 201);
+    json = rest_get(w, ACCOUNTS "/LegacyId__c/a%2Fb%20c%3F/?fields=LegacyId__c");
+    assert_string_equal(json_string_value(json_object_get(json, "LegacyId__c")), "a/b c?");
+    json_decref(json);
     refused(w, "PATCH", ACCOUNTS "/LegacyId__c/L-1", "{\"LegacyId__c\":\"L-2\"}", "INVALID_FIELD",
             "should not be specified", "none");
     rest_expect_error(w, "PATCH", ACCOUNTS "/LegacyId__c/L-9?updateOnly=true", "{\"Name\":\"no\"}",

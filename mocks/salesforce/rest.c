@@ -195,7 +195,14 @@ bool rest_split(struct rest_call *c)
         if (c->parts_count == REST_PARTS_MAX)
             return false;
         c->parts[c->parts_count++] = part;
+        if (c->parts_count == 3 && strcmp(c->parts[0], "sobjects") == 0 && save != NULL)
+            break;
     }
+    size_t rest = part != NULL ? strlen(save) : 0; /* an external id's value may hold a slash */
+    if (rest > 0 && save[rest - 1] == '/')
+        save[--rest] = '\0';
+    if (rest > 0)
+        c->parts[c->parts_count++] = save;
     return true;
 }
 

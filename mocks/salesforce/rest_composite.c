@@ -174,6 +174,8 @@ static char *composite_replace(struct composite *m, const char *text)
 {
     struct tm_buf out;
     char *copy = NULL;
+    if (text == NULL)
+        return NULL;
     tm_buf_init(&out, COMPOSITE_TEXT_BYTES_MAX);
     while (text != NULL && *text != '\0') {
         const char *at = strstr(text, "@{");
