@@ -560,6 +560,9 @@ static void json_job_answers_in_json_with_times_as_numbers(void **state)
     json_t *rows = told(w), *row = json_array_get(rows, 0);
     assert_int_equal(json_array_size(rows), 1);
     assert_int_equal(json_integer_value(json_object_get(row, "SystemModstamp")), ORG_ORIGIN_MS);
+    assert_memory_equal(
+        json_string_value(json_object_get(json_object_get(row, "attributes"), "url")),
+        "/services/data/v59.0/sobjects/Opportunity/006", 45);
     assert_true(json_is_null(json_object_get(row, "Description")));
     assert_string_equal(json_string_value(json_object_get(json_object_get(row, "Account"), "Name")),
                         "Acme & <Co>");

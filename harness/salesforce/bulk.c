@@ -334,7 +334,7 @@ static enum tm_code bulk_take(struct tm_sf_bulk *b, json_t **out_records, struct
     b->torn = 0;
     b->step = last ? BULK_DELETE : BULK_PAGE;
     if (!last)
-        snprintf(b->place.locator, sizeof b->place.locator, "%s", locator);
+        snprintf(b->place.locator, sizeof b->place.locator, "%.63s", locator);
     *out_records = rows;
     return TM_OK;
 }

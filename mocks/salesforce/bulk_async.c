@@ -217,6 +217,7 @@ static const char *async_options(struct async_call *c, struct bulk_job *job,
     }
     snprintf(job->object, sizeof job->object, "%s", d->object);
     snprintf(job->version, sizeof job->version, "%s", c->version);
+    job->form.version = job->version;
     if (chunking != NULL &&
         bulk_words_chunking(chunking, &job->pk_rows, job->pk_from, job->pk_parent, &err) != TM_OK) {
         snprintf(message, 200, "%.199s", err.msg);

@@ -42,8 +42,9 @@ bool bulk_store_step(struct bulk_store *s);
 enum bulk_format { BULK_CSV, BULK_JSON, BULK_XML };
 struct bulk_form {
     enum bulk_format format;
-    char delimiter; /* CSV */
-    bool crlf;      /* CSV */
+    char delimiter;      /* CSV */
+    bool crlf;           /* CSV */
+    const char *version; /* JSON: of the records' URLs; the job's */
 };
 /* What stands before and after the rows of a file: CSV's header, brackets, the root element. */
 void bulk_rows_head(struct tm_buf *out, const struct bulk_form *form,

@@ -159,12 +159,12 @@ static void rows_json_columns(struct tm_buf *out, const struct tm_soql_plan *pla
     }
 }
 
-static void rows_json(struct tm_buf *out, const struct tm_soql_plan *plan,
-                      const struct tm_soql_cell *cells)
+static void rows_json(struct tm_buf *out, const struct bulk_form *form,
+                      const struct tm_soql_plan *plan, const struct tm_soql_cell *cells)
 {
     tm_buf_addf(out,
-                "{\"attributes\":{\"type\":\"%s\",\"url\":\"/services/data/sobjects/%s/%.*s\"}",
-                plan->object, plan->object, (int)cells[0].bytes, cells[0].text);
+                "{\"attributes\":{\"type\":\"%s\",\"url\":\"/services/data/v%s/sobjects/%s/%.*s\"}",
+                plan->object, form->version, plan->object, (int)cells[0].bytes, cells[0].text);
     rows_json_columns(out, plan, -1, cells);
     tm_buf_addz(out, "},");
 }
@@ -245,7 +245,7 @@ void bulk_rows_add(struct tm_buf *out, const struct bulk_form *form,
     if (form->format == BULK_CSV) {
         rows_csv(out, form, plan, cells);
     } else if (form->format == BULK_JSON) {
-        rows_json(out, plan, cells);
+        rows_json(out, form, plan, cells);
     } else {
         tm_buf_addf(out, "<records xsi:type=\"sObject\"><type>%s</type>", plan->object);
         rows_xml_columns(out, plan, -1, cells);
