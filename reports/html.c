@@ -1,6 +1,7 @@
 /* html: the report as one page that needs nothing but itself. Tables are made here; the charts are
  * drawn by the page. */
 #include "base/text.h"
+#include "reports/html_inner.h"
 #include "reports/page.h"
 #include "reports/report.h"
 #include "reports/words.h"
@@ -11,7 +12,7 @@
 
 typedef const char *html_form(char *, double);
 
-static void html_text(struct tm_buf *b, const char *text)
+void tm_html_text(struct tm_buf *b, const char *text)
 {
     for (; *text != '\0'; text++)
         switch (*text) {
@@ -24,17 +25,17 @@ static void html_text(struct tm_buf *b, const char *text)
         }
 }
 
-static const json_t *html_pipelines(const json_t *report)
+const json_t *tm_html_pipelines(const json_t *report)
 {
     return json_object_get(report, "pipelines");
 }
 
-static void html_name(struct tm_buf *b, const json_t *p, size_t index)
+void tm_html_name(struct tm_buf *b, const json_t *p, size_t index)
 {
     tm_buf_addf(b, "<td><span class=\"swatch\" data-pipeline=\"%zu\"></span>", index);
-    html_text(b, tm_word_text(p, "name", "?"));
+    tm_html_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addz(b, "<span class=\"kind\">");
-    html_text(b, tm_word_text(p, "kind", ""));
+    tm_html_text(b, tm_word_text(p, "kind", ""));
     tm_buf_addz(b, "</span>");
     if (strcmp(tm_word_text(p, "verdict", ""), "fail") == 0)
         tm_buf_addz(b, " <span class=\"bad\" title=\"failed against its promises\">✗</span>");
@@ -86,10 +87,10 @@ static void html_rows(struct tm_buf *b, const json_t *report, const struct html_
 {
     const json_t *p;
     size_t i;
-    json_array_foreach(html_pipelines(report), i, p)
+    json_array_foreach(tm_html_pipelines(report), i, p)
     {
         tm_buf_addz(b, "<tr>");
-        html_name(b, p, i);
+        tm_html_name(b, p, i);
         html_cells(b, p, columns, count);
         tm_buf_addz(b, "</tr>\n");
     }
@@ -100,7 +101,7 @@ static void html_rows(struct tm_buf *b, const json_t *report, const struct html_
 static void html_finding(void *data, const char *sentence)
 {
     tm_buf_addz(data, "<li>");
-    html_text(data, sentence);
+    tm_html_text(data, sentence);
     tm_buf_addz(data, "</li>\n");
 }
 
@@ -109,7 +110,7 @@ static void html_verdict(struct tm_buf *b, const json_t *report)
     const json_t *reasons = json_object_get(report, "reasons"), *reason;
     size_t i;
     tm_buf_addz(b, "<h1><b>tidemark</b> · ");
-    html_text(b, tm_word_text(report, "scenario", "a run"));
+    tm_html_text(b, tm_word_text(report, "scenario", "a run"));
     const json_t *seed = json_object_get(report, "seed");
     if (json_is_integer(seed))
         tm_buf_addf(b, " · seed %lld", (long long)json_integer_value(seed));
@@ -120,7 +121,7 @@ static void html_verdict(struct tm_buf *b, const json_t *report)
                                                              : tm_word_text(report, "verdict", ""),
         tm_word_verdict(report));
     const char *first = json_string_value(json_array_get(reasons, 0));
-    html_text(b, first != NULL ? first : "Every promise the pipelines made was kept.");
+    tm_html_text(b, first != NULL ? first : "Every promise the pipelines made was kept.");
     tm_buf_addz(b, "</p>\n");
     if (json_array_size(reasons) > 1) {
         tm_buf_addz(b, "<ul>\n");
@@ -135,11 +136,13 @@ static void html_verdict(struct tm_buf *b, const json_t *report)
 
 /* ---- tables ---- */
 
-static void html_table(struct tm_buf *b, const char *head)
+void tm_html_table(struct tm_buf *b, const char *head)
 {
-    tm_buf_addf(b, "<div class=\"scroll\"><table>\n%s<tbody>\n", head);
+    tm_buf_addf(b, "<div class=\"scroll\"><table>\n%s", head);
+    if (strstr(head, "</thead>") != NULL) /* else the caller goes on with the head */
+        tm_buf_addz(b, "<tbody>\n");
 }
-static void html_table_end(struct tm_buf *b)
+void tm_html_table_end(struct tm_buf *b)
 {
     tm_buf_addz(b, "</tbody></table></div>\n");
 }
@@ -161,17 +164,17 @@ static void html_latency(struct tm_buf *b, const json_t *report)
                    "<b>work</b> is wall time the pipeline itself took, not stretched. \"Never\": "
                    "the rank falls on a change "
                    "that was not shown at all; max is of those that were.</p>\n");
-    html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" "
-                  "colspan=\"4\">freshness = wait + work</th>"
-                  "<th class=\"group\" colspan=\"2\">wait (org time)</th><th class=\"group\" "
-                  "colspan=\"4\">work (wall time)</th>"
-                  "<th class=\"group\" rowspan=\"2\">never<br>shown</th></tr><tr><th "
-                  "class=\"first\">p50</th><th>p90</th><th>p99</th>"
-                  "<th>max</th><th class=\"first\">p50</th><th>p99</th><th "
-                  "class=\"first\">p50</th><th>p99</th><th>p99.9</th>"
-                  "<th>max</th></tr></thead>\n");
+    tm_html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" "
+                     "colspan=\"4\">freshness = wait + work</th>"
+                     "<th class=\"group\" colspan=\"2\">wait (org time)</th><th class=\"group\" "
+                     "colspan=\"4\">work (wall time)</th>"
+                     "<th class=\"group\" rowspan=\"2\">never<br>shown</th></tr><tr><th "
+                     "class=\"first\">p50</th><th>p90</th><th>p99</th>"
+                     "<th>max</th><th class=\"first\">p50</th><th>p99</th><th "
+                     "class=\"first\">p50</th><th>p99</th><th>p99.9</th>"
+                     "<th>max</th></tr></thead>\n");
     html_rows(b, report, columns, HTML_COUNT(columns));
-    html_table_end(b);
+    tm_html_table_end(b);
 }
 
 static void html_changes(struct tm_buf *b, const json_t *report)
@@ -182,19 +185,19 @@ static void html_changes(struct tm_buf *b, const json_t *report)
     char word[WORD_BYTES];
     size_t i;
     if (!json_is_object(
-            json_object_get(json_array_get(html_pipelines(report), 0), "freshness_by_change")))
+            json_object_get(json_array_get(tm_html_pipelines(report), 0), "freshness_by_change")))
         return;
     tm_buf_addz(b, "<details><summary>By kind of change</summary>\n");
-    html_table(b, "<thead><tr><th>pipeline</th><th "
-                  "class=\"words\">change</th><th>count</th><th>p50</th><th>p99</th><th>max</th>"
-                  "<th>never shown</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p)
+    tm_html_table(b, "<thead><tr><th>pipeline</th><th "
+                     "class=\"words\">change</th><th>count</th><th>p50</th><th>p99</th><th>max</th>"
+                     "<th>never shown</th></tr></thead>\n");
+    json_array_foreach(tm_html_pipelines(report), i, p)
         json_object_foreach(json_object_get(p, "freshness_by_change"), change, one)
     {
         tm_buf_addz(b, "<tr>");
-        html_name(b, p, i);
+        tm_html_name(b, p, i);
         tm_buf_addz(b, "<td class=\"words\">");
-        html_text(b, change);
+        tm_html_text(b, change);
         tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, one, "count", tm_word_count, 1));
         html_cell(b, one, "p50", tm_word_span, 1, "");
         html_cell(b, one, "p99", tm_word_span, 1, "");
@@ -202,7 +205,7 @@ static void html_changes(struct tm_buf *b, const json_t *report)
         html_flaw(b, one, "never", "");
         tm_buf_addz(b, "</tr>\n");
     }
-    html_table_end(b);
+    tm_html_table_end(b);
     tm_buf_addz(b, "</details>\n");
 }
 
@@ -219,20 +222,21 @@ static void html_staleness(struct tm_buf *b, const json_t *report)
     };
     const json_t *p;
     size_t i;
-    if (!json_is_object(json_object_get(json_array_get(html_pipelines(report), 0), "age_s")))
+    if (!json_is_object(json_object_get(json_array_get(tm_html_pipelines(report), 0), "age_s")))
         return;
     tm_buf_addz(
         b, "<details><summary>Age, versions behind, and how well doubt is flagged</summary>\n");
-    html_table(b, "<thead><tr><th>pipeline</th><th>mean age</th><th>oldest</th><th>mean versions "
+    tm_html_table(b,
+                  "<thead><tr><th>pipeline</th><th>mean age</th><th>oldest</th><th>mean versions "
                   "behind</th><th>flag precision</th>"
                   "<th>flag recall</th><th>superseded</th><th>ambiguous</th><th>reader's own width "
                   "p99</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p)
+    json_array_foreach(tm_html_pipelines(report), i, p)
     {
         char word[WORD_BYTES];
         double behind;
         tm_buf_addz(b, "<tr>");
-        html_name(b, p, i);
+        tm_html_name(b, p, i);
         html_cells(b, p, age, HTML_COUNT(age));
         if (tm_word_number(p, "behind.mean", &behind))
             snprintf(word, sizeof word, "%.3g", behind);
@@ -240,7 +244,7 @@ static void html_staleness(struct tm_buf *b, const json_t *report)
         html_cells(b, p, rest, HTML_COUNT(rest));
         tm_buf_addz(b, "</tr>\n");
     }
-    html_table_end(b);
+    tm_html_table_end(b);
     tm_buf_addz(b,
                 "<p class=\"note\">Age: now − commit of the oldest change not yet shown, over "
                 "all records and time. Flag precision: of the time rows were flagged as doubtful, "
@@ -284,7 +288,8 @@ static void html_drift(struct tm_buf *b, const json_t *report)
                    "rows.</p>\n<div class=\"chart\" "
                    "id=\"drift\"><p class=\"note\">This chart needs JavaScript; the table below "
                    "has its numbers.</p></div>\n");
-    html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" "
+    tm_html_table(b,
+                  "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" "
                   "colspan=\"2\">rows wrong</th><th class=\"group\" "
                   "rowspan=\"2\">wrong rows<br>× time</th><th class=\"group\" colspan=\"6\">at the "
                   "end</th><th class=\"group\" "
@@ -293,14 +298,14 @@ static void html_drift(struct tm_buf *b, const json_t *report)
                   "<th>phantom</th><th>stale</th><th>mixed</th><th>wrong</th><th>dirty</th><th "
                   "class=\"first\">states</th>"
                   "<th>share</th></tr></thead>\n");
-    json_array_foreach(html_pipelines(report), i, p)
+    json_array_foreach(tm_html_pipelines(report), i, p)
     {
         double row_s;
         char word[WORD_BYTES];
         unmeasured +=
             json_is_false(json_object_get(json_object_get(p, "lost_history"), "measured"));
         tm_buf_addz(b, "<tr>");
-        html_name(b, p, i);
+        tm_html_name(b, p, i);
         html_cell(b, p, "drift.peak_rows", tm_word_count, 1, "first");
         html_flaw(b, p, "drift.final_rows", "");
         if (tm_word_number(p, "drift.row_seconds", &row_s))
@@ -313,7 +318,7 @@ static void html_drift(struct tm_buf *b, const json_t *report)
         html_cells(b, p, classes, HTML_COUNT(classes));
         tm_buf_addz(b, "</tr>\n");
     }
-    html_table_end(b);
+    tm_html_table_end(b);
     tm_buf_addz(
         b, "<p class=\"note\">Missing: no row yet. Phantom: deleted in Salesforce, still shown. "
            "Stale: one older whole version. "
@@ -352,7 +357,7 @@ static void html_station_bar(struct tm_buf *b, const json_t *segments, double to
     json_object_foreach((json_t *)segments, name, s)
     {
         tm_buf_addf(b, "<li><span class=\"swatch\" data-stage=\"%d\"></span>", stage++);
-        html_text(b, name);
+        tm_html_text(b, name);
         tm_buf_addf(b, " <b>%s</b>", tm_word_at(word, s, "p50", tm_word_span, 0.001));
         tm_buf_addf(b, " <span class=\"kind\">p99 %s</span></li>",
                     tm_word_at(word, s, "p99", tm_word_span, 0.001));
@@ -364,7 +369,7 @@ static void html_stations(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
     size_t i, shown = 0;
-    json_array_foreach(html_pipelines(report), i, p)
+    json_array_foreach(tm_html_pipelines(report), i, p)
     {
         json_t *segments = json_object_get(p, "breakdown"), *s;
         const char *name;
@@ -377,7 +382,7 @@ static void html_stations(struct tm_buf *b, const json_t *report)
                            "change on each leg of the road, "
                            "commit to visible.</p>\n<div class=\"bars\">\n");
         tm_buf_addz(b, "<div><b>");
-        html_text(b, tm_word_text(p, "name", "?"));
+        tm_html_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addz(b, "</b>");
         html_station_bar(b, segments, total_ms);
         tm_buf_addz(b, "</div>\n");
@@ -403,7 +408,7 @@ static void html_value(struct tm_buf *b, const json_t *v)
         while (cut > 0 && cut < n && ((unsigned char)text[cut] & 0xC0) == 0x80)
             cut--; /* not in the middle of a character */
         text[cut] = '\0';
-        html_text(b, text);
+        tm_html_text(b, text);
         tm_buf_addz(b, cut < n ? "…" : "");
     }
     tm_buf_addz(b, "</td>");
@@ -416,13 +421,13 @@ static void html_difference(struct tm_buf *b, const json_t *one)
     char when[TM_TIME_BYTES];
     double ms;
     tm_buf_addz(b, "<tr><td>");
-    html_text(b, tm_word_text(one, "object", "?"));
+    tm_html_text(b, tm_word_text(one, "object", "?"));
     tm_buf_addz(b, " <code>");
-    html_text(b, tm_word_text(one, "id", "?"));
+    tm_html_text(b, tm_word_text(one, "id", "?"));
     tm_buf_addz(b, "</code></td>");
     html_value(b, json_object_get(one, "class"));
     tm_buf_addz(b, "<td class=\"words\">");
-    html_text(b, tm_word_text(one, "first_change", ""));
+    tm_html_text(b, tm_word_text(one, "first_change", ""));
     if (tm_word_number(one, "first_org_ms", &ms))
         tm_buf_addf(b, " %.8s", tm_time_z(when, (int64_t)ms) + 11);
     tm_buf_addz(b, "</td>");
@@ -438,16 +443,16 @@ static void html_differences_of(struct tm_buf *b, const json_t *p)
     char word[WORD_BYTES];
     size_t i;
     tm_buf_addz(b, "<details><summary>");
-    html_text(b, tm_word_text(p, "name", "?"));
+    tm_html_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addf(b, ": %s differ, %zu of them here</summary>\n",
                 tm_word_at(word, p, "drift.final_rows", tm_word_count, 1), json_array_size(list));
-    html_table(
+    tm_html_table(
         b,
         "<thead><tr><th>record</th><th class=\"words\">class</th><th class=\"words\">since</th><th "
         "class=\"words\">field"
         "</th><th class=\"words\">in Salesforce</th><th class=\"words\">shown</th></tr></thead>\n");
     json_array_foreach(list, i, one) html_difference(b, one);
-    html_table_end(b);
+    tm_html_table_end(b);
     tm_buf_addz(b, "</details>\n");
 }
 
@@ -461,15 +466,15 @@ static void html_phantoms(struct tm_buf *b, const json_t *p)
     if (json_array_size(list) == 0)
         return;
     tm_buf_addz(b, "<details><summary>");
-    html_text(b, tm_word_text(p, "name", "?"));
+    tm_html_text(b, tm_word_text(p, "name", "?"));
     tm_buf_addf(b, " missed %s deletes</summary>\n<p class=\"note\">",
                 tm_word_at(word, p, "phantoms.count", tm_word_count, 1));
     json_array_foreach(list, i, one)
     {
         tm_buf_addz(b, i > 0 ? ", <code>" : "<code>");
-        html_text(b, tm_word_text(one, "id", "?"));
+        tm_html_text(b, tm_word_text(one, "id", "?"));
         tm_buf_addz(b, "</code> (");
-        html_text(b, tm_word_text(one, "object", "?"));
+        tm_html_text(b, tm_word_text(one, "object", "?"));
         if (tm_word_number(one, "deleted_org_ms", &ms))
             tm_buf_addf(b, ", %.8s", tm_time_z(when, (int64_t)ms) + 11);
         tm_buf_addz(b, ")");
@@ -481,7 +486,7 @@ static void html_differences(struct tm_buf *b, const json_t *report)
 {
     const json_t *p;
     size_t i, shown = 0;
-    json_array_foreach(html_pipelines(report), i, p)
+    json_array_foreach(tm_html_pipelines(report), i, p)
     {
         if (json_array_size(json_object_get(p, "examples")) == 0)
             continue;
@@ -505,17 +510,17 @@ static void html_processes(struct tm_buf *b, const json_t *report)
     if (json_array_size(json_object_get(report, "processes")) == 0)
         return;
     tm_buf_addz(b, "<details><summary>By process</summary>\n");
-    html_table(b, "<thead><tr><th>process</th><th>CPU</th><th>peak "
-                  "memory</th><th>restarts</th></tr></thead>\n");
+    tm_html_table(b, "<thead><tr><th>process</th><th>CPU</th><th>peak "
+                     "memory</th><th>restarts</th></tr></thead>\n");
     json_array_foreach(json_object_get(report, "processes"), i, p)
     {
         tm_buf_addz(b, "<tr><td>");
-        html_text(b, tm_word_text(p, "name", "?"));
+        tm_html_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, p, "cpu_s", tm_word_span, 1));
         tm_buf_addf(b, "<td>%s</td>", tm_word_at(word, p, "rss_peak_bytes", tm_word_bytes, 1));
         tm_buf_addf(b, "<td>%s</td></tr>\n", tm_word_at(word, p, "restarts", tm_word_count, 1));
     }
-    html_table_end(b);
+    tm_html_table_end(b);
     tm_buf_addz(b, "</details>\n");
 }
 
@@ -536,13 +541,13 @@ static void html_cost(struct tm_buf *b, const json_t *report)
                    "pipeline's processes; the streaming pipelines share source, gap, reconcile and "
                    "sink, which are counted in each. Snapshot query: reading the whole snapshot "
                    "once.</p>\n");
-    html_table(
+    tm_html_table(
         b,
         "<thead><tr><th>pipeline</th><th>API "
         "calls</th><th>events</th><th>bytes</th><th>polls</th><th>skipped</th>"
         "<th>CPU</th><th>peak memory</th><th>warehouse</th><th>snapshot query</th></tr></thead>\n");
     html_rows(b, report, columns, HTML_COUNT(columns));
-    html_table_end(b);
+    tm_html_table_end(b);
     html_processes(b, report);
 }
 
@@ -556,12 +561,12 @@ static void html_columns(struct tm_buf *b, const json_t *list)
             tm_buf_addz(b, ", ");
         tm_buf_addz(b, "<code>");
         if (json_is_string(c)) {
-            html_text(b, json_string_value(c));
+            tm_html_text(b, json_string_value(c));
         } else {
-            html_text(b, tm_word_text(c, "column", tm_word_text(c, "name", "?")));
+            tm_html_text(b, tm_word_text(c, "column", tm_word_text(c, "name", "?")));
             if (*tm_word_text(c, "why", tm_word_text(c, "reason", "")) != '\0') {
                 tm_buf_addz(b, "</code> (");
-                html_text(b, tm_word_text(c, "why", tm_word_text(c, "reason", "")));
+                tm_html_text(b, tm_word_text(c, "why", tm_word_text(c, "reason", "")));
                 tm_buf_addz(b, ")<code>");
             }
         }
@@ -574,12 +579,12 @@ static void html_coverage(struct tm_buf *b, const json_t *report)
     const json_t *p;
     size_t i;
     tm_buf_addz(b, "<h2>What was compared</h2>\n");
-    json_array_foreach(html_pipelines(report), i, p)
+    json_array_foreach(tm_html_pipelines(report), i, p)
     {
         const json_t *compared = json_object_get(json_object_get(p, "coverage"), "compared");
         const json_t *left = json_object_get(json_object_get(p, "coverage"), "left_out");
         tm_buf_addz(b, "<details><summary>");
-        html_text(b, tm_word_text(p, "name", "?"));
+        tm_html_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addf(b,
                     ": %zu columns compared, %zu left out</summary>\n<p class=\"note\">Compared: ",
                     json_array_size(compared), json_array_size(left));
@@ -597,7 +602,7 @@ static void html_number(struct tm_buf *b, const json_t *v)
     else if (json_is_real(v))
         tm_buf_addf(b, fabs(json_real_value(v)) < 1e6 ? "%.6g" : "%.0f", json_real_value(v));
     else if (json_is_string(v))
-        html_text(b, json_string_value(v));
+        tm_html_text(b, json_string_value(v));
     else
         tm_buf_addz(b, json_is_true(v) ? "yes" : json_is_false(v) ? "no" : "–");
 }
@@ -611,19 +616,19 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
     tm_buf_addz(b, "<h2>Is the measuring right?</h2>\n<p class=\"note\">Closed forms the run must "
                    "reproduce; where one does not hold, "
                    "the harness is wrong, whatever the pipelines did.</p>\n");
-    html_table(
+    tm_html_table(
         b,
         "<thead><tr><th>self-test</th><th></th><th>expected</th><th>measured</th></tr></thead>\n");
     json_array_foreach(json_object_get(report, "self_tests"), i, t)
     {
         bool ok = json_is_true(json_object_get(t, "ok")), nothing = tm_word_untested(t);
         tm_buf_addz(b, "<tr><td class=\"words\">");
-        html_text(b, tm_word_text(t, "name", "?"));
+        tm_html_text(b, tm_word_text(t, "name", "?"));
         if (*tm_word_self_test(t) != '\0')
             tm_buf_addf(b, ": %s", tm_word_self_test(t));
         if (*tm_word_text(t, "note", "") != '\0') {
             tm_buf_addz(b, "<br><span class=\"note\">");
-            html_text(b, tm_word_text(t, "note", ""));
+            tm_html_text(b, tm_word_text(t, "note", ""));
             tm_buf_addz(b, "</span>");
         }
         tm_buf_addf(b, "</td><td class=\"%s\">%s</td><td>",
@@ -638,7 +643,7 @@ static void html_self_tests(struct tm_buf *b, const json_t *report)
         html_number(b, json_object_get(t, "measured"));
         tm_buf_addz(b, "</td></tr>\n");
     }
-    html_table_end(b);
+    tm_html_table_end(b);
 }
 
 static void html_list(struct tm_buf *b, const json_t *object)
@@ -653,7 +658,7 @@ static void html_list(struct tm_buf *b, const json_t *object)
         tm_buf_addz(b, "<dt>");
         for (const char *c = key; *c != '\0'; c++) {
             char one[2] = { *c == '_' ? ' ' : *c, '\0' };
-            html_text(b, one);
+            tm_html_text(b, one);
         }
         tm_buf_addz(b, "</dt><dd>");
         html_number(b, v);
@@ -707,7 +712,7 @@ static void html_data(struct tm_buf *b, const json_t *report, const struct tm_cu
     const json_t *p;
     size_t i, ranks[3] = { 0 };
     tm_buf_addz(b, "{\"pipelines\":[");
-    json_array_foreach(html_pipelines(report), i, p)
+    json_array_foreach(tm_html_pipelines(report), i, p)
     {
         const char *kind = tm_word_text(p, "kind", "");
         int k = strcmp(kind, "stream") == 0 ? 0 : strcmp(kind, "batch") == 0 ? 1 : 2;
@@ -719,7 +724,7 @@ static void html_data(struct tm_buf *b, const json_t *report, const struct tm_cu
                              : "external",
                     ranks[k]++);
     }
-    size_t pipelines = json_array_size(html_pipelines(report));
+    size_t pipelines = json_array_size(tm_html_pipelines(report));
     tm_buf_addz(b, "],\"freshness\":{\"x\":");
     html_numbers(b, c->freshness_x, c->freshness_count);
     tm_buf_addz(b, ",\"y\":[");
@@ -744,7 +749,10 @@ static void html_body(struct tm_buf *b, const json_t *report)
     html_changes(b, report);
     html_freshness_chart(b);
     html_drift(b, report);
+    tm_html_audits(b, report);
     html_staleness(b, report);
+    tm_html_visibility(b, report);
+    tm_html_anomalies(b, report);
     html_differences(b, report);
     html_stations(b, report);
     html_cost(b, report);
@@ -762,7 +770,7 @@ enum tm_code tm_report_html(struct tm_buf *out, const json_t *report,
         tm_buf_add(out, at, (size_t)(open - at));
         if (strncmp(open + 2, "TITLE", n) == 0) {
             tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(report));
-            html_text(out, tm_word_text(report, "scenario", ""));
+            tm_html_text(out, tm_word_text(report, "scenario", ""));
         } else if (strncmp(open + 2, "UPLOT_CSS", n) == 0) {
             tm_buf_addz(out, (const char *)tm_page_uplot_css);
         } else if (strncmp(open + 2, "UPLOT_JS", n) == 0) {

@@ -133,6 +133,36 @@ static void md_differences(struct tm_buf *b, const json_t *report)
     }
 }
 
+/* Anomaly by pipeline. */
+static void md_anomalies(struct tm_buf *b, const json_t *report)
+{
+    const json_t *pipelines = json_object_get(report, "pipelines"), *p, *one;
+    const json_t *first = json_object_get(json_array_get(pipelines, 0), "anomalies");
+    const char *name;
+    size_t i;
+    if (!json_is_object(first))
+        return;
+    tm_buf_addz(b, "\n## What went wrong, by name\n\n| anomaly |");
+    json_array_foreach(pipelines, i, p)
+    {
+        tm_buf_addc(b, ' ');
+        md_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addz(b, " |");
+    }
+    tm_buf_addz(b, "\n|---|");
+    json_array_foreach(pipelines, i, p) tm_buf_addz(b, "--:|");
+    tm_buf_addc(b, '\n');
+    json_object_foreach((json_t *)(uintptr_t)first, name, one)
+    {
+        char word[WORD_BYTES], path[80];
+        snprintf(path, sizeof path, "anomalies.%s.count", name);
+        tm_buf_addf(b, "| %s |", tm_word_anomaly(name));
+        json_array_foreach(pipelines, i, p)
+            tm_buf_addf(b, " %s |", tm_word_at(word, p, path, tm_word_count, 1));
+        tm_buf_addc(b, '\n');
+    }
+}
+
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err)
 {
     static const struct md_column latency[] = { { "p50", "freshness_s.p50", tm_word_span, 1 },
@@ -175,6 +205,7 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
     md_table(out, report, latency, sizeof latency / sizeof latency[0]);
     tm_buf_addz(out, "\n## Rows that differ from Salesforce\n");
     md_table(out, report, drift, sizeof drift / sizeof drift[0]);
+    md_anomalies(out, report);
     md_differences(out, report);
     tm_buf_addz(out, "\n## Cost\n");
     md_table(out, report, cost, sizeof cost / sizeof cost[0]);

@@ -142,12 +142,53 @@ const char *tm_word_self_test(const json_t *self_test)
         { "full_read", "reading everything at the end shows what following the changes showed" },
         { "predicted", "the views show what the raw rows under them foretell" },
         { "breakdown", "the legs of the road add up to the whole" },
+        { "set_hash", "after every change the hashes of both sets say what the list of differing "
+                      "rows says" },
+        { "audit", "whole relations read meanwhile are as following their changes showed them" },
+        { "known_delay", "a made-up pipeline with a known delay is measured to have just that" },
     };
     const char *test = tm_word_text(self_test, "test", "");
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
         if (strcmp(test, tests[i].test) == 0)
             return tests[i].says;
     return "";
+}
+
+static const struct words_anomaly {
+    const char *name, *word, *means;
+} words_anomalies[] = {
+    { "lost_update", "lost update", "an update never shown; the row stands as it was before" },
+    { "resurrected_row", "resurrected row", "gone, then shown again, though nobody restored it" },
+    { "phantom", "phantom", "a row of a record that the org no longer has" },
+    { "missing_row", "missing row", "a record without a row" },
+    { "stale_field", "stale field", "newer and older values side by side in one row" },
+    { "never_existed_value", "never-existed value", "a value its record never held" },
+    { "time_travel", "time travel", "a row went back to an older version" },
+    { "torn_transaction", "torn transaction", "part of a transaction shown before the rest" },
+    { "duplicate", "duplicate", "one id twice in one read" },
+    { "unrepaired_gap", "unrepaired gap", "rows or objects still in doubt at the end" },
+    { "false_delete", "false delete", "a row disappeared though its record was there" },
+    { "schema_loss", "schema loss", "a field with values in the org and no column here" },
+};
+
+static const struct words_anomaly *words_anomaly(const char *name)
+{
+    for (size_t i = 0; i < sizeof words_anomalies / sizeof words_anomalies[0]; i++)
+        if (strcmp(name, words_anomalies[i].name) == 0)
+            return &words_anomalies[i];
+    return NULL;
+}
+
+const char *tm_word_anomaly(const char *name)
+{
+    const struct words_anomaly *a = words_anomaly(name);
+    return a != NULL ? a->word : name;
+}
+
+const char *tm_word_anomaly_means(const char *name)
+{
+    const struct words_anomaly *a = words_anomaly(name);
+    return a != NULL ? a->means : "";
 }
 
 /* ---- findings ---- */

@@ -18,6 +18,9 @@ const char *tm_word_at(char out[WORD_BYTES], const json_t *object, const char *p
                        const char *(*form)(char *, double), double scale);
 /* What a self-test says when it holds; "" for one that is not known. */
 const char *tm_word_self_test(const json_t *self_test);
+/* An anomaly of report.json as a person says it, and what it means. */
+const char *tm_word_anomaly(const char *name);
+const char *tm_word_anomaly_means(const char *name);
 bool tm_word_untested(const json_t *self_test); /* it found nothing to test: neither good nor bad */
 const char *tm_word_verdict(const json_t *report); /* Passed, Failed, Inconclusive */
 /* Sentences that compare the pipelines, plain text, one callback each. */

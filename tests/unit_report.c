@@ -306,6 +306,55 @@ static void deletes_that_were_missed_are_named(void **state)
     free(md);
 }
 
+/* Every pipeline of the sample: one phantom with an example, transactions not measured. */
+static json_t *with_anomalies(void)
+{
+    json_t *report = sample("other"), *p;
+    size_t i;
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+    {
+        json_object_set_new(
+            p, "anomalies",
+            json_pack("{s:{s:i,s:s,s:{s:s,s:s,s:i,s:s,s:s}},s:{s:n,s:s,s:n}}", "phantom", "count",
+                      i == 1 ? 1234 : 0, "when", "end", "example", "object", "Account", "id",
+                      "001000000000009AAA", "pos", 5, "at", "2026-03-02T09:00:00.000Z", "change",
+                      "DELETE", "torn_transaction", "count", "when", "during", "example"));
+        json_object_set_new(p, "t_visibility", json_pack("[[f,f],[f,f]]", 1.0, 0.25, 60.0, 0.99));
+        json_object_set_new(p, "read_weighted",
+                            json_pack("{s:f,s:f}", "age_s", 2.0, "stale", 0.12));
+        json_object_set_new(p, "audits",
+                            json_pack("{s:i,s:f,s:i,s:i,s:i}", "count", 4, "interval_s", 20.0,
+                                      "rows", 500, "left_out", 1, "differing", 0));
+    }
+    return report;
+}
+
+static void what_went_wrong_is_a_table_of_names_with_the_smallest_example_of_each(void **state)
+{
+    (void)state;
+    render(with_anomalies());
+    char *html = get("report.html"), *md = get("report.md");
+    const char *matrix = strstr(html, "<h2>What went wrong, by name</h2>");
+    assert_non_null(matrix);
+    assert_non_null(strstr(matrix, "<td>phantom</td><td class=\"zero\">0</td>"
+                                   "<td class=\"bad\">1,234</td><td class=\"zero\">0</td>"));
+    assert_non_null(strstr(matrix, "<td>torn transaction</td><td class=\"zero\">–</td>"));
+    assert_non_null(strstr(matrix, "001000000000009AAA"));
+    assert_non_null(strstr(md, "| phantom | 0 | 1,234 | 0 |"));
+    assert_non_null(strstr(md, "| torn transaction | – | – | – |"));
+    assert_non_null(strstr(html, "<td>25 %</td>"));
+    assert_non_null(strstr(html, "<td>12 %</td>"));
+    assert_non_null(strstr(html, "every 20 s"));
+    assert_non_null(strstr(html, "12 reads, 1,500 rows, 0 of them not as followed"));
+    free(html);
+    free(md);
+    render(sample("other")); /* an older report has none of it */
+    html = get("report.html");
+    assert_null(strstr(html, "What went wrong, by name"));
+    assert_null(strstr(html, "t-visibility"));
+    free(html);
+}
+
 static void a_self_test_of_nothing_is_neither_good_nor_bad(void **state)
 {
     (void)state;
@@ -487,6 +536,7 @@ int main(void)
         cmocka_unit_test(curves_come_from_every_sample_of_run_db),
         cmocka_unit_test(a_percentile_that_falls_on_a_change_never_shown_says_never),
         cmocka_unit_test(a_harness_that_contradicts_itself_is_the_headline),
+        cmocka_unit_test(what_went_wrong_is_a_table_of_names_with_the_smallest_example_of_each),
         cmocka_unit_test(words_have_units_people_use),
     };
     return cmocka_run_group_tests(tests, folder, no_folder);

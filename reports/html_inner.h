@@ -1,0 +1,23 @@
+/* html_inner: what the files that make the page share. Nobody else includes it. */
+#ifndef TM_REPORTS_HTML_INNER_H
+#define TM_REPORTS_HTML_INNER_H
+#include "base/buf.h"
+#include <jansson.h>
+
+/* Escaped for text and for attributes. */
+void tm_html_text(struct tm_buf *b, const char *text);
+const json_t *tm_html_pipelines(const json_t *report);
+/* The first cell of a pipeline's row: its colour, name, kind and verdict. */
+void tm_html_name(struct tm_buf *b, const json_t *p, size_t index);
+void tm_html_table(struct tm_buf *b, const char *head);
+void tm_html_table_end(struct tm_buf *b);
+
+/* html_anomalies.c: the matrix of what went wrong by name, with the smallest examples; nothing
+ * where the report has no anomalies. */
+void tm_html_anomalies(struct tm_buf *b, const json_t *report);
+/* How often the followed relations were compared whole, beside the curve; nothing without audits.
+ */
+void tm_html_audits(struct tm_buf *b, const json_t *report);
+/* The chance that a change can be read within some time; nothing without t_visibility. */
+void tm_html_visibility(struct tm_buf *b, const json_t *report);
+#endif
