@@ -302,6 +302,8 @@ static void chance_comes_from_the_seed_and_lies_near_what_was_asked(void **state
     char first[200], second[200];
     for (int round = 0; round < 2; round++) {
         char *pattern = round == 0 ? first : second;
+        tm_salesforce_close(w->salesforce);
+        w->salesforce = NULL;
         org_fixture_close(&w->f);
         org_fixture_open(&w->f);
         world_serve(w, "{\"server_error\":{\"class\":\"rest\",\"probability\":0.25}}");

@@ -13,6 +13,7 @@
  *   --clock FILE                  shared clock of a run; without it the server has its own, which
  * POST /tidemark/v1/clock moves on: from a scenario's origin, or from now where there is none
  *   --seed N --long-poll-ms N --token-life-s N
+ *   --subscribers N               streaming clients at a time, the edition's number unless told
  *   --username --password --password-token --consumer-key --consumer-secret --refresh-token
  *   --jwt-certificate FILE        PEM or DER: whose key signs the assertions of JWT bearer sign-ins
  *   --tls                         HTTPS by a certificate authority of its own, kept beside the
@@ -47,6 +48,7 @@ enum serve_flag {
     SERVE_SCENARIO,
     SERVE_SEED,
     SERVE_LONG_POLL,
+    SERVE_SUBSCRIBERS,
     SERVE_TOKEN_LIFE,
     SERVE_USERNAME,
     SERVE_PASSWORD,
@@ -60,15 +62,25 @@ enum serve_flag {
     SERVE_QUIET,
     SERVE_FLAGS
 };
-static const char *const serve_names[] = { "port",          "bind",
-                                           "org",           "scenario",
-                                           "seed",          "long-poll-ms",
-                                           "token-life-s",  "username",
-                                           "password",      "password-token",
-                                           "consumer-key",  "consumer-secret",
-                                           "refresh-token", "jwt-certificate",
-                                           "tls!",          "tls-names",
-                                           "quiet!",        NULL };
+static const char *const serve_names[] = { "port",
+                                           "bind",
+                                           "org",
+                                           "scenario",
+                                           "seed",
+                                           "long-poll-ms",
+                                           "subscribers",
+                                           "token-life-s",
+                                           "username",
+                                           "password",
+                                           "password-token",
+                                           "consumer-key",
+                                           "consumer-secret",
+                                           "refresh-token",
+                                           "jwt-certificate",
+                                           "tls!",
+                                           "tls-names",
+                                           "quiet!",
+                                           NULL };
 struct serve {
     struct tm_station_flags flags;
     const char *given[SERVE_FLAGS];
@@ -177,6 +189,7 @@ static enum tm_code serve_org(struct serve *s, struct tm_err *err)
         .edition = scenario->edition,
         .scenario = scenario->name,
         .boot_id = serve_boot_id(boot_id, sizeof boot_id),
+        .setup_objects = s->flags.clock_path == NULL, /* a run has no use for them */
     };
     enum tm_code rc = tm_org_open(&s->org, &settings, err);
     if (rc == TM_OK && s->flags.clock_path != NULL)
@@ -266,16 +279,20 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
                    .refresh_token = s->given[SERVE_REFRESH_TOKEN],
                    .real_ms_at_zero = tm_clock_real_ms_at_zero() },
     };
-    int64_t port, life_s;
+    int64_t port, life_s, subscribers;
     enum tm_code rc = serve_number(&port, s, SERVE_PORT, 0, 0, 65535, err);
     if (rc == TM_OK)
         rc = serve_number(&settings.bayeux.long_poll_ms, s, SERVE_LONG_POLL, 0, 10, 3600000, err);
+    if (rc == TM_OK)
+        rc = serve_number(&subscribers, s, SERVE_SUBSCRIBERS, 0, 1, TM_MOCK_CONNECTIONS_MAX / 2,
+                          err);
     if (rc == TM_OK)
         rc = serve_number(&life_s, s, SERVE_TOKEN_LIFE, 0, 1, 10000000, err);
     if (rc != TM_OK)
         return rc;
     listen.port = (int)port;
     settings.bulk.job_ns = s->scenario->bulk_ms * TM_NS_PER_MS;
+    settings.bayeux.clients_max = (size_t)subscribers;
     settings.oauth.token_ns_max = life_s * TM_NS_PER_S;
     if (s->given[SERVE_JWT_CERTIFICATE] != NULL)
         rc = tm_secret_certificate_load(&s->jwt_certificate, s->given[SERVE_JWT_CERTIFICATE], err);
@@ -291,6 +308,10 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
         rc = tm_salesforce_open(&s->salesforce, s->org, &settings, err);
     if (rc == TM_OK)
         rc = serve_sessions_load(s, err);
+    if (rc != TM_OK)
+        return rc;
+    rc = tm_streaming_setup(tm_salesforce_streaming(s->salesforce), s->scenario->streaming,
+                            tm_org_ms_last(s->org), err);
     if (rc != TM_OK)
         return rc;
     struct tm_mock_handler handler = tm_salesforce_handler(s->salesforce);

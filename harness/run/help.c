@@ -44,6 +44,7 @@ static const struct tm_help helps[] = {
       "  --scenario FILE        population, delays, limits, and users at work\n"
       "  --seed N               of the scenario's history\n"
       "  --long-poll-ms N       how long a CometD poll is held\n"
+      "  --subscribers N        streaming clients at a time; the edition's number without it\n"
       "  --token-life-s N       how long a token is good\n"
       "  --username --password --password-token --consumer-key --consumer-secret\n"
       "  --refresh-token VALUE  what to sign in with\n"

@@ -22,9 +22,10 @@
 #define TM_BAYEUX_POLL_BYTES_MAX (1u << 20) /* of events in one answer; the rest waits */
 #define TM_BAYEUX_POLL_EVENTS_MAX 2000
 struct tm_bayeux_settings {
-    int64_t long_poll_ms;  /* 0 = 110,000 */
-    int64_t client_ms_max; /* life without a connect; 0 = 40,000 */
-    size_t clients_max;    /* 0 = by the org's edition */
+    int64_t long_poll_ms;           /* 0 = 110,000 */
+    int64_t client_ms_max;          /* life without a connect; 0 = 40,000 */
+    size_t clients_max;             /* 0 = by the org's edition */
+    struct tm_streaming *streaming; /* borrowed; NULL = change events alone */
     void (*wake)(void *data, uint64_t token);
     void *wake_data; /* a held poll must be resumed */
 };

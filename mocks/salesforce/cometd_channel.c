@@ -40,6 +40,16 @@ static enum tm_code channel_add(struct tm_bayeux *b, struct bayeux_client *c, co
     return TM_OK;
 }
 
+/* Names of channels that could be there; nobody can make others. */
+static bool channel_may_be(const char *name)
+{
+    static const char *const kinds[] = { "/data/", "/topic/", "/event/", "/u/" };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strncmp(name, kinds[i], strlen(kinds[i])) == 0)
+            return true;
+    return false;
+}
+
 /* Checks a subscription and takes it; `error` stays empty when it is good. */
 static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const json_t *message,
                          const char *subscription, char *error, size_t error_bytes)
@@ -56,9 +66,18 @@ static void channel_take(struct tm_bayeux *b, struct bayeux_client *c, const jso
         return;
     }
     snprintf(name, sizeof name, "%.*s", (int)strcspn(subscription, "?"), subscription);
-    if (strlen(subscription) >= BAYEUX_CHANNEL_BYTES || !tm_feed_of(&feed, b->org, name)) {
+    if (strlen(subscription) >= BAYEUX_CHANNEL_BYTES ||
+        !tm_feed_of(&feed, b->org, b->settings.streaming, name)) {
         snprintf(error, error_bytes,
-                 "400::The channel you requested to subscribe to does not exist {%.120s}",
+                 channel_may_be(name)
+                     ? "400::The channel you requested to subscribe to does not exist {%.120s}"
+                     : "403::Cannot create channel {%.120s}",
+                 subscription);
+        return;
+    }
+    if (!bayeux_filter_valid(&feed, subscription)) {
+        snprintf(error, error_bytes,
+                 "400::The filter of {%.120s} names a field that the query does not select",
                  subscription);
         return;
     }
@@ -118,15 +137,30 @@ struct channel_fill {
     int64_t count;
 };
 
+/* Events that a filter holds back are done with as soon as nothing before them is under way. */
+static void channel_pass_over(struct bayeux_channel *channel, int64_t replay_id)
+{
+    if (channel->position == channel->handed)
+        channel->position = replay_id;
+    channel->handed = replay_id;
+}
+
 static bool channel_event(void *data, const struct tm_org_event *e)
 {
     struct channel_fill *fill = data;
     struct tm_buf *body = &fill->turn->out->body;
-    if (fill->turn->replies > 0 && body->bytes + e->body_bytes > TM_BAYEUX_POLL_BYTES_MAX)
+    if (!bayeux_filter_passes(fill->channel->name, e)) {
+        channel_pass_over(fill->channel, e->replay_id);
+        return true;
+    }
+    /* several deliveries of one replay id go together or not at all */
+    if (fill->turn->replies > 0 && e->replay_id != fill->channel->handed &&
+        body->bytes + e->body_bytes > TM_BAYEUX_POLL_BYTES_MAX)
         return false;
     tm_buf_addz(body, fill->turn->replies++ > 0 ? ",{\"data\":" : "{\"data\":");
     tm_buf_add(body, e->body, e->body_bytes - 1); /* without its last brace: "event" goes inside */
-    tm_buf_addf(body, ",\"event\":{\"replayId\":%" PRId64 "}},\"channel\":", e->replay_id);
+    tm_buf_addf(body, ",\"event\":{%s\"replayId\":%" PRId64 "}},\"channel\":",
+                e->event != NULL ? e->event : "", e->replay_id);
     tm_buf_add_json_string(body, fill->channel->name, strlen(fill->channel->name));
     tm_buf_addc(body, '}');
     fill->channel->handed = e->replay_id;

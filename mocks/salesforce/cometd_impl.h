@@ -112,6 +112,12 @@ void bayeux_unfollow(struct tm_bayeux *b, struct bayeux_channel *channel);
 /* True: the message was answered by a server too busy. */
 bool bayeux_is_busy(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message);
 
+/* ---- cometd_filter.c: /topic/Deals?StageName=Won&Amount=5 ---- */
+/* May this channel be subscribed to with this filter, if any? */
+bool bayeux_filter_valid(const struct tm_feed *feed, const char *subscription);
+/* True without a filter, or when any of its conditions holds. */
+bool bayeux_filter_passes(const char *subscription, const struct tm_org_event *event);
+
 /* ---- cometd_channel.c ---- */
 void bayeux_subscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message);
 void bayeux_unsubscribe(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message);

@@ -4,23 +4,30 @@
  *
  *   /data/AccountChangeEvent, /data/Deal__ChangeEvent   one object's change events
  *   /data/ChangeEvents                                  those of all objects
+ *   /data/Sales__chn                                    a custom channel: those of its members
+ *   /topic/Deals                                        a PushTopic
+ *   /event/Low_Ink__e                                   a platform event
+ *   /u/notifications                                    generic streaming
  *
  * Facts: salesforce-wire.md 2.3 (replay), 2.5 (channels). */
 #ifndef TM_MOCKS_SALESFORCE_FEED_H
 #define TM_MOCKS_SALESFORCE_FEED_H
-#include "mocks/salesforce/org.h"
+#include "mocks/salesforce/streaming.h"
 
 #define TM_FEED_CHANNEL_BYTES 160
 
-enum tm_feed_kind { TM_FEED_CHANGES };
+enum tm_feed_kind { TM_FEED_CHANGES, TM_FEED_CUSTOM, TM_FEED_STREAM };
 struct tm_feed {
     struct tm_org *org;
+    struct tm_streaming *streaming;
     enum tm_feed_kind kind;
     char channel[TM_FEED_CHANNEL_BYTES];
-    char object[96]; /* of change events; "" = all */
+    char object[96];      /* CHANGES: "" = all */
+    int64_t retention_ms; /* STREAM */
 };
-/* False: there is no such channel. */
-bool tm_feed_of(struct tm_feed *out, struct tm_org *org, const char *channel);
+/* streaming NULL: change events alone. False: there is no such channel. */
+bool tm_feed_of(struct tm_feed *out, struct tm_org *org, struct tm_streaming *streaming,
+                const char *channel);
 /* Cheap: last replay id given out, published or not; 0 = none. */
 int64_t tm_feed_last(const struct tm_feed *f);
 /* Where a subscription stands that asked for replay_from: -1, -2 or an id. *out_valid false: an id

@@ -304,6 +304,8 @@ void tm_org_close(struct tm_org *org)
 {
     if (org == NULL)
         return;
+    if (org->leave != NULL)
+        org->leave(org->leave_self);
     if (org->batch)
         tm_sql_exec(org->db, "ROLLBACK", NULL);
     org->batch = false;

@@ -34,6 +34,7 @@ struct tm_org_settings {        /* strings are borrowed during open only */
     int64_t publish_delay_ms, index_lag_ms;    /* D and V, org time */
     int64_t events_per_day, api_calls_per_day; /* allocations of the edition; 0 = no limit */
     const char *edition, *scenario, *boot_id;  /* for meta; NULL = "", boot_id NULL = not kept */
+    bool setup_objects; /* serve PushTopic and StreamingChannel too, which need no describe file */
 };
 /* A file made before must have the same seed (TM_E_MISMATCH); everything else about it goes on
  * where it stopped. */
@@ -61,6 +62,9 @@ const char *tm_org_object_name(const struct tm_org *org, size_t index);
 /* The describe in force now; NULL when there is no such object. Case-insensitive. Valid until the
  * schema changes. */
 const struct tm_describe *tm_org_describe(const struct tm_org *org, const char *object);
+/* Whether its changes are told as change events: not where the describe says it is not
+ * triggerable. */
+bool tm_org_announced(const struct tm_org *org, const char *object);
 /* first 3 characters */
 const struct tm_describe *tm_org_describe_by_prefix(const struct tm_org *org, const char *id);
 /* grows with every schema change: a cache key */
@@ -158,6 +162,29 @@ enum tm_code tm_org_value_of_json(struct tm_org_value *out, char scratch[TM_TIME
 int64_t tm_org_pos_last(const struct tm_org *org);
 int64_t tm_org_ms_last(const struct tm_org *org); /* org time of the last commit */
 
+/* What a watcher is told of a change, inside its transaction, when it is written. Borrowed for the
+ * call. */
+struct tm_org_seen {
+    const char *object, *id;
+    enum tm_org_kind kind;
+    enum tm_org_announce announce;
+    bool was_live;
+    int64_t org_ms;
+};
+/* TM_E_ARG with tm_org_refuse refuses the transaction, any other error breaks it. */
+typedef enum tm_code tm_org_watcher(void *self, const struct tm_org_seen *seen, struct tm_err *err);
+/* One watcher; NULL ends it. It may read, and write through tm_stream_put, nothing else. */
+void tm_org_watch(struct tm_org *org, tm_org_watcher *watcher, void *self);
+/* One guest that is told before the org closes, to let go of what it prepared; NULL ends it. */
+void tm_org_on_close(struct tm_org *org, void (*leave)(void *self), void *self);
+/* Inside the watcher: whether the change gives the field another value. */
+bool tm_org_seen_changed(const struct tm_org *org, const struct tm_org_seen *seen,
+                         const char *field);
+/* TM_E_ARG with the errorCode and field that REST answers with. */
+enum tm_code tm_org_refuse(struct tm_org *org, const char *code, const char *field,
+                           struct tm_err *err, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
 /* ---- reading (SOQL, retrieve) ----
  * Table cur_<Object>: Id TEXT, then one column per field that has a value of its own (compound
  * parts, not compounds), formulas and a person's Name computed, canonical form; IsDeleted rows
@@ -202,12 +229,13 @@ struct tm_org_event {
     const char *body;
     size_t
         body_bytes; /* {"schema":…,"payload":{…}}: "data" without "event"; borrowed for the call */
+    const char *event; /* members of "event" beside replayId, each with its comma; NULL = none */
 };
 /* Return false to stop before this event is counted as taken. */
 typedef bool tm_org_event_row(void *data, const struct tm_org_event *event);
 /* Events after replay_after, oldest first, published (commit + D <= now) and retained; object NULL
- * = all objects. At most count_max. TM_E_GAP: an event beyond replay_after is past its 72 h, so the
- * rest would look whole and is not. */
+ * = all objects, ",Account,Contact," = these, here and below. At most count_max. TM_E_GAP: an event
+ * beyond replay_after is past its 72 h, so the rest would look whole and is not. */
 enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t replay_after,
                            int64_t now_org_ms, size_t count_max, tm_org_event_row *row, void *data,
                            struct tm_err *err);

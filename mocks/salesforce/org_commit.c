@@ -196,7 +196,7 @@ static enum tm_code commit_announce(struct commit *c, struct org_object *o,
     char ids[TM_ID_BYTES + 3];
     *out_event = NULL;
     *out_replay = 0;
-    if (how == TM_ORG_SILENT || c->txn->before_origin ||
+    if (how == TM_ORG_SILENT || c->txn->before_origin || !o->announced ||
         (change->kind == TM_ORG_HARD_DELETE && !was_live && how == TM_ORG_NORMAL))
         return TM_OK;
     if (how == TM_ORG_OVERFLOW) {
@@ -372,6 +372,22 @@ static enum tm_code commit_sets(struct commit *c, struct org_object *o,
     return TM_OK;
 }
 
+/* What a field that a create does not name begins with: its describe's defaultValue; booleans are
+ * never null. */
+static struct tm_org_value commit_preset(const struct tm_field *f,
+                                         const struct tm_org_change *change)
+{
+    const json_t *preset = json_object_get(f->json, "defaultValue");
+    bool named = false;
+    for (size_t i = 0; i < change->sets_count && !named; i++)
+        named = strcasecmp(change->sets[i].field, f->name) == 0;
+    if (f->kind == TM_FIELD_BOOLEAN)
+        return commit_int(!named && json_is_true(preset));
+    if (f->kind == TM_FIELD_TEXT && !named && json_is_string(preset))
+        return commit_text(json_string_value(preset));
+    return (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL };
+}
+
 static enum tm_code commit_create(struct commit *c, struct org_object *o,
                                   struct tm_org_change *change, struct tm_err *err)
 {
@@ -390,8 +406,8 @@ static enum tm_code commit_create(struct commit *c, struct org_object *o,
         org->values[o->owner] = commit_text(c->user);
     for (size_t i = 0; i < o->columns_count; i++) {
         const struct tm_field *f = o->columns[i].field;
-        if (org->values[i].kind == TM_ORG_NULL && f->kind == TM_FIELD_BOOLEAN)
-            org->values[i] = commit_int(0);
+        if (org->values[i].kind == TM_ORG_NULL)
+            org->values[i] = commit_preset(f, change);
         if (org->values[i].kind == TM_ORG_NULL && !f->nillable)
             return org_refuse(org, "REQUIRED_FIELD_MISSING", f->name, err,
                               "Required fields are missing: [%s]", f->name);
@@ -525,8 +541,34 @@ static enum tm_code commit_change(struct commit *c, struct tm_org_change *change
     }
     if (rc == TM_OK)
         rc = commit_history(c, o, change, version + 1, event, replay_id, err);
+    if (rc == TM_OK && org->watcher != NULL && !c->txn->before_origin)
+        rc = org->watcher(org->watcher_self,
+                          &(struct tm_org_seen){ o->describe->object, change->id, change->kind,
+                                                 change->announce, live, c->org_ms },
+                          err);
     sqlite3_reset(o->select);
     return rc;
+}
+
+/* ---- who watches ---- */
+void tm_org_watch(struct tm_org *org, tm_org_watcher *watcher, void *self)
+{
+    org->watcher = watcher;
+    org->watcher_self = self;
+}
+
+void tm_org_on_close(struct tm_org *org, void (*leave)(void *self), void *self)
+{
+    org->leave = leave;
+    org->leave_self = self;
+}
+
+bool tm_org_seen_changed(const struct tm_org *org, const struct tm_org_seen *seen,
+                         const char *field)
+{
+    const struct org_object *o = org_find(org, seen->object);
+    int at = o != NULL ? org_column_index(o, field) : -1;
+    return at >= 0 && !org_value_equal(&org->values[at], &org->before[at]);
 }
 
 /* ---- transactions ---- */
@@ -620,7 +662,7 @@ enum tm_code tm_org_commit(struct tm_org *org, struct tm_org_txn *txn, struct tm
 {
     struct commit c = { .org = org, .txn = txn };
     struct commit_undo undo;
-    bool own = !org->batch, guarded = txn->changes_count > 1;
+    bool own = !org->batch, guarded = txn->changes_count > 1 || org->watcher != NULL;
     commit_remember(org, &undo);
     enum tm_code rc = commit_prepare(&c, err);
     if (rc != TM_OK || (own && (rc = commit_open(org, err)) != TM_OK)) {
@@ -628,7 +670,8 @@ enum tm_code tm_org_commit(struct tm_org *org, struct tm_org_txn *txn, struct tm
         return rc;
     }
     org_quirk_announce(org, txn);
-    /* A refused first change has written nothing; several need a place to go back to. */
+    /* A refused first change has written nothing, unless a watcher refused it; several need a place
+     * to go back to. */
     if (guarded)
         rc = tm_sql_exec(org->db, "SAVEPOINT txn", err);
     for (size_t i = 0; i < txn->changes_count && rc == TM_OK; i++) {

@@ -30,6 +30,7 @@ struct org_object {
     sqlite3_stmt *select, *insert, *update, *remove;
     sqlite3_stmt *lagged[4]; /* the same over the lagged copy, when there is one */
     int64_t ids_given;       /* CREATEs so far: the next id's number */
+    bool announced;          /* its changes are told */
     int64_t replay_last;
     /* while a transaction is open: the event that changes so marked share */
     int64_t overflow_replay, conversion_replay, overflow_pos, conversion_pos;
@@ -70,7 +71,7 @@ struct tm_org {
     size_t locks_count, locks_cap;
     json_t *faults_waiting; /* entries of the log that org.db could not take yet; NULL = none */
     bool batch;                       /* between begin and end */
-    sqlite3_stmt *events[2], *beyond; /* org_read.c: NULL while one is in use */
+    sqlite3_stmt *events[3], *beyond; /* org_read.c: NULL while one is in use */
     struct org_published {            /* the tip, and the oldest retained: as last asked for */
         int64_t ms, id, next_ms;      /* asked at ms: id; the event after it comes at next_ms */
     } published[2];
@@ -82,6 +83,10 @@ struct tm_org {
         *mark; /* [TM_ORG_FIELDS_MAX] columns of the change under way that go into its event */
     struct tm_org_value *values; /* [TM_ORG_FIELDS_MAX] the record as it will be */
     struct tm_org_value *before; /* [TM_ORG_FIELDS_MAX] the record as it was */
+    tm_org_watcher *watcher;
+    void *watcher_self;
+    void (*leave)(void *self);
+    void *leave_self;
     char error_code[48], error_field[96];
     int64_t lag_pos, lag_ms; /* history position the lag tables stand at; -1 = not made */
     struct org_usage *usage;
@@ -90,6 +95,10 @@ struct tm_org {
 };
 
 /* ---- org_schema.c ---- */
+/* What a describe says about a field when nobody says otherwise. */
+void org_schema_fill(json_t *field);
+/* 22 characters that change with the text. */
+void org_schema_id_make(char out[24], const json_t *describe);
 /* any case; NULL */
 struct org_object *org_find(const struct tm_org *org, const char *object);
 /* any case; -1 */
@@ -103,6 +112,10 @@ enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, co
 enum tm_code org_statements(struct tm_org *org, const struct org_object *o, const char *table,
                             sqlite3_stmt *out[4],
                             struct tm_err *err); /* select insert update remove */
+
+/* ---- org_setup.c ---- */
+/* The describe of the index-th object that every org has; NULL beyond the last. Caller decrefs. */
+json_t *org_setup_describe(size_t index);
 
 /* ---- org_render.c: values as the wire and the history spell them ---- */
 void org_render_number(struct tm_buf *out, double value, int scale);
@@ -137,8 +150,7 @@ void org_value_bind(sqlite3_stmt *stmt, int parameter, const struct tm_org_value
 enum tm_code org_value_check(struct tm_org *org, struct tm_org_value *out,
                              const struct org_column *column, const struct tm_org_value *in,
                              struct tm_err *err);
-enum tm_code org_refuse(struct tm_org *org, const char *code, const char *field, struct tm_err *err,
-                        const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+#define org_refuse tm_org_refuse
 
 /* ---- org_quirk.c ---- */
 /* How the changes of a transaction are announced while quirks are in force. */

@@ -421,8 +421,29 @@ enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t 
     return rc;
 }
 
+enum read_which { READ_ALL, READ_ONE, READ_LISTED };
+static enum read_which read_which(const char *object)
+{
+    return object == NULL ? READ_ALL : *object == ',' ? READ_LISTED : READ_ONE;
+}
+
+static bool read_listed(const char *list, const char *object)
+{
+    char name[128];
+    snprintf(name, sizeof name, ",%.100s,", object);
+    return strstr(list, name) != NULL;
+}
+
 int64_t tm_org_replay_last(const struct tm_org *org, const char *object)
 {
+    int64_t last = 0;
+    if (read_which(object) == READ_LISTED) {
+        for (size_t i = 0; i < org->objects_count; i++)
+            if (read_listed(object, org->objects[i].describe->object) &&
+                org->objects[i].replay_last > last)
+                last = org->objects[i].replay_last;
+        return last;
+    }
     const struct org_object *o = object != NULL ? org_find(org, object) : NULL;
     return object == NULL ? org->replay_last : o != NULL ? o->replay_last : 0;
 }
@@ -433,9 +454,12 @@ static enum tm_code read_events_after(struct tm_org *org, const char *object, in
     static const char *const sql[] = {
         "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? ORDER BY replay_id",
         "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? AND object=? "
-        "ORDER BY replay_id"
+        "ORDER BY replay_id",
+        "SELECT replay_id,object,publish_ms,body FROM event WHERE replay_id>? AND "
+        "instr(?,','||object||',')>0 ORDER BY replay_id"
     };
-    enum tm_code rc = read_lend(org, &org->events[object != NULL], out, sql[object != NULL], err);
+    enum read_which which = read_which(object);
+    enum tm_code rc = read_lend(org, &org->events[which], out, sql[which], err);
     if (rc == TM_OK) {
         sqlite3_bind_int64(*out, 1, after);
         if (object != NULL)
@@ -456,7 +480,7 @@ static enum tm_code read_lost(struct tm_org *org, const char *object, int64_t af
     if (rc == TM_OK)
         rc = tm_sql_step(s, &row, err);
     *out = rc == TM_OK && row && sqlite3_column_int64(s, 0) <= last;
-    read_back(&org->events[object != NULL], s);
+    read_back(&org->events[read_which(object)], s);
     return rc;
 }
 
@@ -464,17 +488,17 @@ enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t repla
                            int64_t now_org_ms, size_t count_max, tm_org_event_row *out, void *data,
                            struct tm_err *err)
 {
-    const struct org_object *o = object != NULL ? org_find(org, object) : NULL;
+    const struct org_object *o = read_which(object) == READ_ONE ? org_find(org, object) : NULL;
     sqlite3_stmt *s = NULL;
     bool row = true;
     size_t count = 0;
     int64_t oldest = 0;
-    if (object != NULL && o == NULL)
+    if (read_which(object) == READ_ONE && o == NULL)
         return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
                           object);
     if (replay_after >= tm_org_replay_last(org, object))
         return TM_OK;
-    const char *name = o != NULL ? o->describe->object : NULL;
+    const char *name = o != NULL ? o->describe->object : object;
     bool lost = false;
     enum tm_code rc = tm_org_replay_oldest(org, now_org_ms, &oldest, err);
     if (rc == TM_OK && replay_after < oldest)
@@ -485,34 +509,35 @@ enum tm_code tm_org_events(struct tm_org *org, const char *object, int64_t repla
     if (rc == TM_OK)
         rc = read_events_after(org, name, replay_after, &s, err);
     while (rc == TM_OK && count < count_max && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
-        struct tm_org_event e = { sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 2),
-                                  (const char *)sqlite3_column_text(s, 1),
-                                  (const char *)sqlite3_column_text(s, 3),
-                                  (size_t)sqlite3_column_bytes(s, 3) };
+        struct tm_org_event e = { .replay_id = sqlite3_column_int64(s, 0),
+                                  .publish_ms = sqlite3_column_int64(s, 2),
+                                  .object = (const char *)sqlite3_column_text(s, 1),
+                                  .body = (const char *)sqlite3_column_text(s, 3),
+                                  .body_bytes = (size_t)sqlite3_column_bytes(s, 3) };
         if (e.publish_ms > now_org_ms || !out(data, &e))
             break;
         count++;
     }
-    read_back(&org->events[name != NULL], s);
+    read_back(&org->events[read_which(name)], s);
     return rc;
 }
 
 enum tm_code tm_org_next_publish_ms(struct tm_org *org, const char *object, int64_t replay_after,
                                     int64_t *out, struct tm_err *err)
 {
-    const struct org_object *o = object != NULL ? org_find(org, object) : NULL;
+    const struct org_object *o = read_which(object) == READ_ONE ? org_find(org, object) : NULL;
+    const char *name = o != NULL ? o->describe->object : object;
     sqlite3_stmt *s = NULL;
     bool row = false;
     *out = TM_NEVER;
     if (replay_after >= tm_org_replay_last(org, object))
         return TM_OK;
-    enum tm_code rc =
-        read_events_after(org, o != NULL ? o->describe->object : NULL, replay_after, &s, err);
+    enum tm_code rc = read_events_after(org, name, replay_after, &s, err);
     if (rc == TM_OK)
         rc = tm_sql_step(s, &row, err);
     if (rc == TM_OK && row)
         *out = sqlite3_column_int64(s, 2);
-    read_back(&org->events[o != NULL], s);
+    read_back(&org->events[read_which(name)], s);
     return rc;
 }
 

@@ -245,7 +245,7 @@ enum tm_code org_statements(struct tm_org *org, const struct org_object *o, cons
 }
 
 /* ---- objects ---- */
-static void schema_id_make(char out[24], const json_t *describe)
+void org_schema_id_make(char out[24], const json_t *describe)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
                                   "_";
@@ -341,9 +341,10 @@ static enum tm_code schema_attach(struct org_object *o, json_t *describe, struct
         if (!schema_plain(o->describe->fields[i].name))
             return tm_fail(err, TM_E_ARG, "describe of %s: \"%.40s\" is not a name of a field",
                            o->describe->object, o->describe->fields[i].name);
-    schema_id_make(o->schema_id, o->describe->json);
+    org_schema_id_make(o->schema_id, o->describe->json);
     snprintf(o->cur, sizeof o->cur, "cur_%.80s", o->describe->object);
     snprintf(o->lag, sizeof o->lag, "lag_%.80s", o->describe->object);
+    o->announced = !json_is_false(json_object_get(describe, "triggerable"));
     rc = schema_columns(o, err);
     if (rc == TM_OK)
         rc = schema_system(o, err);
@@ -395,10 +396,23 @@ static enum tm_code schema_describe_store(struct tm_org *org, const char *object
     return rc;
 }
 
+static bool schema_setup(const char *object)
+{
+    json_t *describe;
+    bool found = false;
+    for (size_t i = 0; !found && (describe = org_setup_describe(i)) != NULL; i++) {
+        found = strcasecmp(json_string_value(json_object_get(describe, "name")), object) == 0;
+        json_decref(describe);
+    }
+    return found;
+}
+
 static bool schema_wanted(const struct tm_org *org, const char *object)
 {
     const char *const *names = org->settings.objects;
     if (names == NULL)
+        return true;
+    if (org->settings.setup_objects && schema_setup(object))
         return true;
     for (; *names != NULL; names++)
         if (strcasecmp(*names, object) == 0)
@@ -409,6 +423,19 @@ static bool schema_wanted(const struct tm_org *org, const char *object)
 static int schema_by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* An object that org.db does not know yet. */
+static enum tm_code schema_new(struct tm_org *org, const char *name, json_t *describe,
+                               struct tm_err *err)
+{
+    if (org_find(org, name) != NULL)
+        return TM_OK;
+    enum tm_code rc = org_object_open(org, describe, err);
+    if (rc == TM_OK)
+        rc = schema_describe_store(org, name, org->pos_last == 0 ? 0 : org->pos_last + 1, describe,
+                                   err);
+    return rc;
 }
 
 /* Reads one describe file and takes the object in, unless org.db knows it already. */
@@ -422,11 +449,8 @@ static enum tm_code schema_file(struct tm_org *org, const char *dir, const char 
     const char *name = json_string_value(json_object_get(json, "name"));
     if (rc == TM_OK && name == NULL)
         rc = tm_fail(err, TM_E_ARG, "%s: no \"name\": not the describe of an object", path);
-    if (rc == TM_OK && schema_wanted(org, name) && org_find(org, name) == NULL) {
-        rc = org_object_open(org, json, err);
-        if (rc == TM_OK)
-            rc = schema_describe_store(org, name, org->pos_last == 0 ? 0 : org->pos_last + 1, json,
-                                       err);
+    if (rc == TM_OK && schema_wanted(org, name)) {
+        rc = schema_new(org, name, json, err);
         if (rc != TM_OK && rc != TM_E_AGAIN)
             tm_at(err, "%s", path);
     }
@@ -492,6 +516,13 @@ enum tm_code org_schema_load(struct tm_org *org, struct tm_err *err)
     enum tm_code rc = schema_stored(org, err);
     if (rc == TM_OK && org->settings.objects_dir != NULL)
         rc = schema_folder(org, org->settings.objects_dir, err);
+    json_t *setup;
+    for (size_t i = 0;
+         rc == TM_OK && org->settings.setup_objects && (setup = org_setup_describe(i)) != NULL;
+         i++) {
+        rc = schema_new(org, json_string_value(json_object_get(setup, "name")), setup, err);
+        json_decref(setup);
+    }
     for (const char *const *n = org->settings.objects; rc == TM_OK && n != NULL && *n != NULL; n++)
         if (org_find(org, *n) == NULL)
             rc = tm_fail(err, TM_E_ARG, "unknown object %s: there is no describe of it in %s", *n,
@@ -525,6 +556,12 @@ const struct tm_describe *tm_org_describe_by_prefix(const struct tm_org *org, co
     return NULL;
 }
 
+bool tm_org_announced(const struct tm_org *org, const char *object)
+{
+    const struct org_object *o = org_find(org, object);
+    return o != NULL && o->announced;
+}
+
 uint64_t tm_org_schema_version(const struct tm_org *org)
 {
     return org->schema_version;
@@ -537,8 +574,7 @@ const char *tm_org_schema_id(const struct tm_org *org, const char *object)
 }
 
 /* ---- a describe that changes ---- */
-static void schema_fill(
-    json_t *f) /* what a describe says about a field when nobody says otherwise */
+void org_schema_fill(json_t *f)
 {
     static const char preset[] = "{\"length\":0,\"precision\":0,\"scale\":0,\"nillable\":true,"
                                  "\"createable\":true,\"updateable\":true,"
@@ -653,7 +689,7 @@ enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *fi
     enum tm_code rc =
         describe != NULL && copy != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "field %s", name);
     if (rc == TM_OK) {
-        schema_fill(copy);
+        org_schema_fill(copy);
         json_array_append(json_object_get(describe, "fields"), copy);
         rc = tm_describe_parse(&d, describe, err);
     }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum tm_code org_refuse(struct tm_org *org, const char *code, const char *field, struct tm_err *err,
+enum tm_code tm_org_refuse(struct tm_org *org, const char *code, const char *field, struct tm_err *err,
                         const char *fmt, ...)
 {
     char text[240];

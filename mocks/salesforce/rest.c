@@ -1,4 +1,5 @@
 #include "mocks/salesforce/rest_impl.h"
+#include "mocks/salesforce/streaming.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,7 +265,10 @@ static void rest_query(struct rest_call *c)
 void rest_dispatch(struct rest_call *c)
 {
     const char *first = c->parts_count > 0 ? c->parts[0] : "";
-    if (c->parts_count == 0 && rest_method(c, "GET"))
+    if (c->rest->streaming != NULL &&
+        tm_streaming_rest(c->rest->streaming, c->request, c->parts, c->parts_count, c->out))
+        c->kind = "event";
+    else if (c->parts_count == 0 && rest_method(c, "GET"))
         rest_resources(c);
     else if (c->parts_count == 0)
         return;

@@ -14,11 +14,13 @@
 /* what api-usage shows where the edition sets no limit */
 #define TM_REST_NO_LIMIT 5000000
 
+struct tm_streaming;
 struct tm_rest {
     struct tm_org *org;
     struct tm_oauth *oauth;
     struct tm_query *query;
     struct tm_bulk *bulk;
+    struct tm_streaming *streaming; /* NULL = none */
 };
 /* May hold with a token of tm_query or tm_bulk. */
 void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r,

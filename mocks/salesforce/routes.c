@@ -12,6 +12,7 @@ struct tm_salesforce {
     struct tm_oauth *oauth;
     struct tm_query *query;
     struct tm_bulk *bulk;
+    struct tm_streaming *streaming;
     struct tm_bayeux *bayeux;
     struct tm_disturb *disturb;
     struct tm_rest rest;
@@ -171,6 +172,10 @@ static enum tm_code routes_post(struct tm_salesforce *s, const struct tm_mock_re
         return tm_disturb_rules_add(s->disturb, body, &r->now, out, err);
     if (strcmp(name, "clock") == 0)
         return routes_advance(s, r, body, out, err);
+    if (strcmp(name, "channels") == 0)
+        return tm_streaming_channels(s->streaming, body, out, err);
+    if (strcmp(name, "events") == 0)
+        return tm_streaming_publish(s->streaming, body, &r->now, out, err);
     return TM_E_AGAIN;
 }
 
@@ -187,6 +192,8 @@ static enum tm_code routes_get(struct tm_salesforce *s, const struct tm_mock_req
         *out = routes_clock(s, r);
     else if (strcmp(name, "usage") == 0)
         *out = routes_usage(s, r);
+    else if (strcmp(name, "channels") == 0)
+        rc = tm_streaming_channels(s->streaming, NULL, out, err);
     else
         rc = TM_E_AGAIN;
     json_decref(parameters);
@@ -214,8 +221,8 @@ static void routes_control(struct tm_salesforce *s, const struct tm_mock_request
     }
     if (rc == TM_E_AGAIN && err.code == TM_OK)
         rc = tm_fail(&err, TM_E_ARG,
-                     "%s %s: there are POST commit, schema, clock, faults, GET history, clock, "
-                     "usage, faults and DELETE faults",
+                     "%s %s: there are POST commit, schema, clock, faults, channels, events, GET "
+                     "history, clock, usage, faults, channels and DELETE faults",
                      r->method, r->path);
     routes_control_done(rc, answer, &err, out);
     json_decref(body);
@@ -255,7 +262,9 @@ static void routes_serve(struct tm_salesforce *s, const struct tm_mock_request *
         routes_welcome(s, r, out);
     else
         tm_rest_error(out, 404, "NOT_FOUND", "The requested resource does not exist");
-    if (tm_org_pos_last(s->org) != before)
+    /* what a POST published has no place in history */
+    if (tm_org_pos_last(s->org) != before ||
+        (strcmp(r->method, "POST") == 0 && !routes_under(r->path, "/cometd")))
         tm_bayeux_news(s->bayeux);
 }
 
@@ -329,6 +338,10 @@ void tm_salesforce_step(struct tm_salesforce *s, const struct tm_now *now, struc
     tm_bulk_step(s->bulk, now, wake);
 }
 
+struct tm_streaming *tm_salesforce_streaming(struct tm_salesforce *s)
+{
+    return s->streaming;
+}
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s)
 {
     return s->oauth;
@@ -355,6 +368,9 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
     if (rc == TM_OK)
         rc = tm_bulk_open(&s->bulk, org, s->oauth, &settings->bulk, err);
     if (rc == TM_OK)
+        rc = tm_streaming_open(&s->streaming, org, err);
+    bayeux.streaming = s->streaming;
+    if (rc == TM_OK)
         rc = tm_bayeux_open(&s->bayeux, org, s->oauth, &bayeux, err);
     if (rc == TM_OK)
         rc = tm_disturb_open(&s->disturb, &(struct tm_disturb_ports){ org, s->oauth, s->bayeux },
@@ -362,7 +378,7 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
                              tm_org_settings(org)->seed, err);
     s->advance = settings->advance;
     s->advance_data = settings->advance_data;
-    s->rest = (struct tm_rest){ org, s->oauth, s->query, s->bulk };
+    s->rest = (struct tm_rest){ org, s->oauth, s->query, s->bulk, s->streaming };
     if (rc == TM_OK)
         *out = s;
     else
@@ -376,6 +392,7 @@ void tm_salesforce_close(struct tm_salesforce *s)
         return;
     tm_disturb_close(s->disturb);
     tm_bayeux_close(s->bayeux);
+    tm_streaming_close(s->streaming);
     tm_query_close(s->query);
     tm_bulk_close(s->bulk);
     tm_oauth_close(s->oauth);

@@ -6,6 +6,8 @@
  *   POST /tidemark/v1/commit, schema     control.h
  *   GET  /tidemark/v1/history            control.h, parameters in the query string
  *   GET  /tidemark/v1/clock, usage       the org's instant; calls and events of the last day
+ *   GET, POST /tidemark/v1/channels      custom channels of change events (custom_channel.h)
+ *   POST /tidemark/v1/events             publishes a platform event (streaming.h)
  *   POST /tidemark/v1/clock              {"advance": "73h"}: org time goes on by that much at once
  *   POST, GET, DELETE /tidemark/v1/faults    what is planted (disturb.h)
  *
@@ -45,5 +47,6 @@ enum tm_code tm_salesforce_due(struct tm_salesforce *s, const struct tm_now *now
 struct tm_disturb *tm_salesforce_disturb(struct tm_salesforce *s);
 /* after commits made outside the handler */
 void tm_salesforce_news(struct tm_salesforce *s);
+struct tm_streaming *tm_salesforce_streaming(struct tm_salesforce *s);
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s);
 #endif

@@ -285,7 +285,8 @@ static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, stru
 {
     static const char *const known[] = { "seed",      "hours",     "compress", "publish_delay",
                                          "index_lag", "edition",   "objects",  "workload",
-                                         "faults",    "pipelines", "slo",      "bulk_time" };
+                                         "faults",    "pipelines", "slo",      "bulk_time",
+                                         "streaming" };
     const json_t *edition = json_object_get(s->json, "edition");
     int64_t seed = 1;
     char path[300];
@@ -322,6 +323,8 @@ static enum tm_code scenario_fill(struct tm_scenario *s, const char *where, stru
     snprintf(path, sizeof path, "%.280s: faults", where);
     if (rc == TM_OK)
         rc = tm_faults_check(s->faults, path, err);
+    if (rc == TM_OK)
+        rc = scenario_object_of(&s->streaming, s->json, "streaming", where, err);
     if (rc == TM_OK)
         rc = scenario_list_of(&s->pipelines, s->json, "pipelines", where, err);
     if (rc == TM_OK)

@@ -65,6 +65,7 @@ struct tm_scenario {
     struct tm_scenario_workload workload;
     const json_t *faults; /* a table of rules (faults.h), checked; never NULL, as those below */
     const json_t *pipelines, *slo; /* list, object; all borrowed from json */
+    const json_t *streaming; /* PushTopics and custom channels, as tm_streaming_setup takes them */
     json_t *json;
 };
 enum tm_code tm_scenario_load(struct tm_scenario **out, const char *path, struct tm_err *err);

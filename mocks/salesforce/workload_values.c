@@ -521,6 +521,8 @@ enum tm_code wl_maker_open(struct wl_maker *m, struct tm_org *org, uint64_t seed
     if (m->changes == NULL || m->sets_first == NULL)
         return tm_fail(err, TM_E_NOMEM, "workload");
     for (size_t i = 0; i < tm_org_objects(org); i++) {
+        if (!tm_org_announced(org, tm_org_object_name(org, i)))
+            continue; /* nobody's data: PushTopics and the like */
         struct wl_object *o = &m->objects[m->objects_count++];
         o->describe = tm_org_describe(org, tm_org_object_name(org, i));
         snprintf(o->name, sizeof o->name, "%s", tm_org_object_name(org, i));
