@@ -76,7 +76,7 @@ static void contract_plain(struct tm_buf *out, const char *name, const char *typ
                 out->data[out->bytes - 1] == '[' ? "" : ",", name, type, preset);
 }
 
-static const char *contract_type(const struct tm_field *f)
+const char *tm_contract_type(const struct tm_field *f)
 {
     switch (f->kind) {
     case TM_FIELD_BOOLEAN: return "\"boolean\"";
@@ -97,7 +97,7 @@ static void contract_columns(struct tm_buf *out, const struct tm_describe *d)
 {
     for (size_t i = 0; i < d->fields_count; i++)
         if (tm_contract_column(&d->fields[i]))
-            contract_optional(out, d->fields[i].name, contract_type(&d->fields[i]));
+            contract_optional(out, d->fields[i].name, tm_contract_type(&d->fields[i]));
 }
 
 static enum tm_code contract_end(struct tm_buf *out, const struct tm_describe *d,

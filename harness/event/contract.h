@@ -24,6 +24,8 @@ enum tm_code tm_contract_schema_alerts(struct tm_buf *out, const struct tm_descr
                                        struct tm_err *err);
 enum tm_code tm_contract_schema_recon(struct tm_buf *out, const struct tm_describe *d,
                                       struct tm_err *err);
+/* Avro type text of a field that is no compound. */
+const char *tm_contract_type(const struct tm_field *field);
 /* one rule for raw and recon: tm_field_in_events */
 bool tm_contract_column(const struct tm_field *field);
 /* A REST, SOQL or CometD JSON value -> canonical value of the field. Text is borrowed from `json`

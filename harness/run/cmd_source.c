@@ -1,9 +1,9 @@
-/* tidemark source CONFIG.json: change events of one Salesforce object to Kafka, from its connector
- * config. */
+/* tidemark source CONFIG.json: change events of one Salesforce object, or a PushTopic's or platform
+ * event's, to Kafka, from its connector config. */
 #include "base/log.h"
 #include "event/contract.h"
 #include "run/command.h"
-#include "source/source.h"
+#include "source/push.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,17 +23,23 @@ struct cmd_source {
     struct tm_topic *producer, *checkpoints, *offsets;
     struct tm_trace *trace;
     struct tm_aside *aside;
-    struct tm_source *source;
-    int fds[3]; /* producer, offsets, checkpoints */
+    struct tm_source *source; /* of change events, or */
+    struct tm_push *push;     /* of anything else */
+    int fds[3];               /* producer, offsets, checkpoints */
 };
 
 static enum tm_code cmd_source_step(void *self, const struct tm_now *now, struct tm_wake *wake,
                                     struct tm_err *err)
 {
     struct cmd_source *c = self;
-    enum tm_code rc = tm_source_step(c->source, now, wake, err);
-    if (c->offsets != NULL && !tm_source_needs_offsets(c->source)) {
-        tm_source_set_offsets(c->source, NULL);
+    enum tm_code rc = c->push != NULL ? tm_push_step(c->push, now, wake, err)
+                                      : tm_source_step(c->source, now, wake, err);
+    if (c->offsets != NULL &&
+        !(c->push != NULL ? tm_push_needs_offsets(c->push) : tm_source_needs_offsets(c->source))) {
+        if (c->push != NULL)
+            tm_push_set_offsets(c->push, NULL);
+        else
+            tm_source_set_offsets(c->source, NULL);
         c->offsets->ops->close(c->offsets);
         c->offsets = NULL;
         c->fds[1] = -1;
@@ -77,7 +83,7 @@ static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
     rc = tm_source_topic(raw, &c->settings, NULL, err);
     const char *const topics[] = { raw, alerts, set->offsets_topic };
     for (size_t i = 0; i < 3 && rc == TM_OK; i++)
-        if (topics[i][0] != '\0')
+        if (topics[i][0] != '\0' && (i != 1 || set->kind == TM_SOURCE_CHANGES))
             rc = tm_topic_kafka_create(c->flags.brokers, topics[i], set->partitions, -1,
                                        (const char *const *)c->properties.items,
                                        c->properties.count, CREATE_MS, err);
@@ -88,23 +94,27 @@ static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)
 {
     char client[160], group[192];
     const char *topics[] = { c->settings.offsets_topic };
-    snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
+    snprintf(client, sizeof client, "tidemark-source-%.135s", c->settings.name);
     /* A group of this process alone: nothing is committed, and a killed predecessor's membership
      * need not expire first. */
-    snprintf(group, sizeof group, "tidemark-source-%s-%ld-%" PRIx64, c->settings.object,
+    snprintf(group, sizeof group, "tidemark-source-%.135s-%ld-%" PRIx64, c->settings.name,
              (long)getpid(), (uint64_t)tm_clock_realtime_ns());
     const struct tm_kafka_options consumer = { .brokers = c->flags.brokers,
                                                .client_id = client,
                                                .group = group,
                                                .topics = topics,
                                                .topics_count = 1,
-                                               .owner = tm_source_offsets_owner(c->source),
+                                               .owner = c->push != NULL
+                                                            ? tm_push_offsets_owner(c->push)
+                                                            : tm_source_offsets_owner(c->source),
                                                .properties =
                                                    (const char *const *)c->properties.items,
                                                .properties_count = c->properties.count,
                                                .embedded = c->flags.embedded };
     enum tm_code rc = tm_topic_kafka_open(&c->offsets, &consumer, err);
-    if (rc == TM_OK)
+    if (rc == TM_OK && c->push != NULL)
+        tm_push_set_offsets(c->push, c->offsets);
+    else if (rc == TM_OK)
         tm_source_set_offsets(c->source, c->offsets);
     return rc;
 }
@@ -116,7 +126,7 @@ static enum tm_code cmd_source_aside(struct cmd_source *c, struct tm_err *err)
     enum tm_code rc = tm_command_folder(&folder, &c->flags, err);
     if (rc != TM_OK)
         return rc;
-    snprintf(path, sizeof path, "%.3800s/source-%s-aside.db", folder, c->settings.object);
+    snprintf(path, sizeof path, "%.3800s/source-%s-aside.db", folder, c->settings.name);
     return tm_aside_open(&c->aside, path, err);
 }
 
@@ -124,7 +134,7 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
 {
     char agent[TM_AGENT_BYTES], client[160];
     enum tm_code rc = TM_OK;
-    snprintf(client, sizeof client, "tidemark-source-%s", c->settings.object);
+    snprintf(client, sizeof client, "tidemark-source-%.135s", c->settings.name);
     struct tm_kafka_options producer = { .brokers = c->flags.brokers,
                                          .client_id = client,
                                          .properties = (const char *const *)c->properties.items,
@@ -156,13 +166,16 @@ static enum tm_code cmd_source_open(struct cmd_source *c, struct tm_err *err)
         return rc;
     const struct tm_source_ports ports = { c->session,  c->producer, c->checkpoints,
                                            c->registry, c->trace,    c->aside };
-    rc = tm_source_open(&c->source, &c->settings, &ports, err);
+    rc = c->settings.kind != TM_SOURCE_CHANGES
+             ? tm_push_open(&c->push, &c->settings, &ports, err)
+             : tm_source_open(&c->source, &c->settings, &ports, err);
     return rc == TM_OK ? cmd_source_offsets(c, err) : rc;
 }
 
 static void cmd_source_close(struct cmd_source *c)
 {
     tm_source_close(c->source);
+    tm_push_close(c->push);
     tm_aside_close(c->aside);
     if (c->offsets != NULL)
         c->offsets->ops->close(c->offsets);

@@ -17,6 +17,18 @@ static const struct tm_key source_keys[] = {
     { "salesforce.cdc.name", TM_KEY_TEXT, 0, NULL, 0, 0, NULL,
       "OpportunityChangeEvent, Deal__ChangeEvent" },
     { "salesforce.cdc.channel", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "the same key's newer name" },
+    { "salesforce.push.topic.name", TM_KEY_TEXT, 0, NULL, 0, 0, NULL,
+      "a PushTopic instead of change events" },
+    { "salesforce.object", TM_KEY_TEXT, 0, NULL, 0, 0, NULL, "the PushTopic's object" },
+    { "salesforce.push.topic.create", TM_KEY_BOOL, 0, "true", 0, 0, NULL,
+      "make the PushTopic when it is not there" },
+    { "salesforce.push.topic.notify.create", TM_KEY_BOOL, 0, "true", 0, 0, NULL,
+      "of a PushTopic made here: tell of creates" },
+    { "salesforce.push.topic.notify.update", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "… updates" },
+    { "salesforce.push.topic.notify.delete", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "… deletes" },
+    { "salesforce.push.topic.notify.undelete", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "… undeletes" },
+    { "salesforce.platform.event.name", TM_KEY_TEXT, 0, NULL, 0, 0, NULL,
+      "a platform event (X__e) instead of change events" },
     { "salesforce.channel.entities", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "of multi-entity channels, which are refused here" },
     { "salesforce.initial.start", TM_KEY_TEXT, 0, "latest", 0, 0, "latest|all",
@@ -77,6 +89,57 @@ const struct tm_key *tm_source_keys(size_t *out_count)
     return source_keys;
 }
 
+/* The channel of a PushTopic or platform event. */
+static enum tm_code settings_push(struct tm_source_settings *out, const struct tm_config *config,
+                                  const char *topic, const char *event, struct tm_err *err)
+{
+    static const char *const notify[] = { "salesforce.push.topic.notify.create",
+                                          "salesforce.push.topic.notify.update",
+                                          "salesforce.push.topic.notify.delete",
+                                          "salesforce.push.topic.notify.undelete" };
+    const char *file = tm_config_name(config),
+               *object = topic != NULL ? tm_config_text(config, "salesforce.object") : event;
+    size_t n = event != NULL ? strlen(event) : 0;
+    if (tm_config_text(config, "salesforce.cdc.name") != NULL ||
+        tm_config_text(config, "salesforce.cdc.channel") != NULL ||
+        (topic != NULL && event != NULL))
+        return tm_fail(err, TM_E_ARG,
+                       "config %s: give one of salesforce.cdc.name, salesforce.push.topic.name and "
+                       "salesforce.platform.event.name: a connector reads one channel",
+                       file);
+    if (topic != NULL && object == NULL)
+        return tm_fail(err, TM_E_ARG,
+                       "config %s: salesforce.object is missing; name the object of the PushTopic",
+                       file);
+    if (topic != NULL && (*topic == '\0' || strlen(topic) > 25 || strpbrk(topic, "/?* ") != NULL))
+        return tm_fail(
+            err, TM_E_ARG,
+            "config %s: salesforce.push.topic.name \"%.40s\" is no PushTopic's name (1 to "
+            "25 characters)",
+            file, topic);
+    if (event != NULL && (n < 4 || n > 80 || strcmp(event + n - 3, "__e") != 0))
+        return tm_fail(err, TM_E_ARG,
+                       "config %s: salesforce.platform.event.name \"%.60s\" does not end in __e",
+                       file, event);
+    if (strstr(out->topic_template, "${_EventType}") != NULL)
+        return tm_fail(
+            err, TM_E_ARG,
+            "config %s: kafka.topic holds ${_EventType}, which only change events can be "
+            "parted by here",
+            file);
+    out->kind = topic != NULL ? TM_SOURCE_PUSH_TOPIC : TM_SOURCE_PLATFORM_EVENT;
+    snprintf(out->object, sizeof out->object, "%s", object);
+    snprintf(out->object_type, sizeof out->object_type, "%s", object);
+    snprintf(out->channel, sizeof out->channel, "/%s/%s", topic != NULL ? "topic" : "event",
+             topic != NULL ? topic : event);
+    snprintf(out->name, sizeof out->name, "%s-%s", topic != NULL ? "topic" : "event",
+             topic != NULL ? topic : event);
+    out->push_topic_create = tm_config_bool(config, "salesforce.push.topic.create");
+    for (size_t i = 0; i < 4; i++)
+        out->push_topic_notify[i] = tm_config_bool(config, notify[i]);
+    return TM_OK;
+}
+
 /* OpportunityChangeEvent -> Opportunity, Deal__ChangeEvent -> Deal__c. */
 static enum tm_code settings_object(struct tm_source_settings *out, const struct tm_config *config,
                                     struct tm_err *err)
@@ -86,6 +149,10 @@ static enum tm_code settings_object(struct tm_source_settings *out, const struct
                *name = tm_config_text(config, "salesforce.cdc.name");
     const char *channel = tm_config_text(config, "salesforce.cdc.channel"),
                *word = channel != NULL ? channel : name;
+    const char *push = tm_config_text(config, "salesforce.push.topic.name"),
+               *event = tm_config_text(config, "salesforce.platform.event.name");
+    if (push != NULL || event != NULL)
+        return settings_push(out, config, push, event, err);
     if (word == NULL)
         return tm_fail(
             err, TM_E_ARG,
@@ -112,6 +179,7 @@ static enum tm_code settings_object(struct tm_source_settings *out, const struct
     bool custom = n > t + 2 && strncmp(word + n - t - 2, "__", 2) == 0;
     snprintf(out->object, sizeof out->object, "%.*s%s", (int)(n - t), word, custom ? "c" : "");
     snprintf(out->channel, sizeof out->channel, "/data/%s", word);
+    snprintf(out->name, sizeof out->name, "%s", out->object);
     snprintf(out->object_type, sizeof out->object_type, "%s", word);
     return TM_OK;
 }

@@ -28,9 +28,14 @@
 #include "topic/registry.h"
 #include "topic/topic.h"
 
+/* which connector: change events, a PushTopic's, a platform event's (push.h) */
+enum tm_source_kind { TM_SOURCE_CHANGES, TM_SOURCE_PUSH_TOPIC, TM_SOURCE_PLATFORM_EVENT };
 enum tm_source_invalid { TM_SOURCE_ALL, TM_SOURCE_LATEST, TM_SOURCE_FAIL };
 struct tm_source_settings { /* strings are borrowed from the config */
     struct tm_sf_settings session;
+    enum tm_source_kind kind;
+    char name[136]; /* of files and clients: "Opportunity", "topic-Deals", "event-Low_Ink__e" */
+    bool push_topic_create, push_topic_notify[4]; /* create, update, delete, undelete */
     char object[128], channel[160]; /* "Opportunity", "/data/OpportunityChangeEvent" */
     char object_type[140];          /* "OpportunityChangeEvent": _ObjectType */
     const char *topic_template, *pipeline;
