@@ -391,10 +391,110 @@ static void random_conditions_agree_with_a_second_opinion(void **state)
     assert_in_range(matched, ROUNDS * ROWS / 10, ROUNDS * ROWS * 9 / 10);
 }
 
+/* ---- groups ---- */
+
+struct group {
+    const char *key; /* NULL: the records without an industry */
+    int64_t count, revenues;
+    double revenue, employees_max;
+    bool employees;
+    const char *names[ROWS];
+    int64_t names_count;
+};
+
+static void group_take(struct group *g, const json_t *row)
+{
+    const json_t *revenue = json_object_get(row, "AnnualRevenue"),
+                 *employees = json_object_get(row, "NumberOfEmployees");
+    const char *name = json_string_value(json_object_get(row, "Name"));
+    int64_t i = 0;
+    g->count++;
+    g->revenues += json_is_number(revenue);
+    g->revenue += json_number_value(revenue);
+    if (json_is_number(employees) &&
+        (!g->employees || json_number_value(employees) > g->employees_max))
+        g->employees_max = json_number_value(employees);
+    g->employees |= json_is_number(employees);
+    while (i < g->names_count && strcasecmp(g->names[i], name) != 0)
+        i++;
+    if (i == g->names_count)
+        g->names[g->names_count++] = name;
+}
+
+static void group_expect(const char *text, const struct group *g, const json_t *got)
+{
+    const json_t *sum = json_object_get(got, "s"), *max = json_object_get(got, "m");
+    bool good = json_integer_value(json_object_get(got, "n")) == g->count &&
+                json_integer_value(json_object_get(got, "r")) == g->revenues &&
+                json_integer_value(json_object_get(got, "d")) == g->names_count &&
+                (g->revenues > 0 ? json_number_value(sum) == g->revenue : json_is_null(sum)) &&
+                (g->employees ? json_number_value(max) == g->employees_max : json_is_null(max));
+    if (!good) {
+        char *row = json_dumps(got, 0);
+        fail_msg("%s\n%s", text, row);
+    }
+}
+
+static struct group *group_of(struct group *groups, size_t *count, const char *key)
+{
+    size_t i = 0;
+    while (i < *count && (key == NULL ? groups[i].key != NULL
+                                      : groups[i].key == NULL || strcasecmp(groups[i].key, key)))
+        i++;
+    if (i == *count)
+        groups[(*count)++] = (struct group){ .key = key };
+    return &groups[i];
+}
+
+static void random_groups_agree_with_a_second_opinion(void **state)
+{
+    struct world *w = *state;
+    struct tm_buf text;
+    size_t all = 0;
+    tm_buf_init(&text, 1u << 20);
+    for (int round = 0; round < ROUNDS / 10; round++) {
+        static struct group groups[ROWS];
+        bool holds[ROWS] = { false };
+        size_t count = 0, kept = 0, i;
+        int64_t more_than = (int64_t)pick(w, 3);
+        tm_buf_reset(&text);
+        tm_buf_addz(&text, "SELECT Industry, COUNT(Id) n, COUNT(AnnualRevenue) r, "
+                           "SUM(AnnualRevenue) s, MAX(NumberOfEmployees) m, COUNT_DISTINCT(Name) d "
+                           "FROM Account WHERE ");
+        condition(w, &text, holds, 2);
+        tm_buf_addf(&text, " GROUP BY Industry HAVING COUNT(Id) > %d", (int)more_than);
+        for (i = 0; i < ROWS; i++) {
+            const json_t *row = json_array_get(w->rows, i);
+            if (holds[i])
+                group_take(
+                    group_of(groups, &count, json_string_value(json_object_get(row, "Industry"))),
+                    row);
+        }
+        for (i = 0; i < count; i++)
+            kept += groups[i].count > more_than;
+        json_t *got = ask_rows(w, tm_buf_text(&text)), *row;
+        assert_int_equal(json_array_size(got), kept);
+        json_array_foreach(got, i, row)
+        {
+            size_t before = count;
+            struct group *g =
+                group_of(groups, &count, json_string_value(json_object_get(row, "Industry")));
+            assert_int_equal(count, before);
+            group_expect(tm_buf_text(&text), g, row);
+        }
+        all += kept;
+        json_decref(got);
+    }
+    tm_buf_free(&text);
+    assert_true(all > ROUNDS / 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(random_conditions_agree_with_a_second_opinion, world_open,
+                                        world_close),
+        cmocka_unit_test_setup_teardown(random_groups_agree_with_a_second_opinion, world_open,
                                         world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
