@@ -17,6 +17,8 @@ CFLAGS_cov := -O0 --coverage
 CFLAGS_fuzz := -O1 -DTM_LIBFUZZER -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDLIBS = $(shell pkg-config --libs $(PKGS)) -lz -lm -lpthread
 CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell pkg-config --cflags cmocka 2>/dev/null)
+# The program's allocator: SQLite and JSON allocate and free all day. Sanitizers and coverage bring or want the system's.
+ALLOC_release := jemalloc
 
 SOURCES := $(shell find harness mocks reports -name '*.c')
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/reports/page.o
@@ -88,6 +90,7 @@ help:
 
 # The shim must be in the program itself, not in an archive: nothing but a shared library asks for it.
 EXTRA := $(SOURCES_$(MODE):%.c=$(BUILD)/%.o)
+$(BUILD)/tidemark: LDLIBS += $(if $(ALLOC_$(MODE)),$(shell pkg-config --libs $(ALLOC_$(MODE))))
 $(BUILD)/tidemark: $(BUILD)/libtidemark.a $(MAIN) $(EXTRA)
 	@echo "  LD $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(EXTRA) $(BUILD)/libtidemark.a $(LDLIBS)

@@ -3,7 +3,6 @@
 #include "base/text.h"
 #include <assert.h>
 #include <inttypes.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +23,6 @@
     (500 * TM_NS_PER_MS)              /* the witness's last probe falls after the last commit      \
                                        */
 #define DAY_TOLD_NS (5 * TM_NS_PER_S) /* of our own time, between two lines of progress */
-#define DAY_HEAP_BYTES (512 << 20)
 #define DAY_PROBE_US 200000 /* between two probes of one database */
 #define DAY_SAMPLES 2       /* full reads of option 1 over the hours, besides the last */
 
@@ -504,9 +502,6 @@ static int day_run(struct day *d, struct tm_err *err)
     d->cpu_began_ns = day_cpu_ns();
     d->told_ns = tm_clock_monotonic_ns();
     day_now = &d->now;
-    /* One process makes and drops large answers all day: let it keep its memory. */
-    mallopt(M_MMAP_THRESHOLD, DAY_HEAP_BYTES);
-    mallopt(M_TRIM_THRESHOLD, DAY_HEAP_BYTES);
     rc = tm_sim_choices_give(&d->choices, NULL, 0, err);
     if (rc == TM_OK)
         rc = day_live(d, err);
