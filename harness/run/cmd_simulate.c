@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -263,6 +264,28 @@ static void simulate_summary(const struct simulate *s, uint64_t seeds)
                t->digest);
 }
 
+static double simulate_cpu_s(int who)
+{
+    struct rusage u;
+    getrusage(who, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* How fast, and what a history was: seeds a second say little without it. */
+static void simulate_speed(const struct simulate *s, uint64_t seeds, double wall_s)
+{
+    const struct tm_sim_result *t = &s->total;
+    double cpu_s = simulate_cpu_s(RUSAGE_SELF) + simulate_cpu_s(RUSAGE_CHILDREN),
+           n = seeds > 0 ? (double)seeds : 1;
+    tm_log(TM_LOG_ERROR,
+           "%.1f s, %.1f seeds a second, %.1f a CPU second; a history on average: %.1f "
+           "transactions, %.0f steps, %.1f looks in flight, %.1f faults, %.1f crashes",
+           wall_s, wall_s > 0 ? n / wall_s : 0, cpu_s > 0 ? n / cpu_s : 0, (double)t->commits / n,
+           (double)t->steps / n, (double)t->looks / n, (double)t->faults / n,
+           (double)t->crashes / n);
+}
+
 /* ---- shrinking ---- */
 
 static enum tm_code simulate_folder(char *path, size_t path_bytes, const char *out, uint64_t seed,
@@ -325,6 +348,7 @@ static void simulate_add(struct simulate *s, const struct tm_sim_result *r)
     s->total.records += r->records;
     s->total.crashes += r->crashes;
     s->total.faults += r->faults;
+    s->total.looks += r->looks;
     s->total.digest = tm_hash64(&r->digest, sizeof r->digest, s->total.digest);
     if (!r->finding.found)
         return;
@@ -354,10 +378,8 @@ static enum tm_code simulate_run(struct simulate *s, struct tm_err *err)
         simulate_join(s);
     if (rc != TM_OK)
         return rc;
-    double seconds = (double)(tm_clock_monotonic_ns() - began_ns) / (double)TM_NS_PER_S;
     simulate_summary(s, seeds);
-    tm_log(TM_LOG_ERROR, "%.1f s, %.1f seeds a second", seconds,
-           seconds > 0 ? (double)seeds / seconds : 0);
+    simulate_speed(s, seeds, (double)(tm_clock_monotonic_ns() - began_ns) / (double)TM_NS_PER_S);
     for (uint64_t i = 0; i < s->failed_count && i < SIMULATE_SHRUNK_MAX && rc == TM_OK; i++)
         rc = f->no_shrink ? TM_OK : simulate_shrink(s, &s->failed[i], err);
     return rc;
