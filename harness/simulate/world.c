@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define WORLD_PARTITIONS_MAX 16
 
@@ -249,6 +248,7 @@ static enum tm_code world_sink(struct tm_sim_station *s, struct tm_err *err)
     enum tm_code rc = world_ports(s, NULL, err);
     if (rc == TM_OK)
         rc = world_db(s, w->raw_path, err);
+    w->raw_made |= rc == TM_OK;
     if (rc == TM_OK)
         rc = tm_sink_open(&sink, &settings,
                           &(struct tm_sink_ports){ .db = s->db,
@@ -278,6 +278,7 @@ static enum tm_code world_view(struct tm_sim_station *s, struct tm_err *err)
 {
     struct tm_sim_world *w = s->world;
     const struct tm_view_settings settings = { .raw_path = w->raw_path,
+                                               .raw_there = &w->raw_made,
                                                .objects = w->objects,
                                                .objects_count = w->set.objects_count,
                                                .raise_no_base = true,
@@ -366,17 +367,38 @@ static void world_wake(void *data, uint64_t token)
         tm_sim_http_woken(&w->stations[i].http, token);
 }
 
-static void world_files_remove(const struct tm_sim_world *w)
+/* ---- databases ---- */
+
+#define WORLD_VFS "memdb"
+static const char *const world_databases[TM_SIM_DATABASES] = { "raw.db", "view.db", "gap-aside.db",
+                                                               "reconcile-reads.db",
+                                                               "reconcile-aside.db" };
+
+/* A database in memory goes with its last connection: one of our own outlives the stations. */
+static enum tm_code world_memory(struct tm_sim_world *w, struct tm_err *err)
 {
-    static const char *const names[] = { "raw.db", "view.db", "gap-aside.db", "reconcile-reads.db",
-                                         "reconcile-aside.db" };
-    static const char *const tails[] = { "", "-wal", "-shm" };
     char path[TM_SIM_PATH_BYTES + 64];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        for (size_t k = 0; k < 3; k++) {
-            snprintf(path, sizeof path, "%s/%s%s", w->dir, names[i], tails[k]);
-            unlink(path);
-        }
+    sqlite3_vfs *memory = sqlite3_vfs_find(WORLD_VFS);
+    w->files = sqlite3_vfs_find(NULL);
+    if (memory == NULL || sqlite3_vfs_register(memory, 1) != SQLITE_OK)
+        return tm_fail(err, TM_E_ARG, "this SQLite (%s) cannot keep databases in memory by name",
+                       sqlite3_libversion());
+    for (size_t i = 0; i < TM_SIM_DATABASES; i++) {
+        snprintf(path, sizeof path, "%s/%s", w->dir, world_databases[i]);
+        if (sqlite3_open_v2(path, &w->keeps[i],
+                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                            NULL) != SQLITE_OK)
+            return tm_fail(err, TM_E_NOMEM, "%s in memory: %s", path, sqlite3_errmsg(w->keeps[i]));
+    }
+    return TM_OK;
+}
+
+static void world_memory_close(struct tm_sim_world *w)
+{
+    for (size_t i = 0; i < TM_SIM_DATABASES; i++)
+        sqlite3_close(w->keeps[i]);
+    if (w->files != NULL)
+        sqlite3_vfs_register(w->files, 1);
 }
 
 static enum tm_code world_topics(struct tm_sim_world *w, struct tm_err *err)
@@ -487,8 +509,9 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
     snprintf(w->dir, sizeof w->dir, "%s", dir);
     snprintf(w->raw_path, sizeof w->raw_path, "%s/raw.db", dir);
     snprintf(w->view_path, sizeof w->view_path, "%s/view.db", dir);
-    world_files_remove(w);
-    enum tm_code rc = world_topics(w, err);
+    enum tm_code rc = world_memory(w, err);
+    if (rc == TM_OK)
+        rc = world_topics(w, err);
     if (rc == TM_OK)
         rc = world_org(w, err);
     if (rc != TM_OK)
@@ -560,5 +583,5 @@ void tm_sim_world_close(struct tm_sim_world *w)
     tm_org_close(w->org);
     for (size_t i = 0; i < TM_SIM_OBJECTS_MAX; i++)
         tm_describe_close(w->describes[i]);
-    world_files_remove(w);
+    world_memory_close(w);
 }

@@ -20,6 +20,7 @@
 #define TM_SIM_OBJECTS_MAX 2
 #define TM_SIM_STATIONS_MAX (TM_SIM_OBJECTS_MAX + 4)
 #define TM_SIM_PATH_BYTES 256
+#define TM_SIM_DATABASES 5 /* that stations make; design section 3: in memory */
 enum tm_sim_kind { TM_SIM_SOURCE, TM_SIM_GAP, TM_SIM_RECONCILE, TM_SIM_SINK, TM_SIM_VIEW };
 
 struct tm_sim_world;
@@ -76,6 +77,9 @@ struct tm_sim_world {
     struct tm_sim_settings set;
     char dir[TM_SIM_PATH_BYTES], raw_path[TM_SIM_PATH_BYTES + 16],
         view_path[TM_SIM_PATH_BYTES + 16];
+    sqlite3_vfs *files;               /* SQLite's own, before and after */
+    sqlite3 *keeps[TM_SIM_DATABASES]; /* of every database, while no station has it open */
+    bool raw_made;                    /* by the sink's first life */
     struct tm_now now;
     struct tm_sim_choices *choices; /* borrowed */
     struct tm_sim_faults faults;
@@ -107,13 +111,14 @@ enum tm_code tm_sim_objects_write(const char *dir, struct tm_err *err);
  * end. */
 enum tm_code tm_sim_scratch_make(char out[TM_SIM_PATH_BYTES], struct tm_err *err);
 void tm_sim_scratch_remove(const char *dir);
-/* dir: a folder of this world's own, with "objects" in it, made by tm_sim_objects_write; its
- * databases are made anew. */
+/* dir: a folder of this world's own, with "objects" in it, made by tm_sim_objects_write. Until the
+ * world is closed every database that this process opens by an absolute path is in memory, known
+ * to SQLite by that path, and there for whoever opens it next as long as the world is: what a
+ * station has committed outlives it, what it has not is rolled back. */
 enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
                                const struct tm_sim_settings *set, struct tm_sim_choices *choices,
                                struct tm_err *err);
-void tm_sim_world_close(
-    struct tm_sim_world *w); /* removes the databases; safe after a failed open */
+void tm_sim_world_close(struct tm_sim_world *w); /* and its databases; safe after a failed open */
 enum tm_code tm_sim_station_start(struct tm_sim_station *s, struct tm_err *err);
 void tm_sim_station_crash(
     struct tm_sim_station *s); /* its memory is gone; what it made durable stays */

@@ -95,7 +95,8 @@ static void view_wake(struct tm_wake *wake, int64_t wall_ns)
 static enum tm_code view_raw_open(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake,
                                   struct tm_err *err)
 {
-    if (access(v->settings.raw_path, F_OK) != 0) {
+    if (v->settings.raw_there != NULL ? !*v->settings.raw_there
+                                      : access(v->settings.raw_path, F_OK) != 0) {
         view_wake(wake, now->wall_ns + VIEW_WAIT_NS);
         return TM_E_AGAIN;
     }

@@ -17,7 +17,8 @@
 #define TM_VIEW_ROWS_MAX 2000 /* of each raw table, a step */
 #define TM_VIEW_ASKS_MAX 200  /* a produced batch */
 struct tm_view_settings {
-    const char *raw_path; /* strings borrowed for the view's life */
+    const char *raw_path;  /* strings borrowed for the view's life */
+    const bool *raw_there; /* whether it is there yet; NULL = the file is looked for */
     const char *const *objects;
     size_t objects_count;
     bool raise_no_base;
