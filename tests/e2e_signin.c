@@ -267,6 +267,8 @@ static void a_broken_authority_is_refused_by_the_name_of_its_file(void **state)
                     "tidemark serve --tls --org %s", org);
     tm_test_refused(64, (const char *const[]){ "\"x/y\"", "no host name", NULL }, 20,
                     "tidemark serve --tls --tls-names 'x/y'");
+    tm_test_refused(64, (const char *const[]){ "give --tls too", NULL }, 20,
+                    "tidemark serve --tls-names a.example");
     tm_test_refused(64, (const char *const[]){ "none.pem", NULL }, 20,
                     "tidemark serve --jwt-certificate %s/none.pem", w->folder);
     tm_test_refused(64, (const char *const[]){ "no certificate", NULL }, 20,

@@ -330,6 +330,8 @@ static enum tm_code serve_open(struct serve *s, int argc, char **argv, struct tm
         rc = tm_fail(err, TM_E_ARG,
                      "\"%.80s\": this command takes no file; did you mean --scenario %.80s?",
                      s->flags.config_path, s->flags.config_path);
+    if (rc == TM_OK && s->given[SERVE_TLS] == NULL && s->given[SERVE_TLS_NAMES] != NULL)
+        rc = tm_fail(err, TM_E_ARG, "--tls-names says what a certificate says; give --tls too");
     if (rc == TM_OK)
         rc = serve_scenario(s, err);
     if (rc == TM_OK)
