@@ -12,6 +12,7 @@
  * hidden at their poll by a change the preset does not carry. Pure. */
 #ifndef TM_CHECK_SELFTEST_H
 #define TM_CHECK_SELFTEST_H
+#include "check/planted.h"
 #include "check/match.h"
 #include <jansson.h>
 
@@ -43,6 +44,7 @@ enum tm_poll_exclusion {
     TM_POLL_SKIPPED,
     TM_POLL_RELOAD,
     TM_POLL_HIDDEN,
+    TM_POLL_PLANTED,
     TM_POLL_EXCLUSIONS
 };
 struct tm_poll_test {

@@ -161,6 +161,7 @@ enum tm_code tm_org_purge_bin(struct tm_org *org, const struct tm_now *now, int6
         struct tm_org_txn txn = { .changes = &changes[i],
                                   .changes_count = 1,
                                   .org_ms = now->org_ms,
+                                  .intended_ns = now->wall_ns,
                                   .actual_ns = now->wall_ns };
         struct tm_err mine = { 0 };
         rc = tm_org_commit(org, &txn, &mine);

@@ -313,6 +313,7 @@ enum tm_code tm_org_purge(struct tm_org *org, const struct tm_now *now, struct t
         struct tm_org_txn txn = { .changes = &changes[i],
                                   .changes_count = 1,
                                   .org_ms = now->org_ms,
+                                  .intended_ns = now->wall_ns,
                                   .actual_ns = now->wall_ns };
         rc = tm_org_record_state(org, changes[i].object, changes[i].id, &state, err);
         if (rc == TM_OK && state == TM_ORG_IN_BIN)
