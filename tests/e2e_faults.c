@@ -1,7 +1,7 @@
 /* Planted faults on the wire: the built server, real sockets, raw bytes; the README's examples as
  * they stand; and a day of trouble that the streaming road and the best polling must survive. */
 #include "tests/support_command.h"
-#include <arpa/inet.h>
+#include "tests/support_wire.h"
 #include <jansson.h>
 #include <setjmp.h>
 #include <sqlite3.h>
@@ -10,102 +10,47 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
-#define ANSWER_BYTES_MAX (1 << 20)
-#define WAIT_S 20
 #define DATA "/services/data/v59.0"
 
-struct world {
+static struct world {
     struct tm_test_server server;
-    char folder[200], token[200], client[64];
-    char *raw; /* the last answer: every byte until the connection ended or the answer was whole */
-    size_t bytes;
-    bool closed; /* by the server */
-};
+    struct tm_wire wire;
+    char folder[200], client[64];
+} world;
 
-static int wire_connect(const struct world *w)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET };
-    struct timeval wait = { .tv_sec = WAIT_S };
-    const char *port = strrchr(w->server.line, ':');
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    at.sin_port = htons((uint16_t)atoi(port + 1));
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
-    return fd;
-}
-
-/* Is all there that Content-Length promises? */
-static bool wire_whole(const struct world *w)
-{
-    const char *end = strstr(w->raw, "\r\n\r\n"), *length = strcasestr(w->raw, "content-length:");
-    return end != NULL &&
-           (strncmp(w->raw, "HTTP/1.1 204", 12) == 0 ||
-            (length != NULL && length < end &&
-             (size_t)(end + 4 - w->raw) + strtoul(length + 15, NULL, 10) <= w->bytes));
-}
-
-/* Sends a request; its status, 0 when the connection ended without one. */
 static int wire(struct world *w, const char *method, const char *path, const char *body)
 {
-    char head[2000];
-    int fd = wire_connect(w);
-    int n = snprintf(head, sizeof head,
-                     "%s %s HTTP/1.1\r\nHost: x\r\nUser-Agent: raw/1\r\nAuthorization: Bearer "
-                     "%s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-                     method, path, w->token, body != NULL ? strlen(body) : 0);
-    assert_int_equal(send(fd, head, (size_t)n, MSG_NOSIGNAL), n);
-    if (body != NULL)
-        assert_int_equal(send(fd, body, strlen(body), MSG_NOSIGNAL), strlen(body));
-    w->bytes = 0;
-    w->raw[0] = '\0';
-    for (w->closed = false; !w->closed && !wire_whole(w);) {
-        ssize_t got = recv(fd, w->raw + w->bytes, ANSWER_BYTES_MAX - w->bytes, 0);
-        w->closed = got <= 0;
-        w->bytes += got > 0 ? (size_t)got : 0;
-        w->raw[w->bytes] = '\0';
-    }
-    close(fd);
-    return w->bytes > 12 ? atoi(w->raw + 9) : 0;
-}
-
-static json_t *wire_json(const struct world *w)
-{
-    const char *end = strstr(w->raw, "\r\n\r\n");
-    return end != NULL ? json_loads(end + 4, 0, NULL) : NULL;
+    return tm_wire_ask(&w->wire, method, path, NULL, body);
 }
 
 static void plant(struct world *w, const char *rules)
 {
     if (wire(w, "POST", "/tidemark/v1/faults", rules) != 200)
-        fail_msg("%s: %s", rules, w->raw);
+        fail_msg("%s: %s", rules, w->wire.raw);
 }
 
 static int64_t accounts(struct world *w)
 {
     assert_int_equal(wire(w, "GET", DATA "/query?q=SELECT+count()+FROM+Account", NULL), 200);
-    json_t *json = wire_json(w);
+    json_t *json = tm_wire_json(&w->wire);
     int64_t count = json_integer_value(json_object_get(json, "totalSize"));
     json_decref(json);
     return count;
 }
 
-static struct world world;
-
 static int world_serve(void **state)
 {
     struct world *w = &world;
     (void)state;
-    w->raw = malloc(ANSWER_BYTES_MAX + 1);
     snprintf(w->folder, sizeof w->folder, "%s", tm_test_folder());
     w->server = tm_test_server_start("tidemark serve --port 0 --org %s/org.db --quiet", w->folder);
-    return w->raw != NULL ? 0 : -1;
+    tm_wire_init(&w->wire, w->server.line);
+    return 0;
 }
 
 static int world_stop(void **state)
@@ -113,7 +58,7 @@ static int world_stop(void **state)
     (void)state;
     tm_test_server_stop(&world.server);
     tm_test_folder_remove(world.folder);
-    free(world.raw);
+    tm_wire_free(&world.wire);
     return 0;
 }
 
@@ -122,15 +67,7 @@ static int world_begin(void **state)
 {
     struct world *w = &world;
     assert_int_equal(wire(w, "DELETE", "/tidemark/v1/faults", NULL), 200);
-    assert_int_equal(wire(w, "POST",
-                          "/services/oauth2/token?grant_type=client_credentials&client_id=tidemark-"
-                          "consumer-key&client_secret=tidemark-consumer-secret",
-                          NULL),
-                     200);
-    json_t *json = wire_json(w);
-    snprintf(w->token, sizeof w->token, "%s",
-             json_string_value(json_object_get(json, "access_token")));
-    json_decref(json);
+    tm_wire_sign_in(&w->wire);
     *state = w;
     return 0;
 }
@@ -143,8 +80,8 @@ static void a_dropped_request_gets_no_byte_and_does_nothing(void **state)
     int64_t before = accounts(w);
     plant(w, "{\"drop_request\":{\"class\":\"write\",\"count\":1}}");
     assert_int_equal(wire(w, "POST", DATA "/sobjects/Account", "{\"Name\":\"x\"}"), 0);
-    assert_true(w->closed);
-    assert_int_equal(w->bytes, 0);
+    assert_true(w->wire.closed);
+    assert_int_equal(w->wire.bytes, 0);
     assert_int_equal(accounts(w), before);
 }
 
@@ -154,8 +91,8 @@ static void a_dropped_answer_gets_no_byte_and_was_done(void **state)
     int64_t before = accounts(w);
     plant(w, "{\"drop_answer\":{\"class\":\"write\",\"count\":1}}");
     assert_int_equal(wire(w, "POST", DATA "/sobjects/Account", "{\"Name\":\"x\"}"), 0);
-    assert_true(w->closed);
-    assert_int_equal(w->bytes, 0);
+    assert_true(w->wire.closed);
+    assert_int_equal(w->wire.bytes, 0);
     assert_int_equal(accounts(w), before + 1);
 }
 
@@ -164,11 +101,12 @@ static void a_truncated_body_is_shorter_than_it_says_and_the_connection_ends(voi
     struct world *w = *state;
     plant(w, "{\"truncate_answer\":{\"class\":\"rest\",\"bytes\":20,\"count\":1}}");
     assert_int_equal(wire(w, "GET", DATA "/limits", NULL), 200);
-    assert_true(w->closed);
-    assert_int_equal(w->bytes, (size_t)(strstr(w->raw, "\r\n\r\n") + 4 - w->raw) + 20);
-    assert_true(strtol(strcasestr(w->raw, "content-length:") + 15, NULL, 10) > 100);
+    assert_true(w->wire.closed);
+    assert_int_equal(w->wire.bytes,
+                     (size_t)(strstr(w->wire.raw, "\r\n\r\n") + 4 - w->wire.raw) + 20);
+    assert_true(strtol(strcasestr(w->wire.raw, "content-length:") + 15, NULL, 10) > 100);
     assert_int_equal(wire(w, "GET", DATA "/limits", NULL), 200);
-    assert_true(wire_whole(w));
+    assert_false(w->wire.closed);
 }
 
 static void errors_are_whole_answers_of_their_status(void **state)
@@ -177,9 +115,9 @@ static void errors_are_whole_answers_of_their_status(void **state)
     plant(w, "{\"request_limit\":{\"count\":1},\"server_error\":{\"class\":\"streaming\",\"count\":"
              "1}}");
     assert_int_equal(wire(w, "GET", DATA "/limits", NULL), 403);
-    assert_non_null(strstr(w->raw, "\"errorCode\":\"REQUEST_LIMIT_EXCEEDED\""));
+    assert_non_null(strstr(w->wire.raw, "\"errorCode\":\"REQUEST_LIMIT_EXCEEDED\""));
     assert_int_equal(wire(w, "POST", "/cometd/59.0", "[]"), 503);
-    assert_non_null(strstr(w->raw, "text/html"));
+    assert_non_null(strstr(w->wire.raw, "text/html"));
 }
 
 static void a_slow_answer_waits_while_others_are_served(void **state)
@@ -202,7 +140,7 @@ static const char *say(struct world *w, const char *fmt, ...)
     vsnprintf(body, sizeof body, fmt, ap);
     va_end(ap);
     wire(w, "POST", "/cometd/59.0", body);
-    return w->raw;
+    return w->wire.raw;
 }
 
 #define CONNECT                                                                                    \
@@ -239,11 +177,11 @@ static void events_of_a_broken_poll_are_written_twice(void **state)
     plant(w, "{\"truncate_answer\":{\"class\":\"connect\",\"bytes\":1000000,\"count\":1}}");
     assert_int_equal(wire(w, "POST", DATA "/sobjects/Account", "{\"Name\":\"twice\"}"), 201);
     say(w, CONNECT, w->client);
-    assert_true(w->closed);
-    assert_int_equal(count_of(w->raw, "\"Name\":\"twice\""), 1);
+    assert_true(w->wire.closed);
+    assert_int_equal(count_of(w->wire.raw, "\"Name\":\"twice\""), 1);
     say(w, CONNECT, w->client);
-    assert_false(w->closed);
-    assert_int_equal(count_of(w->raw, "\"Name\":\"twice\""), 1);
+    assert_false(w->wire.closed);
+    assert_int_equal(count_of(w->wire.raw, "\"Name\":\"twice\""), 1);
 }
 
 static void a_forgotten_client_is_unknown_on_the_wire(void **state)
@@ -252,7 +190,7 @@ static void a_forgotten_client_is_unknown_on_the_wire(void **state)
     follow(w);
     plant(w, "{\"forget_clients\":{}}");
     assert_non_null(strstr(say(w, CONNECT, w->client), "403::Unknown client"));
-    assert_non_null(strstr(w->raw, "\"reconnect\":\"handshake\""));
+    assert_non_null(strstr(w->wire.raw, "\"reconnect\":\"handshake\""));
 }
 
 static void the_clock_moves_on_and_what_was_due_happens(void **state)
@@ -264,7 +202,7 @@ static void the_clock_moves_on_and_what_was_due_happens(void **state)
     assert_int_equal(wire(w, "GET", DATA "/limits", NULL), 401);
     assert_int_equal(wire(w, "POST", "/tidemark/v1/clock", "{\"advance\":\"-1h\"}"), 400);
     assert_int_equal(wire(w, "POST", "/tidemark/v1/clock", "{\"advnce\":\"1h\"}"), 400);
-    assert_non_null(strstr(w->raw, "did you mean"));
+    assert_non_null(strstr(w->wire.raw, "did you mean"));
     assert_int_equal(wire(w, "POST", "/tidemark/v1/clock", "{\"advance\":\"4000d\"}"), 400);
 }
 
@@ -299,12 +237,13 @@ static void the_examples_of_the_readme_work_as_they_stand(void **state)
     int code = system(command);
     snprintf(command, sizeof command, "%s/readme.log", w->folder);
     FILE *f = fopen(command, "r");
-    w->raw[f != NULL ? fread(w->raw, 1, ANSWER_BYTES_MAX, f) : 0] = '\0';
-    if (f != NULL)
-        fclose(f);
+    assert_non_null(f);
+    static char log[1 << 20];
+    log[fread(log, 1, sizeof log - 1, f)] = '\0';
+    fclose(f);
     if (code != 0)
-        fail_msg("%s", w->raw);
-    assert_true(count_of(w->raw, "+ curl") >= 10);
+        fail_msg("%s", log);
+    assert_true(count_of(log, "+ curl") >= 10);
 }
 
 /* ---- survival ---- */

@@ -285,6 +285,22 @@ static const char *const corpus[] = {
     "POST /tidemark/v1/schema\n\n{\"object\":\"Account\",\"add\":{\"name\":\"X__c\",\"type\":"
     "\"string\",\"length\":10}}\xffPOST /tidemark/v1/schema\n\n{\"object\":\"Account\",\"remove\":"
     "\"X__c\"}\xffPOST /tidemark/v1/faults\n\n{\"expire_tokens\":{}}",
+    "POST "
+    "/tidemark/v1/faults\n\n{\"slow\":{\"delay\":\"5s\",\"class\":\"query\",\"probability\":0.5},"
+    "\"truncate_answer\":[{\"bytes\":7,\"path\":\"/services/"
+    "[a-z]*\"}],\"late_rows\":{\"lag\":\"1m\",\"for\":"
+    "\"1h\"},\"gap_events\":{\"object\":\"Account\"}}\xffGET " D "/limits" A
+    "\xffGET /tidemark/v1/faults?after=0&limit=3\xff"
+    "DELETE /tidemark/v1/faults?rule=1\xff"
+    "DELETE /tidemark/v1/faults",
+    "POST "
+    "/tidemark/v1/faults\n\n{\"reset_replay_ids\":{\"every\":\"1m\"},\"purge_bin\":{\"older\":0},"
+    "\"streaming_busy\":{\"class\":\"any\"},\"drop_answer\":{\"client\":\"[\"}}\xffPOST "
+    "/cometd/59.0" A
+    "[{\"channel\":\"/meta/handshake\",\"supportedConnectionTypes\":[\"long-polling\"]}]",
+    "POST "
+    "/tidemark/v1/commit\n\n{\"changes\":[{\"change\":\"create\",\"object\":\"Account\",\"fields\":"
+    "{\"Name\":\"A\"}}],\"hold\":\"5m\"}\xffPOST /tidemark/v1/clock\n\n{\"advance\":\"1h\"}",
     "GET /tidemark/v1/history?limit=2&object=Account&after_pos=0\xffGET /tidemark/v1/clock\xffGET "
     "/tidemark/v1/usage\xffGET /\xffPUT /nowhere",
 };
