@@ -81,6 +81,8 @@ static void fuzz_resume(struct fuzz_world *w, struct fuzz_held *h)
         w->now.org_ms += 10000;
         h->request.now = w->now;
         w->handler.resume(w->handler.self, &h->request, h->token, &out);
+        if (out.outcome == TM_MOCK_HOLD)
+            h->token = out.token; /* a slow request may be held again by another */
     }
     fuzz_answered(w, &out);
     tm_mock_request_free(&h->request);
@@ -218,6 +220,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     for (size_t i = 0; i < w.held_count; i++)
         fuzz_resume(&w, &w.held[i]);
     w.held_count = 0;
+    static const char remove[] = "DELETE /tidemark/v1/faults"; /* the next input finds none */
+    fuzz_request(&w, remove, remove + sizeof remove - 1);
     return 0;
 }
 
