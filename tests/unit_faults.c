@@ -207,6 +207,7 @@ static void classes_tell_requests_apart(void **state)
         { "GET", DATA "/sobjects/A/describe/", NULL, { TM_FAULT_DESCRIBE }, TM_FAULT_QUERY },
         { "PATCH", DATA "/sobjects/A/001", NULL, { TM_FAULT_WRITE }, TM_FAULT_BULK },
         { "POST", DATA "/composite/sobjects", NULL, { TM_FAULT_WRITE }, TM_FAULT_LOGIN },
+        { "HEAD", DATA "/sobjects/A", NULL, { TM_FAULT_REST }, TM_FAULT_WRITE },
         { "POST", DATA "/jobs/query", NULL, { TM_FAULT_BULK }, TM_FAULT_REST },
         { "POST", "/services/async/59.0/job", NULL, { TM_FAULT_BULK }, TM_FAULT_REST },
         { "POST", "/services/Soap/u/59.0", NULL, { TM_FAULT_LOGIN }, TM_FAULT_REST },
@@ -726,6 +727,18 @@ static void a_scenarios_instants_are_not_met_twice_after_a_restart(void **state)
     assert_int_equal(happened(w, "purge_bin"), 2);
 }
 
+static void a_scenarios_rule_must_name_an_object_of_the_org(void **state)
+{
+    struct world *w = *state;
+    struct tm_salesforce *s = NULL;
+    struct tm_err err = { 0 };
+    json_t *faults = json_loads("{\"gap_events\":{\"object\":\"Acount\"}}", 0, NULL);
+    struct tm_salesforce_settings settings = { .faults = faults };
+    assert_int_equal(tm_salesforce_open(&s, w->f.org, &settings, &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "no object \"Acount\""));
+    json_decref(faults);
+}
+
 static void the_log_says_whom_it_struck_and_when(void **state)
 {
     struct world *w = *state;
@@ -785,6 +798,7 @@ int main(void)
         TEST(wrong_rules_are_refused_whole_and_by_name),
         TEST(there_are_no_more_rules_than_the_table_holds),
         TEST(a_scenarios_instants_are_not_met_twice_after_a_restart),
+        TEST(a_scenarios_rule_must_name_an_object_of_the_org),
         TEST(the_log_says_whom_it_struck_and_when),
         cmocka_unit_test(a_scenario_names_its_wrong_fault),
     };

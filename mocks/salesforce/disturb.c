@@ -265,6 +265,19 @@ static void disturb_resume(void *data, int64_t rule, int64_t happened, int64_t l
     tm_faults_resume(d->faults, rule, happened, last_ms);
 }
 
+/* An object that a rule names must be there: one that is not would be waited for in vain. */
+static enum tm_code disturb_objects(const struct tm_disturb *d, int64_t first, struct tm_err *err)
+{
+    for (size_t i = 0; i < tm_faults_count(d->faults); i++) {
+        const struct tm_fault_rule *rule = tm_faults_at(d->faults, i);
+        if (rule->number >= first && rule->object[0] != '\0' &&
+            tm_org_describe(d->ports.org, rule->object) == NULL)
+            return tm_fail(err, TM_E_ARG, "faults: %s: this org has no object \"%.80s\"",
+                           tm_fault_name(rule->kind), rule->object);
+    }
+    return TM_OK;
+}
+
 enum tm_code tm_disturb_open(struct tm_disturb **out, const struct tm_disturb_ports *ports,
                              const json_t *rules, int64_t origin_ms, uint64_t seed,
                              struct tm_err *err)
@@ -277,6 +290,8 @@ enum tm_code tm_disturb_open(struct tm_disturb **out, const struct tm_disturb_po
     enum tm_code rc = tm_faults_open(&d->faults, seed, err);
     if (rc == TM_OK && rules != NULL)
         rc = tm_faults_add(d->faults, rules, origin_ms, "faults", NULL, err);
+    if (rc == TM_OK)
+        rc = disturb_objects(d, 0, err);
     if (rc == TM_OK)
         rc = tm_org_fault_rules(ports->org, disturb_resume, d, err);
     if (rc == TM_OK)
@@ -321,19 +336,6 @@ static enum tm_code disturb_at_once(struct tm_disturb *d, const struct tm_now *n
     return rc == TM_E_AGAIN ? TM_OK : rc; /* a step will do it */
 }
 
-/* An object that a rule names must be there: one that is not would be waited for in vain. */
-static enum tm_code disturb_objects(const struct tm_disturb *d, int64_t first, struct tm_err *err)
-{
-    for (size_t i = 0; i < tm_faults_count(d->faults); i++) {
-        const struct tm_fault_rule *rule = tm_faults_at(d->faults, i);
-        if (rule->number >= first && rule->object[0] != '\0' &&
-            tm_org_describe(d->ports.org, rule->object) == NULL)
-            return tm_fail(err, TM_E_ARG, "faults: %s: this org has no object \"%.80s\"",
-                           tm_fault_name(rule->kind), rule->object);
-    }
-    return TM_OK;
-}
-
 enum tm_code tm_disturb_rules_add(struct tm_disturb *d, const json_t *body,
                                   const struct tm_now *now, json_t **out, struct tm_err *err)
 {
@@ -343,7 +345,7 @@ enum tm_code tm_disturb_rules_add(struct tm_disturb *d, const json_t *body,
                        "faults: give {kind: rule}, as {\"server_error\": {\"count\": 3}}");
     enum tm_code rc = tm_faults_add(d->faults, body, now->org_ms, "faults", &first, err);
     if (rc != TM_OK)
-        return rc == TM_E_LIMIT ? (err->code = TM_E_ARG) : rc;
+        return rc;
     last = first + (int64_t)tm_faults_count(d->faults); /* beyond the last one */
     rc = disturb_objects(d, first, err);
     if (rc != TM_OK) {

@@ -17,7 +17,7 @@ struct tm_disturb {
     int64_t edge_ms; /* until then nothing begins or ends; INT64_MIN = look at once */
     uint64_t token_last;
 };
-/* Writes the log; a log that cannot be written is told by the next step. */
+/* Writes the log. An entry that cannot be written is lost: the fault has struck all the same. */
 void disturb_log(struct tm_disturb *d, const struct tm_fault_rule *rule, const struct tm_now *now,
                  int64_t until_ms, const struct tm_mock_request *r, const char *detail);
 #endif

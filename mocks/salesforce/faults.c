@@ -45,7 +45,7 @@ static enum tm_code faults_one(struct tm_faults *f, enum tm_fault_kind kind, con
                                int64_t from_ms, const char *where, struct tm_err *err)
 {
     if (f->count == TM_FAULT_RULES_MAX)
-        return tm_fail(err, TM_E_LIMIT, "%s: more than %d rules at a time", where,
+        return tm_fail(err, TM_E_ARG, "%s: more than %d rules at a time", where,
                        TM_FAULT_RULES_MAX);
     enum tm_code rc = tm_fault_rule_parse(&f->rules[f->count], kind, json, from_ms, where, err);
     if (rc == TM_OK)
@@ -176,7 +176,7 @@ bool tm_fault_is_class(const struct tm_mock_request *r, enum tm_fault_class clas
     case TM_FAULT_QUERY: return rest && strncasecmp(resource, "query", 5) == 0; /* queryAll, too */
     case TM_FAULT_DESCRIBE: return rest && fault_is_describe(resource);
     case TM_FAULT_WRITE:
-        return rest && strcmp(r->method, "GET") != 0 &&
+        return rest && strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0 &&
                (strncmp(resource, "sobjects/", 9) == 0 || strncmp(resource, "composite", 9) == 0);
     case TM_FAULT_BULK:
         return fault_under(r->path, "/services/async") || strncmp(resource, "jobs/", 5) == 0;

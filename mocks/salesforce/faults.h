@@ -89,7 +89,7 @@ enum tm_code tm_faults_open(struct tm_faults **out, uint64_t seed, struct tm_err
 void tm_faults_close(struct tm_faults *f);
 /* {kind: rule or list}: all of it or, on the first error, nothing. `at` of a rule counts from
  * from_ms. out_first: number of the first of them, the others follow; may be NULL. TM_E_ARG names
- * the key and suggests the nearest known one; TM_E_LIMIT: too many rules. */
+ * the key and suggests the nearest known one, or says that there are too many. */
 enum tm_code tm_faults_add(struct tm_faults *f, const json_t *kinds, int64_t from_ms,
                            const char *where, int64_t *out_first, struct tm_err *err);
 /* Is it a table of rules? As add, without adding. */
