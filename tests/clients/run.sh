@@ -42,7 +42,8 @@ install requirements.txt python python requirements.txt &&
     install package-lock.json node_modules || exit 70
 
 export TIDEMARK_BIN="$tidemark" NODE_PATH="$PWD/$at/node_modules" PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1
-passed=0 failed=0
+# All at once: each has a server of its own, and most of the time is waiting for polls.
+passed=0 failed=0 names=
 for t in "$here"/*_test.*; do
     name=$(basename "$t" | sed 's/_test\..*//')
     case " ${ONLY:-$name} " in *" $name "*) ;; *) continue;; esac
@@ -51,7 +52,12 @@ for t in "$here"/*_test.*; do
     *.py) with=$at/python/bin/python;;
     *) with=node;;
     esac
-    if timeout 240 $with "$t" >"$at/log/$name.log" 2>&1; then
+    timeout 240 $with "$t" >"$at/log/$name.log" 2>&1 &
+    names="$names $name:$!"
+done
+for each in $names; do
+    name=${each%:*}
+    if wait "${each#*:}"; then
         passed=$((passed + 1))
         echo "ok    $name ($(grep -c '^ok ' "$at/log/$name.log") tests)"
     else
