@@ -70,6 +70,33 @@ static void a_describe_file_more_is_an_object_more_with_fields_of_any_type(void 
     assert_int_equal(remove(path), 0);
 }
 
+/* Types as describe spells them: facts/salesforce-wire.md 3, what a schema-driven client knows. */
+static void the_objects_have_a_field_of_every_type_there_is(void **state)
+{
+    static const char *const types[] = {
+        "id",       "string",       "picklist",     "textarea",
+        "phone",    "url",          "reference",    "multipicklist",
+        "combobox", "email",        "complexvalue", "encryptedstring",
+        "base64",   "masterrecord", "double",       "datacategorygroupreference",
+        "currency", "percent",      "datetime",     "date",
+        "boolean",  "int",          "long",         "time",
+        "address",  "location",     "anyType",      "calculated",
+        "byte",     "json",
+    };
+    static const char *const objects[] = { "Account", "Opportunity", "User" };
+    struct org_fixture *f = *state;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        bool found = false;
+        for (size_t o = 0; o < 3; o++) {
+            const struct tm_describe *d = tm_org_describe(f->org, objects[o]);
+            for (size_t k = 0; k < d->fields_count; k++)
+                found |= strcmp(d->fields[k].type, types[i]) == 0;
+        }
+        if (!found)
+            fail_msg("no field of type %s", types[i]);
+    }
+}
+
 static void unknown_objects_and_folders_are_named(void **state)
 {
     struct org_fixture *f = *state;
@@ -94,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_AN_ORG(a_describe_file_more_is_an_object_more_with_fields_of_any_type),
+        ON_AN_ORG(the_objects_have_a_field_of_every_type_there_is),
         ON_AN_ORG(unknown_objects_and_folders_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
