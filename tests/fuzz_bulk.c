@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "mocks/salesforce/bulk_impl.h"
 #include "salesforce/bulk.h"
-#include "salesforce/csv.h"
+#include "base/csv.h"
 #include "tests/support_fuzz.h"
 
 struct fuzz_port {

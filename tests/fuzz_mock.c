@@ -20,7 +20,7 @@ struct fuzz_world {
     struct tm_salesforce *salesforce;
     struct tm_mock_handler handler;
     struct tm_now now;
-    char token[200], client[80];
+    char token[200], client[80], job[20], batch[20], result[20];
     struct fuzz_held held[FUZZ_REQUESTS_MAX];
     size_t held_count, runs;
 };
@@ -45,6 +45,16 @@ static void fuzz_take(const char *body, const char *key, char *out, size_t out_b
         snprintf(out, out_bytes, "%.*s", (int)strcspn(at + strlen(key), "\""), at + strlen(key));
 }
 
+/* An id with this prefix, in JSON or XML. */
+static void fuzz_take_id(const char *body, const char *json, const char *xml, char out[20])
+{
+    const char *at = body != NULL ? strstr(body, json) : NULL;
+    if (at == NULL && body != NULL)
+        at = strstr(body, xml);
+    if (at != NULL)
+        snprintf(out, 20, "%.*s", (int)strcspn(at + 1, "\"</?&"), at + 1);
+}
+
 static void fuzz_check(struct fuzz_world *w, const struct tm_mock_response *out)
 {
     fuzz_demand(out->outcome != TM_MOCK_HOLD);
@@ -58,6 +68,9 @@ static void fuzz_check(struct fuzz_world *w, const struct tm_mock_response *out)
     }
     fuzz_take(tm_buf_text(&out->body), "\"access_token\":\"", w->token, sizeof w->token);
     fuzz_take(tm_buf_text(&out->body), "\"clientId\":\"", w->client, sizeof w->client);
+    fuzz_take_id(tm_buf_text(&out->body), "\"750", ">750", w->job);
+    fuzz_take_id(tm_buf_text(&out->body), "\"751", ">751", w->batch);
+    fuzz_take_id(tm_buf_text(&out->body), "\"752", ">752", w->result);
 }
 
 static void fuzz_answered(struct fuzz_world *w, struct tm_mock_response *out)
@@ -108,7 +121,7 @@ static void fuzz_ask(struct fuzz_world *w, struct tm_mock_request *r)
 
 /* ---- one request from text ---- */
 
-/* Copies [from, end), TOKEN and CLIENT filled in. */
+/* Copies [from, end), TOKEN, CLIENT, JOBID, BATCH and RESULT filled in. */
 static char *fuzz_fill(const struct fuzz_world *w, const char *from, const char *end,
                        size_t *out_bytes)
 {
@@ -121,6 +134,15 @@ static char *fuzz_fill(const struct fuzz_world *w, const char *from, const char 
             from += 5;
         } else if (left >= 6 && memcmp(from, "CLIENT", 6) == 0) {
             tm_buf_addz(&text, w->client);
+            from += 6;
+        } else if (left >= 5 && memcmp(from, "JOBID", 5) == 0) {
+            tm_buf_addz(&text, w->job);
+            from += 5;
+        } else if (left >= 5 && memcmp(from, "BATCH", 5) == 0) {
+            tm_buf_addz(&text, w->batch);
+            from += 5;
+        } else if (left >= 6 && memcmp(from, "RESULT", 6) == 0) {
+            tm_buf_addz(&text, w->result);
             from += 6;
         } else {
             tm_buf_addc(&text, *from++);
@@ -307,5 +329,31 @@ static const char *const corpus[] = {
     "{\"Name\":\"A\"}}],\"hold\":\"5m\"}\xffPOST /tidemark/v1/clock\n\n{\"advance\":\"1h\"}",
     "GET /tidemark/v1/history?limit=2&object=Account&after_pos=0\xffGET /tidemark/v1/clock\xffGET "
     "/tidemark/v1/usage\xffGET /\xffPUT /nowhere",
+    "POST " D "/jobs/query" A "{\"operation\":\"queryAll\",\"query\":\"SELECT Id,Name FROM "
+    "Account\",\"columnDelimiter\":\"TAB\"}\xffGET " D "/jobs/query/JOBID" A "\xffGET " D
+    "/jobs/query/JOBID/results?maxRecords=1" A "\xffGET " D "/jobs/query/JOBID/results?locator=MQ" A
+    "\xffGET " D "/jobs/query/JOBID/resultPages" A "\xffPATCH " D "/jobs/query/JOBID" A
+    "{\"state\":\"Aborted\"}\xff"
+    "DELETE " D "/jobs/query/JOBID" A,
+    "POST " D "/jobs/ingest" A "{\"operation\":\"upsert\",\"object\":\"Account\","
+    "\"externalIdFieldName\":\"LegacyId__c\"}\xffPUT " D "/jobs/ingest/JOBID/batches" A
+    "Name,LegacyId__c\nx,1\n\"y\"\"\",1\n,#N/A\n\xffPATCH " D "/jobs/ingest/JOBID" A
+    "{\"state\":\"UploadComplete\"}\xffGET " D "/jobs/ingest/JOBID/failedResults" A "\xffGET " D
+    "/jobs/ingest" A,
+    "POST /services/async/59.0/job" A "{\"operation\":\"query\",\"object\":\"Account\","
+    "\"contentType\":\"JSON\"}\xffPOST /services/async/59.0/job/JOBID/batch" A
+    "SELECT Id, Name FROM Account WHERE Name != 'x'\xffGET "
+    "/services/async/59.0/job/JOBID/batch/BATCH/result" A
+    "\xffGET /services/async/59.0/job/JOBID/batch/BATCH/result/RESULT" A
+    "\xffGET /services/async/59.0/job/JOBID/batch/BATCH/request" A,
+    "POST /services/async/59.0/job\nSforce-Enable-PKChunking: chunkSize=1" A
+    "<jobInfo><operation>query</operation><object>Account</object></jobInfo>\xff"
+    "POST /services/async/59.0/job/JOBID/batch" A "SELECT Id FROM Account\xffGET "
+    "/services/async/59.0/job/JOBID/batch" A "\xffPOST /services/async/59.0/job/JOBID" A
+    "<jobInfo><state>Aborted</state></jobInfo>",
+    "POST /services/async/59.0/job" A "{\"operation\":\"insert\",\"object\":\"Account\","
+    "\"contentType\":\"JSON\"}\xffPOST /services/async/59.0/job/JOBID/batch" A
+    "[{\"Name\":\"x\",\"AnnualRevenue\":\"y\"},{\"Id\":[]}]\xff"
+    "GET /services/async/59.0/job/JOBID/batch/BATCH/result" A,
 };
 FUZZ_PROGRAM(corpus)

@@ -1,7 +1,7 @@
 /* The client side of Bulk 2.0 query jobs, against a scripted HTTP port, and its CSV. Virtual
  * time. */
 #include "salesforce/bulk.h"
-#include "salesforce/csv.h"
+#include "base/csv.h"
 #include "tests/support_fake_http.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 #include "salesforce/bulk.h"
-#include "salesforce/csv.h"
+#include "base/csv.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>

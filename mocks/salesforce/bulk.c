@@ -65,6 +65,8 @@ void bulk_job_remove(struct tm_bulk *b, struct bulk_job *job)
     for (size_t i = 0; i < job->runs_count; i++)
         bulk_run_free(b, job->runs[i]);
     free(job->runs);
+    tm_buf_free(&job->upload);
+    json_decref(job->columns);
     free(job);
 }
 
@@ -76,19 +78,36 @@ static bool bulk_job_ended(const struct bulk_job *job)
     return job->api == 2 || job->state != BULK_OPEN;
 }
 
+/* Memory of the results of an ingest job. */
+static size_t bulk_job_bytes(const struct bulk_job *job)
+{
+    size_t bytes = job->upload.cap;
+    for (size_t i = 0; i < job->runs_count; i++)
+        bytes += job->runs[i]->told[0].cap + job->runs[i]->told[1].cap;
+    return bytes;
+}
+
 /* Jobs are kept for seven days of org time; the oldest ended ones go earlier when there are too
- * many. */
+ * many, or their results too large. */
 static void bulk_expire(struct tm_bulk *b, int64_t now_org_ms)
 {
-    struct bulk_job *oldest = NULL, *next;
+    struct bulk_job *oldest = NULL, *with_results = NULL, *next;
+    size_t bytes = 0;
     for (struct bulk_job *job = b->jobs; job != NULL; job = next) {
         next = job->next;
-        if (now_org_ms - job->made_ms > BULK_KEPT_MS)
+        if (now_org_ms - job->made_ms > BULK_KEPT_MS) {
             bulk_job_remove(b, job);
-        else if (bulk_job_ended(job))
-            oldest = job;
+            continue;
+        }
+        bytes += bulk_job_bytes(job);
+        if (!bulk_job_ended(job))
+            continue;
+        oldest = job;
+        with_results = bulk_job_bytes(job) > 0 ? job : with_results;
     }
-    if (b->jobs_count >= BULK_JOBS_MAX && oldest != NULL)
+    if (bytes > BULK_TOLD_BYTES_MAX && with_results != NULL)
+        bulk_job_remove(b, with_results);
+    else if (b->jobs_count >= BULK_JOBS_MAX && oldest != NULL)
         bulk_job_remove(b, oldest);
 }
 
@@ -100,6 +119,7 @@ struct bulk_job *bulk_job_make(struct tm_bulk *b, int api, const struct tm_now *
         return NULL;
     job->api = api;
     job->made_ms = job->changed_ms = now->org_ms;
+    tm_buf_init(&job->upload, BULK_UPLOAD_BYTES_MAX);
     job->form = (struct bulk_form){ .format = BULK_CSV, .delimiter = ',' };
     bulk_id(b, job->id, "750");
     job->next = b->jobs;

@@ -1,6 +1,7 @@
-/* bulk: the Bulk APIs of the org: 2.0 query jobs under /services/data/vNN.0/jobs/query and 1.0 jobs
- * and batches under /services/async/NN.0. in: requests, the instant, steps; out: job and batch
- * states, result files. Pure towards time: instants are handed in.
+/* bulk: the Bulk APIs of the org: 2.0 query and ingest jobs under /services/data/vNN.0/jobs, 1.0
+ * jobs and batches under /services/async/NN.0. in: requests, the instant, steps; out: job and batch
+ * states, result files; records written as REST writes them. Pure towards time: instants are handed
+ * in.
  *
  * A query's rows are those of the moment its job (1.0: its batch) began, which is when it was made
  * unless BULK_RUNNING_MAX others are under way. They are copied and written as CSV, JSON or XML a

@@ -1,7 +1,6 @@
 /* bulk_async: Bulk API 1.0, /services/async/NN.0/job. What is said of a job is in the format of the
  * request (Content-Type), what is said of a batch in the format of the job: JSON for JSON jobs,
- * else XML, whatever Content-Type a GET carries. Ingest operations are refused (FeatureNotEnabled).
- */
+ * else XML, whatever Content-Type a GET carries. */
 #include "mocks/salesforce/bulk_impl.h"
 #include "mocks/salesforce/rest.h"
 #include <assert.h>
@@ -134,7 +133,7 @@ static json_t *async_batch_info(const struct async_call *c, const struct bulk_ru
     json_object_set_new(info, "systemModstamp",
                         json_string(async_time(c, changed, run->changed_ms)));
     json_object_set_new(info, "numberRecordsProcessed", json_integer(rows));
-    json_object_set_new(info, "numberRecordsFailed", json_integer(0));
+    json_object_set_new(info, "numberRecordsFailed", json_integer(run->failed));
     json_object_set_new(info, "totalProcessingTime", json_integer(async_took_ms(run, &c->r->now)));
     json_object_set_new(info, "apiActiveProcessingTime", json_integer(0));
     json_object_set_new(info, "apexProcessingTime", json_integer(0));
@@ -155,11 +154,12 @@ static json_t *async_job_info(const struct async_call *c, const struct bulk_job 
     }
     return json_pack(
         "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:f,s:i,s:I,s:i,s:i}",
-        "id", job->id, "operation", job->all ? "queryAll" : "query", "object", job->object,
-        "createdById", tm_org_user_id(c->b->org), "createdDate", async_time(c, made, job->made_ms),
-        "systemModstamp", async_time(c, changed, job->changed_ms), "state", states[job->state],
-        "concurrencyMode", "Parallel", "contentType", formats[job->form.format],
-        "numberBatchesQueued", (json_int_t)counts[BULK_QUEUED], "numberBatchesInProgress",
+        "id", job->id, "operation", job->all ? "queryAll" : bulk_op_word(job->op), "object",
+        job->object, "createdById", tm_org_user_id(c->b->org), "createdDate",
+        async_time(c, made, job->made_ms), "systemModstamp",
+        async_time(c, changed, job->changed_ms), "state", states[job->state], "concurrencyMode",
+        "Parallel", "contentType", formats[job->form.format], "numberBatchesQueued",
+        (json_int_t)counts[BULK_QUEUED], "numberBatchesInProgress",
         (json_int_t)counts[BULK_RUNNING], "numberBatchesCompleted", (json_int_t)counts[BULK_DONE],
         "numberBatchesFailed", (json_int_t)counts[BULK_FAILED], "numberBatchesTotal",
         (json_int_t)job->runs_count, "numberRecordsProcessed", (json_int_t)rows, "numberRetries", 0,
@@ -180,27 +180,43 @@ static bool async_words(struct async_call *c, struct bulk_words *out)
     return rc == TM_OK;
 }
 
+static const char *async_ingest_options(struct bulk_job *job, const struct bulk_words *w,
+                                        const struct tm_describe *d, char message[200])
+{
+    const char *key = bulk_words_get(w, "externalIdFieldName");
+    const struct tm_field *field = key != NULL ? tm_describe_field(d, key) : NULL;
+    if (job->op != BULK_QUERY && job->form.format == BULK_XML) {
+        snprintf(message, 200, "records are taken as CSV or JSON, not as XML");
+        return "FeatureNotEnabled";
+    }
+    if ((job->op == BULK_UPSERT) != (field != NULL)) {
+        snprintf(message, 200, "upsert takes an externalIdFieldName of %s, other operations none",
+                 d->object);
+        return "InvalidJob";
+    }
+    snprintf(job->key, sizeof job->key, "%s", field != NULL ? field->name : "");
+    return NULL;
+}
+
 /* NULL = fine, else the error's code; its message in `message`. */
 static const char *async_options(struct async_call *c, struct bulk_job *job,
                                  const struct bulk_words *w, char message[200])
 {
-    static const char *const ingest[] = { "insert", "update", "upsert", "delete", "hardDelete" };
     const char *operation = bulk_words_get(w, "operation"), *object = bulk_words_get(w, "object");
     const char *type = bulk_words_get(w, "contentType");
     const char *chunking = tm_mock_header(c->r, "Sforce-Enable-PKChunking");
     const struct tm_describe *d = object != NULL ? tm_org_describe(c->b->org, object) : NULL;
     struct tm_err err = { 0 };
-    for (size_t i = 0; operation != NULL && i < sizeof ingest / sizeof ingest[0]; i++)
-        if (strcasecmp(operation, ingest[i]) == 0) {
-            snprintf(message, 200,
-                     "this org takes query and queryAll jobs only, not %s; write "
-                     "records by REST",
-                     ingest[i]);
-            return "FeatureNotEnabled";
-        }
+    if (operation != NULL && strcasecmp(operation, "hardDelete") == 0) {
+        snprintf(message, 200, "hardDelete needs a permission that nobody has in this org");
+        return "FeatureNotEnabled";
+    }
+    job->op = operation != NULL ? bulk_op_of(operation) : BULK_QUERY;
     job->all = operation != NULL && strcasecmp(operation, "queryAll") == 0;
-    if (operation == NULL || (!job->all && strcasecmp(operation, "query") != 0)) {
-        snprintf(message, 200, "operation must be query or queryAll");
+    if (operation == NULL ||
+        (job->op == BULK_QUERY && !job->all && strcasecmp(operation, "query") != 0)) {
+        snprintf(message, 200,
+                 "operation must be query, queryAll, insert, update, upsert or delete");
         return "InvalidJob";
     }
     if (d == NULL) {
@@ -218,6 +234,9 @@ static const char *async_options(struct async_call *c, struct bulk_job *job,
     snprintf(job->object, sizeof job->object, "%s", d->object);
     snprintf(job->version, sizeof job->version, "%s", c->version);
     job->form.version = job->version;
+    const char *wrong = async_ingest_options(job, w, d, message);
+    if (wrong != NULL)
+        return wrong;
     if (chunking != NULL &&
         bulk_words_chunking(chunking, &job->pk_rows, job->pk_from, job->pk_parent, &err) != TM_OK) {
         snprintf(message, 200, "%.199s", err.msg);
@@ -406,6 +425,21 @@ static enum tm_code async_batch_make(struct async_call *c, struct bulk_job *job,
     return bulk_run_make_ended(c->b, job, soql, BULK_FAILED, why, &c->r->now, out, err);
 }
 
+/* Data that is no data is accepted and fails, too. */
+static enum tm_code async_batch_load(struct async_call *c, struct bulk_job *job,
+                                     struct bulk_run **out, struct tm_err *err)
+{
+    json_t *data = NULL;
+    char why[300];
+    struct tm_err cause = { 0 };
+    enum tm_code rc = bulk_ingest_read(c->b, job, c->r->body != NULL ? c->r->body : "",
+                                       c->r->body_bytes, &data, &cause);
+    if (rc == TM_OK)
+        return bulk_run_make_ingest(c->b, job, data, &c->r->now, out, err);
+    snprintf(why, sizeof why, "InvalidBatch : Failed to parse the data: %.200s", cause.msg);
+    return bulk_run_make_ended(c->b, job, "", BULK_FAILED, why, &c->r->now, out, err);
+}
+
 static void async_batch_create(struct async_call *c, struct bulk_job *job)
 {
     const char *soql = c->r->body != NULL ? c->r->body : "";
@@ -418,7 +452,8 @@ static void async_batch_create(struct async_call *c, struct bulk_job *job)
         async_refuse(c, 400, "InvalidJobState", "the job is not open");
         return;
     }
-    if (strlen(soql) != c->r->body_bytes || c->r->body_bytes > TM_SOQL_BYTES_MAX) {
+    if (job->op == BULK_QUERY &&
+        (strlen(soql) != c->r->body_bytes || c->r->body_bytes > TM_SOQL_BYTES_MAX)) {
         async_refuse(c, 400, "ClientInputError", "the body must be the text of one query");
         return;
     }
@@ -426,7 +461,8 @@ static void async_batch_create(struct async_call *c, struct bulk_job *job)
         async_refuse(c, 400, "ExceededQuota", "ApiBatchItems Limit exceeded.");
         return;
     }
-    enum tm_code rc = async_batch_make(c, job, soql, &run, &err);
+    enum tm_code rc = job->op == BULK_QUERY ? async_batch_make(c, job, soql, &run, &err)
+                                            : async_batch_load(c, job, &run, &err);
     if (rc != TM_OK) {
         async_broken(c, &err);
         return;
@@ -463,6 +499,20 @@ static void async_result_list(struct async_call *c, const struct bulk_run *run)
         async_answer(c, 200, "result-list", json_pack("{s:o}", "result", list));
 }
 
+/* What became of each record of an ingest batch, in the order of its data. */
+static void async_told(struct async_call *c, const struct bulk_run *run, bool there)
+{
+    if (!there) {
+        async_refuse(c, 400, "InvalidUrl", "there is no such resource");
+        return;
+    }
+    tm_mock_answer(c->out, 200, async_type(run->job),
+                   c->json ? "[" : "\"Id\",\"Success\",\"Created\",\"Error\"\n");
+    tm_buf_add(&c->out->body, tm_buf_text(&run->told[0]), run->told[0].bytes);
+    if (c->json)
+        tm_buf_addc(&c->out->body, ']');
+}
+
 static void async_result(struct async_call *c, struct bulk_run *run)
 {
     char id[TM_ID_BYTES];
@@ -470,6 +520,10 @@ static void async_result(struct async_call *c, struct bulk_run *run)
     size_t i = 0;
     if (bulk_run_state(run, &c->r->now) != BULK_DONE) {
         async_refuse(c, 400, "InvalidBatch", "the batch is not completed");
+        return;
+    }
+    if (run->job->op != BULK_QUERY) {
+        async_told(c, run, result == NULL);
         return;
     }
     if (result == NULL) {
@@ -501,8 +555,8 @@ static void async_batch(struct async_call *c, struct bulk_job *job)
         async_answer(c, 200, "batchInfo", async_batch_info(c, run));
     else if (strcmp(what, "result") == 0)
         async_result(c, run);
-    else if (strcmp(what, "request") == 0 && c->parts_count == 5)
-        tm_mock_answer(c->out, 200, async_type(job), run->soql);
+    else if (strcmp(what, "request") == 0 && c->parts_count == 5 && job->op == BULK_QUERY)
+        tm_mock_answer(c->out, 200, "text/plain;charset=UTF-8", run->soql);
     else
         async_refuse(c, 400, "InvalidUrl", "there is no such resource");
 }

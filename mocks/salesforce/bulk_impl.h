@@ -4,10 +4,12 @@
  *   bulk_query.c  API 2.0                 bulk_rows.c   one row as CSV, JSON, XML
  *   bulk_async.c  API 1.0                 bulk_store.c  written rows, by run and row
  *   bulk_words.c  1.0's requests taken apart, JSON and XML alike
- *   bulk_page.c   rows out of the store, a slice a call */
+ *   bulk_page.c   rows out of the store, a slice a call
+ *   bulk_ingest.c records to write, of 1.0 batches and of bulk_load.c: 2.0 ingest jobs */
 #ifndef TM_MOCKS_SALESFORCE_BULK_IMPL_H
 #define TM_MOCKS_SALESFORCE_BULK_IMPL_H
 #include "mocks/salesforce/bulk.h"
+#include "mocks/salesforce/record.h"
 #include "mocks/salesforce/soql.h"
 
 #define BULK_CHUNK_ROWS 250   /* rows written together; every chunk but a run's last has so many */
@@ -18,7 +20,11 @@
 #define BULK_BATCHES_MAX 2000 /* of one 1.0 job */
 #define BULK_FILES_MAX 15     /* result files of one query */
 #define BULK_FILE_BYTES_MAX (128u << 20)
-#define BULK_PAGES_MAX 64 /* answers under way */
+#define BULK_INGEST_ROWS_MAX 10000 /* of one batch, or one 2.0 ingest job */
+#define BULK_INGEST_SLICE 200      /* records written in one call */
+#define BULK_UPLOAD_BYTES_MAX (32u << 20)
+#define BULK_TOLD_BYTES_MAX (256u << 20) /* results of all ingest jobs that ended */
+#define BULK_PAGES_MAX 64                /* answers under way */
 #define BULK_KEPT_MS (7 * 86400000LL)
 #define BULK_HOURS 26 /* usage buckets, more than a day */
 #define BULK_NAMESPACE "http://www.force.com/2009/06/asyncapi/dataload"
@@ -64,8 +70,9 @@ enum bulk_state {
     BULK_ABORTED,
     BULK_NOT_PROCESSED
 };
+enum bulk_op { BULK_QUERY, BULK_INSERT, BULK_UPDATE, BULK_UPSERT, BULK_DELETE };
 struct bulk_job;
-struct bulk_run {         /* one query: a 2.0 job, or a batch of a 1.0 job */
+struct bulk_run {         /* one query, or records to write: a 2.0 job, or a batch of a 1.0 job */
     char id[TM_ID_BYTES]; /* 751…; of a 2.0 job the job's */
     struct bulk_job *job;
     enum bulk_state state;
@@ -82,15 +89,22 @@ struct bulk_run {         /* one query: a 2.0 job, or a batch of a 1.0 job */
     int64_t made_ms, changed_ms;         /* org time */
     int64_t made_ns, ended_ns, ready_ns; /* wall; shown as done from ready_ns on */
     char why[1300];
+    json_t *data;          /* ingest: the records, until all are written */
+    struct tm_buf told[2]; /* ingest: a result each; of 2.0 the good ones, and the failed ones */
+    int64_t failed;
 };
 struct bulk_job {
     char id[TM_ID_BYTES];
-    int api;  /* 1 or 2 */
-    bool all; /* queryAll */
+    int api; /* 1, 2, or 3: ingest of 2.0 */
+    enum bulk_op op;
+    bool all;             /* queryAll */
+    char key[96];         /* upsert: the external id field */
+    json_t *columns;      /* ingest of CSV: the names of its header */
+    struct tm_buf upload; /* 2.0 ingest: its data, until it is complete */
     char object[96];
     struct bulk_form form;
     char version[8];
-    enum { BULK_OPEN, BULK_CLOSED, BULK_JOB_ABORTED } state; /* 1.0 */
+    enum { BULK_OPEN, BULK_CLOSED, BULK_JOB_ABORTED } state; /* 1.0, ingest */
     int64_t pk_rows;                                         /* PK chunking; 0 = none */
     char pk_from[TM_ID_BYTES], pk_parent[96];
     int64_t made_ms, changed_ms;
@@ -131,6 +145,13 @@ enum tm_code bulk_run_make(struct tm_bulk *b, struct bulk_job *job, const char *
 enum tm_code bulk_run_make_ended(struct tm_bulk *b, struct bulk_job *job, const char *soql,
                                  enum bulk_state state, const char *why, const struct tm_now *now,
                                  struct bulk_run **out, struct tm_err *err);
+/* Records to write; takes `data`. */
+enum tm_code bulk_run_make_ingest(struct tm_bulk *b, struct bulk_job *job, json_t *data,
+                                  const struct tm_now *now, struct bulk_run **out,
+                                  struct tm_err *err);
+/* A slice is over: failed, done, or to go on. */
+void bulk_run_over(struct tm_bulk *b, struct bulk_run *run, enum tm_code rc,
+                   const struct tm_err *err, bool done, const struct tm_now *now);
 void bulk_run_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now);
 void bulk_run_begin(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now);
 void bulk_run_abort(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now);
@@ -138,6 +159,25 @@ void bulk_run_free(struct tm_bulk *b, struct bulk_run *run);
 enum bulk_state bulk_run_state(const struct bulk_run *run, const struct tm_now *now);
 /* First row behind result file `file`. */
 int64_t bulk_run_file_end(const struct bulk_run *run, size_t file);
+
+/* ---- bulk_ingest.c ---- */
+const char *bulk_op_word(enum bulk_op op);
+enum bulk_op bulk_op_of(const char *word); /* BULK_QUERY when it is none that writes */
+/* The records of a batch in the job's format. TM_E_PROTO: what is wrong with the whole of it. */
+enum tm_code bulk_ingest_read(struct tm_bulk *b, struct bulk_job *job, const char *data,
+                              size_t bytes, json_t **out, struct tm_err *err);
+void bulk_ingest_open(struct bulk_run *run, json_t *data);
+void bulk_ingest_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now);
+void bulk_ingest_free(struct bulk_run *run);
+
+/* ---- bulk_load.c ---- */
+void bulk_load_request(struct tm_bulk *b, const struct tm_mock_request *r, const char *version,
+                       char *const *parts, size_t parts_count, struct tm_mock_response *out);
+
+/* ---- bulk_query.c ---- */
+const char *bulk_delimiter_word(char delimiter);
+/* lineEnding and columnDelimiter of a job. NULL = fine, else what is wrong. */
+const char *bulk_form_of(struct bulk_form *out, const json_t *body);
 
 /* ---- bulk_async.c ---- */
 void bulk_async_error(struct tm_mock_response *out, bool json, int status, const char *code,

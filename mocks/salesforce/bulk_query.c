@@ -75,6 +75,14 @@ static const struct query_delimiter {
                          { "PIPE", '|' },  { "SEMICOLON", ';' }, { "TAB", '\t' } };
 #define QUERY_DELIMITERS (sizeof query_delimiters / sizeof query_delimiters[0])
 
+const char *bulk_delimiter_word(char delimiter)
+{
+    size_t i = 0;
+    while (i + 1 < QUERY_DELIMITERS && query_delimiters[i].is != delimiter)
+        i++;
+    return query_delimiters[i].word;
+}
+
 static const char *query_state(const struct bulk_run *run, const struct tm_now *now)
 {
     switch (bulk_run_state(run, now)) {
@@ -91,11 +99,7 @@ static json_t *query_info(const struct tm_bulk *b, const struct bulk_job *job,
                           const struct tm_now *now, bool short_form)
 {
     const struct bulk_run *run = job->runs[0];
-    const char *delimiter = "COMMA";
     char made[TM_TIME_BYTES], changed[TM_TIME_BYTES];
-    for (size_t i = 0; i < QUERY_DELIMITERS; i++)
-        if (query_delimiters[i].is == job->form.delimiter)
-            delimiter = query_delimiters[i].word;
     json_t *info =
         json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:s,s:s}", "id", job->id, "operation",
                   job->all ? "queryAll" : "query", "object", job->object, "createdById",
@@ -103,7 +107,8 @@ static json_t *query_info(const struct tm_bulk *b, const struct bulk_job *job,
                   "systemModstamp", tm_time_rest(changed, job->changed_ms), "state",
                   short_form ? "UploadComplete" : query_state(run, now), "concurrencyMode",
                   "Parallel", "contentType", "CSV", "apiVersion", strtod(job->version, NULL),
-                  "lineEnding", job->form.crlf ? "CRLF" : "LF", "columnDelimiter", delimiter);
+                  "lineEnding", job->form.crlf ? "CRLF" : "LF", "columnDelimiter",
+                  bulk_delimiter_word(job->form.delimiter));
     if (short_form || info == NULL)
         return info;
     enum bulk_state state = bulk_run_state(run, now);
@@ -129,16 +134,10 @@ static bool query_word(const json_t *body, const char *name, const char *preset,
     return *out != NULL;
 }
 
-/* NULL = fine, else what is wrong. */
-static const char *query_options(struct bulk_job *job, const json_t *body)
+const char *bulk_form_of(struct bulk_form *out, const json_t *body)
 {
-    const char *operation, *type, *delimiter, *ending;
+    const char *delimiter, *ending;
     size_t i = 0;
-    if (!query_word(body, "operation", NULL, &operation) ||
-        (strcasecmp(operation, "query") != 0 && strcasecmp(operation, "queryAll") != 0))
-        return "operation must be query or queryAll";
-    if (!query_word(body, "contentType", "CSV", &type) || strcasecmp(type, "CSV") != 0)
-        return "contentType must be CSV";
     if (!query_word(body, "lineEnding", "LF", &ending) ||
         (strcasecmp(ending, "LF") != 0 && strcasecmp(ending, "CRLF") != 0))
         return "lineEnding must be LF or CRLF";
@@ -148,11 +147,23 @@ static const char *query_options(struct bulk_job *job, const json_t *body)
         i++;
     if (i == QUERY_DELIMITERS)
         return "columnDelimiter must be BACKQUOTE, CARET, COMMA, PIPE, SEMICOLON or TAB";
-    job->all = strcasecmp(operation, "queryAll") == 0;
-    job->form = (struct bulk_form){ .format = BULK_CSV,
-                                    .delimiter = query_delimiters[i].is,
-                                    .crlf = strcasecmp(ending, "CRLF") == 0 };
+    *out = (struct bulk_form){ .format = BULK_CSV,
+                               .delimiter = query_delimiters[i].is,
+                               .crlf = strcasecmp(ending, "CRLF") == 0 };
     return NULL;
+}
+
+/* NULL = fine, else what is wrong. */
+static const char *query_options(struct bulk_job *job, const json_t *body)
+{
+    const char *operation, *type;
+    if (!query_word(body, "operation", NULL, &operation) ||
+        (strcasecmp(operation, "query") != 0 && strcasecmp(operation, "queryAll") != 0))
+        return "operation must be query or queryAll";
+    if (!query_word(body, "contentType", "CSV", &type) || strcasecmp(type, "CSV") != 0)
+        return "contentType must be CSV";
+    job->all = strcasecmp(operation, "queryAll") == 0;
+    return bulk_form_of(&job->form, body);
 }
 
 static const char *query_unknown(const json_t *body)
@@ -432,6 +443,10 @@ void tm_bulk2_request(struct tm_bulk *b, const struct tm_mock_request *r, const 
                       char *const *parts, size_t parts_count, struct tm_mock_response *out)
 {
     bool get = strcmp(r->method, "GET") == 0;
+    if (parts_count >= 2 && parts_count <= 4 && strcmp(parts[1], "ingest") == 0) {
+        bulk_load_request(b, r, version, parts, parts_count, out);
+        return;
+    }
     if (parts_count < 2 || parts_count > 4 || strcmp(parts[1], "query") != 0) {
         query_not_found(out);
         return;

@@ -100,14 +100,15 @@ static void run_fail(struct tm_bulk *b, struct bulk_run *run, enum tm_code rc,
                      const struct tm_now *now)
 {
     char text[700];
-    if (rc == TM_E_ARG)
+    if (rc == TM_E_ARG && error != NULL)
         snprintf(run->why, sizeof run->why, "%s: %s", error->code, error->message);
     else if (rc == TM_E_AGAIN)
         snprintf(run->why, sizeof run->why, "SERVER_UNAVAILABLE: the org is busy, try again");
     else
         snprintf(run->why, sizeof run->why, "UNKNOWN_EXCEPTION: %s",
                  tm_err_text(err, text, sizeof text));
-    run->rows = 0;
+    if (run->job->op == BULK_QUERY) /* records that were written stay so */
+        run->rows = 0;
     run_end(b, run, BULK_FAILED, now);
 }
 
@@ -116,7 +117,8 @@ void bulk_run_abort(struct tm_bulk *b, struct bulk_run *run, const struct tm_now
     if (bulk_run_state(run, now) != BULK_QUEUED && bulk_run_state(run, now) != BULK_RUNNING)
         return;
     bulk_pages_forget(b, run);
-    run->rows = 0;
+    if (run->job->op == BULK_QUERY)
+        run->rows = 0;
     run_end(b, run, BULK_ABORTED, now);
 }
 
@@ -127,6 +129,7 @@ void bulk_run_free(struct tm_bulk *b, struct bulk_run *run)
     bulk_pages_forget(b, run);
     run_rest(b, run);
     bulk_store_drop(b->store, run->number);
+    bulk_ingest_free(run);
     free(run->head);
     free(run->soql);
     free(run);
@@ -220,8 +223,21 @@ static void run_came(struct tm_bulk *b, struct bulk_run *run, enum tm_code rc,
         run_fail(b, run, rc, NULL, err, now);
 }
 
+void bulk_run_over(struct tm_bulk *b, struct bulk_run *run, enum tm_code rc,
+                   const struct tm_err *err, bool done, const struct tm_now *now)
+{
+    if (rc != TM_OK)
+        run_fail(b, run, rc, NULL, err, now);
+    else if (done)
+        run_end(b, run, BULK_DONE, now);
+}
+
 void bulk_run_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now)
 {
+    if (run->data != NULL) {
+        bulk_ingest_slice(b, run, now);
+        return;
+    }
     struct tm_err err = { 0 };
     enum tm_code rc = tm_soql_copy(run->result, BULK_SLICE_CHUNKS * BULK_CHUNK_ROWS, &err);
     run_came(b, run, rc, now, &err);
@@ -236,6 +252,10 @@ void bulk_run_begin(struct tm_bulk *b, struct bulk_run *run, const struct tm_now
     run->state = BULK_RUNNING;
     b->queued_count--;
     b->running[b->running_count++] = run;
+    if (run->data != NULL) {
+        bulk_ingest_slice(b, run, now);
+        return;
+    }
     enum tm_code rc = tm_soql_begin(&run->result, b->org, run->query, run->job->all, now->org_ms,
                                     BULK_SLICE_CHUNKS * BULK_CHUNK_ROWS, &error, &err);
     tm_soql_close(run->query);
@@ -270,7 +290,7 @@ static enum tm_code run_join(struct tm_bulk *b, struct bulk_job *job, const char
         free(run);
         return tm_fail(err, TM_E_NOMEM, "a Bulk query");
     }
-    if (job->api == 2)
+    if (job->api != 1)
         memcpy(run->id, job->id, sizeof run->id);
     else
         bulk_id(b, run->id, "751");
@@ -290,6 +310,22 @@ enum tm_code bulk_run_make(struct tm_bulk *b, struct bulk_job *job, const char *
         return rc;
     }
     (*out)->query = query;
+    b->queued_count++;
+    if (b->running_count < BULK_RUNNING_MAX && b->queued_count == 1)
+        bulk_run_begin(b, *out, now);
+    return TM_OK;
+}
+
+enum tm_code bulk_run_make_ingest(struct tm_bulk *b, struct bulk_job *job, json_t *data,
+                                  const struct tm_now *now, struct bulk_run **out,
+                                  struct tm_err *err)
+{
+    enum tm_code rc = run_join(b, job, "", now, out, err);
+    if (rc != TM_OK) {
+        json_decref(data);
+        return rc;
+    }
+    bulk_ingest_open(*out, data);
     b->queued_count++;
     if (b->running_count < BULK_RUNNING_MAX && b->queued_count == 1)
         bulk_run_begin(b, *out, now);

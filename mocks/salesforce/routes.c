@@ -335,7 +335,10 @@ void tm_salesforce_news(struct tm_salesforce *s)
 
 void tm_salesforce_step(struct tm_salesforce *s, const struct tm_now *now, struct tm_wake *wake)
 {
+    int64_t before = tm_org_pos_last(s->org);
     tm_bulk_step(s->bulk, now, wake);
+    if (tm_org_pos_last(s->org) != before)
+        tm_bayeux_news(s->bayeux);
 }
 
 struct tm_streaming *tm_salesforce_streaming(struct tm_salesforce *s)

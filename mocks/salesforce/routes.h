@@ -37,7 +37,7 @@ struct tm_mock_handler tm_salesforce_handler(struct tm_salesforce *s);
 /* How a held request is resumed: tm_mock_server_wake, or a simulation's own. */
 void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint64_t token),
                          void *data);
-/* What is to do beside answering: Bulk queries under way, a slice a call. Sets *wake when there is
+/* What is to do beside answering: Bulk jobs under way, a slice a call. Sets *wake when there is
  * more. */
 void tm_salesforce_step(struct tm_salesforce *s, const struct tm_now *now, struct tm_wake *wake);
 /* What is due of planted faults and open transactions (disturb.h). TM_E_AGAIN: org.db is locked,

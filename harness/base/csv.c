@@ -1,4 +1,4 @@
-#include "salesforce/csv.h"
+#include "base/csv.h"
 #include <assert.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* csv: RFC 4180 text, record by record. in: one buffer, changed in place; out: fields as
  * terminated texts inside it. Quoted and bare fields, LF and CRLF. Pure: no I/O, heap. The caller
  * owns the buffer, which outlives the fields. */
-#ifndef TM_SALESFORCE_CSV_H
-#define TM_SALESFORCE_CSV_H
+#ifndef TM_BASE_CSV_H
+#define TM_BASE_CSV_H
 #include "base/err.h"
 #include <stddef.h>
 

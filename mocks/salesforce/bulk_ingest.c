@@ -1,0 +1,387 @@
+/* bulk_ingest: records that a Bulk job writes: its data taken apart, written BULK_INGEST_SLICE a
+ * call through the org's own write path (one transaction a call; an upsert one a record), and told
+ * record by record. CSV: an empty value leaves a field alone, #N/A sets null. Facts: Bulk API
+ * guide, "Prepare CSV Files", "View Batch Results", "Get Job Successful/Failed Record Results",
+ * read 2026-11. */
+#include "base/csv.h"
+#include "mocks/salesforce/bulk_impl.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define INGEST_COLUMNS_MAX 800
+#define INGEST_RESULT_BYTES_MAX (64u << 20)
+
+static const char *const ingest_words[] = { "query", "insert", "update", "upsert", "delete" };
+
+const char *bulk_op_word(enum bulk_op op)
+{
+    return ingest_words[op];
+}
+
+enum bulk_op bulk_op_of(const char *word)
+{
+    for (size_t i = BULK_INSERT; i <= BULK_DELETE; i++)
+        if (strcasecmp(word, ingest_words[i]) == 0)
+            return (enum bulk_op)i;
+    return BULK_QUERY;
+}
+
+/* ---- data ---- */
+
+static json_t *ingest_value(const struct tm_field *f, const struct tm_csv_field *csv)
+{
+    enum tm_field_kind kind = f != NULL ? f->kind : TM_FIELD_TEXT;
+    char *end = NULL;
+    if (strcmp(csv->text, "#N/A") == 0)
+        return json_null();
+    if (kind == TM_FIELD_BOOLEAN &&
+        (strcasecmp(csv->text, "true") == 0 || strcmp(csv->text, "1") == 0))
+        return json_true();
+    if (kind == TM_FIELD_BOOLEAN &&
+        (strcasecmp(csv->text, "false") == 0 || strcmp(csv->text, "0") == 0))
+        return json_false();
+    if (kind == TM_FIELD_INT || kind == TM_FIELD_NUMBER) {
+        double d = strtod(csv->text, &end);
+        json_t *number = kind == TM_FIELD_INT
+                             ? json_integer((json_int_t)strtoll(csv->text, &end, 10))
+                             : json_real(d);
+        if (number != NULL && *end == '\0')
+            return number;
+        json_decref(number);
+    }
+    return json_stringn(csv->text, csv->bytes); /* what is wrong with it is told record by record */
+}
+
+static enum tm_code ingest_csv(const struct tm_describe *d, struct bulk_job *job, char *text,
+                               size_t bytes, json_t *rows, struct tm_err *err)
+{
+    struct tm_csv csv;
+    struct tm_csv_field *head = calloc(INGEST_COLUMNS_MAX, sizeof *head);
+    struct tm_csv_field *row = calloc(INGEST_COLUMNS_MAX, sizeof *row);
+    size_t columns = 0, count = 1;
+    enum tm_code rc =
+        head != NULL && row != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "a batch of records");
+    tm_csv_init(&csv, text, bytes, job->form.delimiter);
+    if (rc == TM_OK)
+        rc = tm_csv_record(&csv, head, INGEST_COLUMNS_MAX, &columns, err);
+    if (rc == TM_OK && columns == 0)
+        rc = tm_fail(err, TM_E_PROTO,
+                     "the data is empty: a CSV begins with the names of its fields");
+    json_decref(job->columns);
+    job->columns = json_array();
+    for (size_t i = 0; i < columns && rc == TM_OK; i++)
+        if (json_array_append_new(job->columns, json_string(head[i].text)) != 0)
+            rc = tm_fail(err, TM_E_PROTO, "column %zu of the header is no text", i + 1);
+    while (rc == TM_OK && count > 0) {
+        rc = tm_csv_record(&csv, row, INGEST_COLUMNS_MAX, &count, err);
+        if (rc != TM_OK || count == 0)
+            break;
+        if (count != columns)
+            rc = tm_fail(err, TM_E_PROTO, "row %zu has %zu values, the header %zu",
+                         json_array_size(rows) + 1, count, columns);
+        else if (json_array_size(rows) == BULK_INGEST_ROWS_MAX)
+            rc =
+                tm_fail(err, TM_E_PROTO, "more than %d records in one batch", BULK_INGEST_ROWS_MAX);
+        if (rc != TM_OK)
+            break;
+        json_t *record = json_object();
+        for (size_t i = 0; i < columns; i++)
+            if (row[i].bytes > 0)
+                json_object_set_new(record, head[i].text,
+                                    ingest_value(tm_describe_field(d, head[i].text), &row[i]));
+        json_array_append_new(rows, record);
+    }
+    free(head);
+    free(row);
+    return rc;
+}
+
+static enum tm_code ingest_json(const char *text, size_t bytes, json_t *rows, struct tm_err *err)
+{
+    json_error_t wrong;
+    json_t *list = json_loadb(text, bytes, 0, &wrong), *row;
+    size_t i;
+    enum tm_code rc = TM_OK;
+    if (!json_is_array(list) || json_array_size(list) > BULK_INGEST_ROWS_MAX)
+        rc = tm_fail(err, TM_E_PROTO, "the data must be a JSON list of at most %d records",
+                     BULK_INGEST_ROWS_MAX);
+    json_array_foreach(list, i, row)
+    {
+        if (rc == TM_OK && !json_is_object(row))
+            rc = tm_fail(err, TM_E_PROTO, "record %zu is not an object", i);
+        if (rc == TM_OK)
+            json_array_append(rows, row);
+    }
+    json_decref(list);
+    return rc;
+}
+
+enum tm_code bulk_ingest_read(struct tm_bulk *b, struct bulk_job *job, const char *data,
+                              size_t bytes, json_t **out, struct tm_err *err)
+{
+    const struct tm_describe *d = tm_org_describe(b->org, job->object);
+    char *copy = malloc(bytes + 1);
+    json_t *rows = json_array();
+    enum tm_code rc =
+        copy != NULL && rows != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "a batch of records");
+    if (rc == TM_OK) {
+        memcpy(copy, data, bytes);
+        copy[bytes] = '\0';
+        rc = job->form.format == BULK_CSV ? ingest_csv(d, job, copy, bytes, rows, err)
+                                          : ingest_json(copy, bytes, rows, err);
+    }
+    free(copy);
+    if (rc == TM_OK)
+        *out = rows;
+    else
+        json_decref(rows);
+    return rc;
+}
+
+/* ---- what is told of a record ---- */
+
+static void ingest_cell(struct tm_buf *out, const struct bulk_form *form, const char *text,
+                        bool first)
+{
+    if (!first)
+        tm_buf_addc(out, form->delimiter);
+    tm_buf_addc(out, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            tm_buf_addc(out, '"');
+        tm_buf_addc(out, *text);
+    }
+    tm_buf_addc(out, '"');
+}
+
+/* CODE:message:fields -- */
+static void ingest_error(char out[900], const struct tm_record *r)
+{
+    out[0] = '\0';
+    if (r->code[0] != '\0')
+        snprintf(out, 900, "%s:%s:%s --", r->code, r->message, r->about);
+}
+
+static void ingest_tell_csv(struct tm_buf *out, const struct bulk_form *form,
+                            const struct tm_record *r)
+{
+    bool done = r->code[0] == '\0';
+    char error[900];
+    ingest_error(error, r);
+    ingest_cell(out, form, r->id, true);
+    ingest_cell(out, form, done ? "true" : "false", false);
+    ingest_cell(out, form, done && r->kind == TM_ORG_CREATE ? "true" : "false", false);
+    ingest_cell(out, form, error, false);
+    tm_buf_addz(out, form->crlf ? "\r\n" : "\n");
+}
+
+static void ingest_tell_json(struct tm_buf *out, const struct tm_record *r)
+{
+    bool done = r->code[0] == '\0';
+    json_t *errors = json_array(), *fields = json_array();
+    char about[sizeof r->about], *save = NULL;
+    snprintf(about, sizeof about, "%s", r->about);
+    for (char *name = strtok_r(about, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save))
+        json_array_append_new(fields, json_string(name));
+    if (!done)
+        json_array_append_new(errors,
+                              json_pack("{s:s,s:O,s:s,s:n}", "message", r->message, "fields",
+                                        fields, "statusCode", r->code, "extendedErrorDetails"));
+    json_t *told =
+        json_pack("{s:b,s:b,s:o,s:o}", "success", done, "created", done && r->kind == TM_ORG_CREATE,
+                  "id", r->id[0] != '\0' ? json_string(r->id) : json_null(), "errors", errors);
+    char *text = told != NULL ? json_dumps(told, JSON_COMPACT) : NULL;
+    if (out->bytes > 0)
+        tm_buf_addc(out, ',');
+    tm_buf_addz(out, text != NULL ? text : "null");
+    free(text);
+    json_decref(told);
+    json_decref(fields);
+}
+
+static void ingest_line_end(struct tm_buf *out, const struct bulk_form *form)
+{
+    tm_buf_addz(out, form->crlf ? "\r\n" : "\n");
+}
+
+/* As the value came; "" where the row had none. */
+static void ingest_original(struct tm_buf *out, const struct bulk_form *form, const json_t *value)
+{
+    char *text = NULL;
+    if (value != NULL && !json_is_string(value) && !json_is_null(value))
+        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    ingest_cell(out, form,
+                json_is_string(value) ? json_string_value(value)
+                : json_is_null(value) ? "#N/A"
+                : text != NULL        ? text
+                                      : "",
+                false);
+    free(text);
+}
+
+/* 2.0: sf__Id, sf__Created or sf__Error, and the record as it came. */
+static void ingest_tell_whole(struct tm_buf *out, const struct bulk_job *job,
+                              const struct tm_record *r, const json_t *row)
+{
+    const struct bulk_form *form = &job->form;
+    bool done = r->code[0] == '\0';
+    json_t *name;
+    size_t i;
+    char error[900];
+    ingest_error(error, r);
+    if (out->bytes == 0) {
+        ingest_cell(out, form, "sf__Id", true);
+        ingest_cell(out, form, done ? "sf__Created" : "sf__Error", false);
+        json_array_foreach(job->columns, i, name)
+            ingest_cell(out, form, json_string_value(name), false);
+        ingest_line_end(out, form);
+    }
+    ingest_cell(out, form, r->id, true);
+    ingest_cell(out, form, !done ? error : r->kind == TM_ORG_CREATE ? "true" : "false", false);
+    json_array_foreach(job->columns, i, name)
+        ingest_original(out, form, json_object_get(row, json_string_value(name)));
+    ingest_line_end(out, form);
+}
+
+static void ingest_tell(struct bulk_run *run, const struct tm_record *r, const json_t *row)
+{
+    const struct bulk_job *job = run->job;
+    bool done = r->code[0] == '\0';
+    run->failed += !done;
+    run->rows++;
+    if (job->api == 3)
+        ingest_tell_whole(&run->told[done ? 0 : 1], job, r, row);
+    else if (job->form.format == BULK_CSV)
+        ingest_tell_csv(&run->told[0], &job->form, r);
+    else
+        ingest_tell_json(&run->told[0], r);
+}
+
+/* ---- writing ---- */
+
+/* What the row asks for; refused when it lacks its id, or its key means several records. */
+static void ingest_record(struct tm_bulk *b, const struct bulk_job *job, const json_t *row,
+                          struct tm_record *r, struct tm_err *err)
+{
+    const char *id = json_string_value(json_object_get(row, "Id"));
+    bool by_id = job->op != BULK_UPSERT || strcasecmp(job->key, "Id") == 0;
+    json_t *found = NULL;
+    *r = (struct tm_record){ .kind = job->op == BULK_DELETE   ? TM_ORG_DELETE
+                                     : job->op == BULK_INSERT ? TM_ORG_CREATE
+                                                              : TM_ORG_UPDATE,
+                             .object = job->object,
+                             .fields = job->op == BULK_DELETE ? NULL : row };
+    if (job->op == BULK_INSERT)
+        return;
+    if (by_id && id != NULL && tm_id18(r->id, id, NULL) != TM_OK) {
+        tm_record_refuse(r, "MALFORMED_ID", "Id", "%s: id value of incorrect type: %.40s",
+                         job->object, id);
+    } else if (by_id && id == NULL && job->op == BULK_UPSERT) {
+        r->kind = TM_ORG_CREATE;
+    } else if (by_id && id == NULL) {
+        tm_record_refuse(r, "MISSING_ARGUMENT", "Id", "Id not specified in an update call");
+    } else if (!by_id) {
+        const json_t *value = json_object_get(row, job->key);
+        enum tm_code rc = value != NULL
+                              ? tm_record_find(b->org, job->object, job->key, value, 2, &found, err)
+                              : TM_OK;
+        if (value == NULL || rc != TM_OK)
+            tm_record_refuse(r, value == NULL ? "MISSING_ARGUMENT" : "INVALID_FIELD", job->key,
+                             "%s not specified", job->key);
+        else if (json_array_size(found) > 1)
+            tm_record_refuse(r, "DUPLICATE_EXTERNAL_ID", job->key,
+                             "%s: more than one record found for external id field", job->key);
+        else if (json_array_size(found) == 1)
+            snprintf(r->id, sizeof r->id, "%s", json_string_value(json_array_get(found, 0)));
+        else
+            r->kind = TM_ORG_CREATE;
+        tm_err_clear(err);
+        json_decref(found);
+    }
+}
+
+/* Records [from, from + count) of the run: refused ones are left out of the write. */
+static enum tm_code ingest_write(struct tm_bulk *b, struct bulk_run *run, size_t from, size_t count,
+                                 struct tm_record *records, const struct tm_now *now,
+                                 struct tm_err *err)
+{
+    char origin[64];
+    struct tm_record good[BULK_INGEST_SLICE];
+    json_t *bare[BULK_INGEST_SLICE] = { NULL };
+    size_t at[BULK_INGEST_SLICE], good_count = 0;
+    snprintf(origin, sizeof origin, "com/salesforce/api/bulk/%s", run->job->version);
+    const struct tm_record_who who = { .now = now, .origin = origin };
+    for (size_t i = 0; i < count; i++) {
+        json_t *row = json_array_get(run->data, from + i);
+        ingest_record(b, run->job, row, &records[i], err);
+        if (records[i].kind ==
+            TM_ORG_UPDATE) { /* the id says which record, and is no field of it */
+            bare[i] = json_copy(row);
+            json_object_del(bare[i], "Id");
+            records[i].fields = bare[i];
+        }
+        if (records[i].code[0] == '\0') {
+            at[good_count] = i;
+            good[good_count++] = records[i];
+        }
+    }
+    enum tm_code rc =
+        good_count > 0 ? tm_record_write(b->org, good, good_count, false, &who, err) : TM_OK;
+    for (size_t i = 0; i < good_count; i++)
+        records[at[i]] = good[i];
+    for (size_t i = 0; i < count; i++)
+        json_decref(bare[i]);
+    return rc;
+}
+
+/* True: all of the run's records are written. */
+static enum tm_code ingest_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now,
+                                 bool *out_done, struct tm_err *err)
+{
+    struct tm_record records[BULK_INGEST_SLICE];
+    size_t total = json_array_size(run->data), from = (size_t)run->rows;
+    size_t count = total - from < BULK_INGEST_SLICE ? total - from : BULK_INGEST_SLICE;
+    size_t step = run->job->op == BULK_UPSERT ? 1 : BULK_INGEST_SLICE;
+    enum tm_code rc = TM_OK;
+    for (size_t done = 0; done < count && rc == TM_OK; done += step) {
+        size_t some = count - done < step ? count - done : step;
+        rc = ingest_write(b, run, from + done, some, records, now, err);
+        for (size_t i = 0; i < some && rc == TM_OK; i++)
+            ingest_tell(run, &records[i], json_array_get(run->data, from + done + i));
+    }
+    for (size_t i = 0; i < 2 && rc == TM_OK; i++)
+        rc = tm_buf_check(&run->told[i], "results of a Bulk job", err);
+    *out_done = (size_t)run->rows == total;
+    return rc;
+}
+
+void bulk_ingest_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now)
+{
+    struct tm_err err = { .code = TM_OK };
+    bool done = false;
+    enum tm_code rc = ingest_slice(b, run, now, &done, &err);
+    if (rc == TM_E_AGAIN) /* org.db is held by a reader's checkpoint: next step will do */
+        return;
+    if (rc != TM_OK || done) {
+        json_decref(run->data);
+        run->data = NULL;
+    }
+    bulk_run_over(b, run, rc, &err, done, now);
+}
+
+void bulk_ingest_open(struct bulk_run *run, json_t *data)
+{
+    run->data = data;
+    for (size_t i = 0; i < 2; i++)
+        tm_buf_init(&run->told[i], INGEST_RESULT_BYTES_MAX);
+}
+
+void bulk_ingest_free(struct bulk_run *run)
+{
+    json_decref(run->data);
+    for (size_t i = 0; i < 2; i++)
+        tm_buf_free(&run->told[i]);
+}
