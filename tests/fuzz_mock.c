@@ -208,6 +208,7 @@ static void fuzz_serve(struct fuzz_world *w)
                                    .seed = 1,
                                    .origin_ms = FUZZ_ORIGIN_MS,
                                    .index_lag_ms = 5000,
+                                   .setup_objects = true,
                                    .publish_delay_ms = 2000 };
     struct tm_salesforce_settings settings = { .oauth = { .seeded = true, .seed = 9 } };
     struct tm_mock_request r;
@@ -306,6 +307,29 @@ static const char *const corpus[] = {
     "\xffPOST /cometd/59.0" A "[{\"channel\":\"/meta/"
     "unsubscribe\",\"clientId\":\"CLIENT\",\"subscription\":\"/data/ChangeEvents\"},{\"channel\":"
     "\"/meta/disconnect\",\"clientId\":\"CLIENT\"}]",
+    "POST " D "/sobjects/PushTopic" A "{\"Name\":\"P\",\"Query\":\"SELECT Id, Name FROM Account "
+    "WHERE Name != 'x'\",\"ApiVersion\":59.0,\"NotifyForFields\":\"Select\"}"
+    "\xffPOST /tidemark/v1/channels\n\n{\"name\":\"S__chn\",\"members\":[{\"object\":\"Account\","
+    "\"enriched\":[\"Name\",\"Phone\"]}]}"
+    "\xffPOST /cometd/59.0" A "[{\"channel\":\"/meta/"
+    "handshake\",\"supportedConnectionTypes\":[\"long-polling\"]}]"
+    "\xffPOST /cometd/59.0" A "[{\"channel\":\"/meta/subscribe\",\"clientId\":\"CLIENT\","
+    "\"subscription\":\"/topic/P?Name='A'&Id=x%20\",\"ext\":{\"replay\":{\"/topic/P\":-2}}},"
+    "{\"channel\":\"/meta/subscribe\",\"clientId\":\"CLIENT\",\"subscription\":\"/data/S__chn\","
+    "\"ext\":{\"replay\":{\"/data/S__chn\":-2}}},{\"channel\":\"/meta/subscribe\",\"clientId\":"
+    "\"CLIENT\",\"subscription\":\"/event/Low_Ink__e\",\"ext\":{\"replay\":{\"/event/Low_Ink__e\":"
+    "-2,\"/topic/P\":99}}}]"
+    "\xffPOST " D "/sobjects/Low_Ink__e" A "{\"Printer_Model__c\":\"m\",\"Measured__c\":"
+    "\"2026-03-02T08:00:00Z\"}"
+    "\xffPOST /tidemark/v1/commit\n\n{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
+    "\"fields\":{\"Name\":\"A\"}}]}"
+    "\xffPOST /cometd/59.0" A "[{\"channel\":\"/meta/"
+    "connect\",\"clientId\":\"CLIENT\",\"connectionType\":\"long-polling\"}]"
+    "\xffPOST " D "/sobjects/StreamingChannel" A "{\"Name\":\"/u/n\"}"
+    "\xffPOST " D "/sobjects/StreamingChannel/0M6uy0000000001/push" A
+    "{\"pushEvents\":[{\"payload\":\"p\",\"userIds\":[]}]}\xffGET " D
+    "/sobjects/Low_Ink__e/eventSchema" A "\xffPOST /tidemark/v1/events\n\n{\"object\":"
+    "\"Low_Ink__e\",\"fields\":{}}",
     "POST /cometd/replay/36.0" A "{\"channel\":\"/meta/subscribe\",\"clientId\":\"CLIENT\","
     "\"subscription\":\"/data/X__ChangeEvent\",\"ext\":{\"replay\":{\"/data/X__ChangeEvent\":7}}}",
     "POST /tidemark/v1/schema\n\n{\"object\":\"Account\",\"add\":{\"name\":\"X__c\",\"type\":"

@@ -56,10 +56,12 @@ struct bayeux_client *bayeux_admit(struct tm_bayeux *b, struct bayeux_turn *t,
         bayeux_reply(t, bayeux_advice(reply, "none", -1));
         return NULL;
     }
-    if (c == NULL)
-        bayeux_reply(t, bayeux_advice(bayeux_message(channel, json_object_get(message, "id"),
-                                                     "403::Unknown client"),
-                                      "handshake", -1));
+    if (c == NULL) /* who names no client has not met the server yet */
+        bayeux_reply(
+            t, bayeux_advice(bayeux_message(channel, json_object_get(message, "id"),
+                                            id != NULL ? "403::Unknown client"
+                                                       : "403::Client has not completed handshake"),
+                             "handshake", -1));
     return c;
 }
 
