@@ -600,7 +600,11 @@ static void a_streaming_channel_carries_what_is_pushed(void **state)
     ask(w, "POST", DATA "/sobjects/StreamingChannel", "{\"Name\":\"/u/notes\"}");
     assert_int_equal(w->status, 201);
     snprintf(target, sizeof target, DATA "/sobjects/StreamingChannel/%s/push", word(w->got, "id"));
+    ask(w, "GET", target, NULL);
+    assert_int_equal(json_array_size(json_object_get(w->got, "OnlineUserIds")), 0);
     assert_string_equal(subscribe(w, "/u/notes", -1), "");
+    ask(w, "GET", target, NULL);
+    assert_int_equal(json_array_size(json_object_get(w->got, "OnlineUserIds")), 1);
     ask(w, "POST", target,
         "{\"pushEvents\":[{\"payload\":\"hello \\\"you\\\"\",\"userIds\":[]},"
         "{\"payload\":\"for nobody here\",\"userIds\":[\"005000000000001\"]}]}");

@@ -310,8 +310,14 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
         rc = serve_sessions_load(s, err);
     if (rc != TM_OK)
         return rc;
-    rc = tm_streaming_setup(tm_salesforce_streaming(s->salesforce), s->scenario->streaming,
-                            tm_org_ms_last(s->org), err);
+    struct tm_streaming *streaming = tm_salesforce_streaming(s->salesforce);
+    if (streaming != NULL)
+        rc = tm_streaming_setup(streaming, s->scenario->streaming, tm_org_ms_last(s->org), err);
+    else if (json_object_size(s->scenario->streaming) > 0)
+        rc = tm_fail(err, TM_E_ARG,
+                     "scenario %s: \"streaming\" is for tidemark serve alone, a run has no use for "
+                     "it",
+                     s->scenario->name);
     if (rc != TM_OK)
         return rc;
     struct tm_mock_handler handler = tm_salesforce_handler(s->salesforce);

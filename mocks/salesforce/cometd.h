@@ -42,6 +42,8 @@ void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent);
 /* Call after commits: wakes the held polls that new events concern. */
 void tm_bayeux_news(struct tm_bayeux *b);
 size_t tm_bayeux_clients(const struct tm_bayeux *b);
+/* Does any client follow the channel, with or without a filter? */
+bool tm_bayeux_follows(const struct tm_bayeux *b, const char *channel);
 /* Planted faults. The next request's messages on `channel` ("" = all of them) find the server too
  * busy. */
 void tm_bayeux_busy(struct tm_bayeux *b, const char *channel);

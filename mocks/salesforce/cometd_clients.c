@@ -244,6 +244,14 @@ void bayeux_unfollow(struct tm_bayeux *b, struct bayeux_channel *channel)
     free(channel);
 }
 
+bool tm_bayeux_follows(const struct tm_bayeux *b, const char *channel)
+{
+    const struct bayeux_topic *topic = b->topics;
+    while (topic != NULL && strcmp(topic->feed.channel, channel) != 0)
+        topic = topic->next;
+    return topic != NULL;
+}
+
 void tm_bayeux_news(struct tm_bayeux *b)
 {
     for (struct bayeux_topic *topic = b->topics; topic != NULL; topic = topic->next) {

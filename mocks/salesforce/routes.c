@@ -72,6 +72,11 @@ static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *
     tm_org_usage_add(s->org, tm_mock_user_agent(r), "login", &more, r->now.org_ms);
 }
 
+static bool routes_follows(void *self, const char *channel)
+{
+    return tm_bayeux_follows(((struct tm_salesforce *)self)->bayeux, channel);
+}
+
 /* ---- the control API ---- */
 
 static void routes_control_done(enum tm_code rc, json_t *answer, const struct tm_err *err,
@@ -172,9 +177,9 @@ static enum tm_code routes_post(struct tm_salesforce *s, const struct tm_mock_re
         return tm_disturb_rules_add(s->disturb, body, &r->now, out, err);
     if (strcmp(name, "clock") == 0)
         return routes_advance(s, r, body, out, err);
-    if (strcmp(name, "channels") == 0)
+    if (s->streaming != NULL && strcmp(name, "channels") == 0)
         return tm_streaming_channels(s->streaming, body, out, err);
-    if (strcmp(name, "events") == 0)
+    if (s->streaming != NULL && strcmp(name, "events") == 0)
         return tm_streaming_publish(s->streaming, body, &r->now, out, err);
     return TM_E_AGAIN;
 }
@@ -192,7 +197,7 @@ static enum tm_code routes_get(struct tm_salesforce *s, const struct tm_mock_req
         *out = routes_clock(s, r);
     else if (strcmp(name, "usage") == 0)
         *out = routes_usage(s, r);
-    else if (strcmp(name, "channels") == 0)
+    else if (s->streaming != NULL && strcmp(name, "channels") == 0)
         rc = tm_streaming_channels(s->streaming, NULL, out, err);
     else
         rc = TM_E_AGAIN;
@@ -370,11 +375,15 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
         rc = tm_query_open(&s->query, org, s->oauth, err);
     if (rc == TM_OK)
         rc = tm_bulk_open(&s->bulk, org, s->oauth, &settings->bulk, err);
-    if (rc == TM_OK)
+    if (rc == TM_OK && tm_org_settings(org)->setup_objects)
         rc = tm_streaming_open(&s->streaming, org, err);
     bayeux.streaming = s->streaming;
     if (rc == TM_OK)
         rc = tm_bayeux_open(&s->bayeux, org, s->oauth, &bayeux, err);
+    if (s->streaming != NULL) {
+        s->streaming->follows = routes_follows;
+        s->streaming->follows_self = s;
+    }
     if (rc == TM_OK)
         rc = tm_disturb_open(&s->disturb, &(struct tm_disturb_ports){ org, s->oauth, s->bayeux },
                              settings->faults, tm_org_settings(org)->origin_ms,

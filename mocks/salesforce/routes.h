@@ -47,6 +47,7 @@ enum tm_code tm_salesforce_due(struct tm_salesforce *s, const struct tm_now *now
 struct tm_disturb *tm_salesforce_disturb(struct tm_salesforce *s);
 /* after commits made outside the handler */
 void tm_salesforce_news(struct tm_salesforce *s);
+/* NULL where the org has no setup objects (org.h): change events alone are streamed. */
 struct tm_streaming *tm_salesforce_streaming(struct tm_salesforce *s);
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s);
 #endif

@@ -188,26 +188,42 @@ bool tm_streaming_generic(struct tm_streaming *s, const char *channel)
            streaming_channel_name(s, "Name", channel, name, NULL) == TM_OK && *name != '\0';
 }
 
-/* One pushed payload; *out_count: how many it went to, -1 = all who listen. */
+static bool streaming_online(const struct tm_streaming *s, const char *channel)
+{
+    return s->follows != NULL && s->follows(s->follows_self, channel);
+}
+
+/* One pushed payload, and what is told of it: how many users it went to, -1 = all who listen. There
+ * is one user; who is named and is not that one gets nothing. */
 static enum tm_code streaming_push_one(struct tm_streaming *s, const char *channel,
-                                       const json_t *event, int64_t now_org_ms, int *out_count,
+                                       const json_t *event, int64_t now_org_ms, json_t *results,
                                        struct tm_err *err)
 {
     const json_t *payload = json_object_get(event, "payload"),
                  *users = json_object_get(event, "userIds"), *user;
     char time[TM_TIME_BYTES], more[64];
     struct tm_buf body;
-    bool ours = json_array_size(users) == 0;
+    bool all = json_array_size(users) == 0, ours = all, online = streaming_online(s, channel);
     size_t i;
     int64_t replay_id;
     if (!json_is_string(payload) || json_string_length(payload) > TM_PUSH_PAYLOAD_BYTES_MAX)
         return tm_org_refuse(s->org, "INVALID_FIELD", "payload", err,
                              "payload must be a text of at most %d characters",
                              TM_PUSH_PAYLOAD_BYTES_MAX);
-    json_array_foreach(users, i, user) ours =
-        ours ||
-        (json_is_string(user) && strncmp(json_string_value(user), tm_org_user_id(s->org), 15) == 0);
-    *out_count = json_array_size(users) == 0 ? -1 : ours ? 1 : 0;
+    json_t *status = json_object();
+    json_array_foreach(users, i, user)
+    {
+        bool him = json_is_string(user) &&
+                   strncmp(json_string_value(user), tm_org_user_id(s->org), 15) == 0;
+        ours = ours || him;
+        if (json_is_string(user))
+            json_object_set_new(status, json_string_value(user), json_boolean(him && online));
+    }
+    json_array_append_new(results, json_pack("{s:i,s:o}", "fanoutCount",
+                                             !online || !ours ? 0
+                                             : all            ? -1
+                                                              : 1,
+                                             "userOnlineStatus", status));
     if (!ours)
         return TM_OK;
     tm_buf_init(&body, 8 * TM_PUSH_PAYLOAD_BYTES_MAX);
@@ -236,15 +252,8 @@ static void streaming_push(struct tm_streaming *s, const struct tm_mock_request 
     if (!json_is_array(events) || json_array_size(events) > TM_PUSH_EVENTS_MAX)
         rc = tm_org_refuse(s->org, "INVALID_FIELD", "pushEvents", &err,
                            "pushEvents must be a list of at most %d events", TM_PUSH_EVENTS_MAX);
-    json_array_foreach(events, i, event)
-    {
-        int count = 0;
-        if (rc == TM_OK)
-            rc = streaming_push_one(s, channel, event, r->now.org_ms, &count, &err);
-        if (rc == TM_OK)
-            json_array_append_new(
-                answer, json_pack("{s:i,s:{}}", "fanoutCount", count, "userOnlineStatus"));
-    }
+    json_array_foreach(events, i, event) if (rc == TM_OK) rc =
+        streaming_push_one(s, channel, event, r->now.org_ms, answer, &err);
     json_decref(body);
     if (rc == TM_OK) {
         tm_rest_json(out, 200, answer);
@@ -270,7 +279,11 @@ static void streaming_generic(struct tm_streaming *s, const struct tm_mock_reque
     else if (strcmp(r->method, "POST") == 0)
         streaming_push(s, r, name, out);
     else if (strcmp(r->method, "GET") == 0)
-        tm_rest_json(out, 200, json_pack("{s:[],s:s}", "OnlineUserIds", "ChannelName", name));
+        tm_rest_json(out, 200,
+                     streaming_online(s, name)
+                         ? json_pack("{s:[s],s:s}", "OnlineUserIds", tm_org_user_id(s->org),
+                                     "ChannelName", name)
+                         : json_pack("{s:[],s:s}", "OnlineUserIds", "ChannelName", name));
     else
         tm_rest_error(out, 405, "METHOD_NOT_ALLOWED",
                       "HTTP Method not allowed. Allowed are GET, "

@@ -25,6 +25,8 @@ struct tm_streaming {
     struct tm_pushtopics *pushtopics;
     struct tm_platform_events *events;
     struct tm_custom_channels *channels;
+    bool (*follows)(void *self, const char *channel); /* is anybody there? NULL = not known: no */
+    void *follows_self;
 };
 enum tm_code tm_streaming_open(struct tm_streaming **out, struct tm_org *org, struct tm_err *err);
 void tm_streaming_close(struct tm_streaming *s); /* NULL-safe */
