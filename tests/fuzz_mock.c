@@ -284,7 +284,9 @@ static const char *const corpus[] = {
     "\"GET\",\"url\":\"" D "/sobjects/Account/@{a.id}\",\"referenceId\":\"b\"}]}",
     "GET " D
     "/query?q=SELECT+StageName,COUNT(Id)+n+FROM+Opportunity+WHERE+CloseDate=NEXT_N_DAYS:90+"
-    "AND+AccountId+IN+(SELECT+Id+FROM+Account)+GROUP+BY+StageName+HAVING+COUNT(Id)%3E1" A,
+    "AND+AccountId+IN+(SELECT+Id+FROM+Account)+GROUP+BY+StageName+HAVING+COUNT(Id)%3E1" A
+    "\xffGET " D
+    "/query?q=SELECT+Name,(SELECT+Id,Owner.Name+FROM+Opportunities+LIMIT+2)+FROM+Account" A,
     "POST /services/oauth2/token\n\ngrant_type=password&client_id=tidemark-consumer-key&client_"
     "secret=tidemark-consumer-secret&username=integration@tidemark.example&password=tidemarkTOKEN"
     "\xffPOST /services/oauth2/revoke\n\ntoken=x\xffGET /services/oauth2/userinfo" A,

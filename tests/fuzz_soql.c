@@ -69,6 +69,10 @@ static void fuzz_query(const struct tm_soql *q)
         if (q->items[i].kind == TM_SOQL_PATH)
             fuzz_path(q, &q->items[i].path);
         fuzz_word(q, q->items[i].alias);
+        fuzz_demand((q->items[i].kind == TM_SOQL_CHILDREN) == (q->items[i].in != NULL) &&
+                    !(q->within && q->items[i].in != NULL));
+        if (q->items[i].in != NULL)
+            fuzz_query(q->items[i].in);
     }
     for (size_t i = 0; i < q->groups_count; i++)
         fuzz_path(q, &q->groups[i]);
@@ -139,6 +143,9 @@ int main(int argc, char **argv)
         "IN (SELECT BId FROM C)",
         "SELECT Id FROM A WHERE Id IN (SELECT AId FROM B WHERE Id IN (SELECT x FROM C))",
         "SELECT toLabel(a), (SELECT Id FROM B) FROM A ALL ROWS",
+        "SELECT a, (SELECT b, c.d FROM Bs x WHERE e IN (1,2) ORDER BY f LIMIT 3), (SELECT g FROM "
+        "Hs) "
+        "FROM A WHERE i = TODAY",
         "SELECT '",
         "SELECT a FROM b WHERE c = '\\",
         "SELECT a FROM b WHERE c = '\\ud800'",

@@ -26,8 +26,9 @@ static enum tm_code run_allowed(const struct bulk_job *job, const struct tm_soql
                                         : "Aggregate Relationships not supported in Bulk Query");
     for (size_t i = 0; i < q->items_count; i++) {
         if (q->items[i].kind != TM_SOQL_PATH)
-            return run_refuse(
-                error, code, "Implementation restriction: FIELDS() is not supported in Bulk Query");
+            return run_refuse(error, code,
+                              "Implementation restriction: FIELDS() and queries of child "
+                              "records are not supported in Bulk Query");
     }
     if (q->offset > 0)
         return run_refuse(error, code,

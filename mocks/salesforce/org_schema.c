@@ -141,7 +141,7 @@ static enum tm_code schema_column(struct tm_buf *out, const struct tm_describe *
     return rc;
 }
 
-/* What records are looked up by: the account they hang on, external ids. */
+/* What records are looked up by: the record they hang on, external ids. */
 static enum tm_code schema_lookup_indexes(struct tm_org *org, const struct org_object *o,
                                           struct tm_err *err)
 {
@@ -151,7 +151,8 @@ static enum tm_code schema_lookup_indexes(struct tm_org *org, const struct org_o
         bool looked_up = json_is_true(json_object_get(f->json, "externalId")) ||
                          json_is_true(json_object_get(f->json, "idLookup")) ||
                          json_is_true(json_object_get(f->json, "unique"));
-        if (f->kind == TM_FIELD_ID && strcmp(f->name, "AccountId") == 0)
+        if (f->kind == TM_FIELD_ID &&
+            (strcmp(f->name, "AccountId") == 0 || strcmp(f->name, "ParentId") == 0))
             rc =
                 tm_sql_execf(org->db, err, "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\")",
                              o->cur, f->name, o->cur, f->name);

@@ -10,25 +10,23 @@
  *               [GROUP BY value {"," value} [HAVING cond]] [ORDER BY key {"," key}] [LIMIT n]
  *               [OFFSET n] {FOR (VIEW | REFERENCE)}
  *   item      = COUNT "(" ")" | FIELDS "(" (ALL | STANDARD | CUSTOM) ")" | value [alias]
- *   value     = path | function "(" path ")" | function "(" convertTimezone "(" path ")" ")"
- *   path      = name {"." name}    up to five relationships, then a field; the object or its alias
- *               may stand before
- *   function  = COUNT COUNT_DISTINCT SUM AVG MIN MAX, toLabel, and the date functions
- *   cond      = unary {AND unary} | unary {OR unary}    mixed only with parentheses
- *   unary     = NOT unary | "(" cond ")" | value op literal | value LIKE string
- *             | value [NOT] IN "(" (literal {"," literal} | query) ")"
- *             | value (INCLUDES | EXCLUDES) "(" string {"," string} ")"
- *   op        = "=" | "!=" | "<>" | "<" | "<=" | ">" | ">="
- *   literal   = NULL | TRUE | FALSE | number | 'string' | YYYY-MM-DD |
+ *             | "(" query ")"    of child records: FROM a relationship of the describe, no further
+ * one value     = path | function "(" path ")" | function "(" convertTimezone "(" path ")" ")" path
+ * = name {"." name}    up to five relationships, then a field; the object or its alias may stand
+ * before function  = COUNT COUNT_DISTINCT SUM AVG MIN MAX, toLabel, and the date functions cond =
+ * unary {AND unary} | unary {OR unary}    mixed only with parentheses unary     = NOT unary | "("
+ * cond ")" | value op literal | value LIKE string | value [NOT] IN "(" (literal {"," literal} |
+ * query) ")" | value (INCLUDES | EXCLUDES) "(" string {"," string} ")" op        = "=" | "!=" |
+ * "<>" | "<" | "<=" | ">" | ">=" literal   = NULL | TRUE | FALSE | number | 'string' | YYYY-MM-DD |
  *               YYYY-MM-DDThh:mm:ss[.f](Z|+hh:mm) | hh:mm:ss[.f]Z | TODAY | LAST_N_DAYS:n | ...
  *   string    : \n \r \t \b \f \" \' \\ \uXXXX, and in LIKE \% \_
  *   key       = value [ASC | DESC] [NULLS (FIRST | LAST)]    nulls come first unless told otherwise
  *
  * Words and names ignore case. 15- and 18-character ids are equal. Text compares without case, null
  * is never less or greater; != and NOT IN hold for null. The org's time zone is UTC, its week
- * begins on Sunday, its fiscal year in January. Refused with a reason: child subqueries in the
- * select list, TYPEOF, ROLLUP and CUBE, DISTANCE, FORMAT, convertCurrency, WITH DATA CATEGORY, ALL
- * ROWS and FOR UPDATE (both Apex only). */
+ * begins on Sunday, its fiscal year in January. Refused with a reason: TYPEOF, ROLLUP and CUBE,
+ * DISTANCE, FORMAT, convertCurrency, WITH DATA CATEGORY, ALL ROWS and FOR UPDATE (both Apex only).
+ */
 #ifndef TM_MOCKS_SALESFORCE_SOQL_H
 #define TM_MOCKS_SALESFORCE_SOQL_H
 #include "mocks/salesforce/org.h"
@@ -42,6 +40,7 @@
 #define TM_SOQL_RELATIONS_MAX 20
 #define TM_SOQL_LEVELS_MAX 6 /* the object itself and five relationships */
 #define TM_SOQL_SEMIJOINS_MAX 2
+#define TM_SOQL_CHILDREN_MAX 20
 /* AggregateResults of one answer: there are no further pages of them */
 #define TM_SOQL_GROUPS_MAX 2000
 #define TM_SOQL_OFFSET_MAX 2000
@@ -135,12 +134,14 @@ enum tm_soql_item_kind {
     TM_SOQL_COUNT,
     TM_SOQL_FIELDS_ALL,
     TM_SOQL_FIELDS_STANDARD,
-    TM_SOQL_FIELDS_CUSTOM
+    TM_SOQL_FIELDS_CUSTOM,
+    TM_SOQL_CHILDREN /* (SELECT … FROM Opportunities) */
 };
 struct tm_soql_item {
     enum tm_soql_item_kind kind;
     struct tm_soql_path path;
-    const char *alias; /* NULL when none */
+    const char *alias;        /* NULL when none */
+    const struct tm_soql *in; /* CHILDREN: owned; its object is the name of a relationship */
 };
 struct tm_soql_key {
     struct tm_soql_path path;
@@ -219,6 +220,12 @@ struct tm_soql_plan {
     char *object;
     bool count_only;
     bool grouped; /* AggregateResults: no Id in column 0, no url */
+    struct tm_soql_children *children;
+    size_t children_count;
+};
+struct tm_soql_children { /* rows that hang on one row: its Id is the first value of their SQL */
+    char *key;            /* "Opportunities": owned */
+    struct tm_soql_plan plan;
 };
 /* Names and types checked, SQL written. relation is what tm_org_relation gave for the object; now
  * is what relative dates are relative to. */

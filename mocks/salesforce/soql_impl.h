@@ -64,7 +64,8 @@ struct soql_planner {
     struct tm_soql_plan *plan;
     struct tm_org *org;
     const struct tm_soql *q;
-    const struct tm_describe *object;
+    const struct tm_describe *object; /* given beforehand when q's object is a relationship */
+    const char *hangs_by;             /* the field that holds the parent's Id, bound first; NULL */
     const char *self; /* alias of the object's table in SQL: "t"; relations are "t0", "t1" … */
     struct soql_relation relations[TM_SOQL_RELATIONS_MAX];
     size_t relations_count;
@@ -102,7 +103,8 @@ enum tm_field_kind soql_kind(const struct tm_field *f); /* Name of a person is t
 enum tm_code soql_plan_where(struct soql_planner *p, size_t index, struct tm_buf *sql);
 
 /* ---- result ---- */
-/* A cell: one type byte (SQLite's), then an int64, a double, or a length and the text. A long
+/* A cell: one type byte (SQLite's), then an int64, a double, or a length and the text. Behind a
+ * row's own cells stand those of its children, each kind behind the number of its rows. A long
  * result stands in an unlinked temporary file, which is mapped once it is whole. */
 struct tm_soql_result {
     struct tm_soql_plan plan;
@@ -110,6 +112,7 @@ struct tm_soql_result {
     size_t *rows;
     size_t rows_count, rows_cap; /* where each row begins in the file, then cells */
     FILE *spool;                 /* NULL while cells hold everything */
+    sqlite3_stmt **children;     /* [plan.children_count] on the connection of stmt */
     size_t spool_bytes;
     char *map; /* of the whole file */
     int64_t total;

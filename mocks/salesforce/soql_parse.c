@@ -57,15 +57,21 @@ static enum tm_code soql_item_value(struct soql_parser *p, struct tm_soql_item *
     return rc;
 }
 
+static enum tm_code soql_children(struct soql_parser *p, struct tm_soql_item *item);
+
 static enum tm_code soql_item(struct soql_parser *p)
 {
     struct tm_soql *q = p->q;
     struct tm_soql_item item = { .kind = TM_SOQL_PATH };
     enum tm_code rc = soql_grow(p, (void **)&q->items, q->items_count, &p->items_cap, sizeof item,
                                 TM_SOQL_ITEMS_MAX, "selected fields");
-    if (rc == TM_OK && soql_sign(p, "("))
-        return soql_refuse(p, "a query of child records in the select list is not served by this "
-                              "mock: query the child object with a WHERE on its reference");
+    if (rc == TM_OK && soql_sign(p, "(")) {
+        item.kind = TM_SOQL_CHILDREN;
+        rc = soql_children(p, &item);
+        if (rc == TM_OK)
+            q->items[q->items_count++] = item;
+        return rc;
+    }
     if (rc == TM_OK && soql_is(p, "typeof"))
         return soql_refuse(p, "TYPEOF is not served by this mock: no reference of this org is "
                               "polymorphic");
@@ -312,13 +318,9 @@ static enum tm_code soql_query(struct soql_parser *p)
     return rc == TM_OK ? soql_sense(p) : rc;
 }
 
-enum tm_code soql_within(struct soql_parser *p, const struct tm_soql **out)
+/* A query within a query: of the same text, with memory of its own. */
+static enum tm_code soql_inner(struct soql_parser *p, struct tm_soql **out)
 {
-    if (p->q->within)
-        return soql_refuse(p, "Nesting of semi join sub-selects is not supported");
-    if (p->q->semijoins == TM_SOQL_SEMIJOINS_MAX)
-        return tm_soql_complain(p->error, p->err, "EXCEEDED_MAX_SEMIJOIN_SUBSELECTS", p->text,
-                                p->now.at, "Maximum 2 semi join sub-selects are allowed");
     struct tm_soql *q = calloc(1, sizeof *q);
     struct soql_parser inner = *p;
     inner.q = q;
@@ -328,16 +330,10 @@ enum tm_code soql_within(struct soql_parser *p, const struct tm_soql **out)
         free(q);
         return tm_fail(p->err, TM_E_NOMEM, "a query within a query");
     }
-    p->q->semijoins++;
     q->limit = -1;
     q->within = true;
     q->text = p->q->text;
     enum tm_code rc = soql_query(&inner);
-    if (rc == TM_OK && (q->items_count != 1 || q->items[0].kind != TM_SOQL_PATH ||
-                        q->items[0].path.function != TM_SOQL_PLAIN || q->groups_count > 0 ||
-                        q->keys_count > 0 || q->limit >= 0 || q->offset > 0))
-        rc = soql_refuse(p, "a semi join sub-select has one field and no GROUP BY, ORDER BY, LIMIT "
-                            "or OFFSET");
     if (rc != TM_OK) {
         tm_soql_close(q);
         return rc;
@@ -346,6 +342,55 @@ enum tm_code soql_within(struct soql_parser *p, const struct tm_soql **out)
     p->now = inner.now;
     *out = q;
     return TM_OK;
+}
+
+enum tm_code soql_within(struct soql_parser *p, const struct tm_soql **out)
+{
+    struct soql_parser before = *p;
+    struct tm_soql *q = NULL;
+    if (p->q->within)
+        return soql_refuse(p, "Nesting of semi join sub-selects is not supported");
+    if (p->q->semijoins == TM_SOQL_SEMIJOINS_MAX)
+        return tm_soql_complain(p->error, p->err, "EXCEEDED_MAX_SEMIJOIN_SUBSELECTS", p->text,
+                                p->now.at, "Maximum 2 semi join sub-selects are allowed");
+    p->q->semijoins++;
+    enum tm_code rc = soql_inner(p, &q);
+    if (rc == TM_OK && (q->items_count != 1 || q->items[0].kind != TM_SOQL_PATH ||
+                        q->items[0].path.function != TM_SOQL_PLAIN || q->groups_count > 0 ||
+                        q->keys_count > 0 || q->limit >= 0 || q->offset > 0)) {
+        tm_soql_close(q);
+        return soql_refuse(&before, "a semi join sub-select has one field and no GROUP BY, ORDER "
+                                    "BY, LIMIT or OFFSET");
+    }
+    *out = q;
+    return rc;
+}
+
+static enum tm_code soql_children(struct soql_parser *p, struct tm_soql_item *item)
+{
+    struct soql_parser before = *p;
+    struct tm_soql *q = NULL;
+    bool plain = true;
+    item->path.at = p->now.at;
+    if (p->q->within)
+        return soql_refuse(p, "a query of child records has none within it");
+    enum tm_code rc = soql_next(p);
+    if (rc == TM_OK && !soql_is(p, "select"))
+        return soql_unexpected(p);
+    if (rc == TM_OK)
+        rc = soql_inner(p, &q);
+    if (rc != TM_OK)
+        return rc;
+    for (size_t i = 0; i < q->items_count; i++)
+        plain &= q->items[i].kind == TM_SOQL_PATH;
+    plain &= !tm_soql_grouped(q);
+    if (!plain || !soql_sign(p, ")")) {
+        tm_soql_close(q);
+        return plain ? soql_unexpected(p)
+                     : soql_refuse(&before, "a query of child records selects fields only");
+    }
+    item->in = q;
+    return soql_next(p);
 }
 
 enum tm_code tm_soql_parse(struct tm_soql **out, const char *text, struct tm_soql_error *error,
@@ -387,6 +432,8 @@ void tm_soql_close(struct tm_soql *q)
         return;
     for (size_t i = 0; i < q->nodes_count; i++)
         tm_soql_close((struct tm_soql *)q->nodes[i].in);
+    for (size_t i = 0; i < q->items_count; i++)
+        tm_soql_close((struct tm_soql *)q->items[i].in);
     if (!q->within)
         free(q->text);
     free(q->words);

@@ -420,6 +420,8 @@ static enum tm_code plan_select_group(struct soql_planner *p, const struct tm_so
                        key);
 }
 
+static enum tm_code plan_children(struct soql_planner *p, const struct tm_soql_item *item);
+
 static enum tm_code plan_select(struct soql_planner *p)
 {
     enum tm_code rc = TM_OK;
@@ -431,6 +433,8 @@ static enum tm_code plan_select(struct soql_planner *p)
         struct soql_field field;
         if (item->kind == TM_SOQL_COUNT) {
             p->plan->count_only = true;
+        } else if (item->kind == TM_SOQL_CHILDREN) {
+            rc = plan_children(p, item);
         } else if (item->kind != TM_SOQL_PATH) {
             rc = plan_fields_word(p, item);
         } else if ((rc = soql_plan_field(p, &item->path, &field)) != TM_OK) {
@@ -526,6 +530,12 @@ void soql_plan_from(struct soql_planner *p, const char *relation, struct tm_buf 
     tm_sql_ident(sql, relation);
     tm_buf_addf(sql, " AS %s", p->self);
     plan_join(p, sql);
+    if (p->hangs_by != NULL) {
+        tm_buf_addf(sql, "%s%s.", join, p->self);
+        tm_sql_ident(sql, p->hangs_by);
+        tm_buf_addz(sql, " = ?");
+        join = " AND ";
+    }
     if (!p->deleted_too && tm_describe_field(p->object, "IsDeleted") != NULL) {
         tm_buf_addf(sql, "%s%s.\"IsDeleted\" = 0", join, p->self);
         join = " AND ";
@@ -562,7 +572,8 @@ static void plan_write(struct soql_planner *p, const char *relation)
 
 enum tm_code soql_plan_open(struct soql_planner *p)
 {
-    p->object = tm_org_describe(p->org, p->q->object);
+    if (p->object == NULL)
+        p->object = tm_org_describe(p->org, p->q->object);
     if (p->object == NULL)
         return tm_soql_complain(p->error, p->err, "INVALID_TYPE", p->q->text, p->q->object_at,
                                 "sObject type '%.80s' is not supported. If you are attempting to "
@@ -588,6 +599,38 @@ void soql_plan_close(struct soql_planner *p)
     tm_buf_free(&p->tail);
 }
 
+static enum tm_code plan_all(struct soql_planner *p, const char *relation)
+{
+    struct tm_soql_plan *out = p->plan;
+    *out = (struct tm_soql_plan){ 0 };
+    tm_buf_init(&out->sql, SOQL_SQL_BYTES_MAX);
+    enum tm_code rc = soql_plan_open(p);
+    if (rc == TM_OK && (out->object = strdup(p->object->object)) == NULL)
+        rc = tm_fail(p->err, TM_E_NOMEM, "a query's plan");
+    if (rc == TM_OK)
+        rc = plan_group(p);
+    if (rc == TM_OK)
+        rc = plan_select(p);
+    if (rc == TM_OK && p->q->has_where)
+        rc = soql_plan_where(p, p->q->where, &p->where);
+    if (rc == TM_OK && p->q->has_having) /* its values are bound behind those of WHERE */
+        rc = plan_having(p);
+    if (rc == TM_OK)
+        rc = plan_order(p);
+    if (rc == TM_OK) {
+        plan_write(p, relation);
+        rc = tm_buf_check(&p->tail, "a query's groups", p->err);
+    }
+    if (rc == TM_OK)
+        rc = tm_buf_check(&p->select, "a query's columns", p->err);
+    if (rc == TM_OK)
+        rc = tm_buf_check(&out->sql, "a query's SQL", p->err);
+    soql_plan_close(p);
+    if (rc != TM_OK)
+        tm_soql_plan_free(out);
+    return rc;
+}
+
 enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const struct tm_soql *q,
                           bool deleted_too, const char *relation, int64_t now_org_ms,
                           struct tm_soql_error *error, struct tm_err *err)
@@ -600,37 +643,75 @@ enum tm_code tm_soql_plan(struct tm_soql_plan *out, struct tm_org *org, const st
                               .err = err,
                               .deleted_too = deleted_too,
                               .now_org_ms = now_org_ms };
-    *out = (struct tm_soql_plan){ 0 };
-    tm_buf_init(&out->sql, SOQL_SQL_BYTES_MAX);
-    enum tm_code rc = soql_plan_open(&p);
-    if (rc == TM_OK && (out->object = strdup(p.object->object)) == NULL)
-        rc = tm_fail(err, TM_E_NOMEM, "a query's plan");
-    if (rc == TM_OK)
-        rc = plan_group(&p);
-    if (rc == TM_OK)
-        rc = plan_select(&p);
-    if (rc == TM_OK && q->has_where)
-        rc = soql_plan_where(&p, q->where, &p.where);
-    if (rc == TM_OK && q->has_having) /* its values are bound behind those of WHERE */
-        rc = plan_having(&p);
-    if (rc == TM_OK)
-        rc = plan_order(&p);
-    if (rc == TM_OK) {
-        plan_write(&p, relation);
-        rc = tm_buf_check(&p.tail, "a query's groups", err);
+    return plan_all(&p, relation);
+}
+
+/* ---- child records ---- */
+
+/* The child relationship of the object that has this name; NULL: none, or to an object not here. */
+static const struct tm_describe *plan_child(const struct soql_planner *p, const char *name,
+                                            const char **out_name, const char **out_field)
+{
+    size_t i;
+    json_t *r;
+    json_array_foreach(json_object_get(p->object->json, "childRelationships"), i, r)
+    {
+        *out_name = json_string_value(json_object_get(r, "relationshipName"));
+        *out_field = json_string_value(json_object_get(r, "field"));
+        if (*out_name != NULL && *out_field != NULL && strcasecmp(*out_name, name) == 0)
+            return tm_org_describe(p->org, json_string_value(json_object_get(r, "childSObject")));
     }
-    if (rc == TM_OK)
-        rc = tm_buf_check(&p.select, "a query's columns", err);
-    if (rc == TM_OK)
-        rc = tm_buf_check(&out->sql, "a query's SQL", err);
-    soql_plan_close(&p);
+    return NULL;
+}
+
+static enum tm_code plan_children(struct soql_planner *p, const struct tm_soql_item *item)
+{
+    struct tm_soql_plan *plan = p->plan;
+    const char *name = NULL, *field = NULL;
+    const struct tm_describe *d = plan_child(p, item->in->object, &name, &field);
+    char table[120], key[120];
+    if (d == NULL || tm_describe_field(d, field) == NULL)
+        return tm_soql_complain(p->error, p->err, "INVALID_TYPE", p->q->text, item->in->object_at,
+                                "Didn't understand relationship '%.80s' in FROM part of query "
+                                "call. If you are attempting to use a custom relationship, be sure "
+                                "to append the '__r' after the custom relationship name. Please "
+                                "reference your WSDL or the describe call for the appropriate "
+                                "names.",
+                                item->in->object);
+    if (plan->children_count == TM_SOQL_CHILDREN_MAX)
+        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, item->path.at,
+                                "more than %d queries of child records", TM_SOQL_CHILDREN_MAX);
+    if (plan->children == NULL &&
+        (plan->children = calloc(TM_SOQL_CHILDREN_MAX, sizeof *plan->children)) == NULL)
+        return tm_fail(p->err, TM_E_NOMEM, "a query's children");
+    struct tm_soql_children *c = &plan->children[plan->children_count];
+    struct soql_planner in = { .plan = &c->plan,
+                               .org = p->org,
+                               .q = item->in,
+                               .object = d,
+                               .hangs_by = field,
+                               .self = "t",
+                               .error = p->error,
+                               .err = p->err,
+                               .deleted_too = p->deleted_too,
+                               .now_org_ms = p->now_org_ms };
+    snprintf(table, sizeof table, "cur_%.80s", d->object);
+    snprintf(key, sizeof key, "\"%.80s\":", name);
+    enum tm_code rc = plan_all(&in, table);
     if (rc != TM_OK)
-        tm_soql_plan_free(out);
-    return rc;
+        return rc;
+    plan->children_count++;
+    c->key = strdup(key);
+    return c->key != NULL ? TM_OK : tm_fail(p->err, TM_E_NOMEM, "a query's children");
 }
 
 void tm_soql_plan_free(struct tm_soql_plan *p)
 {
+    for (size_t i = 0; i < p->children_count; i++) {
+        free(p->children[i].key);
+        tm_soql_plan_free(&p->children[i].plan);
+    }
+    free(p->children);
     for (size_t i = 0; i < p->columns_count; i++) {
         free(p->columns[i].key);
         free(p->columns[i].object);

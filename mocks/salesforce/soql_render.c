@@ -39,12 +39,24 @@ static void result_two(char *to, unsigned n)
     to[1] = (char)('0' + n % 10);
 }
 
-void tm_soql_result_row(const struct tm_soql_result *r, size_t row, struct tm_soql_cell *cells)
+/* One row's cells; what stands behind them. */
+static const char *result_cells(const char *at, const struct tm_soql_plan *plan,
+                                struct tm_soql_cell *cells)
+{
+    for (int k = 0; k < plan->sql_columns; k++)
+        at = result_read(at, &cells[k]);
+    return at;
+}
+
+static const char *result_at(const struct tm_soql_result *r, size_t row)
 {
     assert(row < r->rows_count && (r->spool == NULL || r->map != NULL));
-    const char *at = (r->map != NULL ? r->map : r->cells.data) + r->rows[row];
-    for (int k = 0; k < r->plan.sql_columns; k++)
-        at = result_read(at, &cells[k]);
+    return (r->map != NULL ? r->map : r->cells.data) + r->rows[row];
+}
+
+void tm_soql_result_row(const struct tm_soql_result *r, size_t row, struct tm_soql_cell *cells)
+{
+    result_cells(result_at(r, row), &r->plan, cells);
 }
 
 /* "2021-03-05T10:15:30.000+0000"; only the date is worth a general routine, and it repeats. */
@@ -145,17 +157,53 @@ static void result_columns(const struct tm_soql_plan *plan, int relation,
     }
 }
 
+/* The children of one row, from where its own cells end. */
+static void result_children(const struct tm_soql_plan *plan, const char *at,
+                            struct tm_soql_cell *values, const char *version, struct tm_buf *out)
+{
+    for (size_t i = 0; i < plan->children_count; i++) {
+        const struct tm_soql_plan *child = &plan->children[i].plan;
+        uint32_t count;
+        memcpy(&count, at, sizeof count);
+        at += sizeof count;
+        tm_buf_addc(out, ',');
+        tm_buf_addz(out, plan->children[i].key);
+        if (count == 0)
+            tm_buf_addz(out, "null");
+        else
+            tm_buf_addf(out, "{\"totalSize\":%" PRIu32 ",\"done\":true,\"records\":[", count);
+        for (uint32_t k = 0; k < count; k++) {
+            at = result_cells(at, child, values);
+            tm_buf_addz(out, k > 0 ? "," : "");
+            result_attributes(out, child->object, version, &values[0]);
+            result_columns(child, -1, values, version, out);
+            tm_buf_addc(out, '}');
+        }
+        tm_buf_addz(out, count > 0 ? "]}" : "");
+    }
+}
+
+/* The most columns that a row or one of its children has. */
+static size_t result_width(const struct tm_soql_plan *plan)
+{
+    int most = plan->sql_columns;
+    for (size_t i = 0; i < plan->children_count; i++)
+        if (plan->children[i].plan.sql_columns > most)
+            most = plan->children[i].plan.sql_columns;
+    return (size_t)most;
+}
+
 void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, const char *version,
                     struct tm_buf *out)
 {
-    struct tm_soql_cell *values = calloc((size_t)r->plan.sql_columns, sizeof *values);
+    struct tm_soql_cell *values = calloc(result_width(&r->plan), sizeof *values);
     assert(row + rows <= r->rows_count);
     if (values == NULL) {
         out->failed = TM_E_NOMEM;
         return;
     }
     for (size_t i = row; i < row + rows; i++) {
-        tm_soql_result_row(r, i, values);
+        const char *behind = result_cells(result_at(r, i), &r->plan, values);
         if (i > row)
             tm_buf_addc(out, ',');
         if (r->plan.grouped)
@@ -163,6 +211,7 @@ void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, con
         else
             result_attributes(out, r->plan.object, version, &values[0]);
         result_columns(&r->plan, -1, values, version, out);
+        result_children(&r->plan, behind, values, version, out);
         tm_buf_addc(out, '}');
     }
     free(values);

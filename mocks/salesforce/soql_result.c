@@ -11,12 +11,13 @@
 #define RESULT_SPOOL_BYTES (4u << 20)
 #define RESULT_CELLS_BYTES_MAX (256u << 20)
 
-static enum tm_code result_bind(sqlite3_stmt *stmt, const struct tm_soql_plan *plan,
+/* first: the number of the first value, 1, or 2 behind a parent's Id. */
+static enum tm_code result_bind(sqlite3_stmt *stmt, const struct tm_soql_plan *plan, int first,
                                 struct tm_err *err)
 {
     for (size_t i = 0; i < plan->binds_count; i++) {
         const struct tm_org_value *v = &plan->binds[i];
-        int at = (int)i + 1, rc = SQLITE_OK;
+        int at = (int)i + first, rc = SQLITE_OK;
         switch (v->kind) {
         case TM_ORG_NULL: rc = sqlite3_bind_null(stmt, at); break;
         case TM_ORG_INT: rc = sqlite3_bind_int64(stmt, at, v->i); break;
@@ -55,6 +56,60 @@ static void result_cell(struct tm_buf *cells, sqlite3_stmt *stmt, int column)
     }
 }
 
+/* ---- child records ---- */
+
+static void result_children_end(struct tm_soql_result *r)
+{
+    for (size_t i = 0; r->children != NULL && i < r->plan.children_count; i++)
+        sqlite3_finalize(r->children[i]);
+    free(r->children);
+    r->children = NULL;
+}
+
+static enum tm_code result_children_begin(struct tm_soql_result *r, sqlite3 *db, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    result_children_end(r);
+    if (r->plan.children_count == 0)
+        return TM_OK;
+    r->children = calloc(r->plan.children_count, sizeof *r->children);
+    if (r->children == NULL)
+        return tm_fail(err, TM_E_NOMEM, "a query's children");
+    for (size_t i = 0; i < r->plan.children_count && rc == TM_OK; i++) {
+        const struct tm_soql_plan *plan = &r->plan.children[i].plan;
+        rc = tm_sql_prepare(&r->children[i], db, tm_buf_text(&plan->sql), err);
+        if (rc == TM_OK)
+            rc = result_bind(r->children[i], plan, 2, err);
+    }
+    return rc;
+}
+
+/* The children of the row that stmt stands on, behind its cells. */
+static enum tm_code result_children(struct tm_soql_result *r, sqlite3_stmt *stmt,
+                                    struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; i < r->plan.children_count && rc == TM_OK; i++) {
+        sqlite3_stmt *s = r->children[i];
+        size_t at = r->cells.bytes;
+        uint32_t count = 0;
+        bool row = true;
+        tm_buf_add(&r->cells, &count, sizeof count);
+        sqlite3_bind_text(s, 1, (const char *)sqlite3_column_text(stmt, 0), -1, SQLITE_TRANSIENT);
+        while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
+            for (int k = 0; k < r->plan.children[i].plan.sql_columns; k++)
+                result_cell(&r->cells, s, k);
+            count++;
+        }
+        sqlite3_reset(s);
+        if (rc == TM_OK)
+            rc = tm_buf_check(&r->cells, "a query's result", err);
+        if (rc == TM_OK)
+            memcpy(r->cells.data + at, &count, sizeof count);
+    }
+    return rc;
+}
+
 static enum tm_code result_row(struct tm_soql_result *r, sqlite3_stmt *stmt, struct tm_err *err)
 {
     if (r->rows_count == r->rows_cap) {
@@ -68,7 +123,8 @@ static enum tm_code result_row(struct tm_soql_result *r, sqlite3_stmt *stmt, str
     r->rows[r->rows_count++] = r->spool_bytes + r->cells.bytes;
     for (int i = 0; i < r->plan.sql_columns; i++)
         result_cell(&r->cells, stmt, i);
-    return tm_buf_check(&r->cells, "a query's result", err);
+    enum tm_code rc = tm_buf_check(&r->cells, "a query's result", err);
+    return rc == TM_OK ? result_children(r, stmt, err) : rc;
 }
 
 /* ---- long results: the file ---- */
@@ -112,6 +168,7 @@ static enum tm_code result_map(struct tm_soql_result *r, struct tm_err *err)
 static void result_end(struct tm_soql_result *r)
 {
     sqlite3_finalize(r->stmt);
+    result_children_end(r);
     tm_sql_close(r->own);
     r->stmt = NULL;
     r->own = NULL;
@@ -180,11 +237,14 @@ static enum tm_code result_fetch(struct tm_soql_result *r, sqlite3 *org, size_t 
     sqlite3_stmt *stmt = NULL;
     enum tm_code rc = tm_sql_prepare(&r->stmt, org, tm_buf_text(&r->plan.sql), err);
     if (rc == TM_OK)
-        rc = result_bind(r->stmt, &r->plan, err);
+        rc = result_bind(r->stmt, &r->plan, 1, err);
     if (rc != TM_OK)
         return rc;
     if (r->plan.count_only)
         return result_count(r, err);
+    rc = result_children_begin(r, org, err);
+    if (rc != TM_OK)
+        return rc;
     rc = tm_soql_copy(r, r->plan.grouped ? SIZE_MAX : rows_max, err);
     if (rc != TM_OK || r->stmt == NULL)
         return rc;
@@ -194,7 +254,9 @@ static enum tm_code result_fetch(struct tm_soql_result *r, sqlite3 *org, size_t 
     r->stmt = stmt;
     tm_buf_reset(&r->cells);
     r->rows_count = 0;
-    rc = result_bind(r->stmt, &r->plan, err);
+    rc = result_bind(r->stmt, &r->plan, 1, err);
+    if (rc == TM_OK)
+        rc = result_children_begin(r, r->own, err);
     return rc == TM_OK ? tm_soql_copy(r, rows_max, err) : rc;
 }
 
