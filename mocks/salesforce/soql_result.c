@@ -164,6 +164,17 @@ static enum tm_code result_map(struct tm_soql_result *r, struct tm_err *err)
     return TM_OK;
 }
 
+static void result_unspool(struct tm_soql_result *r)
+{
+    if (r->map != NULL)
+        munmap(r->map, r->spool_bytes);
+    if (r->spool != NULL)
+        fclose(r->spool);
+    r->map = NULL;
+    r->spool = NULL;
+    r->spool_bytes = 0;
+}
+
 /* The last row is here, or nobody wants more. */
 static void result_end(struct tm_soql_result *r)
 {
@@ -307,10 +318,7 @@ void tm_soql_result_close(struct tm_soql_result *r)
         return;
     result_end(r);
     tm_soql_plan_free(&r->plan);
-    if (r->map != NULL)
-        munmap(r->map, r->spool_bytes);
-    if (r->spool != NULL)
-        fclose(r->spool);
+    result_unspool(r);
     tm_buf_free(&r->cells);
     free(r->rows);
     free(r);
@@ -336,7 +344,7 @@ const struct tm_soql_plan *tm_soql_result_plan(const struct tm_soql_result *r)
 
 void tm_soql_result_forget(struct tm_soql_result *r)
 {
-    assert(r->spool == NULL);
+    result_unspool(r);
     tm_buf_reset(&r->cells);
     r->rows_count = 0;
 }
