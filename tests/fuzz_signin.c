@@ -1,6 +1,8 @@
 /* fuzz_signin: any bytes as what a sign-in is made of. The first byte says what: a SOAP envelope, a
- * JWT assertion, a form at the token endpoint, sessions kept in the org's database. Demanded: an
- * answer of the right status and shape, no token for anybody who did not give the credentials. */
+ * JWT assertion, a form at the token endpoint, sessions kept in the org's database, a compressed
+ * body. Demanded: an answer of the right status and shape, no token for anybody who did not give
+ * the credentials. */
+#include "mocks/http/encoding.h"
 #include "mocks/salesforce/jwt.h"
 #include "mocks/salesforce/soap.h"
 #include "mocks/salesforce/soap_read.h"
@@ -89,6 +91,15 @@ static void fuzz_sessions(struct tm_oauth *o, const char *text)
     tm_buf_free(&kept);
 }
 
+static void fuzz_inflate(const char *text, size_t bytes)
+{
+    struct tm_buf plain;
+    tm_buf_init(&plain, 65536);
+    if (tm_mock_inflate(&plain, text, bytes, NULL) == TM_OK)
+        fuzz_demand(plain.bytes <= 65536);
+    tm_buf_free(&plain);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     if (bytes == 0)
@@ -102,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     case 'S': fuzz_soap(o, text, bytes - 1); break;
     case 'F': fuzz_form(o, text, bytes - 1); break;
     case 'J': fuzz_jwt(text); break;
+    case 'G': fuzz_inflate(text, bytes - 1); break;
     default: fuzz_sessions(o, text); break;
     }
     free(text);
@@ -129,6 +141,7 @@ static const char *const corpus[] = {
     "J9.eyJpc3MiOiJ0aWRlbWFyay1jb25zdW1lci1rZXkiLCJzdWIiOiJ4IiwiYXVkIjoieCIsImV4cCI6IjEifQ.AAAA",
     "JeyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIiwic3ViIjoieCIsImF1ZCI6IngiLCJleHAiOjE3NzI0Mzg0MDB9.AAAA==",
     "J..",
+    "Gx\x9cK\x04\xff",
     "K{\"refresh_revoked\":false,\"sessions\":[[\"ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0\","
     "1772438460000,false]]}",
 };

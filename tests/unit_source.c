@@ -699,6 +699,29 @@ static void custom_objects_and_both_names_of_the_key_are_understood(void **state
     tm_config_close(config);
 }
 
+static void a_config_that_signs_in_by_keystore_is_read_and_no_key_stands_twice(void **state)
+{
+    struct source_world *w = *state;
+    struct tm_err err = { .code = TM_OK };
+    struct tm_config *config;
+    size_t keys_count;
+    const struct tm_key *keys = tm_source_keys(&keys_count);
+    for (size_t i = 0; i < keys_count; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(keys[i].name, keys[j].name);
+    source_world_set(w, "salesforce.grant.type", "JWT_BEARER");
+    source_world_set(w, "salesforce.jwt.keystore.path", "keys/a.p12");
+    source_world_set(w, "salesforce.jwt.keystore.password", "word");
+    json_object_del(w->config_json, "salesforce.password");
+    assert_int_equal(tm_config_from_json(&config, w->config_json, "c", keys, keys_count, &err),
+                     TM_OK);
+    assert_int_equal(tm_source_settings_read(&w->settings, config, NULL, &err), TM_OK);
+    assert_int_equal(w->settings.session.grant, TM_SF_JWT_BEARER);
+    assert_string_equal(w->settings.session.keystore_path, "keys/a.p12");
+    assert_string_equal(w->settings.session.keystore_password, "word");
+    tm_config_close(config);
+}
+
 static void the_command_refuses_bad_input_with_64(void **state)
 {
     (void)state;
@@ -753,6 +776,7 @@ int main(void)
         WORLD(two_pipelines_of_one_object_keep_their_checkpoints_apart),
         WORLD(configs_that_cannot_work_are_refused_by_key),
         WORLD(custom_objects_and_both_names_of_the_key_are_understood),
+        WORLD(a_config_that_signs_in_by_keystore_is_read_and_no_key_stands_twice),
         cmocka_unit_test(the_command_refuses_bad_input_with_64),
     };
     tm_log_init("test", TM_LOG_ERROR);

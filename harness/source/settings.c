@@ -71,8 +71,6 @@ static const struct tm_key source_keys[] = {
     TM_KEY_ACCEPTED("curl.logging"),
     TM_KEY_ACCEPTED("exactly.once.support"),
     TM_KEY_ACCEPTED("transaction.boundary"),
-    TM_KEY_ACCEPTED("salesforce.jwt.keystore.path"),
-    TM_KEY_ACCEPTED_SECRET("salesforce.jwt.keystore.password"),
     TM_KEY_ACCEPTED("key.converter"),
     TM_KEY_ACCEPTED("value.converter"),
     TM_KEY_ACCEPTED("value.converter.schema.registry.url"),
