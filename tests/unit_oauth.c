@@ -546,6 +546,11 @@ static void kept_sessions_are_good_in_another_process_until_their_time(void **st
     assert_int_equal(check(other, "Authorization", token, 506 * TM_NS_PER_S), TM_OAUTH_BAD);
     json_decref(ask(other, REFRESH "&refresh_token=tidemark-refresh-token", NULL, 400));
     tm_oauth_close(other);
+    settings.real_ms_at_zero = (REAL_S + 10 - 500) * 1000; /* its ten seconds are over */
+    assert_int_equal(tm_oauth_open(&other, &settings, NULL), TM_OK);
+    assert_int_equal(tm_oauth_load(other, tm_buf_text(&kept), &later, NULL), TM_OK);
+    assert_int_equal(tm_oauth_tokens(other), 0);
+    tm_oauth_close(other);
     tm_buf_free(&kept);
     json_decref(a);
 }
