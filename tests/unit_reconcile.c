@@ -2,7 +2,7 @@
 #include "reconcile/numbers.h"
 #include "reconcile/reconcile.h"
 #include "tests/support_command.h"
-#include "tests/support_event.h"
+#include "tests/support_recon_org.h"
 #include "tests/support_stand.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,20 +15,7 @@
 #define ALERTS "alerts.sfdc.opportunity_gap_events"
 #define RECON "sfdc.recon.opportunity"
 #define GROUP "tidemark-reconcile"
-#define ROWS_MAX 1200
 #define PARTITIONS 3
-
-/* An org of one object, as far as a reconciler asks for it. */
-static struct {
-    char ids[ROWS_MAX][TM_ID_BYTES];
-    bool gone[ROWS_MAX], deleted[ROWS_MAX]; /* hard deleted or hidden; in the recycle bin */
-    bool logged[ROWS_MAX];                  /* getDeleted lists it */
-    int rows, page, queries, describes, query_all, fail_queries, fail_status;
-    int deleted_calls, deleted_status; /* getDeleted: how often; 0 = 200 */
-    const char *covered, *earliest;
-    size_t url_bytes_max;
-    char last_query[32768], last_deleted[512];
-} org;
 
 static struct stand stand;
 static struct tm_recon_settings set;
@@ -37,120 +24,6 @@ static struct tm_topic *topic;
 static struct tm_sf_session *session;
 static char alert_schema[1 << 15], folder[256];
 static unsigned lives;
-
-static void org_decode(char *out, size_t cap, const char *in)
-{
-    size_t n = 0;
-    for (; *in != '\0' && n + 1 < cap; in++) {
-        unsigned c = (unsigned char)*in;
-        if (c == '%' && sscanf(in + 1, "%2x", &c) == 1)
-            in += 2;
-        out[n++] = (char)(c == '+' ? ' ' : c);
-    }
-    out[n] = '\0';
-}
-
-static void org_row(json_t *records, int i)
-{
-    char name[40];
-    snprintf(name, sizeof name, "name of %d", i);
-    json_array_append_new(
-        records, json_pack("{s:{s:s}, s:s, s:b, s:s, s:f, s:s, s:b, s:s}", "attributes", "type",
-                           "Opportunity", "Id", org.ids[i], "IsDeleted", org.deleted[i], "LastName",
-                           name, "Amount", i + 0.25, "CloseDate", "2026-03-02", "IsWon", i % 2,
-                           "LastModifiedDate", "2026-03-02T08:00:05.000+0000"));
-}
-
-static int org_query(const char *soql, bool all, int from, struct tm_buf *reply)
-{
-    json_t *records = json_array(), *body;
-    int total = 0, given = 0, at = from;
-    bool by_id = strstr(soql, "WHERE Id IN (") != NULL;
-    for (int i = 0; i < org.rows; i++) {
-        if (org.gone[i] || (org.deleted[i] && !all) || (by_id && strstr(soql, org.ids[i]) == NULL))
-            continue;
-        if (total++ >= from && given < org.page) {
-            org_row(records, i);
-            given++;
-            at = total;
-        }
-    }
-    body =
-        json_pack("{s:i, s:b, s:o}", "totalSize", total, "done", at >= total, "records", records);
-    if (at < total) {
-        char next[64];
-        snprintf(next, sizeof next, "/services/data/v59.0/query/01g-%d", at);
-        json_object_set_new(body, "nextRecordsUrl", json_string(next));
-    }
-    char *text = json_dumps(body, JSON_COMPACT);
-    tm_buf_addz(reply, text);
-    free(text);
-    json_decref(body);
-    return 200;
-}
-
-static int org_deleted(const char *url, struct tm_buf *reply)
-{
-    json_t *records = json_array();
-    org.deleted_calls++;
-    org_decode(org.last_deleted, sizeof org.last_deleted, url);
-    for (int i = 0; i < org.rows; i++)
-        if (org.logged[i])
-            json_array_append_new(records, json_pack("{s:s, s:s}", "id", org.ids[i], "deletedDate",
-                                                     "2026-03-02T07:55:00.000+0000"));
-    json_t *body = json_pack("{s:o, s:s, s:s}", "deletedRecords", records, "earliestDateAvailable",
-                             org.earliest, "latestDateCovered", org.covered);
-    char *text = json_dumps(body, JSON_COMPACT);
-    tm_buf_addz(reply, org.deleted_status == 0 ? text
-                                               : "[{\"errorCode\":\"EXCEEDED_ID_LIMIT\","
-                                                 "\"message\":\"more than 600000 records\"}]");
-    free(text);
-    json_decref(body);
-    return org.deleted_status == 0 ? 200 : org.deleted_status;
-}
-
-static int org_answer(void *self, const char *method, const char *url, const char *body,
-                      struct tm_buf *reply)
-{
-    static char last_soql[32768];
-    static bool last_all;
-    (void)self, (void)method, (void)body;
-    if (strlen(url) > org.url_bytes_max)
-        org.url_bytes_max = strlen(url);
-    if (strstr(url, "/oauth2/token") != NULL) {
-        tm_buf_addz(
-            reply,
-            "{\"access_token\":\"T\",\"instance_url\":\"http://sf\",\"token_type\":\"Bearer\"}");
-        return 200;
-    }
-    if (strstr(url, "/describe") != NULL) {
-        json_t *d = support_describe_json("Opportunity");
-        char *text = json_dumps(d, JSON_COMPACT);
-        org.describes++;
-        tm_buf_addz(reply, text);
-        free(text);
-        json_decref(d);
-        return 200;
-    }
-    if (strstr(url, "/deleted/?") != NULL)
-        return org_deleted(url, reply);
-    const char *more = strstr(url, "/query/01g-"), *q = strstr(url, "?q=");
-    if (org.fail_queries > 0) {
-        org.fail_queries--;
-        tm_buf_addz(reply, "[{\"errorCode\":\"QUERY_TIMEOUT\",\"message\":\"Your query request was "
-                           "running for too long.\"}]");
-        return org.fail_status;
-    }
-    org.queries++;
-    if (more != NULL)
-        return org_query(last_soql, last_all, atoi(more + strlen("/query/01g-")), reply);
-    assert_non_null(q);
-    last_all = strstr(url, "/queryAll") != NULL;
-    org.query_all += last_all;
-    org_decode(last_soql, sizeof last_soql, q + 3);
-    strcpy(org.last_query, last_soql);
-    return org_query(last_soql, last_all, 0, reply);
-}
 
 static void recon_up_as(const char *state_dir)
 {
@@ -194,19 +67,19 @@ static int set_up(void **state)
     struct tm_buf text;
     (void)state;
     stand_open(&stand);
-    stand.answer = org_answer;
+    stand.answer = recon_org_answer;
     lives = 0;
-    memset(&org, 0, sizeof org);
-    org.page = 2000;
-    org.fail_status = 400;
-    org.earliest = "2026-02-15T08:00:00.000+0000";
-    org.covered = "2026-03-02T08:01:00.000+0000";
-    for (int i = 0; i < ROWS_MAX; i++) {
+    memset(&recon_org, 0, sizeof recon_org);
+    recon_org.page = 2000;
+    recon_org.fail_status = 400;
+    recon_org.earliest = "2026-02-15T08:00:00.000+0000";
+    recon_org.covered = "2026-03-02T08:01:00.000+0000";
+    for (int i = 0; i < RECON_ORG_ROWS_MAX; i++) {
         char id[16];
         snprintf(id, sizeof id, "006%012d", i);
-        assert_int_equal(tm_id18(org.ids[i], id, &err), TM_OK);
+        assert_int_equal(tm_id18(recon_org.ids[i], id, &err), TM_OK);
     }
-    org.rows = 8;
+    recon_org.rows = 8;
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
     set = (struct tm_recon_settings){ .name = "recon",
                                       .group = GROUP,
@@ -299,28 +172,29 @@ static void an_idle_window_is_read_once_at_the_highest_position_of_each_id(void 
 {
     struct tm_err err;
     (void)state;
-    alert(org.ids[1], "gap", 10, -1);
-    alert(org.ids[1], "diff", 30, -1);
-    alert(org.ids[1], "gap", 20, -1);
-    alert(org.ids[2], "no_base", 15, -1);
+    alert(recon_org.ids[1], "gap", 10, -1);
+    alert(recon_org.ids[1], "diff", 30, -1);
+    alert(recon_org.ids[1], "gap", 20, -1);
+    alert(recon_org.ids[2], "no_base", 15, -1);
     assert_int_equal(run(300 * TM_NS_PER_MS, &err), TM_OK);
-    assert_int_equal(org.queries, 0); /* not idle for long enough yet */
+    assert_int_equal(recon_org.queries, 0); /* not idle for long enough yet */
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 2);
-    const json_t *one = answer_of(all, org.ids[1]);
+    const json_t *one = answer_of(all, recon_org.ids[1]);
     assert_string_equal(json_string_value(json_object_get(one, "_kind")), "image");
     assert_int_equal(json_integer_value(json_object_get(one, "_g")), 30);
     assert_int_equal(json_integer_value(json_object_get(one, "_epoch")), 1);
     assert_string_equal(json_string_value(json_object_get(one, "_read_kind")), "ids");
-    assert_string_equal(json_string_value(json_object_get(one, "_key")), org.ids[1]);
+    assert_string_equal(json_string_value(json_object_get(one, "_key")), recon_org.ids[1]);
     assert_string_equal(json_string_value(json_object_get(one, "LastName")), "name of 1");
     assert_true(json_real_value(json_object_get(one, "Amount")) == 1.25);
     assert_int_equal(json_integer_value(json_object_get(one, "LastModifiedDate")), 1772438405000);
     assert_true(json_is_null(json_object_get(one, "StageName")));
-    assert_int_equal(json_integer_value(json_object_get(answer_of(all, org.ids[2]), "_g")), 15);
-    assert_int_equal(org.queries, 1);
-    assert_int_equal(org.query_all, 1); /* so that soft-deleted rows are seen */
+    assert_int_equal(json_integer_value(json_object_get(answer_of(all, recon_org.ids[2]), "_g")),
+                     15);
+    assert_int_equal(recon_org.queries, 1);
+    assert_int_equal(recon_org.query_all, 1); /* so that soft-deleted rows are seen */
     for (int32_t p = 0; p < PARTITIONS; p++)
         assert_true(tm_mem_committed(stand.broker, GROUP, ALERTS, p) ==
                         tm_mem_high(stand.broker, ALERTS, p) ||
@@ -334,22 +208,22 @@ static void event_time_closes_a_window_without_any_idleness(void **state)
     (void)state;
     set.idle_ns = 3600 * TM_NS_PER_S;
     set.window_ms = 60000;
-    alert(org.ids[1], "gap", 10, 0);
+    alert(recon_org.ids[1], "gap", 10, 0);
     tm_mem_set_time(stand.broker, 1772438400000 + 60000);
-    alert(org.ids[2], "gap", 11, 0);
+    alert(recon_org.ids[2], "gap", 11, 0);
     tm_mem_set_time(stand.broker, 1772438400000 + 1000);
-    alert(org.ids[3], "gap", 12, 0); /* late: joins the open window */
+    alert(recon_org.ids[3], "gap", 12, 0); /* late: joins the open window */
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 1);
-    assert_non_null(answer_of(all, org.ids[1]));
+    assert_non_null(answer_of(all, recon_org.ids[1]));
     assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 1);
     json_decref(all);
     assert_int_equal(run(61 * TM_NS_PER_S, &err),
                      TM_OK); /* … which closes by its age on the wall clock */
     all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 3);
-    assert_non_null(answer_of(all, org.ids[3]));
+    assert_non_null(answer_of(all, recon_org.ids[3]));
     assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), 3);
     json_decref(all);
 }
@@ -358,16 +232,16 @@ static void many_ids_are_asked_in_as_few_requests_as_limits_allow(void **state)
 {
     struct tm_err err;
     (void)state;
-    org.rows = ROWS_MAX;
-    for (int i = 0; i < ROWS_MAX; i++)
-        alert(org.ids[i], "gap", 100 + i, -1);
+    recon_org.rows = RECON_ORG_ROWS_MAX;
+    for (int i = 0; i < RECON_ORG_ROWS_MAX; i++)
+        alert(recon_org.ids[i], "gap", 100 + i, -1);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
-    assert_int_equal(count_kind(all, "image"), ROWS_MAX);
-    assert_int_equal(json_array_size(all), ROWS_MAX);
-    assert_int_equal(org.queries, 3);
-    assert_int_equal(org.describes, 1);
-    assert_true(org.url_bytes_max <= TM_SOQL_GET_BYTES_MAX + 100);
+    assert_int_equal(count_kind(all, "image"), RECON_ORG_ROWS_MAX);
+    assert_int_equal(json_array_size(all), RECON_ORG_ROWS_MAX);
+    assert_int_equal(recon_org.queries, 3);
+    assert_int_equal(recon_org.describes, 1);
+    assert_true(recon_org.url_bytes_max <= TM_SOQL_GET_BYTES_MAX + 100);
     json_decref(all);
 }
 
@@ -381,7 +255,7 @@ static void a_full_window_does_not_wait(void **state)
     set.window_ms = 86400000;
     recon_up();
     for (int i = 0; i < 5; i++)
-        alert(org.ids[i], "gap", 100 + i, 0);
+        alert(recon_org.ids[i], "gap", 100 + i, 0);
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(json_array_size(all), 4);
@@ -392,24 +266,24 @@ static void a_missing_id_is_removed_only_when_the_user_sees_all(void **state)
 {
     struct tm_err err;
     (void)state;
-    org.deleted[1] = true;
-    org.gone[2] = true;
-    alert(org.ids[1], "gap", 10, -1);
-    alert(org.ids[2], "gap", 11, -1);
+    recon_org.deleted[1] = true;
+    recon_org.gone[2] = true;
+    alert(recon_org.ids[1], "gap", 10, -1);
+    alert(recon_org.ids[2], "gap", 11, -1);
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "removed"), 2);
     json_decref(all);
     set.sees_all = false;
-    alert(org.ids[1], "gap", 20, -1);
-    alert(org.ids[2], "gap", 21, -1);
+    alert(recon_org.ids[1], "gap", 20, -1);
+    alert(recon_org.ids[2], "gap", 21, -1);
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "removed"), 3);
     assert_int_equal(count_kind(all, "unreadable"), 1);
     for (size_t i = 0; i < json_array_size(all); i++)
         if (strcmp(json_string_value(field(all, i, "_kind")), "unreadable") == 0)
-            assert_string_equal(json_string_value(field(all, i, "Id")), org.ids[2]);
+            assert_string_equal(json_string_value(field(all, i, "Id")), recon_org.ids[2]);
     json_decref(all);
 }
 
@@ -417,9 +291,9 @@ static void a_whole_read_ends_in_every_partition_with_what_it_answered_there(voi
 {
     struct tm_err err;
     (void)state;
-    org.page = 3;
-    org.gone[5] = true;
-    org.deleted[6] = true;
+    recon_org.page = 3;
+    recon_org.gone[5] = true;
+    recon_org.deleted[6] = true;
     alert_all("copy", 40);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
@@ -462,12 +336,12 @@ static void an_overflow_may_be_read_as_a_range_that_waits_for_the_index(void **s
     (void)state;
     set.overflow_range = true;
     set.lag_ms = 60000;
-    org.deleted[3] = true;
+    recon_org.deleted[3] = true;
     stand.now.org_ms = 1772438400000;
     alert_all("overflow", 50);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
-    assert_int_equal(org.queries, 0);
-    alert(org.ids[1], "gap", 51, 0); /* other asks of the object keep their order behind it */
+    assert_int_equal(recon_org.queries, 0);
+    alert(recon_org.ids[1], "gap", 51, 0); /* other asks of the object keep their order behind it */
     stand.now.org_ms = 1772438400000 + 60000 + 60000;
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
@@ -484,7 +358,7 @@ static void an_overflow_may_be_read_as_a_range_that_waits_for_the_index(void **s
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "end"), 2 * PARTITIONS);
-    assert_null(strstr(org.last_query, "SystemModstamp >="));
+    assert_null(strstr(recon_org.last_query, "SystemModstamp >="));
     json_decref(all);
 }
 
@@ -496,8 +370,9 @@ static void the_range_begins_the_longest_transaction_before_the_commit(void **st
     stand.now.org_ms = 1772438400000 + 60000;
     alert_all("overflow", 50);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
-    assert_non_null(strstr(org.last_query, "WHERE SystemModstamp >= 2026-03-02T07:50:00.000Z"));
-    assert_int_equal(org.query_all, 1);
+    assert_non_null(
+        strstr(recon_org.last_query, "WHERE SystemModstamp >= 2026-03-02T07:50:00.000Z"));
+    assert_int_equal(recon_org.query_all, 1);
 }
 
 /* R11, R16: what the overflowing transaction deleted and somebody purged since has no event and is
@@ -507,22 +382,22 @@ static void a_range_read_removes_what_was_purged_from_the_recycle_bin(void **sta
     struct tm_err err;
     (void)state;
     set.overflow_range = true;
-    org.gone[2] = org.logged[2] = true;
-    org.deleted[3] = org.logged[3] = true;
-    org.logged[4] = true; /* came back while it was read: the rows say so */
+    recon_org.gone[2] = recon_org.logged[2] = true;
+    recon_org.deleted[3] = recon_org.logged[3] = true;
+    recon_org.logged[4] = true; /* came back while it was read: the rows say so */
     stand.now.org_ms = 1772438400000;
     alert_all("overflow", 50);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
-    assert_int_equal(org.queries, 0); /* getDeleted knows whole minutes only */
+    assert_int_equal(recon_org.queries, 0); /* getDeleted knows whole minutes only */
     stand.now.org_ms += 60000;
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
-    assert_int_equal(org.deleted_calls, 1);
-    assert_non_null(strstr(org.last_deleted, "start=2026-03-02T07:50:00"));
-    assert_non_null(strstr(org.last_deleted, "end=2026-03-02T08:01:00"));
+    assert_int_equal(recon_org.deleted_calls, 1);
+    assert_non_null(strstr(recon_org.last_deleted, "start=2026-03-02T07:50:00"));
+    assert_non_null(strstr(recon_org.last_deleted, "end=2026-03-02T08:01:00"));
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "removed"), 2);
     assert_int_equal(count_kind(all, "image"), 6);
-    const json_t *purged = answer_of(all, org.ids[2]);
+    const json_t *purged = answer_of(all, recon_org.ids[2]);
     assert_string_equal(json_string_value(json_object_get(purged, "_kind")), "removed");
     assert_string_equal(json_string_value(json_object_get(purged, "_read_kind")), "range");
     assert_int_equal(json_integer_value(json_object_get(purged, "_g")), 50);
@@ -539,8 +414,8 @@ static void a_range_read_waits_until_deletes_are_covered(void **state)
     struct tm_err err;
     (void)state;
     set.overflow_range = true;
-    org.gone[2] = org.logged[2] = true;
-    org.covered = "2026-03-02T08:00:00.000+0000";
+    recon_org.gone[2] = recon_org.logged[2] = true;
+    recon_org.covered = "2026-03-02T08:00:00.000+0000";
     stand.now.org_ms = 1772438400000 + 60000;
     alert_all("overflow", 50);
     assert_int_equal(run(1500 * TM_NS_PER_MS, &err), TM_OK);
@@ -548,7 +423,7 @@ static void a_range_read_waits_until_deletes_are_covered(void **state)
     assert_int_equal(count_kind(all, "end"), 0);
     assert_int_equal(tm_recon_counts(recon)->reads_retried, 1);
     json_decref(all);
-    org.covered = "2026-03-02T08:01:00.000+0000";
+    recon_org.covered = "2026-03-02T08:01:00.000+0000";
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "end"), PARTITIONS);
@@ -562,10 +437,10 @@ static void a_range_whose_deletes_cannot_be_told_is_read_whole(void **state)
     (void)state;
     set.overflow_range = true;
     stand.now.org_ms = 1772438400000 + 60000;
-    org.earliest = "2026-03-02T07:51:00.000+0000";
+    recon_org.earliest = "2026-03-02T07:51:00.000+0000";
     alert_all("overflow", 50);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
-    org.deleted_status = 400;
+    recon_org.deleted_status = 400;
     alert_all("overflow", 60);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
@@ -581,11 +456,11 @@ static void a_failed_read_starts_again_with_a_new_id(void **state)
 {
     struct tm_err err;
     (void)state;
-    org.page = 3;
+    recon_org.page = 3;
     alert_all("copy", 40);
-    org.fail_queries = 1;
+    recon_org.fail_queries = 1;
     assert_int_equal(run(20 * TM_NS_PER_S, &err), TM_OK);
-    org.page = 3;
+    recon_org.page = 3;
     json_t *all = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "end"), PARTITIONS);
     assert_int_equal(tm_recon_counts(recon)->reads_retried, 1);
@@ -602,9 +477,9 @@ static void a_read_given_up_is_told_and_its_rows_stay_unanswered(void **state)
 {
     struct tm_err err;
     (void)state;
-    org.fail_queries = 1000;
-    alert(org.ids[1], "gap", 10, 0);
-    alert(org.ids[2], "gap", 11, 1);
+    recon_org.fail_queries = 1000;
+    alert(recon_org.ids[1], "gap", 10, 0);
+    alert(recon_org.ids[2], "gap", 11, 1);
     assert_int_equal(run(60 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, ALERTS), *answers = stand_all(&stand, RECON);
     assert_int_equal(count_kind(all, "failed"), 2);
@@ -614,7 +489,8 @@ static void a_read_given_up_is_told_and_its_rows_stay_unanswered(void **state)
             assert_non_null(strstr(json_string_value(field(all, i, "_reason")), "QUERY_TIMEOUT"));
             assert_string_equal(
                 json_string_value(field(all, i, "ReplayId")),
-                strcmp(json_string_value(field(all, i, "Id")), org.ids[1]) == 0 ? "10" : "11");
+                strcmp(json_string_value(field(all, i, "Id")), recon_org.ids[1]) == 0 ? "10"
+                                                                                      : "11");
         }
     assert_int_equal(tm_recon_counts(recon)->reads_failed,
                      1); /* the failed alerts themselves ask for nothing */
@@ -628,7 +504,7 @@ static void a_crash_before_the_commit_answers_again_with_a_higher_number(void **
 {
     struct tm_err err;
     (void)state;
-    alert(org.ids[1], "gap", 10, 0);
+    alert(recon_org.ids[1], "gap", 10, 0);
     tm_mem_hold_acks(stand.broker, true);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), -1);
@@ -650,7 +526,7 @@ static void an_answer_that_is_not_delivered_is_read_again(void **state)
 {
     struct tm_err err;
     (void)state;
-    alert(org.ids[1], "gap", 10, 0);
+    alert(recon_org.ids[1], "gap", 10, 0);
     tm_mem_refuse(stand.broker, 1);
     assert_int_equal(run(10 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
@@ -663,7 +539,7 @@ static void a_partition_taken_away_is_not_committed(void **state)
 {
     struct tm_err err;
     (void)state;
-    alert(org.ids[1], "gap", 10, 0);
+    alert(recon_org.ids[1], "gap", 10, 0);
     assert_int_equal(run(100 * TM_NS_PER_MS, &err), TM_OK);
     tm_recon_revoked(recon, ALERTS, 0);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
@@ -674,10 +550,10 @@ static void an_alert_that_makes_no_sense_is_kept_aside(void **state)
 {
     struct tm_err err;
     (void)state;
-    alert(org.ids[1], "whatever", 10, 0);
+    alert(recon_org.ids[1], "whatever", 10, 0);
     alert("not an id", "gap", 11, 0);
     stand_put_raw(&stand, ALERTS, 0, "k", "junk", 4);
-    alert(org.ids[2], "gap", 12, 0);
+    alert(recon_org.ids[2], "gap", 12, 0);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     assert_int_equal(tm_recon_aside_count(recon), 3);
     json_t *all = stand_all(&stand, RECON);
@@ -724,7 +600,7 @@ static void read_numbers_grow_when_a_partition_changes_hands(void **state)
     for (int turn = 0; turn < 6; turn++) {
         for (int ask = 0; ask < (turn == 0 ? 5 : 1); ask++) {
             for (int32_t p = 0; p < PARTITIONS; p++)
-                alert(org.ids[p], "gap", 10, p);
+                alert(recon_org.ids[p], "gap", 10, p);
             assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
         }
         recon_down(); /* the group goes to a member on another host, and back */
@@ -744,14 +620,14 @@ static void read_numbers_go_by_the_clock_as_it_is_now(void **state)
     snprintf(other, sizeof other, "%s/other", folder);
     mkdir(other, 0777);
     tm_recon_real_time(recon, 7200 * TM_NS_PER_S);
-    alert(org.ids[0], "gap", 10, 0);
+    alert(recon_org.ids[0], "gap", 10, 0);
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     recon_down();
     recon_up_as(other);
     tm_recon_real_time(recon, 3600 * TM_NS_PER_S);
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     tm_recon_real_time(recon, 7200 * TM_NS_PER_S);
-    alert(org.ids[0], "gap", 11, 0);
+    alert(recon_org.ids[0], "gap", 11, 0);
     assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
     numbers_grow(&reads);
     assert_int_equal(reads, 2);
@@ -771,7 +647,7 @@ static void two_members_share_the_asks_and_never_a_number(void **state)
     recon_up_as(other);
     for (int ask = 0; ask < 20; ask++) {
         for (int32_t p = 0; p < PARTITIONS; p++)
-            alert(org.ids[p], "gap", 10 + ask, p);
+            alert(recon_org.ids[p], "gap", 10 + ask, p);
         for (int i = 0; i < 4; i++) {
             struct tm_recon *second = recon;
             assert_int_equal(run(300 * TM_NS_PER_MS, &err), TM_OK);
