@@ -12,7 +12,7 @@
 #include "base/secret.h"
 #include "mocks/http/message.h"
 
-#define TM_OAUTH_TOKENS_MAX 1000 /* the oldest goes first */
+#define TM_OAUTH_TOKENS_MAX 5000 /* the oldest goes first */
 #define TM_OAUTH_TOKEN_BYTES 112
 /* what tm_oauth_save writes of all of them */
 #define TM_OAUTH_SAVED_BYTES_MAX (TM_OAUTH_TOKENS_MAX * 112 + 256)
