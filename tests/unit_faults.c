@@ -1,7 +1,6 @@
 /* Planted faults through the mock's one handler, under virtual time: what each does to an answer,
  * to the org and to the log, and that wrong rules are refused by name. */
 #include "mocks/salesforce/routes.h"
-#include "mocks/salesforce/scenario.h"
 #include "tests/support_org.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -756,18 +755,6 @@ static void the_log_says_whom_it_struck_and_when(void **state)
                      1);
 }
 
-static void a_scenario_names_its_wrong_fault(void **state)
-{
-    struct tm_scenario *s = NULL;
-    struct tm_err err = { 0 };
-    json_t *json = json_loads("{\"faults\":{\"late_row\":{\"lag\":\"1m\"}}}", 0, NULL);
-    (void)state;
-    assert_int_equal(tm_scenario_parse(&s, json, "x.json", &err), TM_E_ARG);
-    assert_non_null(strstr(err.msg, "x.json: faults"));
-    assert_non_null(strstr(err.msg, "did you mean \"late_rows\""));
-    json_decref(json);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_open, world_close)
 int main(void)
 {
@@ -800,7 +787,6 @@ int main(void)
         TEST(a_scenarios_instants_are_not_met_twice_after_a_restart),
         TEST(a_scenarios_rule_must_name_an_object_of_the_org),
         TEST(the_log_says_whom_it_struck_and_when),
-        cmocka_unit_test(a_scenario_names_its_wrong_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

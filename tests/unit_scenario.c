@@ -129,9 +129,22 @@ static void missing_file_is_named(void **state)
     assert_non_null(strstr(err.msg, "nowhere.json"));
 }
 
+static void a_scenario_names_its_wrong_fault(void **state)
+{
+    struct tm_scenario *s = NULL;
+    struct tm_err err = { 0 };
+    json_t *json = json_loads("{\"faults\":{\"late_row\":{\"lag\":\"1m\"}}}", 0, NULL);
+    (void)state;
+    assert_int_equal(tm_scenario_parse(&s, json, "x.json", &err), TM_E_ARG);
+    assert_non_null(strstr(err.msg, "x.json: faults"));
+    assert_non_null(strstr(err.msg, "did you mean \"late_rows\""));
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_scenario_names_its_wrong_fault),
         cmocka_unit_test(empty_scenario_gets_presets),
         cmocka_unit_test(all_keys_are_taken_over),
         cmocka_unit_test(mistakes_name_the_file_the_key_and_what_to_write),

@@ -493,6 +493,22 @@ static void positions_and_ids_go_on_after_a_restart(void **state)
     }
 }
 
+static void planted_expiry_and_reset_reach_every_stream(void **state)
+{
+    struct world *w = *state;
+    char id[TM_ID_BYTES];
+    a_push_topic(w, "SELECT Id, Name FROM Account", "");
+    account(w, id, "One", "Energy");
+    assert_string_equal(subscribe(w, "/topic/Deals", 0), "");
+    json_t *list = deliveries(w);
+    int64_t first_id = replay_of(list, 0);
+    json_decref(list);
+    ask(w, "POST", "/tidemark/v1/faults", "{\"expire_events\":{}}");
+    assert_non_null(strstr(subscribe(w, "/topic/Deals", 0), "400::The replayId {0}"));
+    ask(w, "POST", "/tidemark/v1/faults", "{\"reset_replay_ids\":{}}");
+    assert_non_null(strstr(subscribe(w, "/topic/Deals", first_id), "400::The replayId {"));
+}
+
 static void a_subscriber_that_falls_behind_a_day_is_told(void **state)
 {
     struct world *w = *state;
@@ -771,6 +787,7 @@ int main(void)
         T(push_topics_are_found_by_soql),
         T(each_stream_replays_by_itself_for_its_own_time),
         T(positions_and_ids_go_on_after_a_restart),
+        T(planted_expiry_and_reset_reach_every_stream),
         T(a_subscriber_that_falls_behind_a_day_is_told),
         T(a_platform_event_is_published_by_rest_and_delivered_with_its_uuid),
         T(a_wrong_platform_event_is_refused_as_rest_refuses_a_record),

@@ -52,9 +52,15 @@ static enum tm_code disturb_act(struct tm_disturb *d, const struct tm_fault_rule
         snprintf(detail, detail_bytes, "%" PRId64 " records", count);
         break;
     case TM_FAULT_PURGE_DELETE_LOG: rc = tm_org_purge_delete_log(org, now->org_ms, err); break;
-    case TM_FAULT_EXPIRE_EVENTS: rc = tm_org_forget(org, now->org_ms, err); break;
+    case TM_FAULT_EXPIRE_EVENTS:
+        rc = tm_org_forget(org, now->org_ms, err);
+        if (rc == TM_OK && d->ports.stream != NULL)
+            rc = tm_stream_forget(d->ports.stream, now->org_ms, err);
+        break;
     default: /* reset_replay_ids: its clients sit on positions of the old bus */
         rc = tm_org_replay_reset(org, err);
+        if (rc == TM_OK && d->ports.stream != NULL)
+            rc = tm_stream_reset(d->ports.stream, err);
         if (rc == TM_OK)
             tm_bayeux_forget_all(d->ports.bayeux);
     }

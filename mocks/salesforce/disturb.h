@@ -15,6 +15,7 @@
 #include "mocks/salesforce/cometd.h"
 #include "mocks/salesforce/faults.h"
 #include "mocks/salesforce/org_quirk.h"
+#include "mocks/salesforce/stream.h"
 
 #define TM_DISTURB_TOKEN (UINT64_C(1) << 63) /* tokens of slow requests begin here */
 #define TM_DISTURB_HELD_MAX 64               /* transactions open by POST commit */
@@ -24,6 +25,7 @@ struct tm_disturb_ports { /* all lent */
     struct tm_org *org;
     struct tm_oauth *oauth;
     struct tm_bayeux *bayeux;
+    struct tm_stream *stream; /* NULL: change events alone are streamed */
 };
 struct tm_disturb;
 /* rules: the scenario's `faults`, NULL = none; their instants count from origin_ms. What the org's

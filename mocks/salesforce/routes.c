@@ -385,9 +385,11 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
         s->streaming->follows_self = s;
     }
     if (rc == TM_OK)
-        rc = tm_disturb_open(&s->disturb, &(struct tm_disturb_ports){ org, s->oauth, s->bayeux },
-                             settings->faults, tm_org_settings(org)->origin_ms,
-                             tm_org_settings(org)->seed, err);
+        rc = tm_disturb_open(
+            &s->disturb,
+            &(struct tm_disturb_ports){ org, s->oauth, s->bayeux,
+                                        s->streaming != NULL ? s->streaming->stream : NULL },
+            settings->faults, tm_org_settings(org)->origin_ms, tm_org_settings(org)->seed, err);
     s->advance = settings->advance;
     s->advance_data = settings->advance_data;
     s->rest = (struct tm_rest){ org, s->oauth, s->query, s->bulk, s->streaming };

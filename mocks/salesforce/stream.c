@@ -178,3 +178,20 @@ enum tm_code tm_stream_next_ms(struct tm_stream *s, const char *channel, int64_t
     sqlite3_reset(s->ask[STREAM_AFTER]);
     return rc;
 }
+
+/* ---- planted faults ---- */
+
+/* Older than anything is kept; ids and times go on to agree. */
+#define STREAM_PAST_MS (30 * TM_STREAM_DAY_MS)
+
+enum tm_code tm_stream_forget(struct tm_stream *s, int64_t now_org_ms, struct tm_err *err)
+{
+    return tm_sql_execf(tm_org_db(s->org), err,
+                        "UPDATE stream SET publish_ms=publish_ms-%lld WHERE publish_ms<=%lld",
+                        (long long)STREAM_PAST_MS, (long long)now_org_ms);
+}
+
+enum tm_code tm_stream_reset(struct tm_stream *s, struct tm_err *err)
+{
+    return tm_sql_exec(tm_org_db(s->org), "DELETE FROM stream", err);
+}
