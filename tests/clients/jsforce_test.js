@@ -91,6 +91,18 @@ async function Bulk_2_queries() {
   assert.strictEqual(new Set(ids).size, rows);
 }
 
+async function Bulk_1_and_2_write() {
+  const conn = await bySoap();
+  conn.bulk.pollInterval = conn.bulk2.pollInterval = 200;
+  conn.bulk.pollTimeout = conn.bulk2.pollTimeout = 30000;
+  const one = await conn.bulk.load('Account', 'insert', numbered('bulk one', 100).map((Name) => ({ Name })));
+  assert.ok(one.length === 100 && one.every((r) => r.success));
+  const two = await conn.bulk2.loadAndWaitForResults({
+    object: 'Account', operation: 'insert', input: numbered('bulk two', 100).map((Name) => ({ Name })),
+  });
+  assert.strictEqual(two.successfulResults.length, 100);
+}
+
 async function follow(replay, inbox) {
   const conn = await bySoap();
   const client = conn.streaming.createClient([
@@ -131,7 +143,7 @@ async function after_a_crash_of_the_server_nothing_is_lost_and_nothing_comes_twi
 
 run(mock, [
   signs_in_by_SOAP_and_out_again, signs_in_by_OAuth_password_and_refreshes_an_expired_session, a_wrong_password_is_told,
-  describes_and_pages_through_a_long_query, server_errors_are_retried, Bulk_1_queries, Bulk_2_queries,
+  describes_and_pages_through_a_long_query, server_errors_are_retried, Bulk_1_queries, Bulk_2_queries, Bulk_1_and_2_write,
   a_record_lives_and_dies, a_created_record_comes_as_its_change_event,
   after_a_crash_of_the_server_nothing_is_lost_and_nothing_comes_twice,
 ]);

@@ -133,9 +133,23 @@ def bulk_2_queries():
     assert len({r["Id"] for r in rows}) == len(rows) >= ROWS
 
 
+def bulk_1_writes():
+    sf = client()
+    done = sf.bulk.Account.insert([{"Name": "Bulk one %d" % i} for i in range(300)], batch_size=100)
+    assert len(done) == 300 and all(r["success"] for r in done), done[:2]
+    assert sf.query("SELECT count() FROM Account WHERE Name LIKE 'Bulk one %'")["totalSize"] == 300
+
+
+def bulk_2_writes():
+    sf = client()
+    done = sf.bulk2.Account.insert(records=[{"Name": "Bulk two %d" % i} for i in range(300)])
+    assert sum(int(j["numberRecordsProcessed"]) for j in done) == 300, done
+    assert sf.query("SELECT count() FROM Account WHERE Name LIKE 'Bulk two %'")["totalSize"] == 300
+
+
 with org:
     mock.run(signs_in_by_soap_password, a_wrong_password_is_a_typed_error, signs_in_by_oauth_password,
              signs_in_by_client_credentials, signs_in_by_jwt_bearer, describes_the_org_and_an_object,
              pages_through_a_long_query_each_row_once, a_malformed_query_is_a_typed_error,
              a_record_lives_and_dies, an_expired_session_is_refreshed_without_a_word, bulk_1_queries,
-             bulk_2_queries)
+             bulk_2_queries, bulk_1_writes, bulk_2_writes)
