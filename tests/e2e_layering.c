@@ -70,6 +70,23 @@ static void a_station_that_asks_for_the_time_is_refused(void **state)
         "#include <time.h>\nlong planted(void);\nlong planted(void)\n{\n    return time (0);\n}\n",
         1);
 }
+static void a_mock_that_draws_without_a_seed_is_refused(void **state)
+{
+    (void)state;
+    planted("mocks/salesforce/planted.c",
+            "#include <stdlib.h>\nint planted(void);\nint planted(void)\n{\n    return rand();\n}\n",
+            1);
+    planted("mocks/registry/planted.c", "const char *planted = \"SELECT random()\";\n", 1);
+}
+static void a_simulation_that_asks_for_the_time_is_refused_but_may_speak_of_it(void **state)
+{
+    (void)state;
+    planted("harness/simulate/planted.c", "const char *planted = \"takes time (some)\";\n", 0);
+    planted("harness/simulate/planted.c",
+            "#include \"base/clock.h\"\nlong planted(void);\nlong planted(void)\n{\n    return "
+            "(long)tm_clock_monotonic_ns();\n}\n",
+            1);
+}
 static void a_vendor_header_outside_its_adapter_is_refused(void **state)
 {
     (void)state;
@@ -86,6 +103,8 @@ int main(void)
         cmocka_unit_test(a_mock_that_includes_the_client_it_serves_is_refused),
         cmocka_unit_test(base_that_looks_upward_is_refused),
         cmocka_unit_test(a_station_that_asks_for_the_time_is_refused),
+        cmocka_unit_test(a_mock_that_draws_without_a_seed_is_refused),
+        cmocka_unit_test(a_simulation_that_asks_for_the_time_is_refused_but_may_speak_of_it),
         cmocka_unit_test(a_vendor_header_outside_its_adapter_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

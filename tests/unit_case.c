@@ -197,6 +197,36 @@ static void table_says_what_the_folders_say_and_every_rule_is_cited_twice(void *
     free(text);
 }
 
+/* Every bug that is planted has its row in the table, or its name in the list below it of those
+ * that no raw row tells. */
+static void every_bug_of_the_zoo_has_a_case_or_a_reason(void **state)
+{
+    DIR *d = opendir("tests/zoo");
+    char *text = table_text();
+    size_t bugs = 0;
+    (void)state;
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        char row[32], *end;
+        const char *dash = strchr(e->d_name, '-'), *tail = strstr(e->d_name, ".patch");
+        long number = strtol(e->d_name, &end, 10);
+        /* beyond 100: no entry of the catalogue */
+        if (end == e->d_name || number > 100 || dash == NULL || tail == NULL)
+            continue;
+        snprintf(row, sizeof row, "\n| %ld |", number);
+        bugs++;
+        if (strstr(text, row) != NULL)
+            continue;
+        snprintf(row, sizeof row, " %ld %.*s", number,
+                 (int)(tail - dash - 1 < 20 ? tail - dash - 1 : 20), dash + 1);
+        if (strstr(text, row) == NULL)
+            fail_msg("%s: neither a case nor a reason why there is none", e->d_name);
+    }
+    closedir(d);
+    free(text);
+    assert_true(bugs > 70);
+}
+
 static void every_citation_of_a_case_has_its_row_in_the_table(void **state)
 {
     (void)state;
@@ -390,6 +420,7 @@ int main(void)
         cmocka_unit_test(every_case_is_small_and_has_a_story),
         cmocka_unit_test(table_says_what_the_folders_say_and_every_rule_is_cited_twice),
         cmocka_unit_test(every_citation_of_a_case_has_its_row_in_the_table),
+        cmocka_unit_test(every_bug_of_the_zoo_has_a_case_or_a_reason),
         cmocka_unit_test(columns_that_are_not_expected_are_not_compared),
         cmocka_unit_test(null_and_absent_and_other_values_are_told_apart),
         cmocka_unit_test(missing_foreign_and_doubled_rows_are_found),

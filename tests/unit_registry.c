@@ -170,6 +170,47 @@ static void a_registry_that_is_away_is_asked_again_with_growing_pauses(void **st
     assert_true(f->now.wall_ns >= (100 + 200 + 400 + 800) * TM_NS_PER_MS);
 }
 
+struct cut {
+    struct tm_mock_registry *mock;
+    int left; /* answers still to be cut short */
+};
+
+static void cut_request(void *self, const struct tm_mock_request *request,
+                        struct tm_mock_response *out)
+{
+    struct cut *c = self;
+    tm_mock_registry_request(c->mock, request, out);
+    if (c->left-- > 0)
+        out->body.data[--out->body.bytes] = '\0';
+}
+
+static void an_answer_that_was_cut_short_is_asked_for_again(void **state)
+{
+    struct fixture *f = *state;
+    struct tm_err err = { .code = TM_OK };
+    struct cut cut = { f->mock, 2 };
+    int32_t id = 0;
+    tm_registry_close(f->client);
+    tm_test_http_route(&f->http, "http://cut",
+                       (struct tm_mock_handler){ &cut, cut_request, NULL, NULL });
+    assert_int_equal(tm_registry_open(&f->client, &f->http.port, "http://cut", &err), TM_OK);
+    assert_int_equal(enroll(f, "t-value", record(STRING_A), &id, &err), TM_OK);
+    assert_int_equal(id, 1);
+    assert_int_equal(f->http.seen_count, 3);
+    const struct tm_avro_schema *none;
+    cut.left = 1; /* a refusal, too: that nobody knows the id is heard the second time */
+    for (enum tm_code rc = TM_E_AGAIN; rc == TM_E_AGAIN;) {
+        rc = tm_registry_schema(f->client, &f->now, &none, 99, &err);
+        assert_true(rc == TM_E_AGAIN || rc == TM_E_PROTO);
+        f->now.wall_ns += TM_NS_PER_S;
+    }
+    assert_non_null(strstr(err.msg, "does not know schema id 99"));
+    tm_err_clear(&err);
+    cut.left = 1000;
+    assert_int_equal(enroll(f, "u-value", record(STRING_B), &id, &err), TM_E_IO);
+    assert_non_null(strstr(err.msg, "no JSON"));
+}
+
 static void a_registry_that_stays_away_is_an_error_after_a_minute(void **state)
 {
     struct fixture *f = *state;
@@ -372,6 +413,8 @@ int main(void)
             an_incompatible_schema_is_refused_and_the_error_names_the_subject, setup, teardown),
         cmocka_unit_test_setup_teardown(a_registry_that_is_away_is_asked_again_with_growing_pauses,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_that_was_cut_short_is_asked_for_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_registry_that_stays_away_is_an_error_after_a_minute,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(an_abandoned_question_does_not_block_the_next, setup,

@@ -45,6 +45,26 @@ static void a_slice_of_seeds_breaks_no_rule(void **state)
     assert_true(commits > 5 * SEEDS_SLICE);
 }
 
+/* A kind that never happens is a hole: it ends with the first seed by which all have. */
+static void every_kind_of_event_and_of_fault_happens_soon(void **state)
+{
+    struct tm_sim_stats runs = { .count = { 0 } };
+    size_t missing = TM_SIM_STATS;
+    (void)state;
+    for (uint64_t seed = 1; seed <= TM_SIM_STAT_SEEDS && missing > 0; seed++) {
+        struct tm_sim_result r;
+        run(&r, seed, NULL, NULL);
+        tm_sim_stats_add(&runs, &r.stats);
+        missing = 0;
+        for (size_t i = 0; i < TM_SIM_STATS; i++)
+            missing += runs.count[i] == 0;
+    }
+    for (size_t i = 0; i < TM_SIM_STATS; i++)
+        if (runs.count[i] == 0)
+            fail_msg("never in %d seeds: %s", TM_SIM_STAT_SEEDS,
+                     tm_sim_stat_name((enum tm_sim_stat)i));
+}
+
 static void the_same_seed_gives_the_same_run_byte_for_byte(void **state)
 {
     (void)state;
@@ -211,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slice_of_seeds_breaks_no_rule),
+        cmocka_unit_test(every_kind_of_event_and_of_fault_happens_soon),
         cmocka_unit_test(the_same_seed_gives_the_same_run_byte_for_byte),
         cmocka_unit_test(a_seed_gives_the_same_run_whatever_ran_before_it),
         cmocka_unit_test(views_that_are_installed_and_views_that_are_kept_give_the_same_run),

@@ -100,6 +100,7 @@ static enum tm_code describe_field(struct tm_field *out, const char *object, siz
         .calculated = describe_bool(f, "calculated", false),
         .createable = describe_bool(f, "createable", true),
         .updateable = describe_bool(f, "updateable", true),
+        .hidden = describe_bool(f, "hidden", false),
         .compound = compound != NULL && strcasecmp(compound, name) != 0 ? compound : NULL,
         .event_name = name,
         .reference_to = json_string_value(json_array_get(json_object_get(f, "referenceTo"), 0)),

@@ -28,6 +28,7 @@ struct tm_field {
     int length, precision, scale;
     bool nillable, custom, calculated /* formula: not in events, not compared */, createable,
         updateable;
+    bool hidden; /* the user of the API may not see it; only the org's own describes have such */
     const char *compound; /* describe's compoundFieldName ("BillingAddress", "Name") or NULL */
     const char *part;     /* name inside the compound in events: "Street", "LastName"; else NULL */
     const char *event_name;   /* as changedFields spells it: "BillingAddress.Street"; else = name */

@@ -17,6 +17,8 @@ static const char *coverage_why_not(const struct tm_field *f, int shown)
         return "compound: its parts are compared";
     if (f->calculated)
         return "formula: in no event";
+    if (f->hidden)
+        return "hidden from the user by field-level security";
     if (strcasecmp(f->name, "SystemModstamp") == 0 || strcasecmp(f->name, "IsDeleted") == 0)
         return "system field that change events do not carry";
     return shown < 0 ? TM_COVERAGE_NOT_THERE : NULL;

@@ -37,6 +37,7 @@ struct simulate {
     struct simulate_job jobs[SIMULATE_JOBS_MAX]; /* when flags.jobs > 1 */
     char dir[TM_SIM_PATH_BYTES];
     struct tm_sim_result total, failed[SIMULATE_SHRUNK_MAX];
+    struct tm_sim_stats stats; /* how many seeds had each kind */
     uint64_t failed_count;
 };
 
@@ -249,19 +250,66 @@ static void simulate_line(const struct simulate_flags *f, const struct tm_sim_re
     fflush(stdout);
 }
 
+/* How many seeds had each kind, from `first` on; *out_never gets the names of those that none had.
+ */
+static void simulate_kinds(const struct simulate *s, const char *title, size_t first, size_t last,
+                           struct tm_buf *never)
+{
+    printf("%s: ", title);
+    for (size_t i = first; i < last; i++) {
+        const char *name = tm_sim_stat_name((enum tm_sim_stat)i);
+        printf("%s%s %" PRIu32, i > first ? ", " : "", name, s->stats.count[i]);
+        if (s->stats.count[i] == 0)
+            tm_buf_addf(never, "%s%s", never->bytes > 0 ? ", " : "", name);
+    }
+    putchar('\n');
+}
+
+static json_t *simulate_kinds_json(const struct simulate *s, size_t first, size_t last)
+{
+    json_t *json = json_object();
+    for (size_t i = first; i < last; i++)
+        json_object_set_new(json, tm_sim_stat_name((enum tm_sim_stat)i),
+                            json_integer((json_int_t)s->stats.count[i]));
+    return json;
+}
+
+static void simulate_summary_json(const struct simulate *s, uint64_t seeds)
+{
+    char digest[20];
+    snprintf(digest, sizeof digest, "%016" PRIx64, s->total.digest);
+    json_t *json =
+        json_pack("{s:I, s:I, s:s, s:o, s:o}", "seeds", (json_int_t)seeds, "failed_seeds",
+                  (json_int_t)s->failed_count, "digest", digest, "seeds_with_event",
+                  simulate_kinds_json(s, 0, TM_SIM_STAT_FIRST_FAULT), "seeds_with_fault",
+                  simulate_kinds_json(s, TM_SIM_STAT_FIRST_FAULT, TM_SIM_STATS));
+    json_dumpf(json, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(json);
+}
+
 static void simulate_summary(const struct simulate *s, uint64_t seeds)
 {
     const struct tm_sim_result *t = &s->total;
-    if (s->flags.json)
-        printf("{\"seeds\":%" PRIu64 ",\"failed_seeds\":%" PRIu64 ",\"digest\":\"%016" PRIx64
-               "\"}\n",
-               seeds, s->failed_count, t->digest);
-    else
-        printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
-               " transactions, %" PRIu64 " records, %" PRIu64 " faults, %" PRIu64
-               " crashes; digest %016" PRIx64 "\n",
-               seeds, s->failed_count, t->steps, t->commits, t->records, t->faults, t->crashes,
-               t->digest);
+    struct tm_buf never;
+    if (s->flags.json) {
+        simulate_summary_json(s, seeds);
+        return;
+    }
+    printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
+           " transactions, %" PRIu64 " records, %" PRIu64 " faults, %" PRIu64
+           " crashes; digest %016" PRIx64 "\n",
+           seeds, s->failed_count, t->steps, t->commits, t->records, t->faults, t->crashes,
+           t->digest);
+    if (seeds == 1)
+        return;
+    tm_buf_init(&never, 4096);
+    simulate_kinds(s, "seeds whose history had", 0, TM_SIM_STAT_FIRST_FAULT, &never);
+    simulate_kinds(s, "seeds that a fault struck", TM_SIM_STAT_FIRST_FAULT, TM_SIM_STATS, &never);
+    if (never.bytes > 0)
+        printf("never: %s%s\n", tm_buf_text(&never),
+               seeds >= TM_SIM_STAT_SEEDS ? ": a hole in the simulation" : "");
+    tm_buf_free(&never);
 }
 
 static double simulate_cpu_s(int who)
@@ -343,6 +391,7 @@ static enum tm_code simulate_shrink(struct simulate *s, const struct tm_sim_resu
 
 static void simulate_add(struct simulate *s, const struct tm_sim_result *r)
 {
+    tm_sim_stats_add(&s->stats, &r->stats);
     s->total.steps += r->steps;
     s->total.commits += r->commits;
     s->total.records += r->records;

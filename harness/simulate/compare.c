@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #define COMPARE_SQL_BYTES_MAX 65536
+#define COMPARE_UNREADABLE_MAX 64
 #define COMPARE_FIRST 2 /* columns before the fields: Id, _dirty */
 static const char *const compare_options[] = { "option 1", "option 2" };
 
@@ -285,6 +286,41 @@ static const char *compare_column(const struct tm_describe *d, int at)
 
 /* ---- at rest ---- */
 
+/* Records that no read returned to a user who may not see all (R11): there is no way to know
+ * better. */
+struct compare_unreadable {
+    char ids[COMPARE_UNREADABLE_MAX][TM_ID_BYTES];
+    size_t count;
+};
+
+static enum tm_code compare_unreadable(struct compare_unreadable *out, sqlite3_stmt *dirt,
+                                       struct tm_err *err)
+{
+    bool row = false;
+    enum tm_code rc = TM_OK;
+    out->count = 0;
+    while (rc == TM_OK && (rc = tm_sql_step(dirt, &row, err)) == TM_OK && row) {
+        if (strcmp((const char *)sqlite3_column_text(dirt, 1), "unreadable") != 0)
+            continue;
+        if (out->count == COMPARE_UNREADABLE_MAX)
+            rc =
+                tm_fail(err, TM_E_LIMIT, "more than %d unreadable records", COMPARE_UNREADABLE_MAX);
+        else
+            snprintf(out->ids[out->count++], TM_ID_BYTES, "%s",
+                     (const char *)sqlite3_column_text(dirt, 0));
+    }
+    sqlite3_reset(dirt);
+    return rc;
+}
+
+static bool compare_is_unreadable(const struct compare_unreadable *u, const char *id)
+{
+    for (size_t i = 0; i < u->count; i++)
+        if (strcmp(u->ids[i], id) == 0)
+            return true;
+    return false;
+}
+
 /* Both statements stand on rows of one id. */
 static void compare_row(struct tm_sim_finding *out, const char *where, const struct tm_describe *d,
                         sqlite3_stmt *truth, sqlite3_stmt *shown)
@@ -311,7 +347,8 @@ static void compare_row(struct tm_sim_finding *out, const char *where, const str
 
 static enum tm_code compare_rows(struct tm_sim_finding *out, const char *where,
                                  const struct tm_describe *d, sqlite3_stmt *truth,
-                                 sqlite3_stmt *shown, struct tm_err *err)
+                                 sqlite3_stmt *shown, const struct compare_unreadable *u,
+                                 struct tm_err *err)
 {
     bool a = false, b = false;
     enum tm_code rc = tm_sql_step(truth, &a, err);
@@ -325,6 +362,8 @@ static enum tm_code compare_rows(struct tm_sim_finding *out, const char *where,
         if (order < 0)
             compare_found(out, "R13", where, d->object, (const char *)sqlite3_column_text(truth, 0),
                           "missing");
+        else if (compare_is_unreadable(u, (const char *)sqlite3_column_text(shown, 0)))
+            order = order > 0 ? 1 : 0;
         else if (order > 0)
             compare_found(out, "R13", where, d->object, (const char *)sqlite3_column_text(shown, 0),
                           "shown, but not in the org");
@@ -344,12 +383,26 @@ static enum tm_code compare_rows(struct tm_sim_finding *out, const char *where,
     return rc;
 }
 
+/* Where the user may not see all, no read is whole: `*` and what no read returned stay (R16). */
+static bool compare_may_stay(const struct compare_unreadable *u, const char *id, const char *kind)
+{
+    if (strcmp(id, "*") == 0)
+        return strcmp(kind, "copy") == 0 || strcmp(kind, "conversion") == 0;
+    return compare_is_unreadable(u, id);
+}
+
 static enum tm_code compare_dirt(struct tm_sim_finding *out, const char *where, const char *object,
-                                 sqlite3_stmt *s, struct tm_err *err)
+                                 sqlite3_stmt *s, const struct compare_unreadable *u, bool sees_all,
+                                 struct tm_err *err)
 {
     bool row = false;
     char what[200];
-    enum tm_code rc = tm_sql_step(s, &row, err);
+    enum tm_code rc = TM_OK;
+    do
+        rc = tm_sql_step(s, &row, err);
+    while (rc == TM_OK && row && !sees_all &&
+           compare_may_stay(u, (const char *)sqlite3_column_text(s, 0),
+                            (const char *)sqlite3_column_text(s, 1)));
     if (rc == TM_OK && row) {
         snprintf(what, sizeof what, "dirt of kind %.40s at %.40s is left at rest",
                  (const char *)sqlite3_column_text(s, 1), (const char *)sqlite3_column_text(s, 2));
@@ -368,6 +421,7 @@ static enum tm_code compare_object(struct tm_sim_finding *out, struct tm_sim_wor
     const struct tm_describe *d = tm_org_describe(w->org, w->objects[object]);
     const char *where = compare_options[option];
     struct tm_sim_relation *truth = NULL, *shown = NULL;
+    struct compare_unreadable u;
     assert(d != NULL);
     enum tm_code rc = compare_truth(&truth, w, object, "", false, err);
     if (rc == TM_OK)
@@ -375,8 +429,44 @@ static enum tm_code compare_object(struct tm_sim_finding *out, struct tm_sim_wor
     if (rc == TM_OK && !shown->there)
         return tm_fail(err, TM_E_MISMATCH, "%s has no relation %s at rest", where, d->object);
     if (rc == TM_OK)
-        rc = compare_rows(out, where, d, truth->rows, shown->rows, err);
-    return rc == TM_OK && !out->found ? compare_dirt(out, where, d->object, shown->dirt, err) : rc;
+        rc = compare_unreadable(&u, shown->dirt, err);
+    if (w->set.sees_all)
+        u.count = 0;
+    if (rc == TM_OK)
+        rc = compare_rows(out, where, d, truth->rows, shown->rows, &u, err);
+    return rc == TM_OK && !out->found
+               ? compare_dirt(out, where, d->object, shown->dirt, &u, w->set.sees_all, err)
+               : rc;
+}
+
+/* What the preset promises: after its last poll, all that is in the org. */
+static enum tm_code compare_batch(struct tm_sim_finding *out, struct tm_sim_world *w,
+                                  struct tm_err *err)
+{
+    static const struct compare_unreadable none = { .count = 0 };
+    const char *where = w->set.batch == TM_SIM_RELOAD ? "batch reload" : "batch incremental";
+    sqlite3 *db = NULL;
+    enum tm_code rc = tm_sql_open(&db, w->batch_path, TM_SQL_READ, err);
+    for (size_t i = 0; i < w->set.objects_count && rc == TM_OK && !out->found; i++) {
+        const struct tm_describe *d = tm_org_describe(w->org, w->objects[i]);
+        struct tm_sim_relation *truth = NULL, r = { .there = false };
+        rc = compare_truth(&truth, w, i, "", false, err);
+        if (rc == TM_OK)
+            rc = tm_sql_columns(&r.columns, db, w->objects[i], err);
+        if (rc == TM_OK)
+            rc = compare_has(&r.there, &r, "Id", err);
+        if (rc == TM_OK && !r.there)
+            compare_found(out, "B", where, w->objects[i], "*", "no relation after its first load");
+        else if (rc == TM_OK)
+            rc = compare_prepare_rows(&r, db, d, false, err);
+        if (rc == TM_OK && !out->found)
+            rc = compare_rows(out, where, d, truth->rows, r.rows, &none, err);
+        compare_finalize(&r);
+    }
+    if (out->found)
+        strcpy(out->rule, "B"); /* not one of R1 to R16: those are of streaming */
+    tm_sql_close(db);
+    return rc;
 }
 
 enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *out,
@@ -386,6 +476,8 @@ enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *
     for (int option = 0; option < 2 && rc == TM_OK && !out->found; option++)
         for (size_t i = 0; i < w->set.objects_count && rc == TM_OK && !out->found; i++)
             rc = compare_object(out, w, i, option, err);
+    if (rc == TM_OK && !out->found && w->set.batch != TM_SIM_NO_BATCH && w->batch_promises)
+        rc = compare_batch(out, w, err);
     return rc;
 }
 

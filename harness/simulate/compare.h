@@ -17,7 +17,8 @@ struct tm_sim_finding {
     char text[TM_SIM_TEXT_BYTES]; /* all of it, as a sentence */
     uint64_t step;                /* of the driver, by which it was there */
 };
-/* R13: at rest both options show the org's undeleted rows; R10: and no dirt. */
+/* R13: at rest both options show the org's undeleted rows; R10: and no dirt. "B": a polling
+ * pipeline shows the same. */
 enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *out,
                                  struct tm_err *err);
 /* In flight: no field shows a value that its record never held (R13), and where option 2 has

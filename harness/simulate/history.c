@@ -1,4 +1,5 @@
 #include "simulate/history.h"
+#include "simulate/history_schema.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +9,9 @@
 #define HISTORY_CHANGES_MAX 5
 #define HISTORY_TEXT_BYTES 2400
 #define HISTORY_ARENA_BYTES (HISTORY_CHANGES_MAX * 4 * HISTORY_TEXT_BYTES)
-#define HISTORY_FIELDS_ADDED_MAX 3
+#define HISTORY_YEARS_MS (3 * 365 * 86400000LL) /* records are older than events are kept */
+#define HISTORY_HOUR_MS 3600000LL
+#define HISTORY_GAPS_MS 5000 /* gaps of a record closer than this are one over the other */
 
 /* One transaction being made; texts live in the arena until it is committed. */
 struct history_txn {
@@ -33,12 +36,16 @@ static size_t history_weighted(struct tm_rng *rng, const unsigned *weights, size
     return 0;
 }
 
-void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script, struct tm_org *org,
-                         const char *const *objects, size_t objects_count)
+enum tm_code tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script,
+                                 struct tm_org *org, const char *const *objects,
+                                 size_t objects_count, struct tm_sim_stats *stats,
+                                 struct tm_err *err)
 {
-    *h = (struct tm_sim_history){
-        .org = org, .script = script, .objects = objects, .objects_count = objects_count
-    };
+    *h = (struct tm_sim_history){ .org = org,
+                                  .script = script,
+                                  .objects = objects,
+                                  .objects_count = objects_count,
+                                  .stats = stats };
     tm_rng_init(&h->rng, script->seed ^ 0x686973746f7279);
     h->announce[TM_ORG_NORMAL] = 4;
     h->kinds[TM_ORG_CREATE] = 2;
@@ -54,9 +61,18 @@ void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script,
     h->vanish = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
     h->merge = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
     h->forget = tm_rng_chance(&h->rng, 0.15) ? 0.1 : 0;
+    h->lead = tm_rng_chance(&h->rng, 0.2) ? 0.15 : 0;
+    h->hide = tm_rng_chance(&h->rng, 0.2) ? 0.15 : 0;
+    h->restart = tm_rng_chance(&h->rng, 0.15) ? 0.1 : 0;
     h->picklist = true;
     h->left = (size_t)tm_rng_between(&h->rng, 1, tm_rng_chance(&h->rng, 0.2) ? 60 : 16);
     h->org_ms = TM_SIM_ORIGIN_MS;
+    return tm_org_replay_restart(org, tm_sim_history_line(h), err);
+}
+
+static void history_count(struct tm_sim_history *h, enum tm_sim_stat stat)
+{
+    h->stats->count[stat]++;
 }
 
 /* ---- values ---- */
@@ -65,7 +81,8 @@ void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script,
 static const char *history_text(struct history_txn *t, uint64_t number, size_t bytes)
 {
     static const char *const tails[] = { "\"]", "\\n",       "\xc3\xa9", "\xf0\x9f\x99\x82",
-                                         "'--", "\"Name\",", "\n%s*",    "{\"diff\":1}" };
+                                         "'--", "\"Name\",", "\n%s*",    "{\"diff\":1}",
+                                         " ",   "\t\xc2\xa0" };
     char *out = t->arena + t->arena_bytes;
     const char *tail =
         bytes == 0 && number % 3 == 0 ? tails[number / 3 % (sizeof tails / sizeof tails[0])] : "";
@@ -85,6 +102,9 @@ static struct tm_org_value history_value(struct tm_sim_history *h, struct histor
     uint64_t n = ++h->value;
     if (f->nillable && tm_rng_chance(&h->rng, h->null))
         return (struct tm_org_value){ .kind = TM_ORG_NULL };
+    if (f->nillable && f->kind == TM_FIELD_TEXT && tm_rng_chance(&h->rng, h->null / 4))
+        return (struct tm_org_value){ .kind = TM_ORG_TEXT,
+                                      .text = "" }; /* the org takes it for null */
     if (tm_rng_chance(&h->rng, 0.1))
         n = tm_rng_below(&h->rng, n) + 1; /* a value that may have been there before */
     struct tm_org_value v = { .kind = TM_ORG_TEXT };
@@ -132,11 +152,32 @@ static bool history_may_set(const struct tm_field *f)
     return tm_field_in_events(f) && f->kind != TM_FIELD_ID;
 }
 
+static bool history_names(const struct tm_field *f)
+{
+    return strcmp(f->name, "Name") == 0 || strcmp(f->name, "LastName") == 0;
+}
+
+/* Somebody deletes a record and makes it anew, under the same name: another id. */
+static const char *history_again(struct tm_sim_history *h, struct history_txn *t,
+                                 const char *object, const struct tm_org_value *fresh)
+{
+    if (!tm_rng_chance(&h->rng, 0.3))
+        return fresh->text;
+    for (size_t i = 0; i < h->records_count; i++)
+        if (h->records[i].name[0] != '\0' && h->records[i].state != TM_ORG_LIVE &&
+            strcmp(h->objects[h->records[i].object], object) == 0) {
+            char *text = t->arena + t->arena_bytes;
+            t->arena_bytes += sizeof h->records[i].name;
+            return strcpy(text, h->records[i].name);
+        }
+    return fresh->text;
+}
+
 /* Values for a create (every required field) or an update (a few fields). */
 static void history_sets(struct tm_sim_history *h, struct history_txn *t, struct tm_org_change *c,
                          struct tm_org_set *sets)
 {
-    const struct tm_describe *d = tm_org_describe(h->org, c->object);
+    const struct tm_describe *d = tm_org_describe_whole(h->org, c->object);
     double share = tm_rng_chance(&h->rng, 0.2) ? 1 : 0.3;
     c->sets = sets;
     c->sets_count = 0;
@@ -146,9 +187,10 @@ static void history_sets(struct tm_sim_history *h, struct history_txn *t, struct
         if (!history_may_set(f) ||
             !(must || tm_rng_chance(&h->rng, share) || (diff && f->length > 1500)))
             continue;
-        sets[c->sets_count++] =
-            (struct tm_org_set){ f->name,
-                                 history_value(h, t, f, diff || tm_rng_chance(&h->rng, 0.05)) };
+        struct tm_org_value value = history_value(h, t, f, diff || tm_rng_chance(&h->rng, 0.05));
+        if (c->kind == TM_ORG_CREATE && history_names(f))
+            value.text = history_again(h, t, c->object, &value);
+        sets[c->sets_count++] = (struct tm_org_set){ f->name, value };
     }
 }
 
@@ -210,6 +252,88 @@ static void history_settle(struct tm_sim_history *h, const struct history_txn *t
         struct tm_sim_record *r = &h->records[t->records[i]];
         memcpy(r->id, t->changes[i].id, sizeof r->id);
         r->state = after[t->changes[i].kind];
+        for (size_t k = 0; k < t->changes[i].sets_count; k++) {
+            const struct tm_org_set *set = &t->changes[i].sets[k];
+            bool name = strcmp(set->field, "Name") == 0 || strcmp(set->field, "LastName") == 0;
+            if (name && set->value.text != NULL && strlen(set->value.text) < sizeof r->name)
+                strcpy(r->name, set->value.text);
+        }
+    }
+}
+
+/* ---- what a transaction is made of ---- */
+
+static void history_count_sets(struct tm_sim_history *h, const struct tm_org_change *c)
+{
+    const struct tm_describe *d = tm_org_describe_whole(h->org, c->object);
+    for (size_t k = 0; k < c->sets_count; k++) {
+        const struct tm_org_value *v = &c->sets[k].value;
+        const struct tm_field *f = tm_describe_field(d, c->sets[k].field);
+        if (v->kind == TM_ORG_NULL)
+            history_count(h, TM_SIM_STAT_NULL);
+        if (v->kind == TM_ORG_TEXT && v->text[0] == '\0')
+            history_count(h, TM_SIM_STAT_EMPTY_TEXT);
+        if (v->kind == TM_ORG_TEXT && strlen(v->text) > 1000)
+            history_count(h, TM_SIM_STAT_LONG_TEXT);
+        if (f != NULL && f->compound != NULL)
+            history_count(h, TM_SIM_STAT_COMPOUND_PART);
+        if (f != NULL && f->hidden)
+            history_count(h, TM_SIM_STAT_HIDDEN_SET);
+    }
+}
+
+static void history_count_change(struct tm_sim_history *h, const struct tm_org_change *c,
+                                 struct tm_sim_record *r)
+{
+    static const enum tm_sim_stat kinds[] = { TM_SIM_STAT_CREATE, TM_SIM_STAT_UPDATE,
+                                              TM_SIM_STAT_DELETE, TM_SIM_STAT_UNDELETE,
+                                              TM_SIM_STAT_HARD_DELETE },
+                                  gaps[] = { TM_SIM_STAT_GAP_CREATE, TM_SIM_STAT_GAP_UPDATE,
+                                             TM_SIM_STAT_GAP_DELETE, TM_SIM_STAT_GAP_UNDELETE,
+                                             TM_SIM_STAT_GAP_DELETE };
+    history_count(h, kinds[c->kind]);
+    for (size_t i = 0; c->kind == TM_ORG_CREATE && i < h->records_count; i++)
+        if (h->records[i].state != TM_ORG_LIVE && h->records[i].name[0] != '\0' &&
+            h->records[i].object == r->object && strcmp(h->records[i].name, r->name) == 0) {
+            history_count(h, TM_SIM_STAT_RECREATE);
+            break;
+        }
+    switch (c->announce) {
+    case TM_ORG_GAP:
+        history_count(h, gaps[c->kind]);
+        if (r->gap_ms != 0 && h->org_ms - r->gap_ms < HISTORY_GAPS_MS)
+            history_count(h, TM_SIM_STAT_GAP_OVER_GAP);
+        r->gap_ms = h->org_ms;
+        break;
+    case TM_ORG_OVERFLOW: history_count(h, TM_SIM_STAT_OVERFLOW); break;
+    case TM_ORG_DIFF: history_count(h, TM_SIM_STAT_DIFF); break;
+    case TM_ORG_CONVERSION: history_count(h, TM_SIM_STAT_CONVERSION); break;
+    case TM_ORG_SILENT: history_count(h, TM_SIM_STAT_SILENT); break;
+    case TM_ORG_MERGED:
+    case TM_ORG_NORMAL: break;
+    }
+    history_count_sets(h, c);
+}
+
+static void history_count_txn(struct tm_sim_history *h, const struct history_txn *t,
+                              int64_t before_ms)
+{
+    if (h->org_ms == before_ms)
+        history_count(h, TM_SIM_STAT_SAME_INSTANT);
+    else if (h->org_ms / 1000 == before_ms / 1000)
+        history_count(h, TM_SIM_STAT_SAME_SECOND);
+    bool normal = t->count > 1 && t->changes[0].announce == TM_ORG_NORMAL &&
+                  t->changes[1].announce == TM_ORG_NORMAL;
+    if (normal && t->changes[0].kind == TM_ORG_DELETE && t->changes[1].kind == TM_ORG_UPDATE)
+        history_count(h, TM_SIM_STAT_MERGE);
+    if (normal && t->changes[0].kind == TM_ORG_UPDATE && t->changes[1].kind == TM_ORG_CREATE)
+        history_count(h, TM_SIM_STAT_LEAD_CONVERSION);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct tm_org_change *c = &t->changes[i];
+        history_count_change(h, c, &h->records[t->records[i]]);
+        if (i > 0 && c->announce == TM_ORG_MERGED && c[-1].announce == TM_ORG_MERGED &&
+            c->kind == c[-1].kind && c->object == c[-1].object)
+            history_count(h, TM_SIM_STAT_MERGED_SPLIT);
     }
 }
 
@@ -228,6 +352,8 @@ static enum tm_code history_vanish(struct tm_sim_history *h, struct history_txn 
         t->changes[txn.changes_count++] = *c;
     }
     t->count = txn.changes_count;
+    if (t->count > 0)
+        history_count(h, TM_SIM_STAT_VANISH);
     enum tm_code rc = t->count > 0 ? tm_org_commit(h->org, &txn, err) : TM_OK;
     if (rc != TM_OK)
         return tm_at(err, "the simulated history");
@@ -248,6 +374,7 @@ static enum tm_code history_write(struct tm_sim_history *h, struct history_txn *
     tm_org_id_of(h->org, user, "005", 77);
     txn.origin = origins[h->commits % 3];
     txn.user = h->commits % 5 == 4 ? user : NULL;
+    int64_t before_ms = h->org_ms;
     enum tm_code rc = tm_org_commit(h->org, &txn, err);
     if (rc != TM_OK)
         return tm_at(err, "the simulated history");
@@ -256,6 +383,8 @@ static enum tm_code history_write(struct tm_sim_history *h, struct history_txn *
         memcpy(e->changes[i].id, h->records[e->changes[i].record].id, sizeof e->changes[i].id);
     h->commits++;
     h->org_ms = tm_org_ms_last(h->org);
+    if (!e->before)
+        history_count_txn(h, t, before_ms);
     return e->vanish ? history_vanish(h, t, err) : TM_OK;
 }
 
@@ -301,69 +430,23 @@ static void history_merge(struct tm_sim_history *h, struct history_txn *t)
 {
     size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count);
     size_t other = (size_t)tm_rng_below(&h->rng, h->objects_count);
-    if (history_add(h, t, object, TM_ORG_DELETE, TM_ORG_NORMAL) &&
-        history_add(h, t, object, TM_ORG_UPDATE, TM_ORG_NORMAL))
-        for (size_t left = (size_t)tm_rng_between(&h->rng, 0, 3);
-             left > 0 && history_add(h, t, other, TM_ORG_UPDATE, TM_ORG_MERGED);)
-            left--;
+    if (!history_add(h, t, object, TM_ORG_DELETE, TM_ORG_NORMAL) ||
+        !history_add(h, t, object, TM_ORG_UPDATE, TM_ORG_NORMAL))
+        return;
+    for (size_t left = (size_t)tm_rng_between(&h->rng, 0, 3);
+         left > 0 && history_add(h, t, other, TM_ORG_UPDATE, TM_ORG_MERGED);)
+        left--;
 }
 
-/* ---- fields that come and go ---- */
-
-static enum tm_code history_field(struct tm_sim_history *h, const struct tm_sim_event *e,
-                                  struct tm_err *err)
+/* A lead becomes an account, a contact and an opportunity: one transaction over objects. */
+static void history_lead(struct tm_sim_history *h, struct history_txn *t)
 {
-    const char *object = h->objects[e->object];
-    enum tm_code rc = TM_OK;
-    if (e->kind == TM_SIM_FIELD_REMOVE)
-        return tm_org_field_remove(h->org, object, e->field, err);
-    if (e->kind == TM_SIM_FIELD_RETYPE)
-        h->picklist = !h->picklist;
-    json_t *field = json_pack("{s:s, s:i}", "type",
-                              e->kind == TM_SIM_FIELD_RETYPE && h->picklist ? "picklist" : "string",
-                              "length", 80);
-    if (e->kind == TM_SIM_FIELD_ADD) {
-        json_object_set_new(field, "name", json_string(e->field));
-        rc = tm_org_field_add(h->org, object, field, err);
-    } else {
-        rc = tm_org_field_retype(h->org, object, e->field, field, err);
+    size_t lead = h->objects_count - 1;
+    if (history_add(h, t, lead, TM_ORG_UPDATE, TM_ORG_NORMAL) &&
+        history_add(h, t, 0, TM_ORG_CREATE, TM_ORG_NORMAL)) {
+        history_add(h, t, lead, TM_ORG_CREATE, TM_ORG_NORMAL);
+        history_add(h, t, 0, TM_ORG_UPDATE, TM_ORG_NORMAL); /* what hung on it hangs on that */
     }
-    json_decref(field);
-    return rc;
-}
-
-/* false: nothing is left to do to the fields */
-static bool history_schema(struct tm_sim_history *h, struct tm_sim_event *e)
-{
-    e->object = (size_t)tm_rng_below(&h->rng, h->objects_count);
-    if (!h->removed[e->object] && tm_rng_chance(&h->rng, 0.4)) {
-        h->removed[e->object] = true;
-        e->kind = TM_SIM_FIELD_REMOVE;
-        strcpy(e->field, "Old__c");
-        return true;
-    }
-    if (e->object == 0 && tm_rng_chance(&h->rng, 0.4)) {
-        e->kind = TM_SIM_FIELD_RETYPE;
-        strcpy(e->field, "Stage__c");
-        return true;
-    }
-    if (h->fields_added == HISTORY_FIELDS_ADDED_MAX)
-        return false;
-    e->kind = TM_SIM_FIELD_ADD;
-    /* It comes back empty, which no event tells: only where there are audits. */
-    if (h->removed[e->object] && h->announce[TM_ORG_SILENT] > 0 && tm_rng_chance(&h->rng, 0.5)) {
-        h->removed[e->object] = false;
-        strcpy(e->field, "Old__c");
-        return true;
-    }
-    snprintf(e->field, sizeof e->field, "New%u__c", ++h->fields_added);
-    return true;
-}
-
-static enum tm_code history_forget(struct tm_sim_history *h, int64_t now_org_ms, struct tm_err *err)
-{
-    h->forgot = true;
-    return tm_org_forget(h->org, now_org_ms, err);
 }
 
 /* ---- a given script ---- */
@@ -389,7 +472,8 @@ static void history_take(struct tm_sim_history *h, struct history_txn *t,
                                      .sets = t->sets[t->count] };
         memcpy(c->id, r->id, sizeof c->id);
         for (size_t k = 0; k < from->sets_count; k++)
-            if (tm_describe_field(tm_org_describe(h->org, c->object), from->sets[k].field) != NULL)
+            if (tm_describe_field(tm_org_describe_whole(h->org, c->object), from->sets[k].field) !=
+                NULL)
                 t->sets[t->count][c->sets_count++] =
                     (struct tm_org_set){ from->sets[k].field, from->sets[k].value };
         t->records[t->count++] = from->record;
@@ -400,15 +484,8 @@ static enum tm_code history_replay(struct tm_sim_history *h, struct tm_sim_event
                                    struct tm_err *err)
 {
     static _Thread_local struct history_txn t;
-    if (e->kind == TM_SIM_FORGET)
-        return history_forget(h, e->org_ms, err);
-    if (e->kind != TM_SIM_TXN) {
-        bool there =
-            e->object < h->objects_count &&
-            tm_describe_field(tm_org_describe(h->org, h->objects[e->object]), e->field) != NULL;
-        bool fits = e->object < h->objects_count && there == (e->kind != TM_SIM_FIELD_ADD);
-        return fits ? history_field(h, e, err) : TM_OK;
-    }
+    if (e->kind != TM_SIM_TXN)
+        return tm_sim_history_schema_fits(h, e) ? tm_sim_history_schema_do(h, e, err) : TM_OK;
     t.count = t.arena_bytes = 0;
     history_take(h, &t, e);
     return t.count > 0 ? history_write(h, &t, e, err) : TM_OK;
@@ -436,12 +513,8 @@ enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, s
     e->pause_ms = h->pause_ms;
     e->org_ms = now_org_ms;
     h->left--;
-    if (tm_rng_chance(&h->rng, h->schema))
-        return history_schema(h, e) ? history_field(h, e, err) : TM_OK;
-    if (tm_rng_chance(&h->rng, h->forget)) {
-        e->kind = TM_SIM_FORGET;
-        return history_forget(h, now_org_ms, err);
-    }
+    if (tm_sim_history_schema_draw(h, e))
+        return e->kind != TM_SIM_TXN ? tm_sim_history_schema_do(h, e, err) : TM_OK;
     t.count = t.arena_bytes = 0;
     e->vanish = tm_rng_chance(&h->rng, h->vanish);
     if (e->vanish)
@@ -449,6 +522,8 @@ enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, s
                     TM_ORG_GAP);
     else if (tm_rng_chance(&h->rng, h->merge))
         history_merge(h, &t);
+    else if (tm_rng_chance(&h->rng, h->lead))
+        history_lead(h, &t);
     else
         do
             history_group(h, &t);
@@ -475,7 +550,7 @@ enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *er
         if (e == NULL)
             return tm_fail(err, TM_E_NOMEM, "the simulated history");
         e->before = true;
-        e->org_ms = TM_SIM_ORIGIN_MS - 1000;
+        e->org_ms = TM_SIM_ORIGIN_MS - (i == 0 ? HISTORY_YEARS_MS : HISTORY_HOUR_MS);
         t.count = t.arena_bytes = 0;
         history_add(h, &t, (size_t)tm_rng_below(&h->rng, h->objects_count), TM_ORG_CREATE,
                     TM_ORG_NORMAL);

@@ -1,13 +1,15 @@
 /* history: what happens in the simulated org: a few records, changed through the org's own commit,
  * skewed to what hurts: same-second commits, delete and undelete, merged events, gaps, overflow,
- * conversion, nulls, diffs, merges, records that vanish under a gap, fields that come, go, come
- * back and change their type, events that expire. in: a script: one that is given, or one being
- * drawn from a seed, which then tells what was committed; out: commits. Which kinds a history has,
- * and how often, is drawn once (swarm). */
+ * conversion, nulls, diffs, merges, lead conversions, records that vanish under a gap, fields that
+ * come, go, come back, change their type, are hidden and shown again, events that expire, replay
+ * ids that go back. in: a script: one that is given, or one being drawn from a seed, which then
+ * tells what was committed; out: commits. Which kinds a history has, and how often, is drawn once
+ * (swarm). */
 #ifndef TM_SIMULATE_HISTORY_H
 #define TM_SIMULATE_HISTORY_H
 #include "base/rng.h"
 #include "simulate/script.h"
+#include "simulate/stats.h"
 #include "simulate/world.h"
 
 #define TM_SIM_RECORDS_MAX 24
@@ -15,6 +17,8 @@ struct tm_sim_record {
     size_t object;
     enum tm_org_state state;
     char id[TM_ID_BYTES];
+    char name[48];  /* to be created again by; "" = too long to tell */
+    int64_t gap_ms; /* of its last gap; 0 = none */
 };
 struct tm_sim_history {
     struct tm_rng rng;
@@ -28,17 +32,26 @@ struct tm_sim_history {
     size_t records_count;
     unsigned announce[7]; /* weight of each enum tm_org_announce */
     unsigned kinds[5];    /* weight of each enum tm_org_kind */
-    double null, same_ms, same_second, schema, vanish, merge, forget;
+    double null, same_ms, same_second, schema, vanish, merge, forget, lead, hide, restart;
     size_t left;             /* being drawn: transactions still to come */
     uint64_t value, commits; /* number of the last value written; of transactions */
     unsigned fields_added;
-    bool removed[TM_SIM_OBJECTS_MAX]; /* Old__c is gone */
-    bool picklist;                    /* Stage__c is one */
-    bool forgot;                      /* events have just expired */
-    int64_t org_ms;                   /* of the last commit */
+    bool removed[TM_SIM_OBJECTS_MAX];                    /* Old__c is gone */
+    char hidden[TM_SIM_OBJECTS_MAX][TM_SIM_FIELD_BYTES]; /* one field at most; "" = none */
+    bool picklist;                                       /* Stage__c is one */
+    bool decimals;                                       /* Seats__c may have some */
+    bool same_columns; /* no number changes its type, which gives it another column */
+    unsigned restarts; /* how often replay ids went back */
+    /* for the driver, which clears them: events have just expired; replay ids went back; a schema
+     * is now one that the registry will refuse */
+    bool forgot, restarted, restart_live, narrowed;
+    struct tm_sim_stats *stats; /* borrowed */
+    int64_t org_ms;             /* of the last commit */
 };
-void tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script, struct tm_org *org,
-                         const char *const *objects, size_t objects_count);
+enum tm_code tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script *script,
+                                 struct tm_org *org, const char *const *objects,
+                                 size_t objects_count, struct tm_sim_stats *stats,
+                                 struct tm_err *err);
 /* Records that were there before anybody listened. */
 enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *err);
 /* Org time from now until the next transaction. */

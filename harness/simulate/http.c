@@ -18,6 +18,7 @@ struct tm_http_call {
     uint64_t token;
     bool woken, broken, refused, repeat;
     bool lose_answer, server_knows; /* else the server believes that it arrived */
+    int64_t cut;                    /* thousandths of the body that arrive; 0 = all of it */
     int64_t sent_ns, due_ns, deadline_ns;
 };
 
@@ -27,7 +28,7 @@ static int64_t http_hop(struct tm_sim_http *h, double slow)
     int64_t ns = tm_sim_between(h->choices, at, 1, HTTP_HOP_NS_MAX);
     bool is_slow = tm_sim_chance(h->choices, at, slow);
     int64_t more_ns = tm_sim_between(h->choices, at, 0, is_slow ? HTTP_SLOW_NS_MAX : 0);
-    h->planted += is_slow;
+    h->fates[TM_SIM_FATE_SLOW] += is_slow;
     return h->hop_ns + ns + more_ns;
 }
 
@@ -50,23 +51,28 @@ static enum tm_code http_headers(struct tm_mock_request *out, const struct tm_ht
 static void http_fate(struct tm_sim_http *h, struct tm_http_call *c)
 {
     const struct tm_sim_faults *f = h->faults;
-    const double chances[] = { f->lose_request,    f->hang,           f->refuse, f->repeat,
-                               f->lose_answer / 2, f->lose_answer / 2 };
+    const double chances[] = {
+        f->lose_request,    f->hang, f->refuse, f->repeat, f->lose_answer / 2,
+        f->lose_answer / 2, f->tear
+    };
     size_t fate = tm_sim_fate(h->choices, TM_SIM_AT_FATE + h->station, chances,
                               sizeof chances / sizeof chances[0]);
-    h->planted += fate > 0;
+    h->fates[fate]++;
     switch (fate) {
-    case 1:
-    case 2:
+    case TM_SIM_FATE_REQUEST_LOST:
+    case TM_SIM_FATE_HANG:
         c->state = HTTP_COMING;
         c->broken = true;
-        if (fate == 2)
+        if (fate == TM_SIM_FATE_HANG)
             c->due_ns = TM_NEVER;
         break;
-    case 3: c->refused = true; break;
-    case 4: c->repeat = true; break;
-    case 5: c->server_knows = true; /* fall through */
-    case 6: c->lose_answer = true; break;
+    case TM_SIM_FATE_REFUSED: c->refused = true; break;
+    case TM_SIM_FATE_REPEATED: c->repeat = true; break;
+    case TM_SIM_FATE_ANSWER_LOST_KNOWN: c->server_knows = true; /* fall through */
+    case TM_SIM_FATE_ANSWER_LOST: c->lose_answer = true; break;
+    case TM_SIM_FATE_TORN:
+        c->cut = tm_sim_between(h->choices, TM_SIM_AT_FATE + h->station, 1, 999);
+        break;
     default: break;
     }
 }
@@ -165,6 +171,22 @@ static void http_close(struct tm_http *http)
     (void)http;
 }
 
+/* A proxy ends the answer early, and nothing else tells that it is not whole: a length that does
+ * not fit, or a last chunk that is missing, is a lost answer to every client. Half a table would
+ * look whole, so that only JSON arrives like that. */
+static void http_tear(struct tm_http_call *c)
+{
+    struct tm_buf *body = &c->response.body;
+    size_t keep = body->bytes * (size_t)c->cut / 1000;
+    if (strstr(tm_buf_text(&c->response.headers), "application/") == NULL ||
+        strstr(tm_buf_text(&c->response.headers), "json") == NULL || keep == 0) {
+        c->broken = true;
+        return;
+    }
+    body->bytes = keep;
+    body->data[keep] = '\0';
+}
+
 /* The handler has spoken: held, or on its way back. */
 static void http_spoke(struct tm_sim_http *h, struct tm_http_call *c)
 {
@@ -179,6 +201,8 @@ static void http_spoke(struct tm_sim_http *h, struct tm_http_call *c)
     bool sent = !cut && !r->disowned && !(c->lose_answer && c->server_knows);
     if (r->token != 0 && c->host->handler.finished != NULL)
         c->host->handler.finished(c->host->handler.self, r->token, sent);
+    if (c->cut > 0 && !c->broken)
+        http_tear(c);
     c->state = HTTP_COMING;
     c->due_ns = h->now.wall_ns + http_hop(h, h->faults->slow);
 }

@@ -9,8 +9,21 @@
 #include "simulate/choice.h"
 
 #define TM_SIM_HOSTS_MAX 2
+enum tm_sim_fate { /* of one exchange; numbers stand in scripts */
+                   TM_SIM_FATE_NONE,
+                   TM_SIM_FATE_REQUEST_LOST,
+                   TM_SIM_FATE_HANG,
+                   TM_SIM_FATE_REFUSED,
+                   TM_SIM_FATE_REPEATED,
+                   TM_SIM_FATE_ANSWER_LOST_KNOWN, /* the server knows that it did not arrive */
+                   TM_SIM_FATE_ANSWER_LOST,
+                   TM_SIM_FATE_TORN,
+                   TM_SIM_FATE_SLOW, /* beside the others, each way */
+                   TM_SIM_FATES
+};
 struct tm_sim_faults { /* chances of one exchange; all 0 = none */
-    double lose_request, lose_answer, repeat, refuse /* 503 */, slow, hang;
+    double lose_request, lose_answer, repeat, refuse /* 503 */, slow, hang,
+        tear /* the answer ends in the middle */;
 };
 struct tm_sim_host {
     const char *prefix;
@@ -25,9 +38,9 @@ struct tm_sim_http {
     const char *agent;                  /* User-Agent, borrowed; NULL = none */
     int64_t hop_ns;                     /* each way, besides what is drawn */
     struct tm_now now;
-    struct tm_http_call *calls; /* under way, oldest first */
-    uint64_t planted;           /* faults so far */
-    bool news;                  /* an answer arrived since it was last cleared */
+    struct tm_http_call *calls;   /* under way, oldest first */
+    uint64_t fates[TM_SIM_FATES]; /* faults so far, by kind */
+    bool news;                    /* an answer arrived since it was last cleared */
 };
 void tm_sim_http_init(struct tm_sim_http *h, const struct tm_sim_host *hosts,
                       const struct tm_sim_faults *faults, struct tm_sim_choices *choices,

@@ -30,6 +30,7 @@ static const struct objects_field objects_deal[] = {
     { "Name", "string", 120, 0, NULL, true },
     { "Stage__c", "picklist", 255, 0, NULL, false },
     { "Amount", "currency", 0, 2, NULL, false },
+    { "NetAmount", "percent", 0, 4, NULL, false }, /* its name ends in another's */
     { "Closes__c", "date", 0, 0, NULL, false },
     { "Private__c", "boolean", 0, 0, NULL, true },
     { "Notes__c", "textarea", 5000, 0, NULL, false },

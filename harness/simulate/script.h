@@ -13,8 +13,15 @@ enum tm_sim_event_kind {
     TM_SIM_FIELD_ADD,
     TM_SIM_FIELD_REMOVE,
     TM_SIM_FIELD_RETYPE, /* text to picklist or back */
-    TM_SIM_FORGET        /* the sources were away for days: what is published can no longer be
-                             replayed (R15) */
+    TM_SIM_FIELD_WIDEN,  /* whole numbers to numbers with decimals: values stay, no event */
+    TM_SIM_FIELD_NARROW, /* and back: decimals are cut off, a conversion event, and a schema that
+                            the registry refuses until somebody lets it in */
+    TM_SIM_FIELD_HIDE,   /* field-level security: the user no longer sees it */
+    TM_SIM_FIELD_SHOW,
+    TM_SIM_FORGET,      /* the sources were away for days: what is published can no longer be
+                           replayed (R15) */
+    TM_SIM_RESTART,     /* the org was restored or moved, the sources away: replay ids go back */
+    TM_SIM_RESTART_LIVE /* the same, their subscriptions going on: the next event tells (R15) */
 };
 struct tm_sim_set {
     char field[TM_SIM_FIELD_BYTES];

@@ -1,25 +1,26 @@
 /* simulate: the second driver of design section 3: every streaming station and the mock Salesforce
  * in one thread under a virtual clock. A seeded scheduler picks who runs next; faults are drawn per
- * seed: lost and repeated HTTP answers, 5xx, slow and hanging exchanges, expired tokens,
- * duplicated, delayed, refused and unreadable records, late acknowledgements, rebalances, crashes
- * at any step. in: a seed; out: what happened, and the first broken rule. Same seed and build: the
- * same result, byte for byte.
+ * seed: lost and repeated HTTP answers, 5xx, slow and hanging exchanges, torn answers,
+ * expired tokens, duplicated, delayed, reordered, refused and unreadable records, late
+ * acknowledgements, rebalances, a registry that refuses, crashes at any step. in: a seed; out: what
+ * happened, and the first broken rule. Same seed and build: the same result, byte for byte.
  *
  *   RUN: commits, faults, looks in flight ─last commit→ CALM: no more faults
  *        CALM ─nothing moves for QUIET→ compared (R13, no dirt); a difference counts only when it
  * is still there after QUIET_LONG, when the longest timer has run out
  *
- * Not simulated: the batch presets, a replay line that goes back, fields whose type another schema
- * refuses, hidden fields, SQLite errors (fault suites have those). */
+ * Not simulated: SQLite errors (fault suites have those). */
 #ifndef TM_SIMULATE_SIMULATE_H
 #define TM_SIMULATE_SIMULATE_H
 #include "simulate/compare.h"
 #include "simulate/script.h"
+#include "simulate/stats.h"
 
 struct tm_sim_result {
     uint64_t seed, digest /* of every step and record */, steps, commits, records, faults, crashes,
         ended, looks;
     int64_t virtual_ms;
+    struct tm_sim_stats stats;
     struct tm_sim_finding finding;
 };
 struct tm_sim_own;

@@ -129,6 +129,31 @@ static void story_schema(struct story *s, const struct tm_sim_event *e)
     case TM_SIM_FIELD_RETYPE:
         tm_buf_addf(b, "field %s of %s gets another type", field, object);
         break;
+    case TM_SIM_FIELD_WIDEN:
+        tm_buf_addf(b, "field %s of %s may have decimals from now on", field, object);
+        break;
+    case TM_SIM_FIELD_NARROW:
+        tm_buf_addf(
+            b,
+            "field %s of %s becomes a whole number: decimals are cut off, a type conversion "
+            "event tells of it, and the registry refuses the new schema until somebody lets "
+            "it in",
+            field, object);
+        break;
+    case TM_SIM_FIELD_HIDE:
+        tm_buf_addf(b, "field %s of %s is hidden from the user", field, object);
+        break;
+    case TM_SIM_FIELD_SHOW:
+        tm_buf_addf(b, "the user may see field %s of %s again", field, object);
+        break;
+    case TM_SIM_RESTART:
+        tm_buf_addz(b, "the org was restored or moved while the sources were away, and its replay "
+                       "ids begin anew, lower");
+        break;
+    case TM_SIM_RESTART_LIVE:
+        tm_buf_addz(b, "the org was restored or moved, and its replay ids begin anew, lower; who "
+                       "listened and had everything listens on");
+        break;
     case TM_SIM_FORGET:
         tm_buf_addz(b, "events older than this can no longer be replayed, and the sources were "
                        "away");
@@ -142,7 +167,7 @@ static void story_events(struct story *s)
     for (size_t i = 0; i < s->script.events_count; i++) {
         const struct tm_sim_event *e = &s->script.events[i];
         char when[TM_TIME_BYTES];
-        tm_time_z(when, e->before ? TM_SIM_ORIGIN_MS - 1000 : e->org_ms);
+        tm_time_z(when, e->org_ms);
         tm_buf_addf(&s->text, "%zu. %.12s: ", i + 1, when + 11);
         story_schema(s, e);
         for (size_t k = 0; k < e->changes_count; k++) {
@@ -170,7 +195,8 @@ static void story_choice(struct tm_buf *b, const struct tm_sim_world *w,
         "is refused with 503",
         "arrives twice",
         "gets an answer that is lost, which the server knows",
-        "gets an answer that is lost, which the server does not know"
+        "gets an answer that is lost, which the server does not know",
+        "gets an answer that ends in the middle"
     };
     size_t place = c->place;
     if (place >= TM_SIM_AT_DOWN)
@@ -181,7 +207,7 @@ static void story_choice(struct tm_buf *b, const struct tm_sim_world *w,
     else if (place >= TM_SIM_AT_FATE)
         tm_buf_addf(b, "- Request %u of the %s %s.\n", c->number + 1,
                     story_station(w, place, TM_SIM_AT_FATE),
-                    c->value >= 1 && c->value <= 6 ? fates[c->value] : "fails");
+                    c->value >= 1 && c->value < TM_SIM_FATE_SLOW ? fates[c->value] : "fails");
 }
 
 static void story_faults(struct story *s, const struct tm_sim_world *w)

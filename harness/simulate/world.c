@@ -9,12 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WORLD_PARTITIONS_MAX 16
 
 const char *tm_sim_station_name(const struct tm_sim_station *s)
 {
-    static const char *const names[] = { "source", "gap", "reconcile", "sink", "view" };
+    static const char *const names[] = { "source", "gap", "reconcile", "sink", "view", "batch" };
     return names[s->kind];
 }
 
@@ -77,11 +78,14 @@ static enum tm_code world_source_settings(struct tm_sim_station *s, struct tm_er
 static enum tm_code world_source(struct tm_sim_station *s, struct tm_err *err)
 {
     static const char *const topics[] = { TM_TOPIC_OFFSETS };
-    char group[64];
+    char group[64], aside[TM_SIM_PATH_BYTES + 32];
     struct tm_topic *producer = NULL, *checkpoints = NULL, *offsets = NULL;
     struct tm_source *source = NULL;
     snprintf(group, sizeof group, "source-%zu", s->object);
+    snprintf(aside, sizeof aside, "%s/source-aside-%zu.db", s->world->dir, s->object);
     enum tm_code rc = world_source_settings(s, err);
+    if (rc == TM_OK)
+        rc = tm_aside_open(&s->aside, aside, err);
     if (rc == TM_OK)
         rc = world_ports(s, &s->source_settings.session, err);
     if (rc == TM_OK)
@@ -89,10 +93,10 @@ static enum tm_code world_source(struct tm_sim_station *s, struct tm_err *err)
     if (rc == TM_OK)
         rc = world_topic(s, &checkpoints, &(struct tm_kafka_options){ .client_id = "source" }, err);
     if (rc == TM_OK)
-        rc = tm_source_open(
-            &source, &s->source_settings,
-            &(struct tm_source_ports){ s->session, producer, checkpoints, s->registry, NULL, NULL },
-            err);
+        rc = tm_source_open(&source, &s->source_settings,
+                            &(struct tm_source_ports){ s->session, producer, checkpoints,
+                                                       s->registry, NULL, s->aside },
+                            err);
     if (rc != TM_OK)
         return rc;
     s->self = source;
@@ -301,13 +305,59 @@ static enum tm_code world_view(struct tm_sim_station *s, struct tm_err *err)
     return rc;
 }
 
+/* ---- batch ---- */
+
+/* A preset that carries everything a poll can see. */
+static enum tm_code world_batch_preset(const struct tm_sim_world *w, const char *path,
+                                       struct tm_err *err)
+{
+    bool reload = w->set.batch == TM_SIM_RELOAD;
+    json_t *objects = json_array();
+    for (size_t i = 0; i < w->set.objects_count; i++)
+        json_array_append_new(objects, json_string(w->objects[i]));
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:s, s:s, s:b, s:s, s:I, s:s, s:b}", "name",
+        "batch", "salesforce.instance", "http://org", "salesforce.username",
+        "integration@tidemark.example", "salesforce.password", "tidemark",
+        "salesforce.password.token", "TOKEN", "salesforce.consumer.key", "tidemark-consumer-key",
+        "salesforce.consumer.secret", "tidemark-consumer-secret", "objects", objects, "interval.ms",
+        (json_int_t)w->set.batch_ms, "mode", reload ? "full" : "incremental", "paging",
+        w->set.batch_keyset ? "keyset" : "locator", "query.all", w->set.batch_query_all && !reload,
+        "cursor.advance", w->set.batch_from_start ? "poll_start" : "max_seen", "overlap.ms",
+        (json_int_t)(w->set.batch_from_start ? w->set.index_lag_ms + 2000 : 0), "deletes", "remove",
+        "get.deleted", !reload);
+    if (json != NULL && w->set.batch_keyset && w->set.page_max > 0)
+        json_object_set_new(json, "page.rows", json_integer((json_int_t)w->set.page_max));
+    bool written = json != NULL && json_dump_file(json, path, JSON_COMPACT) == 0;
+    json_decref(json);
+    return written ? TM_OK : tm_fail(err, TM_E_IO, "cannot write %s", path);
+}
+
+static enum tm_code world_batch(struct tm_sim_station *s, struct tm_err *err)
+{
+    struct tm_sim_world *w = s->world;
+    char path[TM_SIM_PATH_BYTES + 32];
+    struct tm_batch *batch = NULL;
+    snprintf(path, sizeof path, "%s/batch.json", w->dir);
+    enum tm_code rc = world_batch_preset(w, path, err);
+    if (rc == TM_OK)
+        rc = tm_batch_settings_load(&s->batch, &s->config, path, NULL, err);
+    if (rc == TM_OK)
+        rc = world_ports(s, &s->batch.salesforce, err);
+    if (rc == TM_OK)
+        rc = tm_batch_open(&batch, &s->batch, s->session, &s->http.port, w->batch_path, NULL, NULL,
+                           err);
+    s->self = batch;
+    return rc;
+}
+
 /* ---- a station ---- */
 
 enum tm_code tm_sim_station_start(struct tm_sim_station *s, struct tm_err *err)
 {
-    static enum tm_code (*const open[])(struct tm_sim_station *,
-                                        struct tm_err *) = { world_source, world_gap, world_recon,
-                                                             world_sink, world_view };
+    static enum tm_code (*const open[])(struct tm_sim_station *, struct tm_err *) = {
+        world_source, world_gap, world_recon, world_sink, world_view, world_batch
+    };
     s->up = true;
     s->lives++;
     s->run_ns = s->world->now.wall_ns;
@@ -326,6 +376,7 @@ void tm_sim_station_crash(struct tm_sim_station *s)
         case TM_SIM_RECONCILE: tm_recon_close(s->self); break;
         case TM_SIM_SINK: tm_sink_close(s->self); break;
         case TM_SIM_VIEW: tm_view_close(s->self); break;
+        case TM_SIM_BATCH: tm_batch_close(s->self); break;
         }
     }
     s->self = NULL;
@@ -333,10 +384,12 @@ void tm_sim_station_crash(struct tm_sim_station *s)
         struct tm_topic *t = s->topics[--s->topics_count];
         t->ops->close(t);
     }
+    tm_aside_close(s->aside);
     tm_registry_close(s->registry);
     tm_sf_session_close(s->session);
     tm_sql_close(s->db);
     tm_config_close(s->config);
+    s->aside = NULL;
     s->registry = NULL;
     s->session = NULL;
     s->db = NULL;
@@ -354,6 +407,7 @@ enum tm_code tm_sim_station_step(struct tm_sim_station *s, struct tm_wake *wake,
     case TM_SIM_RECONCILE: return tm_recon_step(s->self, now, wake, err);
     case TM_SIM_SINK: return tm_sink_step(s->self, now, wake, err);
     case TM_SIM_VIEW: return tm_view_step(s->self, now, wake, err);
+    case TM_SIM_BATCH: return tm_batch_step(s->self, now, wake, err);
     }
     return tm_fail(err, TM_E_ARG, "no such station");
 }
@@ -370,9 +424,14 @@ static void world_wake(void *data, uint64_t token)
 /* ---- databases ---- */
 
 #define WORLD_VFS "memdb"
-static const char *const world_databases[TM_SIM_DATABASES] = { "raw.db", "view.db", "gap-aside.db",
+static const char *const world_databases[TM_SIM_DATABASES] = { "raw.db",
+                                                               "view.db",
+                                                               "gap-aside.db",
                                                                "reconcile-reads.db",
-                                                               "reconcile-aside.db" };
+                                                               "reconcile-aside.db",
+                                                               "source-aside-0.db",
+                                                               "source-aside-1.db",
+                                                               "batch.db" };
 
 /* A database in memory goes with its last connection: one of our own outlives the stations. */
 static enum tm_code world_memory(struct tm_sim_world *w, struct tm_err *err)
@@ -435,9 +494,9 @@ static void world_settings(struct tm_sim_world *w)
                                      .window_ms = w->set.window_ms,
                                      .idle_ns = w->set.idle_ms * TM_NS_PER_MS,
                                      .ids_max = w->set.ids_max,
-                                     .sees_all = true,
+                                     .sees_all = w->set.sees_all,
                                      .overflow_range = w->set.overflow_range,
-                                     .longest_ms = 600000,
+                                     .longest_ms = w->set.longest_ms,
                                      .lag_ms = w->set.index_lag_ms,
                                      .bulk_rows_min = w->set.bulk_rows > 0,
                                      .bulk_page_rows = (int)w->set.bulk_rows,
@@ -480,6 +539,7 @@ static enum tm_code world_org(struct tm_sim_world *w, struct tm_err *err)
                                          .index_lag_ms = w->set.index_lag_ms,
                                          .edition = "none" };
     const struct tm_salesforce_settings mock = { .base_url = "http://org",
+                                                 .page_max = w->set.page_max,
                                                  .oauth = { .seed = w->set.seed, .seeded = true },
                                                  .bulk = { .job_ns =
                                                                w->set.bulk_ms * TM_NS_PER_MS } };
@@ -498,6 +558,15 @@ static enum tm_code world_org(struct tm_sim_world *w, struct tm_err *err)
     return rc;
 }
 
+static void world_station(struct tm_sim_world *w, enum tm_sim_kind kind, size_t object)
+{
+    struct tm_sim_station *s = &w->stations[w->stations_count];
+    s->world = w;
+    s->kind = kind;
+    s->object = object;
+    tm_sim_http_init(&s->http, w->hosts, &w->faults, w->choices, w->stations_count++);
+}
+
 enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
                                const struct tm_sim_settings *set, struct tm_sim_choices *choices,
                                struct tm_err *err)
@@ -509,6 +578,7 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
     snprintf(w->dir, sizeof w->dir, "%s", dir);
     snprintf(w->raw_path, sizeof w->raw_path, "%s/raw.db", dir);
     snprintf(w->view_path, sizeof w->view_path, "%s/view.db", dir);
+    snprintf(w->batch_path, sizeof w->batch_path, "%s/batch.db", dir);
     enum tm_code rc = world_memory(w, err);
     if (rc == TM_OK)
         rc = world_topics(w, err);
@@ -517,14 +587,12 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
     if (rc != TM_OK)
         return rc;
     world_settings(w);
-    for (size_t i = 0; i < set->objects_count + 4; i++) {
-        struct tm_sim_station *s = &w->stations[w->stations_count++];
-        s->world = w;
-        s->kind = i < set->objects_count ? TM_SIM_SOURCE
-                                         : TM_SIM_GAP + (enum tm_sim_kind)(i - set->objects_count);
-        s->object = i < set->objects_count ? i : 0;
-        tm_sim_http_init(&s->http, w->hosts, &w->faults, choices, i);
-    }
+    for (size_t i = 0; i < set->objects_count; i++)
+        world_station(w, TM_SIM_SOURCE, i);
+    if (set->batch != TM_SIM_NO_BATCH)
+        world_station(w, TM_SIM_BATCH, 0);
+    for (enum tm_sim_kind kind = TM_SIM_GAP; kind <= TM_SIM_VIEW; kind++)
+        world_station(w, kind, 0); /* sink and view last: compare.h */
     return TM_OK;
 }
 
@@ -584,4 +652,9 @@ void tm_sim_world_close(struct tm_sim_world *w)
     for (size_t i = 0; i < TM_SIM_OBJECTS_MAX; i++)
         tm_describe_close(w->describes[i]);
     world_memory_close(w);
+    if (w->set.batch != TM_SIM_NO_BATCH) {
+        char path[TM_SIM_PATH_BYTES + 32];
+        snprintf(path, sizeof path, "%s/batch.json", w->dir);
+        unlink(path);
+    }
 }

@@ -4,6 +4,7 @@
  * Owner: the caller of open. */
 #ifndef TM_SIMULATE_WORLD_H
 #define TM_SIMULATE_WORLD_H
+#include "batch/batch.h"
 #include "event/contract.h"
 #include "gap/gap.h"
 #include "mocks/kafka/topic_mem.h"
@@ -13,15 +14,24 @@
 #include "simulate/http.h"
 #include "simulate/script.h"
 #include "sink/sink.h"
+#include "source/aside.h"
 #include "source/source.h"
 #include "view/view.h"
 
 #define TM_SIM_ORIGIN_MS 1772438400000LL /* 2026-03-02T08:00:00Z */
 #define TM_SIM_OBJECTS_MAX 2
-#define TM_SIM_STATIONS_MAX (TM_SIM_OBJECTS_MAX + 4)
+#define TM_SIM_STATIONS_MAX (TM_SIM_OBJECTS_MAX + 5)
 #define TM_SIM_PATH_BYTES 256
-#define TM_SIM_DATABASES 5 /* that stations make; design section 3: in memory */
-enum tm_sim_kind { TM_SIM_SOURCE, TM_SIM_GAP, TM_SIM_RECONCILE, TM_SIM_SINK, TM_SIM_VIEW };
+#define TM_SIM_DATABASES 8 /* that stations make; design section 3: in memory */
+enum tm_sim_kind {
+    TM_SIM_SOURCE,
+    TM_SIM_GAP,
+    TM_SIM_RECONCILE,
+    TM_SIM_SINK,
+    TM_SIM_VIEW,
+    TM_SIM_BATCH
+};
+enum tm_sim_batch { TM_SIM_NO_BATCH, TM_SIM_INCREMENTAL, TM_SIM_RELOAD };
 
 struct tm_sim_world;
 struct tm_sim_reader;
@@ -36,10 +46,12 @@ struct tm_sim_station {
     struct tm_source_settings source_settings;
     struct tm_sf_session *session;
     struct tm_registry *registry;
+    struct tm_aside *aside; /* of a source */
     struct tm_topic *topics[3];
     size_t topics_count;
     sqlite3 *db;
-    void *self; /* struct tm_source, tm_gap, tm_recon, tm_sink or tm_view */
+    struct tm_batch_settings batch;
+    void *self; /* struct tm_source, tm_gap, tm_recon, tm_sink, tm_view or tm_batch */
     /* of the driver */
     int64_t run_ns; /* when it wants to run; TM_NEVER = when something happens */
     uint64_t seen;  /* records in the broker when it last ran */
@@ -50,6 +62,12 @@ struct tm_sim_settings { /* what a seed decides once */
     size_t objects_count, tasks;
     int32_t partitions;
     bool keep_merged, overflow_range, convert_changed_fields, start_all;
+    bool sees_all;           /* the user is known to see every record (R11) */
+    int64_t longest_ms;      /* of a transaction: how far a range read begins before its commit */
+    size_t page_max;         /* rows of a page of a query; 0 = as asked */
+    enum tm_sim_batch batch; /* a polling pipeline beside the streaming one */
+    bool batch_keyset, batch_query_all, batch_from_start;
+    int64_t batch_ms;
     int64_t publish_delay_ms, index_lag_ms, window_ms, idle_ms, ids_max, view_poll_ms, rows_max,
         audit_ms /* 0 = never */, bulk_rows /* of a page of a Bulk read; 0 = none is made */,
         bulk_ms /* a Bulk job takes */;
@@ -76,7 +94,7 @@ struct tm_sim_relation {
 struct tm_sim_world {
     struct tm_sim_settings set;
     char dir[TM_SIM_PATH_BYTES], raw_path[TM_SIM_PATH_BYTES + 16],
-        view_path[TM_SIM_PATH_BYTES + 16];
+        view_path[TM_SIM_PATH_BYTES + 16], batch_path[TM_SIM_PATH_BYTES + 16];
     sqlite3_vfs *files;               /* SQLite's own, before and after */
     sqlite3 *keeps[TM_SIM_DATABASES]; /* of every database, while no station has it open */
     bool raw_made;                    /* by the sink's first life */
@@ -100,6 +118,7 @@ struct tm_sim_world {
     size_t stations_count;
     struct tm_sim_relation relations[TM_SIM_OBJECTS_MAX][2]; /* option 1, option 2 */
     struct tm_sim_relation truth[TM_SIM_OBJECTS_MAX];
+    bool batch_promises;        /* nothing has happened that no poll of its preset can see */
     sqlite3_stmt *held, *known; /* of the org */
     struct tm_topic *stranger;  /* another member of a reading group; NULL = none */
 };

@@ -86,6 +86,11 @@ const struct tm_source_counts *tm_source_counts(const struct tm_source *s)
     return &s->counts;
 }
 
+int64_t tm_source_position(const struct tm_source *s)
+{
+    return s->at.replay_id;
+}
+
 bool tm_source_live(const struct tm_source *s)
 {
     return s->cometd != NULL && tm_cometd_live(s->cometd) && s->at.copy_asked;

@@ -300,7 +300,13 @@ static enum tm_code registry_progress(struct tm_registry *r, const struct tm_now
             return TM_E_AGAIN;
         a->call = NULL;
     }
-    bool away = rc != TM_OK || r->reply.status >= 500 || r->reply.status == 429;
+    bool good = rc == TM_OK && r->reply.status / 100 == 2;
+    json_t *body =
+        rc == TM_OK ? json_loadb(tm_buf_text(&r->reply.body), r->reply.body.bytes, 0, NULL) : NULL;
+    /* By a proxy, say: nothing was answered. A page that never meant to be JSON is an answer. */
+    bool cut = rc == TM_OK && body == NULL &&
+               (good || strstr(tm_buf_text(&r->reply.headers), "json") != NULL);
+    bool away = rc != TM_OK || r->reply.status >= 500 || r->reply.status == 429 || cut;
     if (away && now->wall_ns - a->first_ns < REGISTRY_TRY_NS_MAX) {
         if (a->backoff_ns == REGISTRY_TELL_NS)
             tm_log(TM_LOG_WARN, "registry %s: %s%.200s; it is tried for %d s", r->base,
@@ -309,21 +315,23 @@ static enum tm_code registry_progress(struct tm_registry *r, const struct tm_now
         a->next_ns = now->wall_ns + a->backoff_ns;
         a->backoff_ns = a->backoff_ns * 2 < REGISTRY_BACKOFF_NS_MAX ? a->backoff_ns * 2
                                                                     : REGISTRY_BACKOFF_NS_MAX;
+        json_decref(body);
         return TM_E_AGAIN;
     }
     if (rc != TM_OK) {
         rc = tm_fail_retry(err, TM_E_IO,
                            "registry %s is not reachable: %.150s; is --registry right?", r->base,
                            cause.msg);
+    } else if (cut) {
+        rc = tm_fail_retry(err, TM_E_IO, "registry %s gives answers that are no JSON, for %d s",
+                           r->base, (int)(REGISTRY_TRY_NS_MAX / TM_NS_PER_S));
     } else if (away) {
         rc = tm_fail(err, TM_E_IO, "registry %s answers HTTP %d for %d s", r->base, r->reply.status,
                      (int)(REGISTRY_TRY_NS_MAX / TM_NS_PER_S));
     } else {
-        json_t *body = json_loadb(tm_buf_text(&r->reply.body), r->reply.body.bytes, 0, NULL);
-        rc = r->reply.status / 100 == 2 ? registry_keep(r, body, err)
-                                        : registry_refused(r, body, err);
-        json_decref(body);
+        rc = good ? registry_keep(r, body, err) : registry_refused(r, body, err);
     }
+    json_decref(body);
     registry_ask_end(r);
     return rc;
 }

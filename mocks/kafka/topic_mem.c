@@ -15,7 +15,9 @@ struct mem_partition {
     size_t records_count, records_cap; /* [0] is offset 0 for ever; evicted data is NULL */
     uint64_t *bytes_before;            /* [i] = bytes of records before offset i */
     uint64_t bytes;
-    int64_t low, hold; /* hold -1 = nothing held */
+    int64_t low, hold;            /* hold -1 = nothing held */
+    int64_t read;                 /* records that some member has fetched */
+    uint64_t last_by, last_flush; /* who appended the last record, after how many flushes */
 };
 struct mem_topic {
     char name[250];
@@ -39,10 +41,12 @@ struct tm_mem_broker {
     struct mem_group groups[TM_MEM_GROUPS_MAX];
     size_t groups_count;
     int64_t time_ms;
-    unsigned refuse, duplicate;
+    unsigned refuse, duplicate, swap;
+    struct tm_mem_planted planted;
     bool acks_held, message_late;
     size_t message_bytes_max;
     size_t adapters;
+    uint64_t serials;
     uint64_t appended, changes; /* records ever; of members, topics and owners */
 };
 struct topic_mem {
@@ -58,6 +62,8 @@ struct topic_mem {
     struct tm_err failed; /* first delivery failure not yet told */
     bool embedded;
     uint32_t round_robin, turn;
+    uint64_t serial;  /* from 1: addresses are used again, and must decide nothing */
+    uint64_t flushes; /* that found all acknowledged */
     uint64_t settled; /* broker's `changes` at the last rebalance that left nothing to do */
 };
 
@@ -213,6 +219,26 @@ static uint64_t mem_unread(struct topic_mem *m, size_t topic, int32_t partition)
     return worst;
 }
 
+/* The record just appended may go before the one that it follows. */
+static void mem_swap(struct topic_mem *m, struct mem_partition *part)
+{
+    struct tm_mem_broker *b = m->broker;
+    bool pair = part->last_by == m->serial && part->last_flush == m->flushes &&
+                part->records_count >= 2 && part->read < (int64_t)part->records_count - 1;
+    part->last_by = m->serial;
+    part->last_flush = m->flushes;
+    if (!pair || b->swap == 0)
+        return;
+    struct mem_stored *later = &part->records[part->records_count - 1], *earlier = later - 1;
+    const struct mem_stored kept = *earlier;
+    *earlier = *later;
+    *later = kept;
+    part->bytes_before[part->records_count - 1] =
+        part->bytes_before[part->records_count - 2] + earlier->key_bytes + earlier->value_bytes;
+    b->swap--;
+    b->planted.swapped++;
+}
+
 static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_t partition,
                                 const void *key, size_t key_bytes, const void *value,
                                 size_t value_bytes, struct tm_err *err)
@@ -233,6 +259,7 @@ static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_
         return TM_E_AGAIN;
     if (b->refuse > 0) {
         b->refuse--;
+        b->planted.refused++;
         topic->counts.delivery_failed++;
         (void)tm_fail_retry(&m->failed, TM_E_IO, "topic %s partition %" PRId32 ": delivery refused",
                             name, partition);
@@ -249,8 +276,11 @@ static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_
         if (mem_append(&b->topics[t].partitions[partition], b->time_ms, key, key_bytes, value,
                        value_bytes, err) != TM_OK)
             return err != NULL ? err->code : TM_E_NOMEM;
-    if (b->duplicate > 0)
+    if (b->duplicate > 0) {
         b->duplicate--;
+        b->planted.duplicated++;
+    }
+    mem_swap(m, &b->topics[t].partitions[partition]);
     b->appended++;
     topic->counts.produced++;
     topic->counts.produced_bytes += key_bytes + value_bytes;
@@ -260,8 +290,11 @@ static enum tm_code mem_produce(struct tm_topic *topic, const char *name, int32_
 static enum tm_code mem_flush(struct tm_topic *topic, struct tm_err *err)
 {
     struct topic_mem *m = (struct topic_mem *)topic;
-    if (m->broker->acks_held)
+    if (m->broker->acks_held) {
+        m->broker->planted.acks_held++;
         return TM_E_AGAIN;
+    }
+    m->flushes++;
     if (m->failed.code != TM_OK) {
         struct tm_err failed = m->failed;
         tm_err_clear(&m->failed);
@@ -356,7 +389,7 @@ static enum tm_code mem_fetch_partition(struct topic_mem *m, size_t topic, int32
 {
     struct mem_claim *claim = &m->group->claims[topic][partition];
     const struct mem_topic *t = &m->broker->topics[topic];
-    const struct mem_partition *part = &t->partitions[partition];
+    struct mem_partition *part = &t->partitions[partition];
     if (claim->owner != m)
         return TM_OK;
     if (claim->position < part->low)
@@ -383,6 +416,8 @@ static enum tm_code mem_fetch_partition(struct topic_mem *m, size_t topic, int32
         m->topic.counts.fetched_bytes += s->key_bytes + s->value_bytes;
         claim->position++;
     }
+    if (claim->position > part->read)
+        part->read = claim->position;
     return TM_OK;
 }
 
@@ -536,6 +571,7 @@ enum tm_code tm_topic_mem_open(struct tm_topic **out, struct tm_mem_broker *b,
     m->topic.ops = &ops;
     m->broker = b;
     b->adapters++;
+    m->serial = ++b->serials;
     b->changes++;
     m->settled = UINT64_MAX;
     m->owner = options->owner;
@@ -579,6 +615,14 @@ void tm_mem_set_message_max(struct tm_mem_broker *b, size_t bytes, bool at_deliv
 void tm_mem_duplicate(struct tm_mem_broker *b, unsigned count)
 {
     b->duplicate = count;
+}
+void tm_mem_swap(struct tm_mem_broker *b, unsigned count)
+{
+    b->swap = count;
+}
+const struct tm_mem_planted *tm_mem_planted(const struct tm_mem_broker *b)
+{
+    return &b->planted;
 }
 void tm_mem_hold_acks(struct tm_mem_broker *b, bool held)
 {

@@ -37,12 +37,22 @@ void tm_mem_refuse(struct tm_mem_broker *b, unsigned count);
 void tm_mem_set_message_max(struct tm_mem_broker *b, size_t bytes, bool at_delivery);
 /* The next `count` produced records are appended twice. */
 void tm_mem_duplicate(struct tm_mem_broker *b, unsigned count);
+/* The next `count` records that find one of the same producer before them in their partition, not
+ * yet acknowledged and not yet read, go before it: what a producer with several requests under way
+ * and no idempotence gives. */
+void tm_mem_swap(struct tm_mem_broker *b, unsigned count);
 /* Records at or beyond offset_first stay invisible to fetch until held with another offset; -1 =
  * nothing held. */
 void tm_mem_hold(struct tm_mem_broker *b, const char *topic, int32_t partition,
                  int64_t offset_first);
 /* While set, flush answers TM_E_AGAIN: nothing is acknowledged yet. */
 void tm_mem_hold_acks(struct tm_mem_broker *b, bool held);
+
+/* What was planted and has struck, so far. */
+struct tm_mem_planted {
+    uint64_t refused, duplicated, swapped, acks_held /* flushes that had to wait */;
+};
+const struct tm_mem_planted *tm_mem_planted(const struct tm_mem_broker *b);
 
 /* For assertions: committed offset of a group, -1 when none; a record by offset, false when not
  * there. */

@@ -43,6 +43,8 @@ struct tm_mock_registry {
     struct subject **subjects;
     size_t subjects_count;
     enum level level;
+    bool read_only;
+    uint64_t refused;
 };
 struct call { /* one request being answered */
     struct tm_mock_registry *r;
@@ -60,6 +62,21 @@ enum tm_code tm_mock_registry_open(struct tm_mock_registry **out, struct tm_err 
         return tm_fail(err, TM_E_NOMEM, "schema registry");
     r->level = BACKWARD;
     return TM_OK;
+}
+
+void tm_mock_registry_read_only(struct tm_mock_registry *r, bool read_only)
+{
+    r->read_only = read_only;
+}
+void tm_mock_registry_lenient(struct tm_mock_registry *r)
+{
+    r->level = NONE;
+    for (size_t i = 0; i < r->subjects_count; i++)
+        r->subjects[i]->level = LEVEL_UNSET;
+}
+uint64_t tm_mock_registry_refused(const struct tm_mock_registry *r)
+{
+    return r->refused;
 }
 
 void tm_mock_registry_close(struct tm_mock_registry *r)
@@ -236,8 +253,14 @@ static void registry_register(struct call *c)
         registry_json(c, 200, json_pack("{s:i}", "id", id));
         goto done;
     }
+    if (c->r->read_only) {
+        c->r->refused++;
+        registry_error(c, 42205, "Subject is in read-only mode: ", c->parts[1]);
+        goto done;
+    }
     if (s != NULL &&
         !registry_compatible(c->r, s, schema, s->deleted_before, s->versions_count, &why)) {
+        c->r->refused++;
         registry_error(
             c, 409,
             "Schema being registered is incompatible with an earlier schema for this subject: ",

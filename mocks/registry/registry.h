@@ -15,5 +15,11 @@ enum tm_code tm_mock_registry_open(struct tm_mock_registry **out, struct tm_err 
 void tm_mock_registry_close(struct tm_mock_registry *r);
 void tm_mock_registry_request(void *self, const struct tm_mock_request *request,
                               struct tm_mock_response *out);
+/* While set, a schema that its subject does not have yet is refused (42205, as in mode READONLY);
+ * what is known is answered as ever. */
+void tm_mock_registry_read_only(struct tm_mock_registry *r, bool read_only);
+/* Every subject's compatibility is NONE from now on, as after PUT /config and no subject's own. */
+void tm_mock_registry_lenient(struct tm_mock_registry *r);
+uint64_t tm_mock_registry_refused(const struct tm_mock_registry *r); /* registrations, ever */
 struct tm_mock_handler tm_mock_registry_handler(struct tm_mock_registry *r);
 #endif

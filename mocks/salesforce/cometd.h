@@ -41,6 +41,8 @@ void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint
 void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent);
 /* Call after commits: wakes the held polls that new events concern. */
 void tm_bayeux_news(struct tm_bayeux *b);
+/* After tm_org_replay_restart: who is subscribed goes on with the new line, from its beginning. */
+void tm_bayeux_restarted(struct tm_bayeux *b);
 size_t tm_bayeux_clients(const struct tm_bayeux *b);
 /* Does any client follow the channel, with or without a filter? */
 bool tm_bayeux_follows(const struct tm_bayeux *b, const char *channel);

@@ -264,3 +264,13 @@ void tm_bayeux_news(struct tm_bayeux *b)
                 b->settings.wake(b->settings.wake_data, f->client->poll->token);
     }
 }
+
+void tm_bayeux_restarted(struct tm_bayeux *b)
+{
+    int64_t before = tm_org_replay_last(b->org, NULL);
+    for (struct bayeux_topic *topic = b->topics; topic != NULL; topic = topic->next) {
+        topic->told = before;
+        for (struct bayeux_channel *f = topic->followers; f != NULL; f = f->next_follower)
+            f->position = f->handed = before;
+    }
+}

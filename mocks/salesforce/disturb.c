@@ -58,7 +58,7 @@ static enum tm_code disturb_act(struct tm_disturb *d, const struct tm_fault_rule
             rc = tm_stream_forget(d->ports.stream, now->org_ms, err);
         break;
     default: /* reset_replay_ids: its clients sit on positions of the old bus */
-        rc = tm_org_replay_reset(org, err);
+        rc = tm_org_replay_restart(org, 1, err);
         if (rc == TM_OK && d->ports.stream != NULL)
             rc = tm_stream_reset(d->ports.stream, err);
         if (rc == TM_OK)

@@ -71,6 +71,10 @@ enum tm_code org_counters_load(struct tm_org *org, struct tm_err *err)
     if (rc != TM_OK)
         return rc;
     org->txn_count = strtoll(text, NULL, 10);
+    if ((rc = tm_org_meta_get(org, "replay_floor", text, sizeof text, err)) != TM_OK)
+        return rc;
+    int64_t floor = strtoll(text, NULL, 10); /* tm_org_replay_restart */
+    org->replay_last = org->replay_last > floor ? org->replay_last : floor;
     for (size_t i = 0; i < org->objects_count && rc == TM_OK; i++) {
         struct org_object *o = &org->objects[i];
         char sql[256];
@@ -81,6 +85,7 @@ enum tm_code org_counters_load(struct tm_org *org, struct tm_err *err)
                  o->describe->object);
         if (rc == TM_OK)
             rc = tm_sql_int64(&o->replay_last, org->db, sql, err);
+        o->replay_last = o->replay_last > floor ? o->replay_last : floor;
     }
     return rc;
 }

@@ -59,12 +59,14 @@ enum tm_code tm_org_meta_get(struct tm_org *org, const char *key, char *out, siz
 /* ---- schema ---- */
 size_t tm_org_objects(const struct tm_org *org);
 const char *tm_org_object_name(const struct tm_org *org, size_t index);
-/* The describe in force now; NULL when there is no such object. Case-insensitive. Valid until the
- * schema changes. */
+/* The describe in force now, as the integration user sees it; NULL when there is no such object.
+ * Case-insensitive. Valid until the schema changes. */
 const struct tm_describe *tm_org_describe(const struct tm_org *org, const char *object);
 /* Whether its changes are told as change events: not where the describe says it is not
  * triggerable. */
 bool tm_org_announced(const struct tm_org *org, const char *object);
+/* With the fields that are hidden from that user. */
+const struct tm_describe *tm_org_describe_whole(const struct tm_org *org, const char *object);
 /* first 3 characters */
 const struct tm_describe *tm_org_describe_by_prefix(const struct tm_org *org, const char *id);
 /* grows with every schema change: a cache key */
@@ -80,10 +82,18 @@ enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *fi
  * required fields refuse. */
 enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const char *field,
                                  struct tm_err *err);
-/* Another type for a field, its values staying of the same kind (string -> picklist): keys of
- * `patch` replace the field's. */
+/* Another type for a field, its values staying of the same kind (string -> picklist) or numbers (int
+ * <-> double: who makes it narrower commits what becomes of the values): keys of `patch` replace the
+ * field's. */
 enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field,
                                  json_t *patch, struct tm_err *err);
+
+/* Field-level security: the integration user no longer sees the field, or sees it again. Hidden, it
+ * is in no describe, no event and no changedFields, and SOQL refuses its name (INVALID_FIELD); it
+ * still changes. That it was hidden or shown no event tells, nor does the schema id of later ones.
+ * System, required and compound fields refuse. */
+enum tm_code tm_org_field_hide(struct tm_org *org, const char *object, const char *field,
+                               bool hidden, struct tm_err *err);
 
 /* ---- changes ---- */
 enum tm_org_kind {
@@ -250,6 +260,9 @@ enum tm_code tm_org_replay_oldest(struct tm_org *org, int64_t now_org_ms, int64_
                                   struct tm_err *err);
 /* What is published by now can no longer be replayed, as if 72 h had passed. */
 enum tm_code tm_org_forget(struct tm_org *org, int64_t now_org_ms, struct tm_err *err);
+/* The org was restored or moved: its bus is empty, and replay ids go on at `first`, which is below
+ * those of before. Commit times, records and their history go on. */
+enum tm_code tm_org_replay_restart(struct tm_org *org, int64_t first, struct tm_err *err);
 /* May a subscriber ask for events after this id? Not when older than retention or
  * beyond the tip; 0 only while nothing has expired. */
 enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms,

@@ -19,7 +19,8 @@ struct org_row { /* a record in canonical form; texts point into `arena` or outl
     int64_t rowid, version;
 };
 struct org_object {
-    struct tm_describe *describe;
+    struct tm_describe *describe; /* every field */
+    struct tm_describe *shown;    /* without what the user may not see; NULL = sees all of it */
     char schema_id[24];
     struct org_column *columns; /* stored ones: no compounds, formulas, Id */
     size_t columns_count;
@@ -106,6 +107,9 @@ int org_column_index(const struct org_object *o, const char *name);
 /* tables, columns, statements */
 enum tm_code org_object_open(struct tm_org *org, json_t *describe, struct tm_err *err);
 void org_object_close(struct org_object *o);
+/* Puts `describe` in force for the object from the next position on, or leaves all as it was. */
+enum tm_code org_schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,
+                                struct tm_err *err);
 enum tm_code org_schema_load(struct tm_org *org, struct tm_err *err);
 enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, const char *table,
                               bool temporary, struct tm_err *err);
@@ -116,6 +120,10 @@ enum tm_code org_statements(struct tm_org *org, const struct org_object *o, cons
 /* ---- org_setup.c ---- */
 /* The describe of the index-th object that every org has; NULL beyond the last. Caller decrefs. */
 json_t *org_setup_describe(size_t index);
+/* ---- org_access.c ---- */
+/* `d` as the user sees it; NULL when that is all of it. */
+enum tm_code org_access_shown(struct tm_describe **out, const struct tm_describe *d,
+                              struct tm_err *err);
 
 /* ---- org_render.c: values as the wire and the history spell them ---- */
 void org_render_number(struct tm_buf *out, double value, int scale);

@@ -177,20 +177,6 @@ enum tm_code tm_org_purge_bin(struct tm_org *org, const struct tm_now *now, int6
     return rc;
 }
 
-enum tm_code tm_org_replay_reset(struct tm_org *org, struct tm_err *err)
-{
-    enum tm_code rc = tm_sql_exec(org->db, "DELETE FROM event", err);
-    if (rc == TM_OK)
-        rc = quirk_meta(org, "forgotten", 0, err);
-    if (rc != TM_OK)
-        return rc;
-    org->replay_last = org->events_count = org->forgotten = 0;
-    memset(org->published, 0, sizeof org->published);
-    for (size_t i = 0; i < org->objects_count; i++)
-        org->objects[i].replay_last = 0;
-    return TM_OK;
-}
-
 /* ---- rows of open transactions ---- */
 
 bool org_locked(const struct tm_org *org, const char *id18)

@@ -28,9 +28,6 @@ enum tm_code tm_org_purge_bin(struct tm_org *org, const struct tm_now *now, int6
                               int64_t *out_count, struct tm_err *err);
 /* getDeleted knows nothing of what was deleted before now, and says so (earliestDateAvailable). */
 enum tm_code tm_org_purge_delete_log(struct tm_org *org, int64_t now_org_ms, struct tm_err *err);
-/* The bus begins anew: no event is retained, replay ids start over. Its clients must be
- * forgotten. */
-enum tm_code tm_org_replay_reset(struct tm_org *org, struct tm_err *err);
 /* Rows of an open transaction: whoever writes them gets UNABLE_TO_LOCK_ROW. TM_E_ARG when one is
  * locked already, TM_E_LIMIT when there are too many. */
 enum tm_code tm_org_lock(struct tm_org *org, int64_t holder, const char *id, struct tm_err *err);

@@ -1,4 +1,5 @@
 #include "mocks/salesforce/org_impl.h"
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,10 @@ static void read_value(struct tm_org_value *out, const struct tm_field *f, const
     } else if (json_is_integer(json)) {
         out->kind = TM_ORG_INT;
         out->i = json_integer_value(json);
+    } else if (json_is_real(json) &&
+               f->kind == TM_FIELD_INT) { /* from before it was made narrower */
+        out->kind = TM_ORG_INT;
+        out->i = (int64_t)json_real_value(json);
     }
 }
 
@@ -407,6 +412,27 @@ enum tm_code tm_org_forget(struct tm_org *org, int64_t now_org_ms, struct tm_err
     enum tm_code rc = tm_org_replay_tip(org, now_org_ms, &org->forgotten, err);
     snprintf(text, sizeof text, "%" PRId64, org->forgotten);
     return rc == TM_OK ? tm_org_meta_set(org, "forgotten", text, err) : rc;
+}
+
+enum tm_code tm_org_replay_restart(struct tm_org *org, int64_t first, struct tm_err *err)
+{
+    char text[32];
+    assert(first > 0 && !org->batch);
+    snprintf(text, sizeof text, "%" PRId64, first - 1);
+    enum tm_code rc = tm_sql_exec(org->db, "DELETE FROM event", err);
+    if (rc == TM_OK)
+        rc = tm_org_meta_set(org, "replay_floor", text, err);
+    if (rc == TM_OK)
+        rc = tm_org_meta_set(org, "forgotten", text, err);
+    if (rc != TM_OK)
+        return rc;
+    org->events_count = 0;
+    org->forgotten = org->replay_last = first - 1;
+    for (size_t i = 0; i < org->objects_count; i++)
+        org->objects[i].replay_last = first - 1;
+    for (size_t i = 0; i < 2; i++)
+        org->published[i] = (struct org_published){ INT64_MIN, first - 1, INT64_MIN };
+    return TM_OK;
 }
 
 enum tm_code tm_org_replay_valid(struct tm_org *org, int64_t replay_id, int64_t now_org_ms,

@@ -32,6 +32,7 @@ void org_object_close(struct org_object *o)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sqlite3_finalize(all[i]);
     tm_describe_close(o->describe);
+    tm_describe_close(o->shown);
     free(o->columns);
     free(o->of_field);
     *o = (struct org_object){ 0 };
@@ -259,6 +260,24 @@ void org_schema_id_make(char out[24], const json_t *describe)
     free(text);
 }
 
+/* The schema of events is the org's: that a field is hidden from one user is no part of it. */
+static enum tm_code schema_id_of(struct org_object *o, struct tm_err *err)
+{
+    size_t i;
+    json_t *field;
+    if (o->shown == NULL) {
+        org_schema_id_make(o->schema_id, o->describe->json);
+        return TM_OK;
+    }
+    json_t *bare = json_deep_copy(o->describe->json);
+    if (bare == NULL)
+        return tm_fail(err, TM_E_NOMEM, "describe of %s", o->describe->object);
+    json_array_foreach(json_object_get(bare, "fields"), i, field) json_object_del(field, "hidden");
+    org_schema_id_make(o->schema_id, bare);
+    json_decref(bare);
+    return TM_OK;
+}
+
 static enum tm_code schema_columns(struct org_object *o, struct tm_err *err)
 {
     const struct tm_describe *d = o->describe;
@@ -275,7 +294,7 @@ static enum tm_code schema_columns(struct org_object *o, struct tm_err *err)
         if (f->kind == TM_FIELD_COMPOUND || f->calculated || strcasecmp(f->name, "Id") == 0)
             continue;
         struct org_column *c = &o->columns[o->columns_count];
-        *c = (struct org_column){ f->name, f, tm_field_in_events(f), -1 };
+        *c = (struct org_column){ f->name, f, tm_field_in_events(f) && !f->hidden, -1 };
         for (int g = 0; f->compound != NULL && g <= groups_count && c->group < 0; g++) {
             if (g == SCHEMA_GROUPS_MAX)
                 return tm_fail(err, TM_E_LIMIT, "%s: more than %d compound fields", d->object,
@@ -342,7 +361,10 @@ static enum tm_code schema_attach(struct org_object *o, json_t *describe, struct
         if (!schema_plain(o->describe->fields[i].name))
             return tm_fail(err, TM_E_ARG, "describe of %s: \"%.40s\" is not a name of a field",
                            o->describe->object, o->describe->fields[i].name);
-    org_schema_id_make(o->schema_id, o->describe->json);
+    if ((rc = org_access_shown(&o->shown, o->describe, err)) != TM_OK)
+        return rc;
+    if ((rc = schema_id_of(o, err)) != TM_OK)
+        return rc;
     snprintf(o->cur, sizeof o->cur, "cur_%.80s", o->describe->object);
     snprintf(o->lag, sizeof o->lag, "lag_%.80s", o->describe->object);
     o->announced = !json_is_false(json_object_get(describe, "triggerable"));
@@ -546,6 +568,12 @@ const char *tm_org_object_name(const struct tm_org *org, size_t index)
 const struct tm_describe *tm_org_describe(const struct tm_org *org, const char *object)
 {
     const struct org_object *o = org_find(org, object);
+    return o == NULL ? NULL : o->shown != NULL ? o->shown : o->describe;
+}
+
+const struct tm_describe *tm_org_describe_whole(const struct tm_org *org, const char *object)
+{
+    const struct org_object *o = org_find(org, object);
     return o != NULL ? o->describe : NULL;
 }
 
@@ -595,7 +623,6 @@ void org_schema_fill(json_t *f)
     json_decref(defaults);
 }
 
-/* Puts `describe` in force for the object from the next position on. */
 static enum tm_code schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,
                                    struct tm_err *err)
 {
@@ -672,6 +699,15 @@ static enum tm_code schema_savepoint(struct tm_org *org, enum tm_code rc, struct
     return rc;
 }
 
+enum tm_code org_schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,
+                                struct tm_err *err)
+{
+    enum tm_code rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
+    if (rc != TM_OK)
+        return rc;
+    return schema_savepoint(org, schema_replace(org, o, describe, err), err);
+}
+
 enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *field,
                               struct tm_err *err)
 {
@@ -738,13 +774,29 @@ enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const c
         return tm_fail(err, TM_E_NOMEM, "field %s", field);
     json_t *fields = json_object_get(describe, "fields");
     json_array_remove(fields, (size_t)(f - o->describe->fields));
-    enum tm_code rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
-    if (rc == TM_OK) {
-        rc = schema_replace(org, o, describe, err);
-        rc = schema_savepoint(org, rc, err);
-    }
+    enum tm_code rc = org_schema_replace(org, o, describe, err);
     json_decref(describe);
     return rc;
+}
+
+/* What no commit has brought to whole numbers that fit: records in the recycle bin. */
+static enum tm_code schema_narrow(struct tm_org *org, const struct org_object *o, const char *field,
+                                  struct tm_err *err)
+{
+    const char *const tables[] = { o->cur, org->lag_pos >= 0 ? o->lag : NULL };
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; i < 2 && rc == TM_OK; i++)
+        if (tables[i] != NULL)
+            rc = tm_sql_execf(org->db, err,
+                              "UPDATE \"%s\" SET \"%s\"=CASE WHEN abs(\"%s\")<2147483648 THEN "
+                              "CAST(\"%s\" AS INTEGER) END WHERE typeof(\"%s\")='real'",
+                              tables[i], field, field, field, field);
+    return rc;
+}
+
+static bool schema_number(const struct tm_field *f)
+{
+    return f->kind == TM_FIELD_INT || f->kind == TM_FIELD_NUMBER;
 }
 
 enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field,
@@ -769,15 +821,18 @@ enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const c
     enum tm_code rc = tm_describe_parse(&d, describe, err);
     const struct tm_field *after = rc == TM_OK ? tm_describe_field(d, f->name) : NULL;
     if (rc == TM_OK && (name != NULL || !f->custom || f->calculated || after->calculated ||
-                        after->kind != f->kind))
+                        !(after->kind == f->kind || (schema_number(after) && schema_number(f)))))
         rc = org_refuse(org, "INVALID_FIELD", field, err,
                         "%s.%s: only a custom field can be retyped, to a type of the same kind "
-                        "of value",
+                        "of value, or from one kind of number to another",
                         o->describe->object, f->name);
     if (rc == TM_OK)
         rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
     if (rc == TM_OK) {
-        rc = schema_replace(org, o, describe, err);
+        if (f->kind == TM_FIELD_NUMBER && after->kind == TM_FIELD_INT)
+            rc = schema_narrow(org, o, after->name, err);
+        if (rc == TM_OK)
+            rc = schema_replace(org, o, describe, err);
         rc = schema_savepoint(org, rc, err);
     }
     tm_describe_close(d);

@@ -32,6 +32,7 @@ struct tm_query {
     struct query_page **pages;
     size_t pages_count;
     uint64_t token_last;
+    size_t page_max; /* 0 = as asked */
 };
 
 enum tm_code tm_query_open(struct tm_query **out, struct tm_org *org, struct tm_oauth *oauth,
@@ -118,8 +119,16 @@ static void query_name(struct tm_query *q, struct query_cursor *c)
     query_sweep(q);
 }
 
-static size_t query_page_rows(const struct tm_mock_request *r, size_t preset)
+void tm_query_page_max(struct tm_query *q, size_t rows)
 {
+    q->page_max = rows;
+}
+
+static size_t query_page_rows(const struct tm_query *q, const struct tm_mock_request *r,
+                              size_t preset)
+{
+    if (q->page_max > 0)
+        return q->page_max;
     const char *options = tm_mock_header(r, "Sforce-Query-Options");
     const char *at = options != NULL ? strcasestr(options, "batchSize=") : NULL;
     long rows = at != NULL ? strtol(at + strlen("batchSize="), NULL, 10) : (long)preset;
@@ -247,7 +256,7 @@ void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const c
             tm_rest_broken(out, rc, &err);
         return;
     }
-    c->page_rows = query_page_rows(r, TM_QUERY_PAGE_PRESET);
+    c->page_rows = query_page_rows(q, r, TM_QUERY_PAGE_PRESET);
     c->used_ns = r->now.wall_ns;
     c->next = q->cursors;
     q->cursors = c;
@@ -273,7 +282,7 @@ void tm_query_more(struct tm_query *q, const struct tm_mock_request *r, const ch
         return;
     }
     c->used_ns = r->now.wall_ns;
-    query_page(q, c, row, query_page_rows(r, c->page_rows), version, out);
+    query_page(q, c, row, query_page_rows(q, r, c->page_rows), version, out);
 }
 
 static struct query_page *query_of(const struct tm_query *q, uint64_t token)

@@ -20,6 +20,9 @@
 struct tm_query;
 enum tm_code tm_query_open(struct tm_query **out, struct tm_org *org, struct tm_oauth *oauth,
                            struct tm_err *err);
+/* A page holds so many rows, whatever was asked for: an org makes pages of wide rows shorter. 0 =
+ * as asked. */
+void tm_query_page_max(struct tm_query *q, size_t rows);
 void tm_query_close(struct tm_query *q);
 /* GET …/query?q=… (all = queryAll). version "59.0". Holds (until the next step) when the page needs
  * more slices. */

@@ -350,6 +350,10 @@ struct tm_streaming *tm_salesforce_streaming(struct tm_salesforce *s)
 {
     return s->streaming;
 }
+void tm_salesforce_restarted(struct tm_salesforce *s)
+{
+    tm_bayeux_restarted(s->bayeux);
+}
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s)
 {
     return s->oauth;
@@ -373,6 +377,8 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
                                           : tm_fail(err, TM_E_NOMEM, "a URL");
     if (rc == TM_OK)
         rc = tm_query_open(&s->query, org, s->oauth, err);
+    if (rc == TM_OK)
+        tm_query_page_max(s->query, settings->page_max);
     if (rc == TM_OK)
         rc = tm_bulk_open(&s->bulk, org, s->oauth, &settings->bulk, err);
     if (rc == TM_OK && tm_org_settings(org)->setup_objects)

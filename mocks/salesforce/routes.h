@@ -22,6 +22,7 @@ struct tm_salesforce_settings {
     struct tm_oauth_settings oauth; /* org_id and user_id are filled in from the org */
     struct tm_bulk_settings bulk;
     struct tm_bayeux_settings bayeux; /* its wake is what tm_salesforce_wired is given */
+    size_t page_max; /* rows of a page of a query, at most; 0 = as asked */
     const char *base_url; /* where a request has no Host header; NULL = http://127.0.0.1 */
     const json_t *faults; /* rules that count from the org's origin (faults.h); NULL = none */
     /* POST clock: moves org time on, *now becomes the new instant. NULL = this clock is not ours.
@@ -49,5 +50,7 @@ struct tm_disturb *tm_salesforce_disturb(struct tm_salesforce *s);
 void tm_salesforce_news(struct tm_salesforce *s);
 /* NULL where the org has no setup objects (org.h): change events alone are streamed. */
 struct tm_streaming *tm_salesforce_streaming(struct tm_salesforce *s);
+/* after tm_org_replay_restart */
+void tm_salesforce_restarted(struct tm_salesforce *s);
 struct tm_oauth *tm_salesforce_oauth(struct tm_salesforce *s);
 #endif

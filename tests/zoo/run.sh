@@ -3,6 +3,7 @@
 # killer find it. Prints one line each; exit 1 when any survives, 2 when a patch no longer applies or does not build.
 #   run.sh BUILD          BUILD is the tree's own build folder, already built (build/release)
 #   ONLY=33,42 run.sh …   a slice;  SEEDS=N  seeds a mutant may live through before it counts as a survivor
+#   SHRINK=0              what simulate kills is not shrunk (some seconds each)
 # The first lines of a patch say what it is:
 #   Bug: <what is wrong>      Killer: simulate | <test program, as unit_batch>      Seeds: <more than the preset>
 set -u
@@ -15,6 +16,8 @@ log=$zoo/log
 seeds_preset=${SEEDS:-400}
 patches=${PATCHES:-tests/zoo}
 killed=0 survived=0 broken=0
+shrink=${SHRINK:-1}
+sizes="" # events that each shrunk history needs
 export GIT_CEILING_DIRECTORIES="$zoo" # git apply must not take the scratch tree for a part of the repository
 fail() { echo "zoo: $1" >&2; exit 2; }
 
@@ -55,7 +58,7 @@ ask_killer() { # killer, seeds, name
         if [ "$1" = simulate ]; then
             by=$(sed -n 's/^seed [0-9]*: //p' "$out" | head -1)
             at=$(sed -n 's/^seed \([0-9]*\):.*/\1/p' "$out" | head -1)
-            took="${at:-?} seeds"
+            took="${at:-?} seeds" # the first one that fails is the last that was run
             [ "$code" -ge 128 ] && by="crash: $(tail -1 "$out.err")"
             [ -n "$by" ] || { verdict=broken; by="exit $code: $(tail -1 "$out.err")"; }
         else
@@ -66,7 +69,27 @@ ask_killer() { # killer, seeds, name
     esac
 }
 
-row() { printf '%-3s %-34s %-9s %-10s %s\n' "$1" "$2" "$3" "$4" "$5"; }
+# How many events the killer's seed needs, in $events, once it is shrunk. Where the bug is in a view, the case that
+# tells of it must fail with the bug and pass without: else the story is not the bug's.
+ask_shrunk() { # patch, name
+    events=-
+    case $took in *seeds) seed=${took% seeds};; *) return;; esac
+    [ "$shrink" != 0 ] && [ "$seed" != "?" ] || return
+    (cd "$tree" && timeout -k 5 600 "$build/tidemark" simulate --seeds "$seed..$seed" --out "$log/$2.case") >"$log/$2.shrunk" 2>&1
+    events=$(sed -n 's/^seed [0-9]* shrunk in [0-9]* runs to \([0-9]*\) event.*/\1/p' "$log/$2.shrunk")
+    [ -n "$events" ] || { verdict=broken; by="not shrunk: $(tail -1 "$log/$2.shrunk")"; events=-; return; }
+    sizes="$sizes $events"
+    touched "$1" | grep -qv '^harness/view/' && return
+    case=$log/$2.case/simulate-$seed
+    (cd "$tree" && "$build/tidemark" test "$case") >"$log/$2.with" 2>&1
+    with=$?
+    "$root/$build/tidemark" test "$case" >"$log/$2.without" 2>&1
+    [ $with -eq 1 ] && [ $? -eq 0 ] && return
+    verdict=broken
+    by="the shrunk case does not tell the bug: see $log/$2.with and .without"
+}
+
+row() { printf '%-4s %-34s %-9s %-10s %-6s %s\n' "$1" "$2" "$3" "$4" "$5" "$6"; }
 
 plant() { # patch
     case $1 in /*) patch=$1;; *) patch=$root/$1;; esac
@@ -76,27 +99,29 @@ plant() { # patch
     killer=$(header "$1" Killer)
     seeds=$(header "$1" Seeds)
     [ -n "$(header "$1" Bug)" ] && [ -n "$killer" ] && [ -n "$(touched "$1")" ] || { # never a skip
-        row "$number" "$title" BROKEN "" "the patch lacks Bug:, Killer: or a file"; broken=$((broken + 1)); return; }
+        row "$number" "$title" BROKEN "" - "the patch lacks Bug:, Killer: or a file"; broken=$((broken + 1)); return; }
     for f in $(touched "$1"); do # kept with their times: source, and the object of the honest build
         mkdir -p "$zoo/kept/$(dirname "$f")" && cp -p "$tree/$f" "$zoo/kept/$f"
         [ ! -f "$tree/$build/${f%.c}.o" ] || cp -p "$tree/$build/${f%.c}.o" "$zoo/kept/$f.o"
     done
     if ! (cd "$tree" && git apply --whitespace=nowarn "$patch") 2>"$log/$name.apply"; then
-        row "$number" "$title" BROKEN "" "the patch no longer applies: $(head -1 "$log/$name.apply")"
+        row "$number" "$title" BROKEN "" - "the patch no longer applies: $(head -1 "$log/$name.apply")"
         broken=$((broken + 1))
         return
     fi
     for f in $(touched "$1"); do touch "$tree/$f"; done
     # shellcheck disable=SC2046
     if ! (cd "$tree" && make -s CI= MODE="$mode" $(make_targets "$killer")) >"$log/$name.make" 2>&1; then
-        row "$number" "$title" BROKEN "" "does not build: $(grep -m1 error "$log/$name.make")"
+        row "$number" "$title" BROKEN "" - "does not build: $(grep -m1 error "$log/$name.make")"
         broken=$((broken + 1))
     else
         ask_killer "$killer" "${seeds:-$seeds_preset}" "$name"
+        events=-
+        [ "$verdict" = killed ] && [ "$killer" = simulate ] && ask_shrunk "$1" "$name"
         case $verdict in
-        killed) killed=$((killed + 1)); row "$number" "$title" killed "$took" "$killer: $(echo "$by" | cut -c1-110)";;
-        alive) survived=$((survived + 1)); row "$number" "$title" SURVIVED "${seeds:-$seeds_preset}" "$killer saw nothing";;
-        *) broken=$((broken + 1)); row "$number" "$title" BROKEN "$took" "$killer: $by";;
+        killed) killed=$((killed + 1)); row "$number" "$title" killed "$took" "$events" "$killer: $(echo "$by" | cut -c1-110)";;
+        alive) survived=$((survived + 1)); row "$number" "$title" SURVIVED "${seeds:-$seeds_preset}" - "$killer saw nothing";;
+        *) broken=$((broken + 1)); row "$number" "$title" BROKEN "$took" "$events" "$killer: $by";;
         esac
     fi
     for f in $(touched "$1"); do
@@ -120,16 +145,19 @@ for p in "$patches"/*.patch; do
 done
 [ -n "$list" ] || fail "ONLY=${ONLY:-} names no patch"
 copy_tree
-row nr bug result took "killed by"
+row nr bug result took events "killed by"
 # Every killer first looks at the honest program: what finds a bug there proves nothing.
 for killer in $(for p in $list; do header "$p" Killer; done | sort -u); do
     # shellcheck disable=SC2046
     (cd "$tree" && make -s CI= MODE="$mode" $(make_targets "$killer")) >"$log/honest-$killer.make" 2>&1 || fail "$killer does not build"
     ask_killer "$killer" "${HONEST_SEEDS:-20}" "honest-$killer"
-    [ "$verdict" = alive ] || { row 0 honest ALARM "$took" "$killer: $by"; exit 2; }
-    row 0 honest silent "$took" "$killer"
+    [ "$verdict" = alive ] || { row 0 honest ALARM "$took" - "$killer: $by"; exit 2; }
+    row 0 honest silent "$took" - "$killer"
 done
 for p in $list; do plant "$p"; done
 echo "$killed killed, $survived survived, $broken broken"
+# shellcheck disable=SC2086
+[ -z "$sizes" ] || printf '%s\n' $sizes | sort -n | awk '{ n[NR] = $1; more += $1 > 5 }
+    END { print "events needed: median " n[int((NR + 1) / 2)] ", most " n[NR] "; " more " of " NR " need more than five" }'
 [ "$broken" -eq 0 ] || exit 2
 [ "$survived" -eq 0 ]

@@ -1,0 +1,227 @@
+#include "simulate/history_schema.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SCHEMA_FIELDS_ADDED_MAX 3
+#define SCHEMA_RESTARTS_MAX 3
+#define SCHEMA_SHORT 40 /* a line begins so many ids below a power of ten, at most */
+#define SCHEMA_NUMBER "Seats__c"
+
+int64_t tm_sim_history_line(const struct tm_sim_history *h)
+{
+    static const int64_t powers[] = { 10000000, 1000000, 100000, 10000 };
+    assert(h->restarts <= SCHEMA_RESTARTS_MAX);
+    return powers[h->restarts] - (int64_t)(h->script->seed % SCHEMA_SHORT);
+}
+
+/* ---- draw ---- */
+
+static bool schema_set(struct tm_sim_event *e, enum tm_sim_event_kind kind, const char *field)
+{
+    e->kind = kind;
+    snprintf(e->field, sizeof e->field, "%s", field);
+    return true;
+}
+
+/* A field that is hidden may change and be shown again, which no event tells: only where there are
+ * audits does it come back. */
+static bool schema_draw_hide(struct tm_sim_history *h, struct tm_sim_event *e)
+{
+    const struct tm_describe *d = tm_org_describe(h->org, h->objects[e->object]);
+    const char *fitting[64];
+    size_t count = 0;
+    if (h->hidden[e->object][0] != '\0')
+        return h->announce[TM_ORG_SILENT] > 0 &&
+               schema_set(e, TM_SIM_FIELD_SHOW, h->hidden[e->object]);
+    for (size_t i = 0; i < d->fields_count && count < sizeof fitting / sizeof fitting[0]; i++) {
+        const struct tm_field *f = &d->fields[i];
+        bool retyped = strcmp(f->name, SCHEMA_NUMBER) == 0 || strcmp(f->name, "Stage__c") == 0 ||
+                       strcmp(f->name, "Old__c") == 0;
+        if (f->nillable && tm_field_in_events(f) && !retyped)
+            fitting[count++] = f->name;
+    }
+    return count > 0 && schema_set(e, TM_SIM_FIELD_HIDE, fitting[tm_rng_below(&h->rng, count)]);
+}
+
+static bool schema_draw_field(struct tm_sim_history *h, struct tm_sim_event *e)
+{
+    char name[TM_SIM_FIELD_BYTES];
+    if (!h->removed[e->object] && tm_rng_chance(&h->rng, 0.4))
+        return schema_set(e, TM_SIM_FIELD_REMOVE, "Old__c");
+    if (e->object == 0 && tm_rng_chance(&h->rng, 0.4))
+        return schema_set(e, TM_SIM_FIELD_RETYPE, "Stage__c");
+    if (e->object == 0 && !h->same_columns && tm_rng_chance(&h->rng, 0.5))
+        return schema_set(e, h->decimals ? TM_SIM_FIELD_NARROW : TM_SIM_FIELD_WIDEN, SCHEMA_NUMBER);
+    if (h->fields_added == SCHEMA_FIELDS_ADDED_MAX)
+        return false;
+    /* It comes back empty, which no event tells: only where there are audits. */
+    if (h->removed[e->object] && h->announce[TM_ORG_SILENT] > 0 && tm_rng_chance(&h->rng, 0.5))
+        return schema_set(e, TM_SIM_FIELD_ADD, "Old__c");
+    snprintf(name, sizeof name, "New%u__c", ++h->fields_added);
+    return schema_set(e, TM_SIM_FIELD_ADD, name);
+}
+
+bool tm_sim_history_schema_draw(struct tm_sim_history *h, struct tm_sim_event *e)
+{
+    if (tm_rng_chance(&h->rng, h->schema)) {
+        e->object = (size_t)tm_rng_below(&h->rng, h->objects_count);
+        (void)schema_draw_field(h, e);
+        return true;
+    }
+    if (tm_rng_chance(&h->rng, h->hide)) {
+        e->object = (size_t)tm_rng_below(&h->rng, h->objects_count);
+        (void)schema_draw_hide(h, e);
+        return true;
+    }
+    if (tm_rng_chance(&h->rng, h->forget)) {
+        e->kind = TM_SIM_FORGET;
+        return true;
+    }
+    if (h->restarts < SCHEMA_RESTARTS_MAX && tm_rng_chance(&h->rng, h->restart)) {
+        e->kind = tm_rng_chance(&h->rng, 0.5) ? TM_SIM_RESTART : TM_SIM_RESTART_LIVE;
+        return true;
+    }
+    return false;
+}
+
+/* ---- do ---- */
+
+bool tm_sim_history_schema_fits(const struct tm_sim_history *h, const struct tm_sim_event *e)
+{
+    if (e->kind == TM_SIM_FORGET)
+        return true;
+    if (e->kind == TM_SIM_RESTART || e->kind == TM_SIM_RESTART_LIVE)
+        return h->restarts < SCHEMA_RESTARTS_MAX;
+    if (e->object >= h->objects_count)
+        return false;
+    const struct tm_field *f =
+        tm_describe_field(tm_org_describe_whole(h->org, h->objects[e->object]), e->field);
+    switch (e->kind) {
+    case TM_SIM_FIELD_ADD: return f == NULL;
+    case TM_SIM_FIELD_WIDEN: return f != NULL && f->kind == TM_FIELD_INT;
+    case TM_SIM_FIELD_NARROW: return f != NULL && f->kind == TM_FIELD_NUMBER;
+    case TM_SIM_FIELD_HIDE: return f != NULL && !f->hidden;
+    case TM_SIM_FIELD_SHOW: return f != NULL && f->hidden;
+    default: return f != NULL;
+    }
+}
+
+/* What the conversion makes of the values that are there: one transaction, one event without ids.
+ */
+static enum tm_code schema_cut(struct tm_sim_history *h, const struct tm_sim_event *e,
+                               struct tm_err *err)
+{
+    struct tm_org_change changes[TM_SIM_RECORDS_MAX];
+    struct tm_org_set sets[TM_SIM_RECORDS_MAX];
+    struct tm_org_txn txn = { .changes = changes, .org_ms = e->org_ms };
+    const char *object = h->objects[e->object];
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    enum tm_code rc = tm_sql_prepare(
+        &s, tm_org_db(h->org),
+        "SELECT Id,cut FROM (SELECT Id," SCHEMA_NUMBER " AS was,CASE WHEN abs(" SCHEMA_NUMBER
+        ")<2147483648 THEN CAST(" SCHEMA_NUMBER " AS INTEGER) END AS cut FROM cur_Deal WHERE "
+        "IsDeleted=0) WHERE was IS NOT cut",
+        err);
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
+        size_t at = txn.changes_count++;
+        assert(at < TM_SIM_RECORDS_MAX && strcmp(object, "Deal") == 0);
+        bool fits = sqlite3_column_type(s, 1) != SQLITE_NULL;
+        sets[at] = (struct tm_org_set){ SCHEMA_NUMBER,
+                                        { .kind = fits ? TM_ORG_REAL : TM_ORG_NULL,
+                                          .d = (double)sqlite3_column_int64(s, 1) } };
+        changes[at] = (struct tm_org_change){ .kind = TM_ORG_UPDATE,
+                                              .announce = TM_ORG_CONVERSION,
+                                              .object = object,
+                                              .sets = &sets[at],
+                                              .sets_count = 1 };
+        snprintf(changes[at].id, TM_ID_BYTES, "%s", (const char *)sqlite3_column_text(s, 0));
+    }
+    sqlite3_finalize(s);
+    if (rc == TM_OK && txn.changes_count > 0)
+        rc = tm_org_commit(h->org, &txn, err);
+    return rc;
+}
+
+static enum tm_code schema_retype(struct tm_sim_history *h, const struct tm_sim_event *e,
+                                  struct tm_err *err)
+{
+    const char *type = "string";
+    enum tm_code rc = TM_OK;
+    int scale = 0;
+    if (e->kind == TM_SIM_FIELD_RETYPE) {
+        h->picklist = !h->picklist;
+        type = h->picklist ? "picklist" : "string";
+    } else {
+        h->decimals = e->kind == TM_SIM_FIELD_WIDEN;
+        h->narrowed = !h->decimals;
+        type = h->decimals ? "double" : "int";
+        scale = h->decimals ? 2 : 0;
+        if (h->narrowed)
+            rc = schema_cut(h, e, err);
+    }
+    json_t *patch = json_pack("{s:s, s:i}", "type", type, "scale", scale);
+    if (rc == TM_OK)
+        rc = tm_org_field_retype(h->org, h->objects[e->object], e->field, patch, err);
+    json_decref(patch);
+    return rc;
+}
+
+static enum tm_code schema_add(struct tm_sim_history *h, const struct tm_sim_event *e,
+                               struct tm_err *err)
+{
+    json_t *field = json_pack("{s:s, s:s, s:i}", "name", e->field, "type", "string", "length", 80);
+    enum tm_code rc = tm_org_field_add(h->org, h->objects[e->object], field, err);
+    json_decref(field);
+    if (strcmp(e->field, "Old__c") == 0) {
+        h->removed[e->object] = false;
+        h->stats->count[TM_SIM_STAT_FIELD_BACK]++;
+    }
+    return rc;
+}
+
+static enum tm_code schema_hide(struct tm_sim_history *h, const struct tm_sim_event *e,
+                                struct tm_err *err)
+{
+    bool hidden = e->kind == TM_SIM_FIELD_HIDE;
+    snprintf(h->hidden[e->object], sizeof h->hidden[0], "%s", hidden ? e->field : "");
+    return tm_org_field_hide(h->org, h->objects[e->object], e->field, hidden, err);
+}
+
+enum tm_code tm_sim_history_schema_do(struct tm_sim_history *h, const struct tm_sim_event *e,
+                                      struct tm_err *err)
+{
+    static const enum tm_sim_stat stats[] = {
+        [TM_SIM_FIELD_ADD] = TM_SIM_STAT_FIELD_ADD,
+        [TM_SIM_FIELD_REMOVE] = TM_SIM_STAT_FIELD_REMOVE,
+        [TM_SIM_FIELD_RETYPE] = TM_SIM_STAT_FIELD_RETYPE,
+        [TM_SIM_FIELD_WIDEN] = TM_SIM_STAT_FIELD_WIDEN,
+        [TM_SIM_FIELD_NARROW] = TM_SIM_STAT_FIELD_NARROW,
+        [TM_SIM_FIELD_HIDE] = TM_SIM_STAT_FIELD_HIDE,
+        [TM_SIM_FIELD_SHOW] = TM_SIM_STAT_FIELD_SHOW,
+        [TM_SIM_FORGET] = TM_SIM_STAT_FORGET,
+    };
+    if (e->kind < sizeof stats / sizeof stats[0])
+        h->stats->count[stats[e->kind]]++;
+    switch (e->kind) {
+    case TM_SIM_TXN: break;
+    case TM_SIM_FIELD_ADD: return schema_add(h, e, err);
+    case TM_SIM_FIELD_REMOVE:
+        h->removed[e->object] = true;
+        return tm_org_field_remove(h->org, h->objects[e->object], e->field, err);
+    case TM_SIM_FIELD_RETYPE:
+    case TM_SIM_FIELD_WIDEN:
+    case TM_SIM_FIELD_NARROW: return schema_retype(h, e, err);
+    case TM_SIM_FIELD_HIDE:
+    case TM_SIM_FIELD_SHOW: return schema_hide(h, e, err);
+    case TM_SIM_FORGET: h->forgot = true; return tm_org_forget(h->org, e->org_ms, err);
+    case TM_SIM_RESTART:
+    case TM_SIM_RESTART_LIVE: /* the driver does it: it knows who is away */
+        h->restarted = true;
+        h->restart_live = e->kind == TM_SIM_RESTART_LIVE;
+        h->restarts++;
+        break;
+    }
+    return TM_OK;
+}
