@@ -110,6 +110,62 @@ static void a_refusing_apt_get_ends_with_what_is_missing(void **state)
     assert_non_null(strstr(said, "jansson (Debian: libjansson-dev)"));
 }
 
+/* A machine on which apt-get installs: what it was asked for is said, and is there afterwards. */
+static void apt_get_installs(const char *programs)
+{
+    char script[900];
+    program("id", "echo 0");
+    program("env", "shift; exec \"$@\"");
+    snprintf(script, sizeof script,
+             "[ \"$1\" = update ] && exit 0\necho \"asked: $*\" >&2\n"
+             "for p in %s; do echo '#!/bin/sh' >%s/$p; /bin/chmod 755 %s/$p; done",
+             programs, folder_name(), folder_name());
+    program("apt-get", script);
+}
+
+static void real_clients_are_installed_for_where_they_are_asked_for_alone(void **state)
+{
+    (void)state;
+    machine("cmocka");
+    apt_get_installs("python3 node npm");
+    assert_int_equal(packages("", "run"), 0);
+    assert_string_equal(said, "");
+    assert_int_equal(packages("", "clients"), 0);
+    assert_non_null(
+        strstr(said, "--no-install-recommends python3-venv nodejs ca-certificates npm\n"));
+    assert_int_equal(packages("", "clients"), 0);
+    assert_string_equal(said, ""); /* all is there now */
+}
+
+static void a_python_without_venv_lacks_venv_alone(void **state)
+{
+    (void)state;
+    machine("");
+    program("node", "exit 0");
+    program("npm", "exit 0");
+    program("python3", "exit 1");
+    assert_int_equal(packages("", "clients"), 64);
+    assert_non_null(strstr(said, "(Debian: python3-venv)"));
+    assert_null(strstr(said, "nodejs"));
+}
+
+static void ci_asks_for_what_clients_need_before_it_runs_them(void **state)
+{
+    (void)state;
+    char command[400];
+    machine("");
+    program("dirname", "echo .ci");
+    program("sh", "echo \"sh $*\"");
+    program("make", "echo \"make $*\"");
+    snprintf(command, sizeof command, "/usr/bin/env -i PATH=%s /bin/sh .ci/run 2>&1",
+             folder_name());
+    FILE *p = popen(command, "r");
+    assert_non_null(p);
+    said[fread(said, 1, sizeof said - 1, p)] = '\0';
+    assert_int_equal(pclose(p), 0);
+    assert_non_null(strstr(said, "sh .ci/packages clients\nmake test-clients\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +174,9 @@ int main(void)
         cmocka_unit_test(a_compiler_that_is_not_there_is_named),
         cmocka_unit_test(without_a_terminal_sudo_is_not_asked_for_a_password),
         cmocka_unit_test(a_refusing_apt_get_ends_with_what_is_missing),
+        cmocka_unit_test(real_clients_are_installed_for_where_they_are_asked_for_alone),
+        cmocka_unit_test(a_python_without_venv_lacks_venv_alone),
+        cmocka_unit_test(ci_asks_for_what_clients_need_before_it_runs_them),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }
