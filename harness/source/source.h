@@ -82,8 +82,8 @@ bool tm_source_needs_offsets(const struct tm_source *s);
 enum tm_code tm_source_step(struct tm_source *s, const struct tm_now *now, struct tm_wake *wake,
                             struct tm_err *err);
 const struct tm_source_counts *tm_source_counts(const struct tm_source *s);
-/* subscribed, the first copy asked and acknowledged */
 /* Replay id up to which everything is in Kafka; -1 = nothing was received. */
 int64_t tm_source_position(const struct tm_source *s);
+/* subscribed, the first copy asked and acknowledged */
 bool tm_source_live(const struct tm_source *s);
 #endif
