@@ -359,6 +359,26 @@ static void times_and_dates_round_trip(void **state)
     assert_int_equal(tm_date_parse(&days, "2021-02-29", &err), TM_E_ARG);
 }
 
+static void a_text_that_was_cut_keeps_whole_letters_only(void **state)
+{
+    static const char *const texts[][2] = {
+        { "", "" },
+        { "ebb", "ebb" },
+        { "\u20ac\u00e9\U0001f30a", "\u20ac\u00e9\U0001f30a" },
+        { "a\xe2\x82", "a" },           /* at the end */
+        { "a\xe2\x82 or b", "a or b" }, /* in the middle */
+        { "\x82\xac\u20ac", "\u20ac" }, /* at the start */
+        { "\xed\xa0\x80|\xc0\x80|\xff", "||" },
+    };
+    char text[40];
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        snprintf(text, sizeof text, "%s", texts[i][0]);
+        tm_text_cut(text);
+        assert_string_equal(text, texts[i][1]);
+    }
+}
+
 static void names_become_sql_names_and_neighbours_are_found(void **state)
 {
     static const char *const words[] = { "tasks.max", "topics", "batchSize" };
@@ -586,6 +606,7 @@ int main(void)
         cmocka_unit_test(times_parse_in_every_spelling_of_the_wire),
         cmocka_unit_test(times_that_are_none_are_refused),
         cmocka_unit_test(times_and_dates_round_trip),
+        cmocka_unit_test(a_text_that_was_cut_keeps_whole_letters_only),
         cmocka_unit_test(names_become_sql_names_and_neighbours_are_found),
         cmocka_unit_test(buf_grows_to_its_bound_and_the_first_failure_sticks),
         cmocka_unit_test(buf_escapes_for_urls_and_json),

@@ -390,6 +390,27 @@ static void get_updated_lists_the_changed_ids_of_its_window(void **state)
                       400, "INVALID_REPLICATION_DATE");
 }
 
+/* Every length puts another byte of a letter where the message is cut. */
+static void a_refusal_that_quotes_letters_of_several_bytes_is_whole_json(void **state)
+{
+    struct rest_world *w = *state;
+    char target[200], body[400], letters[200];
+    snprintf(target, sizeof target, OPPORTUNITIES "/%s",
+             create(w, OPPORTUNITIES,
+                    "{\"Name\":\"x\",\"StageName\":\"Prospecting\",\"CloseDate\":\"2026-01-01\"}"));
+    for (size_t before = 0; before < 4; before++) {
+        snprintf(letters, sizeof letters, "%.*s", (int)before, "xyz");
+        for (int i = 0; i < 30; i++)
+            strcat(letters, "\u20ac");
+        snprintf(body, sizeof body, "{\"Amount\":\"%s\"}", letters);
+        refused(w, "PATCH", target, body, "JSON_PARSER_ERROR", "\u20ac or request", "none");
+        snprintf(body, sizeof body, "{\"%s\":1}", letters);
+        refused(w, "PATCH", target, body, "INVALID_FIELD", "\u20ac' on sobject", "none");
+        snprintf(body, sizeof body, "{\"AccountId\":\"%s\"}", letters);
+        refused(w, "PATCH", target, body, "MALFORMED_ID", "\u20ac", "[\"AccountId\"]");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +426,7 @@ int main(void)
         T(a_unique_field_takes_a_value_once),
         T(conditional_requests_look_at_the_last_modification),
         T(get_updated_lists_the_changed_ids_of_its_window),
+        T(a_refusal_that_quotes_letters_of_several_bytes_is_whole_json),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

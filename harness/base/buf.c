@@ -1,4 +1,5 @@
 #include "base/buf.h"
+#include "base/text.h"
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -109,31 +110,13 @@ void tm_buf_add_urlencoded(struct tm_buf *b, const char *text)
     }
 }
 
-/* Bytes of the well-formed UTF-8 sequence of two to four bytes at `text`; 0 = it is none (Unicode,
- * table 3-7). */
-static size_t buf_utf8(const unsigned char *text, size_t left)
-{
-    unsigned char c = text[0], low = 0x80, high = 0xbf;
-    size_t bytes = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : 4;
-    if (c < 0xc2 || c > 0xf4 || bytes > left)
-        return 0;
-    if (c == 0xe0 || c == 0xf0)
-        low = c == 0xe0 ? 0xa0 : 0x90; /* not the shortest form */
-    if (c == 0xed || c == 0xf4)
-        high = c == 0xed ? 0x9f : 0x8f; /* a surrogate; beyond U+10FFFF */
-    for (size_t i = 1; i < bytes; i++, low = 0x80, high = 0xbf)
-        if (text[i] < low || text[i] > high)
-            return 0;
-    return bytes;
-}
-
 void tm_buf_add_json_string(struct tm_buf *b, const char *text, size_t bytes)
 {
     size_t from = 0;
     tm_buf_addc(b, '"');
     for (size_t i = 0; i < bytes; i++) {
         unsigned char c = (unsigned char)text[i];
-        size_t whole = c >= 0x80 ? buf_utf8((const unsigned char *)text + i, bytes - i)
+        size_t whole = c >= 0x80 ? tm_utf8_bytes((const unsigned char *)text + i, bytes - i)
                                  : (size_t)(c >= 0x20 && c != '"' && c != '\\');
         if (whole > 0) {
             i += whole - 1;

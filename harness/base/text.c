@@ -241,6 +241,36 @@ const char *tm_nearest(const char *word, const char *const *candidates, size_t c
     return best;
 }
 
+size_t tm_utf8_bytes(const unsigned char *text, size_t left)
+{
+    unsigned char c = text[0], low = 0x80, high = 0xbf;
+    size_t bytes = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : 4;
+    if (c < 0xc2 || c > 0xf4 || bytes > left)
+        return 0;
+    if (c == 0xe0 || c == 0xf0)
+        low = c == 0xe0 ? 0xa0 : 0x90; /* not the shortest form */
+    if (c == 0xed || c == 0xf4)
+        high = c == 0xed ? 0x9f : 0x8f; /* a surrogate; beyond U+10FFFF */
+    for (size_t i = 1; i < bytes; i++, low = 0x80, high = 0xbf)
+        if (text[i] < low || text[i] > high)
+            return 0;
+    return bytes;
+}
+
+void tm_text_cut(char *text)
+{
+    char *to = text;
+    size_t left = strlen(text), bytes;
+    for (const char *from = text; left > 0; from += bytes, left -= bytes) {
+        bool ascii = (unsigned char)*from < 0x80;
+        size_t letter = ascii ? 1 : tm_utf8_bytes((const unsigned char *)from, left);
+        bytes = letter > 0 ? letter : 1;
+        memmove(to, from, letter);
+        to += letter;
+    }
+    *to = '\0';
+}
+
 uint64_t tm_hash64(const void *data, size_t bytes, uint64_t seed)
 {
     const unsigned char *p = data;

@@ -33,6 +33,12 @@ void tm_name_lower(char *out, size_t out_bytes, const char *name); /* ASCII lowe
 /* The candidate nearest to `word` (edit distance, ASCII case ignored), or NULL when none
  * is near. */
 const char *tm_nearest(const char *word, const char *const *candidates, size_t candidates_count);
+/* Bytes of the well-formed UTF-8 sequence of two to four bytes at `text`; 0 = it is none (Unicode,
+ * table 3-7). */
+size_t tm_utf8_bytes(const unsigned char *text, size_t left);
+/* Drops, in place, every byte that is no part of a whole UTF-8 letter: what printf's "%.80s" and a
+ * full buffer leave of one, in the middle of a text or at its end. */
+void tm_text_cut(char *text);
 /* stable across machines; not for secrets */
 uint64_t tm_hash64(const void *data, size_t bytes, uint64_t seed);
 #endif

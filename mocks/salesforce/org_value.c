@@ -5,16 +5,18 @@
 #include <string.h>
 #include <strings.h>
 
-enum tm_code tm_org_refuse(struct tm_org *org, const char *code, const char *field, struct tm_err *err,
-                        const char *fmt, ...)
+enum tm_code tm_org_refuse(struct tm_org *org, const char *code, const char *field,
+                           struct tm_err *err, const char *fmt, ...)
 {
     char text[240];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    tm_text_cut(text);
     snprintf(org->error_code, sizeof org->error_code, "%s", code);
     snprintf(org->error_field, sizeof org->error_field, "%.95s", field);
+    tm_text_cut(org->error_field);
     return tm_fail(err, TM_E_ARG, "%s", text);
 }
 

@@ -17,6 +17,8 @@ void tm_record_refuse(struct tm_record *r, const char *code, const char *about, 
     va_start(ap, fmt);
     vsnprintf(r->message, sizeof r->message, fmt, ap);
     va_end(ap);
+    tm_text_cut(r->about);
+    tm_text_cut(r->message);
 }
 
 void record_sets_free(struct record_sets *s)

@@ -163,6 +163,7 @@ static const char *composite_reference(struct composite *m, const char *at, stru
     } else {
         snprintf(m->wrong, sizeof m->wrong,
                  "Invalid reference specified. No value for %.255s found in %.100s", path, name);
+        tm_text_cut(m->wrong);
         return NULL;
     }
     return end + 1;

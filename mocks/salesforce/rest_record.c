@@ -142,6 +142,7 @@ const char *rest_origin(const struct rest_call *c, char *out, size_t out_bytes)
     snprintf(out, out_bytes, "com/salesforce/api/rest/%s%s%.*s", c->version,
              bytes > 0 ? ";client=" : "", (int)(bytes < 60 ? bytes : 60),
              bytes > 0 ? client + 7 : "");
+    tm_text_cut(out); /* a header is any bytes */
     return out;
 }
 

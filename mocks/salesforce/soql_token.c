@@ -17,6 +17,7 @@ enum tm_code tm_soql_complain(struct tm_soql_error *error, struct tm_err *err, c
     va_start(ap, fmt);
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
+    tm_text_cut(why);
     size_t line = 1, line_at = 0, from = at, to = at;
     for (size_t i = 0; i < at && text[i]; i++)
         if (text[i] == '\n') {
@@ -25,11 +26,14 @@ enum tm_code tm_soql_complain(struct tm_soql_error *error, struct tm_err *err, c
         }
     while (from > line_at && at - from < SOQL_CONTEXT_BYTES)
         from--;
+    while (from < at && ((unsigned char)text[from] & 0xc0) == 0x80) /* inside a letter */
+        from++;
     while (text[to] && text[to] != '\n' && to - at < SOQL_CONTEXT_BYTES)
         to++;
     snprintf(error->code, sizeof error->code, "%s", code);
     snprintf(error->message, sizeof error->message, "\n%.*s\n%*s^\nERROR at Row:%zu:Column:%zu\n%s",
              (int)(to - from), text + from, (int)(at - from), "", line, at - line_at + 1, why);
+    tm_text_cut(error->message);
     return tm_fail(err, TM_E_ARG, "%s: %s", code, why);
 }
 
