@@ -1,0 +1,167 @@
+/* The mock's Bulk APIs as they are written through: 1.0 batches and 2.0 ingest jobs. */
+#include "tests/support_bulk.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* A closed 1.0 job with one batch of data; the batch's path. */
+static void load(struct bulk_world *w, char path[200], const char *info, const char *data)
+{
+    char jid[TM_ID_BYTES], bid[TM_ID_BYTES];
+    bulk_async(w, "POST", ASYNC, info, JSON);
+    bulk_expect(w, w->body, 201, "\"state\":\"Open\"");
+    bulk_id_of(w, jid, "\"id\":\"");
+    snprintf(path, 200, ASYNC "/%s/batch", jid);
+    bulk_async(w, "POST", path, data, NULL);
+    bulk_id_of(w, bid, strstr(w->body, "<id>") != NULL ? "<id>" : "\"id\":\"");
+    snprintf(path, 200, ASYNC "/%s/batch/%s", jid, bid);
+}
+
+static void json_batch_writes_its_records_and_tells_of_each(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[200], id[TM_ID_BYTES];
+    load(w, path, "{\"operation\":\"insert\",\"object\":\"Account\",\"contentType\":\"JSON\"}",
+         "[{\"Name\":\"one\",\"AnnualRevenue\":5.5},{\"Phone\":\"no name\"},{\"Name\":\"two\"}]");
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "\"state\":\"Completed\"");
+    bulk_expect(w, w->body, 200, "\"numberRecordsFailed\":1");
+    bulk_async(w, "GET", bulk_sub(path, "/result"), NULL, JSON);
+    json_t *told_of = bulk_told(w), *first = json_array_get(told_of, 0);
+    assert_int_equal(json_array_size(told_of), 3);
+    assert_true(json_is_true(json_object_get(first, "success")));
+    assert_true(json_is_true(json_object_get(first, "created")));
+    snprintf(id, sizeof id, "%s", json_string_value(json_object_get(first, "id")));
+    assert_true(json_is_false(json_object_get(json_array_get(told_of, 1), "success")));
+    assert_non_null(strstr(w->body, "\"statusCode\":\"REQUIRED_FIELD_MISSING\""));
+    json_decref(told_of);
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account"), 2);
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM history WHERE change='CREATE'"),
+                     2);
+    json_t *event = org_last_event(w->f.org, "Account");
+    assert_non_null(event); /* change events come out of it */
+    json_decref(event);
+    load(w, path, "{\"operation\":\"delete\",\"object\":\"Account\",\"contentType\":\"JSON\"}",
+         "[{\"Id\":\"001000000000001AAA\"},{\"Id\":\"x\"},{}]");
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "\"numberRecordsFailed\":3");
+    char one[80];
+    snprintf(one, sizeof one, "[{\"Id\":\"%s\"}]", id);
+    load(w, path, "{\"operation\":\"delete\",\"object\":\"Account\",\"contentType\":\"JSON\"}",
+         one);
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account WHERE IsDeleted=1"),
+                     1);
+}
+
+static void csv_batch_leaves_empty_values_alone_and_sets_null_by_a_word(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[200], id[TM_ID_BYTES], data[300], want[100];
+    struct tm_org_set sets[] = { { "Name", org_text("Acme") },
+                                 { "Phone", org_text("1") },
+                                 { "AnnualRevenue", org_real(2) },
+                                 { NULL, org_null() } };
+    org_one(w->f.org, TM_ORG_CREATE, TM_ORG_NORMAL, "Account", strcpy(id, ""), sets,
+            ORG_ORIGIN_MS + 1000);
+    snprintf(data, sizeof data, "Id,Name,Phone,AnnualRevenue\n%s,\"new \"\"name\"\"\",,#N/A\n", id);
+    load(w, path, "{\"operation\":\"update\",\"object\":\"Account\",\"contentType\":\"CSV\"}",
+         data);
+    snprintf(want, sizeof want,
+             "\"Id\",\"Success\",\"Created\",\"Error\"\n\"%s\",\"true\",\"false\",\"\"\n", id);
+    assert_string_equal(bulk_async(w, "GET", bulk_sub(path, "/result"), NULL, JSON), want);
+    char text[65536];
+    assert_string_equal(
+        org_ask(w->f.org,
+                "SELECT Name || '|' || Phone || '|' || (AnnualRevenue IS NULL) FROM "
+                "cur_Account",
+                text),
+        "new \"name\"|1|1");
+    load(w, path,
+         "{\"operation\":\"upsert\",\"object\":\"Account\",\"contentType\":\"CSV\","
+         "\"externalIdFieldName\":\"Id\"}",
+         "Id,Name\n,made by upsert\n");
+    assert_non_null(
+        strstr(bulk_async(w, "GET", bulk_sub(path, "/result"), NULL, JSON), "\"true\",\"true\""));
+    for (int i = 0; i < 2; i++) { /* made, then found */
+        load(w, path,
+             "{\"operation\":\"upsert\",\"object\":\"Account\",\"contentType\":\"CSV\","
+             "\"externalIdFieldName\":\"LegacyId__c\"}",
+             "Name,LegacyId__c\ntwice,k1\ntwice,k1\n");
+        bulk_async(w, "GET", bulk_sub(path, "/result"), NULL, JSON);
+        assert_int_equal(strstr(w->body, "\"true\",\"true\"") != NULL, i == 0);
+        assert_int_equal(
+            org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account WHERE LegacyId__c='k1'"), 1);
+    }
+    load(w, path, "{\"operation\":\"insert\",\"object\":\"Account\",\"contentType\":\"CSV\"}",
+         "Name,Phone\nonly one\n");
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "<state>Failed</state>");
+    bulk_expect(w, w->body, 200, "row 1 has 1 values, the header 2");
+}
+
+static void many_records_are_written_a_slice_a_step(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[200], line[40];
+    struct tm_buf data;
+    tm_buf_init(&data, 1u << 20);
+    tm_buf_addz(&data, "Name\n");
+    for (int i = 0; i < 500; i++) {
+        snprintf(line, sizeof line, "loaded %d\n", i);
+        tm_buf_addz(&data, line);
+    }
+    load(w, path, "{\"operation\":\"insert\",\"object\":\"Account\",\"contentType\":\"CSV\"}",
+         tm_buf_text(&data));
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "<state>InProgress</state>");
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account"), 200);
+    bulk_world_settle(w);
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "<state>Completed</state>");
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account"), 500);
+    tm_buf_free(&data);
+}
+
+static void ingest_job_of_2_0_runs_when_its_upload_is_complete(void **state)
+{
+    static const char ingest[] = "/services/data/v59.0/jobs/ingest";
+    struct bulk_world *w = *state;
+    char path[120], id[TM_ID_BYTES];
+    bulk_ask(w, "POST", ingest,
+             "{\"operation\":\"insert\",\"object\":\"account\",\"lineEnding\":\"LF\"}");
+    bulk_expect(w, w->body, 200, "\"state\":\"Open\"");
+    bulk_expect(w, w->body, 200, "\"object\":\"Account\"");
+    bulk_id_of(w, id, "\"id\":\"");
+    snprintf(path, sizeof path, "%s/%s", ingest, id);
+    bulk_expect(w, bulk_ask(w, "GET", bulk_sub(path, "/successfulResults"), NULL), 400,
+                "INVALIDJOBSTATE");
+    bulk_ask(w, "PUT", bulk_sub(path, "/batches"), "Name,Phone\ngood,1\n,2\n");
+    assert_int_equal(w->status, 201);
+    bulk_expect(w, bulk_ask(w, "PUT", bulk_sub(path, "/batches"), "Name\nx\n"), 400,
+                "INVALIDJOBSTATE");
+    bulk_expect(w, bulk_ask(w, "PATCH", path, "{\"state\":\"UploadComplete\"}"), 200, id);
+    bulk_expect(w, bulk_ask(w, "GET", path, NULL), 200, "\"state\":\"JobComplete\"");
+    bulk_expect(w, w->body, 200, "\"numberRecordsProcessed\":2,\"numberRecordsFailed\":1");
+    bulk_ask(w, "GET", bulk_sub(path, "/successfulResults"), NULL);
+    bulk_expect(w, w->body, 200, "\"sf__Id\",\"sf__Created\",\"Name\",\"Phone\"\n\"001");
+    bulk_expect(w, bulk_ask(w, "GET", bulk_sub(path, "/failedResults"), NULL), 200,
+                "\"sf__Id\",\"sf__Error\",\"Name\",\"Phone\"\n\"\",\"REQUIRED_FIELD_MISSING:");
+    bulk_expect(w, bulk_ask(w, "GET", bulk_sub(path, "/unprocessedrecords"), NULL), 200,
+                "sf__Error");
+    bulk_expect(w, bulk_ask(w, "GET", ingest, NULL), 200, "\"done\":true");
+    bulk_ask(w, "DELETE", path, NULL);
+    assert_int_equal(w->status, 204);
+    bulk_expect(w, bulk_ask(w, "POST", ingest, "{\"operation\":\"query\",\"object\":\"Account\"}"),
+                400, "API_ERROR");
+    bulk_expect(w, bulk_ask(w, "POST", ingest, "{\"operation\":\"upsert\",\"object\":\"Account\"}"),
+                400, "externalIdFieldName");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_A_WORLD(json_batch_writes_its_records_and_tells_of_each),
+        IN_A_WORLD(csv_batch_leaves_empty_values_alone_and_sets_null_by_a_word),
+        IN_A_WORLD(many_records_are_written_a_slice_a_step),
+        IN_A_WORLD(ingest_job_of_2_0_runs_when_its_upload_is_complete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
