@@ -99,6 +99,19 @@ static void csv_batch_leaves_empty_values_alone_and_sets_null_by_a_word(void **s
     bulk_expect(w, w->body, 200, "row 1 has 1 values, the header 2");
 }
 
+/* Batches of one job: what failed in each is summed up in the job. */
+static void job_of_1_0_counts_the_failed_records_of_all_its_batches(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[200], job[200];
+    load(w, path, "{\"operation\":\"insert\",\"object\":\"Account\",\"contentType\":\"JSON\"}",
+         "[{\"Name\":\"one\"},{\"Phone\":\"no name\"},{\"Phone\":\"none either\"}]");
+    snprintf(job, sizeof job, "%.*s", (int)(strstr(path, "/batch") - path), path);
+    bulk_async(w, "POST", bulk_sub(job, "/batch"), "[{\"Phone\":\"3\"}]", JSON);
+    bulk_expect(w, bulk_async(w, "GET", job, NULL, JSON), 200, "\"numberRecordsFailed\":3,");
+    bulk_expect(w, w->body, 200, "\"numberRecordsProcessed\":4,");
+}
+
 static void many_records_are_written_a_slice_a_step(void **state)
 {
     struct bulk_world *w = *state;
@@ -160,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_WORLD(json_batch_writes_its_records_and_tells_of_each),
         IN_A_WORLD(csv_batch_leaves_empty_values_alone_and_sets_null_by_a_word),
+        IN_A_WORLD(job_of_1_0_counts_the_failed_records_of_all_its_batches),
         IN_A_WORLD(many_records_are_written_a_slice_a_step),
         IN_A_WORLD(ingest_job_of_2_0_runs_when_its_upload_is_complete),
     };

@@ -145,15 +145,16 @@ static json_t *async_job_info(const struct async_call *c, const struct bulk_job 
     static const char *const states[] = { "Open", "Closed", "Aborted" };
     static const char *const formats[] = { "CSV", "JSON", "XML" };
     char made[TM_TIME_BYTES], changed[TM_TIME_BYTES];
-    int64_t counts[BULK_NOT_PROCESSED + 1] = { 0 }, rows = 0, took_ms = 0;
+    int64_t counts[BULK_NOT_PROCESSED + 1] = { 0 }, rows = 0, failed = 0, took_ms = 0;
     for (size_t i = 0; i < job->runs_count; i++) {
         enum bulk_state state = bulk_run_state(job->runs[i], &c->r->now);
         counts[state]++;
         rows += state == BULK_DONE ? job->runs[i]->rows : 0;
+        failed += job->runs[i]->failed;
         took_ms += async_took_ms(job->runs[i], &c->r->now);
     }
     return json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:f,s:i,s:I,s:i,s:i}",
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:f,s:I,s:I,s:i,s:i}",
         "id", job->id, "operation", job->all ? "queryAll" : bulk_op_word(job->op), "object",
         job->object, "createdById", tm_org_user_id(c->b->org), "createdDate",
         async_time(c, made, job->made_ms), "systemModstamp",
@@ -163,8 +164,9 @@ static json_t *async_job_info(const struct async_call *c, const struct bulk_job 
         (json_int_t)counts[BULK_RUNNING], "numberBatchesCompleted", (json_int_t)counts[BULK_DONE],
         "numberBatchesFailed", (json_int_t)counts[BULK_FAILED], "numberBatchesTotal",
         (json_int_t)job->runs_count, "numberRecordsProcessed", (json_int_t)rows, "numberRetries", 0,
-        "apiVersion", strtod(job->version, NULL), "numberRecordsFailed", 0, "totalProcessingTime",
-        (json_int_t)took_ms, "apiActiveProcessingTime", 0, "apexProcessingTime", 0);
+        "apiVersion", strtod(job->version, NULL), "numberRecordsFailed", (json_int_t)failed,
+        "totalProcessingTime", (json_int_t)took_ms, "apiActiveProcessingTime", 0,
+        "apexProcessingTime", 0);
 }
 
 /* ---- a new job ---- */
