@@ -411,6 +411,70 @@ static void a_refusal_that_quotes_letters_of_several_bytes_is_whole_json(void **
     }
 }
 
+/* Opportunities whose CallTime__c the condition holds for, of the three of the next test. */
+static void expect_calls(struct rest_world *w, const char *condition, const char *names)
+{
+    char target[300], got[40] = "";
+    size_t i;
+    json_t *row;
+    snprintf(target, sizeof target,
+             DATA "/query?q=SELECT+Name+FROM+Opportunity+WHERE+CallTime__c+%s+ORDER+BY+Name",
+             condition);
+    json_t *json = rest_get(w, target);
+    assert_int_equal(w->status, 200);
+    json_array_foreach(json_object_get(json, "records"), i, row)
+        strcat(got, json_string_value(json_object_get(row, "Name")));
+    json_decref(json);
+    if (strcmp(got, names) != 0)
+        fail_msg("%s: %s, not %s", condition, got, names);
+}
+
+static void a_time_of_the_day_is_found_however_the_query_spells_it(void **state)
+{
+    struct rest_world *w = *state;
+    static const char *const times[] = { "10:15:30", "10:15:30.5Z", "23:00:00Z" };
+    char body[200];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(body, sizeof body,
+                 "{\"Name\":\"%c\",\"StageName\":\"Prospecting\",\"CloseDate\":\"2026-01-01\","
+                 "\"CallTime__c\":\"%s\"}",
+                 (int)('a' + i), times[i]);
+        create(w, OPPORTUNITIES, body);
+    }
+    expect_calls(w, "=+10:15:30Z", "a");
+    expect_calls(w, "=+10:15:30.000Z", "a");
+    expect_calls(w, "IN+(10:15:30.50Z,+23:00:00Z)", "bc");
+    expect_calls(w, "=+12:15:30%2B02:00", "a");
+    expect_calls(w, "=+01:00:00%2B02:00", "c"); /* the evening before */
+    expect_calls(w, "<+10:15:30Z", "");
+    expect_calls(w, "<=+10:15:30Z", "a");
+    expect_calls(w, ">+10:15:30Z", "bc");
+}
+
+#define USER(name, nick)                                                                           \
+    "{\"attributes\":{\"type\":\"User\"},\"Username\":\"" name "\",\"LastName\":\"" nick           \
+    "\",\"Email\":\"a@b.example\",\"Alias\":\"ab\",\"TimeZoneSidKey\":\"GMT\","                    \
+    "\"LocaleSidKey\":\"en_US\",\"LanguageLocaleKey\":\"en_US\"}"
+
+static void a_unique_value_is_taken_once_within_one_call_too(void **state)
+{
+    struct rest_world *w = *state;
+    json_t *json = rest_ask(w, "POST", DATA "/composite/sobjects",
+                            "{\"records\":[" USER("a@b.example", "One") "," USER(
+                                "A@b.example", "Two") "," USER("c@b.example", "Three") "]}",
+                            NULL);
+    static const int good[] = { true, false, true };
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(json_is_true(json_object_get(json_array_get(json, i), "success")),
+                         good[i]);
+    const json_t *error = json_array_get(json_object_get(json_array_get(json, 1), "errors"), 0);
+    assert_string_equal(json_string_value(json_object_get(error, "statusCode")), "DUPLICATE_VALUE");
+    json_decref(json);
+    json = rest_get(w, DATA "/query?q=SELECT+Id+FROM+User+WHERE+Username='a@b.example'");
+    assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), 1);
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +491,8 @@ int main(void)
         T(conditional_requests_look_at_the_last_modification),
         T(get_updated_lists_the_changed_ids_of_its_window),
         T(a_refusal_that_quotes_letters_of_several_bytes_is_whole_json),
+        T(a_time_of_the_day_is_found_however_the_query_spells_it),
+        T(a_unique_value_is_taken_once_within_one_call_too),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

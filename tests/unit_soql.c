@@ -430,6 +430,20 @@ static void a_result_keeps_the_rows_of_the_moment_it_was_made(void **state)
     soql_expect_names(w, "SELECT Name FROM Opportunity", "renamed");
 }
 
+static void a_like_pattern_that_sqlite_cannot_take_is_a_malformed_query(void **state)
+{
+    struct soql_world *w = *state;
+    static char text[60000];
+    for (size_t bytes = 50000; bytes <= 50001; bytes++) {
+        snprintf(text, sizeof text, "SELECT Name FROM Account WHERE Name LIKE '%0*d'", (int)bytes,
+                 0);
+        if (bytes == 50000)
+            soql_expect_names(w, text, "");
+        else
+            soql_expect_error(w, text, "MALFORMED_QUERY", "at most 50000 bytes");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +468,7 @@ int main(void)
         T(hostile_text_stays_text),
         T(nesting_and_length_are_bounded_and_long_chains_are_not_deep),
         T(range_reads_see_the_org_as_it_was_a_lag_ago_and_id_reads_as_it_is),
+        T(a_like_pattern_that_sqlite_cannot_take_is_a_malformed_query),
         T(a_result_keeps_the_rows_of_the_moment_it_was_made),
 #undef T
     };

@@ -175,6 +175,18 @@ const char *tm_date_text(char out[TM_TIME_BYTES], int32_t days)
     return out;
 }
 
+enum tm_code tm_time_of_day(char out[TM_TIME_BYTES], const char *text, struct tm_err *err)
+{
+    char whole[64];
+    int64_t ms;
+    int bytes = snprintf(whole, sizeof whole, "1970-01-01T%s", text);
+    if (bytes < 0 || (size_t)bytes >= sizeof whole || tm_time_parse(&ms, whole, NULL) != TM_OK)
+        return tm_fail(err, TM_E_ARG, "\"%.40s\" is not a time of a day (hh:mm:ssZ)", text);
+    tm_time_z(whole, ms); /* 1970-01-01T or the day before or after it */
+    snprintf(out, TM_TIME_BYTES, "%.13s", strchr(whole, 'T') + 1);
+    return TM_OK;
+}
+
 enum tm_code tm_date_parse(int32_t *out_days, const char *text, struct tm_err *err)
 {
     const char *p = text;

@@ -24,6 +24,9 @@ const char *tm_time_z(char out[TM_TIME_BYTES], int64_t ms);
 const char *tm_time_rest(char out[TM_TIME_BYTES], int64_t ms);
 /* days since 1970-01-01 -> 2021-03-05 */
 const char *tm_date_text(char out[TM_TIME_BYTES], int32_t days);
+/* 10:15:30Z, 10:15:30.5Z, 10:15:30+02:00 -> 10:15:30.000Z and so on, UTC; an offset may lead round
+ * midnight. TM_E_ARG: no time of a day, or none with a zone. */
+enum tm_code tm_time_of_day(char out[TM_TIME_BYTES], const char *text, struct tm_err *err);
 enum tm_code tm_date_parse(int32_t *out_days, const char *text, struct tm_err *err);
 
 /* Topic or field -> SQL name: every char not in [A-Za-z0-9_] becomes '_'; a leading digit gets '_'

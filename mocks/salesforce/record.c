@@ -251,6 +251,8 @@ enum tm_code tm_record_write(struct tm_org *org, struct tm_record *records, size
             rc = record_target(org, &records[i], err);
         if (rc == TM_OK && records[i].code[0] == '\0')
             rc = record_check(org, &records[i], &c.sets[i], err);
+        if (rc == TM_OK && records[i].code[0] == '\0')
+            record_unique_among(org, records, c.sets, i);
     }
     while (rc == TM_OK && again && !(all_or_none && record_any_refused(&c)))
         rc = record_commit(&c, who, &again, err);

@@ -83,17 +83,12 @@ static bool record_of_text(const struct tm_field *f, const char *text, struct tm
 /* "10:15:30" and "10:15:30.5Z" -> 10:15:30.500Z */
 static bool record_time(const char *text, char out[TM_TIME_BYTES])
 {
-    char whole[64];
-    int64_t ms;
+    char whole[32];
     size_t bytes = strlen(text);
     if (bytes < 8 || bytes > 20)
         return false;
-    snprintf(whole, sizeof whole, "1970-01-01T%s%s", text, text[bytes - 1] == 'Z' ? "" : "Z");
-    if (tm_time_parse(&ms, whole, NULL) != TM_OK || ms < 0 || ms >= 86400000)
-        return false;
-    snprintf(out, TM_TIME_BYTES, "%02d:%02d:%02d.%03dZ", (int)(ms / 3600000),
-             (int)(ms / 60000 % 60), (int)(ms / 1000 % 60), (int)(ms % 1000));
-    return true;
+    snprintf(whole, sizeof whole, "%s%s", text, text[bytes - 1] == 'Z' ? "" : "Z");
+    return tm_time_of_day(out, whole, NULL) == TM_OK;
 }
 
 bool record_value(struct tm_record *r, const struct tm_field *f, const json_t *json,
@@ -224,6 +219,48 @@ static enum tm_code record_unique(struct tm_org *org, struct tm_record *r, const
                          f->name, json_string_value(id));
     json_decref(ids);
     return rc;
+}
+
+static const struct tm_org_value *record_set_of(const struct record_sets *s, const char *field)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->sets[i].field, field) == 0)
+            return &s->sets[i].value;
+    return NULL;
+}
+
+static bool record_same(const struct tm_field *f, const struct tm_org_value *a,
+                        const struct tm_org_value *b)
+{
+    if (a->kind == TM_ORG_TEXT && b->kind == TM_ORG_TEXT && f->kind == TM_FIELD_TEXT &&
+        !json_is_true(json_object_get(f->json, "caseSensitive")))
+        return strcasecmp(a->text, b->text) == 0;
+    return org_value_equal(a, b);
+}
+
+void record_unique_among(struct tm_org *org, struct tm_record *records,
+                         const struct record_sets *sets, size_t at)
+{
+    struct tm_record *r = &records[at];
+    const struct tm_describe *d = tm_org_describe(org, r->object);
+    for (size_t k = 0; k < sets[at].count && r->code[0] == '\0'; k++) {
+        const struct tm_org_set *set = &sets[at].sets[k];
+        const struct tm_field *f = tm_describe_field(d, set->field);
+        if (set->value.kind == TM_ORG_NULL || !json_is_true(json_object_get(f->json, "unique")))
+            continue;
+        for (size_t i = 0; i < at; i++) {
+            const struct tm_record *other = &records[i];
+            const struct tm_org_value *v = record_set_of(&sets[i], f->name);
+            if (v == NULL || other->code[0] != '\0' || !record_same(f, v, &set->value) ||
+                tm_org_describe(org, other->object) != d ||
+                (r->id[0] != '\0' && strcmp(r->id, other->id) == 0))
+                continue;
+            tm_record_refuse(r, "DUPLICATE_VALUE", f->name,
+                             "duplicate value found: %s duplicates value on record with id: %s",
+                             f->name, other->id[0] != '\0' ? other->id : "<unknown>");
+            break;
+        }
+    }
 }
 
 /* {"Owner": {"Username": "x"}}: the reference by an external id of what it points to. */

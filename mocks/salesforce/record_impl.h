@@ -12,6 +12,10 @@ struct record_sets { /* one record's values while a call is served */
 /* Fields -> sets, all of them checked. TM_OK with r->code set when the record is refused. */
 enum tm_code record_check(struct tm_org *org, struct tm_record *r, struct record_sets *out,
                           struct tm_err *err);
+/* Refuses records[at], which is checked, if an earlier record of the call that is not refused
+ * sets a unique field to the same value. */
+void record_unique_among(struct tm_org *org, struct tm_record *records,
+                         const struct record_sets *sets, size_t at);
 void record_sets_free(struct record_sets *s);
 /* A JSON value, or a text that spells one, as a value of the field. False: it is none; the reason
  * is in r. */

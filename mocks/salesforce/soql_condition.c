@@ -84,18 +84,11 @@ static enum tm_code soql_string(struct soql_parser *p, const char **out)
     return TM_OK;
 }
 
-static bool soql_time_of_day(const char *text)
-{
-    char whole[TM_TIME_BYTES + 16];
-    int64_t ms;
-    snprintf(whole, sizeof whole, "1970-01-01T%.30s", text);
-    return tm_time_parse(&ms, whole, NULL) == TM_OK;
-}
-
 static enum tm_code soql_number_or_time(struct soql_parser *p, struct tm_soql_literal *out)
 {
     char *end;
     int32_t days;
+    char time[TM_TIME_BYTES];
     out->text = soql_keep(p, p->text + p->now.at, p->now.bytes);
     strtod(out->text, &end);
     if (*end == '\0' && strpbrk(out->text, "xXpPnN") == NULL)
@@ -104,7 +97,7 @@ static enum tm_code soql_number_or_time(struct soql_parser *p, struct tm_soql_li
         out->kind = TM_SOQL_DATETIME;
     else if (tm_date_parse(&days, out->text, NULL) == TM_OK)
         out->kind = TM_SOQL_DATE;
-    else if (soql_time_of_day(out->text))
+    else if (tm_time_of_day(time, out->text, NULL) == TM_OK)
         out->kind = TM_SOQL_TIME;
     else
         return soql_unexpected(p);

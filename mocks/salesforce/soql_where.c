@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #define WHERE_DAY_MS 86400000LL
+#define WHERE_LIKE_BYTES_MAX 50000 /* SQLite's preset limit of a pattern */
 
 /* ---- values ---- */
 
@@ -78,6 +79,7 @@ static enum tm_code where_literal(struct soql_planner *p, struct tm_buf *sql,
                                   const struct soql_field *f, const struct tm_soql_literal *l)
 {
     struct tm_org_value text = { .kind = TM_ORG_TEXT, .text = l->text };
+    char time[TM_TIME_BYTES];
     switch (f->kind) {
     case TM_FIELD_TEXT:
         if (l->kind == TM_SOQL_STRING)
@@ -107,8 +109,8 @@ static enum tm_code where_literal(struct soql_planner *p, struct tm_buf *sql,
                               (struct tm_org_value){ .kind = TM_ORG_INT, .i = l->datetime_ms });
         break;
     case TM_FIELD_TIME:
-        if (l->kind == TM_SOQL_TIME)
-            return where_bind(p, sql, text);
+        if (l->kind == TM_SOQL_TIME && tm_time_of_day(time, l->text, NULL) == TM_OK)
+            return where_bind_text(p, sql, time, strlen(time)); /* as records hold it */
         break;
     case TM_FIELD_COMPOUND: break;
     }
@@ -354,6 +356,10 @@ static enum tm_code where_plain(struct soql_planner *p, struct tm_buf *sql,
     }
     if (l->kind == TM_SOQL_RELATIVE)
         return where_relative(p, sql, f, n->op, l);
+    if (n->op == TM_SOQL_LIKE && strlen(l->text) > WHERE_LIKE_BYTES_MAX)
+        return tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->q->text, l->at,
+                                "a LIKE pattern has at most %d bytes here, this one has %zu",
+                                WHERE_LIKE_BYTES_MAX, strlen(l->text));
     soql_plan_value(p, sql, f);
     tm_buf_addz(sql, signs[n->op]);
     enum tm_code rc = where_literal(p, sql, f, l);
