@@ -561,6 +561,69 @@ static void a_held_poll_with_an_expired_token_ends_in_401(void **state)
     json_decref(json);
 }
 
+static void a_client_id_belongs_to_the_session_that_shook_hands(void **state)
+{
+    struct world *w = *state;
+    char own[200];
+    follow_live(w);
+    snprintf(own, sizeof own, "%s", w->authorization);
+    world_sign_in(w); /* anew, and the client id is kept */
+    json_t *json = say(w, connect_body(w, ""));
+    assert_string_equal(text_of(json, 0, "error"), "403::Unknown client");
+    assert_string_equal(reconnect_advice(json), "handshake");
+    assert_null(json_object_get(json_array_get(json, 0), "clientId"));
+    json_decref(json);
+    assert_string_equal(subscribe(w, CHANNEL, -1), "403::Unknown client");
+    commit(w, "for its own");
+    snprintf(w->authorization, sizeof w->authorization, "Bearer nobody's");
+    json = say(w, connect_body(w, ""));
+    assert_string_equal(text_of(json, 0, "error"), "401::Authentication invalid");
+    json_decref(json);
+    snprintf(w->authorization, sizeof w->authorization, "%s", own);
+    connect_brings(w, 1); /* nobody ended it */
+}
+
+static void a_session_that_is_ended_ends_its_held_poll_at_once_and_no_other(void **state)
+{
+    struct world *w = *state;
+    struct poll first, second;
+    char gone[200];
+    follow_held(w, &first);
+    snprintf(gone, sizeof gone, "%s", w->authorization + strlen("OAuth "));
+    world_sign_in(w);
+    follow_held(w, &second);
+    assert_true(tm_oauth_forget(w->oauth, gone));
+    tm_bayeux_news(w->bayeux);
+    assert_int_equal(w->woken_count, 1);
+    assert_int_equal(w->woken[0], first.response.token);
+    assert_int_equal(tm_bayeux_clients(w->bayeux), 1);
+    poll_resume(w, &first);
+    json_t *json = poll_end(w, &first, true);
+    assert_string_equal(text_of(json, 0, "error"), "401::Authentication invalid");
+    assert_string_equal(reconnect_advice(json), "none");
+    assert_int_equal(strlen(text_of(json, 0, "clientId")), strlen(w->client));
+    json_decref(json);
+    commit(w, "for the other");
+    poll_resume(w, &second);
+    poll_brings(w, &second, true, 1);
+}
+
+static void a_held_poll_ends_when_the_time_of_its_session_is_over(void **state)
+{
+    struct world *w = *state;
+    struct poll p;
+    int64_t over_ns = w->now.wall_ns + 7200 * TM_NS_PER_S;
+    w->now.wall_ns = over_ns - 50 * TM_NS_PER_S;
+    follow_held(w, &p);
+    assert_int_equal(p.response.until.wall_ns, over_ns);
+    w->now.wall_ns = over_ns;
+    poll_resume(w, &p);
+    json_t *json = poll_end(w, &p, true);
+    assert_string_equal(text_of(json, 0, "error"), "401::Authentication invalid");
+    json_decref(json);
+    assert_int_equal(tm_bayeux_clients(w->bayeux), 0);
+}
+
 static void the_daily_allocation_of_events_stops_delivery(void **state)
 {
     struct world *w = *state;
@@ -707,6 +770,9 @@ int main(void)
         T(a_client_silent_for_forty_seconds_is_unknown),
         T(a_client_whose_held_poll_broke_late_is_still_known),
         T(a_held_poll_with_an_expired_token_ends_in_401),
+        T(a_client_id_belongs_to_the_session_that_shook_hands),
+        T(a_session_that_is_ended_ends_its_held_poll_at_once_and_no_other),
+        T(a_held_poll_ends_when_the_time_of_its_session_is_over),
         T(the_daily_allocation_of_events_stops_delivery),
         T(one_answer_carries_at_most_a_megabyte_and_the_rest_comes_next),
         T(connect_and_subscribe_in_one_request_are_both_answered_at_once),

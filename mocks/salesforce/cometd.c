@@ -45,24 +45,26 @@ struct bayeux_client *bayeux_admit(struct tm_bayeux *b, struct bayeux_turn *t,
                                    const json_t *message, const char *channel)
 {
     const char *id = json_string_value(json_object_get(message, "clientId"));
+    const json_t *subscription = json_object_get(message, "subscription");
+    const char *error = t->verdict == TM_OAUTH_BAD       ? "401::Authentication invalid"
+                        : t->verdict == TM_OAUTH_MISSING ? "401::Request requires authentication"
+                        : id != NULL                     ? "403::Unknown client"
+                                     /* who names no client has not met the server yet */
+                                     : "403::Client has not completed handshake";
     struct bayeux_client *c = bayeux_find(b, id);
-    json_t *reply;
-    if (t->verdict != TM_OAUTH_GOOD) {
-        reply = bayeux_message(channel, json_object_get(message, "id"),
-                               t->verdict == TM_OAUTH_BAD ? "401::Authentication invalid"
-                                                          : "401::Request requires authentication");
-        if (id != NULL)
-            json_object_set_new(reply, "clientId", json_string(id));
-        bayeux_reply(t, bayeux_advice(reply, "none", -1));
-        return NULL;
-    }
-    if (c == NULL) /* who names no client has not met the server yet */
-        bayeux_reply(
-            t, bayeux_advice(bayeux_message(channel, json_object_get(message, "id"),
-                                            id != NULL ? "403::Unknown client"
-                                                       : "403::Client has not completed handshake"),
-                             "handshake", -1));
-    return c;
+    if (c != NULL && !tm_secret_same(c->session, t->session, sizeof c->session))
+        c = NULL; /* somebody else's */
+    if (c != NULL && t->verdict == TM_OAUTH_GOOD)
+        return c;
+    json_t *reply = bayeux_message(channel, json_object_get(message, "id"), error);
+    if (json_is_string(subscription)) /* clients look for it in refusals too */
+        json_object_set_new(reply, "subscription", json_deep_copy(subscription));
+    if (id != NULL && t->verdict != TM_OAUTH_GOOD)
+        json_object_set_new(reply, "clientId", json_string(id));
+    bayeux_reply(t, bayeux_advice(reply, t->verdict == TM_OAUTH_GOOD ? "handshake" : "none", -1));
+    if (c != NULL)
+        bayeux_sign_out(b, c);
+    return NULL;
 }
 
 /* ---- handshake ---- */
@@ -111,8 +113,7 @@ static void bayeux_handshake(struct tm_bayeux *b, struct bayeux_turn *t, const j
                       "400::Invalid connection type {}");
         return;
     }
-    if (b->clients_count >= bayeux_clients_most(b) ||
-        (c = bayeux_client_new(b, tm_mock_user_agent(t->request))) == NULL) {
+    if (b->clients_count >= bayeux_clients_most(b) || (c = bayeux_client_new(b, t)) == NULL) {
         bayeux_denied(t, message, "403::Organization concurrent user limit exceeded",
                       "403::Organization concurrent user limit exceeded");
         return;
@@ -191,6 +192,15 @@ static bool bayeux_gather(struct tm_bayeux *b, struct bayeux_client *c, struct b
     return true;
 }
 
+/* When a held poll is looked at again: for an event, its timeout, or the end of its session. */
+static void bayeux_hold(const struct tm_bayeux *b, struct bayeux_turn *t,
+                        const struct bayeux_poll *p, int64_t next_ms)
+{
+    int64_t session_ns = tm_oauth_until(b->oauth, p->client->session);
+    tm_mock_hold(t->out, p->token,
+                 (struct tm_wake){ next_ms, session_ns < p->until_ns ? session_ns : p->until_ns });
+}
+
 static void bayeux_connect(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
 {
     const json_t *id = json_object_get(message, "id");
@@ -223,7 +233,7 @@ static void bayeux_connect(struct tm_bayeux *b, struct bayeux_turn *t, const jso
     }
     poll->held = t->held = true;
     poll->until_ns = b->now_ns + wait_ms * TM_NS_PER_MS;
-    tm_mock_hold(t->out, poll->token, (struct tm_wake){ next_ms, poll->until_ns });
+    bayeux_hold(b, t, poll, next_ms);
 }
 
 static void bayeux_disconnect(struct tm_bayeux *b, struct bayeux_turn *t, const json_t *message)
@@ -294,6 +304,13 @@ static void bayeux_now(struct tm_bayeux *b, const struct tm_mock_request *r)
     b->now_ms = r->now.org_ms;
 }
 
+static void bayeux_session(struct bayeux_turn *t)
+{
+    const char *token = tm_oauth_token_of(t->request);
+    if (token != NULL)
+        tm_secret_digest(t->session, token, strlen(token));
+}
+
 static void bayeux_used(struct tm_bayeux *b, const struct tm_mock_request *r,
                         const struct tm_mock_response *out)
 {
@@ -333,6 +350,7 @@ void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
                              .out = out,
                              .verdict = tm_oauth_check(b->oauth, r),
                              .version = bayeux_version(r->path) };
+    bayeux_session(&t);
     bayeux_now(b, r);
     bayeux_expire(b);
     if (strcmp(r->method, "POST") != 0) {
@@ -360,8 +378,15 @@ void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
 static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, const struct bayeux_poll *p,
                          int64_t *out_next_ms)
 {
-    json_t *message;
     *out_next_ms = TM_NEVER;
+    if (p->client != NULL && t->verdict != TM_OAUTH_GOOD)
+        bayeux_forget(b, p->client);
+    if (t->verdict != TM_OAUTH_GOOD || p->end == BAYEUX_SIGNED_OUT) {
+        json_t *reply = bayeux_message("/meta/connect", p->id, "401::Authentication invalid");
+        json_object_set_new(reply, "clientId", json_string(p->client_id));
+        bayeux_reply(t, bayeux_advice(reply, "none", -1));
+        return true;
+    }
     if (p->end == BAYEUX_FORGOTTEN) {
         bayeux_reply(t, bayeux_advice(bayeux_message("/meta/connect", p->id, "403::Unknown client"),
                                       "handshake", -1));
@@ -371,14 +396,6 @@ static bool bayeux_again(struct tm_bayeux *b, struct bayeux_turn *t, const struc
         json_t *reply = bayeux_message("/meta/connect", p->id, NULL);
         json_object_set_new(reply, "clientId", json_string(p->client_id));
         bayeux_reply(t, p->end == BAYEUX_REPLACED ? reply : bayeux_advice(reply, "none", -1));
-        return true;
-    }
-    if (t->verdict != TM_OAUTH_GOOD) {
-        message = json_pack("{s:s}", "clientId", p->client_id);
-        if (p->id != NULL)
-            json_object_set(message, "id", p->id);
-        bayeux_admit(b, t, message, "/meta/connect");
-        json_decref(message);
         return true;
     }
     if (bayeux_gather(b, p->client, t, p->id, out_next_ms))
@@ -403,7 +420,7 @@ void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint
     tm_buf_addc(&out->body, '[');
     if (!bayeux_again(b, &t, p, &next_ms)) {
         tm_buf_reset(&out->body);
-        tm_mock_hold(out, token, (struct tm_wake){ next_ms, p->until_ns });
+        bayeux_hold(b, &t, p, next_ms);
         return;
     }
     p->held = false;

@@ -10,7 +10,10 @@
  * for 40 s is forgotten (403::Unknown client).
  *   4. A subscription never skips: when events it has not had pass their 72 h, its client is
  * forgotten too, and its last replay id is refused when it subscribes again (assumed: no source
- * tells what a live subscription gets). Facts: salesforce-wire.md section 2. */
+ * tells what a live subscription gets).
+ *   5. A client belongs to the session (token) that shook hands: to any other session it is unknown
+ * (403::Unknown client: shake hands anew), and it ends with its session: a held poll with
+ * 401::Authentication invalid, at once. Facts: salesforce-wire.md section 2, appendix A 6. */
 #ifndef TM_MOCKS_SALESFORCE_COMETD_H
 #define TM_MOCKS_SALESFORCE_COMETD_H
 #include "mocks/salesforce/feed.h"
@@ -39,7 +42,8 @@ void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
 void tm_bayeux_resume(struct tm_bayeux *b, const struct tm_mock_request *r, uint64_t token,
                       struct tm_mock_response *out);
 void tm_bayeux_finished(struct tm_bayeux *b, uint64_t token, bool sent);
-/* Call after commits: wakes the held polls that new events concern. */
+/* Call after commits and after requests that may have ended sessions: wakes the held polls that
+ * new events concern, and ends the clients whose sessions have ended. */
 void tm_bayeux_news(struct tm_bayeux *b);
 /* After tm_org_replay_restart: who is subscribed goes on with the new line, from its beginning. */
 void tm_bayeux_restarted(struct tm_bayeux *b);

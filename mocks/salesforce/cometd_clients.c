@@ -63,13 +63,14 @@ struct bayeux_client *bayeux_find(const struct tm_bayeux *b, const char *id)
     return c;
 }
 
-struct bayeux_client *bayeux_client_new(struct tm_bayeux *b, const char *agent)
+struct bayeux_client *bayeux_client_new(struct tm_bayeux *b, const struct bayeux_turn *t)
 {
     struct bayeux_client *c = calloc(1, sizeof *c);
     if (c == NULL)
         return NULL;
     tm_oauth_random(b->oauth, c->id, sizeof c->id);
-    snprintf(c->agent, sizeof c->agent, "%s", agent);
+    snprintf(c->agent, sizeof c->agent, "%s", tm_mock_user_agent(t->request));
+    memcpy(c->session, t->session, sizeof c->session);
     struct bayeux_client **bucket = &b->clients[clients_bucket(c->id)];
     c->next = *bucket;
     *bucket = c;
@@ -93,6 +94,25 @@ void bayeux_forget(struct tm_bayeux *b, struct bayeux_client *c)
     b->clients_count--;
     free(c->channels);
     free(c);
+}
+
+void bayeux_sign_out(struct tm_bayeux *b, struct bayeux_client *c)
+{
+    bayeux_poll_end(b, c, BAYEUX_SIGNED_OUT);
+    bayeux_forget(b, c);
+}
+
+static void clients_signed_out(struct tm_bayeux *b)
+{
+    if (tm_oauth_ended(b->oauth) == b->ended_seen)
+        return;
+    b->ended_seen = tm_oauth_ended(b->oauth);
+    for (size_t i = 0; i < BAYEUX_BUCKETS; i++)
+        for (struct bayeux_client *c = b->clients[i], *next; c != NULL; c = next) {
+            next = c->next;
+            if (tm_oauth_until(b->oauth, c->session) == 0)
+                bayeux_sign_out(b, c);
+        }
 }
 
 size_t tm_bayeux_clients(const struct tm_bayeux *b)
@@ -254,6 +274,7 @@ bool tm_bayeux_follows(const struct tm_bayeux *b, const char *channel)
 
 void tm_bayeux_news(struct tm_bayeux *b)
 {
+    clients_signed_out(b);
     for (struct bayeux_topic *topic = b->topics; topic != NULL; topic = topic->next) {
         int64_t last = tm_feed_last(&topic->feed);
         if (last == topic->told)

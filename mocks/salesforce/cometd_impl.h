@@ -25,7 +25,13 @@ struct bayeux_channel { /* one subscription */
     int64_t position; /* last replay id that reached a live peer, or that it is not to have */
     int64_t handed;   /* last one put into the answer under way; else = position */
 };
-enum bayeux_end { BAYEUX_WAIT, BAYEUX_REPLACED, BAYEUX_DISCONNECTED, BAYEUX_FORGOTTEN };
+enum bayeux_end {
+    BAYEUX_WAIT,
+    BAYEUX_REPLACED,
+    BAYEUX_DISCONNECTED,
+    BAYEUX_FORGOTTEN,
+    BAYEUX_SIGNED_OUT
+};
 struct bayeux_poll {          /* a connect, from its request until its answer has left or is lost */
     struct bayeux_poll *next; /* of its bucket */
     uint64_t token;
@@ -40,6 +46,7 @@ struct bayeux_client {
     struct bayeux_client *next;            /* of its bucket */
     struct bayeux_client *before, *behind; /* while silent: in `silent` or `lost` */
     char id[BAYEUX_ID_BYTES], agent[96];
+    uint8_t session[TM_DIGEST_BYTES]; /* digest of the token that shook hands */
     struct bayeux_channel **channels;
     size_t channels_count;
     bool connected;           /* a connect was answered: later ones may be held */
@@ -60,18 +67,21 @@ struct tm_bayeux {
     struct bayeux_poll *polls[BAYEUX_BUCKETS];
     struct bayeux_topic *topics;
     size_t clients_count;
+    uint64_t
+        ended_seen; /* tm_oauth_ended when the clients of ended sessions were last looked for */
     struct bayeux_silence silent;
     struct bayeux_silence lost; /* their polls broke: since when nobody told */
     uint64_t token_last;
     int64_t now_ns, now_ms; /* of the last call */
-    const char *busy;       /* channel that the request under way finds busy; "" = all; NULL = none */
+    const char *busy; /* channel that the request under way finds busy; "" = all; NULL = none */
 };
 struct bayeux_turn { /* one HTTP request */
     const struct tm_mock_request *request;
     struct tm_mock_response *out;
     enum tm_oauth_verdict verdict;
-    int version; /* of the URI: 59; 0 = none */
-    bool alone;  /* its only message: a connect may be held */
+    uint8_t session[TM_DIGEST_BYTES]; /* digest of its token; zeros = none */
+    int version;                      /* of the URI: 59; 0 = none */
+    bool alone;                       /* its only message: a connect may be held */
     bool held;
     uint64_t token; /* the connect it answers, 0 = none */
     size_t replies; /* elements written to the body */
@@ -82,15 +92,17 @@ void bayeux_reply(struct bayeux_turn *t, json_t *reply);
 /* A reply with channel, id, successful, and error when not NULL. */
 json_t *bayeux_message(const char *channel, const json_t *id, const char *error);
 json_t *bayeux_advice(json_t *reply, const char *reconnect, int64_t timeout_ms /* < 0 = none */);
-/* Refused for lack of a good token or client: replies and returns NULL. */
+/* Refused for lack of a good token or a client of it: replies and returns NULL. */
 struct bayeux_client *bayeux_admit(struct tm_bayeux *b, struct bayeux_turn *t,
                                    const json_t *message, const char *channel);
 
 /* ---- cometd_clients.c ---- */
 struct bayeux_client *bayeux_find(const struct tm_bayeux *b, const char *id);
 /* NULL: out of memory. */
-struct bayeux_client *bayeux_client_new(struct tm_bayeux *b, const char *agent);
+struct bayeux_client *bayeux_client_new(struct tm_bayeux *b, const struct bayeux_turn *t);
 void bayeux_forget(struct tm_bayeux *b, struct bayeux_client *c);
+/* Ends it with its session; a held poll is told so. */
+void bayeux_sign_out(struct tm_bayeux *b, struct bayeux_client *c);
 /* Forgets who was silent for too long. */
 void bayeux_expire(struct tm_bayeux *b);
 /* A poll begins for the client, in the place of any other; NULL: out of memory. */

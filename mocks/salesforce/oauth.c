@@ -116,6 +116,11 @@ void tm_oauth_expire_all(struct tm_oauth *o)
 {
     o->sessions_count = 0;
     o->changes++;
+    o->ended++;
+}
+uint64_t tm_oauth_ended(const struct tm_oauth *o)
+{
+    return o->ended;
 }
 
 void tm_oauth_random(struct tm_oauth *o, char *out, size_t bytes)
@@ -141,15 +146,26 @@ void tm_oauth_random(struct tm_oauth *o, char *out, size_t bytes)
 
 /* ---- sessions ---- */
 
-static size_t oauth_find(const struct tm_oauth *o, const char *token)
+static size_t oauth_find_digest(const struct tm_oauth *o, const uint8_t digest[TM_DIGEST_BYTES])
 {
-    uint8_t digest[TM_DIGEST_BYTES];
     size_t found = o->sessions_count;
-    tm_secret_digest(digest, token, strlen(token));
     for (size_t i = 0; i < o->sessions_count; i++)
         if (tm_secret_same(digest, o->sessions[i].digest, TM_DIGEST_BYTES))
             found = i;
     return found;
+}
+
+static size_t oauth_find(const struct tm_oauth *o, const char *token)
+{
+    uint8_t digest[TM_DIGEST_BYTES];
+    tm_secret_digest(digest, token, strlen(token));
+    return oauth_find_digest(o, digest);
+}
+
+int64_t tm_oauth_until(const struct tm_oauth *o, const uint8_t digest[TM_DIGEST_BYTES])
+{
+    size_t at = oauth_find_digest(o, digest);
+    return at < o->sessions_count ? o->sessions[at].until_ns : 0;
 }
 
 /* Where a new session goes: over an expired one first, else behind the last, else over the oldest.
@@ -165,6 +181,7 @@ static struct oauth_session *oauth_room(struct tm_oauth *o, int64_t now_ns)
         for (size_t i = 1; i < o->sessions_count; i++)
             if (o->sessions[i].number < o->sessions[at].number)
                 at = i;
+        o->ended++;
     }
     if (at == o->sessions_count)
         o->sessions_count++;
@@ -204,6 +221,7 @@ bool tm_oauth_forget(struct tm_oauth *o, const char *token)
         return false;
     o->sessions[at] = o->sessions[--o->sessions_count];
     o->changes++;
+    o->ended++;
     return true;
 }
 
@@ -260,6 +278,7 @@ void tm_oauth_revoke(struct tm_oauth *o, const struct tm_mock_request *r,
             if (o->sessions[i].refreshed)
                 o->sessions[i] = o->sessions[--o->sessions_count];
         o->changes++;
+        o->ended++;
     } else if (token != NULL) {
         found = tm_oauth_forget(o, token);
     }

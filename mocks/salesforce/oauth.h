@@ -57,6 +57,12 @@ const char *tm_oauth_token_of(const struct tm_mock_request *r);
 bool tm_oauth_user(const struct tm_oauth *o, const char *username, const char *password);
 void tm_oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now);
 bool tm_oauth_good(const struct tm_oauth *o, const char *token, const struct tm_now *now);
+/* Wall clock, until when the session of the token with this digest (tm_secret_digest) lasts unless
+ * it is ended before; 0: it has ended. */
+int64_t tm_oauth_until(const struct tm_oauth *o, const uint8_t digest[TM_DIGEST_BYTES]);
+/* Grows with every session that ends before its time: revoked, signed out, expired by a fault,
+ * pushed out. */
+uint64_t tm_oauth_ended(const struct tm_oauth *o);
 /* The session ends; false when there is none of this token. */
 bool tm_oauth_forget(struct tm_oauth *o, const char *token);
 /* a planted fault: every token is refused from now on */

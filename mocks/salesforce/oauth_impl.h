@@ -13,7 +13,7 @@ struct tm_oauth {
     struct tm_oauth_settings settings; /* strings owned */
     struct oauth_session *sessions;
     size_t sessions_count;
-    uint64_t given, changes;
+    uint64_t given, changes, ended;
     bool refresh_revoked;
     struct tm_rng rng;
 };

@@ -252,6 +252,7 @@ static void routes_serve(struct tm_salesforce *s, const struct tm_mock_request *
                          struct tm_mock_response *out)
 {
     int64_t before = tm_org_pos_last(s->org);
+    uint64_t ended = tm_oauth_ended(s->oauth);
     if (routes_under(r->path, "/cometd"))
         tm_bayeux_request(s->bayeux, r, out);
     else if (routes_under(r->path, "/services/data"))
@@ -268,7 +269,7 @@ static void routes_serve(struct tm_salesforce *s, const struct tm_mock_request *
     else
         tm_rest_error(out, 404, "NOT_FOUND", "The requested resource does not exist");
     /* what a POST published has no place in history */
-    if (tm_org_pos_last(s->org) != before ||
+    if (tm_org_pos_last(s->org) != before || tm_oauth_ended(s->oauth) != ended ||
         (strcmp(r->method, "POST") == 0 && !routes_under(r->path, "/cometd")))
         tm_bayeux_news(s->bayeux);
 }
@@ -326,7 +327,11 @@ void tm_salesforce_wired(struct tm_salesforce *s, void (*wake)(void *data, uint6
 enum tm_code tm_salesforce_due(struct tm_salesforce *s, const struct tm_now *now,
                                struct tm_wake *wake, struct tm_err *err)
 {
-    return tm_disturb_step(s->disturb, now, wake, err);
+    uint64_t ended = tm_oauth_ended(s->oauth);
+    enum tm_code rc = tm_disturb_step(s->disturb, now, wake, err);
+    if (tm_oauth_ended(s->oauth) != ended)
+        tm_bayeux_news(s->bayeux);
+    return rc;
 }
 struct tm_disturb *tm_salesforce_disturb(struct tm_salesforce *s)
 {
