@@ -86,10 +86,10 @@ void bulk_expect(struct bulk_world *w, const char *body, int status, const char 
         fail_msg("%d, not %d %s: %s", w->status, status, code, body);
 }
 
-void bulk_world_serve(struct bulk_world *w, int64_t job_ns)
+void bulk_world_serve(struct bulk_world *w, struct tm_bulk_settings bulk)
 {
     struct tm_salesforce_settings settings = { .oauth = { .seeded = true, .seed = 9 },
-                                               .bulk = { .job_ns = job_ns } };
+                                               .bulk = bulk };
     tm_salesforce_close(w->salesforce);
     assert_int_equal(tm_salesforce_open(&w->salesforce, w->f.org, &settings, NULL), TM_OK);
     w->handler = tm_salesforce_handler(w->salesforce);
@@ -108,7 +108,7 @@ int bulk_world_open(void **state)
     struct bulk_world *w = calloc(1, sizeof *w);
     org_fixture_open(&w->f);
     w->now = (struct tm_now){ ORG_ORIGIN_MS + 3600000, TM_NS_PER_S };
-    bulk_world_serve(w, 0);
+    bulk_world_serve(w, (struct tm_bulk_settings){ 0 });
     *state = w;
     return 0;
 }

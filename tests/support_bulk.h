@@ -24,7 +24,7 @@ struct bulk_world {
 int bulk_world_open(void **state);
 int bulk_world_close(void **state);
 #define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, bulk_world_open, bulk_world_close)
-void bulk_world_serve(struct bulk_world *w, int64_t job_ns); /* anew; jobs take at least so long */
+void bulk_world_serve(struct bulk_world *w, struct tm_bulk_settings bulk); /* anew */
 void bulk_world_fill(struct bulk_world *w, int accounts);
 /* Steps until nothing is to do; how many. */
 unsigned bulk_world_settle(struct bulk_world *w);

@@ -185,7 +185,7 @@ static void job_takes_the_time_the_scenario_says(void **state)
 {
     struct bulk_world *w = *state;
     char path[120];
-    bulk_world_serve(w, 5 * TM_NS_PER_S);
+    bulk_world_serve(w, (struct tm_bulk_settings){ .job_ns = 5 * TM_NS_PER_S });
     query_job(w, path, "SELECT Id FROM Account");
     w->now.wall_ns += 4 * TM_NS_PER_S;
     bulk_expect(w, bulk_ask(w, "GET", path, NULL), 200, "\"state\":\"InProgress\"");

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#define INGEST "/services/data/v59.0/jobs/ingest"
+
 /* A closed 1.0 job with one batch of data; the batch's path. */
 static void load(struct bulk_world *w, char path[200], const char *info, const char *data)
 {
@@ -135,15 +137,14 @@ static void many_records_are_written_a_slice_a_step(void **state)
 
 static void ingest_job_of_2_0_runs_when_its_upload_is_complete(void **state)
 {
-    static const char ingest[] = "/services/data/v59.0/jobs/ingest";
     struct bulk_world *w = *state;
     char path[120], id[TM_ID_BYTES];
-    bulk_ask(w, "POST", ingest,
+    bulk_ask(w, "POST", INGEST,
              "{\"operation\":\"insert\",\"object\":\"account\",\"lineEnding\":\"LF\"}");
     bulk_expect(w, w->body, 200, "\"state\":\"Open\"");
     bulk_expect(w, w->body, 200, "\"object\":\"Account\"");
     bulk_id_of(w, id, "\"id\":\"");
-    snprintf(path, sizeof path, "%s/%s", ingest, id);
+    snprintf(path, sizeof path, INGEST "/%s", id);
     bulk_expect(w, bulk_ask(w, "GET", bulk_sub(path, "/successfulResults"), NULL), 400,
                 "INVALIDJOBSTATE");
     bulk_ask(w, "PUT", bulk_sub(path, "/batches"), "Name,Phone\ngood,1\n,2\n");
@@ -157,15 +158,143 @@ static void ingest_job_of_2_0_runs_when_its_upload_is_complete(void **state)
     bulk_expect(w, w->body, 200, "\"sf__Id\",\"sf__Created\",\"Name\",\"Phone\"\n\"001");
     bulk_expect(w, bulk_ask(w, "GET", bulk_sub(path, "/failedResults"), NULL), 200,
                 "\"sf__Id\",\"sf__Error\",\"Name\",\"Phone\"\n\"\",\"REQUIRED_FIELD_MISSING:");
-    bulk_expect(w, bulk_ask(w, "GET", bulk_sub(path, "/unprocessedrecords"), NULL), 200,
-                "sf__Error");
-    bulk_expect(w, bulk_ask(w, "GET", ingest, NULL), 200, "\"done\":true");
+    assert_string_equal(bulk_ask(w, "GET", bulk_sub(path, "/unprocessedrecords"), NULL),
+                        "\"Name\",\"Phone\"\n"); /* none */
+    bulk_expect(w, bulk_ask(w, "GET", INGEST, NULL), 200, "\"done\":true");
     bulk_ask(w, "DELETE", path, NULL);
     assert_int_equal(w->status, 204);
-    bulk_expect(w, bulk_ask(w, "POST", ingest, "{\"operation\":\"query\",\"object\":\"Account\"}"),
+    bulk_expect(w, bulk_ask(w, "POST", INGEST, "{\"operation\":\"query\",\"object\":\"Account\"}"),
                 400, "API_ERROR");
-    bulk_expect(w, bulk_ask(w, "POST", ingest, "{\"operation\":\"upsert\",\"object\":\"Account\"}"),
+    bulk_expect(w, bulk_ask(w, "POST", INGEST, "{\"operation\":\"upsert\",\"object\":\"Account\"}"),
                 400, "externalIdFieldName");
+}
+
+/* An open 2.0 job with its data; the job's path. */
+static void upload(struct bulk_world *w, char path[120], const char *info, const char *data)
+{
+    char id[TM_ID_BYTES];
+    bulk_expect(w, bulk_ask(w, "POST", INGEST, info), 200, "\"state\":\"Open\"");
+    bulk_id_of(w, id, "\"id\":\"");
+    snprintf(path, 120, INGEST "/%s", id);
+    bulk_ask(w, "PUT", bulk_sub(path, "/batches"), data);
+}
+
+/* "NAME", then `count` rows of it. */
+static const char *names(struct tm_buf *out, int count, const char *line_end)
+{
+    tm_buf_reset(out);
+    tm_buf_addf(out, "NAME%s", line_end);
+    for (int i = 0; i < count; i++)
+        tm_buf_addf(out, "loaded %d%s", i, line_end);
+    return tm_buf_text(out);
+}
+
+/* Ten thousand are the most of a 1.0 batch; a 2.0 job is bound by its bytes. */
+static void job_of_2_0_takes_more_records_than_a_batch_of_1_0(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[200];
+    struct tm_buf data;
+    tm_buf_init(&data, 1u << 20);
+    names(&data, 10001, "\n");
+    load(w, path, "{\"operation\":\"insert\",\"object\":\"Account\",\"contentType\":\"CSV\"}",
+         tm_buf_text(&data));
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "more than 10000 records");
+    upload(w, path, "{\"operation\":\"insert\",\"object\":\"Account\"}", tm_buf_text(&data));
+    bulk_expect(w, bulk_ask(w, "PATCH", path, "{\"state\":\"UploadComplete\"}"), 200, "InProgress");
+    bulk_world_settle(w);
+    bulk_expect(w, bulk_ask(w, "GET", path, NULL), 200, "\"numberRecordsProcessed\":10001,");
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account"), 10001);
+    tm_buf_free(&data);
+}
+
+static void aborted_job_of_2_0_gives_back_the_records_it_did_not_write(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[120];
+    struct tm_buf data;
+    tm_buf_init(&data, 1u << 20);
+    tm_buf_addz(&data, "NAME;Phone;AnnualRevenue\r\n");
+    for (int i = 0; i < 202; i++)
+        tm_buf_addf(&data, "loaded %d;#N/A;\r\n", i);
+    upload(w, path,
+           "{\"operation\":\"insert\",\"object\":\"Account\",\"lineEnding\":\"CRLF\","
+           "\"columnDelimiter\":\"SEMICOLON\"}",
+           tm_buf_text(&data));
+    bulk_ask(w, "PATCH", path, "{\"state\":\"UploadComplete\"}");
+    bulk_expect(w, bulk_ask(w, "PATCH", path, "{\"state\":\"Aborted\"}"), 200, "Aborted");
+    bulk_world_settle(w);
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account"), 200);
+    assert_string_equal(bulk_ask(w, "GET", bulk_sub(path, "/unprocessedrecords"), NULL),
+                        "\"NAME\";\"Phone\";\"AnnualRevenue\"\r\n"
+                        "\"loaded 200\";\"#N/A\";\"\"\r\n\"loaded 201\";\"#N/A\";\"\"\r\n");
+    assert_string_equal(bulk_ask(w, "GET", bulk_sub(path, "/failedResults"), NULL),
+                        "\"sf__Id\";\"sf__Error\";\"NAME\";\"Phone\";\"AnnualRevenue\"\r\n");
+    tm_buf_free(&data);
+}
+
+/* simple-salesforce and Data Loader users write "id" and "legacyid__c". */
+static void fields_are_named_in_any_case(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[200], id[TM_ID_BYTES], data[200];
+    org_make_account(w->f.org, id, "Acme", ORG_ORIGIN_MS);
+    snprintf(data, sizeof data, "id,name\n%s,csv\n", id);
+    load(w, path, "{\"operation\":\"update\",\"object\":\"Account\",\"contentType\":\"CSV\"}",
+         data);
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200,
+                "<numberRecordsFailed>0</numberRecordsFailed>");
+    snprintf(data, sizeof data, "[{\"ID\":\"%s\",\"phone\":\"json\"}]", id);
+    load(w, path, "{\"operation\":\"update\",\"object\":\"Account\",\"contentType\":\"JSON\"}",
+         data);
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "\"numberRecordsFailed\":0");
+    char text[65536];
+    assert_string_equal(org_ask(w->f.org, "SELECT Name || Phone FROM cur_Account", text),
+                        "csvjson");
+    for (int i = 0; i < 2; i++)
+        load(w, path,
+             "{\"operation\":\"upsert\",\"object\":\"Account\",\"contentType\":\"CSV\","
+             "\"externalIdFieldName\":\"LegacyId__c\"}",
+             "NAME,legacyid__C\nkeyed,k1\n");
+    bulk_expect(w, bulk_async(w, "GET", bulk_sub(path, "/result"), NULL, JSON), 200,
+                "\"true\",\"false\"");
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account"), 2);
+    load(w, path, "{\"operation\":\"insert\",\"object\":\"Account\",\"contentType\":\"CSV\"}",
+         "Name,name\na,b\n");
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "column 2 of the header, Name");
+}
+
+/* Uploads of open jobs, records to write and results are one allowance. */
+static void what_ingest_jobs_hold_has_a_limit(void **state)
+{
+    static const char insert[] = "{\"operation\":\"insert\",\"object\":\"Account\"}";
+    static const char batch[] =
+        "{\"operation\":\"insert\",\"object\":\"Account\",\"contentType\":\"CSV\"}";
+    struct bulk_world *w = *state;
+    char open[120], path[200], ended[120], id[TM_ID_BYTES];
+    struct tm_buf data;
+    bulk_world_serve(w, (struct tm_bulk_settings){ .held_bytes_max = 200000 });
+    tm_buf_init(&data, 1u << 20);
+    upload(w, ended, insert, names(&data, 1, "\n"));
+    bulk_ask(w, "PATCH", ended, "{\"state\":\"UploadComplete\"}");
+    bulk_expect(w, bulk_ask(w, "GET", ended, NULL), 200, "JobComplete");
+    upload(w, open, insert, names(&data, 8000, "\n"));
+    assert_int_equal(w->status, 201);
+    upload(w, path, insert, tm_buf_text(&data));
+    bulk_expect(w, w->body, 503, "SERVER_UNAVAILABLE");
+    bulk_expect(w, bulk_ask(w, "GET", ended, NULL), 404, "NOT_FOUND"); /* it went to make room */
+    bulk_expect(w, bulk_ask(w, "GET", open, NULL), 200, "\"state\":\"Open\"");
+    bulk_async(w, "POST", ASYNC, batch, JSON);
+    bulk_id_of(w, id, "\"id\":\"");
+    snprintf(path, sizeof path, ASYNC "/%s/batch", id);
+    bulk_expect(w, bulk_async(w, "POST", path, names(&data, 400, "\n"), NULL), 400,
+                "ExceededQuota");
+    bulk_ask(w, "PATCH", open, "{\"state\":\"Aborted\"}");
+    bulk_async(w, "POST", path, tm_buf_text(&data), NULL);
+    assert_int_equal(w->status, 201);
+    bulk_world_settle(w);
+    assert_int_equal(org_ask_int(w->f.org, "SELECT count(*) FROM cur_Account"), 401);
+    tm_buf_free(&data);
 }
 
 int main(void)
@@ -176,6 +305,10 @@ int main(void)
         IN_A_WORLD(job_of_1_0_counts_the_failed_records_of_all_its_batches),
         IN_A_WORLD(many_records_are_written_a_slice_a_step),
         IN_A_WORLD(ingest_job_of_2_0_runs_when_its_upload_is_complete),
+        IN_A_WORLD(job_of_2_0_takes_more_records_than_a_batch_of_1_0),
+        IN_A_WORLD(aborted_job_of_2_0_gives_back_the_records_it_did_not_write),
+        IN_A_WORLD(fields_are_named_in_any_case),
+        IN_A_WORLD(what_ingest_jobs_hold_has_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

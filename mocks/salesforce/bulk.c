@@ -65,8 +65,10 @@ void bulk_job_remove(struct tm_bulk *b, struct bulk_job *job)
     for (size_t i = 0; i < job->runs_count; i++)
         bulk_run_free(b, job->runs[i]);
     free(job->runs);
+    bulk_hold(b, &job->held_bytes, 0);
     tm_buf_free(&job->upload);
     json_decref(job->columns);
+    json_decref(job->fields);
     free(job);
 }
 
@@ -78,36 +80,51 @@ static bool bulk_job_ended(const struct bulk_job *job)
     return job->api == 2 || job->state != BULK_OPEN;
 }
 
-/* Memory of the results of an ingest job. */
-static size_t bulk_job_bytes(const struct bulk_job *job)
+void bulk_hold(struct tm_bulk *b, size_t *held, size_t bytes)
 {
-    size_t bytes = job->upload.cap;
+    assert(b->held_bytes >= *held);
+    b->held_bytes = b->held_bytes - *held + bytes;
+    *held = bytes;
+}
+
+/* What the job holds in memory. */
+static size_t bulk_job_held(const struct bulk_job *job)
+{
+    size_t bytes = job->held_bytes;
     for (size_t i = 0; i < job->runs_count; i++)
-        bytes += job->runs[i]->told[0].cap + job->runs[i]->told[1].cap;
+        bytes += job->runs[i]->held_bytes;
     return bytes;
 }
 
-/* Jobs are kept for seven days of org time; the oldest ended ones go earlier when there are too
- * many, or their results too large. */
+bool bulk_room(struct tm_bulk *b, size_t bytes)
+{
+    size_t most =
+        b->settings.held_bytes_max != 0 ? b->settings.held_bytes_max : BULK_HELD_BYTES_MAX;
+    while (bytes <= most && b->held_bytes > most - bytes) {
+        struct bulk_job *oldest = NULL;
+        for (struct bulk_job *job = b->jobs; job != NULL; job = job->next)
+            if (bulk_job_ended(job) && bulk_job_held(job) > 0)
+                oldest = job;
+        if (oldest == NULL)
+            return false;
+        bulk_job_remove(b, oldest);
+    }
+    return bytes <= most;
+}
+
+/* Jobs are kept for seven days of org time; the oldest ended one goes earlier when there are too
+ * many. */
 static void bulk_expire(struct tm_bulk *b, int64_t now_org_ms)
 {
-    struct bulk_job *oldest = NULL, *with_results = NULL, *next;
-    size_t bytes = 0;
+    struct bulk_job *oldest = NULL, *next;
     for (struct bulk_job *job = b->jobs; job != NULL; job = next) {
         next = job->next;
-        if (now_org_ms - job->made_ms > BULK_KEPT_MS) {
+        if (now_org_ms - job->made_ms > BULK_KEPT_MS)
             bulk_job_remove(b, job);
-            continue;
-        }
-        bytes += bulk_job_bytes(job);
-        if (!bulk_job_ended(job))
-            continue;
-        oldest = job;
-        with_results = bulk_job_bytes(job) > 0 ? job : with_results;
+        else if (bulk_job_ended(job))
+            oldest = job;
     }
-    if (bytes > BULK_TOLD_BYTES_MAX && with_results != NULL)
-        bulk_job_remove(b, with_results);
-    else if (b->jobs_count >= BULK_JOBS_MAX && oldest != NULL)
+    if (b->jobs_count >= BULK_JOBS_MAX && oldest != NULL)
         bulk_job_remove(b, oldest);
 }
 

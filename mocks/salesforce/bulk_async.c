@@ -432,12 +432,15 @@ static enum tm_code async_batch_load(struct async_call *c, struct bulk_job *job,
                                      struct bulk_run **out, struct tm_err *err)
 {
     json_t *data = NULL;
+    size_t data_bytes = 0;
     char why[300];
     struct tm_err cause = { 0 };
     enum tm_code rc = bulk_ingest_read(c->b, job, c->r->body != NULL ? c->r->body : "",
-                                       c->r->body_bytes, &data, &cause);
+                                       c->r->body_bytes, &data, &data_bytes, &cause);
     if (rc == TM_OK)
-        return bulk_run_make_ingest(c->b, job, data, &c->r->now, out, err);
+        return bulk_run_make_ingest(c->b, job, data, data_bytes, &c->r->now, out, err);
+    if (rc == TM_E_LIMIT)
+        return tm_fail(err, rc, "%s", cause.msg);
     snprintf(why, sizeof why, "InvalidBatch : Failed to parse the data: %.200s", cause.msg);
     return bulk_run_make_ended(c->b, job, "", BULK_FAILED, why, &c->r->now, out, err);
 }
@@ -465,6 +468,10 @@ static void async_batch_create(struct async_call *c, struct bulk_job *job)
     }
     enum tm_code rc = job->op == BULK_QUERY ? async_batch_make(c, job, soql, &run, &err)
                                             : async_batch_load(c, job, &run, &err);
+    if (rc == TM_E_LIMIT) {
+        async_refuse(c, 400, "ExceededQuota", err.msg);
+        return;
+    }
     if (rc != TM_OK) {
         async_broken(c, &err);
         return;

@@ -20,10 +20,10 @@
 #define BULK_BATCHES_MAX 2000 /* of one 1.0 job */
 #define BULK_FILES_MAX 15     /* result files of one query */
 #define BULK_FILE_BYTES_MAX (128u << 20)
-#define BULK_INGEST_ROWS_MAX 10000 /* of one batch, or one 2.0 ingest job */
+#define BULK_INGEST_ROWS_MAX 10000 /* of one 1.0 batch; a 2.0 job is bound by its bytes */
 #define BULK_INGEST_SLICE 200      /* records written in one call */
 #define BULK_UPLOAD_BYTES_MAX (32u << 20)
-#define BULK_TOLD_BYTES_MAX (256u << 20) /* results of all ingest jobs that ended */
+#define BULK_HELD_BYTES_MAX (512u << 20) /* of what all ingest jobs hold in memory */
 #define BULK_PAGES_MAX 64                /* answers under way */
 #define BULK_KEPT_MS (7 * 86400000LL)
 #define BULK_HOURS 26 /* usage buckets, more than a day */
@@ -89,7 +89,9 @@ struct bulk_run {         /* one query, or records to write: a 2.0 job, or a bat
     int64_t made_ms, changed_ms;         /* org time */
     int64_t made_ns, ended_ns, ready_ns; /* wall; shown as done from ready_ns on */
     char why[1300];
-    json_t *data;          /* ingest: the records, until all are written */
+    json_t *data;          /* ingest: the records, until all are written; of 2.0 also what is left */
+    size_t data_bytes;     /* about what they take in memory */
+    size_t held_bytes;     /* its part of tm_bulk.held_bytes */
     struct tm_buf told[2]; /* ingest: a result each; of 2.0 the good ones, and the failed ones */
     int64_t failed;
 };
@@ -99,8 +101,10 @@ struct bulk_job {
     enum bulk_op op;
     bool all;             /* queryAll */
     char key[96];         /* upsert: the external id field */
-    json_t *columns;      /* ingest of CSV: the names of its header */
+    json_t *columns;      /* ingest of CSV: the names of its header, as they came, */
+    json_t *fields;       /* and as the object spells them */
     struct tm_buf upload; /* 2.0 ingest: its data, until it is complete */
+    size_t held_bytes;    /* of the upload: its part of tm_bulk.held_bytes */
     char object[96];
     struct bulk_form form;
     char version[8];
@@ -120,6 +124,7 @@ struct tm_bulk {
     struct bulk_store *store;
     struct bulk_job *jobs;
     size_t jobs_count;
+    size_t held_bytes; /* of all jobs: uploads, records to write, results of ingest */
     struct bulk_run *running[BULK_RUNNING_MAX]; /* oldest first */
     size_t running_count, queued_count;
     int64_t run_last; /* number of the last run */
@@ -145,9 +150,9 @@ enum tm_code bulk_run_make(struct tm_bulk *b, struct bulk_job *job, const char *
 enum tm_code bulk_run_make_ended(struct tm_bulk *b, struct bulk_job *job, const char *soql,
                                  enum bulk_state state, const char *why, const struct tm_now *now,
                                  struct bulk_run **out, struct tm_err *err);
-/* Records to write; takes `data`. */
+/* Records to write; takes `data`, of which data_bytes is about its memory. */
 enum tm_code bulk_run_make_ingest(struct tm_bulk *b, struct bulk_job *job, json_t *data,
-                                  const struct tm_now *now, struct bulk_run **out,
+                                  size_t data_bytes, const struct tm_now *now, struct bulk_run **out,
                                   struct tm_err *err);
 /* A slice is over: failed, done, or to go on. */
 void bulk_run_over(struct tm_bulk *b, struct bulk_run *run, enum tm_code rc,
@@ -163,12 +168,18 @@ int64_t bulk_run_file_end(const struct bulk_run *run, size_t file);
 /* ---- bulk_ingest.c ---- */
 const char *bulk_op_word(enum bulk_op op);
 enum bulk_op bulk_op_of(const char *word); /* BULK_QUERY when it is none that writes */
-/* The records of a batch in the job's format. TM_E_PROTO: what is wrong with the whole of it. */
+/* The records of a batch in the job's format, and about what they take in memory. TM_E_PROTO: what
+ * is wrong with the whole of it; TM_E_LIMIT: there is no room for them (bulk_room). */
 enum tm_code bulk_ingest_read(struct tm_bulk *b, struct bulk_job *job, const char *data,
-                              size_t bytes, json_t **out, struct tm_err *err);
-void bulk_ingest_open(struct bulk_run *run, json_t *data);
+                              size_t bytes, json_t **out, size_t *out_bytes, struct tm_err *err);
+void bulk_ingest_open(struct tm_bulk *b, struct bulk_run *run, json_t *data, size_t data_bytes);
 void bulk_ingest_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now);
-void bulk_ingest_free(struct bulk_run *run);
+/* 2.0: the header of the good or failed results; the records that were not written. */
+void bulk_ingest_head(struct tm_buf *out, const struct bulk_job *job, bool good);
+void bulk_ingest_left(const struct bulk_run *run, struct tm_buf *out);
+/* The run ended: its data goes, but for what a 2.0 job left unwritten. */
+void bulk_ingest_end(struct tm_bulk *b, struct bulk_run *run);
+void bulk_ingest_free(struct tm_bulk *b, struct bulk_run *run);
 
 /* ---- bulk_load.c ---- */
 void bulk_load_request(struct tm_bulk *b, const struct tm_mock_request *r, const char *version,
@@ -200,6 +211,10 @@ struct bulk_job *bulk_job_make(struct tm_bulk *b, int api, const struct tm_now *
 struct bulk_job *bulk_job_find(struct tm_bulk *b, int api, const char *id,
                                const struct tm_now *now);
 void bulk_job_remove(struct tm_bulk *b, struct bulk_job *job);
+/* An item now holds `bytes`; *held is what it held. */
+void bulk_hold(struct tm_bulk *b, size_t *held, size_t bytes);
+/* Whether ingest jobs may hold so many bytes more; the oldest ended ones go to make room. */
+bool bulk_room(struct tm_bulk *b, size_t bytes);
 void bulk_use(struct tm_bulk *b, int64_t now_org_ms, int64_t jobs, int64_t batches);
 
 /* ---- bulk_words.c ---- */

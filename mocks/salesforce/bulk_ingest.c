@@ -13,6 +13,9 @@
 
 #define INGEST_COLUMNS_MAX 800
 #define INGEST_RESULT_BYTES_MAX (64u << 20)
+#define INGEST_RECORD_BYTES 280 /* of memory: jansson's object, empty */
+#define INGEST_VALUE_BYTES 130  /* a member of it, without its text */
+#define INGEST_FULL "jobs that have not ended hold too much data: take less, or complete them"
 
 static const char *const ingest_words[] = { "query", "insert", "update", "upsert", "delete" };
 
@@ -55,89 +58,156 @@ static json_t *ingest_value(const struct tm_field *f, const struct tm_csv_field 
     return json_stringn(csv->text, csv->bytes); /* what is wrong with it is told record by record */
 }
 
-static enum tm_code ingest_csv(const struct tm_describe *d, struct bulk_job *job, char *text,
-                               size_t bytes, json_t *rows, struct tm_err *err)
+struct ingest_data { /* records as they are read */
+    struct tm_bulk *b;
+    const struct tm_describe *d;
+    struct bulk_job *job;
+    json_t *rows;
+    size_t bytes; /* about their memory */
+    bool full;    /* there is no room for them */
+};
+
+/* The name as the object spells it; another one as it came: the write refuses it. */
+static const char *ingest_name(const struct tm_describe *d, const char *name)
 {
-    struct tm_csv csv;
-    struct tm_csv_field *head = calloc(INGEST_COLUMNS_MAX, sizeof *head);
-    struct tm_csv_field *row = calloc(INGEST_COLUMNS_MAX, sizeof *row);
-    size_t columns = 0, count = 1;
-    enum tm_code rc =
-        head != NULL && row != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "a batch of records");
-    tm_csv_init(&csv, text, bytes, job->form.delimiter);
-    if (rc == TM_OK)
-        rc = tm_csv_record(&csv, head, INGEST_COLUMNS_MAX, &columns, err);
-    if (rc == TM_OK && columns == 0)
+    const struct tm_field *f = tm_describe_field(d, name);
+    return f != NULL ? f->name : strcasecmp(name, "Id") == 0 ? "Id" : name;
+}
+
+static enum tm_code ingest_room(struct ingest_data *in, struct tm_err *err)
+{
+    in->full = !bulk_room(in->b, in->bytes);
+    return in->full ? tm_fail(err, TM_E_LIMIT, INGEST_FULL) : TM_OK;
+}
+
+/* One more record with so many values and bytes of text; takes it. */
+static enum tm_code ingest_add(struct ingest_data *in, json_t *record, size_t values, size_t bytes,
+                               struct tm_err *err)
+{
+    in->bytes += INGEST_RECORD_BYTES + values * INGEST_VALUE_BYTES + bytes;
+    if (json_array_append_new(in->rows, record) != 0)
+        return tm_fail(err, TM_E_NOMEM, "a batch of records");
+    return json_array_size(in->rows) % BULK_INGEST_SLICE == 0 ? ingest_room(in, err) : TM_OK;
+}
+
+static enum tm_code ingest_header(struct ingest_data *in, const struct tm_csv_field *head,
+                                  size_t columns, struct tm_err *err)
+{
+    json_t *seen = json_object();
+    enum tm_code rc = TM_OK;
+    if (columns == 0)
         rc = tm_fail(err, TM_E_PROTO,
                      "the data is empty: a CSV begins with the names of its fields");
-    json_decref(job->columns);
-    job->columns = json_array();
-    for (size_t i = 0; i < columns && rc == TM_OK; i++)
-        if (json_array_append_new(job->columns, json_string(head[i].text)) != 0)
+    json_decref(in->job->columns);
+    json_decref(in->job->fields);
+    in->job->columns = json_array();
+    in->job->fields = json_array();
+    for (size_t i = 0; i < columns && rc == TM_OK; i++) {
+        const char *name = ingest_name(in->d, head[i].text);
+        if (json_object_get(seen, name) != NULL)
+            rc = tm_fail(err, TM_E_PROTO, "column %zu of the header, %.80s, is there twice", i + 1,
+                         name);
+        else if (json_array_append_new(in->job->columns, json_string(head[i].text)) != 0 ||
+                 json_array_append_new(in->job->fields, json_string(name)) != 0)
             rc = tm_fail(err, TM_E_PROTO, "column %zu of the header is no text", i + 1);
-    while (rc == TM_OK && count > 0) {
-        rc = tm_csv_record(&csv, row, INGEST_COLUMNS_MAX, &count, err);
-        if (rc != TM_OK || count == 0)
-            break;
-        if (count != columns)
-            rc = tm_fail(err, TM_E_PROTO, "row %zu has %zu values, the header %zu",
-                         json_array_size(rows) + 1, count, columns);
-        else if (json_array_size(rows) == BULK_INGEST_ROWS_MAX)
-            rc =
-                tm_fail(err, TM_E_PROTO, "more than %d records in one batch", BULK_INGEST_ROWS_MAX);
-        if (rc != TM_OK)
-            break;
-        json_t *record = json_object();
-        for (size_t i = 0; i < columns; i++)
-            if (row[i].bytes > 0)
-                json_object_set_new(record, head[i].text,
-                                    ingest_value(tm_describe_field(d, head[i].text), &row[i]));
-        json_array_append_new(rows, record);
+        json_object_set_new(seen, name, json_true());
     }
-    free(head);
-    free(row);
+    json_decref(seen);
     return rc;
 }
 
-static enum tm_code ingest_json(const char *text, size_t bytes, json_t *rows, struct tm_err *err)
+static enum tm_code ingest_row(struct ingest_data *in, const struct tm_csv_field *row, size_t count,
+                               struct tm_err *err)
+{
+    size_t columns = json_array_size(in->job->fields), values = 0, bytes = 0;
+    if (count != columns)
+        return tm_fail(err, TM_E_PROTO, "row %zu has %zu values, the header %zu",
+                       json_array_size(in->rows) + 1, count, columns);
+    if (in->job->api == 1 && json_array_size(in->rows) == BULK_INGEST_ROWS_MAX)
+        return tm_fail(err, TM_E_PROTO, "more than %d records in one batch", BULK_INGEST_ROWS_MAX);
+    json_t *record = json_object();
+    for (size_t i = 0; i < columns; i++) {
+        const char *name = json_string_value(json_array_get(in->job->fields, i));
+        if (row[i].bytes == 0)
+            continue;
+        json_object_set_new(record, name, ingest_value(tm_describe_field(in->d, name), &row[i]));
+        bytes += row[i].bytes;
+        values++;
+    }
+    return ingest_add(in, record, values, bytes, err);
+}
+
+static enum tm_code ingest_csv(struct ingest_data *in, char *text, size_t bytes, struct tm_err *err)
+{
+    struct tm_csv csv;
+    struct tm_csv_field *row = calloc(INGEST_COLUMNS_MAX, sizeof *row);
+    size_t count = 1;
+    enum tm_code rc = row != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "a batch of records");
+    tm_csv_init(&csv, text, bytes, in->job->form.delimiter);
+    if (rc == TM_OK)
+        rc = tm_csv_record(&csv, row, INGEST_COLUMNS_MAX, &count, err);
+    if (rc == TM_OK)
+        rc = ingest_header(in, row, count, err);
+    while (rc == TM_OK && count > 0) {
+        rc = tm_csv_record(&csv, row, INGEST_COLUMNS_MAX, &count, err);
+        if (rc == TM_OK && count > 0)
+            rc = ingest_row(in, row, count, err);
+    }
+    free(row);
+    return rc == TM_E_LIMIT && !in->full ? TM_E_PROTO : rc; /* too many columns */
+}
+
+static enum tm_code ingest_json(struct ingest_data *in, const char *text, size_t bytes,
+                                struct tm_err *err)
 {
     json_error_t wrong;
-    json_t *list = json_loadb(text, bytes, 0, &wrong), *row;
+    json_t *list = json_loadb(text, bytes, 0, &wrong), *row, *value;
+    const char *key;
     size_t i;
     enum tm_code rc = TM_OK;
     if (!json_is_array(list) || json_array_size(list) > BULK_INGEST_ROWS_MAX)
         rc = tm_fail(err, TM_E_PROTO, "the data must be a JSON list of at most %d records",
                      BULK_INGEST_ROWS_MAX);
+    in->bytes = rc == TM_OK ? bytes : 0;
     json_array_foreach(list, i, row)
     {
         if (rc == TM_OK && !json_is_object(row))
             rc = tm_fail(err, TM_E_PROTO, "record %zu is not an object", i);
-        if (rc == TM_OK)
-            json_array_append(rows, row);
+        if (rc != TM_OK)
+            break;
+        json_t *record = json_object();
+        json_object_foreach(row, key, value)
+            json_object_set(record, ingest_name(in->d, key), value);
+        rc = ingest_add(in, record, json_object_size(row), 0, err);
     }
     json_decref(list);
     return rc;
 }
 
 enum tm_code bulk_ingest_read(struct tm_bulk *b, struct bulk_job *job, const char *data,
-                              size_t bytes, json_t **out, struct tm_err *err)
+                              size_t bytes, json_t **out, size_t *out_bytes, struct tm_err *err)
 {
-    const struct tm_describe *d = tm_org_describe(b->org, job->object);
+    struct ingest_data in = {
+        .b = b, .d = tm_org_describe(b->org, job->object), .job = job, .rows = json_array()
+    };
     char *copy = malloc(bytes + 1);
-    json_t *rows = json_array();
     enum tm_code rc =
-        copy != NULL && rows != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "a batch of records");
+        copy != NULL && in.rows != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "a batch of records");
     if (rc == TM_OK) {
         memcpy(copy, data, bytes);
         copy[bytes] = '\0';
-        rc = job->form.format == BULK_CSV ? ingest_csv(d, job, copy, bytes, rows, err)
-                                          : ingest_json(copy, bytes, rows, err);
+        rc = job->form.format == BULK_CSV ? ingest_csv(&in, copy, bytes, err)
+                                          : ingest_json(&in, copy, bytes, err);
     }
     free(copy);
     if (rc == TM_OK)
-        *out = rows;
-    else
-        json_decref(rows);
+        rc = ingest_room(&in, err);
+    if (rc == TM_OK) {
+        *out = in.rows;
+        *out_bytes = in.bytes;
+    } else {
+        json_decref(in.rows);
+    }
     return rc;
 }
 
@@ -208,7 +278,7 @@ static void ingest_line_end(struct tm_buf *out, const struct bulk_form *form)
 }
 
 /* As the value came; "" where the row had none. */
-static void ingest_original(struct tm_buf *out, const struct bulk_form *form, const json_t *value)
+static void ingest_original(struct tm_buf *out, const struct bulk_form *form, const json_t *value, bool first)
 {
     char *text = NULL;
     if (value != NULL && !json_is_string(value) && !json_is_null(value))
@@ -218,8 +288,19 @@ static void ingest_original(struct tm_buf *out, const struct bulk_form *form, co
                 : json_is_null(value) ? "#N/A"
                 : text != NULL        ? text
                                       : "",
-                false);
+                first);
     free(text);
+}
+
+void bulk_ingest_head(struct tm_buf *out, const struct bulk_job *job, bool good)
+{
+    json_t *name;
+    size_t i;
+    ingest_cell(out, &job->form, "sf__Id", true);
+    ingest_cell(out, &job->form, good ? "sf__Created" : "sf__Error", false);
+    json_array_foreach(job->columns, i, name)
+        ingest_cell(out, &job->form, json_string_value(name), false);
+    ingest_line_end(out, &job->form);
 }
 
 /* 2.0: sf__Id, sf__Created or sf__Error, and the record as it came. */
@@ -232,18 +313,31 @@ static void ingest_tell_whole(struct tm_buf *out, const struct bulk_job *job,
     size_t i;
     char error[900];
     ingest_error(error, r);
-    if (out->bytes == 0) {
-        ingest_cell(out, form, "sf__Id", true);
-        ingest_cell(out, form, done ? "sf__Created" : "sf__Error", false);
-        json_array_foreach(job->columns, i, name)
-            ingest_cell(out, form, json_string_value(name), false);
-        ingest_line_end(out, form);
-    }
+    if (out->bytes == 0)
+        bulk_ingest_head(out, job, done);
     ingest_cell(out, form, r->id, true);
     ingest_cell(out, form, !done ? error : r->kind == TM_ORG_CREATE ? "true" : "false", false);
-    json_array_foreach(job->columns, i, name)
-        ingest_original(out, form, json_object_get(row, json_string_value(name)));
+    json_array_foreach(job->fields, i, name)
+        ingest_original(out, form, json_object_get(row, json_string_value(name)), false);
     ingest_line_end(out, form);
+}
+
+void bulk_ingest_left(const struct bulk_run *run, struct tm_buf *out)
+{
+    const struct bulk_job *job = run->job;
+    json_t *name;
+    size_t i;
+    if (json_array_size(job->columns) == 0)
+        return; /* its data had no header */
+    json_array_foreach(job->columns, i, name)
+        ingest_cell(out, &job->form, json_string_value(name), i == 0);
+    ingest_line_end(out, &job->form);
+    for (size_t at = (size_t)run->rows; at < json_array_size(run->data); at++) {
+        const json_t *row = json_array_get(run->data, at);
+        json_array_foreach(job->fields, i, name)
+            ingest_original(out, &job->form, json_object_get(row, json_string_value(name)), i == 0);
+        ingest_line_end(out, &job->form);
+    }
 }
 
 static void ingest_tell(struct bulk_run *run, const struct tm_record *r, const json_t *row)
@@ -337,6 +431,11 @@ static enum tm_code ingest_write(struct tm_bulk *b, struct bulk_run *run, size_t
     return rc;
 }
 
+static void ingest_hold(struct tm_bulk *b, struct bulk_run *run)
+{
+    bulk_hold(b, &run->held_bytes, run->data_bytes + run->told[0].cap + run->told[1].cap);
+}
+
 /* True: all of the run's records are written. */
 static enum tm_code ingest_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now,
                                  bool *out_done, struct tm_err *err)
@@ -354,6 +453,9 @@ static enum tm_code ingest_slice(struct tm_bulk *b, struct bulk_run *run, const 
     }
     for (size_t i = 0; i < 2 && rc == TM_OK; i++)
         rc = tm_buf_check(&run->told[i], "results of a Bulk job", err);
+    ingest_hold(b, run);
+    if (rc == TM_OK && !bulk_room(b, 0))
+        rc = tm_fail(err, TM_E_LIMIT, INGEST_FULL);
     *out_done = (size_t)run->rows == total;
     return rc;
 }
@@ -365,22 +467,31 @@ void bulk_ingest_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_
     enum tm_code rc = ingest_slice(b, run, now, &done, &err);
     if (rc == TM_E_AGAIN) /* org.db is held by a reader's checkpoint: next step will do */
         return;
-    if (rc != TM_OK || done) {
-        json_decref(run->data);
-        run->data = NULL;
-    }
     bulk_run_over(b, run, rc, &err, done, now);
 }
 
-void bulk_ingest_open(struct bulk_run *run, json_t *data)
+void bulk_ingest_open(struct tm_bulk *b, struct bulk_run *run, json_t *data, size_t data_bytes)
 {
     run->data = data;
+    run->data_bytes = data_bytes;
     for (size_t i = 0; i < 2; i++)
         tm_buf_init(&run->told[i], INGEST_RESULT_BYTES_MAX);
+    ingest_hold(b, run);
 }
 
-void bulk_ingest_free(struct bulk_run *run)
+void bulk_ingest_end(struct tm_bulk *b, struct bulk_run *run)
 {
+    if (run->data == NULL || (run->state != BULK_DONE && run->job->api == 3))
+        return;
+    json_decref(run->data);
+    run->data = NULL;
+    run->data_bytes = 0;
+    ingest_hold(b, run);
+}
+
+void bulk_ingest_free(struct tm_bulk *b, struct bulk_run *run)
+{
+    bulk_hold(b, &run->held_bytes, 0);
     json_decref(run->data);
     for (size_t i = 0; i < 2; i++)
         tm_buf_free(&run->told[i]);

@@ -97,33 +97,46 @@ static void load_create(struct tm_bulk *b, const struct tm_mock_request *r, cons
     json_decref(body);
 }
 
-static void load_upload(struct bulk_job *job, const struct tm_mock_request *r,
+static void load_upload(struct tm_bulk *b, struct bulk_job *job, const struct tm_mock_request *r,
                         struct tm_mock_response *out)
 {
     if (job->state != BULK_OPEN || job->upload.bytes > 0) {
         tm_rest_error(out, 400, "INVALIDJOBSTATE", "the job takes data once, while it is open");
         return;
     }
+    if (!bulk_room(b, r->body_bytes)) {
+        tm_rest_error(out, 503, "SERVER_UNAVAILABLE",
+                      "jobs that have not ended hold too much data: complete or abort them");
+        return;
+    }
     tm_buf_add(&job->upload, r->body != NULL ? r->body : "", r->body_bytes);
+    bulk_hold(b, &job->held_bytes, job->upload.cap);
     if (job->upload.failed != TM_OK)
         tm_rest_error(out, 413, "API_ERROR", "the data is too large for one job");
     else
         tm_mock_answer(out, 201, NULL, "");
 }
 
+static void load_drop(struct tm_bulk *b, struct bulk_job *job)
+{
+    tm_buf_free(&job->upload);
+    bulk_hold(b, &job->held_bytes, 0);
+}
+
 static void load_start(struct tm_bulk *b, struct bulk_job *job, const struct tm_now *now,
                        struct tm_err *err, struct tm_mock_response *out)
 {
     json_t *data = NULL;
+    size_t data_bytes = 0;
     struct bulk_run *run = NULL;
     enum tm_code rc =
-        bulk_ingest_read(b, job, tm_buf_text(&job->upload), job->upload.bytes, &data, err);
+        bulk_ingest_read(b, job, tm_buf_text(&job->upload), job->upload.bytes, &data, &data_bytes, err);
+    load_drop(b, job);
     job->state = BULK_CLOSED;
     if (rc == TM_OK)
-        rc = bulk_run_make_ingest(b, job, data, now, &run, err);
+        rc = bulk_run_make_ingest(b, job, data, data_bytes, now, &run, err);
     else if (rc == TM_E_PROTO || rc == TM_E_LIMIT)
         rc = bulk_run_make_ended(b, job, "", BULK_FAILED, err->msg, now, &run, NULL);
-    tm_buf_free(&job->upload);
     if (rc == TM_OK)
         tm_rest_json(out, 200, load_info(b, job, now));
     else
@@ -148,14 +161,15 @@ static void load_patch(struct tm_bulk *b, struct bulk_job *job, const struct tm_
         load_start(b, job, &r->now, &err, out);
     } else {
         job->state = BULK_JOB_ABORTED;
+        load_drop(b, job);
         for (size_t i = 0; i < job->runs_count; i++)
             bulk_run_abort(b, job->runs[i], &r->now);
         tm_rest_json(out, 200, load_info(b, job, &r->now));
     }
 }
 
-/* successfulResults, failedResults: what was told; unprocessedrecords: a job that ended has none.
- */
+/* successfulResults, failedResults: what was told; unprocessedrecords: what an abort, or a failure,
+ * left unwritten, as it came. */
 static void load_results(const struct bulk_job *job, const char *what,
                          const struct tm_mock_request *r, struct tm_mock_response *out)
 {
@@ -170,9 +184,10 @@ static void load_results(const struct bulk_job *job, const char *what,
                        good  ? tm_buf_text(&run->told[0])
                        : bad ? tm_buf_text(&run->told[1])
                              : "");
-        if (out->body.bytes == 0)
-            tm_buf_addz(&out->body,
-                        good ? "\"sf__Id\",\"sf__Created\"\n" : "\"sf__Id\",\"sf__Error\"\n");
+        if (!good && !bad)
+            bulk_ingest_left(run, &out->body);
+        else if (out->body.bytes == 0)
+            bulk_ingest_head(&out->body, job, good);
     }
 }
 
@@ -223,7 +238,7 @@ void bulk_load_request(struct tm_bulk *b, const struct tm_mock_request *r, const
     else if (parts_count == 3)
         load_job(b, job, r, out);
     else if (strcmp(parts[3], "batches") == 0 && strcmp(r->method, "PUT") == 0)
-        load_upload(job, r, out);
+        load_upload(b, job, r, out);
     else if (get)
         load_results(job, parts[3], r, out);
     else

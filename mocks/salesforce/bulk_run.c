@@ -92,6 +92,7 @@ static void run_end(struct tm_bulk *b, struct bulk_run *run, enum bulk_state sta
     run->state = state;
     run->changed_ms = run->job->changed_ms = now->org_ms;
     run->ended_ns = now->wall_ns;
+    bulk_ingest_end(b, run);
     if (state != BULK_DONE)
         bulk_store_drop(b->store, run->number);
 }
@@ -130,7 +131,7 @@ void bulk_run_free(struct tm_bulk *b, struct bulk_run *run)
     bulk_pages_forget(b, run);
     run_rest(b, run);
     bulk_store_drop(b->store, run->number);
-    bulk_ingest_free(run);
+    bulk_ingest_free(b, run);
     free(run->head);
     free(run->soql);
     free(run);
@@ -318,15 +319,15 @@ enum tm_code bulk_run_make(struct tm_bulk *b, struct bulk_job *job, const char *
 }
 
 enum tm_code bulk_run_make_ingest(struct tm_bulk *b, struct bulk_job *job, json_t *data,
-                                  const struct tm_now *now, struct bulk_run **out,
-                                  struct tm_err *err)
+                                  size_t data_bytes, const struct tm_now *now,
+                                  struct bulk_run **out, struct tm_err *err)
 {
     enum tm_code rc = run_join(b, job, "", now, out, err);
     if (rc != TM_OK) {
         json_decref(data);
         return rc;
     }
-    bulk_ingest_open(*out, data);
+    bulk_ingest_open(b, *out, data, data_bytes);
     b->queued_count++;
     if (b->running_count < BULK_RUNNING_MAX && b->queued_count == 1)
         bulk_run_begin(b, *out, now);
