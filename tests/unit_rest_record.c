@@ -475,6 +475,35 @@ static void a_unique_value_is_taken_once_within_one_call_too(void **state)
     json_decref(json);
 }
 
+static void deletes_that_take_too_much_along_are_several_transactions(void **state)
+{
+    struct rest_world *w = *state;
+    static const int children[] = { 5000, 5000, 10000, 0 };
+    static const char *const codes[] = { "", "", "DELETE_FAILED", "" };
+    char account[4][TM_ID_BYTES], id[TM_ID_BYTES], target[200];
+    assert_int_equal(tm_org_begin(w->f.org, NULL), TM_OK);
+    for (size_t i = 0; i < 4; i++) {
+        org_make_account(w->f.org, account[i], "a", ORG_ORIGIN_MS + 1000);
+        for (int k = 0; k < children[i]; k++)
+            org_make_opportunity(w->f.org, id, "o", account[i], ORG_ORIGIN_MS + 1000);
+    }
+    assert_int_equal(tm_org_end(w->f.org, NULL), TM_OK);
+    snprintf(target, sizeof target, DATA "/composite/sobjects?ids=%s,%s,%s,%s", account[0],
+             account[1], account[2], account[3]);
+    json_t *json = rest_ask(w, "DELETE", target, NULL, NULL);
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *one = json_array_get(json, i),
+                     *error = json_array_get(json_object_get(one, "errors"), 0);
+        const char *code = json_string_value(json_object_get(error, "statusCode"));
+        assert_string_equal(code != NULL ? code : "", codes[i]);
+        assert_int_equal(json_is_true(json_object_get(one, "success")), *codes[i] == '\0');
+    }
+    json_decref(json);
+    json = rest_get(w, DATA "/query?q=SELECT+count()+FROM+Opportunity");
+    assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), 10000);
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +522,7 @@ int main(void)
         T(a_refusal_that_quotes_letters_of_several_bytes_is_whole_json),
         T(a_time_of_the_day_is_found_however_the_query_spells_it),
         T(a_unique_value_is_taken_once_within_one_call_too),
+        T(deletes_that_take_too_much_along_are_several_transactions),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,8 @@ struct record_call {
     struct tm_org_change *changes; /* [TM_RECORD_CHANGES_MAX] when something is deleted */
     size_t *of;                    /* [changes] the record a change belongs to */
     size_t changes_count, changes_cap, at;
+    size_t
+        from; /* records before it are written: what is too much for one transaction is several */
     bool all_or_none, full;
 };
 
@@ -114,7 +116,7 @@ static void record_child(void *data, const char *object, const char *id)
 }
 
 /* What one good record asks of the org. A record that an earlier delete takes along is not deleted
- * twice. */
+ * twice. c->full: no place for all of it, and nothing of it was taken. */
 static enum tm_code record_changes(struct record_call *c, struct tm_err *err)
 {
     struct tm_record *r = &c->records[c->at];
@@ -123,19 +125,55 @@ static enum tm_code record_changes(struct record_call *c, struct tm_err *err)
                                     .object = d->object,
                                     .sets = c->sets[c->at].sets,
                                     .sets_count = c->sets[c->at].count };
+    enum tm_org_state state = TM_ORG_LIVE;
     enum tm_code rc = TM_OK;
+    size_t before = c->changes_count;
     if (r->kind != TM_ORG_CREATE && record_there(c, r->id)) {
         if (r->kind != TM_ORG_DELETE)
             tm_record_refuse(r, "DUPLICATE_VALUE", "", "Duplicate id in list: %s", r->id);
         return TM_OK;
     }
+    if (r->kind == TM_ORG_DELETE &&
+        c->from > 0) /* an earlier transaction may have taken it along */
+        rc = tm_org_record_state(c->org, d->object, r->id, &state, err);
+    if (rc != TM_OK || state == TM_ORG_IN_BIN)
+        return rc;
     if (r->kind == TM_ORG_DELETE)
         rc = tm_org_cascade(c->org, d->object, r->id, record_child, c, err);
     record_change(c, change, r->kind == TM_ORG_CREATE ? "" : r->id);
-    if (rc == TM_OK && c->full)
-        tm_record_refuse(r, "DELETE_FAILED", "", "more than %d records are deleted along",
-                         TM_RECORD_CHANGES_MAX);
+    if (c->full)
+        c->changes_count = before;
     return rc;
+}
+
+/* The changes of the records from c->from on, c->at then being the first that is left to the next
+ * transaction. A record that is too much for one of its own is refused. */
+static enum tm_code record_gather(struct record_call *c, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    c->changes_count = 0;
+    for (c->at = c->from; c->at < c->count && rc == TM_OK; c->at++) {
+        c->full = false;
+        if (c->records[c->at].code[0] == '\0')
+            rc = record_changes(c, err);
+        if (rc != TM_OK || !c->full)
+            continue;
+        if (c->changes_count > 0 && !c->all_or_none)
+            return TM_OK;
+        tm_record_refuse(&c->records[c->at], "DELETE_FAILED", "",
+                         "more than %d records are deleted along", TM_RECORD_CHANGES_MAX);
+    }
+    return rc;
+}
+
+/* org.db is locked after a part of the call is written: the rest says so, as a caller that tried
+ * all of it again would find the part done. */
+static void record_locked(struct record_call *c)
+{
+    for (size_t i = c->from; i < c->count; i++)
+        if (c->records[i].code[0] == '\0')
+            tm_record_refuse(&c->records[i], "UNABLE_TO_LOCK_ROW", "",
+                             "unable to obtain exclusive access to this record");
 }
 
 static bool record_any_refused(const struct record_call *c)
@@ -153,14 +191,9 @@ static enum tm_code record_commit(struct record_call *c, const struct tm_record_
 {
     struct tm_err why = { 0 };
     enum tm_code rc = TM_OK;
-    c->changes_count = 0;
-    c->full = *out_again = false;
-    for (c->at = 0; c->at < c->count && rc == TM_OK; c->at++)
-        if (c->records[c->at].code[0] == '\0')
-            rc = record_changes(c, err);
-    *out_again = c->full;
-    if (rc != TM_OK || c->full || c->changes_count == 0 ||
-        (c->all_or_none && record_any_refused(c)))
+    *out_again = false;
+    rc = record_gather(c, err);
+    if (rc != TM_OK || c->changes_count == 0 || (c->all_or_none && record_any_refused(c)))
         return rc;
     struct tm_org_txn txn = { .changes = c->changes,
                               .changes_count = c->changes_count,
@@ -179,8 +212,14 @@ static enum tm_code record_commit(struct record_call *c, const struct tm_record_
         *out_again = true;
         return TM_OK;
     }
+    if (rc == TM_E_AGAIN && c->from > 0) {
+        record_locked(c);
+        return TM_OK;
+    }
     if (rc != TM_OK && err != NULL)
         *err = why;
+    *out_again = rc == TM_OK && c->at < c->count;
+    c->from = c->at;
     for (size_t i = 0; i < c->changes_count && rc == TM_OK; i++)
         if (c->changes[i].kind == TM_ORG_CREATE)
             memcpy(c->records[c->of[i]].id, c->changes[i].id, TM_ID_BYTES);

@@ -1,14 +1,14 @@
 /* record: records as a user of an API writes them: create, update, delete, many at a time. in:
  * fields as JSON spells them, who and when; out: ids, or for each record the documented reason why
  * not. Everything goes through the org's one commit: a call is one transaction, so its events share
- * a transaction key. Pure towards time and chance. Facts: REST API Developer Guide, "Status Codes
- * and Error Responses" and "sObject Collections"; messages as clients' issue trackers quote them,
- * read 2026-11-30. */
+ * a transaction key; deletes that take along more than TM_RECORD_CHANGES_MAX are several. Pure
+ * towards time and chance. Facts: REST API Developer Guide, "Status Codes and Error Responses" and
+ * "sObject Collections"; messages as clients' issue trackers quote them, read 2026-11-30. */
 #ifndef TM_MOCKS_SALESFORCE_RECORD_H
 #define TM_MOCKS_SALESFORCE_RECORD_H
 #include "mocks/salesforce/org.h"
 
-#define TM_RECORD_CHANGES_MAX 10000 /* of one call, with what is deleted along */
+#define TM_RECORD_CHANGES_MAX 10000 /* of one transaction, with what is deleted along */
 
 struct tm_record {
     enum tm_org_kind kind; /* CREATE, UPDATE, DELETE */
