@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 /* ---- tests ---- */
 
@@ -417,6 +418,78 @@ static void the_control_api_commits_and_tells_history(void **state)
     rest_expect_error(w, "GET", DATA "/limits", NULL, 401, "INVALID_SESSION_ID");
 }
 
+static void while_the_org_is_locked_by_another_program_the_answer_is_try_again(void **state)
+{
+    struct rest_world *w = *state;
+    static const char commit[] = "{\"changes\":[{\"change\":\"create\",\"object\":\"Account\","
+                                 "\"fields\":{\"Name\":\"T\"}}]}";
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(w->f.path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    rest_expect_error(w, "POST", "/tidemark/v1/commit", commit, 503, "SERVER_UNAVAILABLE");
+    rest_expect_error(w, "POST", DATA "/sobjects/Account", "{\"Name\":\"x\"}", 503,
+                      "SERVER_UNAVAILABLE");
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    json_decref(rest_ask(w, "POST", "/tidemark/v1/commit", commit, NULL));
+    assert_int_equal(w->status, 200);
+    rest_expect_error(w, "PUT", "/tidemark/v1/commit", "{}", 400, "BAD_REQUEST");
+    rest_expect_error(w, "POST", "/tidemark/v1/nothing", "{}", 400, "BAD_REQUEST");
+}
+
+/* Nobody but the mock holds or breaks anything here: the rows are those of a lookup that fails. */
+static void a_lookup_that_cannot_be_made_is_no_fault_of_the_record(void **state)
+{
+    struct rest_world *w = *state;
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(w->f.path, &other), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(other, "ALTER TABLE cur_Account RENAME TO away", NULL, NULL, NULL), SQLITE_OK);
+    rest_expect_error(w, "PATCH", DATA "/composite/sobjects/Account/LegacyId__c",
+                      "{\"records\":[{\"attributes\":{\"type\":\"Account\"},\"LegacyId__c\":\"1\","
+                      "\"Name\":\"x\"}]}",
+                      500, "UNKNOWN_EXCEPTION");
+    sqlite3_close(other);
+}
+
+static void the_control_api_refuses_pages_of_other_sites(void **state)
+{
+    struct rest_world *w = *state;
+    static const struct {
+        const char *host, *origin;
+        int status;
+    } rows[] = {
+        { NULL, NULL, 200 },
+        { "127.0.0.1:8080", NULL, 200 },
+        { "127.0.0.1:8080", "http://127.0.0.1:8080", 200 },
+        { "LocalHost:8080", "http://localhost:8080", 200 },
+        { "127.0.0.1:8080", "http://127.0.0.1:9090", 403 },
+        { "127.0.0.1:8080", "https://evil.example", 403 },
+        { "127.0.0.1:8080", "http://127.0.0.1:8080.evil.example", 403 },
+        { "127.0.0.1:8080", "null", 403 },
+        { NULL, "https://evil.example", 403 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct tm_mock_request r;
+        struct tm_mock_response out;
+        assert_int_equal(tm_mock_request_init(&r, "GET", "/tidemark/v1/clock", NULL, 0, NULL),
+                         TM_OK);
+        r.now = w->now;
+        if (rows[i].host != NULL)
+            tm_mock_pairs_add(&r.headers, "Host", rows[i].host, NULL);
+        if (rows[i].origin != NULL)
+            tm_mock_pairs_add(&r.headers, "Origin", rows[i].origin, NULL);
+        tm_mock_response_init(&out);
+        w->handler.request(w->handler.self, &r, &out);
+        if (out.status != rows[i].status)
+            fail_msg("row %zu: %d", i, out.status);
+        if (out.status == 403)
+            assert_non_null(strstr(tm_buf_text(&out.body), "Origin"));
+        tm_mock_response_free(&out);
+        tm_mock_request_free(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +511,9 @@ int main(void)
         T(a_record_lives_and_dies_by_rest),
         T(get_deleted_lists_the_deletes_of_its_window),
         T(the_control_api_commits_and_tells_history),
+        T(while_the_org_is_locked_by_another_program_the_answer_is_try_again),
+        T(a_lookup_that_cannot_be_made_is_no_fault_of_the_record),
+        T(the_control_api_refuses_pages_of_other_sites),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

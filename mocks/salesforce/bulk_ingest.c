@@ -357,8 +357,8 @@ static void ingest_tell(struct bulk_run *run, const struct tm_record *r, const j
 /* ---- writing ---- */
 
 /* What the row asks for; refused when it lacks its id, or its key means several records. */
-static void ingest_record(struct tm_bulk *b, const struct bulk_job *job, const json_t *row,
-                          struct tm_record *r, struct tm_err *err)
+static enum tm_code ingest_record(struct tm_bulk *b, const struct bulk_job *job, const json_t *row,
+                                  struct tm_record *r, struct tm_err *err)
 {
     const char *id = json_string_value(json_object_get(row, "Id"));
     bool by_id = job->op != BULK_UPSERT || strcasecmp(job->key, "Id") == 0;
@@ -369,7 +369,7 @@ static void ingest_record(struct tm_bulk *b, const struct bulk_job *job, const j
                              .object = job->object,
                              .fields = job->op == BULK_DELETE ? NULL : row };
     if (job->op == BULK_INSERT)
-        return;
+        return TM_OK;
     if (by_id && id != NULL && tm_id18(r->id, id, NULL) != TM_OK) {
         tm_record_refuse(r, "MALFORMED_ID", "Id", "%s: id value of incorrect type: %.40s",
                          job->object, id);
@@ -382,6 +382,8 @@ static void ingest_record(struct tm_bulk *b, const struct bulk_job *job, const j
         enum tm_code rc = value != NULL
                               ? tm_record_find(b->org, job->object, job->key, value, 2, &found, err)
                               : TM_OK;
+        if (rc != TM_OK && rc != TM_E_ARG) /* locked or broken, which says nothing of the row */
+            return rc;
         if (value == NULL || rc != TM_OK)
             tm_record_refuse(r, value == NULL ? "MISSING_ARGUMENT" : "INVALID_FIELD", job->key,
                              "%s not specified", job->key);
@@ -395,6 +397,7 @@ static void ingest_record(struct tm_bulk *b, const struct bulk_job *job, const j
         tm_err_clear(err);
         json_decref(found);
     }
+    return TM_OK;
 }
 
 /* Records [from, from + count) of the run: refused ones are left out of the write. */
@@ -408,9 +411,10 @@ static enum tm_code ingest_write(struct tm_bulk *b, struct bulk_run *run, size_t
     size_t at[BULK_INGEST_SLICE], good_count = 0;
     snprintf(origin, sizeof origin, "com/salesforce/api/bulk/%s", run->job->version);
     const struct tm_record_who who = { .now = now, .origin = origin };
-    for (size_t i = 0; i < count; i++) {
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; i < count && rc == TM_OK; i++) {
         json_t *row = json_array_get(run->data, from + i);
-        ingest_record(b, run->job, row, &records[i], err);
+        rc = ingest_record(b, run->job, row, &records[i], err);
         if (records[i].kind ==
             TM_ORG_UPDATE) { /* the id says which record, and is no field of it */
             bare[i] = json_copy(row);
@@ -422,8 +426,8 @@ static enum tm_code ingest_write(struct tm_bulk *b, struct bulk_run *run, size_t
             good[good_count++] = records[i];
         }
     }
-    enum tm_code rc =
-        good_count > 0 ? tm_record_write(b->org, good, good_count, false, &who, err) : TM_OK;
+    if (rc == TM_OK && good_count > 0)
+        rc = tm_record_write(b->org, good, good_count, false, &who, err);
     for (size_t i = 0; i < good_count; i++)
         records[at[i]] = good[i];
     for (size_t i = 0; i < count; i++)

@@ -225,20 +225,25 @@ static void collection_delete(struct rest_call *c)
 }
 
 /* The record of an upsert: the one with its external id, else a new one. */
-static void collection_upserted(struct rest_call *c, struct collection_write *w, size_t i,
-                                const char *field)
+static enum tm_code collection_upserted(struct rest_call *c, struct collection_write *w, size_t i,
+                                        const char *field, struct tm_err *err)
 {
     struct tm_record *r = &w->records[i];
-    struct tm_err err = { 0 };
+    struct tm_err why = { 0 };
     const json_t *value = json_object_get(w->fields[i], field);
     json_t *ids = NULL;
     enum tm_code rc = TM_OK;
     bool given = value != NULL && !json_is_null(value), by_id = strcasecmp(field, "Id") == 0;
     if (given)
-        rc = tm_record_find(c->rest->org, r->object, field, value, 2, &ids, &err);
+        rc = tm_record_find(c->rest->org, r->object, field, value, 2, &ids, &why);
+    if (rc != TM_OK && rc != TM_E_ARG) {
+        if (err != NULL)
+            *err = why;
+        return rc;
+    }
     w->created[i] = json_array_size(ids) == 0;
     if (rc != TM_OK)
-        tm_record_refuse(r, "INVALID_FIELD", field, "%s", err.msg);
+        tm_record_refuse(r, "INVALID_FIELD", field, "%s", why.msg);
     else if (!given && !by_id)
         tm_record_refuse(r, "MISSING_ARGUMENT", "", "%.80s not specified", field);
     else if (json_array_size(ids) > 1)
@@ -252,11 +257,13 @@ static void collection_upserted(struct rest_call *c, struct collection_write *w,
     if (!w->created[i] || by_id)
         json_object_del(w->fields[i], field);
     json_decref(ids);
+    return TM_OK;
 }
 
 /* One object of "records": its type from attributes, its Id out of the fields. */
-static void collection_take(struct rest_call *c, struct collection_write *w, size_t i,
-                            const json_t *json, enum tm_org_kind kind, const char *upsert_field)
+static enum tm_code collection_take(struct rest_call *c, struct collection_write *w, size_t i,
+                                    const json_t *json, enum tm_org_kind kind,
+                                    const char *upsert_field, struct tm_err *err)
 {
     struct tm_record *r = &w->records[i];
     const char *key,
@@ -283,8 +290,8 @@ static void collection_take(struct rest_call *c, struct collection_write *w, siz
     }
     if (d != NULL && kind == TM_ORG_UPDATE && r->id[0] == '\0')
         tm_record_refuse(r, "MISSING_ARGUMENT", "", "Id not specified in an update call");
-    if (d != NULL && upsert_field != NULL)
-        collection_upserted(c, w, i, upsert_field);
+    return d != NULL && upsert_field != NULL ? collection_upserted(c, w, i, upsert_field, err)
+                                             : TM_OK;
 }
 
 static void collection_write(struct rest_call *c, enum tm_org_kind kind, const char *upsert_object,
@@ -292,6 +299,8 @@ static void collection_write(struct rest_call *c, enum tm_org_kind kind, const c
 {
     struct collection_write w = { .upsert = upsert_field != NULL };
     json_t *body = rest_body(c), *list = json_object_get(body, "records"), *item;
+    struct tm_err err = { 0 };
+    enum tm_code rc = TM_OK;
     size_t i;
     if (body == NULL)
         return;
@@ -299,13 +308,18 @@ static void collection_write(struct rest_call *c, enum tm_org_kind kind, const c
     if (collection_open(c, &w, json_array_size(list))) {
         json_array_foreach(list, i, item)
         {
-            collection_take(c, &w, i, item, kind, upsert_field);
+            rc = collection_take(c, &w, i, item, kind, upsert_field, &err);
+            if (rc != TM_OK)
+                break;
             if (upsert_object != NULL && w.records[i].code[0] == '\0' &&
                 strcasecmp(w.records[i].object, upsert_object) != 0)
                 tm_record_refuse(&w.records[i], "INVALID_TYPE", "",
                                  "records of %s only, as the URL says", upsert_object);
         }
-        collection_commit(c, &w);
+        if (rc == TM_OK)
+            collection_commit(c, &w);
+        else
+            tm_rest_broken(c->out, rc, &err);
     }
     collection_close(&w);
     json_decref(body);
