@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #define DATA "/services/data/v59.0"
 #define HOUR_MS 3600000LL
@@ -772,6 +773,56 @@ static void a_scenario_sets_up_push_topics_and_channels_once(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, world_open, world_close)
+static void while_the_org_is_locked_nothing_is_published_and_the_answer_is_try_again(void **state)
+{
+    struct world *w = *state;
+    static const char *const asks[][2] = {
+        { "/tidemark/v1/events",
+          "{\"object\":\"Low_Ink__e\",\"fields\":{\"Printer_Model__c\":\"x\"}}" },
+        { "/tidemark/v1/channels", "{\"name\":\"Sales__chn\",\"members\":[\"Account\"]}" },
+    };
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(w->f.path, &other), SQLITE_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+        ask(w, "POST", asks[i][0], asks[i][1]);
+        assert_int_equal(w->status, 503);
+        assert_string_equal(word(json_array_get(w->got, 0), "errorCode"), "SERVER_UNAVAILABLE");
+        assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+        ask(w, "POST", asks[i][0], asks[i][1]);
+        assert_int_equal(w->status, 200);
+    }
+    sqlite3_close(other);
+}
+
+static int64_t remaining(struct world *w, const char *limit)
+{
+    ask(w, "GET", DATA "/limits", NULL);
+    return json_integer_value(json_object_get(json_object_get(w->got, limit), "Remaining"));
+}
+
+static void limits_count_what_was_published_in_the_last_hour_and_day(void **state)
+{
+    struct world *w = *state;
+    static const char publish[] =
+        "{\"object\":\"Low_Ink__e\",\"fields\":{\"Printer_Model__c\":\"x\"}}";
+    assert_int_equal(remaining(w, "HourlyPublishedPlatformEvents"), 250000);
+    ask(w, "POST", "/tidemark/v1/events", publish);
+    ask(w, "POST", "/tidemark/v1/events", publish);
+    assert_int_equal(remaining(w, "HourlyPublishedPlatformEvents"), 249998);
+    assert_int_equal(remaining(w, "DailyGenericStreamingApiEvents"), 10000);
+    w->now.org_ms += HOUR_MS - 1;
+    assert_int_equal(remaining(w, "HourlyPublishedPlatformEvents"), 249998);
+    w->now.org_ms += 1;
+    assert_int_equal(remaining(w, "HourlyPublishedPlatformEvents"), 250000);
+    assert_int_equal(tm_stream_put(tm_salesforce_streaming(w->salesforce)->stream, "/u/tide",
+                                   w->now.org_ms, "", "", &(int64_t){ 0 }, NULL),
+                     TM_OK);
+    assert_int_equal(remaining(w, "DailyGenericStreamingApiEvents"), 9999);
+    assert_int_equal(remaining(w, "DailyDurableGenericStreamingApiEvents"), 9999);
+    assert_int_equal(remaining(w, "HourlyPublishedPlatformEvents"), 250000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -797,6 +848,8 @@ int main(void)
         T(enriched_fields_come_as_they_are_now_and_not_where_empty_or_changed),
         T(a_merged_event_that_is_enriched_comes_once_a_record_with_one_replay_id),
         T(a_wrong_channel_is_refused_and_changes_nothing),
+        T(while_the_org_is_locked_nothing_is_published_and_the_answer_is_try_again),
+        T(limits_count_what_was_published_in_the_last_hour_and_day),
         T(a_scenario_sets_up_push_topics_and_channels_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,8 +123,6 @@ static const struct {
     { "ConcurrentAsyncGetReportInstances", 200 },
     { "ConcurrentSyncReportRuns", 20 },
     { "DailyAsyncApexExecutions", 250000 },
-    { "DailyDurableGenericStreamingApiEvents", 10000 },
-    { "DailyGenericStreamingApiEvents", 10000 },
     { "DailyWorkflowEmails", 1000 },
     { "DataStorageMB", 10240 },
     { "FileStorageMB", 10240 },
@@ -146,15 +144,34 @@ static void rest_limit(json_t *map, const char *name, int64_t max, int64_t used)
                                   (json_int_t)(used < max ? max - used : 0)));
 }
 
+/* Platform events of the last hour, generic ones of the last day; false: the refusal is written. */
+static bool rest_published(struct rest_call *c, int64_t *out_platform, int64_t *out_generic)
+{
+    struct tm_stream *stream = c->rest->streaming != NULL ? c->rest->streaming->stream : NULL;
+    int64_t now_ms = c->request->now.org_ms;
+    struct tm_err err = { 0 };
+    *out_platform = *out_generic = 0;
+    if (stream == NULL)
+        return true;
+    enum tm_code rc = tm_stream_count(stream, "event", 3600000, now_ms, out_platform, &err);
+    if (rc == TM_OK)
+        rc = tm_stream_count(stream, "u", TM_STREAM_DAY_MS, now_ms, out_generic, &err);
+    if (rc != TM_OK)
+        tm_rest_broken(c->out, rc, &err);
+    return rc == TM_OK;
+}
+
 static void rest_limits(struct rest_call *c)
 {
     const struct tm_org_settings *s = tm_org_settings(c->rest->org);
     int64_t calls, events,
         calls_max = s->api_calls_per_day > 0 ? s->api_calls_per_day : TM_REST_NO_LIMIT;
     int64_t events_max = s->events_per_day > 0 ? s->events_per_day : TM_REST_NO_LIMIT;
-    int64_t bulk_jobs, bulk_batches;
+    int64_t bulk_jobs, bulk_batches, published, generic;
     tm_org_usage_day(c->rest->org, c->request->now.org_ms, &calls, &events);
     tm_bulk_usage_day(c->rest->bulk, c->request->now.org_ms, &bulk_jobs, &bulk_batches);
+    if (!rest_published(c, &published, &generic))
+        return;
     struct {
         const char *name;
         int64_t max, used;
@@ -164,7 +181,9 @@ static void rest_limits(struct rest_call *c)
         { "DailyBulkV2QueryJobs", TM_BULK_JOBS_PER_DAY, bulk_jobs },
         { "DailyBulkV2QueryFileStorageMB", 976562, 0 },
         { "DailyDeliveredPlatformEvents", events_max, events },
-        { "HourlyPublishedPlatformEvents", 250000, 0 },
+        { "DailyDurableGenericStreamingApiEvents", 10000, generic },
+        { "DailyGenericStreamingApiEvents", 10000, generic },
+        { "HourlyPublishedPlatformEvents", 250000, published },
         { "DailyStreamingApiEvents", events_max, events },
     };
     json_t *map = json_object();

@@ -1,15 +1,24 @@
 #include "mocks/salesforce/stream.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum stream_question { STREAM_PUT, STREAM_LAST, STREAM_PUBLISHED, STREAM_AFTER, STREAM_QUESTIONS };
+enum stream_question {
+    STREAM_PUT,
+    STREAM_LAST,
+    STREAM_PUBLISHED,
+    STREAM_AFTER,
+    STREAM_COUNT,
+    STREAM_QUESTIONS
+};
 static const char *const stream_sql[STREAM_QUESTIONS] = {
     "INSERT INTO stream VALUES(?,?,?,?,?)",
     "SELECT replay_id,publish_ms FROM stream WHERE channel=? ORDER BY replay_id DESC LIMIT 1",
     "SELECT replay_id FROM stream WHERE channel=? AND publish_ms<=? ORDER BY publish_ms DESC, "
     "replay_id DESC LIMIT 1",
     "SELECT replay_id,publish_ms,body,event FROM stream WHERE channel=? AND replay_id>? ORDER BY "
-    "replay_id"
+    "replay_id",
+    "SELECT count(*) FROM stream WHERE channel>? AND channel<? AND publish_ms>? AND publish_ms<=?"
 };
 static const char stream_tables[] =
     "CREATE TABLE IF NOT EXISTS stream(channel TEXT NOT NULL, replay_id INTEGER NOT NULL, "
@@ -57,6 +66,25 @@ static enum tm_code stream_row(struct tm_stream *s, enum stream_question questio
     if (question != STREAM_LAST)
         sqlite3_bind_int64(s->ask[question], 2, number);
     return tm_sql_step(s->ask[question], out_row, err);
+}
+
+enum tm_code tm_stream_count(struct tm_stream *s, const char *kind, int64_t span_ms,
+                             int64_t now_org_ms, int64_t *out, struct tm_err *err)
+{
+    sqlite3_stmt *ask = s->ask[STREAM_COUNT];
+    int64_t upto_ms = now_org_ms + tm_org_settings(s->org)->publish_delay_ms;
+    char first[40], past[40];
+    bool row = false;
+    snprintf(first, sizeof first, "/%s/", kind);
+    snprintf(past, sizeof past, "/%s0", kind); /* '0' is the byte after '/' */
+    sqlite3_bind_text(ask, 1, first, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(ask, 2, past, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(ask, 3, upto_ms - span_ms);
+    sqlite3_bind_int64(ask, 4, upto_ms);
+    enum tm_code rc = tm_sql_step(ask, &row, err);
+    *out = rc == TM_OK && row ? sqlite3_column_int64(ask, 0) : 0;
+    sqlite3_reset(ask);
+    return rc;
 }
 
 /* ---- publishing ---- */

@@ -33,6 +33,10 @@ enum tm_code tm_stream_events(struct tm_stream *s, const char *channel, int64_t 
                               tm_org_event_row *row, void *data, struct tm_err *err);
 enum tm_code tm_stream_next_ms(struct tm_stream *s, const char *channel, int64_t replay_after,
                                int64_t *out, struct tm_err *err);
+/* Events of the channels /kind/... put in the last span_ms, those that are no longer given out
+ * included as long as they are there. */
+enum tm_code tm_stream_count(struct tm_stream *s, const char *kind, int64_t span_ms,
+                             int64_t now_org_ms, int64_t *out, struct tm_err *err);
 /* Planted faults: what is published by now is past every retention; every line begins anew. */
 enum tm_code tm_stream_forget(struct tm_stream *s, int64_t now_org_ms, struct tm_err *err);
 enum tm_code tm_stream_reset(struct tm_stream *s, struct tm_err *err);
