@@ -162,8 +162,8 @@ static void html_latency(struct tm_buf *b, const json_t *report)
                    "snapshot that returned it. <b>Wait</b> is org time spent until somebody looked "
                    "(a schedule, or a publish delay); "
                    "<b>work</b> is wall time the pipeline itself took, not stretched. \"Never\": "
-                   "the rank falls on a change "
-                   "that was not shown at all; max is of those that were.</p>\n");
+                   "so many were not shown at all "
+                   "that this share is not reached; max is of those that were.</p>\n");
     tm_html_table(b, "<thead><tr><th rowspan=\"2\">pipeline</th><th class=\"group\" "
                      "colspan=\"4\">freshness = wait + work</th>"
                      "<th class=\"group\" colspan=\"2\">wait (org time)</th><th class=\"group\" "

@@ -269,6 +269,28 @@ static void a_delete_shown_after_the_record_was_restored_is_no_false_delete(void
     expect(&s, "");
 }
 
+/* Deleted, restored, deleted again in the org before the first of it is shown: a copy that shows
+ * all three in order is only late. */
+static void a_copy_that_is_late_by_several_deletes_is_none(void **state)
+{
+    struct history_stand s;
+    (void)state;
+    for (int restored = 0; restored < 2; restored++) {
+        open_with_one(&s, restored ? "late4" : "late3");
+        history_commit(s.org, 1, "DELETE", "", 5, "{}");
+        history_commit(s.org, 1, "UNDELETE", "", 6, FIELDS("new"));
+        history_commit(s.org, 1, "DELETE", "", 7, "{}");
+        if (restored)
+            history_commit(s.org, 1, "UNDELETE", "", 7.5, FIELDS("new"));
+        history_hide(&s, 1, 8, 0);
+        show(&s, 1, 9, "new", 6);
+        history_hide(&s, 1, 10, 0);
+        if (restored)
+            show(&s, 1, 11, "new", 7.5);
+        expect(&s, "");
+    }
+}
+
 static void doubt_that_is_never_repaired_is_counted(void **state)
 {
     struct history_stand s;
@@ -337,7 +359,7 @@ static void records_of_a_transaction_that_come_one_after_the_other_are_torn(void
     char id[19];
     (void)state;
     two_of_one_transaction(&s, "torn", 6, 8);
-    assert_int_equal(tm_torn_count(&torn, s.truth, s.match, &err), TM_OK);
+    assert_int_equal(tm_torn_count(&torn, s.truth, s.match, history_wall_ns(60), &err), TM_OK);
     assert_int_equal(torn.transactions, 1);
     assert_int_equal(torn.torn_ns, history_wall_ns(8) - history_wall_ns(6));
     assert_int_equal(torn.example, 3);
@@ -348,6 +370,27 @@ static void records_of_a_transaction_that_come_one_after_the_other_are_torn(void
     expect_extra(&s, "torn_transaction 1", id, &extra);
 }
 
+/* A merge whose delete the copy never hears of: torn to the end. */
+static void a_transaction_of_which_one_record_is_never_shown_is_torn(void **state)
+{
+    struct history_stand s;
+    struct tm_torn torn;
+    struct tm_err err = { 0 };
+    (void)state;
+    open_with_one(&s, "half");
+    history_commit(s.org, 2, "CREATE", NULL, -1, FIELDS("new"));
+    show(&s, 2, 0, "new", -1);
+    history_commit(s.org, 1, "UPDATE", "", 5, STAGE("won"));
+    history_commit(s.org, 2, "DELETE", "", 5, "{}");
+    show(&s, 1, 6, "won", 5);
+    history_match(&s);
+    s.truth->versions[3].txn = s.truth->versions[2].txn;
+    assert_int_equal(tm_torn_count(&torn, s.truth, s.match, history_wall_ns(60), &err), TM_OK);
+    assert_int_equal(torn.transactions, 1);
+    assert_int_equal(torn.torn_ns, history_wall_ns(60) - history_wall_ns(6));
+    history_stand_close(&s);
+}
+
 static void records_of_a_transaction_that_come_with_one_read_are_not_torn(void **state)
 {
     struct history_stand s;
@@ -355,7 +398,7 @@ static void records_of_a_transaction_that_come_with_one_read_are_not_torn(void *
     struct tm_err err = { 0 };
     (void)state;
     two_of_one_transaction(&s, "whole", 6, 6);
-    assert_int_equal(tm_torn_count(&torn, s.truth, s.match, &err), TM_OK);
+    assert_int_equal(tm_torn_count(&torn, s.truth, s.match, history_wall_ns(60), &err), TM_OK);
     assert_int_equal(torn.transactions, 0);
     expect(&s, "");
 }
@@ -445,11 +488,13 @@ int main(void)
         cmocka_unit_test(a_value_that_the_org_itself_set_back_is_no_time_travel),
         cmocka_unit_test(a_row_that_disappears_without_a_delete_is_falsely_deleted),
         cmocka_unit_test(a_delete_shown_after_the_record_was_restored_is_no_false_delete),
+        cmocka_unit_test(a_copy_that_is_late_by_several_deletes_is_none),
         cmocka_unit_test(doubt_that_is_never_repaired_is_counted),
         cmocka_unit_test(doubt_that_was_repaired_is_none),
         cmocka_unit_test(a_field_with_values_and_no_column_is_lost_schema),
         cmocka_unit_test(a_field_that_never_had_a_value_is_not_missed),
         cmocka_unit_test(records_of_a_transaction_that_come_one_after_the_other_are_torn),
+        cmocka_unit_test(a_transaction_of_which_one_record_is_never_shown_is_torn),
         cmocka_unit_test(records_of_a_transaction_that_come_with_one_read_are_not_torn),
         cmocka_unit_test(an_id_that_one_read_returns_twice_is_a_duplicate),
         cmocka_unit_test(equal_rows_of_two_ids_are_no_duplicates),

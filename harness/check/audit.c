@@ -6,7 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AUDIT_PRESENT = 1, AUDIT_DIRTY = 2, AUDIT_LEFT_OUT = 4, AUDIT_SEEN = 8 };
+enum {
+    AUDIT_PRESENT = 1,
+    AUDIT_DIRTY = 2,
+    AUDIT_LEFT_OUT = 4,
+    AUDIT_SEEN = 8,
+    AUDIT_DIFFERS = 16,
+    AUDIT_TWICE = 32 /* which of the two was followed is not asked */
+};
 
 enum tm_code tm_audit_open(struct tm_audit **out, struct tm_reader *followed, struct tm_err *err)
 {
@@ -146,24 +153,47 @@ static enum tm_code audit_row(struct tm_audit *a, struct tm_reader_object *o, st
     a->state[r] |= AUDIT_SEEN;
     if ((state & AUDIT_SEEN) != 0) {
         a->now.rows--;
+        a->state[r] |= AUDIT_TWICE;
         if (a->now.duplicates++ == 0)
             snprintf(a->now.duplicate, sizeof a->now.duplicate, "%.18s", row.id);
     } else if ((state & AUDIT_LEFT_OUT) != 0) {
         a->now.left_out++;
     } else if ((state & AUDIT_PRESENT) == 0 || a->hash[r] != hash ||
-               ((state & AUDIT_DIRTY) != 0) != row.dirty)
-        audit_differs(a, row.id);
+               ((state & AUDIT_DIRTY) != 0) != row.dirty) {
+        a->state[r] |= AUDIT_DIFFERS;
+    }
     return TM_OK;
 }
 
+static void audit_add(struct tm_audit *a)
+{
+    struct tm_audit_read *t = &a->total;
+    if (a->begun_count < TM_AUDIT_READS_MAX)
+        a->begun_ns[a->begun_count++] = a->now.begun_ns;
+    a->total_count++;
+    t->begun_ns = a->now.begun_ns;
+    t->rows += a->now.rows;
+    t->left_out += a->now.left_out;
+    if (t->differing == 0)
+        memcpy(t->example, a->now.example, sizeof t->example);
+    t->differing += a->now.differing;
+    if (a->now.duplicates > t->duplicates) {
+        t->duplicates = a->now.duplicates;
+        memcpy(t->duplicate, a->now.duplicate, sizeof t->duplicate);
+    }
+}
+
+/* The end of one: what differs, and what was not returned. */
 static void audit_absent(struct tm_audit *a)
 {
     const struct tm_shown *s = a->followed->shown;
-    for (size_t r = 0; r < a->rows_count; r++)
-        if ((a->state[r] & (AUDIT_PRESENT | AUDIT_SEEN | AUDIT_LEFT_OUT)) == AUDIT_PRESENT)
+    for (size_t r = 0; r < a->rows_count; r++) {
+        unsigned absent = a->state[r] & (AUDIT_PRESENT | AUDIT_SEEN | AUDIT_LEFT_OUT);
+        if (absent == AUDIT_PRESENT ||
+            (a->state[r] & (AUDIT_DIFFERS | AUDIT_TWICE)) == AUDIT_DIFFERS)
             audit_differs(a, s->rows[r].id);
-    if (a->reads_count < TM_AUDIT_READS_MAX)
-        a->reads[a->reads_count++] = a->now;
+    }
+    audit_add(a);
     audit_end(a);
 }
 

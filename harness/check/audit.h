@@ -12,7 +12,7 @@
 #define TM_CHECK_AUDIT_H
 #include "check/reader.h"
 
-#define TM_AUDIT_READS_MAX 512
+#define TM_AUDIT_READS_MAX 512 /* whose instants are kept; all are counted */
 struct tm_audit_read {
     int64_t begun_ns; /* its snapshot stood */
     uint64_t rows, left_out, differing;
@@ -28,9 +28,10 @@ struct tm_audit {
     uint64_t *hash; /* frozen, by row of followed->shown */
     uint8_t *state;
     size_t rows_count, rows_cap;
-    struct tm_audit_read now;
-    struct tm_audit_read reads[TM_AUDIT_READS_MAX];
-    size_t reads_count;
+    struct tm_audit_read now, total; /* total: of all; duplicates: the most of one */
+    size_t total_count;
+    int64_t begun_ns[TM_AUDIT_READS_MAX]; /* of the first so many */
+    size_t begun_count;
 };
 enum tm_code tm_audit_open(struct tm_audit **out, struct tm_reader *followed, struct tm_err *err);
 void tm_audit_close(struct tm_audit *a); /* NULL-safe */

@@ -15,6 +15,7 @@
 #define CHECK_LAST_TRIES 50
 /* of a full comparison, between two probes: some 0.3 ms */
 #define CHECK_AUDIT_ROWS 100
+#define CHECK_AUDIT_NS TM_NS_PER_S /* from then on it takes a slice with every step */
 
 static enum tm_code check_target_open(struct tm_check *c, size_t index, struct tm_err *err)
 {
@@ -140,6 +141,18 @@ static enum tm_code check_idle(struct tm_check *c, int64_t now_ns, struct tm_wak
     return TM_OK;
 }
 
+/* A snapshot stands so long that its writer's log would grow: it goes on even between busy probes.
+ */
+static bool check_overdue(const struct tm_check *c, int64_t now_ns)
+{
+    for (size_t i = 0; i < c->plan->pipelines_count; i++) {
+        const struct tm_audit *a = c->targets[i].audit;
+        if (a != NULL && a->open && now_ns - a->now.begun_ns > CHECK_AUDIT_NS)
+            return true;
+    }
+    return false;
+}
+
 enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct tm_wake *wake,
                            struct tm_err *err)
 {
@@ -161,7 +174,7 @@ enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct 
         int64_t tail_ns = c->ports.virtual ? CHECK_TAIL_VIRTUAL_NS : CHECK_TAIL_NS;
         c->truth_next_ns = now->wall_ns + (rows == CHECK_TAIL_ROWS_MAX ? tail_ns / 10 : tail_ns);
     }
-    if (rc == TM_OK && due_ns > now->wall_ns)
+    if (rc == TM_OK && (due_ns > now->wall_ns || check_overdue(c, now->wall_ns)))
         rc = check_idle(c, now->wall_ns, wake, err);
     int64_t next_ns = c->truth_next_ns;
     for (size_t i = 0; i < c->plan->pipelines_count; i++)
@@ -184,11 +197,14 @@ static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *
 {
     struct tm_check_target *t = &c->targets[index];
     bool changed;
-    enum tm_code rc = TM_E_AGAIN;
+    enum tm_code rc = TM_OK;
     if (t->sampler != NULL)
         tm_sampler_stop(t->sampler);
-    if (t->audit != NULL && t->audit->open && tm_audit_slice(t->audit, SIZE_MAX, err) != TM_OK)
-        return err->code == TM_E_AGAIN ? TM_OK : err->code;
+    if (t->audit != NULL && t->audit->open)
+        rc = tm_audit_slice(t->audit, SIZE_MAX, err);
+    if (rc != TM_OK && rc != TM_E_AGAIN)
+        return rc;
+    rc = TM_E_AGAIN;
     for (int i = 0; rc == TM_E_AGAIN && i < CHECK_LAST_TRIES; i++)
         rc = tm_reader_full(t->views, true, &t->final, err);
     if ((rc == TM_OK || rc == TM_E_AGAIN) && t->sampler != NULL) {

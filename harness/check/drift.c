@@ -234,8 +234,10 @@ static void drift_merge(struct drift_work *w, const struct tm_timing *t)
 /* What still differs has done so up to the end of the run. */
 static void drift_end(struct drift_work *w, const struct tm_timing *t)
 {
+    if (w->unequal_since_ns == INT64_MIN)
+        return;
     int64_t span_ns = tm_timing_wall_ns(t, t->end_us / 1000) - w->unequal_since_ns;
-    if (w->unequal_since_ns != INT64_MIN && span_ns > w->out->unequal_ns_max)
+    if (span_ns > w->out->unequal_ns_max)
         w->out->unequal_ns_max = span_ns;
 }
 

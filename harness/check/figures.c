@@ -27,6 +27,18 @@ static void figures_free(struct figures_series *f)
         tm_series_free(&f->by_change[i]);
 }
 
+/* How long it had waited by the end, on the timeline of those that were seen (design section 4): a
+ * stream waits for D in org time, and all beyond is work, which compression does not stretch. */
+static double figures_waited_s(const struct tm_truth_version *v, const struct tm_plan_pipeline *p,
+                               const struct tm_timing *t)
+{
+    double org_s = (double)(t->end_us - v->intended_ms * 1000) / 1e6;
+    double delay_s = (double)t->delay_ms / 1e3;
+    if (p->kind == TM_PIPELINE_BATCH || org_s <= delay_s)
+        return org_s;
+    return delay_s + (org_s - delay_s) / (double)t->compress;
+}
+
 /* Not seen by the end: it had waited so long. What a preset never carries would be waited for in
  * vain, and to count it as merely not seen yet would flatter the rest. */
 static enum tm_code figures_unseen(struct figures_series *f, const struct tm_truth_version *v,
@@ -34,7 +46,7 @@ static enum tm_code figures_unseen(struct figures_series *f, const struct tm_tru
                                    struct tm_err *err)
 {
     bool carried = p->kind != TM_PIPELINE_BATCH || (p->carries & (1u << v->change)) != 0;
-    double wait_s = carried ? (double)(t->end_us - v->intended_ms * 1000) / 1e6 : INFINITY;
+    double wait_s = carried ? figures_waited_s(v, p, t) : INFINITY;
     struct tm_series *all[] = { &f->fresh_s, &f->waited_s, &f->by_change[v->change] };
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++)
@@ -242,7 +254,7 @@ static enum tm_code figures_torn(json_t *out, const struct tm_truth *truth,
                             json_pack("{s:n, s:n, s:b}", "transactions", "seconds", "measured", 0));
         return TM_OK;
     }
-    enum tm_code rc = tm_torn_count(&torn, truth, m, err);
+    enum tm_code rc = tm_torn_count(&torn, truth, m, tm_timing_wall_ns(t, t->end_us / 1000), err);
     json_object_set_new(out, "torn",
                         json_pack("{s:I, s:f, s:b, s:I}", "transactions",
                                   (json_int_t)torn.transactions, "seconds",

@@ -21,6 +21,14 @@ static int64_t anomaly_gone(const struct match_work *w, int64_t after, int64_t u
     return MATCH_BEFORE;
 }
 
+static bool anomaly_live(const struct match_work *w, int64_t after, int64_t upto)
+{
+    for (int64_t i = upto; i > after && i >= 0; i--)
+        if (w->hash[i] != MATCH_ABSENT)
+            return true;
+    return false;
+}
+
 static void anomaly_seen(struct match_work *w, enum tm_anomaly_kind kind, uint32_t record,
                          uint32_t row, int64_t version)
 {
@@ -32,26 +40,27 @@ void tm_match_anomalies(struct match_work *w, uint32_t record, uint32_t row)
 {
     bool present = false;
     int64_t now = MATCH_BEFORE, gone = MATCH_BEFORE; /* gone: deletes up to it were shown */
-    int64_t whole = MATCH_BEFORE;                    /* newest version shown whole and present */
+    int64_t whole = MATCH_BEFORE; /* versions up to it were shown, the last as a whole row */
     for (size_t n = 0; n < w->obs_count; n++) {
         const struct match_obs *o = &w->obs[n];
         bool here = (o->o->flags & TM_SHOWN_PRESENT) != 0;
         now = anomaly_committed(w, o, now);
-        int64_t deleted = anomaly_gone(w, gone, now);
+        /* a live version since the delete that was shown: the row may be that one, late */
+        bool live = anomaly_live(w, gone, now);
         bool dead = now < 0 || w->hash[now] == MATCH_ABSENT; /* the org does not have it now */
-        bool resurrected = here && !present && n > 0 && gone >= 0 && dead && deleted < 0;
+        bool resurrected = here && !present && n > 0 && gone >= 0 && dead && !live;
         if (resurrected)
             anomaly_seen(w, TM_ANOMALY_RESURRECTED, record, row, now);
         if (here && o->back && !resurrected)
             anomaly_seen(w, TM_ANOMALY_TIME_TRAVEL, record, row, o->version);
         if (here && o->shows == SHOWS_WRONG && record != TM_TRUTH_NONE)
             anomaly_seen(w, TM_ANOMALY_NEVER_EXISTED, record, row, now);
-        if (!here && present && !dead && deleted <= whole)
+        if (!here && present && !dead && anomaly_gone(w, whole, now) == MATCH_BEFORE)
             anomaly_seen(w, TM_ANOMALY_FALSE_DELETE, record, row, now);
-        if (!here && deleted > gone)
-            gone = deleted;
-        if (here && o->shows == SHOWS_WHOLE && o->version > whole)
-            whole = o->version;
+        if (!here && o->shows == SHOWS_WHOLE && o->certain > gone)
+            gone = o->certain;
+        if (here && o->shows == SHOWS_WHOLE && o->certain > whole)
+            whole = o->certain;
         present = here;
     }
 }

@@ -198,7 +198,7 @@ static enum tm_code plan_top(struct tm_plan *p, const char *where, struct tm_err
                     { &poll_us, "poll_us", 1500, 100 },
                     { &batch_us, "poll_batch_us", 5000, 100 },
                     { &sample_ms, "sample_ms", 12000, 1 },
-                    { &audit_ms, "audit_ms", 20000, 1 } };
+                    { &audit_ms, "audit_ms", 12000, 1 } };
     for (size_t i = 0; rc == TM_OK && i < PLAN_COUNT(texts); i++)
         rc = plan_text(texts[i].out, j, where, texts[i].key, texts[i].missing, err);
     for (size_t i = 0; rc == TM_OK && i < PLAN_COUNT(numbers); i++)

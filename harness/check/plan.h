@@ -5,7 +5,7 @@
  *   traces: [paths of trace files], events: [changeType words the scenario declares; each must be
  * seen], offered [0]: changes the workload means to make, 0 = those of the history; broker
  * ["embedded"], cpus [0], poll_us [1500], poll_batch_us [5000]: wall time between two probes of a
- * stream's or batch's database, audit_ms [20000]: wall time between two full comparisons of a
+ * stream's or batch's database, audit_ms [12000]: wall time between two full comparisons of a
  * followed relation (check/audit.h), sample_ms [12000]: wall time between two full reads of option
  * 1's views, slo: {lateness_ms_p99 [1000], achieved [0.99]}, pipelines: [{name, kind: stream |
  * batch, option [2], database, objects, interval_ms, carries: [change types], clients:

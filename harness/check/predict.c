@@ -10,6 +10,7 @@ struct predict_row {           /* by row of the reader's `shown` */
     uint32_t record;           /* of truth */
     uint32_t mine;             /* row of `shown` here */
     uint32_t read, whole_read; /* that answered it last */
+    uint32_t found;            /* version of its last event; TM_TRUTH_NONE: none yet */
     int64_t life;              /* position of the newest full image or removal, -1 none */
     uint32_t life_read;        /* where it is an answer: of which read (R9) */
     int64_t dirt;              /* newest position in doubt, -1 none */
@@ -61,6 +62,7 @@ static enum tm_code predict_row_init(struct tm_predict *p, uint32_t row, struct 
     const struct tm_shown_row *theirs = &p->reader->shown->rows[row];
     int object = predict_truth_object(p, row), mine;
     *r = (struct predict_row){ .record = TM_TRUTH_NONE,
+                               .found = TM_TRUTH_NONE,
                                .mine = TM_SHOWN_NONE,
                                .read = TM_SHOWN_NONE,
                                .whole_read = TM_SHOWN_NONE,
@@ -223,11 +225,19 @@ static void predict_doubt(struct tm_predict *p, uint32_t row, int64_t position)
         p->rows[row].dirt = position;
 }
 
-static uint32_t predict_version(const struct tm_predict *p, uint32_t record, int64_t replay_id)
+/* Looked for from where the record's last event was found: events of one record come in order but
+ * for repetitions, and a hot record has thousands of versions. */
+static uint32_t predict_version(struct predict_row *r, const struct tm_truth *t, int64_t replay_id)
 {
-    uint32_t v = record == TM_TRUTH_NONE ? TM_TRUTH_NONE : p->truth->records[record].last;
-    while (v != TM_TRUTH_NONE && p->truth->versions[v].replay_id != replay_id)
-        v = p->truth->versions[v].prev;
+    if (r->record == TM_TRUTH_NONE)
+        return TM_TRUTH_NONE;
+    uint32_t from = r->found != TM_TRUTH_NONE ? r->found : t->records[r->record].first, v = from;
+    while (v != TM_TRUTH_NONE && t->versions[v].replay_id != replay_id)
+        v = t->versions[v].next;
+    if (v == TM_TRUTH_NONE)
+        for (v = from; v != TM_TRUTH_NONE && t->versions[v].replay_id != replay_id;)
+            v = t->versions[v].prev;
+    r->found = v != TM_TRUTH_NONE ? v : r->found;
     return v;
 }
 
@@ -269,7 +279,7 @@ static void predict_values(struct tm_predict *p, uint32_t row, uint32_t v, int64
 static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_arrival *a)
 {
     struct predict_row *r = &p->rows[row];
-    uint32_t v = predict_version(p, r->record, a->position / 2);
+    uint32_t v = predict_version(r, p->truth, a->position / 2);
     if (v == TM_TRUTH_NONE) {
         r->left_out = true; /* an event the history does not know */
         return;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define STORE_FORMAT "3"
+#define STORE_FORMAT "4"
 #define STORE_SQL_BYTES_MAX (4u << 20)
 #define STORE_NUMBERS 16 /* whole numbers of _objects, in order */
 #define STORE_FIXED 9    /* bound before the fields: Id … _ask */
