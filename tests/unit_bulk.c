@@ -470,6 +470,42 @@ static void pk_chunking_makes_a_batch_a_chunk_and_leaves_the_first_out(void **st
     bulk_expect(w, w->body, 201, "PK chunking takes queries with no clause behind WHERE");
 }
 
+/* A job's info, chunked by chunkSize; the path of its batches. */
+static void chunked(struct bulk_world *w, char target[200], const char *size)
+{
+    char jid[TM_ID_BYTES], session[200];
+    const char *const headers[] = { session, JSON, size, NULL };
+    snprintf(session, sizeof session, "X-SFDC-Session: %s", w->token);
+    bulk_send(w, "POST", ASYNC,
+              "{\"operation\":\"query\",\"object\":\"Account\",\"contentType\":\"CSV\"}", headers);
+    bulk_id_of(w, jid, "\"id\":\"");
+    snprintf(target, 200, ASYNC "/%s/batch", jid);
+}
+
+/* All chunks, or none: of 2,000 batches a job, and of those of a day. */
+static void chunks_beyond_a_limit_are_refused_before_any_is_queued(void **state)
+{
+    struct bulk_world *w = *state;
+    char target[200];
+    bulk_world_fill(w, 2000);
+    chunked(w, target, "Sforce-Enable-PKChunking: chunkSize=1");
+    bulk_expect(w, bulk_async(w, "POST", target, "SELECT Id FROM Account", NULL), 400,
+                "ExceededQuota");
+    bulk_expect(w, w->body, 400, "take a larger chunkSize");
+    assert_null(strstr(bulk_async(w, "GET", target, NULL, NULL), "<batchInfo>"));
+    bulk_expect(w, bulk_ask(w, "GET", "/services/data/v59.0/limits", NULL), 200,
+                "\"DailyBulkApiBatches\":{\"Max\":15000,\"Remaining\":15000}");
+    for (int i = 0; i < 14; i++) { /* 1,001 batches each */
+        chunked(w, target, "Sforce-Enable-PKChunking: chunkSize=2");
+        bulk_expect(w, bulk_async(w, "POST", target, "SELECT Id FROM Account", NULL), 201,
+                    "NotProcessed");
+    }
+    chunked(w, target, "Sforce-Enable-PKChunking: chunkSize=2");
+    bulk_expect(w, bulk_async(w, "POST", target, "SELECT Id FROM Account", NULL), 400,
+                "ApiBatchItems Limit exceeded.");
+    assert_null(strstr(bulk_async(w, "GET", target, NULL, NULL), "<batchInfo>"));
+}
+
 static void query_that_is_wrong_fails_its_batch(void **state)
 {
     static const struct {
@@ -561,6 +597,7 @@ int main(void)
         IN_A_WORLD(json_job_answers_in_json_with_times_as_numbers),
         IN_A_WORLD(xml_job_answers_in_xml),
         IN_A_WORLD(pk_chunking_makes_a_batch_a_chunk_and_leaves_the_first_out),
+        IN_A_WORLD(chunks_beyond_a_limit_are_refused_before_any_is_queued),
         IN_A_WORLD(query_that_is_wrong_fails_its_batch),
         IN_A_WORLD(wrong_requests_of_1_0_get_its_error_codes),
     };

@@ -264,6 +264,23 @@ static void fields_are_named_in_any_case(void **state)
     bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "column 2 of the header, Name");
 }
 
+/* What is quoted in a message is cut to a length, and never inside a letter. */
+static void reasons_with_long_names_of_other_letters_are_told(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[120], name[120] = "a", text[300];
+    for (int i = 0; i < 50; i++)
+        strcat(name, "\u00e9");
+    snprintf(text, sizeof text, "%s,%s\n1,2\n", name, name);
+    upload(w, path, "{\"operation\":\"insert\",\"object\":\"Account\"}", text);
+    bulk_ask(w, "PATCH", path, "{\"state\":\"UploadComplete\"}");
+    bulk_expect(w, w->body, 200, "\"errorMessage\":\"column 2 of the header, a\u00e9");
+    snprintf(text, sizeof text, "{\"operation\":\"query\",\"object\":\"%s\"}", name);
+    bulk_async(w, "POST", ASYNC, text, JSON);
+    bulk_expect(w, w->body, 400, "\"exceptionCode\":\"InvalidEntity\"");
+    bulk_expect(w, w->body, 400, "\u00e9' is not supported by the Bulk API.");
+}
+
 /* Uploads of open jobs, records to write and results are one allowance. */
 static void what_ingest_jobs_hold_has_a_limit(void **state)
 {
@@ -308,6 +325,7 @@ int main(void)
         IN_A_WORLD(job_of_2_0_takes_more_records_than_a_batch_of_1_0),
         IN_A_WORLD(aborted_job_of_2_0_gives_back_the_records_it_did_not_write),
         IN_A_WORLD(fields_are_named_in_any_case),
+        IN_A_WORLD(reasons_with_long_names_of_other_letters_are_told),
         IN_A_WORLD(what_ingest_jobs_hold_has_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

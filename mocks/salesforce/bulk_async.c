@@ -1,6 +1,7 @@
 /* bulk_async: Bulk API 1.0, /services/async/NN.0/job. What is said of a job is in the format of the
  * request (Content-Type), what is said of a batch in the format of the job: JSON for JSON jobs,
  * else XML, whatever Content-Type a GET carries. */
+#include "base/text.h"
 #include "mocks/salesforce/bulk_impl.h"
 #include "mocks/salesforce/rest.h"
 #include <assert.h>
@@ -78,10 +79,13 @@ void bulk_async_error(struct tm_mock_response *out, bool json, int status, const
                       const char *message)
 {
     struct async_call c = { .out = out, .json = json };
+    char whole[700];
+    snprintf(whole, sizeof whole, "%s", message);
+    tm_text_cut(whole);
     tm_buf_reset(&out->headers);
     tm_buf_reset(&out->body);
     async_answer(&c, status, "error",
-                 json_pack("{s:s,s:s}", "exceptionCode", code, "exceptionMessage", message));
+                 json_pack("{s:s,s:s}", "exceptionCode", code, "exceptionMessage", whole));
 }
 
 static void async_refuse(struct async_call *c, int status, const char *code, const char *message)
@@ -378,25 +382,47 @@ static enum tm_code async_chunk(struct async_call *c, struct bulk_job *job, cons
     return rc;
 }
 
-/* One batch a chunk of the object's ids, from pk_from on; the first batch itself is not run. */
+/* The first ids of the chunks, from pk_from on, into ids[BULK_BATCHES_MAX]. TM_E_LIMIT: more than
+ * the job, or the day, may still have. */
+static enum tm_code async_cut(struct async_call *c, const struct bulk_job *job,
+                              char (*ids)[TM_ID_BYTES], size_t *out_count, struct tm_err *err)
+{
+    const struct tm_describe *d = tm_org_describe(c->b->org, job->object);
+    char next[TM_ID_BYTES], first[16];
+    int64_t jobs, batches;
+    size_t count = 0, most = BULK_BATCHES_MAX - job->runs_count - 1; /* the first is not run */
+    tm_bulk_usage_day(c->b, c->r->now.org_ms, &jobs, &batches);
+    snprintf(first, sizeof first, "%.3s000000000000", d->key_prefix);
+    enum tm_code rc = tm_id18(next, job->pk_from[0] != '\0' ? job->pk_from : first, err);
+    while (rc == TM_OK && next[0] != '\0') {
+        if (count == most)
+            return tm_fail(err, TM_E_LIMIT,
+                           "the query makes more chunks than the %d batches a job may have: take a "
+                           "larger chunkSize",
+                           BULK_BATCHES_MAX);
+        if (batches + 1 + (int64_t)count >= TM_BULK_BATCHES_PER_DAY)
+            return tm_fail(err, TM_E_LIMIT, "ApiBatchItems Limit exceeded.");
+        memcpy(ids[count++], next, sizeof next);
+        rc = async_boundary(c, job, ids[count - 1], next, err);
+    }
+    *out_count = count;
+    return rc;
+}
+
+/* One batch a chunk of the object's ids; the first batch itself is not run. Nothing is queued
+ * unless all chunks may be. */
 static enum tm_code async_chunks(struct async_call *c, struct bulk_job *job, const char *soql,
                                  struct bulk_run **out, struct tm_err *err)
 {
-    const struct tm_describe *d = tm_org_describe(c->b->org, job->object);
-    char from[TM_ID_BYTES], until[TM_ID_BYTES], first[16];
-    snprintf(first, sizeof first, "%.3s000000000000", d->key_prefix);
-    enum tm_code rc = tm_id18(from, job->pk_from[0] != '\0' ? job->pk_from : first, err);
+    char(*ids)[TM_ID_BYTES] = calloc(BULK_BATCHES_MAX, sizeof *ids);
+    size_t count = 0;
+    enum tm_code rc = ids != NULL ? async_cut(c, job, ids, &count, err)
+                                  : tm_fail(err, TM_E_NOMEM, "chunks of a query");
     if (rc == TM_OK)
         rc = bulk_run_make_ended(c->b, job, soql, BULK_NOT_PROCESSED, "", &c->r->now, out, err);
-    for (bool more = true; rc == TM_OK && more; memcpy(from, until, sizeof from)) {
-        rc = async_boundary(c, job, from, until, err);
-        if (rc == TM_OK && job->runs_count >= BULK_BATCHES_MAX)
-            rc = tm_fail(err, TM_E_LIMIT, "more than %d chunks: take a larger chunkSize",
-                         BULK_BATCHES_MAX);
-        if (rc == TM_OK)
-            rc = async_chunk(c, job, soql, from, until, err);
-        more = until[0] != '\0';
-    }
+    for (size_t i = 0; i < count && rc == TM_OK; i++)
+        rc = async_chunk(c, job, soql, ids[i], i + 1 < count ? ids[i + 1] : "", err);
+    free(ids);
     if (rc != TM_E_ARG)
         return rc;
     (*out)->state = BULK_FAILED;

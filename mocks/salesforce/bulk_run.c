@@ -1,4 +1,5 @@
 /* bulk_run: one query from its text to written rows. */
+#include "base/text.h"
 #include "mocks/salesforce/bulk_impl.h"
 #include <assert.h>
 #include <stdio.h>
@@ -109,6 +110,7 @@ static void run_fail(struct tm_bulk *b, struct bulk_run *run, enum tm_code rc,
     else
         snprintf(run->why, sizeof run->why, "UNKNOWN_EXCEPTION: %s",
                  tm_err_text(err, text, sizeof text));
+    tm_text_cut(run->why);
     if (run->job->op == BULK_QUERY) /* records that were written stay so */
         run->rows = 0;
     run_end(b, run, BULK_FAILED, now);
@@ -343,6 +345,7 @@ enum tm_code bulk_run_make_ended(struct tm_bulk *b, struct bulk_job *job, const 
         (*out)->state = state;
         (*out)->ended_ns = now->wall_ns;
         snprintf((*out)->why, sizeof(*out)->why, "%s", why);
+        tm_text_cut((*out)->why); /* parts of it may have been cut inside a letter */
     }
     return rc;
 }
