@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #define INGEST "/services/data/v59.0/jobs/ingest"
 
@@ -314,6 +315,37 @@ static void what_ingest_jobs_hold_has_a_limit(void **state)
     tm_buf_free(&data);
 }
 
+static void a_unique_value_is_taken_once_within_one_batch(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[200];
+    load(w, path, "{\"operation\":\"insert\",\"object\":\"User\",\"contentType\":\"CSV\"}",
+         "Username,LastName,Email,Alias,TimeZoneSidKey,LocaleSidKey,LanguageLocaleKey\n"
+         "a@b.example,One,a@b.example,ab,GMT,en_US,en_US\n"
+         "a@b.example,Two,a@b.example,ab,GMT,en_US,en_US\n");
+    bulk_async(w, "GET", bulk_sub(path, "/result"), NULL, JSON);
+    assert_non_null(strstr(w->body, "DUPLICATE_VALUE"));
+    assert_int_equal(
+        org_ask_int(w->f.org, "SELECT count(*) FROM cur_User WHERE Username='a@b.example'"), 1);
+}
+
+static void a_lookup_that_cannot_be_made_fails_the_batch_and_blames_no_record(void **state)
+{
+    struct bulk_world *w = *state;
+    char path[200];
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(w->f.path, &other), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(other, "ALTER TABLE cur_Account RENAME TO away", NULL, NULL, NULL), SQLITE_OK);
+    load(w, path,
+         "{\"operation\":\"upsert\",\"object\":\"Account\",\"contentType\":\"CSV\","
+         "\"externalIdFieldName\":\"LegacyId__c\"}",
+         "Name,LegacyId__c\none,k1\n");
+    bulk_expect(w, bulk_async(w, "GET", path, NULL, JSON), 200, "<state>Failed</state>");
+    bulk_expect(w, w->body, 200, "<numberRecordsProcessed>0</numberRecordsProcessed>");
+    sqlite3_close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +356,8 @@ int main(void)
         IN_A_WORLD(ingest_job_of_2_0_runs_when_its_upload_is_complete),
         IN_A_WORLD(job_of_2_0_takes_more_records_than_a_batch_of_1_0),
         IN_A_WORLD(aborted_job_of_2_0_gives_back_the_records_it_did_not_write),
+        IN_A_WORLD(a_unique_value_is_taken_once_within_one_batch),
+        IN_A_WORLD(a_lookup_that_cannot_be_made_fails_the_batch_and_blames_no_record),
         IN_A_WORLD(fields_are_named_in_any_case),
         IN_A_WORLD(reasons_with_long_names_of_other_letters_are_told),
         IN_A_WORLD(what_ingest_jobs_hold_has_a_limit),

@@ -437,6 +437,43 @@ static void while_the_org_is_locked_by_another_program_the_answer_is_try_again(v
     rest_expect_error(w, "POST", "/tidemark/v1/nothing", "{}", 400, "BAD_REQUEST");
 }
 
+static enum tm_code move_clock(void *data, int64_t ms, struct tm_now *now, struct tm_err *err)
+{
+    struct rest_world *w = data;
+    (void)err;
+    w->now.org_ms += ms;
+    *now = w->now;
+    return TM_OK;
+}
+
+static void a_clock_that_moved_says_so_although_the_org_is_locked(void **state)
+{
+    struct rest_world *w = *state;
+    const struct tm_salesforce_settings settings = { .oauth = { .seeded = true, .seed = 9 },
+                                                     .advance = move_clock,
+                                                     .advance_data = w };
+    int64_t before = w->now.org_ms;
+    sqlite3 *other = NULL;
+    char target[200];
+    json_t *made = rest_ask(w, "POST", DATA "/sobjects/Account", "{\"Name\":\"x\"}", NULL);
+    snprintf(target, sizeof target, DATA "/sobjects/Account/%s",
+             json_string_value(json_object_get(made, "id")));
+    json_decref(made);
+    json_decref(rest_ask(w, "DELETE", target, NULL, NULL)); /* to be purged on the way */
+    assert_int_equal(w->status, 204);
+    tm_salesforce_close(w->salesforce);
+    assert_int_equal(tm_salesforce_open(&w->salesforce, w->f.org, &settings, NULL), TM_OK);
+    w->handler = tm_salesforce_handler(w->salesforce);
+    assert_int_equal(sqlite3_open(w->f.path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    json_t *json = rest_ask(w, "POST", "/tidemark/v1/clock", "{\"advance\":\"20d\"}", NULL);
+    assert_int_equal(w->status, 200);
+    assert_int_equal(json_integer_value(json_object_get(json, "org_ms")), before + 20 * 86400000LL);
+    json_decref(json);
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+}
+
 /* Nobody but the mock holds or breaks anything here: the rows are those of a lookup that fails. */
 static void a_lookup_that_cannot_be_made_is_no_fault_of_the_record(void **state)
 {
@@ -512,6 +549,7 @@ int main(void)
         T(get_deleted_lists_the_deletes_of_its_window),
         T(the_control_api_commits_and_tells_history),
         T(while_the_org_is_locked_by_another_program_the_answer_is_try_again),
+        T(a_clock_that_moved_says_so_although_the_org_is_locked),
         T(a_lookup_that_cannot_be_made_is_no_fault_of_the_record),
         T(the_control_api_refuses_pages_of_other_sites),
 #undef T
