@@ -304,8 +304,8 @@ static int sessions_kept(const struct world *w)
     snprintf(path, sizeof path, "%s/org.db", w->folder);
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
         sqlite3_prepare_v2(db,
-                           "SELECT json_array_length(value, '$.sessions') FROM meta "
-                           "WHERE key = 'sessions'",
+                           "SELECT count(*) FROM meta WHERE key LIKE 'session %' AND "
+                           "key <> 'session 0' AND value <> ''",
                            -1, &s, NULL) == SQLITE_OK &&
         sqlite3_step(s) == SQLITE_ROW)
         kept = sqlite3_column_int(s, 0);

@@ -79,16 +79,22 @@ static void fuzz_jwt(const char *text)
     (void)tm_jwt_verify(text, fuzz_certificate);
 }
 
-static void fuzz_sessions(struct tm_oauth *o, const char *text)
+/* A line a row, row 0 first. */
+static void fuzz_sessions(struct tm_oauth *o, char *text)
 {
     struct tm_now now = { 0, TM_NS_PER_S };
-    struct tm_buf kept;
-    if (tm_oauth_load(o, text, &now, NULL) != TM_OK)
-        fuzz_demand(tm_oauth_tokens(o) == 0);
-    tm_buf_init(&kept, TM_OAUTH_SAVED_BYTES_MAX);
-    tm_oauth_save(o, &kept);
-    fuzz_demand(kept.failed == TM_OK);
-    tm_buf_free(&kept);
+    size_t row = 0;
+    for (char *line = text, *end; line != NULL && row < tm_oauth_rows(o); line = end, row++) {
+        end = strchr(line, '\n');
+        if (end != NULL)
+            *end++ = '\0';
+        tm_oauth_load(o, row, line, &now, NULL);
+        fuzz_demand(tm_oauth_tokens(o) <= row);
+    }
+    size_t before = tm_oauth_tokens(o);
+    char token[TM_OAUTH_TOKEN_BYTES];
+    tm_oauth_give(o, token, &now);
+    fuzz_demand(tm_oauth_good(o, token, &now) && tm_oauth_tokens(o) <= before + 1);
 }
 
 static void fuzz_inflate(const char *text, size_t bytes)
@@ -142,7 +148,7 @@ static const char *const corpus[] = {
     "JeyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIiwic3ViIjoieCIsImF1ZCI6IngiLCJleHAiOjE3NzI0Mzg0MDB9.AAAA==",
     "J..",
     "Gx\x9cK\x04\xff",
-    "K{\"refresh_revoked\":false,\"sessions\":[[\"ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0\","
-    "1772438460000,false]]}",
+    "K[false,2]\n[\"ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0\",1772438460000,false]\n",
+    "K[true,5000]\n\n[\"ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0\",1772438460000,true]",
 };
 FUZZ_PROGRAM(corpus)

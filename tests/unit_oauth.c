@@ -525,65 +525,119 @@ static void a_stranger_is_told_off_in_one_word(void **state)
 
 /* ---- sessions that outlive the process ---- */
 
+static char kept_rows[TM_OAUTH_TOKENS_MAX + 1][TM_OAUTH_ROW_BYTES_MAX];
+
+/* Writes what is to be kept; how many rows that were. */
+static size_t keep(struct tm_oauth *o)
+{
+    size_t row, count = 0;
+    struct tm_buf text;
+    tm_buf_init(&text, TM_OAUTH_ROW_BYTES_MAX);
+    for (; tm_oauth_unkept(o, &row, &text); count++) {
+        assert_true(row < tm_oauth_rows(o));
+        assert_int_equal(text.failed, TM_OK);
+        snprintf(kept_rows[row], sizeof kept_rows[row], "%s", tm_buf_text(&text));
+        tm_buf_reset(&text);
+        tm_oauth_kept(o);
+    }
+    tm_buf_free(&text);
+    return count;
+}
+
+/* Another process, which has loaded what was kept. */
+static struct tm_oauth *load(const struct tm_oauth_settings *settings, const struct tm_now *now)
+{
+    struct tm_oauth *o = NULL;
+    assert_int_equal(tm_oauth_open(&o, settings, NULL), TM_OK);
+    for (size_t row = 0; row < tm_oauth_rows(o); row++)
+        assert_int_equal(tm_oauth_load(o, row, kept_rows[row], now, NULL), TM_OK);
+    assert_int_equal(keep(o), 0);
+    return o;
+}
+
 static void kept_sessions_are_good_in_another_process_until_their_time(void **state)
 {
     struct tm_oauth *o = *state, *other = NULL;
     struct tm_oauth_settings settings = *tm_oauth_settings(o);
     struct tm_now later = { 0, 500 * TM_NS_PER_S }; /* its wall clock began elsewhere */
-    struct tm_buf kept;
-    uint64_t before = tm_oauth_changes(o);
     json_t *a = ask(o, "grant_type=client_credentials&" CLIENT, NULL, 200);
     const char *token = json_string_value(json_object_get(a, "access_token"));
-    assert_true(tm_oauth_changes(o) > before);
     revoke(o, "GET", "tidemark-refresh-token", 200);
-    tm_buf_init(&kept, TM_OAUTH_SAVED_BYTES_MAX);
-    tm_oauth_save(o, &kept);
-    assert_null(strstr(tm_buf_text(&kept), token + 17));
+    assert_int_equal(keep(o), 2);
+    assert_null(strstr(kept_rows[1], token + 17));
     settings.real_ms_at_zero = (REAL_S + 4 - 500) * 1000; /* four seconds after the sign-in */
-    assert_int_equal(tm_oauth_open(&other, &settings, NULL), TM_OK);
-    assert_int_equal(tm_oauth_load(other, tm_buf_text(&kept), &later, NULL), TM_OK);
+    other = load(&settings, &later);
     assert_int_equal(check(other, "Authorization", token, 506 * TM_NS_PER_S - 1), TM_OAUTH_GOOD);
     assert_int_equal(check(other, "Authorization", token, 506 * TM_NS_PER_S), TM_OAUTH_BAD);
     json_decref(ask(other, REFRESH "&refresh_token=tidemark-refresh-token", NULL, 400));
     tm_oauth_close(other);
     settings.real_ms_at_zero = (REAL_S + 10 - 500) * 1000; /* its ten seconds are over */
-    assert_int_equal(tm_oauth_open(&other, &settings, NULL), TM_OK);
-    assert_int_equal(tm_oauth_load(other, tm_buf_text(&kept), &later, NULL), TM_OK);
+    other = load(&settings, &later);
     assert_int_equal(tm_oauth_tokens(other), 0);
     tm_oauth_close(other);
-    tm_buf_free(&kept);
     json_decref(a);
 }
 
-static void a_full_house_fits_where_it_is_kept_and_nonsense_is_no_session(void **state)
+static void a_sign_in_or_out_is_kept_in_its_own_row_alone(void **state)
 {
-    static const char *const bad[] = {
-        "",
-        "{}",
-        "[]",
-        "{\"refresh_revoked\":false,\"sessions\":[[\"AA\",1772438500000,false]]}",
-        "{\"refresh_revoked\":false,\"sessions\":[[1,2,3]]}",
-        "{\"refresh_revoked\":false,\"sessions\":[7]}"
-    };
     struct tm_oauth *o = *state, *other = NULL;
     struct tm_now now = { 0, TM_NS_PER_S };
-    struct tm_buf kept;
-    char token[TM_OAUTH_TOKEN_BYTES];
-    for (int i = 0; i < TM_OAUTH_TOKENS_MAX; i++)
+    char first[TM_OAUTH_TOKEN_BYTES], token[TM_OAUTH_TOKEN_BYTES];
+    tm_oauth_give(o, first, &now);
+    for (int i = 0; i < 99; i++)
         tm_oauth_give(o, token, &now);
-    tm_buf_init(&kept, TM_OAUTH_SAVED_BYTES_MAX);
-    tm_oauth_save(o, &kept);
-    assert_int_equal(kept.failed, TM_OK);
+    assert_int_equal(keep(o), 101);
+    assert_int_equal(keep(o), 0);
+    assert_true(tm_oauth_forget(o, first));
+    assert_int_equal(keep(o), 1);
+    assert_string_equal(kept_rows[1], "");
+    other = load(tm_oauth_settings(o), &now); /* with a free row in the middle */
+    assert_int_equal(tm_oauth_tokens(other), 99);
+    assert_false(tm_oauth_good(other, first, &now));
+    assert_true(tm_oauth_good(other, token, &now));
+    tm_oauth_give(other, first, &now);
+    assert_int_equal(keep(other), 1);
+    assert_true(tm_oauth_good(other, first, &now) && tm_oauth_good(other, token, &now));
+    tm_oauth_expire_all(other);
+    assert_int_equal(keep(other), 100);
+    tm_oauth_close(other);
+    other = load(tm_oauth_settings(o), &now);
+    assert_int_equal(tm_oauth_tokens(other), 0);
+    tm_oauth_close(other);
+}
+
+static void a_full_house_is_kept_whole_and_nonsense_is_no_session(void **state)
+{
+    static const char *const heads[] = { "{}",         "[]",           "[false]", "[1,2]",
+                                         "[false,-1]", "[false,5001]", "x" };
+    static const char *const bad[] = { "{}", "[]", "[\"AA\",1772438500000,false]", "[1,2,3]", "7" };
+    struct tm_oauth *o = *state, *other = NULL;
+    struct tm_oauth_settings settings = *tm_oauth_settings(o);
+    struct tm_now now = { 0, TM_NS_PER_S };
+    char first[TM_OAUTH_TOKEN_BYTES], token[TM_OAUTH_TOKEN_BYTES];
+    tm_oauth_give(o, first, &now);
+    for (int i = 1; i < TM_OAUTH_TOKENS_MAX; i++, now.wall_ns++)
+        tm_oauth_give(o, token, &now);
+    keep(o);
     assert_int_equal(tm_oauth_open(&other, tm_oauth_settings(o), NULL), TM_OK);
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        assert_int_equal(tm_oauth_load(other, 0, heads[i], &now, NULL), TM_E_PROTO);
+        assert_int_equal(tm_oauth_rows(other), 1);
+    }
+    assert_int_equal(tm_oauth_load(other, 0, "[false,1]", &now, NULL), TM_OK);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(tm_oauth_load(other, bad[i], &now, NULL), TM_E_PROTO);
+        assert_int_equal(tm_oauth_load(other, 1, bad[i], &now, NULL), TM_E_PROTO);
         assert_int_equal(tm_oauth_tokens(other), 0);
     }
-    assert_int_equal(tm_oauth_load(other, tm_buf_text(&kept), &now, NULL), TM_OK);
-    assert_int_equal(tm_oauth_tokens(other), TM_OAUTH_TOKENS_MAX);
-    assert_true(tm_oauth_good(other, token, &now));
     tm_oauth_close(other);
-    tm_buf_free(&kept);
+    settings.seed++; /* tokens that were not given before */
+    other = load(&settings, &now);
+    assert_int_equal(tm_oauth_tokens(other), TM_OAUTH_TOKENS_MAX);
+    assert_true(tm_oauth_good(other, first, &now) && tm_oauth_good(other, token, &now));
+    tm_oauth_give(other, token, &now); /* pushes out the oldest, in its row */
+    assert_false(tm_oauth_good(other, first, &now));
+    assert_int_equal(keep(other), 1);
+    tm_oauth_close(other);
 }
 
 int main(void)
@@ -609,7 +663,8 @@ int main(void)
         T(userinfo_answers_by_get_and_by_post),
         T(a_stranger_is_told_off_in_one_word),
         T(kept_sessions_are_good_in_another_process_until_their_time),
-        T(a_full_house_fits_where_it_is_kept_and_nonsense_is_no_session),
+        T(a_sign_in_or_out_is_kept_in_its_own_row_alone),
+        T(a_full_house_is_kept_whole_and_nonsense_is_no_session),
 #undef T
     };
     return cmocka_run_group_tests(tests, load_keys, free_keys);

@@ -37,8 +37,9 @@
 #define SERVE_BODY_BYTES_MAX (32u << 20)
 /* entries of history that the lagged copies take over in one step: about a millisecond */
 #define SERVE_LAG_CHANGES_MAX 32
-/* key in the org's meta table */
-#define SERVE_SESSIONS "sessions"
+/* key in the org's meta table, of one row */
+#define SERVE_SESSION "session %zu"
+#define SERVE_KEY_BYTES 32
 #define SERVE_ADVANCE_MS_MAX (3650 * 86400000LL)
 
 enum serve_flag {
@@ -92,9 +93,8 @@ struct serve {
     struct tm_secret_key *jwt_certificate;
     struct tm_serve_tls tls;
     struct tm_clock_file *clock;
-    uint64_t sessions_kept; /* tm_oauth_changes when they were last written to the org */
-    bool started;           /* the clock runs and the workload knows */
-    int64_t pos_told;       /* history position subscribers were told of */
+    bool started;     /* the clock runs and the workload knows */
+    int64_t pos_told; /* history position subscribers were told of */
     unsigned seconds;
     struct tm_err broken; /* found outside a step; told by the next one */
 };
@@ -213,31 +213,36 @@ static enum tm_code serve_sessions_load(struct serve *s, struct tm_err *err)
     struct tm_oauth *oauth = tm_salesforce_oauth(s->salesforce);
     struct tm_now now = tm_clock_now(s->clock);
     struct tm_err lost = { .code = TM_OK };
-    char *text = malloc(TM_OAUTH_SAVED_BYTES_MAX);
-    if (text == NULL)
-        return tm_fail(err, TM_E_NOMEM, "sessions");
-    enum tm_code rc = tm_org_meta_get(s->org, SERVE_SESSIONS, text, TM_OAUTH_SAVED_BYTES_MAX, err);
-    if (rc == TM_OK && *text != '\0' && tm_oauth_load(oauth, text, &now, &lost) != TM_OK)
-        tm_log(TM_LOG_WARN, "%s; everybody signs in again", lost.msg);
-    s->sessions_kept = tm_oauth_changes(oauth);
-    free(text);
+    enum tm_code rc = TM_OK;
+    for (size_t row = 0; rc == TM_OK && row < tm_oauth_rows(oauth); row++) {
+        char key[SERVE_KEY_BYTES], text[TM_OAUTH_ROW_BYTES_MAX];
+        snprintf(key, sizeof key, SERVE_SESSION, row);
+        rc = tm_org_meta_get(s->org, key, text, sizeof text, err);
+        if (rc == TM_OK)
+            tm_oauth_load(oauth, row, text, &now, &lost);
+    }
+    if (lost.code != TM_OK)
+        tm_log(TM_LOG_WARN, "%s; who had it signs in again", lost.msg);
     return rc;
 }
 
 static enum tm_code serve_sessions_keep(struct serve *s, struct tm_err *err)
 {
-    const struct tm_oauth *oauth =
-        s->salesforce != NULL ? tm_salesforce_oauth(s->salesforce) : NULL;
+    struct tm_oauth *oauth = s->salesforce != NULL ? tm_salesforce_oauth(s->salesforce) : NULL;
+    enum tm_code rc = TM_OK;
     struct tm_buf text;
-    if (oauth == NULL || tm_oauth_changes(oauth) == s->sessions_kept)
-        return TM_OK;
-    tm_buf_init(&text, TM_OAUTH_SAVED_BYTES_MAX);
-    tm_oauth_save(oauth, &text);
-    enum tm_code rc = tm_buf_check(&text, "sessions", err);
-    if (rc == TM_OK)
-        rc = tm_org_meta_set(s->org, SERVE_SESSIONS, tm_buf_text(&text), err);
-    if (rc == TM_OK)
-        s->sessions_kept = tm_oauth_changes(oauth);
+    size_t row;
+    tm_buf_init(&text, TM_OAUTH_ROW_BYTES_MAX);
+    while (rc == TM_OK && oauth != NULL && tm_oauth_unkept(oauth, &row, &text)) {
+        char key[SERVE_KEY_BYTES];
+        snprintf(key, sizeof key, SERVE_SESSION, row);
+        rc = tm_buf_check(&text, "sessions", err);
+        if (rc == TM_OK)
+            rc = tm_org_meta_set(s->org, key, tm_buf_text(&text), err);
+        if (rc == TM_OK)
+            tm_oauth_kept(oauth);
+        tm_buf_reset(&text);
+    }
     tm_buf_free(&text);
     return rc;
 }

@@ -77,7 +77,8 @@ enum tm_code tm_oauth_open(struct tm_oauth **out, const struct tm_oauth_settings
         s->token_ns_max = OAUTH_LIFE_NS;
     tm_rng_init(&o->rng, settings->seed);
     o->sessions = calloc(TM_OAUTH_TOKENS_MAX, sizeof *o->sessions);
-    if (o->sessions == NULL && rc == TM_OK)
+    o->unkept = calloc(TM_OAUTH_TOKENS_MAX + 1, sizeof *o->unkept);
+    if ((o->sessions == NULL || o->unkept == NULL) && rc == TM_OK)
         rc = tm_fail(err, TM_E_NOMEM, "sign-in");
     if (rc == TM_OK)
         *out = o;
@@ -97,6 +98,7 @@ void tm_oauth_close(struct tm_oauth *o)
         free(text);
     }
     free(o->sessions);
+    free(o->unkept);
     free(o);
 }
 
@@ -107,16 +109,6 @@ const struct tm_oauth_settings *tm_oauth_settings(const struct tm_oauth *o)
 size_t tm_oauth_tokens(const struct tm_oauth *o)
 {
     return o->sessions_count;
-}
-uint64_t tm_oauth_changes(const struct tm_oauth *o)
-{
-    return o->changes;
-}
-void tm_oauth_expire_all(struct tm_oauth *o)
-{
-    o->sessions_count = 0;
-    o->changes++;
-    o->ended++;
 }
 uint64_t tm_oauth_ended(const struct tm_oauth *o)
 {
@@ -146,61 +138,110 @@ void tm_oauth_random(struct tm_oauth *o, char *out, size_t bytes)
 
 /* ---- sessions ---- */
 
-static size_t oauth_find_digest(const struct tm_oauth *o, const uint8_t digest[TM_DIGEST_BYTES])
+static size_t oauth_bucket(const uint8_t *digest)
 {
-    size_t found = o->sessions_count;
-    for (size_t i = 0; i < o->sessions_count; i++)
-        if (tm_secret_same(digest, o->sessions[i].digest, TM_DIGEST_BYTES))
-            found = i;
-    return found;
+    uint32_t at;
+    memcpy(&at, digest, sizeof at);
+    return at & (OAUTH_BUCKETS - 1);
 }
 
-static size_t oauth_find(const struct tm_oauth *o, const char *token)
+static struct oauth_session *oauth_find_digest(const struct tm_oauth *o, const uint8_t *digest)
+{
+    struct oauth_session *s = o->buckets[oauth_bucket(digest)];
+    while (s != NULL && !tm_secret_same(digest, s->digest, TM_DIGEST_BYTES))
+        s = s->next;
+    return s;
+}
+
+static struct oauth_session *oauth_find(const struct tm_oauth *o, const char *token)
 {
     uint8_t digest[TM_DIGEST_BYTES];
     tm_secret_digest(digest, token, strlen(token));
     return oauth_find_digest(o, digest);
 }
 
-int64_t tm_oauth_until(const struct tm_oauth *o, const uint8_t digest[TM_DIGEST_BYTES])
+/* NULL: what row 0 tells. */
+static void oauth_changed(struct tm_oauth *o, struct oauth_session *s)
 {
-    size_t at = oauth_find_digest(o, digest);
-    return at < o->sessions_count ? o->sessions[at].until_ns : 0;
+    bool *unkept = s != NULL ? &s->unkept : &o->head_unkept;
+    if (!*unkept)
+        o->unkept[o->unkept_count++] = s != NULL ? (size_t)(s - o->sessions) + 1 : 0;
+    *unkept = true;
 }
 
-/* Where a new session goes: over an expired one first, else behind the last, else over the oldest.
- */
+static void oauth_drop(struct tm_oauth *o, struct oauth_session *s)
+{
+    struct oauth_session **at = &o->buckets[oauth_bucket(s->digest)];
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+    *(s->older != NULL ? &s->older->newer : &o->oldest) = s->newer;
+    *(s->newer != NULL ? &s->newer->older : &o->newest) = s->older;
+    s->open = false;
+    s->next = o->free;
+    o->free = s;
+    o->sessions_count--;
+    oauth_changed(o, s);
+}
+
+/* Into this free place; sessions end in the order in which they are given, so
+ * that the place among the ends is the last, but for those that are loaded. */
+static void oauth_place(struct tm_oauth *o, struct oauth_session *s, const uint8_t *digest,
+                        int64_t until_ns, bool refreshed)
+{
+    struct oauth_session *older = o->newest, **bucket = &o->buckets[oauth_bucket(digest)];
+    while (older != NULL && older->until_ns > until_ns)
+        older = older->older;
+    s->older = older;
+    s->newer = older != NULL ? older->newer : o->oldest;
+    *(s->older != NULL ? &s->older->newer : &o->oldest) = s;
+    *(s->newer != NULL ? &s->newer->older : &o->newest) = s;
+    memcpy(s->digest, digest, TM_DIGEST_BYTES);
+    s->until_ns = until_ns;
+    s->refreshed = refreshed;
+    s->open = true;
+    s->next = *bucket;
+    *bucket = s;
+    o->sessions_count++;
+}
+
+/* A place for a new session: those whose time is over make way, else the
+ * oldest. */
 static struct oauth_session *oauth_room(struct tm_oauth *o, int64_t now_ns)
 {
-    size_t at = o->sessions_count;
-    for (size_t i = 0; i < o->sessions_count; i++)
-        if (o->sessions[i].until_ns <= now_ns)
-            at = i;
-    if (at == TM_OAUTH_TOKENS_MAX) {
-        at = 0;
-        for (size_t i = 1; i < o->sessions_count; i++)
-            if (o->sessions[i].number < o->sessions[at].number)
-                at = i;
+    while (o->oldest != NULL && o->oldest->until_ns <= now_ns)
+        oauth_drop(o, o->oldest);
+    if (o->sessions_count == TM_OAUTH_TOKENS_MAX) {
+        oauth_drop(o, o->oldest);
         o->ended++;
     }
-    if (at == o->sessions_count)
-        o->sessions_count++;
-    return &o->sessions[at];
+    struct oauth_session *s = o->free;
+    if (s != NULL) {
+        o->free = s->next;
+        return s;
+    }
+    oauth_changed(o, NULL); /* one row more */
+    return &o->sessions[o->sessions_used++];
+}
+
+int64_t tm_oauth_until(const struct tm_oauth *o, const uint8_t digest[TM_DIGEST_BYTES])
+{
+    const struct oauth_session *s = oauth_find_digest(o, digest);
+    return s != NULL ? s->until_ns : 0;
 }
 
 void oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now,
                 bool refreshed)
 {
     char random[81];
+    uint8_t digest[TM_DIGEST_BYTES];
     struct oauth_session *session = oauth_room(o, now->wall_ns);
     tm_oauth_random(o, random, sizeof random);
     int bytes = snprintf(out, TM_OAUTH_TOKEN_BYTES, "%.15s!AQ%s", o->settings.org_id, random);
     assert(bytes > 0 && bytes < TM_OAUTH_TOKEN_BYTES);
-    *session = (struct oauth_session){ .until_ns = now->wall_ns + o->settings.token_ns_max,
-                                       .number = ++o->given,
-                                       .refreshed = refreshed };
-    tm_secret_digest(session->digest, out, (size_t)bytes);
-    o->changes++;
+    tm_secret_digest(digest, out, (size_t)bytes);
+    oauth_place(o, session, digest, now->wall_ns + o->settings.token_ns_max, refreshed);
+    oauth_changed(o, session);
 }
 
 void tm_oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now)
@@ -210,19 +251,25 @@ void tm_oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const str
 
 bool tm_oauth_good(const struct tm_oauth *o, const char *token, const struct tm_now *now)
 {
-    size_t at = oauth_find(o, token);
-    return at < o->sessions_count && o->sessions[at].until_ns > now->wall_ns;
+    const struct oauth_session *s = oauth_find(o, token);
+    return s != NULL && s->until_ns > now->wall_ns;
 }
 
 bool tm_oauth_forget(struct tm_oauth *o, const char *token)
 {
-    size_t at = oauth_find(o, token);
-    if (at == o->sessions_count)
+    struct oauth_session *s = oauth_find(o, token);
+    if (s == NULL)
         return false;
-    o->sessions[at] = o->sessions[--o->sessions_count];
-    o->changes++;
+    oauth_drop(o, s);
     o->ended++;
     return true;
+}
+
+void tm_oauth_expire_all(struct tm_oauth *o)
+{
+    while (o->oldest != NULL)
+        oauth_drop(o, o->oldest);
+    o->ended++;
 }
 
 bool tm_oauth_user(const struct tm_oauth *o, const char *username, const char *password)
@@ -274,10 +321,12 @@ void tm_oauth_revoke(struct tm_oauth *o, const struct tm_mock_request *r,
         token = tm_mock_pairs_get(&form, "token");
     if (token != NULL && !o->refresh_revoked && tm_secret_equal(token, o->settings.refresh_token)) {
         found = o->refresh_revoked = true; /* and with it what it had given */
-        for (size_t i = o->sessions_count; i-- > 0;)
-            if (o->sessions[i].refreshed)
-                o->sessions[i] = o->sessions[--o->sessions_count];
-        o->changes++;
+        for (struct oauth_session *session = o->oldest, *newer; session != NULL; session = newer) {
+            newer = session->newer;
+            if (session->refreshed)
+                oauth_drop(o, session);
+        }
+        oauth_changed(o, NULL);
         o->ended++;
     } else if (token != NULL) {
         found = tm_oauth_forget(o, token);
@@ -296,60 +345,83 @@ static int64_t oauth_real_ms(const struct tm_oauth *o, int64_t wall_ns)
     return wall_ns / TM_NS_PER_MS + o->settings.real_ms_at_zero;
 }
 
-void tm_oauth_save(const struct tm_oauth *o, struct tm_buf *out)
+bool tm_oauth_unkept(const struct tm_oauth *o, size_t *out_row, struct tm_buf *out)
 {
-    tm_buf_addf(out, "{\"refresh_revoked\":%s,\"sessions\":[",
-                o->refresh_revoked ? "true" : "false");
-    for (size_t i = 0; i < o->sessions_count; i++) {
-        const struct oauth_session *s = &o->sessions[i];
-        tm_buf_addz(out, i > 0 ? ",[\"" : "[\"");
+    if (o->unkept_count == 0)
+        return false;
+    *out_row = o->unkept[o->unkept_count - 1];
+    if (*out_row == 0) {
+        tm_buf_addf(out, "[%s,%zu]", o->refresh_revoked ? "true" : "false", o->sessions_used);
+        return true;
+    }
+    const struct oauth_session *s = &o->sessions[*out_row - 1];
+    if (s->open) {
+        tm_buf_addz(out, "[\"");
         tm_base64url_add(out, s->digest, TM_DIGEST_BYTES);
         tm_buf_addf(out, "\",%lld,%s]", (long long)oauth_real_ms(o, s->until_ns),
                     s->refreshed ? "true" : "false");
     }
-    tm_buf_addz(out, "]}");
+    return true;
 }
 
-static bool oauth_load_one(struct tm_oauth *o, const json_t *item, const struct tm_now *now)
+void tm_oauth_kept(struct tm_oauth *o)
 {
-    const char *digest = json_string_value(json_array_get(item, 0));
-    const json_t *until = json_array_get(item, 1), *refreshed = json_array_get(item, 2);
+    assert(o->unkept_count > 0);
+    size_t row = o->unkept[--o->unkept_count];
+    *(row > 0 ? &o->sessions[row - 1].unkept : &o->head_unkept) = false;
+}
+
+size_t tm_oauth_rows(const struct tm_oauth *o)
+{
+    return o->sessions_used + 1;
+}
+
+static bool oauth_load_head(struct tm_oauth *o, const json_t *json)
+{
+    const json_t *revoked = json_array_get(json, 0), *used = json_array_get(json, 1);
+    if (!json_is_boolean(revoked) || !json_is_integer(used) || json_integer_value(used) < 0 ||
+        json_integer_value(used) > TM_OAUTH_TOKENS_MAX)
+        return false;
+    o->refresh_revoked = json_is_true(revoked);
+    o->sessions_used = (size_t)json_integer_value(used);
+    for (size_t i = o->sessions_used; i-- > 0;) {
+        o->sessions[i].next = o->free;
+        o->free = &o->sessions[i];
+    }
+    return true;
+}
+
+static bool oauth_load_one(struct tm_oauth *o, struct oauth_session *s, const json_t *json,
+                           const struct tm_now *now)
+{
+    const char *digest = json_string_value(json_array_get(json, 0));
+    const json_t *until = json_array_get(json, 1), *refreshed = json_array_get(json, 2);
     struct tm_buf bytes;
-    if (digest == NULL || !json_is_integer(until) || !json_is_boolean(refreshed) ||
-        o->sessions_count == TM_OAUTH_TOKENS_MAX)
+    if (digest == NULL || !json_is_integer(until) || !json_is_boolean(refreshed))
         return false;
     tm_buf_init(&bytes, TM_DIGEST_BYTES + 1);
     bool good = tm_base64_decode(&bytes, digest, strlen(digest)) && bytes.bytes == TM_DIGEST_BYTES;
     int64_t left_ms = json_integer_value(until) - oauth_real_ms(o, now->wall_ns);
     if (good && left_ms > 0 && left_ms <= o->settings.token_ns_max / TM_NS_PER_MS) {
-        struct oauth_session *s = &o->sessions[o->sessions_count++];
-        memcpy(s->digest, bytes.data, TM_DIGEST_BYTES);
-        s->until_ns = now->wall_ns + left_ms * TM_NS_PER_MS;
-        s->number = ++o->given;
-        s->refreshed = json_is_true(refreshed);
+        struct oauth_session **at = &o->free;
+        while (*at != s) /* rows come in order, as they stand in this list: the first of it */
+            at = &(*at)->next;
+        *at = s->next;
+        oauth_place(o, s, (const uint8_t *)bytes.data, now->wall_ns + left_ms * TM_NS_PER_MS,
+                    json_is_true(refreshed));
     }
     tm_buf_free(&bytes);
     return good;
 }
 
-enum tm_code tm_oauth_load(struct tm_oauth *o, const char *text, const struct tm_now *now,
-                           struct tm_err *err)
+enum tm_code tm_oauth_load(struct tm_oauth *o, size_t row, const char *text,
+                           const struct tm_now *now, struct tm_err *err)
 {
-    json_t *json = json_loads(text, 0, NULL), *item;
-    const json_t *revoked = json_object_get(json, "refresh_revoked"),
-                 *sessions = json_object_get(json, "sessions");
-    bool good = json_is_boolean(revoked) && json_is_array(sessions);
-    size_t i;
-    assert(o->sessions_count == 0);
-    o->refresh_revoked = json_is_true(revoked);
-    json_array_foreach(sessions, i, item)
-    {
-        good = good && oauth_load_one(o, item, now);
-    }
+    assert(row < tm_oauth_rows(o) && (row == 0 || !o->sessions[row - 1].open));
+    json_t *json = *text != '\0' ? json_loads(text, 0, NULL) : NULL;
+    bool good = *text == '\0' || (row == 0 ? oauth_load_head(o, json)
+                                           : oauth_load_one(o, &o->sessions[row - 1], json, now));
     json_decref(json);
-    if (good)
-        return TM_OK;
-    o->sessions_count = 0;
-    o->refresh_revoked = false;
-    return tm_fail(err, TM_E_PROTO, "the sessions kept in the org's database cannot be read");
+    return good ? TM_OK
+                : tm_fail(err, TM_E_PROTO, "a session kept in the org's database cannot be read");
 }

@@ -14,8 +14,7 @@
 
 #define TM_OAUTH_TOKENS_MAX 5000 /* the oldest goes first */
 #define TM_OAUTH_TOKEN_BYTES 112
-/* what tm_oauth_save writes of all of them */
-#define TM_OAUTH_SAVED_BYTES_MAX (TM_OAUTH_TOKENS_MAX * 112 + 256)
+#define TM_OAUTH_ROW_BYTES_MAX 128 /* of tm_oauth_unkept */
 struct tm_oauth_settings { /* strings are copied by open; NULL = the defaults written beside them */
     const char *username;  /* integration@tidemark.example */
     const char *password;  /* tidemark */
@@ -71,12 +70,17 @@ size_t tm_oauth_tokens(const struct tm_oauth *o);
 /* A random text of `bytes` - 1 characters from [0-9a-z], terminated: client ids, cookies. */
 void tm_oauth_random(struct tm_oauth *o, char *out, size_t bytes);
 
-/* ---- sessions that outlive the process ---- */
-/* grows whenever tm_oauth_save would write something else */
-uint64_t tm_oauth_changes(const struct tm_oauth *o);
-/* Digests and ends of the sessions as JSON: nobody can sign in with it. */
-void tm_oauth_save(const struct tm_oauth *o, struct tm_buf *out);
-/* Into one just opened. TM_E_PROTO when it is not what save wrote: then there are no sessions. */
-enum tm_code tm_oauth_load(struct tm_oauth *o, const char *text, const struct tm_now *now,
-                           struct tm_err *err);
+/* ---- sessions that outlive the process, a row each: nobody can sign in with those ---- */
+/* A row that is not kept as it is now: its number (0.. below tm_oauth_rows) and its text, appended;
+ * nothing where no session is any more. False: all are kept. */
+bool tm_oauth_unkept(const struct tm_oauth *o, size_t *out_row, struct tm_buf *out);
+/* The row that tm_oauth_unkept told last is written. */
+void tm_oauth_kept(struct tm_oauth *o);
+/* Row 0 included; after row 0 was loaded, of those that are kept. */
+size_t tm_oauth_rows(const struct tm_oauth *o);
+/* Into one just opened: row 0 first, then all others in order, each once; "" =
+ * nothing was kept. TM_E_PROTO when it is not what was given to keep: that
+ * session is lost. */
+enum tm_code tm_oauth_load(struct tm_oauth *o, size_t row, const char *text,
+                           const struct tm_now *now, struct tm_err *err);
 #endif

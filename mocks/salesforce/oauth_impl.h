@@ -3,18 +3,29 @@
 #define TM_MOCKS_SALESFORCE_OAUTH_IMPL_H
 #include "mocks/salesforce/oauth.h"
 
+#define OAUTH_BUCKETS 8192 /* a power of two, more than sessions */
+
+/* Found by digest in its bucket, where the bytes compared take constant time;
+ * which bucket tells nothing of the token. */
 struct oauth_session {
-    uint8_t digest[TM_DIGEST_BYTES]; /* of its token */
+    struct oauth_session *next;          /* of its bucket, or of those that are free */
+    struct oauth_session *older, *newer; /* by their ends */
+    uint8_t digest[TM_DIGEST_BYTES];     /* of its token */
     int64_t until_ns;
-    uint64_t number;
     bool refreshed; /* given for the refresh token: ends when that is revoked */
+    bool open;      /* else free */
+    bool unkept;    /* its row is older than it */
 };
 struct tm_oauth {
     struct tm_oauth_settings settings; /* strings owned */
-    struct oauth_session *sessions;
-    size_t sessions_count;
-    uint64_t given, changes, ended;
-    bool refresh_revoked;
+    struct oauth_session *sessions;    /* TM_OAUTH_TOKENS_MAX; row n is sessions[n - 1] */
+    struct oauth_session *buckets[OAUTH_BUCKETS];
+    struct oauth_session *oldest, *newest, *free;
+    size_t sessions_count, sessions_used; /* open; ever open: those behind were never */
+    size_t *unkept;                       /* rows, TM_OAUTH_TOKENS_MAX + 1 */
+    size_t unkept_count;
+    uint64_t ended;
+    bool refresh_revoked, head_unkept;
     struct tm_rng rng;
 };
 /* {"error":…,"error_description":…}, HTTP 400 */
