@@ -31,8 +31,8 @@ bool tm_plan_full_due(int64_t full_at_ms, int64_t last_ms, int64_t grid_ms)
 
 bool tm_plan_selects(const struct tm_batch_settings *s, const struct tm_field *f)
 {
-    if (f->kind == TM_FIELD_COMPOUND || strcasecmp(f->type, "base64") == 0 ||
-        strcasecmp(f->type, "json") == 0)
+    /* Bulk refuses both, and a query gives a link in place of base64 */
+    if (f->kind == TM_FIELD_COMPOUND || strcasecmp(f->type, "base64") == 0)
         return false;
     return s->formulas || !f->calculated;
 }
