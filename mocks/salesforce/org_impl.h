@@ -61,17 +61,17 @@ struct tm_org {
     uint64_t schema_version;
     char id[TM_ID_BYTES], user_id[TM_ID_BYTES];
     int64_t pos_last, ms_last, replay_last, events_count, txn_count;
-    int64_t forgotten;                /* events up to this replay id are no longer to be had */
-    int64_t delete_log_from_ms;       /* getDeleted knows nothing before */
-    int64_t index_lag_own_ms;         /* V without quirks; settings has the one in force */
+    int64_t forgotten;          /* events up to this replay id are no longer to be had */
+    int64_t delete_log_from_ms; /* getDeleted knows nothing before */
+    int64_t index_lag_own_ms;   /* V without quirks; settings has the one in force */
     struct tm_org_quirks quirks;
     struct org_lock { /* rows of open transactions */
         int64_t holder;
         char id[TM_ID_BYTES];
-    } *locks;
+    } * locks;
     size_t locks_count, locks_cap;
     json_t *faults_waiting; /* entries of the log that org.db could not take yet; NULL = none */
-    bool batch;                       /* between begin and end */
+    bool batch;             /* between begin and end */
     sqlite3_stmt *events[3], *beyond; /* org_read.c: NULL while one is in use */
     struct org_published {            /* the tip, and the oldest retained: as last asked for */
         int64_t ms, id, next_ms;      /* asked at ms: id; the event after it comes at next_ms */
@@ -111,6 +111,13 @@ void org_object_close(struct org_object *o);
 enum tm_code org_schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,
                                 struct tm_err *err);
 enum tm_code org_schema_load(struct tm_org *org, struct tm_err *err);
+/* Shared with org_schema_change.c: what they say stands over each in org_schema.c. */
+enum tm_code org_schema_attach(struct org_object *o, json_t *describe, struct tm_err *err);
+enum tm_code org_schema_describe_store(struct tm_org *org, const char *object, int64_t from_pos,
+                                       const json_t *describe, struct tm_err *err);
+enum tm_code org_schema_column(struct tm_buf *out, const struct tm_describe *d,
+                               const struct tm_field *f, bool *out_any, struct tm_err *err);
+const char *org_schema_affinity(const struct tm_field *f);
 enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, const char *table,
                               bool temporary, struct tm_err *err);
 enum tm_code org_statements(struct tm_org *org, const struct org_object *o, const char *table,

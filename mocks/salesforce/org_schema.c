@@ -39,7 +39,7 @@ void org_object_close(struct org_object *o)
 }
 
 /* ---- tables ---- */
-static const char *schema_affinity(const struct tm_field *f)
+const char *org_schema_affinity(const struct tm_field *f)
 {
     switch (f->kind) {
     case TM_FIELD_BOOLEAN:
@@ -115,8 +115,8 @@ static void schema_person_name(struct tm_buf *out, const struct tm_describe *d,
 
 /* The column of one field as CREATE TABLE and ADD COLUMN want it; nothing for compounds that are
  * not a person's Name. */
-static enum tm_code schema_column(struct tm_buf *out, const struct tm_describe *d,
-                                  const struct tm_field *f, bool *out_any, struct tm_err *err)
+enum tm_code org_schema_column(struct tm_buf *out, const struct tm_describe *d,
+                               const struct tm_field *f, bool *out_any, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     *out_any = false;
@@ -125,7 +125,7 @@ static enum tm_code schema_column(struct tm_buf *out, const struct tm_describe *
         return TM_OK;
     *out_any = true;
     tm_sql_ident(out, f->name);
-    tm_buf_addf(out, " %s", f->kind == TM_FIELD_COMPOUND ? "TEXT" : schema_affinity(f));
+    tm_buf_addf(out, " %s", f->kind == TM_FIELD_COMPOUND ? "TEXT" : org_schema_affinity(f));
     if (!f->calculated && f->kind != TM_FIELD_COMPOUND)
         return TM_OK;
     tm_buf_addz(out, " GENERATED ALWAYS AS (");
@@ -181,7 +181,7 @@ enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, co
         struct tm_buf column;
         bool any;
         tm_buf_init(&column, SCHEMA_SQL_BYTES_MAX);
-        rc = schema_column(&column, o->describe, &o->describe->fields[i], &any, err);
+        rc = org_schema_column(&column, o->describe, &o->describe->fields[i], &any, err);
         if (any)
             tm_buf_addf(&sql, ",%s", tm_buf_text(&column));
         tm_buf_free(&column);
@@ -347,7 +347,7 @@ static bool schema_plain(const char *name)
 }
 
 /* Fills columns and statements of an object from its describe; the table must fit or be made. */
-static enum tm_code schema_attach(struct org_object *o, json_t *describe, struct tm_err *err)
+enum tm_code org_schema_attach(struct org_object *o, json_t *describe, struct tm_err *err)
 {
     enum tm_code rc = tm_describe_parse(&o->describe, describe, err);
     if (rc != TM_OK)
@@ -380,7 +380,7 @@ enum tm_code org_object_open(struct tm_org *org, json_t *describe, struct tm_err
         return tm_fail(err, TM_E_LIMIT, "more than %d objects", TM_ORG_OBJECTS_MAX);
     struct org_object *o = &org->objects[org->objects_count];
     *o = (struct org_object){ 0 };
-    enum tm_code rc = schema_attach(o, describe, err);
+    enum tm_code rc = org_schema_attach(o, describe, err);
     if (rc == TM_OK)
         rc = org_table_create(org, o, o->cur, false, err);
     sqlite3_stmt *statements[4] = { NULL };
@@ -399,8 +399,8 @@ enum tm_code org_object_open(struct tm_org *org, json_t *describe, struct tm_err
     return TM_OK;
 }
 
-static enum tm_code schema_describe_store(struct tm_org *org, const char *object, int64_t from_pos,
-                                          const json_t *describe, struct tm_err *err)
+enum tm_code org_schema_describe_store(struct tm_org *org, const char *object, int64_t from_pos,
+                                       const json_t *describe, struct tm_err *err)
 {
     char *text = json_dumps(describe, JSON_COMPACT);
     if (text == NULL)
@@ -456,8 +456,8 @@ static enum tm_code schema_new(struct tm_org *org, const char *name, json_t *des
         return TM_OK;
     enum tm_code rc = org_object_open(org, describe, err);
     if (rc == TM_OK)
-        rc = schema_describe_store(org, name, org->pos_last == 0 ? 0 : org->pos_last + 1, describe,
-                                   err);
+        rc = org_schema_describe_store(org, name, org->pos_last == 0 ? 0 : org->pos_last + 1,
+                                       describe, err);
     return rc;
 }
 
@@ -600,242 +600,4 @@ const char *tm_org_schema_id(const struct tm_org *org, const char *object)
 {
     const struct org_object *o = org_find(org, object);
     return o != NULL ? o->schema_id : "";
-}
-
-/* ---- a describe that changes ---- */
-void org_schema_fill(json_t *f)
-{
-    static const char preset[] = "{\"length\":0,\"precision\":0,\"scale\":0,\"nillable\":true,"
-                                 "\"createable\":true,\"updateable\":true,"
-                                 "\"filterable\":true,\"sortable\":true,\"groupable\":false,"
-                                 "\"calculated\":false,\"externalId\":false,"
-                                 "\"idLookup\":false,\"unique\":false,\"caseSensitive\":false,"
-                                 "\"referenceTo\":[],\"relationshipName\":null,"
-                                 "\"compoundFieldName\":null,\"picklistValues\":[],"
-                                 "\"defaultedOnCreate\":false,\"soapType\":\"xsd:string\"}";
-    json_t *defaults = json_loads(preset, 0, NULL);
-    const char *name = json_string_value(json_object_get(f, "name"));
-    size_t n = strlen(name);
-    json_object_set_new(defaults, "label", json_string(name));
-    json_object_set_new(defaults, "custom",
-                        json_boolean(n > 3 && strcmp(name + n - 3, "__c") == 0));
-    json_object_update_missing(f, defaults);
-    json_decref(defaults);
-}
-
-static enum tm_code schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,
-                                   struct tm_err *err)
-{
-    struct org_object fresh = { 0 };
-    sqlite3_stmt *statements[4] = { NULL };
-    enum tm_code rc = schema_attach(&fresh, describe, err);
-    if (rc == TM_OK)
-        rc = org_statements(org, &fresh, fresh.cur, statements, err);
-    if (rc == TM_OK)
-        rc = schema_describe_store(org, fresh.describe->object, org->pos_last + 1, describe, err);
-    fresh.select = statements[0];
-    fresh.insert = statements[1];
-    fresh.update = statements[2];
-    fresh.remove = statements[3];
-    if (rc == TM_OK && org->lag_pos >= 0)
-        rc = org_statements(org, &fresh, fresh.lag, fresh.lagged, err);
-    if (rc != TM_OK) {
-        org_object_close(&fresh);
-        return rc;
-    }
-    fresh.ids_given = o->ids_given;
-    fresh.replay_last = o->replay_last;
-    org_object_close(o);
-    *o = fresh;
-    org->schema_version++;
-    return TM_OK;
-}
-
-static enum tm_code schema_column_add(struct tm_org *org, struct org_object *o,
-                                      const struct tm_describe *d, const struct tm_field *f,
-                                      struct tm_err *err)
-{
-    struct tm_buf sql, column;
-    bool any = false, there = false;
-    sqlite3_stmt *s = NULL;
-    tm_buf_init(&sql, SCHEMA_SQL_BYTES_MAX);
-    tm_buf_init(&column, SCHEMA_SQL_BYTES_MAX);
-    enum tm_code rc = schema_column(&column, d, f, &any, err);
-    if (rc == TM_OK)
-        rc = tm_sql_prepare(&s, org->db,
-                            "SELECT upper(type) FROM pragma_table_xinfo(?) WHERE name=? COLLATE "
-                            "NOCASE",
-                            err);
-    if (rc == TM_OK) {
-        sqlite3_bind_text(s, 1, o->cur, -1, SQLITE_STATIC);
-        sqlite3_bind_text(s, 2, f->name, -1, SQLITE_STATIC);
-        rc = tm_sql_step(s, &there, err);
-    }
-    if (rc == TM_OK && there &&
-        strcmp((const char *)sqlite3_column_text(s, 0), schema_affinity(f)) != 0)
-        rc = tm_fail(err, TM_E_ARG,
-                     "%s.%s was there before with another kind of value: choose another name",
-                     d->object, f->name);
-    sqlite3_finalize(s);
-    if (rc == TM_OK && any && !there) {
-        tm_buf_addf(&sql, "ALTER TABLE \"%s\" ADD COLUMN %s", o->cur, tm_buf_text(&column));
-        rc = tm_sql_exec(org->db, tm_buf_text(&sql), err);
-        if (rc == TM_OK && org->lag_pos >= 0)
-            rc = tm_sql_execf(org->db, err, "ALTER TABLE temp.\"%s\" ADD COLUMN %s", o->lag,
-                              tm_buf_text(&column));
-    } else if (rc == TM_OK &&
-               there) /* what a removed field held is gone in the org: it comes back empty */
-        rc = tm_sql_execf(org->db, err, "UPDATE \"%s\" SET \"%s\"=NULL", o->cur, f->name);
-    tm_buf_free(&sql);
-    tm_buf_free(&column);
-    return rc;
-}
-
-static enum tm_code schema_savepoint(struct tm_org *org, enum tm_code rc, struct tm_err *err)
-{
-    if (rc == TM_OK)
-        return tm_sql_exec(org->db, "RELEASE schema", err);
-    tm_sql_exec(org->db, "ROLLBACK TO schema; RELEASE schema", NULL);
-    return rc;
-}
-
-enum tm_code org_schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,
-                                struct tm_err *err)
-{
-    enum tm_code rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
-    if (rc != TM_OK)
-        return rc;
-    return schema_savepoint(org, schema_replace(org, o, describe, err), err);
-}
-
-enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *field,
-                              struct tm_err *err)
-{
-    struct org_object *o = org_find(org, object);
-    const char *name = json_string_value(json_object_get(field, "name"));
-    if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
-                          object);
-    if (name == NULL || json_string_value(json_object_get(field, "type")) == NULL)
-        return org_refuse(org, "INVALID_FIELD", "", err, "a field needs \"name\" and \"type\"");
-    if (tm_describe_field(o->describe, name) != NULL)
-        return org_refuse(org, "DUPLICATE_DEVELOPER_NAME", name, err, "%s has a field %s already",
-                          o->describe->object, name);
-    json_t *describe = json_deep_copy(o->describe->json), *copy = json_deep_copy(field);
-    struct tm_describe *d = NULL;
-    enum tm_code rc =
-        describe != NULL && copy != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "field %s", name);
-    if (rc == TM_OK) {
-        org_schema_fill(copy);
-        json_array_append(json_object_get(describe, "fields"), copy);
-        rc = tm_describe_parse(&d, describe, err);
-    }
-    if (rc == TM_OK)
-        rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
-    if (rc == TM_OK) {
-        rc = schema_column_add(org, o, d, tm_describe_field(d, name), err);
-        if (rc == TM_OK)
-            rc = schema_replace(org, o, describe, err);
-        rc = schema_savepoint(org, rc, err);
-    }
-    tm_describe_close(d);
-    json_decref(copy);
-    json_decref(describe);
-    return rc;
-}
-
-enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const char *field,
-                                 struct tm_err *err)
-{
-    struct org_object *o = org_find(org, object);
-    if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
-                          object);
-    const struct tm_field *f = tm_describe_field(o->describe, field);
-    if (f == NULL)
-        return org_refuse(org, "INVALID_FIELD", field, err, "No such column '%s' on entity '%s'",
-                          field, o->describe->object);
-    if (!f->custom || f->compound != NULL || f->kind == TM_FIELD_COMPOUND)
-        return org_refuse(org, "INVALID_FIELD", field, err,
-                          "%s.%s cannot be removed: only custom fields on their own can",
-                          o->describe->object, f->name);
-    for (size_t i = 0; i < o->describe->fields_count; i++) {
-        const char *formula = json_string_value(json_object_get(o->describe->fields[i].json, "calcu"
-                                                                                             "lated"
-                                                                                             "Formu"
-                                                                                             "la"));
-        if (formula != NULL && strcasestr(formula, f->name) != NULL)
-            return org_refuse(org, "INVALID_FIELD", field, err,
-                              "%s.%s cannot be removed: the formula %s uses it",
-                              o->describe->object, f->name, o->describe->fields[i].name);
-    }
-    json_t *describe = json_deep_copy(o->describe->json);
-    if (describe == NULL)
-        return tm_fail(err, TM_E_NOMEM, "field %s", field);
-    json_t *fields = json_object_get(describe, "fields");
-    json_array_remove(fields, (size_t)(f - o->describe->fields));
-    enum tm_code rc = org_schema_replace(org, o, describe, err);
-    json_decref(describe);
-    return rc;
-}
-
-/* What no commit has brought to whole numbers that fit: records in the recycle bin. */
-static enum tm_code schema_narrow(struct tm_org *org, const struct org_object *o, const char *field,
-                                  struct tm_err *err)
-{
-    const char *const tables[] = { o->cur, org->lag_pos >= 0 ? o->lag : NULL };
-    enum tm_code rc = TM_OK;
-    for (size_t i = 0; i < 2 && rc == TM_OK; i++)
-        if (tables[i] != NULL)
-            rc = tm_sql_execf(org->db, err,
-                              "UPDATE \"%s\" SET \"%s\"=CASE WHEN abs(\"%s\")<2147483648 THEN "
-                              "CAST(\"%s\" AS INTEGER) END WHERE typeof(\"%s\")='real'",
-                              tables[i], field, field, field, field);
-    return rc;
-}
-
-static bool schema_number(const struct tm_field *f)
-{
-    return f->kind == TM_FIELD_INT || f->kind == TM_FIELD_NUMBER;
-}
-
-enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field,
-                                 json_t *patch, struct tm_err *err)
-{
-    struct org_object *o = org_find(org, object);
-    if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
-                          object);
-    const struct tm_field *f = tm_describe_field(o->describe, field);
-    if (f == NULL)
-        return org_refuse(org, "INVALID_FIELD", field, err, "No such column '%s' on entity '%s'",
-                          field, o->describe->object);
-    json_t *describe = json_deep_copy(o->describe->json), *name = json_object_get(patch, "name");
-    struct tm_describe *d = NULL;
-    if (describe == NULL)
-        return tm_fail(err, TM_E_NOMEM, "field %s", field);
-    if (name == NULL)
-        json_object_update(
-            json_array_get(json_object_get(describe, "fields"), (size_t)(f - o->describe->fields)),
-            patch);
-    enum tm_code rc = tm_describe_parse(&d, describe, err);
-    const struct tm_field *after = rc == TM_OK ? tm_describe_field(d, f->name) : NULL;
-    if (rc == TM_OK && (name != NULL || !f->custom || f->calculated || after->calculated ||
-                        !(after->kind == f->kind || (schema_number(after) && schema_number(f)))))
-        rc = org_refuse(org, "INVALID_FIELD", field, err,
-                        "%s.%s: only a custom field can be retyped, to a type of the same kind "
-                        "of value, or from one kind of number to another",
-                        o->describe->object, f->name);
-    if (rc == TM_OK)
-        rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
-    if (rc == TM_OK) {
-        if (f->kind == TM_FIELD_NUMBER && after->kind == TM_FIELD_INT)
-            rc = schema_narrow(org, o, after->name, err);
-        if (rc == TM_OK)
-            rc = schema_replace(org, o, describe, err);
-        rc = schema_savepoint(org, rc, err);
-    }
-    tm_describe_close(d);
-    json_decref(describe);
-    return rc;
 }
