@@ -15,6 +15,8 @@
 
 #define SEEDS_MAX 60
 #define EVENTS_MAX 5
+#define CHOICES_MAX 5
+#define RUNS_MAX 300
 
 static char scratch[TM_SIM_PATH_BYTES];
 
@@ -87,6 +89,58 @@ static void a_script_that_lost_events_leaves_out_what_no_longer_fits(void **stat
     }
 }
 
+static void decisions_taken_out_in_one_place_leave_those_of_the_others(void **state)
+{
+    static const struct tm_sim_choice list[] = { { TM_SIM_AT_LOOK, 0, 1 },
+                                                 { TM_SIM_AT_LOOK, 3, 1 },
+                                                 { TM_SIM_AT_CALM, 0, 4 },
+                                                 { TM_SIM_AT_CALM, 2, 5 },
+                                                 { TM_SIM_AT_PICK, 1, 6 } };
+    struct tm_sim_choices c;
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    assert_int_equal(tm_sim_choices_give(&c, list, 5, &err), TM_OK);
+    c.count = 3; /* without those about looks */
+    memmove(c.list, c.list + 2, c.count * sizeof *c.list);
+    for (int again = 0; again < 2; again++) {
+        tm_sim_choices_rewind(&c);
+        assert_false(tm_sim_chance(&c, TM_SIM_AT_LOOK, 0.5));
+        assert_int_equal(tm_sim_between(&c, TM_SIM_AT_CALM, 0, 9), 4);
+        assert_int_equal(tm_sim_between(&c, TM_SIM_AT_CALM, 0, 9), 0);
+        assert_int_equal(tm_sim_between(&c, TM_SIM_AT_CALM, 0, 9), 5);
+        assert_int_equal(tm_sim_between(&c, TM_SIM_AT_PICK, 0, 9), 0);
+        assert_int_equal(tm_sim_between(&c, TM_SIM_AT_PICK, 0, 9), 6);
+    }
+    tm_sim_choices_free(&c);
+}
+
+/* Its history was not over: what was still to come is part of it. */
+static void a_run_that_ended_with_a_finding_is_the_same_when_it_is_given(void **state)
+{
+    const struct tm_sim_options options = { .dir = scratch,
+                                            .planted_from = "max(CASE WHEN (",
+                                            .planted_to = "min(CASE WHEN (" };
+    struct tm_err err = { .code = TM_OK };
+    size_t cut = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 14; seed++) {
+        struct tm_sim_script drawn, given;
+        struct tm_sim_result a, b;
+        memset(&a, 0, sizeof a);
+        memset(&b, 0, sizeof b);
+        tm_sim_script_draw(&drawn, seed);
+        assert_int_equal(tm_simulate_script(&a, &drawn, &options, &err), TM_OK);
+        copy(&given, &drawn);
+        assert_int_equal(tm_simulate_script(&b, &given, &options, &err), TM_OK);
+        assert_memory_equal(&a, &b, sizeof a);
+        const struct tm_sim_event *last = &drawn.events[drawn.events_count - 1];
+        cut += last->kind == TM_SIM_TXN && last->changes_count == 0;
+        tm_sim_script_free(&drawn);
+        tm_sim_script_free(&given);
+    }
+    assert_true(cut > 0);
+}
+
 /* Option 1's own SQL with one thing wrong in it. */
 static void shrunk(struct tm_sim_shrunk *out, const char *from, const char *to)
 {
@@ -108,13 +162,15 @@ static void shrunk(struct tm_sim_shrunk *out, const char *from, const char *to)
     fail_msg("%d seeds did not notice: %s", SEEDS_MAX, to);
 }
 
-static void planted_bugs_shrink_to_five_events_at_most(void **state)
+static void planted_bugs_shrink_to_five_events_and_decisions_at_most(void **state)
 {
     static const char *const planted[][2] = {
         { "max(CASE WHEN (", "min(CASE WHEN (" },
         { "WHERE t IN ('CREATE','UNDELETE','DELETE','GAP_DELETE')",
           "WHERE t IN ('CREATE','UNDELETE','GAP_DELETE')" },
         { "t IN ('CREATE','UNDELETE') AS \"full\"", "t IN ('CREATE') AS \"full\"" },
+        { "SELECT id,'gap' AS kind,\"key\" FROM e WHERE t NOT IN",
+          "SELECT id,'gap' AS kind,\"key\" FROM e WHERE 0 AND t NOT IN" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof planted / sizeof planted[0]; i++) {
@@ -122,6 +178,8 @@ static void planted_bugs_shrink_to_five_events_at_most(void **state)
         struct tm_sim_result honest;
         shrunk(&s, planted[i][0], planted[i][1]);
         assert_in_range(s.script.events_count, 1, EVENTS_MAX);
+        assert_in_range(s.script.choices.count, 0, CHOICES_MAX);
+        assert_in_range(s.runs, 1, RUNS_MAX);
         assert_true(s.result.finding.found);
         struct tm_sim_script again;
         copy(&again, &s.script);
@@ -181,7 +239,9 @@ int main(void)
         cmocka_unit_test(a_script_that_was_drawn_and_then_given_is_the_same_run_byte_for_byte),
         cmocka_unit_test(a_script_without_any_decision_has_no_fault_and_is_still_a_run),
         cmocka_unit_test(a_script_that_lost_events_leaves_out_what_no_longer_fits),
-        cmocka_unit_test(planted_bugs_shrink_to_five_events_at_most),
+        cmocka_unit_test(decisions_taken_out_in_one_place_leave_those_of_the_others),
+        cmocka_unit_test(a_run_that_ended_with_a_finding_is_the_same_when_it_is_given),
+        cmocka_unit_test(planted_bugs_shrink_to_five_events_and_decisions_at_most),
         cmocka_unit_test(a_shrunk_run_is_told_as_a_case_that_can_be_read_back),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -29,12 +29,19 @@ enum tm_code tm_sim_choices_give(struct tm_sim_choices *c, const struct tm_sim_c
         memcpy(c->list, list, count * sizeof *list);
     c->count = c->cap = count;
     qsort(c->list, count, sizeof *c->list, choices_order);
+    tm_sim_choices_rewind(c);
+    return TM_OK;
+}
+
+void tm_sim_choices_rewind(struct tm_sim_choices *c)
+{
+    assert(c->given);
+    memset(c->next, 0, sizeof c->next);
     for (size_t place = 0, at = 0; place < TM_SIM_PLACES; place++) {
         c->cursor[place] = at;
-        while (at < count && c->list[at].place == place)
+        while (at < c->count && c->list[at].place == place)
             at++;
     }
-    return TM_OK;
 }
 
 void tm_sim_choices_free(struct tm_sim_choices *c)

@@ -43,6 +43,8 @@ void tm_sim_choices_draw(struct tm_sim_choices *c, uint64_t seed);
 /* Copies the list. */
 enum tm_code tm_sim_choices_give(struct tm_sim_choices *c, const struct tm_sim_choice *list,
                                  size_t count, struct tm_err *err);
+/* A given list, some of which may have been taken out since, from its beginning. */
+void tm_sim_choices_rewind(struct tm_sim_choices *c);
 void tm_sim_choices_free(struct tm_sim_choices *c);
 /* Never true where p is 0. */
 bool tm_sim_chance(struct tm_sim_choices *c, size_t place, double p);

@@ -534,6 +534,16 @@ enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, s
     return t.count > 0 ? history_commit(h, &t, e, err) : TM_OK;
 }
 
+enum tm_code tm_sim_history_cut(struct tm_sim_history *h, int64_t now_org_ms, struct tm_err *err)
+{
+    struct tm_sim_event *e = tm_sim_script_event(h->script);
+    if (e == NULL)
+        return tm_fail(err, TM_E_NOMEM, "the simulated history");
+    e->pause_ms = h->pause_ms;
+    e->org_ms = now_org_ms;
+    return TM_OK;
+}
+
 enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *err)
 {
     static _Thread_local struct history_txn t;

@@ -57,6 +57,9 @@ enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *er
 /* Org time from now until the next transaction. */
 int64_t tm_sim_history_pause_ms(struct tm_sim_history *h);
 bool tm_sim_history_more(const struct tm_sim_history *h);
+/* The run has ended before its history, so the script ends with an empty event: that there was one
+ * to come, and when, is part of the run. */
+enum tm_code tm_sim_history_cut(struct tm_sim_history *h, int64_t now_org_ms, struct tm_err *err);
 /* One transaction, or one change of an object's fields. */
 enum tm_code tm_sim_history_next(struct tm_sim_history *h, int64_t now_org_ms, struct tm_err *err);
 #endif

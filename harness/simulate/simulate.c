@@ -689,9 +689,13 @@ enum tm_code tm_simulate_script(struct tm_sim_result *out, struct tm_sim_script 
     s.script = script;
     s.choices = &script->choices;
     s.look_always = options->look_always;
+    if (s.choices->given)
+        tm_sim_choices_rewind(s.choices);
     enum tm_code rc = sim_open(&s, options, err);
     if (rc == TM_OK && (!s.choices->given || sim_fair(script, &s.world.set)))
         rc = sim_run(&s, err);
+    if (rc == TM_OK && out->finding.found && !s.choices->given && tm_sim_history_more(&s.history))
+        rc = tm_sim_history_cut(&s.history, s.world.now.org_ms, err);
     if (rc == TM_OK) {
         out->virtual_ms = s.world.now.org_ms - s.origin.org_ms;
         out->commits = s.history.commits;
