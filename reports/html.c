@@ -434,7 +434,9 @@ static void html_difference(struct tm_buf *b, const json_t *one)
     html_value(b, json_object_get(field, "field"));
     html_value(b, json_object_get(field, "expected"));
     html_value(b, json_object_get(field, "shown"));
-    tm_buf_addz(b, "</tr>\n");
+    tm_buf_addz(b, "<td class=\"words\">");
+    tm_html_text(b, tm_word_cause(tm_word_text(one, "cause", "")));
+    tm_buf_addz(b, "</td></tr>\n");
 }
 
 static void html_differences_of(struct tm_buf *b, const json_t *p)
@@ -450,7 +452,8 @@ static void html_differences_of(struct tm_buf *b, const json_t *p)
         b,
         "<thead><tr><th>record</th><th class=\"words\">class</th><th class=\"words\">since</th><th "
         "class=\"words\">field"
-        "</th><th class=\"words\">in Salesforce</th><th class=\"words\">shown</th></tr></thead>\n");
+        "</th><th class=\"words\">in Salesforce</th><th class=\"words\">shown</th><th "
+        "class=\"words\">cause</th></tr></thead>\n");
     json_array_foreach(list, i, one) html_difference(b, one);
     tm_html_table_end(b);
     tm_buf_addz(b, "</details>\n");
@@ -754,6 +757,7 @@ static void html_body(struct tm_buf *b, const json_t *report)
     tm_html_visibility(b, report);
     tm_html_anomalies(b, report);
     html_differences(b, report);
+    tm_html_causes(b, report);
     html_stations(b, report);
     html_cost(b, report);
     html_coverage(b, report);

@@ -133,6 +133,35 @@ static void md_differences(struct tm_buf *b, const json_t *report)
     }
 }
 
+static void md_causes(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p, *one;
+    size_t i, k, shown = 0;
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+        json_array_foreach(json_object_get(p, "causes"), k, one)
+    {
+        char word[WORD_BYTES];
+        if (shown++ == 0)
+            tm_buf_addz(b, "\n## Why they differ\n\n| pipeline | rows | cause | station | rule | "
+                           "the first of them |\n|---|--:|---|---|---|---|\n");
+        tm_buf_addz(b, "| ");
+        md_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addf(b, " | %s | ", tm_word_at(word, one, "rows", tm_word_count, 1));
+        md_text(b, tm_word_cause(tm_word_text(one, "cause", "?")));
+        tm_buf_addz(b, " | ");
+        md_text(b, tm_word_text(one, "station", "not known"));
+        tm_buf_addz(b, " | ");
+        md_text(b, tm_word_text(one, "rule", "–"));
+        tm_buf_addz(b, " | ");
+        md_text(b, tm_word_text(one, "example.object", ""));
+        tm_buf_addc(b, ' ');
+        md_text(b, tm_word_text(one, "example.id", ""));
+        tm_buf_addz(b, ": ");
+        md_text(b, tm_word_text(one, "example.because", ""));
+        tm_buf_addz(b, " |\n");
+    }
+}
+
 /* Anomaly by pipeline. */
 static void md_anomalies(struct tm_buf *b, const json_t *report)
 {
@@ -207,6 +236,7 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
     md_table(out, report, drift, sizeof drift / sizeof drift[0]);
     md_anomalies(out, report);
     md_differences(out, report);
+    md_causes(out, report);
     tm_buf_addz(out, "\n## Cost\n");
     md_table(out, report, cost, sizeof cost / sizeof cost[0]);
     md_self_tests(out, report);

@@ -236,6 +236,62 @@ static void findings_speed(const struct findings *f, const json_t *stream, const
     f->each(f->data, text);
 }
 
+static const struct {
+    const char *cause, *words;
+} word_causes[] = {
+    { "no_event", "no event for it, and no whole read since" },
+    { "not_copied", "there before, and no first copy" },
+    { "not_published", "not published by the end" },
+    { "event_not_received", "published, never received" },
+    { "source_behind", "published, the source had stopped receiving" },
+    { "event_not_in_kafka", "received, never in Kafka" },
+    { "event_not_fetched", "in Kafka, never fetched" },
+    { "event_not_written", "fetched, never written" },
+    { "event_lost", "lost before the raw table, no trace says where" },
+    { "event_altered", "its raw row says something else" },
+    { "not_asked", "a gap nobody asked about" },
+    { "not_answered", "asked for, never read" },
+    { "repair_failed", "the repair was given up" },
+    { "read_too_early", "repaired with an image that was too old" },
+    { "answer_altered", "repaired with a value never held" },
+    { "removed_wrongly", "answered as gone" },
+    { "not_returned", "a whole read did not return it" },
+    { "no_base", "updates alone, the whole row never asked for" },
+    { "view_wrong", "the raw tables have it right, the view does not" },
+    { "delete_not_carried", "a delete the preset does not hear of" },
+    { "hard_delete_not_carried", "a purge the preset does not hear of" },
+    { "change_not_carried", "a kind of change the preset does not hear of" },
+    { "same_second", "in the second of a change polled before" },
+    { "stamp_not_moved", "its stamp did not move" },
+    { "late_row", "stamped before a poll that came too early" },
+    { "poll_failed", "its poll was given up" },
+    { "after_last_poll", "no poll since" },
+    { "never_created", "an id the org never had" },
+    { "not_known", "not known: evidence missing" },
+};
+
+const char *tm_word_cause(const char *cause)
+{
+    for (size_t i = 0; i < sizeof word_causes / sizeof word_causes[0]; i++)
+        if (strcmp(word_causes[i].cause, cause) == 0)
+            return word_causes[i].words;
+    return cause;
+}
+
+/* Rows of one cause. */
+static double findings_cause(const json_t *p, const char *word)
+{
+    const json_t *one;
+    size_t i;
+    double rows = 0, some;
+    json_array_foreach(json_object_get(p, "causes"), i, one)
+    {
+        if (strcmp(tm_word_text(one, "cause", ""), word) == 0 && tm_word_number(one, "rows", &some))
+            rows += some;
+    }
+    return rows;
+}
+
 static void findings_final(const struct findings *f, const json_t *p)
 {
     char text[SENTENCE_BYTES], a[3][WORD_BYTES];
@@ -260,9 +316,7 @@ static void findings_final(const struct findings *f, const json_t *p)
     if (missing >= 1)
         n += snprintf(text + n, sizeof text - (size_t)n, "; %s %s missing",
                       tm_word_count(a[2], missing), missing < 2 ? "is" : "are");
-    double tied = 0, unknown = 0;
-    tm_word_number(p, "causes.same_second", &tied);
-    tm_word_number(p, "causes.not_explained", &unknown);
+    double tied = findings_cause(p, "same_second"), unknown = findings_cause(p, "not_known");
     if (tied >= 1)
         n += snprintf(text + n, sizeof text - (size_t)n,
                       ". For %s of them the last change was committed while a poll looked, in the "

@@ -26,4 +26,6 @@ const char *tm_word_verdict(const json_t *report); /* Passed, Failed, Inconclusi
 /* Sentences that compare the pipelines, plain text, one callback each. */
 void tm_word_findings(const json_t *report, void (*each)(void *data, const char *sentence),
                       void *data);
+/* A word of check/cause.h as a few plain ones; itself where it is none. */
+const char *tm_word_cause(const char *cause);
 #endif

@@ -355,6 +355,35 @@ static void what_went_wrong_is_a_table_of_names_with_the_smallest_example_of_eac
     free(html);
 }
 
+static void every_cause_names_its_station_its_rule_and_the_evidence(void **state)
+{
+    (void)state;
+    json_t *report = sample("other");
+    json_t *p = json_array_get(json_object_get(report, "pipelines"), 0);
+    json_object_set_new(
+        p, "causes",
+        json_pack("[{s:s,s:s,s:s,s:b,s:i,s:{s:s,s:s,s:i,s:s}},{s:s,s:n,s:n,s:b,s:i,s:{s:s,s:s,s:n,"
+                  "s:s}}]",
+                  "cause", "not_asked", "station", "gap", "rule", "R8", "known", 1, "rows", 12,
+                  "example", "object", "Account", "id", "001000000000009AAA", "pos", 5, "because",
+                  "came as <GAP_UPDATE>", "cause", "not_known", "station", "rule", "known", 0,
+                  "rows", 1, "example", "object", "Account", "id", "001000000000008AAA", "pos",
+                  "because", "evidence missing"));
+    render(report);
+    char *html = get("report.html"), *md = get("report.md");
+    const char *table = strstr(html, "<h2>Why they differ</h2>");
+    assert_non_null(table);
+    assert_non_null(strstr(table, "<td>12</td><td class=\"words\">a gap nobody asked about</td><td "
+                                  "class=\"words\">gap</td><td class=\"words\">R8</td>"));
+    assert_non_null(strstr(table, "came as &lt;GAP_UPDATE&gt;"));
+    assert_non_null(strstr(table, "<td class=\"words\">not known</td>"));
+    assert_non_null(strstr(md, "| 12 | a gap nobody asked about | gap | R8 | Account "
+                               "001000000000009AAA: came as \\<GAP\\_UPDATE\\> |"));
+    assert_non_null(strstr(md, "| 1 | not known: evidence missing | not known | – |"));
+    free(html);
+    free(md);
+}
+
 static void a_self_test_of_nothing_is_neither_good_nor_bad(void **state)
 {
     (void)state;
@@ -537,6 +566,7 @@ int main(void)
         cmocka_unit_test(a_percentile_that_falls_on_a_change_never_shown_says_never),
         cmocka_unit_test(a_harness_that_contradicts_itself_is_the_headline),
         cmocka_unit_test(what_went_wrong_is_a_table_of_names_with_the_smallest_example_of_each),
+        cmocka_unit_test(every_cause_names_its_station_its_rule_and_the_evidence),
         cmocka_unit_test(words_have_units_people_use),
     };
     return cmocka_run_group_tests(tests, folder, no_folder);

@@ -100,6 +100,19 @@ enum tm_code tm_marks_load(struct tm_marks **out, const char *const *paths, size
     return TM_OK;
 }
 
+bool tm_marks_at(const struct tm_marks *m, const char *object, int64_t replay_id, int kind,
+                 int64_t *out_ns)
+{
+    const struct marks_slot *s = marks_slot(m, tm_trace_object_hash(object), replay_id);
+    *out_ns = s->wall_ns[kind];
+    return s->used && s->wall_ns[kind] != 0;
+}
+
+bool tm_marks_any(const struct tm_marks *m, int kind)
+{
+    return m->kinds[kind];
+}
+
 void tm_marks_close(struct tm_marks *m)
 {
     if (m == NULL)

@@ -22,6 +22,11 @@ struct tm_marks; /* earliest mark by (object, replay id, kind) */
 enum tm_code tm_marks_load(struct tm_marks **out, const char *const *paths, size_t paths_count,
                            struct tm_err *err);
 void tm_marks_close(struct tm_marks *m);
+/* The earliest mark of one event; kind: base/trace.h. False: there is none. */
+bool tm_marks_at(const struct tm_marks *m, const char *object, int64_t replay_id, int kind,
+                 int64_t *out_ns);
+/* Some trace has marks of the kind. */
+bool tm_marks_any(const struct tm_marks *m, int kind);
 struct tm_breakdown {
     struct tm_series segments[TM_SEGMENTS];
     bool have[TM_SEGMENTS]; /* false: no trace marks its end, it is part of the next */

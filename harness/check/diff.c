@@ -1,4 +1,5 @@
 #include "check/diff.h"
+#include "check/cause.h"
 #include "check/vhash.h"
 #include <stdlib.h>
 #include <string.h>
@@ -54,26 +55,6 @@ static enum tm_code diff_rows(json_t *out, struct tm_reader *views, const char *
     return rc == TM_E_AGAIN ? TM_OK : rc;
 }
 
-/* The commit from which on the row is not what it should be. */
-static uint32_t diff_first(const struct tm_truth *t, const struct tm_difference *d,
-                           enum tm_row_class class)
-{
-    const struct tm_truth_record *r = &t->records[d->record];
-    uint32_t v = r->last;
-    if (class == TM_ROW_STALE && d->version != TM_TRUTH_NONE)
-        return t->versions[d->version].next == TM_TRUTH_NONE ? r->last
-                                                             : t->versions[d->version].next;
-    if (class == TM_ROW_PHANTOM)
-        while (t->versions[v].prev != TM_TRUTH_NONE &&
-               tm_truth_is_gone(t->versions[t->versions[v].prev].change))
-            v = t->versions[v].prev;
-    if (class == TM_ROW_MISSING)
-        while (t->versions[v].prev != TM_TRUTH_NONE && t->versions[v].change != TM_TRUTH_CREATE &&
-               t->versions[v].change != TM_TRUTH_UNDELETE)
-            v = t->versions[v].prev;
-    return v;
-}
-
 static const struct tm_coverage *diff_coverage(const struct tm_match *m, int truth_object)
 {
     for (size_t i = 0; i < m->coverage_count; i++)
@@ -91,10 +72,9 @@ static const json_t *diff_get(const json_t *values, const char *name)
     return NULL;
 }
 
-/* Fields that differ, and the earliest commit among those that set what should be shown. */
 static json_t *diff_fields(struct tm_truth *t, const struct tm_match *m,
                            const struct tm_shown *shown, const struct tm_difference *d,
-                           const json_t *values, uint32_t *out_first)
+                           const json_t *values)
 {
     const struct tm_truth_record *r = &t->records[d->record];
     const struct tm_truth_object *o = &t->objects[r->object];
@@ -110,9 +90,6 @@ static json_t *diff_fields(struct tm_truth *t, const struct tm_match *m,
             should = t->deltas[head].hash;
         if (is == should)
             continue;
-        if (head != TM_TRUTH_NONE &&
-            (*out_first == TM_TRUTH_NONE || t->deltas[head].version < *out_first))
-            *out_first = t->deltas[head].version;
         json_t *expected = head == TM_TRUTH_NONE
                                ? json_null()
                                : tm_truth_value(t, t->deltas[head].version, c->names[i]);
@@ -136,12 +113,10 @@ static json_t *diff_one(struct tm_truth *t, const struct tm_match *m, const stru
                             tm_row_class_name(class), "flagged", (d->code - 1) % 2);
     if (!known)
         return one;
-    uint32_t first = TM_TRUTH_NONE;
+    uint32_t first = tm_cause_first(t, m, shown, d);
     json_t *fields = NULL;
     if (detailed && class != TM_ROW_PHANTOM && class != TM_ROW_MISSING && d->row != TM_SHOWN_NONE)
-        fields = diff_fields(t, m, shown, d, json_object_get(rows, id), &first);
-    if (class == TM_ROW_STALE || first == TM_TRUTH_NONE)
-        first = diff_first(t, d, class);
+        fields = diff_fields(t, m, shown, d, json_object_get(rows, id));
     json_object_set_new(one, "first_pos", json_integer((json_int_t)first + 1));
     json_object_set_new(one, "first_org_ms", json_integer(t->versions[first].org_ms));
     json_object_set_new(one, "first_change",

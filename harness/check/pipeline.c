@@ -1,5 +1,5 @@
 #include "check/anomaly.h"
-#include "check/cause.h"
+#include "check/causes.h"
 #include "check/diff.h"
 #include "check/drift.h"
 #include "check/predict.h"
@@ -345,25 +345,6 @@ static void pipeline_phantoms(struct pipeline_work *w)
                         json_pack("{s:I, s:o}", "count", count, "examples", list));
 }
 
-/* A word of cause with every row, and how many rows each explains. */
-static void pipeline_causes(struct pipeline_work *w)
-{
-    json_t *causes = json_object(), *one;
-    size_t i;
-    json_array_foreach(w->diff, i, one)
-    {
-        const char *cause =
-            tm_cause_of(w->r->check->truth, w->m, &w->timing, w->p, w->r->check->plan->index_lag_ms,
-                        w->m->differences[i].record);
-        if (cause == NULL)
-            continue;
-        json_object_set_new(one, "cause", json_string(cause));
-        json_int_t rows = json_integer_value(json_object_get(causes, cause));
-        json_object_set_new(causes, cause, json_integer(rows + 1));
-    }
-    json_object_set_new(w->out, "causes", causes);
-}
-
 /* Phantoms have a list of their own: they come last, lest they hide the others. */
 static void pipeline_examples(struct pipeline_work *w)
 {
@@ -387,7 +368,9 @@ static enum tm_code pipeline_diff(struct pipeline_work *w, struct tm_err *err)
         tm_diff_json(&w->diff, w->r->check->truth, w->m, shown, w->target->views, NULL, err);
     if (rc != TM_OK)
         return rc;
-    pipeline_causes(w);
+    rc = tm_causes_tell(w->out, w->diff, w->r, w->p, w->m, shown, &w->timing, w->target, err);
+    if (rc != TM_OK)
+        return rc;
     pipeline_examples(w);
     pipeline_phantoms(w);
     return tm_run_db_diff(&w->r->db, w->p->name, w->diff, err);

@@ -13,9 +13,9 @@ static const char *const plan_keys[] = {
     "offered",   "broker",           "cpus",         "poll_us",  "poll_batch_us",
     "sample_ms", "audit_ms",         "slo",          "pipelines"
 };
-static const char *const plan_pipeline_keys[] = { "name",     "kind",    "option",
-                                                  "database", "objects", "interval_ms",
-                                                  "carries",  "clients", "slo" };
+static const char *const plan_pipeline_keys[] = { "name",    "kind",    "option",      "database",
+                                                  "raw",     "objects", "interval_ms", "carries",
+                                                  "clients", "slo" };
 static const char *const plan_slo_keys[] = { "lateness_ms_p99", "achieved" };
 static const char *const plan_promise_keys[] = { "unseen", "differing", "dirty" };
 #define PLAN_COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -145,6 +145,8 @@ static enum tm_code plan_pipeline(struct tm_plan_pipeline *p, const json_t *obje
     if (rc == TM_OK && option > 2)
         rc = tm_fail(err, TM_E_ARG, "%s: \"option\" is 1 (views) or 2 (kept rows)", at);
     p->option = (int)option;
+    if (rc == TM_OK)
+        rc = plan_text(&p->raw, object, at, "raw", option == 1 ? p->database : "", err);
     if (rc == TM_OK)
         rc = plan_int(&p->interval_ms, object, at, "interval_ms", 0, 0, err);
     if (rc == TM_OK && p->kind == TM_PIPELINE_BATCH && p->interval_ms == 0)

@@ -8,7 +8,8 @@
  * stream's or batch's database, audit_ms [12000]: wall time between two full comparisons of a
  * followed relation (check/audit.h), sample_ms [12000]: wall time between two full reads of option
  * 1's views, slo: {lateness_ms_p99 [1000], achieved [0.99]}, pipelines: [{name, kind: stream |
- * batch, option [2], database, objects, interval_ms, carries: [change types], clients:
+ * batch, option [2], database, raw [option 1: database; else ""]: the sink's tables behind it,
+ * where a cause is looked for, objects, interval_ms, carries: [change types], clients:
  * [User-Agents], slo: {unseen, differing, dirty}}]. A number left out of a pipeline's slo is not
  * asked for; without slo a stream must end with nothing unseen, no differing row and no dirt, a
  * batch need not. */
@@ -25,6 +26,7 @@
 enum tm_pipeline_kind { TM_PIPELINE_STREAM, TM_PIPELINE_BATCH };
 struct tm_plan_pipeline {
     const char *name, *database; /* borrowed from the plan's JSON, as all text here */
+    const char *raw;             /* stream: the raw tables; "" not told */
     enum tm_pipeline_kind kind;
     int option;          /* stream: 1 = views over raw tables, 2 = kept relations */
     int64_t interval_ms; /* batch: T, org clock */

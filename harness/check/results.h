@@ -30,8 +30,9 @@
  * ["Object.Field"], left_out: [{column, why}]}; cost also: bytes_in, bytes_out, calls_by_kind,
  * warehouse_bytes, polls, skipped_polls, query_ms_by_object (option 1); cpu_s and rss_peak_bytes
  * are null here, whoever started the stations fills them in; breakdown {segment: {count, p50, …,
- * mean}} (streams, wall ms), examples[] (see check/diff.h, at most 20, phantoms last; batch: each
- * with its cause), causes {cause: rows} (batch; the words of check/cause.h), phantoms {count,
+ * mean}} (streams, wall ms), examples[] (see check/diff.h, at most 20, phantoms last; each
+ * with the keys of check/cause.h), causes [{cause, station, rule, known, rows, example {object, id,
+ * pos, because}}] (of every differing row; the words of check/cause.h), phantoms {count,
  * examples: [{object, id, deleted_org_ms, deleted, pos, change}]}; reads {probes, reads, busy,
  * observations}. */
 #ifndef TM_CHECK_RESULTS_H

@@ -30,7 +30,8 @@ enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_e
                 { &out->breakdown, "INSERT INTO breakdown VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)" },
                 { &out->full, "INSERT INTO full_read VALUES(?1,?2,?3,?4,?5)" },
                 { &out->at_commit, "INSERT INTO at_commit VALUES(?1,?2,?3,?4)" },
-                { &out->anomaly, "INSERT INTO anomaly VALUES(?1,?2,?3,?4,?5,?6,?7)" } };
+                { &out->anomaly, "INSERT INTO anomaly VALUES(?1,?2,?3,?4,?5,?6,?7)" },
+                { &out->cause, "INSERT INTO cause VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)" } };
     for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++)
         rc = tm_sql_prepare(all[i].stmt, out->db, all[i].sql, err);
     return rc;
@@ -176,6 +177,17 @@ static void rundb_bind_json(sqlite3_stmt *q, int at, const json_t *value)
         sqlite3_bind_null(q, at);
 }
 
+static enum tm_code rundb_cause(struct tm_run_db *r, const json_t *one, struct tm_err *err)
+{
+    static const char *const keys[] = { "object",  "id",   "class",       "first_pos", "cause",
+                                        "station", "rule", "cause_known", "because" };
+    if (json_object_get(one, "cause") == NULL)
+        return TM_OK;
+    for (int i = 0; i < (int)(sizeof keys / sizeof keys[0]); i++)
+        rundb_bind_json(r->cause, i + 2, json_object_get(one, keys[i]));
+    return tm_sql_run(r->cause, err);
+}
+
 enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const json_t *diff,
                             struct tm_err *err)
 {
@@ -183,6 +195,7 @@ enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const jso
     size_t i;
     json_t *one;
     sqlite3_bind_text(r->diff, 1, pipeline, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(r->cause, 1, pipeline, -1, SQLITE_TRANSIENT);
     json_array_foreach(diff, i, one)
     {
         json_t *fields = json_object_get(one, "fields");
@@ -200,6 +213,8 @@ enum tm_code tm_run_db_diff(struct tm_run_db *r, const char *pipeline, const jso
             rundb_bind_json(r->diff, 8, json_object_get(field, "shown"));
             rc = tm_sql_run(r->diff, err);
         }
+        if (rc == TM_OK)
+            rc = rundb_cause(r, one, err);
         if (rc != TM_OK)
             break;
     }

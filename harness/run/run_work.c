@@ -36,10 +36,10 @@ static void work_plan_pipeline(const struct tm_run *run, const struct tm_run_pip
         return;
     }
     snprintf(name, sizeof name, "%s-view", p->name);
-    json_array_append_new(list,
-                          json_pack("{s:s, s:s, s:i, s:s, s:o, s:O, s:O*}", "name", name, "kind",
-                                    "stream", "option", 2, "database", run->view_path, "objects",
-                                    work_objects(run), "clients", p->clients, "slo", p->slo));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:O, s:O*}", "name", name,
+                                          "kind", "stream", "option", 2, "database", run->view_path,
+                                          "raw", run->raw_path, "objects", work_objects(run),
+                                          "clients", p->clients, "slo", p->slo));
     snprintf(name, sizeof name, "%s-sql", p->name);
     json_array_append_new(list,
                           json_pack("{s:s, s:s, s:i, s:s, s:o, s:O, s:O*}", "name", name, "kind",
