@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SEEDS_SLICE 50
 #define SEEDS_WRONG_MAX 60
@@ -212,6 +213,28 @@ static void two_runs_of_the_command_print_the_same(void **state)
     tm_test_output_free(&b);
 }
 
+/* As $TMPDIR may be. A database that is known by a relative path would be a file. */
+static void a_scratch_folder_in_a_relative_folder_is_known_by_its_whole_path(void **state)
+{
+    struct tm_err err = { .code = TM_OK };
+    char made[TM_SIM_PATH_BYTES], base[64], before[512], here[512];
+    struct tm_sim_result r, known;
+    (void)state;
+    run(&known, 1, NULL, NULL);
+    snprintf(base, sizeof base, "%s", tm_test_folder());
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(base), 0);
+    assert_non_null(getcwd(here, sizeof here));
+    enum tm_code rc = tm_sim_scratch_make_in(made, ".", &err);
+    assert_int_equal(chdir(before), 0);
+    assert_int_equal(rc, TM_OK);
+    assert_int_equal(strncmp(made, here, strlen(here)), 0);
+    assert_int_equal(tm_simulate(&r, 1, &(struct tm_sim_options){ .dir = made }, &err), TM_OK);
+    assert_int_equal(r.digest, known.digest);
+    tm_sim_scratch_remove(made);
+    assert_int_equal(rmdir(base), 0); /* nothing was left in it */
+}
+
 static int scratch_make(void **state)
 {
     struct tm_err err = { .code = TM_OK };
@@ -244,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_view_that_does_not_flag_gaps_is_noticed),
         cmocka_unit_test(commands_refuse_what_they_do_not_know),
         cmocka_unit_test(two_runs_of_the_command_print_the_same),
+        cmocka_unit_test(a_scratch_folder_in_a_relative_folder_is_known_by_its_whole_path),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -86,17 +86,38 @@ enum tm_code tm_sim_objects_write(const char *dir, struct tm_err *err)
     return TM_OK;
 }
 
+/* By its real path: databases are known by absolute ones (world.h), and `base` may be relative. */
+enum tm_code tm_sim_scratch_make_in(char out[TM_SIM_PATH_BYTES], const char *base,
+                                    struct tm_err *err)
+{
+    char made[TM_SIM_PATH_BYTES], objects[TM_SIM_PATH_BYTES + 16], *real;
+    snprintf(made, sizeof made, "%.200s/tidemark-simulate-XXXXXX", base);
+    if (mkdtemp(made) == NULL)
+        return tm_fail(err, TM_E_IO, "cannot make a folder in %s: %s", base, strerror(errno));
+    real = realpath(made, NULL);
+    if (real == NULL || strlen(real) >= TM_SIM_PATH_BYTES) {
+        rmdir(made);
+        free(real);
+        return tm_fail(err, TM_E_LIMIT,
+                       "the path of %s is longer than %d bytes; TMPDIR may name "
+                       "another",
+                       base, TM_SIM_PATH_BYTES - 1);
+    }
+    strcpy(out, real);
+    free(real);
+    snprintf(objects, sizeof objects, "%s/objects", out);
+    enum tm_code rc = tm_sim_objects_write(objects, err);
+    if (rc != TM_OK)
+        tm_sim_scratch_remove(out);
+    return rc;
+}
+
 enum tm_code tm_sim_scratch_make(char out[TM_SIM_PATH_BYTES], struct tm_err *err)
 {
-    char objects[TM_SIM_PATH_BYTES + 16];
     const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm"
                        : getenv("TMPDIR") != NULL    ? getenv("TMPDIR")
                                                      : "/tmp";
-    snprintf(out, TM_SIM_PATH_BYTES, "%.200s/tidemark-simulate-XXXXXX", base);
-    if (mkdtemp(out) == NULL)
-        return tm_fail(err, TM_E_IO, "cannot make a folder in %s: %s", base, strerror(errno));
-    snprintf(objects, sizeof objects, "%s/objects", out);
-    return tm_sim_objects_write(objects, err);
+    return tm_sim_scratch_make_in(out, base, err);
 }
 
 void tm_sim_scratch_remove(const char *dir)

@@ -7,19 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READERS_MAX 256
-#define READERS_MANY 160 /* at the end of a history: all go */
-#define READER_STATEMENTS_MAX 64
-#define READER_STATEMENTS_MANY 48
+#define READERS_MAX 256          /* that one history has, and that are kept */
+#define READER_STATEMENTS_MAX 64 /* of one reader, likewise */
 #define READER_SQL_BYTES_MAX (1u << 20)
 #define READER_KEY_BYTES 17
 static const char reader_none[] = "-- no such table\n";
 
 struct reader_statement {
+    uint64_t used; /* by this history last */
     char *text;
     sqlite3_stmt *stmt;
 };
 struct tm_sim_reader {
+    uint64_t used;              /* by this history last */
     char key[READER_KEY_BYTES]; /* of text */
     char *text;                 /* the tables' SQL, then the views' */
     char object[TM_TOPIC_NAME_MAX];
@@ -35,6 +35,7 @@ struct tm_sim_reader {
 static _Thread_local struct {
     struct tm_sim_reader *all[READERS_MAX];
     size_t count;
+    uint64_t history; /* number of the one that runs */
 } readers;
 
 static void reader_close(struct tm_sim_reader *r)
@@ -65,9 +66,57 @@ static void reader_tables(char out[TM_SIM_READER_TABLES][TM_TOPIC_NAME_MAX], con
 static struct tm_sim_reader *reader_find(const char *key)
 {
     for (size_t i = 0; i < readers.count; i++)
-        if (strcmp(readers.all[i]->key, key) == 0)
+        if (strcmp(readers.all[i]->key, key) == 0) {
+            readers.all[i]->used = readers.history;
             return readers.all[i];
+        }
     return NULL;
+}
+
+/* Room for one more: the one that was not used for longest goes, if not in this history. So only a
+ * history that has too many itself finds none: NULL. */
+static struct tm_sim_reader **reader_room(void)
+{
+    size_t oldest = 0;
+    if (readers.count < READERS_MAX)
+        return &readers.all[readers.count];
+    for (size_t i = 1; i < readers.count; i++)
+        if (readers.all[i]->used < readers.all[oldest]->used)
+            oldest = i;
+    return readers.all[oldest]->used < readers.history ? &readers.all[oldest] : NULL;
+}
+
+static void reader_put(struct tm_sim_reader **room, struct tm_sim_reader *r)
+{
+    if (room == &readers.all[readers.count])
+        readers.count++;
+    else
+        reader_close(*room);
+    *room = r;
+}
+
+/* The same for a statement of a reader's. */
+static struct reader_statement *reader_statement_room(struct tm_sim_reader *r)
+{
+    struct reader_statement *oldest = &r->statements[0];
+    if (r->statements_count < READER_STATEMENTS_MAX)
+        return &r->statements[r->statements_count];
+    for (size_t i = 1; i < r->statements_count; i++)
+        if (r->statements[i].used < oldest->used)
+            oldest = &r->statements[i];
+    return oldest->used < readers.history ? oldest : NULL;
+}
+
+static void reader_statement_put(struct tm_sim_reader *r, struct reader_statement *room,
+                                 const struct reader_statement *s)
+{
+    if (room == &r->statements[r->statements_count]) {
+        r->statements_count++;
+    } else {
+        sqlite3_finalize(room->stmt);
+        free(room->text);
+    }
+    *room = *s;
 }
 
 /* ---- one shape ---- */
@@ -151,6 +200,7 @@ static enum tm_code reader_open(struct tm_sim_reader **out, const char *key, con
         free(r);
         return tm_fail(err, TM_E_NOMEM, "a reader");
     }
+    r->used = readers.history;
     memcpy(r->key, key, sizeof r->key);
     snprintf(r->object, sizeof r->object, "%s", object);
     reader_tables(r->tables, object);
@@ -182,13 +232,12 @@ enum tm_code tm_sim_reader_keep(struct tm_buf *out, sqlite3 *raw, const char *ob
     snprintf(key, sizeof key, "%016" PRIx64, tm_hash64(tm_buf_text(&text), text.bytes, 0));
     struct tm_sim_reader *r = reader_find(key);
     assert(r == NULL || strcmp(r->text, tm_buf_text(&text)) == 0);
-    if (r == NULL && readers.count == READERS_MAX)
+    struct tm_sim_reader **room = r == NULL ? reader_room() : NULL;
+    if (r == NULL && room == NULL)
         rc = tm_fail(err, TM_E_LIMIT, "%d shapes of raw tables in one history", READERS_MAX);
-    if (rc == TM_OK && r == NULL) {
-        rc = reader_open(&r, key, tm_buf_text(&text), object, err);
-        if (rc == TM_OK)
-            readers.all[readers.count++] = r;
-    }
+    if (rc == TM_OK && r == NULL &&
+        (rc = reader_open(&r, key, tm_buf_text(&text), object, err)) == TM_OK)
+        reader_put(room, r);
     for (size_t i = 0; i < 2; i++) {
         snprintf(name, sizeof name, "%s%s", object, suffixes[i]);
         tm_buf_addz(out, "DROP VIEW IF EXISTS ");
@@ -281,22 +330,24 @@ enum tm_code tm_sim_reader_prepare(sqlite3_stmt **out, struct tm_sim_reader *r, 
 {
     for (size_t i = 0; i < r->statements_count; i++)
         if (strcmp(r->statements[i].text, text) == 0) {
+            r->statements[i].used = readers.history;
             *out = r->statements[i].stmt;
             return TM_OK;
         }
-    if (r->statements_count == READER_STATEMENTS_MAX)
-        return tm_fail(err, TM_E_LIMIT, "%d questions to one shape", READER_STATEMENTS_MAX);
-    struct reader_statement *s = &r->statements[r->statements_count];
-    enum tm_code rc = tm_sql_prepare(&s->stmt, r->db, text, err);
+    struct reader_statement *room = reader_statement_room(r), fresh = { .used = readers.history };
+    if (room == NULL)
+        return tm_fail(err, TM_E_LIMIT, "%d questions to one shape in one history",
+                       READER_STATEMENTS_MAX);
+    enum tm_code rc = tm_sql_prepare(&fresh.stmt, r->db, text, err);
     if (rc != TM_OK)
         return rc;
-    s->text = strdup(text);
-    if (s->text == NULL) {
-        sqlite3_finalize(s->stmt);
+    fresh.text = strdup(text);
+    if (fresh.text == NULL) {
+        sqlite3_finalize(fresh.stmt);
         return tm_fail(err, TM_E_NOMEM, "a question");
     }
-    *out = s->stmt;
-    r->statements_count++;
+    *out = fresh.stmt;
+    reader_statement_put(r, room, &fresh);
     return TM_OK;
 }
 
@@ -313,11 +364,7 @@ enum tm_code tm_sim_reader_flags(struct tm_sim_flags *out, struct tm_sim_reader 
     return rc;
 }
 
-void tm_sim_reader_trim(void)
+void tm_sim_reader_done(void)
 {
-    bool many = readers.count > READERS_MANY;
-    for (size_t i = 0; i < readers.count; i++)
-        many |= readers.all[i]->statements_count > READER_STATEMENTS_MANY;
-    while (many && readers.count > 0)
-        reader_close(readers.all[--readers.count]);
+    readers.history++;
 }

@@ -6,7 +6,8 @@
  * they are and answers with that very SQL. Which SQL a raw.db has, since when, and whether that
  * outlives a crash is decided by what is installed in it, as ever.
  * Kept for the life of the thread; a cache of things that are a function of their text: no answer
- * depends on what was asked before. Owner: this file; what it lends ends with the next trim. */
+ * depends on what was asked before. Owner: this file; what it
+ * lends ends with the history. */
 #ifndef TM_SIMULATE_READER_H
 #define TM_SIMULATE_READER_H
 #include "base/describe.h"
@@ -34,6 +35,6 @@ enum tm_code tm_sim_reader_prepare(sqlite3_stmt **out, struct tm_sim_reader *r, 
 /* The questions of flags.h; known: as there. */
 enum tm_code tm_sim_reader_flags(struct tm_sim_flags *out, struct tm_sim_reader *r, sqlite3 *org,
                                  sqlite3_stmt *known, struct tm_err *err);
-/* Between two histories: lets go of all when there are many. */
-void tm_sim_reader_trim(void);
+/* Between two histories: what the last one used may go when another needs the room. */
+void tm_sim_reader_done(void);
 #endif

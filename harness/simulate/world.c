@@ -641,7 +641,7 @@ void tm_sim_world_close(struct tm_sim_world *w)
 {
     tm_sim_world_leave(w);
     tm_sim_compare_forget(w);
-    tm_sim_reader_trim();
+    tm_sim_reader_done();
     for (size_t i = 0; i < w->stations_count; i++)
         tm_sim_station_crash(&w->stations[i]);
     if (w->broker != NULL)

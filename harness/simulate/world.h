@@ -129,6 +129,8 @@ enum tm_code tm_sim_objects_write(const char *dir, struct tm_err *err);
 /* A scratch folder in memory where there is one, else in $TMPDIR, with "objects" in it; and its
  * end. */
 enum tm_code tm_sim_scratch_make(char out[TM_SIM_PATH_BYTES], struct tm_err *err);
+enum tm_code tm_sim_scratch_make_in(char out[TM_SIM_PATH_BYTES], const char *base,
+                                    struct tm_err *err);
 void tm_sim_scratch_remove(const char *dir);
 /* dir: a folder of this world's own, with "objects" in it, made by tm_sim_objects_write. Until the
  * world is closed every database that this process opens by an absolute path is in memory, known
