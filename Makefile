@@ -34,10 +34,15 @@ all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
 
 # Installing comes first, and pkg-config is asked again by a second make: it knows nothing before.
+# KAFKA=real: on Apache Kafka (KAFKA_VERSION) and Apicurio Registry (REGISTRY_VERSION), fetched once, not the embedded ones.
+KAFKA ?= embedded
+run_with_embedded :=
+run_with_real := sh mocks/kafka/real.sh with
 run:
-	@sh .ci/packages run
+	@$(if $(filter embedded real,$(KAFKA)),:,echo "KAFKA=$(KAFKA): embedded or real" >&2; exit 64)
+	@sh .ci/packages $(if $(filter real,$(KAFKA)),kafka,run)
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tidemark
-	@$(BUILD)/tidemark run $(SCENARIO) $(ARGS)
+	@TIDEMARK_BIN=$(BUILD)/tidemark $(run_with_$(KAFKA)) $(BUILD)/tidemark run $(SCENARIO) $(ARGS)
 test: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) check
 deps:

@@ -24,6 +24,22 @@ static struct world {
     unsigned topics;
 } world;
 
+static const struct tm_kafka_access *access_here(void)
+{
+    static struct tm_kafka_access access;
+    access = (struct tm_kafka_access){ .brokers = world.brokers, .timeout_ms = 15000 };
+    return &access;
+}
+
+static enum tm_code make_topic(const char *name, int32_t partitions, struct tm_err *err)
+{
+    const char *topics[] = { name };
+    const struct tm_topics_plan plan = {
+        .topics = topics, .topics_count = 1, .partitions = partitions, .replication = 1
+    };
+    return tm_topic_kafka_ensure(access_here(), &plan, err);
+}
+
 static const char *fresh(char out[100], const char *what, int32_t partitions)
 {
     struct tm_err err = { 0 };
@@ -34,7 +50,7 @@ static const char *fresh(char out[100], const char *what, int32_t partitions)
     else if (world.embedded != NULL)
         rc = tm_embedded_topic(world.embedded, out, partitions, &err);
     else
-        rc = tm_topic_kafka_create(world.brokers, out, partitions, 1, NULL, 0, 15000, &err);
+        rc = make_topic(out, partitions, &err);
     if (rc != TM_OK)
         fail_msg("%s", err.msg);
     return out;

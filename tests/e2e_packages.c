@@ -77,6 +77,20 @@ static void run_does_not_want_what_only_tests_need(void **state)
     assert_non_null(strstr(said, "no apt-get"));
 }
 
+static void only_real_kafka_wants_java_and_mvn(void **state)
+{
+    (void)state;
+    machine("cmocka");
+    assert_int_equal(packages("", "kafka"), 64);
+    assert_non_null(strstr(said, "java-17-or-newer (Debian: default-jre-headless)"));
+    assert_non_null(strstr(said, "mvn (Debian: maven)"));
+    assert_null(strstr(said, "cmocka"));
+    program("java", "exit 0");
+    program("mvn", "exit 0");
+    assert_int_equal(packages("", "kafka"), 0);
+    assert_string_equal(said, "");
+}
+
 static void a_compiler_that_is_not_there_is_named(void **state)
 {
     (void)state;
@@ -171,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_said_where_all_is_there),
         cmocka_unit_test(run_does_not_want_what_only_tests_need),
+        cmocka_unit_test(only_real_kafka_wants_java_and_mvn),
         cmocka_unit_test(a_compiler_that_is_not_there_is_named),
         cmocka_unit_test(without_a_terminal_sudo_is_not_asked_for_a_password),
         cmocka_unit_test(a_refusing_apt_get_ends_with_what_is_missing),

@@ -15,6 +15,7 @@ static const struct tm_key gap_keys[] = {
     { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "groups that read the alerts (embedded broker: pausing)" },
     TM_PROPERTIES_ENTRY,
+    TM_TOPICS_ENTRIES,
     TM_PROPERTIES_CLOUD_ENTRIES,
     TM_PROPERTIES_BETWEEN_ENTRIES,
 };

@@ -20,6 +20,7 @@ static const struct tm_key recon_keys[] = {
     { "reading.groups", TM_KEY_LIST, 0, NULL, 0, 0, NULL,
       "groups that read the answers (embedded broker: pausing)" },
     TM_PROPERTIES_ENTRY,
+    TM_TOPICS_ENTRIES,
     { "window.size.ms", TM_KEY_INT, 0, "5000", 1, DAY_MS, NULL,
       "event time of one window, and its longest wall time" },
     { "window.idle.ms", TM_KEY_INT, 0, "500", 0, DAY_MS, NULL,

@@ -33,7 +33,8 @@ static enum tm_code gap_run(struct tm_topic_station *s, const struct tm_gap_sett
                                               .reading_groups_count = set->readers_count };
     enum tm_code rc = tm_topic_station_open(s, set->name, err);
     if (rc == TM_OK)
-        rc = tm_topic_station_join(s, &options, err);
+        rc = tm_topic_station_join(s, &options, (const char *const *)set->alerts,
+                                   set->objects_count, err);
     if (rc != TM_OK)
         return rc;
     snprintf(aside, sizeof aside, "%s/%s-aside.db", s->folder, set->name);

@@ -58,7 +58,8 @@ static enum tm_code reconcile_open(struct cmd_reconcile *c, const struct tm_reco
     if (rc == TM_OK)
         rc = tm_sf_session_open(&c->session, s->http, &salesforce, err);
     if (rc == TM_OK)
-        rc = tm_topic_station_join(s, &options, err);
+        rc = tm_topic_station_join(s, &options, (const char *const *)set->recon, set->objects_count,
+                                   err);
     if (rc != TM_OK)
         return rc;
     const struct tm_read_ports ports = { c->session, s->registry, s->topic };

@@ -76,13 +76,14 @@ static void run_default_dir(struct tm_run *run)
 
 enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_err *err)
 {
-    static const char *const extra[] = { "out", "seed", NULL };
-    const char *given[2] = { NULL, NULL };
+    static const char *const extra[] = { "out", "seed", "reset-topics!", NULL };
+    const char *given[3] = { NULL, NULL, NULL };
     struct tm_station_flags flags;
     if (tm_flags_parse(&flags, argc, argv, extra, given, err) != TM_OK)
         return err->code;
     run->seed = -1;
     run->json = flags.json;
+    run->reset_topics = given[2] != NULL;
     run->brokers_given = flags.brokers;
     run->registry_given = flags.registry;
     run->kafka_properties = flags.kafka_properties;

@@ -32,6 +32,7 @@ static const struct tm_key sink_keys[] = {
       "consumers of the group in this process" },
     { "group.id", TM_KEY_TEXT, 0, "tidemark-sink", 0, 0, NULL, "consumer group" },
     TM_PROPERTIES_ENTRY,
+    TM_TOPICS_ENTRIES,
     { "auto.create.tables", TM_KEY_BOOL, 0, "true", 0, 0, NULL, "create missing tables" },
     { "auto.update.schemas", TM_KEY_BOOL, 0, "false", 0, 0, NULL, "add columns for new fields" },
     { "sanitize.topics", TM_KEY_BOOL, 0, "false", 0, 0, NULL,
@@ -374,6 +375,9 @@ static enum tm_code sink_open(struct cmd_sink *c, struct tm_err *err)
     ports.trace = c->trace;
     if (rc == TM_OK)
         rc = tm_sink_open(&c->sink, &c->settings, &ports, err);
+    if (rc == TM_OK)
+        rc = tm_command_topics(&c->flags, &c->properties, c->config, c->settings.topics,
+                               c->settings.topics_count, NULL, err);
     return rc == TM_OK ? sink_consumers(c, err) : rc;
 }
 

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CREATE_MS 15000
-
 struct cmd_source {
     struct tm_station_flags flags;
     struct tm_config *config;
@@ -76,18 +74,13 @@ static enum tm_code cmd_source_topics(struct cmd_source *c, struct tm_err *err)
 {
     char raw[TM_TOPIC_NAME_MAX], alerts[TM_TOPIC_NAME_MAX];
     const struct tm_source_settings *set = &c->settings;
-    enum tm_code rc = TM_OK;
-    if (c->flags.embedded)
-        return TM_OK;
-    tm_contract_topic_alerts(alerts, c->settings.object);
-    rc = tm_source_topic(raw, &c->settings, NULL, err);
-    const char *const topics[] = { raw, alerts, set->offsets_topic };
-    for (size_t i = 0; i < 3 && rc == TM_OK; i++)
-        if (topics[i][0] != '\0' && (i != 1 || set->kind == TM_SOURCE_CHANGES))
-            rc = tm_topic_kafka_create(c->flags.brokers, topics[i], set->partitions, -1,
-                                       (const char *const *)c->properties.items,
-                                       c->properties.count, CREATE_MS, err);
-    return rc;
+    if (tm_source_topic(raw, set, NULL, err) != TM_OK)
+        return err->code;
+    tm_contract_topic_alerts(alerts, set->object);
+    const char *const topics[] = { raw, set->kind == TM_SOURCE_CHANGES ? alerts : NULL,
+                                   set->offsets_topic };
+    return tm_command_topics(&c->flags, &c->properties, c->config, topics, 3, set->offsets_topic,
+                             err);
 }
 
 static enum tm_code cmd_source_offsets(struct cmd_source *c, struct tm_err *err)

@@ -19,6 +19,7 @@
 
 #define COMMAND_FLAGS_MAX 48
 #define COMMAND_FDS_MAX 16
+#define COMMAND_TOPICS_MS 15000 /* for a broker to answer, and for topics to be there */
 #define COMMAND_FROZEN_NS (50 * TM_NS_PER_MS) /* how often to ask whether org time has started */
 
 /* ---- flags ---- */
@@ -186,6 +187,24 @@ enum tm_code tm_command_properties(struct tm_properties *out, const struct tm_st
     return tm_at(err, "%s",
                  flags != NULL && flags->kafka_properties != NULL ? "--kafka-properties"
                                                                   : TM_PROPERTIES_KEY);
+}
+
+enum tm_code tm_command_topics(const struct tm_station_flags *flags,
+                               const struct tm_properties *properties,
+                               const struct tm_config *config, const char *const *topics,
+                               size_t topics_count, const char *compacted, struct tm_err *err)
+{
+    const struct tm_kafka_access access = { flags->brokers, (const char *const *)properties->items,
+                                            properties->count, COMMAND_TOPICS_MS };
+    const struct tm_topics_plan plan = {
+        .topics = topics,
+        .topics_count = topics_count,
+        .compacted = compacted,
+        .partitions = (int32_t)tm_config_int(config, "tidemark.partitions"),
+        .replication = (int16_t)tm_config_int(config, "tidemark.replication.factor"),
+        .partitions_must = tm_config_has(config, "tidemark.partitions")
+    };
+    return flags->embedded ? TM_OK : tm_topic_kafka_ensure(&access, &plan, err);
 }
 
 /* ---- the real driver ---- */

@@ -71,6 +71,14 @@ enum tm_code tm_view_config(struct tm_config **out, const char *path, struct tm_
 enum tm_code tm_command_properties(struct tm_properties *out, const struct tm_station_flags *flags,
                                    const struct tm_config *config, struct tm_err *err);
 
+/* On a broker that is not the embedded one: makes those of `topics` (NULL and "" = none) that are
+ * missing, as the config's tidemark.partitions and tidemark.replication.factor say, and looks at
+ * the others (tm_topic_kafka_ensure). `compacted`: of checkpoints, NULL = none of them. */
+enum tm_code tm_command_topics(const struct tm_station_flags *flags,
+                               const struct tm_properties *properties,
+                               const struct tm_config *config, const char *const *topics,
+                               size_t topics_count, const char *compacted, struct tm_err *err);
+
 /* "no schema registry" as TM_E_ARG when none is given. */
 enum tm_code tm_command_registry(const struct tm_station_flags *flags, struct tm_err *err);
 /* The folder of --state, made when it is missing; "." without the flag. Borrowed from flags. */

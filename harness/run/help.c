@@ -30,6 +30,7 @@ static const struct tm_help helps[] = {
       "  --seed N               another history of the same scenario\n"
       "  --brokers HOST:PORT,…  your Kafka instead of the embedded one\n"
       "  --registry URL         your schema registry instead of the embedded one\n"
+      "  --reset-topics         on your Kafka: deletes the run's topics where they hold records\n"
       "  --kafka-properties FILE  name=value lines for every Kafka client (TLS, sign-in)\n" FLAG_CA
       "  --json                 prints report.json instead of the verdict in words\n\n"
       "Ctrl-C ends it in order and leaves a report that says it is partial; twice: at once.\n",
@@ -56,7 +57,9 @@ static const struct tm_help helps[] = {
       "tidemark serve --org org.db --port 8080" },
     { "kafka", "[FLAGS]", "the embedded broker, alone",
       "Prints its address, serves until it is told to end. All is in memory, 5 MB a partition.\n\n"
-      "  --topics NAME:N,…      topics to create, with N partitions\n",
+      "  --topics NAME:N,…      topics to create, with N partitions\n"
+      "  --wait SECONDS         no broker of its own: waits until those of --brokers "
+      "answer\n" FLAG_BROKERS FLAG_PROPERTIES,
       "tidemark kafka --topics sfdc.cdc.account_raw:6,tidemark.offsets:1" },
     { "registry", "[FLAGS]", "the embedded schema registry, alone",
       "Prints its URL, serves the Confluent REST API until it is told to end. All is in memory.\n\n"

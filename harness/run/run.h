@@ -11,7 +11,9 @@
 #ifndef TM_RUN_RUN_H
 #define TM_RUN_RUN_H
 #include "base/clock.h"
+#include "event/contract.h"
 #include "run/supervise.h"
+#include "topic/topic.h"
 #include <jansson.h>
 
 #define TM_RUN_OBJECTS_MAX 32
@@ -40,9 +42,10 @@ struct tm_run {
     const char *brokers_given, *registry_given; /* NULL = embedded */
     const char *kafka_properties;               /* for every station; NULL = as its config says */
     const char *ca_path; /* PEM, who signs https servers; NULL = the system's */
-    int64_t seed;                               /* -1 = the scenario's */
+    int64_t seed;        /* -1 = the scenario's */
     bool json;
-    bool dir_made; /* the folder was not there before */
+    bool reset_topics; /* on the user's broker: those of an earlier run are deleted */
+    bool dir_made;     /* the folder was not there before */
     /* the scenario */
     json_t *scenario; /* owned */
     char objects[TM_RUN_OBJECTS_MAX][128];
@@ -60,6 +63,7 @@ struct tm_run {
     struct tm_clock_file *clock;
     char clock_path[TM_PATH_MAX], org_path[TM_PATH_MAX], raw_path[TM_PATH_MAX],
         view_path[TM_PATH_MAX];
+    struct tm_kafka_cluster cluster; /* of --brokers, as it answered */
     char brokers[256], registry[512], url[256];
     char undrained[300]; /* names of pipelines that the drain's bound was too short for */
     double started_up_s; /* wall seconds from start to the org clock's start */
@@ -83,8 +87,12 @@ enum tm_code tm_run_path(const struct tm_run *run, char out[TM_PATH_MAX], const 
 /* All keys of `object` (NULL: none) are among `known`, which ends with NULL. */
 enum tm_code tm_run_keys(const json_t *object, const char *where, const char *const *known,
                          struct tm_err *err);
-/* run_reach.c: the broker and the registry that the user named answer. */
-enum tm_code tm_run_reach(const struct tm_run *run, struct tm_err *err);
+/* run_reach.c: the broker and the registry that the user named answer; on the broker, the run's
+ * topics are there and its own. */
+enum tm_code tm_run_reach(struct tm_run *run, struct tm_err *err);
+#define TM_RUN_TOPICS_MAX (3 * TM_RUN_OBJECTS_MAX + 1)
+/* Every topic of the contract for the run's objects, checkpoints last; returns how many. */
+size_t tm_run_topics(const struct tm_run *run, char out[TM_RUN_TOPICS_MAX][TM_TOPIC_NAME_MAX]);
 /* The URL for a log line: without user:password@. */
 const char *tm_run_no_secret(char out[256], const char *url);
 /* until all pipelines stand at the origin */

@@ -17,17 +17,42 @@
 /* where something ended on its own: others may wait for it in vain */
 #define FINISH_BROKEN_MS 2000
 
+/* Which broker and which registry it was. What starts a real one says its name and version, which
+ * none of their protocols tells. */
+static void finish_served(const struct tm_run *run, json_t *environment)
+{
+    const char *broker = getenv("TIDEMARK_BROKERS_NAME"),
+               *registry = getenv("TIDEMARK_REGISTRY_NAME");
+    char text[700], url[256];
+    if (run->brokers_given != NULL)
+        snprintf(text, sizeof text, "%.80s at %.200s, cluster %.100s, %d broker%s",
+                 broker != NULL ? broker : "Kafka", run->brokers_given, run->cluster.id,
+                 run->cluster.brokers, run->cluster.brokers == 1 ? "" : "s");
+    else
+        snprintf(text, sizeof text, "embedded in librdkafka %s", tm_topic_kafka_client());
+    json_object_set_new(environment, "broker", json_string(text));
+    if (run->registry_given != NULL)
+        snprintf(text, sizeof text, "%.80s at %.250s",
+                 registry != NULL ? registry : "Confluent-style registry",
+                 tm_run_no_secret(url, run->registry_given));
+    else
+        snprintf(text, sizeof text, "embedded");
+    json_object_set_new(environment, "schema_registry", json_string(text));
+}
+
 static json_t *finish_environment(const struct tm_run *run)
 {
     struct utsname name;
     uname(&name);
-    return json_pack("{s:I, s:s, s:s, s:I, s:s+, s:s, s:f, s:f}", "cpus",
-                     (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "kafka",
-                     run->brokers_given != NULL ? "external" : "embedded", "registry",
-                     run->registry_given != NULL ? "external" : "embedded", "compress",
-                     (json_int_t)run->compress, "system", name.sysname, name.release, "sqlite",
-                     sqlite3_libversion(), "started_up_s", run->started_up_s, "took_s",
-                     run->took_s);
+    json_t *environment =
+        json_pack("{s:I, s:s, s:s, s:I, s:s+, s:s, s:f, s:f}", "cpus",
+                  (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "kafka",
+                  run->brokers_given != NULL ? "external" : "embedded", "registry",
+                  run->registry_given != NULL ? "external" : "embedded", "compress",
+                  (json_int_t)run->compress, "system", name.sysname, name.release, "sqlite",
+                  sqlite3_libversion(), "started_up_s", run->started_up_s, "took_s", run->took_s);
+    finish_served(run, environment);
+    return environment;
 }
 
 static bool finish_is(const char *name, const char *const *names)

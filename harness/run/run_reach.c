@@ -29,8 +29,29 @@ static enum tm_code reach_mistaken(struct tm_err *err, const char *flag)
     return tm_at(err, "%s", flag);
 }
 
-/* Makes sure of the source's own topic, with the properties (TLS, sign-in) the source will use. */
-static enum tm_code reach_brokers(const struct tm_run *run, const char *source, struct tm_err *err)
+/* Makes sure of every topic of the run, with the properties (TLS, sign-in) the source will use. */
+static enum tm_code reach_topics(struct tm_run *run, const struct tm_kafka_access *access,
+                                 const struct tm_config *config, struct tm_err *err)
+{
+    static char names[TM_RUN_TOPICS_MAX][TM_TOPIC_NAME_MAX];
+    const char *topics[TM_RUN_TOPICS_MAX];
+    const struct tm_topics_plan plan = {
+        .topics = topics,
+        .topics_count = tm_run_topics(run, names),
+        .compacted = TM_TOPIC_OFFSETS,
+        .partitions = (int32_t)tm_config_int(config, "tidemark.partitions"),
+        .replication = (int16_t)tm_config_int(config, "tidemark.replication.factor"),
+        .fresh = true,
+        .reset = run->reset_topics
+    };
+    for (size_t i = 0; i < plan.topics_count; i++)
+        topics[i] = names[i];
+    if (tm_topic_kafka_cluster(&run->cluster, access, err) != TM_OK)
+        return err->code;
+    return tm_topic_kafka_ensure(access, &plan, err);
+}
+
+static enum tm_code reach_brokers(struct tm_run *run, const char *source, struct tm_err *err)
 {
     struct tm_source_settings settings;
     struct tm_config *config = NULL;
@@ -43,10 +64,10 @@ static enum tm_code reach_brokers(const struct tm_run *run, const char *source, 
         rc = tm_source_settings_read(&settings, config, NULL, err);
     if (rc == TM_OK)
         rc = tm_command_properties(&properties, &flags, config, err);
-    if (rc == TM_OK &&
-        tm_topic_kafka_create(run->brokers_given, TM_TOPIC_OFFSETS, settings.partitions, -1,
-                              (const char *const *)properties.items, properties.count, REACH_MS,
-                              err) != TM_OK)
+    const struct tm_kafka_access access = { run->brokers_given,
+                                            (const char *const *)properties.items, properties.count,
+                                            REACH_MS };
+    if (rc == TM_OK && reach_topics(run, &access, config, err) != TM_OK)
         rc = reach_mistaken(err, "--brokers");
     tm_properties_free(&properties);
     tm_config_close(config);
@@ -102,7 +123,7 @@ static enum tm_code reach_registry(const struct tm_run *run, struct tm_err *err)
     return TM_OK;
 }
 
-enum tm_code tm_run_reach(const struct tm_run *run, struct tm_err *err)
+enum tm_code tm_run_reach(struct tm_run *run, struct tm_err *err)
 {
     const struct tm_run_pipeline *stream = NULL;
     for (size_t i = 0; i < run->pipelines_count; i++)

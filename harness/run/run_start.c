@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/sql.h"
 #include "base/text.h"
-#include "event/contract.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,26 +20,33 @@ static const char *start_path(const struct tm_run *run, char out[TM_PATH_MAX], c
     return out;
 }
 
+size_t tm_run_topics(const struct tm_run *run, char out[TM_RUN_TOPICS_MAX][TM_TOPIC_NAME_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < run->objects_count; i++) {
+        tm_contract_topic_raw(out[n++], run->objects[i]);
+        tm_contract_topic_alerts(out[n++], run->objects[i]);
+        tm_contract_topic_recon(out[n++], run->objects[i]);
+    }
+    snprintf(out[n++], TM_TOPIC_NAME_MAX, "%s", TM_TOPIC_OFFSETS);
+    return n;
+}
+
 static enum tm_code start_kafka(struct tm_run *run, struct tm_err *err)
 {
+    static char names[TM_RUN_TOPICS_MAX][TM_TOPIC_NAME_MAX];
     struct tm_buf topics;
     struct tm_child *child;
-    char name[TM_TOPIC_NAME_MAX];
     enum tm_code rc;
     if (run->brokers_given != NULL) {
         snprintf(run->brokers, sizeof run->brokers, "%s", run->brokers_given);
         return TM_OK;
     }
     tm_buf_init(&topics, 1 << 16);
-    for (size_t i = 0; i < run->objects_count; i++) {
-        tm_contract_topic_raw(name, run->objects[i]);
-        tm_buf_addf(&topics, "%s:%d,", name, TM_RUN_PARTITIONS);
-        tm_contract_topic_alerts(name, run->objects[i]);
-        tm_buf_addf(&topics, "%s:%d,", name, TM_RUN_PARTITIONS);
-        tm_contract_topic_recon(name, run->objects[i]);
-        tm_buf_addf(&topics, "%s:%d,", name, TM_RUN_PARTITIONS);
-    }
-    tm_buf_addf(&topics, "%s:1", TM_TOPIC_OFFSETS);
+    size_t count = tm_run_topics(run, names);
+    for (size_t i = 0; i + 1 < count; i++)
+        tm_buf_addf(&topics, "%s:%d,", names[i], TM_RUN_PARTITIONS);
+    tm_buf_addf(&topics, "%s:1", names[count - 1]);
     const char *argv[] = { "kafka", "--topics", tm_buf_text(&topics), NULL };
     rc = tm_child_start(&run->kids, &child, "kafka", false, argv, err);
     if (rc == TM_OK)

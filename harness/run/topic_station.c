@@ -1,5 +1,6 @@
 #include "run/topic_station.h"
 #include "base/log.h"
+#include <assert.h>
 #include <stdio.h>
 
 enum tm_code tm_topic_station_flags(struct tm_topic_station *s, int argc, char **argv,
@@ -32,9 +33,20 @@ enum tm_code tm_topic_station_open(struct tm_topic_station *s, const char *name,
 }
 
 enum tm_code tm_topic_station_join(struct tm_topic_station *s,
-                                   const struct tm_kafka_options *options, struct tm_err *err)
+                                   const struct tm_kafka_options *options,
+                                   const char *const *writes, size_t writes_count,
+                                   struct tm_err *err)
 {
     struct tm_kafka_options o = *options;
+    const char *topics[TM_TOPICS_MAX];
+    size_t count = 0;
+    assert(options->topics_count + writes_count <= TM_TOPICS_MAX);
+    for (size_t i = 0; i < options->topics_count; i++)
+        topics[count++] = options->topics[i];
+    for (size_t i = 0; i < writes_count; i++)
+        topics[count++] = writes[i];
+    if (tm_command_topics(&s->flags, &s->properties, s->config, topics, count, NULL, err) != TM_OK)
+        return err->code;
     o.brokers = s->flags.brokers;
     o.client_id = s->name;
     o.properties = (const char *const *)s->properties.items;

@@ -26,9 +26,12 @@ enum tm_code tm_topic_station_flags(struct tm_topic_station *s, int argc, char *
 /* Properties, the folder of --state, clock, HTTP and registry. config is set, name given. */
 enum tm_code tm_topic_station_open(struct tm_topic_station *s, const char *name,
                                    struct tm_err *err);
-/* Joins the group of `options`; brokers, name and properties are filled in here. */
+/* Makes sure of the topics of `options` and of those it writes, and joins the group; brokers, name
+ * and properties are filled in here. */
 enum tm_code tm_topic_station_join(struct tm_topic_station *s,
-                                   const struct tm_kafka_options *options, struct tm_err *err);
+                                   const struct tm_kafka_options *options,
+                                   const char *const *writes, size_t writes_count,
+                                   struct tm_err *err);
 /* step and self are set. */
 enum tm_code tm_topic_station_drive(struct tm_topic_station *s, struct tm_err *err);
 /* After the station over it is closed: a rebalance may still be told of here. */

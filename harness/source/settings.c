@@ -61,7 +61,7 @@ static const struct tm_key source_keys[] = {
     TM_PROPERTIES_ENTRY,
     { "tidemark.offsets.topic", TM_KEY_TEXT, 0, TM_TOPIC_OFFSETS, 0, 0, NULL,
       "checkpoints by object; another one for every org and topic on the same brokers" },
-    { "tidemark.partitions", TM_KEY_INT, 0, "6", 1, 1000, NULL, "of topics that do not exist yet" },
+    TM_TOPICS_ENTRIES,
     TM_PROPERTIES_CLOUD_ENTRIES,
     TM_KEY_ACCEPTED("name"),
     TM_KEY_ACCEPTED("http.proxy"),
@@ -254,7 +254,6 @@ enum tm_code tm_source_settings_read(struct tm_source_settings *out, const struc
                                                                : TM_SOURCE_FAIL;
     out->message_bytes_max = (size_t)tm_config_int(config, "connection.max.message.size");
     out->audit_ms = tm_config_int(config, "tidemark.audit.interval.ms");
-    out->partitions = (int32_t)tm_config_int(config, "tidemark.partitions");
     out->reading_groups_count =
         tm_config_list(config, "tidemark.reading.groups", &out->reading_groups);
     if (strcasecmp(format, "AVRO") != 0)

@@ -44,7 +44,6 @@ struct tm_source_settings { /* strings are borrowed from the config */
     enum tm_source_invalid invalid_replay;
     size_t message_bytes_max;
     int64_t audit_ms;   /* org time; 0 = never */
-    int32_t partitions; /* of topics that have to be created */
     const char *const *reading_groups;
     size_t reading_groups_count; /* who consumes what is produced */
 };

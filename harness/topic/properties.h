@@ -17,6 +17,16 @@
             "file of name=value lines for the Kafka client: TLS, sign-in"                          \
     }
 
+/* of every station that needs topics; existing ones are used as they are */
+#define TM_TOPICS_ENTRIES                                                                           \
+    {                                                                                               \
+        "tidemark.partitions", TM_KEY_INT, 0, "6", 1, 1000, NULL, "of topics that do not exist yet" \
+    },                                                                                              \
+    {                                                                                               \
+        "tidemark.replication.factor", TM_KEY_INT, 0, "-1", -1, 100, NULL,                          \
+            "of topics that do not exist yet; -1 = as the brokers are set"                          \
+    }
+
 /* What places a connector in somebody's cloud, in the config of every station that has topics;
  * design section 8. Brokers come from flags. */
 #define TM_PROPERTIES_CLOUD_ENTRIES                                                                \

@@ -99,10 +99,40 @@ int32_t tm_topic_partition(const void *key, size_t key_bytes, int32_t partitions
 /* A topic's name from a template: the first "${object}" becomes the object's lower-case name.
  * Caller frees; NULL = no memory. */
 char *tm_topic_name(const char *template, const char *object);
-/* Creates the topic with so many partitions, or checks that it has them (existing topics are used
- * as they are). May wait up to timeout_ms: for `tidemark run` and command lines at
- * start-up only. */
-enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32_t partitions,
-                                   int16_t replication, const char *const *properties,
-                                   size_t properties_count, int timeout_ms, struct tm_err *err);
+
+/* ---- clusters and topics, for commands at start-up: these wait ---- */
+
+struct tm_kafka_cluster {
+    char id[128];
+    int brokers;
+};
+struct tm_kafka_access {
+    const char *brokers;
+    const char *const *properties; /* as in tm_kafka_options */
+    size_t properties_count;
+    int timeout_ms; /* of each question */
+};
+/* Until a broker answers what it is asked, at most timeout_ms. */
+enum tm_code tm_topic_kafka_cluster(struct tm_kafka_cluster *out,
+                                    const struct tm_kafka_access *access, struct tm_err *err);
+
+/* The client library's version. */
+const char *tm_topic_kafka_client(void);
+
+#define TM_TOPICS_MAX 512
+struct tm_topics_plan {
+    const char *const *topics; /* names; NULL and "" stand for none */
+    size_t topics_count;
+    const char *compacted; /* the one of which the last record per key is enough; NULL = none */
+    int32_t partitions;    /* of those that are made */
+    int16_t replication;   /* likewise; -1 = as the brokers are set */
+    bool partitions_must;  /* an existing topic with another number is an error */
+    bool fresh;            /* an existing topic that has held records is an error … */
+    bool reset;            /* … or, with this too, is deleted and made anew */
+};
+/* Makes what is missing, and waits until every broker asked knows it. What is there is used as it
+ * is, and looked at: a compacted topic would lose changes. TM_E_ARG names the topic and what to do:
+ * missing rights, a replication beyond the brokers there are, a number of partitions. */
+enum tm_code tm_topic_kafka_ensure(const struct tm_kafka_access *access,
+                                   const struct tm_topics_plan *plan, struct tm_err *err);
 #endif

@@ -1,7 +1,8 @@
 /* topic_rdkafka_inner: what the files of the librdkafka adapter share. Not for anybody else.
  *   topic_rdkafka.c        the port: produce, fetch, commit, and their callbacks (main thread)
  *   topic_rdkafka_watch.c  the watcher thread: what librdkafka answers only by blocking
- *   topic_rdkafka_open.c   handles, opening, closing, creating topics
+ *   topic_rdkafka_open.c   handles, opening, closing
+ *   topic_rdkafka_topics.c what a cluster is; topics made, checked, deleted
  *   topic_rdkafka_properties.c  a file of the user's properties, checked */
 #ifndef TM_TOPIC_TOPIC_RDKAFKA_INNER_H
 #define TM_TOPIC_TOPIC_RDKAFKA_INNER_H
@@ -110,6 +111,10 @@ enum tm_code tm_rdk_ask(struct rdk *k, enum rdk_kind kind, const char *topic, in
                         bool keep, struct rdk_ask *out, struct tm_err *err);
 void tm_rdk_want(struct rdk *k, atomic_bool *flag); /* sets k->probe_wanted or k->lag_wanted */
 /* topic_rdkafka_open.c */
+void tm_rdk_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
+/* Name, value, name, value, …; the user's "name=value" properties come last and win. */
+enum tm_code tm_rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs, size_t pairs_count,
+                            char *const *properties, size_t properties_count, struct tm_err *err);
 bool tm_rdk_own(const char *name); /* a property of ours, not of librdkafka */
 enum tm_code tm_rdk_own_ms(const char *name, const char *value, int *out, struct tm_err *err);
 enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err);

@@ -1,5 +1,4 @@
-/* topic_rdkafka_open: handles of the librdkafka adapter: their properties, opening, closing, and
- * creating topics. */
+/* topic_rdkafka_open: handles of the librdkafka adapter: their properties, opening, closing. */
 #include "topic/topic_rdkafka_inner.h"
 #include "base/log.h"
 #include <errno.h>
@@ -14,7 +13,7 @@
 #define RDK_REACH_PROPERTY "tidemark.reach.ms" /* these two are ours, not librdkafka's */
 #define RDK_JOIN_PROPERTY "tidemark.join.ms"
 
-static void rdk_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+void tm_rdk_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk;
     if (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "FAIL") == 0 ||
@@ -49,9 +48,8 @@ enum tm_code tm_rdk_own_ms(const char *name, const char *value, int *out, struct
 }
 
 /* The user's "name=value" properties come last and win. */
-static enum tm_code rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs, size_t pairs_count,
-                                char *const *properties, size_t properties_count,
-                                struct tm_err *err)
+enum tm_code tm_rdk_set_all(rd_kafka_conf_t *conf, const char *const *pairs, size_t pairs_count,
+                            char *const *properties, size_t properties_count, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < pairs_count; i += 2)
@@ -85,12 +83,12 @@ static enum tm_code rdk_handle(struct rdk *k, rd_kafka_t **out, rd_kafka_type_t 
                              "true",
                              "reconnect.backoff.max.ms",
                              "1000" };
-    enum tm_code rc = rdk_set_all(conf, common, sizeof common / sizeof common[0], k->properties,
-                                  k->properties_count, err);
+    enum tm_code rc = tm_rdk_set_all(conf, common, sizeof common / sizeof common[0], k->properties,
+                                     k->properties_count, err);
     char why[200];
     rd_kafka_conf_set_opaque(conf, k);
     rd_kafka_conf_set_error_cb(conf, tm_rdk_on_error);
-    rd_kafka_conf_set_log_cb(conf, rdk_on_log);
+    rd_kafka_conf_set_log_cb(conf, tm_rdk_on_log);
     if (rc == TM_OK && (*out = rd_kafka_new(type, conf, why, sizeof why)) == NULL)
         rc = tm_fail(err, TM_E_ARG, "kafka client: %s", why);
     if (rc != TM_OK)
@@ -121,7 +119,7 @@ enum tm_code tm_rdk_producer(struct rdk *k, struct tm_err *err)
                                   "4000000" };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_dr_msg_cb(conf, tm_rdk_on_delivery);
-    enum tm_code rc = rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0], NULL, 0, err);
+    enum tm_code rc = tm_rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0], NULL, 0, err);
     if (rc != TM_OK) {
         rd_kafka_conf_destroy(conf);
         return rc;
@@ -161,7 +159,7 @@ static enum tm_code rdk_consumer(struct rdk *k, struct tm_err *err)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_rebalance_cb(conf, tm_rdk_on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, tm_rdk_on_commit);
-    enum tm_code rc = rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0], NULL, 0, err);
+    enum tm_code rc = tm_rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0], NULL, 0, err);
     if (rc != TM_OK) {
         rd_kafka_conf_destroy(conf);
         return rc;
@@ -367,83 +365,4 @@ enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_op
     }
     *out = &k->topic;
     return TM_OK;
-}
-
-static enum tm_code rdk_create(rd_kafka_t *rk, const char *brokers, const char *topic,
-                               int32_t partitions, int16_t replication, int timeout_ms,
-                               struct tm_err *err)
-{
-    char why[200];
-    enum tm_code rc = TM_OK;
-    rd_kafka_NewTopic_t *wanted =
-        rd_kafka_NewTopic_new(topic, partitions, replication, why, sizeof why);
-    if (wanted == NULL)
-        return tm_fail(err, TM_E_ARG, "topic %s: %s", topic, why);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof why);
-    rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, why, sizeof why);
-    rd_kafka_CreateTopics(rk, &wanted, 1, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    const rd_kafka_CreateTopics_result_t *result =
-        event != NULL ? rd_kafka_event_CreateTopics_result(event) : NULL;
-    size_t count = 0;
-    const rd_kafka_topic_result_t **topics =
-        result != NULL ? rd_kafka_CreateTopics_result_topics(result, &count) : NULL;
-    rd_kafka_resp_err_t e =
-        event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
-    if (e == RD_KAFKA_RESP_ERR_NO_ERROR && count == 1)
-        e = rd_kafka_topic_result_error(topics[0]);
-    if (e != RD_KAFKA_RESP_ERR_NO_ERROR && e != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        rc = tm_fail_retry(err, TM_E_IO, "cannot create topic %s at %s: %s%s", topic, brokers,
-                           rd_kafka_err2str(e),
-                           e != RD_KAFKA_RESP_ERR__TIMED_OUT
-                               ? ""
-                               : "; the embedded broker makes topics when it starts: tidemark "
-                                 "kafka --topics NAME:N,…");
-    if (event != NULL)
-        rd_kafka_event_destroy(event);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_NewTopic_destroy(wanted);
-    return rc;
-}
-
-enum tm_code tm_topic_kafka_create(const char *brokers, const char *topic, int32_t partitions,
-                                   int16_t replication, const char *const *properties,
-                                   size_t properties_count, int timeout_ms, struct tm_err *err)
-{
-    const char *pairs[] = { "bootstrap.servers",    brokers, "client.id", "tidemark-create",
-                            "log.connection.close", "false" };
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    const struct rd_kafka_metadata *md = NULL;
-    rd_kafka_t *rk = NULL;
-    char why[200];
-    enum tm_code rc =
-        rdk_set_all(conf, pairs, 6, (char *const *)(uintptr_t)properties, properties_count, err);
-    rd_kafka_conf_set_log_cb(conf, rdk_on_log);
-    if (rc == TM_OK && (rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)) == NULL)
-        rc = tm_fail(err, TM_E_ARG, "kafka client: %s", why);
-    if (rk == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return rc;
-    }
-    /* All topics, not this one: asking for it by name could make the broker create it with a count
-     * of its own. */
-    rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 1, NULL, &md, timeout_ms);
-    if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rc = tm_fail_retry(err, TM_E_IO,
-                           "no Kafka broker answers at %s (tried for %d ms: %s); is it running?",
-                           brokers, timeout_ms, rd_kafka_err2str(e));
-    } else {
-        bool there = false;
-        for (int i = 0; i < md->topic_cnt; i++)
-            there = there || strcmp(md->topics[i].topic, topic) == 0;
-        rd_kafka_metadata_destroy(md);
-        if (!there)
-            rc = rdk_create(rk, brokers, topic, partitions, replication, timeout_ms, err);
-    }
-    rd_kafka_destroy(rk);
-    return rc;
 }

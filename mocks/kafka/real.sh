@@ -3,17 +3,34 @@
 #   real.sh fetch                      what is missing, once, to build/real/ (KAFKA_VERSION, REGISTRY_VERSION)
 #   real.sh with COMMAND [ARGUMENT...] both for as long as COMMAND runs, which finds TIDEMARK_BROKERS and TIDEMARK_REGISTRY
 #   real.sh broker DIR PORT            the broker alone, in the foreground; its log and data in DIR outlive it
-#   real.sh registry PORT              the registry alone, in the foreground; everything in memory
-# Needs java 17 and mvn; whoever lacks them: sh .ci/packages kafka. Exit code of `with`: COMMAND's.
+#   real.sh registry DIR PORT          the registry alone, in the foreground; its data in DIR outlives it
+# BROKER_PROPERTIES names a file of further server properties (listeners, TLS), which win. What is started here ends
+# with whoever started it, however that ends. Needs java 17 and mvn, fetched by .ci/packages kafka, and the program built.
+# Exit code of `with`: COMMAND's; 69 when a part did not come up.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 parts=$here/../../build/real
 kafka=${KAFKA_VERSION:-3.9.2}
 registry=${REGISTRY_VERSION:-3.0.9}
+tidemark=${TIDEMARK_BIN:-$here/../../build/release/tidemark}
 wait_s=90 # for a part to be up, on a busy machine
 copy=org.apache.maven.plugins:maven-dependency-plugin
 
 die() { echo "tidemark: $*" >&2; exit 69; }
+
+# as_child SIGNAL COMMAND...: exec; gets the signal when its parent goes, where the system can that (util-linux).
+as_child() {
+    signal=$1
+    shift
+    if command -v setpriv >/dev/null 2>&1; then exec setpriv --pdeathsig "$signal" "$@"; else exec "$@"; fi
+}
+
+# 17 or newer: `java -version` says version "17.0.15", "1.8.0_292" or "21".
+check_java() {
+    command -v java >/dev/null 2>&1 || die "there is no java here; sh .ci/packages kafka gets it"
+    major=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
+    [ "${major:-0}" -ge 17 ] || die "Kafka wants java 17 or newer, this one is ${major:-of no known version}"
+}
 
 fetch_kafka() {
     [ ! -e "$parts/kafka-$kafka/ready" ] || return 0
@@ -56,19 +73,22 @@ transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 EOF
+    [ -z "${BROKER_PROPERTIES:-}" ] || cat "$BROKER_PROPERTIES" >>"$1/server.properties"
     if [ ! -e "$1/data/meta.properties" ]; then
-        id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22)
+        id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | cut -c1-22) # a leading - would be an option
         java -cp "$parts/kafka-$kafka/*" kafka.tools.StorageTool format -t "$id" -c "$1/server.properties" >"$1/format.log" 2>&1 ||
-            die "Kafka could not format $1, see $1/format.log"
+            { tail -n 20 "$1/format.log" >&2; die "Kafka could not format $1, its words are above"; }
     fi
     exec java -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.showDateTime=true \
         -Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS -cp "$parts/kafka-$kafka/*" kafka.Kafka "$1/server.properties"
 }
 
-registry() { # PORT
+registry() { # DIR PORT
+    mkdir -p "$1"
     # Confluent's server asks BACKWARD of every subject unless told otherwise; this one asks nothing.
-    exec java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$1" \
+    exec java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$2" \
         -Dquarkus.management.enabled=false -Dapicurio.storage.kind=sql -Dapicurio.rules.global.compatibility=BACKWARD \
+        "-Dapicurio.datasource.url=jdbc:h2:file:$1/registry" \
         -jar "$parts/registry-$registry/apicurio-registry-app-$registry-runner.jar"
 }
 
@@ -91,31 +111,42 @@ until_ready() { # what, pid, log, command that succeeds when it is
     done
 }
 
+# COMMAND runs beside this shell, so that a signal is passed on at once; ^C reaches it from the terminal as well.
 with() {
+    [ -x "$tidemark" ] || die "$tidemark is not built: make"
     dir=$(mktemp -d "${TMPDIR:-/tmp}/tidemark-real-XXXXXX")
-    broker_pid='' registry_pid=''
+    broker_pid='' registry_pid='' command_pid=''
     # shellcheck disable=SC2154
-    trap 'code=$?; kill $broker_pid $registry_pid 2>/dev/null || :; wait; rm -rf "$dir"; exit $code' EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    trap 'code=$?; kill -KILL $broker_pid $registry_pid 2>/dev/null || :; wait; rm -rf "$dir"; exit $code' EXIT
+    trap '[ -n "$command_pid" ] || exit 130; kill -TERM $command_pid 2>/dev/null || :' INT
+    trap '[ -n "$command_pid" ] || exit 143; kill -TERM $command_pid 2>/dev/null || :' TERM HUP
     kafka_port=$(free_port)
-    registry_port=$(free_port)
-    sh "$0" broker "$dir/kafka" "$kafka_port" >"$dir/kafka.log" 2>&1 &
+    while registry_port=$(free_port) && [ $((registry_port - kafka_port)) -ge -1 ] && [ $((registry_port - kafka_port)) -le 1 ]; do :; done
+    as_child KILL sh "$0" broker "$dir/kafka" "$kafka_port" >"$dir/kafka.log" 2>&1 &
     broker_pid=$!
-    sh "$0" registry "$registry_port" >"$dir/registry.log" 2>&1 &
+    as_child KILL sh "$0" registry "$dir/registry" "$registry_port" >"$dir/registry.log" 2>&1 &
     registry_pid=$!
-    until_ready "Kafka broker" $broker_pid "$dir/kafka.log" grep -q 'Kafka Server started' "$dir/kafka.log"
-    TIDEMARK_BROKERS=127.0.0.1:$kafka_port
-    TIDEMARK_REGISTRY=http://127.0.0.1:$registry_port/apis/ccompat/v7
+    TIDEMARK_BROKERS=127.0.0.1:$kafka_port TIDEMARK_BROKERS_NAME="Apache Kafka $kafka"
+    TIDEMARK_REGISTRY=http://127.0.0.1:$registry_port/apis/ccompat/v7 TIDEMARK_REGISTRY_NAME="Apicurio Registry $registry"
+    until_ready "Kafka broker" $broker_pid "$dir/kafka.log" "$tidemark" kafka --wait 1 --brokers "$TIDEMARK_BROKERS"
     until_ready "schema registry" $registry_pid "$dir/registry.log" curl -fs "$TIDEMARK_REGISTRY/subjects"
-    export TIDEMARK_BROKERS TIDEMARK_REGISTRY
-    "$@"
+    export TIDEMARK_BROKERS TIDEMARK_BROKERS_NAME TIDEMARK_REGISTRY TIDEMARK_REGISTRY_NAME
+    as_child TERM "$@" <&0 &
+    command_pid=$!
+    code=0
+    wait $command_pid || code=$?
+    while kill -0 $command_pid 2>/dev/null; do # a signal of ours ended the wait, not the command
+        code=0
+        wait $command_pid || code=$?
+    done
+    return $code
 }
 
+check_java
 case ${1:-} in
 fetch) fetch_kafka && fetch_registry;;
 with) [ $# -ge 2 ] || die "real.sh with needs a command"; shift; fetch_kafka; fetch_registry; with "$@";;
 broker) [ $# -eq 3 ] || die "real.sh broker needs DIR and PORT"; fetch_kafka; broker "$2" "$3";;
-registry) [ $# -eq 2 ] || die "real.sh registry needs PORT"; fetch_registry; registry "$2";;
-*) die "usage: real.sh fetch | with COMMAND... | broker DIR PORT | registry PORT";;
+registry) [ $# -eq 3 ] || die "real.sh registry needs DIR and PORT"; fetch_registry; registry "$2" "$3";;
+*) die "usage: real.sh fetch | with COMMAND... | broker DIR PORT | registry DIR PORT";;
 esac
