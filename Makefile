@@ -5,7 +5,7 @@ V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 BUILD := build/$(MODE)
-PKGS := libcurl jansson sqlite3 rdkafka libmicrohttpd avro-c expat gnutls
+PKGS := libcurl jansson sqlite3 rdkafka libmicrohttpd avro-c expat gnutls libxxhash
 CPPFLAGS += -D_GNU_SOURCE -Iharness -I. -MMD -MP
 CFLAGS += -std=c11 -g -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 CFLAGS += $(if $(filter true,$(CI)),-Werror) $(CFLAGS_$(MODE))

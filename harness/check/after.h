@@ -1,26 +1,28 @@
 /* after: the verdict on a finished warehouse, any warehouse that was fed from the org (design
- * section 10). in: org.db, a SQLite file, a relations map
- *     {"Opportunity": {"query": "SELECT …", "columns": {"Amount": "amount_usd"}, "tolerances":
- * {"LastModifiedDate": "1s"}}} query: one row a record; must give Id (or the column `columns` maps
- * it to), may give _dirty. columns: field -> column of the query, where they differ. tolerances:
- * "500ms", "1s", "2m", "1h", "1d" for datetimes, a number for numbers. Values may come as text:
- * datetimes as ISO 8601 or epoch ms, booleans as true/false, ids with 15 characters. out: a table
- * or JSON on `out`; exit 0 equal, 1 different, 2 nothing to compare
- * (no object has a record on either side, or one gives no field). User SQL runs read-only under
- * an authorizer with a progress limit. A user's mistake is TM_E_ARG naming map, object
- * and column. */
+ * section 10). in: org.db, a SQLite file, a relations map: an object of the org to what
+ * check/relation.h says. What the org holds comes from its commit log (check/fold.h); memory goes
+ * by records, not by changes. out: a table or JSON on `out`:
+ *   {"tidemark", "verdict", "reasons": [text], "changes": of the log, "objects": {object:
+ * {"org_rows", "shown_rows", "equal", "missing", "phantom", "stale", "mixed", "wrong", "fields":
+ * {field:
+ *    {"differing", "lost", "extra", "near", "blanks", "other", "near_max" or "near_max_ms",
+ *    "tolerance": that would cover it}}, "compared": [field], "left_out": [{"column", "why"}]}},
+ *    "anomalies": {word: {"count" (null: one look at the end cannot tell), "when", "example"}},
+ *    "examples": [see check/diff.h, at most 20]}
+ * exit 0 equal, 1 different, 2 nothing to compare (no object has a record on either side, or one
+ * gives no field). A user's mistake is TM_E_ARG naming map, object and column. */
 #ifndef TM_CHECK_AFTER_H
 #define TM_CHECK_AFTER_H
 #include "base/err.h"
 #include <stdio.h>
 
 struct tm_after_args {
-    const char *org, *warehouse, *relations;
+    const char *org, *warehouse, *relations; /* warehouse NULL: each object names its own */
     bool json;
-    int steps_max; /* of SQLite's virtual machine for all queries, in millions; 0 =
-                      TM_AFTER_STEPS_MAX */
+    int steps_max;  /* of SQLite's virtual machine for one query, in millions; 0 =
+                       TM_RELATION_STEPS_MAX */
+    size_t threads; /* that compare at a time, where an index finds ranges of ids; 0 = 1 */
 };
-#define TM_AFTER_STEPS_MAX 5000 /* about a minute of one core */
 enum tm_code tm_after_check(const struct tm_after_args *args, FILE *out, int *out_exit,
                             struct tm_err *err);
 #endif

@@ -84,7 +84,8 @@ static json_t *anomaly_example(const struct tm_truth *truth, const struct tm_sho
     const struct tm_truth_version *v =
         &truth->versions[a->version == TM_TRUTH_NONE ? r->last : a->version];
     return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s}", "object", truth->objects[r->object].name,
-                     "id", r->id, "pos", (json_int_t)(v - truth->versions) + 1, "org_ms",
+                     "id", r->id, "pos",
+                     (json_int_t)tm_truth_pos(truth, (uint32_t)(v - truth->versions)), "org_ms",
                      (json_int_t)v->org_ms, "at", tm_time_z(at, v->org_ms), "change",
                      tm_truth_change_name(v->change));
 }

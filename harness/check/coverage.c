@@ -11,7 +11,7 @@ static int coverage_shown(const struct tm_shown_object *o, const char *name)
     return -1;
 }
 
-static const char *coverage_why_not(const struct tm_field *f, int shown)
+const char *tm_coverage_never(const struct tm_field *f)
 {
     if (f->kind == TM_FIELD_COMPOUND)
         return "compound: its parts are compared";
@@ -21,7 +21,26 @@ static const char *coverage_why_not(const struct tm_field *f, int shown)
         return "hidden from the user by field-level security";
     if (strcasecmp(f->name, "SystemModstamp") == 0 || strcasecmp(f->name, "IsDeleted") == 0)
         return "system field that change events do not carry";
-    return shown < 0 ? TM_COVERAGE_NOT_THERE : NULL;
+    return NULL;
+}
+
+static const char *coverage_why_not(const struct tm_field *f, int shown)
+{
+    const char *never = tm_coverage_never(f);
+    return never != NULL ? never : shown < 0 ? TM_COVERAGE_NOT_THERE : NULL;
+}
+
+void tm_coverage_free(struct tm_coverage *c)
+{
+    free(c->from_truth);
+    free(c->from_shown);
+    free(c->truth_column);
+    free(c->shown_column);
+    free(c->names);
+    free(c->tolerances);
+    free(c->loose);
+    json_decref(c->left_out);
+    *c = (struct tm_coverage){ 0 };
 }
 
 static enum tm_code coverage_room(struct tm_coverage *c, size_t fields, size_t truth_columns,
@@ -32,9 +51,12 @@ static enum tm_code coverage_room(struct tm_coverage *c, size_t fields, size_t t
     c->truth_column = calloc(fields + 1, sizeof *c->truth_column);
     c->shown_column = calloc(fields + 1, sizeof *c->shown_column);
     c->names = calloc(fields + 1, sizeof *c->names);
+    c->tolerances = calloc(fields + 1, sizeof *c->tolerances);
+    c->loose = calloc(fields + 1, sizeof *c->loose);
     c->left_out = json_array();
     if (c->from_truth == NULL || c->from_shown == NULL || c->truth_column == NULL ||
-        c->shown_column == NULL || c->names == NULL || c->left_out == NULL)
+        c->shown_column == NULL || c->names == NULL || c->tolerances == NULL || c->loose == NULL ||
+        c->left_out == NULL)
         return tm_fail(err, TM_E_NOMEM, "coverage of %zu fields", fields);
     memset(c->from_truth, 0xff, (truth_columns + 1) * sizeof *c->from_truth);
     memset(c->from_shown, 0xff, (shown_columns + 1) * sizeof *c->from_shown);
@@ -73,7 +95,23 @@ enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *tr
         out->from_shown[shown_column] = (uint32_t)out->count;
         out->truth_column[out->count] = truth_column;
         out->shown_column[out->count] = shown_column;
+        if (so->tolerances != NULL)
+            out->tolerances[out->count] = so->tolerances[shown_column];
+        if (!tm_tolerance_none(&out->tolerances[out->count]))
+            out->loose[out->loose_count++] = (uint32_t)out->count;
         out->names[out->count++] = f->name;
     }
     return rc;
+}
+
+uint64_t tm_coverage_value(const struct tm_coverage *c, const struct tm_truth *truth,
+                           uint32_t column, uint32_t delta)
+{
+    const struct tm_tolerance *t = &c->tolerances[column];
+    uint64_t hash = truth->deltas[delta].hash;
+    if (t->trim || t->empty) {
+        uint64_t trimmed = tm_truth_trimmed(truth, delta);
+        hash = t->trim || trimmed == 0 ? trimmed : hash; /* 0: null, it is all blanks */
+    }
+    return tm_tolerance_value(t, hash);
 }

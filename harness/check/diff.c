@@ -83,12 +83,13 @@ static json_t *diff_fields(struct tm_truth *t, const struct tm_match *m,
     json_t *fields = json_array();
     for (size_t i = 0; c != NULL && i < c->count; i++) {
         uint64_t is = now[c->shown_column[i]], should = TM_VHASH_NULL;
+        const struct tm_tolerance *tolerance = &c->tolerances[i];
         uint32_t head = TM_TRUTH_NONE;
         if (c->truth_column[i] >= 0)
             head = o->heads[(size_t)r->local * o->width + (size_t)c->truth_column[i]];
         if (head != TM_TRUTH_NONE)
-            should = t->deltas[head].hash;
-        if (is == should)
+            should = tm_coverage_value(c, t, (uint32_t)i, head);
+        if (tm_tolerance_same(tolerance, is, should))
             continue;
         json_t *expected = head == TM_TRUTH_NONE
                                ? json_null()
@@ -117,7 +118,7 @@ static json_t *diff_one(struct tm_truth *t, const struct tm_match *m, const stru
     json_t *fields = NULL;
     if (detailed && class != TM_ROW_PHANTOM && class != TM_ROW_MISSING && d->row != TM_SHOWN_NONE)
         fields = diff_fields(t, m, shown, d, json_object_get(rows, id));
-    json_object_set_new(one, "first_pos", json_integer((json_int_t)first + 1));
+    json_object_set_new(one, "first_pos", json_integer(tm_truth_pos(t, first)));
     json_object_set_new(one, "first_org_ms", json_integer(t->versions[first].org_ms));
     json_object_set_new(one, "first_change",
                         json_string(tm_truth_change_name(t->versions[first].change)));

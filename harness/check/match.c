@@ -84,8 +84,9 @@ static enum tm_code match_object(struct match_work *w, struct tm_err *err)
 
 static void match_work_free(struct match_work *w)
 {
-    void *all[] = { w->index,     w->hash,       w->actual_ns, w->lo,  w->hi,     w->hi_obs,
-                    w->commit_us, w->coincident, w->news,      w->obs, w->events, w->stars };
+    void *all[] = { w->index,  w->hash,      w->actual_ns,  w->lo,         w->hi,
+                    w->hi_obs, w->commit_us, w->coincident, w->news,       w->obs,
+                    w->events, w->stars,     w->exact,      w->held_loose, w->named };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]);
     free(w);
@@ -134,15 +135,8 @@ void tm_match_close(struct tm_match *m)
 {
     if (m == NULL)
         return;
-    for (size_t i = 0; m->coverage != NULL && i < m->coverage_count; i++) {
-        struct tm_coverage *c = &m->coverage[i];
-        free(c->from_truth);
-        free(c->from_shown);
-        free(c->truth_column);
-        free(c->shown_column);
-        free(c->names);
-        json_decref(c->left_out);
-    }
+    for (size_t i = 0; m->coverage != NULL && i < m->coverage_count; i++)
+        tm_coverage_free(&m->coverage[i]);
     free(m->samples);
     free(m->version_hash);
     free(m->obs_hash);

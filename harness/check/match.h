@@ -28,7 +28,9 @@
  * of what was deleted), with the version before. M8. While `*` stands, every row of the object is
  * flagged, a missing one too: it says the whole object cannot be trusted. It begins where the
  * newest overflow, or change without an event, begun by then puts it (as in M5), and lasts as long
- * as it was there in wall time, unstretched. */
+ * as it was there in wall time, unstretched. M9. A column with a tolerance equals a version's value
+ * when it is within it. Neighbouring versions whose values are within it of each other are not told
+ * apart by it: it takes the first one's value for all of them, and the row too that equals one. */
 #ifndef TM_CHECK_MATCH_H
 #define TM_CHECK_MATCH_H
 #include "check/plan.h"
@@ -90,7 +92,9 @@ struct tm_coverage {                   /* one object */
     uint32_t *from_truth, *from_shown; /* column -> comparable index or TM_TRUTH_NONE */
     int *truth_column, *shown_column;  /* comparable index -> column, -1 none */
     const char **names;
-    size_t count;
+    struct tm_tolerance *tolerances; /* by comparable index */
+    uint32_t *loose;                 /* those that have one; loose_count */
+    size_t count, loose_count;
     json_t *left_out; /* [{"column", "why"}] */
 };
 struct tm_curve_step {
@@ -155,6 +159,12 @@ void tm_anomaly_seen(struct tm_anomaly *a, const struct tm_truth *truth, uint32_
 /* Columns compared for one object; the relation's are those the reader saw. */
 enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *truth,
                               const struct tm_shown *shown, const char *object, struct tm_err *err);
+void tm_coverage_free(struct tm_coverage *c);
+/* Why a field is compared in no copy; NULL: it is. */
+const char *tm_coverage_never(const struct tm_field *f);
+/* What a delta's value is under the column's tolerance. */
+uint64_t tm_coverage_value(const struct tm_coverage *c, const struct tm_truth *truth,
+                           uint32_t column, uint32_t delta);
 enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
                            const struct tm_shown *shown, const struct tm_timing *timing,
                            const char *const *objects, size_t objects_count, struct tm_err *err);

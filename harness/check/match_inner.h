@@ -39,6 +39,10 @@ struct match_work { /* scratch for one record, grown to the largest */
     const struct tm_coverage *c;
     uint32_t *index;
     uint64_t *hash;
+    uint64_t *exact; /* of the columns without a tolerance */
+    /* M9: values of those with one, and what they go by; [versions][c->loose_count] */
+    uint64_t *held_loose, *named;
+    size_t held_loose_cap, named_cap;
     int64_t *actual_ns, *lo, *hi;
     size_t *hi_obs;
     int64_t *commit_us;

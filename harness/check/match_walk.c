@@ -15,6 +15,7 @@ static enum tm_code match_versions_room(struct match_work *w, size_t need, struc
         size_t bytes;
     } all[] = { { (void **)&w->index, sizeof *w->index },
                 { (void **)&w->hash, sizeof *w->hash },
+                { (void **)&w->exact, sizeof *w->exact },
                 { (void **)&w->actual_ns, sizeof *w->actual_ns },
                 { (void **)&w->lo, sizeof *w->lo },
                 { (void **)&w->hi, sizeof *w->hi },
@@ -29,7 +30,60 @@ static enum tm_code match_versions_room(struct match_work *w, size_t need, struc
         rc = tm_match_grow(all[i].array, &cap, need, all[i].bytes, err);
     }
     w->versions_cap = rc == TM_OK ? cap : w->versions_cap;
+    if (rc == TM_OK)
+        rc = tm_match_grow((void **)&w->held_loose, &w->held_loose_cap, need * w->c->loose_count,
+                           sizeof *w->held_loose, err);
+    if (rc == TM_OK)
+        rc = tm_match_grow((void **)&w->named, &w->named_cap, need * w->c->loose_count,
+                           sizeof *w->named, err);
     return rc;
+}
+
+static bool match_is_loose(const struct match_work *w, uint32_t c)
+{
+    return w->c->loose_count > 0 && !tm_tolerance_none(&w->c->tolerances[c]);
+}
+
+/* M9: what version i's values with a tolerance add to its hash. */
+static uint64_t match_name(struct match_work *w, size_t i, const uint64_t *values)
+{
+    size_t count = w->c->loose_count;
+    uint64_t hash = 0;
+    for (size_t k = 0; k < count; k++) {
+        uint32_t c = w->c->loose[k];
+        uint64_t *named = &w->named[i * count + k];
+        w->held_loose[i * count + k] = *named = values[c];
+        if (i > 0 && tm_tolerance_same(&w->c->tolerances[c], values[c], *(named - count)))
+            *named = *(named - count);
+        hash ^= tm_vhash_mix(c, *named);
+    }
+    return hash;
+}
+
+/* M9: the newest version that the values on display equal, of those committed, else of those to
+ * come; what they add to the row's hash by it, or by themselves. */
+static uint64_t match_named_by(const struct match_work *w, uint64_t exact)
+{
+    size_t count = w->c->loose_count;
+    uint64_t hash = 0;
+    for (size_t n = 0; n < w->versions; n++) {
+        int64_t i = (int64_t)n <= w->now ? w->now - (int64_t)n : (int64_t)n;
+        size_t k = 0;
+        if (w->exact[i] != exact || w->hash[i] == MATCH_ABSENT)
+            continue;
+        while (k < count &&
+               tm_tolerance_same(&w->c->tolerances[w->c->loose[k]],
+                                 w->held_loose[(size_t)i * count + k], w->values[w->c->loose[k]]))
+            k++;
+        if (k < count)
+            continue;
+        for (k = 0; k < count; k++)
+            hash ^= tm_vhash_mix(w->c->loose[k], w->named[(size_t)i * count + k]);
+        return hash;
+    }
+    for (size_t k = 0; k < count; k++)
+        hash ^= tm_vhash_mix(w->c->loose[k], w->values[w->c->loose[k]]);
+    return hash;
 }
 
 /* Every version's row hash, by going through the changes once. */
@@ -51,11 +105,17 @@ enum tm_code tm_match_load_versions(struct match_work *w, const struct tm_truth_
             uint32_t c = w->c->from_truth[delta->column];
             if (c == TM_TRUTH_NONE)
                 continue;
-            hash ^= tm_vhash_mix(c, values[c]) ^ tm_vhash_mix(c, delta->hash);
-            values[c] = delta->hash;
+            bool loose = match_is_loose(w, c);
+            uint64_t value =
+                loose ? tm_coverage_value(w->c, t, c, version->delta_first + d) : delta->hash;
+            if (!loose)
+                hash ^= tm_vhash_mix(c, values[c]) ^ tm_vhash_mix(c, value);
+            values[c] = value;
         }
         w->index[i] = v;
-        w->hash[i] = tm_truth_is_gone(version->change) ? MATCH_ABSENT : match_named(hash);
+        w->exact[i] = hash;
+        uint64_t named = hash ^ match_name(w, i, values);
+        w->hash[i] = tm_truth_is_gone(version->change) ? MATCH_ABSENT : match_named(named);
         w->actual_ns[i] = version->actual_ns;
         w->commit_us[i] =
             version->intended_ns == INT64_MIN ? INT64_MIN : version->intended_ms * 1000;
@@ -157,15 +217,23 @@ static bool match_find(struct match_work *w, uint64_t hash, int64_t *out_newest,
     return true;
 }
 
+/* Column c on display is what the delta set. */
+static bool match_is_value(const struct match_work *w, uint32_t c, uint32_t delta)
+{
+    if (!match_is_loose(w, c))
+        return w->truth->deltas[delta].hash == w->values[c];
+    return tm_tolerance_same(&w->c->tolerances[c], tm_coverage_value(w->c, w->truth, c, delta),
+                             w->values[c]);
+}
+
 /* Where each shown value comes from: the newest version that set it. Returns SHOWS_WRONG when one
  * was never held. */
 static uint8_t match_held(struct match_work *w)
 {
     uint8_t shows = SHOWS_MIXED;
-    for (size_t c = 0; c < w->c->count; c++) {
+    for (uint32_t c = 0; c < w->c->count; c++) {
         uint32_t d = w->at[c], oldest = TM_TRUTH_NONE;
-        for (; d != TM_TRUTH_NONE && w->truth->deltas[d].hash != w->values[c];
-             d = w->truth->deltas[d].prev)
+        for (; d != TM_TRUTH_NONE && !match_is_value(w, c, d); d = w->truth->deltas[d].prev)
             oldest = d;
         /* no version set it to null: it was null from the create on, if the create did not
          * set it */
@@ -250,7 +318,9 @@ static void match_observe(struct match_work *w, size_t obs)
             w->values[c] = delta->hash;
     }
     for (uint32_t c = 0; c < w->c->count; c++)
-        hash ^= tm_vhash_mix(c, w->values[c]);
+        hash ^= match_is_loose(w, c) ? 0 : tm_vhash_mix(c, w->values[c]);
+    if (w->c->loose_count > 0)
+        hash ^= match_named_by(w, hash);
     o->hash = (o->o->flags & TM_SHOWN_PRESENT) != 0 ? match_named(hash) : MATCH_ABSENT;
     o->news_first = w->news_count;
     w->displayed = o->hash;

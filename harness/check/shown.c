@@ -29,6 +29,7 @@ void tm_shown_close(struct tm_shown *s)
     for (size_t i = 0; i < s->objects_count; i++) {
         free(s->objects[i].columns);
         free(s->objects[i].names);
+        free(s->objects[i].tolerances);
         free(s->objects[i].values);
     }
     free(s->rows);
@@ -118,6 +119,19 @@ enum tm_code tm_shown_column(struct tm_shown *s, int object, const char *name, u
     strcpy(o->columns[o->columns_count], name);
     o->names[o->columns_count] = tm_vhash_name(name);
     *out = (uint32_t)o->columns_count++;
+    return TM_OK;
+}
+
+enum tm_code tm_shown_tolerance(struct tm_shown *s, int object, uint32_t column,
+                                const struct tm_tolerance *tolerance, struct tm_err *err)
+{
+    struct tm_shown_object *o = &s->objects[object];
+    assert(column < o->columns_count);
+    if (o->tolerances == NULL)
+        o->tolerances = calloc(TM_SHOWN_COLUMNS_MAX, sizeof *o->tolerances);
+    if (o->tolerances == NULL)
+        return tm_fail(err, TM_E_NOMEM, "shown: tolerances of %s", o->name);
+    o->tolerances[column] = *tolerance;
     return TM_OK;
 }
 

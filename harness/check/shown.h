@@ -5,8 +5,7 @@
  * and id. Owner: the caller of open; one thread at a time. */
 #ifndef TM_CHECK_SHOWN_H
 #define TM_CHECK_SHOWN_H
-#include "base/err.h"
-#include <stdint.h>
+#include "check/tolerance.h"
 
 #define TM_SHOWN_NONE UINT32_MAX
 #define TM_SHOWN_OBJECTS_MAX 64
@@ -46,7 +45,8 @@ struct tm_shown_row {
 struct tm_shown_object {
     char name[80];
     char (*columns)[80];
-    uint64_t *names; /* tm_vhash_name of each */
+    uint64_t *names;                 /* tm_vhash_name of each */
+    struct tm_tolerance *tolerances; /* of each, as the copy's owner declared them; NULL: exact */
     size_t columns_count;
     uint64_t *values;
     size_t width, rows_count, rows_cap; /* [rows_count][width]: what is shown now */
@@ -72,6 +72,9 @@ void tm_shown_close(struct tm_shown *s);
 enum tm_code tm_shown_object(struct tm_shown *s, const char *name, int *out, struct tm_err *err);
 enum tm_code tm_shown_column(struct tm_shown *s, int object, const char *name, uint32_t *out,
                              struct tm_err *err);
+/* How far the column may be from the org; its values have "trim" and "empty" done. */
+enum tm_code tm_shown_tolerance(struct tm_shown *s, int object, uint32_t column,
+                                const struct tm_tolerance *tolerance, struct tm_err *err);
 /* An id longer than 18 characters is refused: no record can have it. */
 enum tm_code tm_shown_row(struct tm_shown *s, int object, const char *id, uint32_t *out,
                           struct tm_err *err);

@@ -1,5 +1,6 @@
 #include "check/truth.h"
 #include "base/text.h"
+#include "check/tolerance.h"
 #include "check/vhash.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -13,9 +14,11 @@ const char *const tm_truth_event_words[] = { "CREATE",     "UPDATE",       "DELE
                                              "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW",
                                              NULL };
 
-static const char truth_tail_sql[] = "SELECT pos, object, id, version, txn, org_ms, intended_ms, "
-                                     "intended_ns, actual_ns, change, event, replay_id, fields"
-                                     " FROM history WHERE pos > ?1 ORDER BY pos LIMIT ?2";
+#define TRUTH_COLUMNS                                                                              \
+    "SELECT pos, object, id, version, txn, org_ms, intended_ms, intended_ns, actual_ns, change, "  \
+    "event, replay_id, fields FROM history "
+static const char truth_tail_sql[] = TRUTH_COLUMNS "WHERE pos > ?1 ORDER BY pos LIMIT ?2";
+static const char truth_one_sql[] = TRUTH_COLUMNS "WHERE object = ?1 AND id = ?2 ORDER BY version";
 
 bool tm_truth_is_gone(uint8_t change)
 {
@@ -79,6 +82,8 @@ void tm_truth_close(struct tm_truth *t)
     free(t->versions);
     free(t->deltas);
     free(t->again);
+    free(t->positions);
+    free(t->trimmed);
     free(t->slots);
     tm_sql_close(t->db);
     free(t);
@@ -284,6 +289,24 @@ static enum tm_code truth_delta_add(struct tm_truth *t, struct tm_truth_object *
     return TM_OK;
 }
 
+/* Texts with outer blanks are rare: what they are without stands aside. */
+static enum tm_code truth_trim(struct tm_truth *t, const json_t *value, struct tm_err *err)
+{
+    static const struct tm_tolerance trim = { .trim = true };
+    const char *text = json_string_value(value);
+    size_t bytes = json_string_length(value);
+    if (text == NULL || bytes == 0 ||
+        (strchr(" \t\r\n", text[0]) == NULL && strchr(" \t\r\n", text[bytes - 1]) == NULL))
+        return TM_OK;
+    enum tm_code rc = truth_room((void **)&t->trimmed, &t->trimmed_cap, t->trimmed_count,
+                                 sizeof *t->trimmed, TM_TRUTH_DELTAS_MAX, err);
+    if (rc == TM_OK)
+        t->trimmed[t->trimmed_count++] =
+            (struct tm_truth_trimmed){ .delta = (uint32_t)t->deltas_count - 1,
+                                       .hash = tm_tolerance_text(&trim, text, bytes) };
+    return rc;
+}
+
 static bool truth_not_compared(const char *column)
 {
     return strcmp(column, "SystemModstamp") == 0 || strcmp(column, "IsDeleted") == 0 ||
@@ -312,8 +335,11 @@ static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const cha
         if (truth_not_compared(name))
             continue;
         rc = truth_column_add(o, name, &column, err);
+        size_t before = t->deltas_count;
         if (rc == TM_OK)
             rc = truth_delta_add(t, o, version, r->local, column, tm_vhash_json(value), err);
+        if (rc == TM_OK && t->deltas_count > before)
+            rc = truth_trim(t, value, err);
         if (rc != TM_OK)
             goto done;
     }
@@ -351,14 +377,13 @@ static const char *truth_text(sqlite3_stmt *stmt, int column)
     return text == NULL ? "" : text;
 }
 
-static enum tm_code truth_row(struct tm_truth *t, struct tm_err *err)
+static enum tm_code truth_row(struct tm_truth *t, sqlite3_stmt *s, struct tm_err *err)
 {
-    sqlite3_stmt *s = t->tail;
     int64_t pos = sqlite3_column_int64(s, 0);
     int object;
     uint32_t record;
     uint8_t change = 0;
-    if (pos != (int64_t)t->versions_count + 1)
+    if (t->one == NULL && pos != (int64_t)t->versions_count + 1)
         return tm_fail(err, TM_E_GAP, "org.db: history goes from position %zu to %lld",
                        t->versions_count, (long long)pos);
     while (change < TM_TRUTH_CHANGES && strcmp(truth_text(s, 9), truth_changes[change]) != 0)
@@ -372,11 +397,16 @@ static enum tm_code truth_row(struct tm_truth *t, struct tm_err *err)
     if (rc == TM_OK)
         rc = truth_room((void **)&t->versions, &t->versions_cap, t->versions_count,
                         sizeof *t->versions, TM_TRUTH_VERSIONS_MAX, err);
+    if (rc == TM_OK && t->one != NULL)
+        rc = truth_room((void **)&t->positions, &t->positions_cap, t->versions_count,
+                        sizeof *t->positions, TM_TRUTH_VERSIONS_MAX, err);
     if (rc != TM_OK)
         return rc;
     struct tm_truth_record *r = &t->records[record];
     const char *txn = truth_text(s, 4);
     uint32_t index = (uint32_t)t->versions_count;
+    if (t->positions != NULL)
+        t->positions[index] = pos;
     t->versions[index] = (struct tm_truth_version){
         .org_ms = sqlite3_column_int64(s, 5),
         .intended_ms = sqlite3_column_int64(s, 6),
@@ -451,13 +481,53 @@ enum tm_code tm_truth_tail(struct tm_truth *t, size_t rows_max, size_t *out_rows
     sqlite3_bind_int64(t->tail, 1, (int64_t)t->versions_count);
     sqlite3_bind_int64(t->tail, 2, (int64_t)rows_max);
     while ((rc = tm_sql_step(t->tail, &row, err)) == TM_OK && row) {
-        rc = truth_row(t, err);
+        rc = truth_row(t, t->tail, err);
         if (rc != TM_OK)
             break;
         (*out_rows)++;
     }
     sqlite3_reset(t->tail);
     return rc;
+}
+
+enum tm_code tm_truth_read(struct tm_truth *t, const char *object, const char *id,
+                           struct tm_err *err)
+{
+    bool row = false;
+    enum tm_code rc = TM_OK;
+    assert(t->one != NULL || t->versions_count == 0); /* not beside tm_truth_tail */
+    if (t->one == NULL)
+        rc = tm_sql_prepare(&t->one, t->db, truth_one_sql, err);
+    if (rc != TM_OK)
+        return rc;
+    sqlite3_bind_text(t->one, 1, object, -1, SQLITE_STATIC);
+    sqlite3_bind_text(t->one, 2, id, -1, SQLITE_STATIC);
+    while ((rc = tm_sql_step(t->one, &row, err)) == TM_OK && row)
+        if ((rc = truth_row(t, t->one, err)) != TM_OK)
+            break;
+    sqlite3_reset(t->one);
+    return rc;
+}
+
+uint64_t tm_truth_trimmed(const struct tm_truth *t, uint32_t delta)
+{
+    size_t first = 0, end = t->trimmed_count;
+    while (first < end) {
+        size_t middle = (first + end) / 2;
+        if (t->trimmed[middle].delta == delta)
+            return t->trimmed[middle].hash;
+        if (t->trimmed[middle].delta < delta)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return t->deltas[delta].hash;
+}
+
+int64_t tm_truth_pos(const struct tm_truth *t, uint32_t version)
+{
+    assert(version < t->versions_count);
+    return t->positions != NULL ? t->positions[version] : (int64_t)version + 1;
 }
 
 void tm_truth_named_again(const struct tm_truth *t, uint32_t version, size_t *out_first,
@@ -503,7 +573,7 @@ json_t *tm_truth_value(struct tm_truth *t, uint32_t version, const char *column)
         TM_OK)
         return json_null();
     for (uint32_t v = version; v != TM_TRUTH_NONE && value == NULL; v = t->versions[v].prev) {
-        sqlite3_bind_int64(stmt, 1, (int64_t)v + 1);
+        sqlite3_bind_int64(stmt, 1, tm_truth_pos(t, v));
         if (tm_sql_step(stmt, &row, NULL) != TM_OK || !row)
             break;
         json_t *fields = json_loads(truth_text(stmt, 0), 0, NULL);

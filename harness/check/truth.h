@@ -55,6 +55,10 @@ struct tm_truth_delta {
 struct tm_truth_again { /* an update named a column that kept its value */
     uint32_t version, column;
 };
+struct tm_truth_trimmed { /* a text with blanks before or behind */
+    uint32_t delta, unused;
+    uint64_t hash; /* without them */
+};
 struct tm_truth_record {
     char id[19];
     uint8_t object;
@@ -87,9 +91,14 @@ struct tm_truth {
     size_t deltas_count, deltas_cap;
     struct tm_truth_again *again; /* by version */
     size_t again_count, again_cap;
+    struct tm_truth_trimmed *trimmed; /* by delta */
+    size_t trimmed_count, trimmed_cap;
     uint32_t *slots;
     size_t slots_cap; /* open addressing over records; power of two */
     int64_t describes_rowid;
+    sqlite3_stmt *one;  /* tm_truth_read */
+    int64_t *positions; /* [versions_count] where only some records are read; NULL: index + 1 */
+    size_t positions_cap;
     uint64_t event_kinds; /* bits: which words of tm_truth_event_words were seen */
 };
 /* The changeType words an org can send, in the order of the bits of
@@ -103,6 +112,12 @@ void tm_truth_close(struct tm_truth *t);
  * TM_E_AGAIN: busy. */
 enum tm_code tm_truth_tail(struct tm_truth *t, size_t rows_max, size_t *out_rows,
                            struct tm_err *err);
+/* One record's whole history and no other's, instead of tm_truth_tail with rows: each record once.
+ * Nothing where the log knows no such record. TM_E_AGAIN: busy. */
+enum tm_code tm_truth_read(struct tm_truth *t, const char *object, const char *id,
+                           struct tm_err *err);
+/* Where in the log a version index stands. */
+int64_t tm_truth_pos(const struct tm_truth *t, uint32_t version);
 /* An object of the history, or -1. ASCII case is ignored. */
 int tm_truth_object(const struct tm_truth *t, const char *name);
 /* TM_TRUTH_NONE */
@@ -115,6 +130,8 @@ const struct tm_describe *tm_truth_describe_last(const struct tm_truth_object *o
  * them. */
 void tm_truth_named_again(const struct tm_truth *t, uint32_t version, size_t *out_first,
                           size_t *out_count);
+/* The hash of a delta's value, without outer blanks where it is a text. */
+uint64_t tm_truth_trimmed(const struct tm_truth *t, uint32_t delta);
 /* A number of table meta; `missing` when the key is not there. */
 int64_t tm_truth_meta(struct tm_truth *t, const char *key, int64_t missing);
 /* The value `column` of the record held after version index `version`, as org.db spells it. Caller

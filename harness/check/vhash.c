@@ -1,33 +1,68 @@
 #include "check/vhash.h"
-#include "base/text.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
-enum { VALUE_SEED_INT = 11, VALUE_SEED_REAL = 13, VALUE_SEED_TEXT = 17, VALUE_SEED_NAME = 19 };
 /* 2^53: a double below it that has no fraction is an exact integer */
 #define VALUE_EXACT_MAX 9007199254740992.0
+#define VALUE_EXACT_INT (INT64_C(1) << 53)
+#define VALUE_SEED_REAL UINT64_C(0x2545f4914f6cdd1d)
+#define VALUE_SEED_LONG UINT64_C(0x8cb92ba72f3d8dd7)
 
 static uint64_t value_not_null(uint64_t hash)
 {
     return hash == TM_VHASH_NULL ? 1 : hash;
 }
 
+/* splitmix64's finalizer, a bijection (Steele, Lea, Flood 2014), and its inverse. */
+static uint64_t value_mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+static uint64_t value_unmix(uint64_t x)
+{
+    x = (x ^ x >> 31 ^ x >> 62) * UINT64_C(0x319642b2d24d8ec3);
+    x = (x ^ x >> 27 ^ x >> 54) * UINT64_C(0x96de1b173f119089);
+    return x ^ x >> 30 ^ x >> 60;
+}
+
+static uint64_t value_double(double number)
+{
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return value_not_null(value_mix(bits ^ VALUE_SEED_REAL));
+}
+
 uint64_t tm_vhash_int(int64_t number)
 {
-    return value_not_null(tm_hash64(&number, sizeof number, VALUE_SEED_INT));
+    if (number > -VALUE_EXACT_INT && number < VALUE_EXACT_INT)
+        return value_double((double)number);
+    return value_not_null(value_mix((uint64_t)number ^ VALUE_SEED_LONG));
 }
 
 uint64_t tm_vhash_real(double number)
 {
-    if (fabs(number) < VALUE_EXACT_MAX && !(floor(number) < number))
+    if (fabs(number) < VALUE_EXACT_MAX)
+        return value_double(number + 0.0); /* -0 is 0 */
+    if (fabs(number) < 0x1p63 && !(floor(number) < number))
         return tm_vhash_int((int64_t)number);
-    return value_not_null(tm_hash64(&number, sizeof number, VALUE_SEED_REAL));
+    return value_double(number);
+}
+
+bool tm_vhash_number(double *out, uint64_t hash)
+{
+    uint64_t bits = value_unmix(hash) ^ VALUE_SEED_REAL;
+    memcpy(out, &bits, sizeof *out);
+    return hash != TM_VHASH_NULL;
 }
 
 uint64_t tm_vhash_text(const char *text, size_t bytes)
 {
-    return bytes == 0 ? TM_VHASH_NULL : value_not_null(tm_hash64(text, bytes, VALUE_SEED_TEXT));
+    return bytes == 0 ? TM_VHASH_NULL : value_not_null(XXH3_64bits(text, bytes));
 }
 
 uint64_t tm_vhash_json(const json_t *json)
@@ -62,12 +97,9 @@ uint64_t tm_vhash_column(sqlite3_stmt *stmt, int column)
 
 uint64_t tm_vhash_mix(uint64_t column, uint64_t value)
 {
-    uint64_t x = value ^ (column + 1) * UINT64_C(0x9e3779b97f4a7c15);
     if (value == TM_VHASH_NULL)
         return 0;
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
+    return value_mix(value ^ (column + 1) * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 uint64_t tm_vhash_name(const char *name)
@@ -77,5 +109,5 @@ uint64_t tm_vhash_name(const char *name)
     for (; name[bytes] != '\0' && bytes < sizeof lower; bytes++)
         lower[bytes] =
             (char)(name[bytes] >= 'A' && name[bytes] <= 'Z' ? name[bytes] + 32 : name[bytes]);
-    return tm_hash64(lower, bytes, VALUE_SEED_NAME);
+    return XXH3_64bits(lower, bytes);
 }

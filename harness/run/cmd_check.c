@@ -6,12 +6,18 @@
 #include "base/log.h"
 #include "check/after.h"
 #include "check/check.h"
+#include "check/compare.h"
+#include "check/two.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#define CHECK_THREADS 4 /* of a comparison, unless told */
+#define CHECK_STEPS_MAX 1000000
 
 static volatile sig_atomic_t check_stop;
 
@@ -74,10 +80,26 @@ static int check_live(const char *plan_path)
     return rc == TM_OK ? exit_code : tm_command_fail("check", &err);
 }
 
+/* A flag's whole number from 1; as it was where the flag is not given. */
+static enum tm_code check_number(int *out, const char *flag, const char *text, long last,
+                                 struct tm_err *err)
+{
+    char *end = NULL;
+    long number = text == NULL ? 1 : strtol(text, &end, 10);
+    if (text == NULL)
+        return TM_OK;
+    if (end == text || *end != '\0' || number < 1 || number > last)
+        return tm_fail(err, TM_E_ARG, "%s must be a whole number from 1 to %ld, not \"%.40s\"",
+                       flag, last, text);
+    *out = (int)number;
+    return TM_OK;
+}
+
 int tm_cmd_check(int argc, char **argv)
 {
-    static const char *const names[] = { "live", "org", "relations", "steps-max", NULL };
-    const char *extra[4] = { NULL };
+    static const char *const names[] = { "live",    "org",     "relations",         "steps-max",
+                                         "threads", "against", "against-relations", NULL };
+    const char *extra[7] = { NULL };
     struct tm_station_flags flags = { 0 };
     struct tm_err err = { 0 };
     int exit_code = TM_EXIT_OURS;
@@ -90,16 +112,35 @@ int tm_cmd_check(int argc, char **argv)
     }
     if (extra[0] != NULL)
         return check_live(extra[0]);
-    if (extra[1] == NULL || flags.warehouse == NULL || extra[2] == NULL) {
+    if ((extra[1] == NULL) == (extra[5] == NULL) || extra[2] == NULL ||
+        (extra[6] != NULL && extra[5] == NULL)) {
         tm_fail(&err, TM_E_ARG,
-                "give --org org.db --warehouse W.db --relations MAP.json, or --live PLAN.json");
+                "give --org org.db --warehouse W.db --relations MAP.json, or --against OTHER.db in "
+                "place of --org, or --live PLAN.json");
         return tm_command_fail("check", &err);
     }
+    int steps_max = 0, threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    threads = threads > CHECK_THREADS ? CHECK_THREADS : threads;
+    if (check_number(&steps_max, "--steps-max", extra[3], CHECK_STEPS_MAX, &err) != TM_OK ||
+        check_number(&threads, "--threads", extra[4], TM_COMPARE_THREADS_MAX, &err) != TM_OK)
+        return tm_command_fail("check", &err);
+    struct tm_two_args two = { .against = extra[5],
+                               .warehouse = flags.warehouse,
+                               .relations = extra[2],
+                               .against_relations = extra[6],
+                               .json = flags.json,
+                               .steps_max = steps_max,
+                               .threads = (size_t)threads };
+    if (two.against != NULL)
+        return tm_two_check(&two, stdout, &exit_code, &err) == TM_OK
+                   ? exit_code
+                   : tm_command_fail("check", &err);
     struct tm_after_args args = { .org = extra[1],
                                   .warehouse = flags.warehouse,
                                   .relations = extra[2],
                                   .json = flags.json,
-                                  .steps_max = extra[3] == NULL ? 0 : atoi(extra[3]) };
+                                  .steps_max = steps_max,
+                                  .threads = (size_t)threads };
     if (tm_after_check(&args, stdout, &exit_code, &err) != TM_OK)
         return tm_command_fail("check", &err);
     return exit_code;

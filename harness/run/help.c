@@ -107,13 +107,18 @@ static const struct tm_help helps[] = {
           FLAG_STATS,
       "tidemark batch fixtures/batch/best.json --warehouse best.db "
       "--salesforce-url http://localhost:8080" },
-    { "check", "--org ORG --warehouse FILE --relations MAP [FLAGS]", "verdict on a warehouse",
-      "Compares any warehouse that was fed from the mock with what the org held.\n\n"
+    { "check", "--org ORG --relations MAP [--warehouse FILE] [FLAGS]", "verdict on a warehouse",
+      "Compares any warehouse that was fed from the mock with what the org held, or two "
+      "warehouses.\n\n"
       "  --org FILE             the org.db of `tidemark serve` or of a run\n"
-      "  --warehouse FILE       SQLite database to judge\n"
+      "  --warehouse FILE       SQLite database to judge; each object of the map may name its own\n"
       "  --relations FILE       JSON: a query, renamed columns and tolerances for each object\n"
+      "  --against FILE         instead of --org: another warehouse\n"
+      "  --against-relations FILE  its map, where it is another one\n"
       "  --json                 the verdict for programs\n"
-      "  --steps-max N          bound of one query, in SQLite steps\n"
+      "  --steps-max N          bound of one query, in millions of SQLite steps\n"
+      "  --threads N            that compare at a time; the machine's cores, at most 4, without "
+      "it\n"
       "  --live PLAN            instead of all these: follows a run, as `tidemark run` has it do\n",
       "tidemark check --org org.db --warehouse mine.db --relations map.json" },
     { "simulate", "--seeds A..B | SCENARIO", "random histories and faults, or a day; virtual time",
