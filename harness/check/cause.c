@@ -67,9 +67,9 @@ bool tm_cause_field(struct tm_cause_field *out, const struct tm_truth *truth,
         if (c->truth_column[i] >= 0)
             head = o->heads[(size_t)r->local * o->width + (size_t)c->truth_column[i]];
         uint32_t version = head == TM_TRUTH_NONE ? TM_TRUTH_NONE : truth->deltas[head].version;
-        should = head == TM_TRUTH_NONE ? 0 : truth->deltas[head].hash;
+        should = head == TM_TRUTH_NONE ? 0 : tm_coverage_value(c, truth, (uint32_t)i, head);
         /* what no version ever set comes last: any other field tells more */
-        if (is == should || (found && version >= out->version))
+        if (tm_tolerance_same(&c->tolerances[i], is, should) || (found && version >= out->version))
             continue;
         found = true;
         *out = (struct tm_cause_field){ .column = c->truth_column[i] < 0
