@@ -57,6 +57,7 @@ enum serve_flag {
     SERVE_KEY,
     SERVE_SECRET,
     SERVE_REFRESH_TOKEN,
+    SERVE_USERS,
     SERVE_JWT_CERTIFICATE,
     SERVE_TLS,
     SERVE_TLS_NAMES,
@@ -77,6 +78,7 @@ static const char *const serve_names[] = { "port",
                                            "consumer-key",
                                            "consumer-secret",
                                            "refresh-token",
+                                           "users",
                                            "jwt-certificate",
                                            "tls!",
                                            "tls-names",
@@ -282,6 +284,7 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
                    .consumer_key = s->given[SERVE_KEY],
                    .consumer_secret = s->given[SERVE_SECRET],
                    .refresh_token = s->given[SERVE_REFRESH_TOKEN],
+                   .users = s->given[SERVE_USERS],
                    .real_ms_at_zero = tm_clock_real_ms_at_zero() },
     };
     int64_t port, life_s, subscribers;

@@ -49,6 +49,7 @@ static const struct tm_help helps[] = {
       "  --token-life-s N       how long a token is good\n"
       "  --username --password --password-token --consumer-key --consumer-secret\n"
       "  --refresh-token VALUE  what to sign in with\n"
+      "  --users A,B            further users, A@tidemark.example, whose calls are counted apart\n"
       "  --jwt-certificate FILE whose key signs the assertions of JWT bearer sign-ins\n"
       "  --tls                  HTTPS by a private certificate authority, kept beside the org's "
       "file\n"

@@ -658,11 +658,13 @@ static bool async_says_json(const struct tm_mock_request *r)
 void bulk_async_count(struct tm_bulk *b, const struct tm_mock_request *r,
                       const struct tm_mock_response *out)
 {
+    char client[TM_OAUTH_CLIENT_BYTES];
     struct tm_org_usage more = { .calls = 1,
                                  .bytes_in = (int64_t)r->body_bytes,
                                  .bytes_out = (int64_t)out->body.bytes };
     if (out->outcome == TM_MOCK_ANSWER)
-        tm_org_usage_add(b->org, tm_mock_user_agent(r), "bulk", &more, r->now.org_ms);
+        tm_org_usage_add(b->org, tm_oauth_client(b->oauth, r, client), "bulk", &more,
+                         r->now.org_ms);
 }
 
 void tm_bulk1_request(struct tm_bulk *b, const struct tm_mock_request *r,

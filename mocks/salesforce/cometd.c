@@ -314,10 +314,11 @@ static void bayeux_session(struct bayeux_turn *t)
 static void bayeux_used(struct tm_bayeux *b, const struct tm_mock_request *r,
                         const struct tm_mock_response *out)
 {
+    char client[TM_OAUTH_CLIENT_BYTES];
     struct tm_org_usage more = { .calls = 1,
                                  .bytes_in = (int64_t)r->body_bytes,
                                  .bytes_out = (int64_t)out->body.bytes };
-    tm_org_usage_add(b->org, tm_mock_user_agent(r), "cometd", &more, b->now_ms);
+    tm_org_usage_add(b->org, tm_oauth_client(b->oauth, r, client), "cometd", &more, b->now_ms);
 }
 
 static void bayeux_finish(struct tm_bayeux *b, struct bayeux_turn *t)

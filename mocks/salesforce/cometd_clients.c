@@ -69,7 +69,8 @@ struct bayeux_client *bayeux_client_new(struct tm_bayeux *b, const struct bayeux
     if (c == NULL)
         return NULL;
     tm_oauth_random(b->oauth, c->id, sizeof c->id);
-    snprintf(c->agent, sizeof c->agent, "%s", tm_mock_user_agent(t->request));
+    char client[TM_OAUTH_CLIENT_BYTES];
+    snprintf(c->agent, sizeof c->agent, "%s", tm_oauth_client(b->oauth, t->request, client));
     memcpy(c->session, t->session, sizeof c->session);
     struct bayeux_client **bucket = &b->clients[clients_bucket(c->id)];
     c->next = *bucket;

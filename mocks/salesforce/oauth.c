@@ -8,6 +8,7 @@
 
 #define OAUTH_LIFE_NS (7200 * TM_NS_PER_S)
 #define OAUTH_SECRET_BYTES_MAX 512
+#define OAUTH_USER_BYTES 64
 #define OAUTH_RANDOM_BYTES_MAX 256 /* of one tm_oauth_random */
 
 /* The texts of the settings and what they are unless told. */
@@ -28,6 +29,7 @@ static const struct oauth_text oauth_texts[] = {
     T(refresh_token, "tidemark-refresh-token"),
     T(org_id, "00D000000000001EAA"),
     T(user_id, "005000000000001AAA"),
+    T(users, ""),
 };
 #undef T
 #define OAUTH_TEXTS (sizeof oauth_texts / sizeof oauth_texts[0])
@@ -35,6 +37,28 @@ static const struct oauth_text oauth_texts[] = {
 static const char **oauth_text_of(struct tm_oauth_settings *s, size_t i)
 {
     return (const char **)(void *)((char *)s + oauth_texts[i].at);
+}
+
+/* Names with commas between: letters that need no quoting anywhere. */
+static enum tm_code oauth_check_users(const char *users, struct tm_err *err)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    size_t count = 0;
+    for (const char *at = users; at != NULL && *at != '\0'; count++) {
+        size_t bytes = strspn(at, letters);
+        if (bytes == 0 || bytes >= OAUTH_USER_BYTES || (at[bytes] != ',' && at[bytes] != '\0') ||
+            (at[bytes] == ',' && at[bytes + 1] == '\0'))
+            return tm_fail(
+                err, TM_E_ARG,
+                "users: \"%.80s\" must begin with a name of letters, digits, - and _, at "
+                "most %d of them, with a comma between two names",
+                at, OAUTH_USER_BYTES - 1);
+        at += bytes + (at[bytes] == ',');
+    }
+    if (count > TM_OAUTH_USERS_MAX)
+        return tm_fail(err, TM_E_ARG, "more than %d further users", TM_OAUTH_USERS_MAX);
+    return TM_OK;
 }
 
 static enum tm_code oauth_check_texts(struct tm_oauth_settings *s, struct tm_err *err)
@@ -48,6 +72,8 @@ static enum tm_code oauth_check_texts(struct tm_oauth_settings *s, struct tm_err
                 return tm_fail(err, TM_E_ARG,
                                "usernames, passwords, keys and tokens must not hold control "
                                "characters");
+        if (text == s->users)
+            continue; /* checked for itself */
         if (strlen(text) >= OAUTH_SECRET_BYTES_MAX / 2)
             return tm_fail(err, TM_E_ARG,
                            "usernames, passwords, keys and tokens must be shorter than %d bytes",
@@ -55,7 +81,7 @@ static enum tm_code oauth_check_texts(struct tm_oauth_settings *s, struct tm_err
     }
     if (s->username != NULL && strpbrk(s->username, "\"\\") != NULL)
         return tm_fail(err, TM_E_ARG, "the username must not hold quotes or backslashes");
-    return TM_OK;
+    return oauth_check_users(s->users, err);
 }
 
 enum tm_code tm_oauth_open(struct tm_oauth **out, const struct tm_oauth_settings *settings,
@@ -187,7 +213,7 @@ static void oauth_drop(struct tm_oauth *o, struct oauth_session *s)
 /* Into this free place; sessions end in the order in which they are given, so
  * that the place among the ends is the last, but for those that are loaded. */
 static void oauth_place(struct tm_oauth *o, struct oauth_session *s, const uint8_t *digest,
-                        int64_t until_ns, bool refreshed)
+                        int64_t until_ns, unsigned user, bool refreshed)
 {
     struct oauth_session *older = o->newest, **bucket = &o->buckets[oauth_bucket(digest)];
     while (older != NULL && older->until_ns > until_ns)
@@ -198,6 +224,7 @@ static void oauth_place(struct tm_oauth *o, struct oauth_session *s, const uint8
     *(s->newer != NULL ? &s->newer->older : &o->newest) = s;
     memcpy(s->digest, digest, TM_DIGEST_BYTES);
     s->until_ns = until_ns;
+    s->user = user;
     s->refreshed = refreshed;
     s->open = true;
     s->next = *bucket;
@@ -231,7 +258,7 @@ int64_t tm_oauth_until(const struct tm_oauth *o, const uint8_t digest[TM_DIGEST_
 }
 
 void oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now,
-                bool refreshed)
+                unsigned user, bool refreshed)
 {
     char random[81];
     uint8_t digest[TM_DIGEST_BYTES];
@@ -240,13 +267,19 @@ void oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct
     int bytes = snprintf(out, TM_OAUTH_TOKEN_BYTES, "%.15s!AQ%s", o->settings.org_id, random);
     assert(bytes > 0 && bytes < TM_OAUTH_TOKEN_BYTES);
     tm_secret_digest(digest, out, (size_t)bytes);
-    oauth_place(o, session, digest, now->wall_ns + o->settings.token_ns_max, refreshed);
+    oauth_place(o, session, digest, now->wall_ns + o->settings.token_ns_max, user, refreshed);
     oauth_changed(o, session);
 }
 
 void tm_oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now)
 {
-    oauth_give(o, out, now, false);
+    oauth_give(o, out, now, 1, false);
+}
+
+void tm_oauth_give_to(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now,
+                      unsigned user)
+{
+    oauth_give(o, out, now, user, false);
 }
 
 bool tm_oauth_good(const struct tm_oauth *o, const char *token, const struct tm_now *now)
@@ -272,14 +305,39 @@ void tm_oauth_expire_all(struct tm_oauth *o)
     o->ended++;
 }
 
-bool tm_oauth_user(const struct tm_oauth *o, const char *username, const char *password)
+const char *oauth_user_name(const struct tm_oauth *o, unsigned user, char out[OAUTH_USER_BYTES])
+{
+    const char *at = o->settings.users;
+    for (unsigned i = 2; i < user && strchr(at, ',') != NULL; i++)
+        at = strchr(at, ',') + 1;
+    snprintf(out, OAUTH_USER_BYTES, "%.*s", user < 2 ? 0 : (int)strcspn(at, ","), at);
+    return out;
+}
+
+unsigned oauth_user_named(const struct tm_oauth *o, const char *head, const char *text,
+                          const char *tail)
+{
+    char name[OAUTH_USER_BYTES], whole[2 * OAUTH_SECRET_BYTES_MAX];
+    for (unsigned user = 2; oauth_user_name(o, user, name)[0] != '\0'; user++) {
+        snprintf(whole, sizeof whole, "%s%s%s", head, name, tail);
+        if (tm_secret_equal(text, whole))
+            return user;
+        if (user > TM_OAUTH_USERS_MAX)
+            break;
+    }
+    return 0;
+}
+
+unsigned tm_oauth_user(const struct tm_oauth *o, const char *username, const char *password)
 {
     char wanted[OAUTH_SECRET_BYTES_MAX];
     snprintf(wanted, sizeof wanted, "%s%s", o->settings.password, o->settings.password_token);
-    bool user = tm_secret_equal(username, o->settings.username);
+    unsigned user = tm_secret_equal(username, o->settings.username)
+                        ? 1
+                        : oauth_user_named(o, "", username, TM_OAUTH_USER_DOMAIN);
     bool secret = tm_secret_equal(password, wanted);
     tm_secret_wipe(wanted, sizeof wanted);
-    return user && secret;
+    return secret ? user : 0;
 }
 
 /* ---- later requests ---- */
@@ -300,6 +358,19 @@ const char *tm_oauth_token_of(const struct tm_mock_request *r)
     while (header != NULL && *header == ' ')
         header++;
     return header != NULL && *header != '\0' ? header : NULL;
+}
+
+const char *tm_oauth_client(const struct tm_oauth *o, const struct tm_mock_request *r,
+                            char out[TM_OAUTH_CLIENT_BYTES])
+{
+    char name[OAUTH_USER_BYTES];
+    const char *token = tm_oauth_token_of(r);
+    const struct oauth_session *s = token != NULL ? oauth_find(o, token) : NULL;
+    if (s == NULL || s->user < 2)
+        return tm_mock_user_agent(r);
+    snprintf(out, TM_OAUTH_CLIENT_BYTES, "%s%s", oauth_user_name(o, s->user, name),
+             TM_OAUTH_USER_DOMAIN);
+    return out;
 }
 
 enum tm_oauth_verdict tm_oauth_check(const struct tm_oauth *o, const struct tm_mock_request *r)
@@ -358,8 +429,8 @@ bool tm_oauth_unkept(const struct tm_oauth *o, size_t *out_row, struct tm_buf *o
     if (s->open) {
         tm_buf_addz(out, "[\"");
         tm_base64url_add(out, s->digest, TM_DIGEST_BYTES);
-        tm_buf_addf(out, "\",%lld,%s]", (long long)oauth_real_ms(o, s->until_ns),
-                    s->refreshed ? "true" : "false");
+        tm_buf_addf(out, "\",%lld,%s,%u]", (long long)oauth_real_ms(o, s->until_ns),
+                    s->refreshed ? "true" : "false", s->user);
     }
     return true;
 }
@@ -395,9 +466,12 @@ static bool oauth_load_one(struct tm_oauth *o, struct oauth_session *s, const js
                            const struct tm_now *now)
 {
     const char *digest = json_string_value(json_array_get(json, 0));
-    const json_t *until = json_array_get(json, 1), *refreshed = json_array_get(json, 2);
+    const json_t *until = json_array_get(json, 1), *refreshed = json_array_get(json, 2),
+                 *user = json_array_get(json, 3); /* not in rows of before there were several */
+    json_int_t number = user == NULL ? 1 : json_integer_value(user);
     struct tm_buf bytes;
-    if (digest == NULL || !json_is_integer(until) || !json_is_boolean(refreshed))
+    if (digest == NULL || !json_is_integer(until) || !json_is_boolean(refreshed) || number < 1 ||
+        number > 1 + TM_OAUTH_USERS_MAX)
         return false;
     tm_buf_init(&bytes, TM_DIGEST_BYTES + 1);
     bool good = tm_base64_decode(&bytes, digest, strlen(digest)) && bytes.bytes == TM_DIGEST_BYTES;
@@ -408,7 +482,7 @@ static bool oauth_load_one(struct tm_oauth *o, struct oauth_session *s, const js
             at = &(*at)->next;
         *at = s->next;
         oauth_place(o, s, (const uint8_t *)bytes.data, now->wall_ns + left_ms * TM_NS_PER_MS,
-                    json_is_true(refreshed));
+                    (unsigned)number, json_is_true(refreshed));
     }
     tm_buf_free(&bytes);
     return good;

@@ -14,6 +14,9 @@
 
 #define TM_OAUTH_TOKENS_MAX 5000 /* the oldest goes first */
 #define TM_OAUTH_TOKEN_BYTES 112
+#define TM_OAUTH_USERS_MAX 32    /* further ones */
+#define TM_OAUTH_CLIENT_BYTES 96 /* of tm_oauth_client */
+#define TM_OAUTH_USER_DOMAIN "@tidemark.example"
 #define TM_OAUTH_ROW_BYTES_MAX 128 /* of tm_oauth_unkept */
 struct tm_oauth_settings { /* strings are copied by open; NULL = the defaults written beside them */
     const char *username;  /* integration@tidemark.example */
@@ -25,8 +28,12 @@ struct tm_oauth_settings { /* strings are copied by open; NULL = the defaults wr
     const struct tm_secret_key *certificate; /* whose key signs JWT assertions; borrowed; NULL = no
                                                 assertion is taken */
     int64_t token_ns_max;                    /* a token's life, wall clock; 0 = 2 h */
-    int64_t real_ms_at_zero;      /* epoch ms when the wall clock showed 0: for what other machines'
-                                     clocks say (exp of a JWT) and what outlives this process */
+    int64_t real_ms_at_zero; /* epoch ms when the wall clock showed 0: for what other machines'
+                                clocks say (exp of a JWT) and what outlives this process */
+    /* further integration users, names with commas between: NAME signs in as NAME@tidemark.example
+     * with the same password and token, or by the consumer key `consumer_key`.NAME; calls with its
+     * sessions are counted as its own. "" */
+    const char *users;
     const char *org_id, *user_id; /* 18 characters each */
     uint64_t seed;
     bool seeded; /* simulation: tokens from the seed; else from the system */
@@ -52,9 +59,16 @@ enum tm_oauth_verdict tm_oauth_check(const struct tm_oauth *o, const struct tm_m
 const char *tm_oauth_token_of(const struct tm_mock_request *r);
 
 /* ---- for other ways to sign in and out ---- */
-/* Is this the user, with password and security token as one word? */
-bool tm_oauth_user(const struct tm_oauth *o, const char *username, const char *password);
+/* Which user is this, with password and security token as one word? 0: none. */
+unsigned tm_oauth_user(const struct tm_oauth *o, const char *username, const char *password);
+/* To the integration user; to any. */
 void tm_oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now);
+void tm_oauth_give_to(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now,
+                      unsigned user);
+/* Whom a request counts for: the further user its session is of, else its User-Agent. Borrowed from
+ * the request, or written into `out`. */
+const char *tm_oauth_client(const struct tm_oauth *o, const struct tm_mock_request *r,
+                            char out[TM_OAUTH_CLIENT_BYTES]);
 bool tm_oauth_good(const struct tm_oauth *o, const char *token, const struct tm_now *now);
 /* Wall clock, until when the session of the token with this digest (tm_secret_digest) lasts unless
  * it is ended before; 0: it has ended. */

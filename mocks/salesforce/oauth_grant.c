@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define OAUTH_BASIC_BYTES_MAX 1024
+#define OAUTH_KEY_BYTES_MAX 512
 
 void oauth_refuse(struct tm_mock_response *out, const char *error, const char *description)
 {
@@ -44,54 +45,66 @@ static enum tm_code grant_basic(const struct tm_mock_request *r, struct tm_mock_
     return rc;
 }
 
-static bool grant_client(const struct tm_oauth *o, const struct tm_mock_pairs *form,
-                         bool secret_needed, struct tm_mock_response *out)
+/* The user an app signs in for without a password; 0: no app has this key. */
+static unsigned grant_app(const struct tm_oauth *o, const char *key)
+{
+    char head[OAUTH_KEY_BYTES_MAX];
+    if (tm_secret_equal(key, o->settings.consumer_key))
+        return 1;
+    snprintf(head, sizeof head, "%s.", o->settings.consumer_key);
+    return oauth_user_named(o, head, key, "");
+}
+
+/* 0: refused, and the answer says so. */
+static unsigned grant_client(const struct tm_oauth *o, const struct tm_mock_pairs *form,
+                             bool secret_needed, struct tm_mock_response *out)
 {
     const char *id = tm_mock_pairs_get(form, "client_id"),
                *secret = tm_mock_pairs_get(form, "client_secret");
+    unsigned user = id != NULL ? grant_app(o, id) : 0;
     if (id == NULL)
         oauth_refuse(out, "invalid_request", "missing required parameter: client_id");
-    else if (!tm_secret_equal(id, o->settings.consumer_key))
+    else if (user == 0)
         oauth_refuse(out, "invalid_client_id", "client identifier invalid");
     else if (secret == NULL ? secret_needed : !tm_secret_equal(secret, o->settings.consumer_secret))
         oauth_refuse(out, "invalid_client", "invalid client credentials");
     else
-        return true;
-    return false;
+        return user;
+    return 0;
 }
 
-static bool grant_password(const struct tm_oauth *o, const struct tm_mock_pairs *form,
-                           struct tm_mock_response *out)
+static unsigned grant_password(const struct tm_oauth *o, const struct tm_mock_pairs *form,
+                               struct tm_mock_response *out)
 {
     const char *username = tm_mock_pairs_get(form, "username"),
                *password = tm_mock_pairs_get(form, "password");
-    if (!grant_client(o, form, true, out))
-        return false;
+    unsigned user = 0;
+    if (grant_client(o, form, true, out) == 0)
+        return 0;
     if (username == NULL || password == NULL)
         oauth_refuse(out, "invalid_request",
                      username == NULL ? "missing required parameter: username"
                                       : "missing required parameter: password");
-    else if (!tm_oauth_user(o, username, password))
+    else if ((user = tm_oauth_user(o, username, password)) == 0)
         oauth_refuse(out, "invalid_grant", "authentication failure");
-    else
-        return true;
-    return false;
+    return user;
 }
 
 /* The secret is optional, as an app may be set up (jsforce, mobile clients). */
-static bool grant_refresh(const struct tm_oauth *o, const struct tm_mock_pairs *form,
-                          struct tm_mock_response *out)
+static unsigned grant_refresh(const struct tm_oauth *o, const struct tm_mock_pairs *form,
+                              struct tm_mock_response *out)
 {
     const char *token = tm_mock_pairs_get(form, "refresh_token");
-    if (!grant_client(o, form, false, out))
-        return false;
+    unsigned user = grant_client(o, form, false, out);
+    if (user == 0)
+        return 0;
     if (token == NULL)
         oauth_refuse(out, "invalid_request", "missing required parameter: refresh_token");
     else if (o->refresh_revoked || !tm_secret_equal(token, o->settings.refresh_token))
         oauth_refuse(out, "invalid_grant", "expired access/refresh token");
     else
-        return true;
-    return false;
+        return user;
+    return 0;
 }
 
 /* The login servers' own names, or this one as the client reaches it; the token endpoint too. */
@@ -109,18 +122,19 @@ static bool grant_audience(const char *aud, const char *base_url)
     return false;
 }
 
-static bool grant_jwt(const struct tm_oauth *o, const struct tm_mock_request *r,
-                      const struct tm_mock_pairs *form, const char *base_url,
-                      struct tm_mock_response *out)
+static unsigned grant_jwt(const struct tm_oauth *o, const struct tm_mock_request *r,
+                          const struct tm_mock_pairs *form, const char *base_url,
+                          struct tm_mock_response *out)
 {
     const char *assertion = tm_mock_pairs_get(form, "assertion");
     int64_t now_s = (r->now.wall_ns / TM_NS_PER_MS + o->settings.real_ms_at_zero) / 1000;
     struct tm_jwt jwt;
+    unsigned user = 0;
     if (assertion == NULL)
         oauth_refuse(out, "invalid_request", "missing required parameter: assertion");
     else if (!tm_jwt_read(&jwt, assertion))
         oauth_refuse(out, "invalid_grant", "invalid assertion");
-    else if (!tm_secret_equal(jwt.iss, o->settings.consumer_key))
+    else if (grant_app(o, jwt.iss) == 0)
         oauth_refuse(out, "invalid_client_id", "client identifier invalid");
     else if (o->settings.certificate == NULL)
         oauth_refuse(out, "invalid_grant",
@@ -131,18 +145,18 @@ static bool grant_jwt(const struct tm_oauth *o, const struct tm_mock_request *r,
         oauth_refuse(out, "invalid_grant", "audience is invalid");
     else if (jwt.exp_s <= now_s)
         oauth_refuse(out, "invalid_grant", "expired authorization code");
-    else if (!tm_secret_equal(jwt.sub, o->settings.username))
+    else if (tm_secret_equal(jwt.sub, o->settings.username))
+        return 1;
+    else if ((user = oauth_user_named(o, "", jwt.sub, TM_OAUTH_USER_DOMAIN)) == 0)
         oauth_refuse(out, "invalid_grant", "user hasn't approved this consumer");
-    else
-        return true;
-    return false;
+    return user;
 }
 
 static void grant_given(struct tm_oauth *o, const struct tm_mock_request *r, const char *base_url,
-                        bool refreshed, struct tm_mock_response *out)
+                        unsigned user, bool refreshed, struct tm_mock_response *out)
 {
     char token[TM_OAUTH_TOKEN_BYTES], signature[45];
-    oauth_give(o, token, &r->now, refreshed);
+    oauth_give(o, token, &r->now, user, refreshed);
     tm_oauth_random(o, signature, sizeof signature);
     signature[43] = '=';
     tm_mock_response_header(out, "Cache-Control", "no-store");
@@ -161,25 +175,27 @@ static void grant_answer(struct tm_oauth *o, const struct tm_mock_request *r,
                          struct tm_mock_response *out)
 {
     const char *grant = tm_mock_pairs_get(form, "grant_type");
-    bool good, refreshed = false;
+    unsigned user;
+    bool refreshed = false;
     if (grant == NULL) {
         oauth_refuse(out, "invalid_request", "missing required parameter: grant_type");
         return;
     }
     if (strcmp(grant, "password") == 0) {
-        good = grant_password(o, form, out);
+        user = grant_password(o, form, out);
     } else if (strcmp(grant, "client_credentials") == 0) {
-        good = grant_client(o, form, true, out);
+        user = grant_client(o, form, true, out);
     } else if (strcmp(grant, "refresh_token") == 0) {
-        good = refreshed = grant_refresh(o, form, out);
+        user = grant_refresh(o, form, out);
+        refreshed = true;
     } else if (strcmp(grant, "urn:ietf:params:oauth:grant-type:jwt-bearer") == 0) {
-        good = grant_jwt(o, r, form, base_url, out);
+        user = grant_jwt(o, r, form, base_url, out);
     } else {
         oauth_refuse(out, "unsupported_grant_type", "grant type not supported");
         return;
     }
-    if (good)
-        grant_given(o, r, base_url, refreshed, out);
+    if (user != 0)
+        grant_given(o, r, base_url, user, refreshed, out);
 }
 
 void tm_oauth_token(struct tm_oauth *o, const struct tm_mock_request *r, const char *base_url,

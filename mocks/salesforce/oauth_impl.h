@@ -12,6 +12,7 @@ struct oauth_session {
     struct oauth_session *older, *newer; /* by their ends */
     uint8_t digest[TM_DIGEST_BYTES];     /* of its token */
     int64_t until_ns;
+    unsigned user;  /* 1: the integration user; 2 ..: further ones */
     bool refreshed; /* given for the refresh token: ends when that is revoked */
     bool open;      /* else free */
     bool unkept;    /* its row is older than it */
@@ -32,5 +33,10 @@ struct tm_oauth {
 void oauth_refuse(struct tm_mock_response *out, const char *error, const char *description);
 /* As tm_oauth_give; the session of a refresh token ends with it. */
 void oauth_give(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const struct tm_now *now,
-                bool refreshed);
+                unsigned user, bool refreshed);
+/* A user by the whole text `head` NAME `tail`; 0: none is. */
+unsigned oauth_user_named(const struct tm_oauth *o, const char *head, const char *text,
+                          const char *tail);
+/* A user's name, "" of the integration user. */
+const char *oauth_user_name(const struct tm_oauth *o, unsigned user, char out[64]);
 #endif

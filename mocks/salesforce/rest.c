@@ -314,12 +314,14 @@ void rest_dispatch(struct rest_call *c)
 static void rest_count(struct tm_rest *rest, const struct tm_mock_request *r, const char *kind,
                        int64_t calls, struct tm_mock_response *out)
 {
+    char client[TM_OAUTH_CLIENT_BYTES];
     struct tm_org_usage more = { .calls = calls,
                                  .bytes_in = (int64_t)r->body_bytes,
                                  .bytes_out = (int64_t)out->body.bytes };
     if (out->outcome != TM_MOCK_ANSWER)
         return;
-    tm_org_usage_add(rest->org, tm_mock_user_agent(r), kind, &more, r->now.org_ms);
+    tm_org_usage_add(rest->org, tm_oauth_client(rest->oauth, r, client), kind, &more,
+                     r->now.org_ms);
     rest_limit_info(rest, r, out);
 }
 

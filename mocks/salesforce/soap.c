@@ -118,12 +118,13 @@ static void soap_login(const struct soap_call *c, const struct tm_soap_request *
     const struct tm_oauth_settings *s = tm_oauth_settings(c->oauth);
     struct tm_buf *b = &c->out->body;
     char token[TM_OAUTH_TOKEN_BYTES];
-    if (!tm_oauth_user(c->oauth, asked->username, asked->password)) {
+    unsigned user = tm_oauth_user(c->oauth, asked->username, asked->password);
+    if (user == 0) {
         soap_fault(c, "LoginFault", "INVALID_LOGIN",
                    "Invalid username, password, security token; or user locked out.");
         return;
     }
-    tm_oauth_give(c->oauth, token, &c->request->now);
+    tm_oauth_give_to(c->oauth, token, &c->request->now, user);
     soap_open(c, 200);
     tm_buf_addf(b,
                 "<loginResponse><result><metadataServerUrl>%s/services/Soap/m/%s/%.15s"
