@@ -4,6 +4,7 @@
 #include "support_command.h"
 #include <jansson.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -193,6 +194,141 @@ static void a_broker_of_the_users_own_is_refused_before_anything_is_made(void **
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* ---- tidemark why ---- */
+
+static json_t *day_story(const char *arguments)
+{
+    struct tm_test_output o =
+        tm_test_command(60, "tidemark why %s/one %s --json", day_folder, arguments);
+    json_t *story = json_loads(o.out, 0, NULL);
+    if (o.code != 0 || story == NULL)
+        fail_msg("why %s: exit %d\n%s", arguments, o.code, o.err);
+    tm_test_output_free(&o);
+    return story;
+}
+
+static char *day_fact(const char *database, const char *sql)
+{
+    char path[160];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *q = NULL;
+    snprintf(path, sizeof path, "%s/one/%s", day_folder, database);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    char *text = strdup((const char *)sqlite3_column_text(q, 0));
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return text;
+}
+
+/* The pipeline's step of the last commit told of, by station. */
+static const char *day_step(const json_t *story, size_t pipeline, const char *station)
+{
+    const json_t *commits = json_object_get(
+                     json_array_get(json_object_get(story, "pipelines"), pipeline), "commits"),
+                 *step;
+    const json_t *last = json_array_get(commits, json_array_size(commits) - 1);
+    size_t i;
+    json_array_foreach(json_object_get(last, "steps"), i, step)
+    {
+        if (strcmp(json_string_value(json_object_get(step, "station")), station) == 0)
+            return json_string_value(json_object_get(step, "what"));
+    }
+    fail_msg("no step of %s", station);
+    return NULL;
+}
+
+static void the_story_of_a_phantom_says_what_the_naive_poll_cannot_hear(void **state)
+{
+    (void)state;
+    char *target = day_fact("run.db", "SELECT object||'/'||id FROM cause WHERE "
+                                      "cause='delete_not_carried' ORDER BY first_pos LIMIT 1");
+    json_t *story = day_story(target), *p;
+    size_t i, naive = SIZE_MAX, view = SIZE_MAX;
+    json_array_foreach(json_object_get(story, "pipelines"), i, p)
+    {
+        const char *name = json_string_value(json_object_get(p, "name"));
+        naive = strcmp(name, "batch-naive") == 0 ? i : naive;
+        view = strcmp(name, "stream-view") == 0 ? i : view;
+    }
+    p = json_array_get(json_object_get(story, "pipelines"), naive);
+    assert_true(json_is_false(json_object_get(p, "equal_at")));
+    assert_string_equal(json_string_value(json_object_get(json_object_get(p, "cause"), "station")),
+                        "batch poll");
+    assert_string_equal(day_step(story, naive, "batch poll"), "its polls do not return a DELETE");
+    p = json_array_get(json_object_get(story, "pipelines"), view);
+    assert_true(json_is_true(json_object_get(p, "equal_at")));
+    assert_true(json_is_null(json_object_get(p, "cause")));
+    assert_string_equal(day_step(story, view, "source"), "received");
+    json_decref(story);
+    free(target);
+}
+
+/* The record with a gap that a read repaired; what is told agrees with the org's own log. */
+static void the_story_of_a_gap_names_the_ask_the_answer_and_both_values(void **state)
+{
+    (void)state;
+    static const char from[] =
+        " FROM history h, json_each(h.fields) f WHERE h.event='GAP_UPDATE' AND f.key NOT IN "
+        "('SystemModstamp','LastModifiedDate','LastModifiedById') AND f.value IS NOT NULL "
+        "AND NOT EXISTS(SELECT 1 FROM history l WHERE l.id=h.id AND l.version>h.version) "
+        "ORDER BY h.pos LIMIT 1";
+    char sql[500], arguments[200];
+    snprintf(sql, sizeof sql, "SELECT h.object||'/'||h.id||'.'||f.key%s", from);
+    char *target = day_fact("org.db", sql);
+    snprintf(sql, sizeof sql, "SELECT f.value%s", from);
+    char *value = day_fact("org.db", sql);
+    snprintf(sql, sizeof sql, "SELECT strftime('%%H:%%M:%%S', h.org_ms/1000+60, 'unixepoch')%s",
+             from);
+    char *at = day_fact("org.db", sql);
+    snprintf(arguments, sizeof arguments, "%s %s --pipeline stream-view", target, at);
+    json_t *story = day_story(arguments);
+    assert_int_equal(json_array_size(json_object_get(story, "pipelines")), 1);
+    const json_t *held = json_object_get(json_object_get(json_object_get(story, "org"), "held_at"),
+                                         "value"),
+                 *p = json_array_get(json_object_get(story, "pipelines"), 0);
+    char text[200];
+    if (json_is_string(held))
+        snprintf(text, sizeof text, "%s", json_string_value(held));
+    else
+        snprintf(text, sizeof text, json_is_integer(held) ? "%.0f" : "%.15g",
+                 json_number_value(held));
+    if (!json_is_real(held)) /* SQLite and JSON spell reals in their own ways */
+        assert_string_equal(text, value);
+    assert_true(json_equal(held, json_object_get(json_object_get(p, "at"), "value")));
+    assert_non_null(strstr(day_step(story, 0, "gap"), "asked for it (gap"));
+    assert_non_null(strstr(day_step(story, 0, "reconcile"), "answered with an image"));
+    assert_non_null(strstr(day_step(story, 0, "reader"), "shown"));
+    json_decref(story);
+    free(target);
+    free(value);
+    free(at);
+}
+
+static void what_why_does_not_find_it_answers_with_what_there_is(void **state)
+{
+    (void)state;
+    char *id = day_fact("org.db", "SELECT id FROM history WHERE object='Account' LIMIT 1");
+    tm_test_refused(64, (const char *[]){ "no run folder", "one", NULL }, 60,
+                    "tidemark why %s/three Account/%s", day_folder, id);
+    tm_test_refused(64, (const char *[]){ "no run.db", NULL }, 60, "tidemark why %s Account/%s",
+                    day_folder, id);
+    tm_test_refused(64, (const char *[]){ "Acount", "did you mean Account", "Opportunity", NULL },
+                    60, "tidemark why %s/one Acount/%s", day_folder, id);
+    tm_test_refused(64, (const char *[]){ "was never in the org", "001", NULL }, 60,
+                    "tidemark why %s/one Account/001000000000001AAA", day_folder);
+    tm_test_refused(64, (const char *[]){ "Nam", "did you mean Name", "BillingCity", NULL }, 60,
+                    "tidemark why %s/one Account/%s.Nam", day_folder, id);
+    tm_test_refused(64, (const char *[]){ "outside the run", "2026-03-02T08:00:00.000Z", NULL }, 60,
+                    "tidemark why %s/one Account/%s 07:59", day_folder, id);
+    tm_test_refused(64, (const char *[]){ "is no time", NULL }, 60,
+                    "tidemark why %s/one Account/%s 8h", day_folder, id);
+    tm_test_refused(64, (const char *[]){ "batch-naive", "no pipeline batch-nave", NULL }, 60,
+                    "tidemark why %s/one Account/%s --pipeline batch-nave", day_folder, id);
+    free(id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +339,9 @@ int main(void)
         cmocka_unit_test(every_change_is_committed_at_its_intended_instant),
         cmocka_unit_test(what_only_a_real_clock_can_tell_is_null_and_the_seconds_are_printed),
         cmocka_unit_test(two_runs_leave_the_same_report_byte_for_byte),
+        cmocka_unit_test(the_story_of_a_phantom_says_what_the_naive_poll_cannot_hear),
+        cmocka_unit_test(the_story_of_a_gap_names_the_ask_the_answer_and_both_values),
+        cmocka_unit_test(what_why_does_not_find_it_answers_with_what_there_is),
         cmocka_unit_test(a_broker_of_the_users_own_is_refused_before_anything_is_made),
     };
     return cmocka_run_group_tests(tests, day_once, day_forget);

@@ -39,6 +39,11 @@ static void match_hashes(struct match_work *w)
         const struct match_obs *o = &w->obs[n];
         uint64_t hash = o->shows == SHOWS_PARTIAL ? o->hash ^ partial : o->hash;
         w->m->obs_hash[o->o - w->shown->obs] = o->hash == MATCH_ABSENT ? 0 : hash;
+        w->m->seen[o->o - w->shown->obs] =
+            (struct tm_seen){ .version = o->shows == SHOWS_WHOLE && o->version >= 0
+                                             ? w->index[o->version]
+                                             : TM_TRUTH_NONE,
+                              .as = o->shows };
     }
 }
 
@@ -55,7 +60,9 @@ static enum tm_code match_record(struct match_work *w, uint32_t record, uint32_t
     if (rc != TM_OK)
         return rc;
     w->m->observations += w->obs_count;
-    tm_match_walk(w);
+    rc = tm_match_walk(w, err);
+    if (rc != TM_OK)
+        return rc;
     match_hashes(w);
     tm_match_anomalies(w, record, row);
     for (size_t i = 0; i < w->versions; i++)
@@ -92,6 +99,12 @@ static void match_work_free(struct match_work *w)
     free(w);
 }
 
+static int match_part_order(const void *a, const void *b)
+{
+    const struct tm_seen_part *x = a, *y = b;
+    return (x->obs > y->obs) - (x->obs < y->obs);
+}
+
 enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
                            const struct tm_shown *shown, const struct tm_timing *timing,
                            const char *const *objects, size_t objects_count, struct tm_err *err)
@@ -105,6 +118,7 @@ enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
             NULL ||
         (m->version_hash = calloc(truth->versions_count + 1, sizeof *m->version_hash)) == NULL ||
         (m->obs_hash = calloc(shown->obs_count + 1, sizeof *m->obs_hash)) == NULL ||
+        (m->seen = calloc(shown->obs_count + 1, sizeof *m->seen)) == NULL ||
         (m->coverage = calloc(objects_count, sizeof *m->coverage)) == NULL) {
         rc = tm_fail(err, TM_E_NOMEM, "match: %zu versions", truth->versions_count);
         goto done;
@@ -121,6 +135,8 @@ enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
             rc = match_object(w, err);
     }
     if (rc == TM_OK) {
+        if (m->parts_count > 0)
+            qsort(m->parts, m->parts_count, sizeof *m->parts, match_part_order);
         *out = m;
         m = NULL;
     }
@@ -140,6 +156,8 @@ void tm_match_close(struct tm_match *m)
     free(m->samples);
     free(m->version_hash);
     free(m->obs_hash);
+    free(m->seen);
+    free(m->parts);
     free(m->record_behind_us);
     free(m->coverage);
     free(m->steps);

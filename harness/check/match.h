@@ -126,12 +126,27 @@ struct tm_anomaly {
     uint64_t count;
     uint32_t record, row, version, size; /* of the smallest example; size: versions of its record */
 };
+/* What an observation shows: one version, whole (or no row, as it should be after a delete); true
+ * values of no single version; a value never held; a row with fields never received. */
+enum tm_seen_as { TM_SEEN_WHOLE, TM_SEEN_MIXED, TM_SEEN_WRONG, TM_SEEN_PARTIAL };
+struct tm_seen {      /* by observation of shown */
+    uint32_t version; /* WHOLE: the newest it equals; TM_TRUTH_NONE: before the create */
+    uint8_t as;       /* enum tm_seen_as */
+};
+struct tm_seen_part { /* a column that changed in an observation that is not WHOLE, by observation
+                       */
+    uint32_t obs, column; /* of shown; of the coverage */
+    int64_t held; /* version + 1 its value comes from; 0: null from the start; -1: never held */
+};
 #define TM_BEHIND_BUCKETS 12 /* 0, 1 … 10, more */
 struct tm_match {
     struct tm_sample *samples;
     size_t samples_count;
     /* comparable rows by version of truth and by observation of shown; 0: no row (check/drift.h) */
     uint64_t *version_hash, *obs_hash;
+    struct tm_seen *seen;
+    struct tm_seen_part *parts; /* by obs */
+    size_t parts_count, parts_cap;
     struct tm_coverage *coverage;
     size_t coverage_count; /* by object of the pipeline */
     struct tm_curve_step *steps;

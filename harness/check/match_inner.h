@@ -8,7 +8,12 @@
 
 #define MATCH_ABSENT UINT64_C(1) /* the row hash of "no row" */
 #define MATCH_BEFORE (-1)        /* the state before the create */
-enum { SHOWS_WHOLE, SHOWS_MIXED, SHOWS_WRONG, SHOWS_PARTIAL };
+enum {
+    SHOWS_WHOLE = TM_SEEN_WHOLE,
+    SHOWS_MIXED = TM_SEEN_MIXED,
+    SHOWS_WRONG = TM_SEEN_WRONG,
+    SHOWS_PARTIAL = TM_SEEN_PARTIAL
+};
 
 struct match_obs { /* one observation of the record at hand */
     const struct tm_shown_obs *o;
@@ -85,7 +90,7 @@ enum tm_code tm_match_load_versions(struct match_work *w, const struct tm_truth_
                                     struct tm_err *err);
 enum tm_code tm_match_load_obs(struct match_work *w, uint32_t row, struct tm_err *err);
 /* Pass over commits and reads in wall order. */
-void tm_match_walk(struct match_work *w);
+enum tm_code tm_match_walk(struct match_work *w, struct tm_err *err);
 
 /* ---- match_anomaly.c ---- */
 /* After the walk. */

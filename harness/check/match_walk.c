@@ -306,6 +306,24 @@ static void match_not_coincident(struct match_work *w, int64_t shown)
     w->frontier = k;
 }
 
+/* Which versions the values come from that changed with an observation of no single version. */
+static enum tm_code match_parts(struct match_work *w, const struct match_obs *o, struct tm_err *err)
+{
+    struct tm_match *m = w->m;
+    for (uint32_t d = 0; d < o->o->delta_count; d++) {
+        uint32_t c = w->c->from_shown[w->shown->deltas[o->o->delta_first + d].column];
+        if (c == TM_TRUTH_NONE)
+            continue;
+        enum tm_code rc = tm_match_grow((void **)&m->parts, &m->parts_cap, m->parts_count + 1,
+                                        sizeof *m->parts, err);
+        if (rc != TM_OK)
+            return rc;
+        m->parts[m->parts_count++] =
+            (struct tm_seen_part){ (uint32_t)(o->o - w->shown->obs), c, w->held[c] };
+    }
+    return TM_OK;
+}
+
 static void match_observe(struct match_work *w, size_t obs)
 {
     struct match_obs *o = &w->obs[obs];
@@ -349,8 +367,9 @@ static void match_observe(struct match_work *w, size_t obs)
 }
 
 /* Pass over commits and reads in wall order. */
-void tm_match_walk(struct match_work *w)
+enum tm_code tm_match_walk(struct match_work *w, struct tm_err *err)
 {
+    enum tm_code rc = TM_OK;
     memset(w->at, 0xff, w->c->count * sizeof *w->at);
     memset(w->values, 0, w->c->count * sizeof *w->values);
     w->now = w->frontier = MATCH_BEFORE;
@@ -360,7 +379,10 @@ void tm_match_walk(struct match_work *w)
         while (w->now + 1 < (int64_t)w->versions && w->actual_ns[w->now + 1] <= w->obs[o].o->hi_ns)
             match_commit(w);
         match_observe(w, o);
+        if (w->obs[o].shows != SHOWS_WHOLE && (rc = match_parts(w, &w->obs[o], err)) != TM_OK)
+            return rc;
     }
     while (w->now + 1 < (int64_t)w->versions)
         match_commit(w);
+    return rc;
 }

@@ -598,6 +598,9 @@ static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
         rc = tm_run_db_samples(&w->r->db, w->p->name, w->r->check->truth, w->m, err);
     if (rc == TM_OK)
         rc = tm_run_db_curve(&w->r->db, w->p->name, w->curve, err);
+    if (rc == TM_OK)
+        rc = tm_run_db_seen(&w->r->db, w->p->name, w->r->check->truth, w->shown, w->m, &w->timing,
+                            err);
     if (rc != TM_OK)
         return rc;
     pipeline_verdict(w);

@@ -174,6 +174,30 @@ static enum tm_code results_write(const json_t *report, const char *path, struct
     return TM_OK;
 }
 
+/* What whoever reads run.db needs to go on from there: the plan, and how the clocks stand. */
+static enum tm_code results_clock(struct tm_results *r, struct tm_err *err)
+{
+    const struct tm_timing *t = &r->timing;
+    const struct {
+        const char *key;
+        int64_t value;
+    } all[] = { { "compress", t->compress },
+                { "org_origin_ms", t->org_origin_ms },
+                { "wall_origin_ns", t->wall_origin_ns },
+                { "end_ns", r->check->stop_ns },
+                { "end_ms", t->end_us / 1000 } };
+    char text[32];
+    char *plan = json_dumps(r->check->plan->json, JSON_COMPACT);
+    enum tm_code rc = plan == NULL ? tm_fail(err, TM_E_NOMEM, "the plan")
+                                   : tm_run_db_meta(&r->db, "plan", plan, err);
+    free(plan);
+    for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++) {
+        snprintf(text, sizeof text, "%lld", (long long)all[i].value);
+        rc = tm_run_db_meta(&r->db, all[i].key, text, err);
+    }
+    return rc;
+}
+
 static enum tm_code results_finish(struct tm_results *r, int *out_exit, struct tm_err *err)
 {
     const struct tm_plan *plan = r->check->plan;
@@ -202,6 +226,8 @@ static enum tm_code results_finish(struct tm_results *r, int *out_exit, struct t
         r->self_tests, "pipelines", r->pipelines);
     if (rc == TM_OK && report == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "the report");
+    if (rc == TM_OK)
+        rc = results_clock(r, err);
     if (rc == TM_OK)
         rc = tm_run_db_meta(&r->db, "scenario", plan->scenario, err);
     if (rc == TM_OK)

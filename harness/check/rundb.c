@@ -31,7 +31,8 @@ enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_e
                 { &out->full, "INSERT INTO full_read VALUES(?1,?2,?3,?4,?5)" },
                 { &out->at_commit, "INSERT INTO at_commit VALUES(?1,?2,?3,?4)" },
                 { &out->anomaly, "INSERT INTO anomaly VALUES(?1,?2,?3,?4,?5,?6,?7)" },
-                { &out->cause, "INSERT INTO cause VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)" } };
+                { &out->cause, "INSERT INTO cause VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)" },
+                { &out->seen, "INSERT INTO seen VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)" } };
     for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++)
         rc = tm_sql_prepare(all[i].stmt, out->db, all[i].sql, err);
     return rc;

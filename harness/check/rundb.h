@@ -10,6 +10,8 @@
 
 /* clang-format off */
 #define TM_RUN_DB_SCHEMA \
+    /* scenario, verdict, plan (check/plan.h, as JSON); compress, org_origin_ms, wall_origin_ns, \
+       end_ns, end_ms: the run's clocks */ \
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;" \
     "CREATE TABLE pipeline(name TEXT PRIMARY KEY, kind TEXT, option INTEGER, database TEXT," \
     " interval_ms INTEGER);" \
@@ -46,13 +48,21 @@
     /* words of check/anomaly.h; count NULL: not measured */ \
     "CREATE TABLE anomaly(pipeline TEXT, anomaly TEXT, count INTEGER, at TEXT, object TEXT, id TEXT," \
     " pos INTEGER, PRIMARY KEY(pipeline, anomaly)) WITHOUT ROWID;" \
+    /* what the reader saw of every record that changed, look by look. lo, visible: as in sample; \
+       org_ms: of the org's clock then. shows: whole (pos: the version), gone, mixed, wrong, \
+       partial; fields of what is not whole: {field: pos it comes from | null: never held}, those \
+       that changed with this look. One before the clock started: what streaming and polls began \
+       with. */ \
+    "CREATE TABLE seen(pipeline TEXT, object TEXT, id TEXT, visible_lo_ns INTEGER," \
+    " visible_ns INTEGER, org_ms INTEGER, shows TEXT, dirty INTEGER, pos INTEGER, fields TEXT);" \
     "CREATE TABLE full_read(pipeline TEXT, begun_ns INTEGER, object TEXT, query_ms REAL," \
     " rows INTEGER);"
 /* clang-format on */
 
 struct tm_run_db {
     sqlite3 *db;
-    sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full, *at_commit, *anomaly, *cause;
+    sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full, *at_commit, *anomaly, *cause,
+        *seen;
 };
 /* Replaces what is at `path`. */
 enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_err *err);
@@ -75,6 +85,9 @@ enum tm_code tm_run_db_drift(struct tm_run_db *r, const char *pipeline,
 /* As tm_anomalies_json gives them. */
 enum tm_code tm_run_db_anomalies(struct tm_run_db *r, const char *pipeline, const json_t *all,
                                  struct tm_err *err);
+enum tm_code tm_run_db_seen(struct tm_run_db *r, const char *pipeline, const struct tm_truth *truth,
+                            const struct tm_shown *shown, const struct tm_match *m,
+                            const struct tm_timing *t, struct tm_err *err);
 enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int64_t begun_ns,
                                  const char *object, double query_ms, int64_t rows,
                                  struct tm_err *err);

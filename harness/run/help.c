@@ -130,6 +130,18 @@ static const struct tm_help helps[] = {
       "Writes report.html, report.md and junit.xml of a run's folder anew, from its report.json\n"
       "and run.db.\n",
       "tidemark report reports/out/first" },
+    { "why", "RUN Object/Id[.Field] [TIME]", "the story of one cell of a finished run",
+      "What the org held, which event or poll carried it, what each station did, what a reader "
+      "was\n"
+      "shown and when, for every pipeline of the run; and the cause, where the row is wrong at "
+      "the\n"
+      "end. Object/Id without a field tells of the whole row. TIME is on the org's clock, as "
+      "14:05,\n"
+      "14:05:30 or 2026-03-02T14:05:30Z: the commits around it; without one, the last ten.\n\n"
+      "  --pipeline NAME        of one pipeline only\n"
+      "  --last N               commits told of without a time\n"
+      "  --json                 the story for programs\n",
+      "tidemark why reports/out/first Opportunity/006Py00000000DtIAI.StageName 14:05" },
 };
 #define HELPS (sizeof helps / sizeof helps[0])
 
@@ -153,7 +165,8 @@ bool tm_help_names(const struct tm_help *help, const char *flag)
 void tm_help_command(FILE *out, const struct tm_help *help)
 {
     fprintf(out, "usage: tidemark %s %s\n\n%s", help->command, help->synopsis, help->text);
-    if (strstr(help->text, "\n  --") != NULL)
+    bool own = strcmp(help->command, "why") == 0; /* its flags are given in words only */
+    if (strstr(help->text, "\n  --") != NULL && !own)
         fputs(ENVIRONMENT, out);
     fprintf(out, "\nExample: %s\n", help->example);
 }

@@ -24,6 +24,7 @@ static const struct {
     { "simulate", tm_cmd_simulate },
     { "test", tm_cmd_test },
     { "report", tm_cmd_report },
+    { "why", tm_cmd_why },
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
