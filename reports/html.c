@@ -750,6 +750,7 @@ static void html_body(struct tm_buf *b, const json_t *report)
     html_verdict(b, report);
     html_latency(b, report);
     html_changes(b, report);
+    tm_html_slowest(b, report);
     html_freshness_chart(b);
     html_drift(b, report);
     tm_html_audits(b, report);

@@ -19,8 +19,8 @@ static void anomalies_cell(struct tm_buf *b, const json_t *one)
                 measured ? tm_word_count(word, count) : "–");
 }
 
-static void anomalies_example(struct tm_buf *b, const json_t *p, const char *name,
-                              const json_t *example)
+static void anomalies_example(struct tm_buf *b, const json_t *report, const json_t *p,
+                              const char *name, const json_t *example)
 {
     tm_buf_addz(b, "<li><b>");
     tm_html_text(b, tm_word_anomaly(name));
@@ -41,6 +41,7 @@ static void anomalies_example(struct tm_buf *b, const json_t *p, const char *nam
         tm_buf_addz(b, " of ");
         tm_html_text(b, tm_word_text(example, "at", ""));
     }
+    tm_html_why(b, report, example);
     tm_buf_addz(b, "</li>\n");
 }
 
@@ -55,7 +56,7 @@ static void anomalies_examples(struct tm_buf *b, const json_t *report)
     {
         const json_t *example = json_object_get(one, "example");
         if (json_is_object(example))
-            anomalies_example(b, p, name, example);
+            anomalies_example(b, report, p, name, example);
     }
     tm_buf_addz(b, "</ul></details>\n");
 }

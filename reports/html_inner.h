@@ -15,8 +15,11 @@ void tm_html_table_end(struct tm_buf *b);
 /* html_anomalies.c: the matrix of what went wrong by name, with the smallest examples; nothing
  * where the report has no anomalies. */
 void tm_html_anomalies(struct tm_buf *b, const json_t *report);
-/* html_causes.c: why rows differ at the end; nothing where none does. */
+/* html_causes.c: why rows differ at the end; nothing where none does. The slowest changes; nothing
+ * without. The command that tells an example's story, in <code>. */
 void tm_html_causes(struct tm_buf *b, const json_t *report);
+void tm_html_slowest(struct tm_buf *b, const json_t *report);
+void tm_html_why(struct tm_buf *b, const json_t *report, const json_t *example);
 /* How often the followed relations were compared whole, beside the curve; nothing without audits.
  */
 void tm_html_audits(struct tm_buf *b, const json_t *report);

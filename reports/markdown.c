@@ -140,6 +140,7 @@ static void md_causes(struct tm_buf *b, const json_t *report)
     json_array_foreach(json_object_get(report, "pipelines"), i, p)
         json_array_foreach(json_object_get(p, "causes"), k, one)
     {
+        struct tm_buf why;
         char word[WORD_BYTES];
         if (shown++ == 0)
             tm_buf_addz(b, "\n## Why they differ\n\n| pipeline | rows | cause | station | rule | "
@@ -158,6 +159,11 @@ static void md_causes(struct tm_buf *b, const json_t *report)
         md_text(b, tm_word_text(one, "example.id", ""));
         tm_buf_addz(b, ": ");
         md_text(b, tm_word_text(one, "example.because", ""));
+        tm_buf_init(&why, 4096);
+        tm_word_why(&why, report, json_object_get(one, "example"));
+        tm_buf_addz(b, why.bytes > 0 ? " Told by: " : "");
+        md_text(b, tm_buf_text(&why));
+        tm_buf_free(&why);
         tm_buf_addz(b, " |\n");
     }
 }

@@ -121,6 +121,8 @@ enum tm_code tm_report_render(const char *run_dir, struct tm_err *err)
     if ((rc = tm_json_load(&report, path, err)) != TM_OK ||
         (rc = tm_report_check(report, path, err)) != TM_OK)
         goto done;
+    /* for the commands it quotes */
+    json_object_set_new(report, "run", json_string(run_dir));
     rc = tm_report_curves(&curves, report, access(run_db, R_OK) == 0 ? run_db : NULL, err);
     if (rc == TM_OK)
         rc = tm_report_html(&html, report, &curves, err);

@@ -28,4 +28,7 @@ void tm_word_findings(const json_t *report, void (*each)(void *data, const char 
                       void *data);
 /* A word of check/cause.h as a few plain ones; itself where it is none. */
 const char *tm_word_cause(const char *cause);
+/* "tidemark why RUN Object/Id[.Field] 2026-03-02T08:23:26.292Z" for an example of the report, to be
+ * pasted into a shell; nothing where it names no record. */
+void tm_word_why(struct tm_buf *b, const json_t *report, const json_t *example);
 #endif

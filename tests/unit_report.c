@@ -377,8 +377,11 @@ static void every_cause_names_its_station_its_rule_and_the_evidence(void **state
                                   "class=\"words\">gap</td><td class=\"words\">R8</td>"));
     assert_non_null(strstr(table, "came as &lt;GAP_UPDATE&gt;"));
     assert_non_null(strstr(table, "<td class=\"words\">not known</td>"));
-    assert_non_null(strstr(md, "| 12 | a gap nobody asked about | gap | R8 | Account "
-                               "001000000000009AAA: came as \\<GAP\\_UPDATE\\> |"));
+    assert_non_null(strstr(table, "<code>tidemark why "));
+    assert_non_null(
+        strstr(md, "| 12 | a gap nobody asked about | gap | R8 | Account "
+                   "001000000000009AAA: came as \\<GAP\\_UPDATE\\> Told by: tidemark why "));
+    assert_non_null(strstr(md, " Account/001000000000009AAA |"));
     assert_non_null(strstr(md, "| 1 | not known: evidence missing | not known | – |"));
     free(html);
     free(md);

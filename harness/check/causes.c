@@ -26,10 +26,11 @@ static void causes_count(json_t *list, const json_t *row, const struct tm_cause 
     json_t *pos =
         c->version == TM_TRUTH_NONE ? json_null() : json_integer((json_int_t)c->version + 1);
     json_array_append_new(
-        list, json_pack("{s:s, s:s?, s:s?, s:b, s:i, s:{s:O, s:O, s:o, s:s}}", "cause", c->word,
-                        "station", c->station, "rule", c->rule, "known", c->known, "rows", 1,
-                        "example", "object", json_object_get(row, "object"), "id",
-                        json_object_get(row, "id"), "pos", pos, "because", c->says));
+        list,
+        json_pack("{s:s, s:s?, s:s?, s:b, s:i, s:{s:O, s:O, s:o, s:O*, s:s}}", "cause", c->word,
+                  "station", c->station, "rule", c->rule, "known", c->known, "rows", 1, "example",
+                  "object", json_object_get(row, "object"), "id", json_object_get(row, "id"), "pos",
+                  pos, "org_ms", json_object_get(row, "first_org_ms"), "because", c->says));
 }
 
 static json_t *causes_by_rows(json_t *list)

@@ -5,6 +5,7 @@
 #include "check/predict.h"
 #include "check/results.h"
 #include "check/selftest.h"
+#include "check/slow.h"
 #include "base/text.h"
 #include <assert.h>
 #include <stdio.h>
@@ -590,6 +591,8 @@ static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
         rc = pipeline_anomalies(w, err);
     if (rc == TM_OK)
         rc = pipeline_diff(w, err);
+    json_object_set_new(w->out, "slowest",
+                        tm_slow_json(w->r->check->truth, w->m, &w->timing, w->r->marks));
     if (rc == TM_OK)
         rc = pipeline_cost(w, err);
     if (rc == TM_OK)

@@ -31,7 +31,7 @@
  * warehouse_bytes, polls, skipped_polls, query_ms_by_object (option 1); cpu_s and rss_peak_bytes
  * are null here, whoever started the stations fills them in; breakdown {segment: {count, p50, …,
  * mean}} (streams, wall ms), examples[] (see check/diff.h, at most 20, phantoms last; each
- * with the keys of check/cause.h), causes [{cause, station, rule, known, rows, example {object, id,
+ * with the keys of check/cause.h), slowest (check/slow.h), causes [{cause, station, rule, known, rows, example {object, id,
  * pos, because}}] (of every differing row; the words of check/cause.h), phantoms {count,
  * examples: [{object, id, deleted_org_ms, deleted, pos, change}]}; reads {probes, reads, busy,
  * observations}. */

@@ -38,8 +38,8 @@ static void print_when(FILE *out, const json_t *o)
     const json_t *wall = json_object_get(o, "wall_s");
     if (!json_is_integer(json_object_get(o, "org_ms")))
         fprintf(out, "    %12s %12s  ", "", "");
-    else if (!json_is_number(wall))
-        fprintf(out, "    %.12s %12s  ", tm_time_z(at, print_int(o, "org_ms")) + 11, "");
+    else if (!json_is_number(wall)) /* before the clock started: another day, mostly */
+        fprintf(out, "    %.10s %14s  ", tm_time_z(at, print_int(o, "org_ms")), "");
     else
         fprintf(out, "    %.12s %10.3f s  ", tm_time_z(at, print_int(o, "org_ms")) + 11,
                 json_number_value(wall));
