@@ -9,8 +9,14 @@
 #define HISTORY_CHANGES_MAX 5
 #define HISTORY_TEXT_BYTES 2400
 #define HISTORY_ARENA_BYTES (HISTORY_CHANGES_MAX * 4 * HISTORY_TEXT_BYTES)
+#define HISTORY_BEFORE_MAX 6        /* records that were there before anybody listened */
+#define HISTORY_SMALL_TXNS_MAX 6    /* of a small history */
+#define HISTORY_SMALL_RECORDS_MAX 5 /* its dead ones among them */
 #define HISTORY_YEARS_MS (3 * 365 * 86400000LL) /* records are older than events are kept */
 #define HISTORY_HOUR_MS 3600000LL
+#define HISTORY_PAUSE_MS 4000 /* at most, between two transactions */
+#define HISTORY_SMALL_PAUSE_MS 2000
+#define HISTORY_LONG_PAUSE_MS 60000
 #define HISTORY_GAPS_MS 5000 /* gaps of a record closer than this are one over the other */
 
 /* One transaction being made; texts live in the arena until it is committed. */
@@ -65,7 +71,14 @@ enum tm_code tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script 
     h->hide = tm_rng_chance(&h->rng, 0.2) ? 0.15 : 0;
     h->restart = tm_rng_chance(&h->rng, 0.15) ? 0.1 : 0;
     h->picklist = true;
-    h->left = (size_t)tm_rng_between(&h->rng, 1, tm_rng_chance(&h->rng, 0.2) ? 60 : 16);
+    h->large = tm_sim_script_large(script);
+    h->records_max = TM_SIM_RECORDS_MAX;
+    if (h->large) {
+        h->left = (size_t)tm_rng_between(&h->rng, 1, tm_rng_chance(&h->rng, 0.2) ? 60 : 16);
+    } else {
+        h->left = (size_t)tm_rng_between(&h->rng, 1, HISTORY_SMALL_TXNS_MAX);
+        h->records_max = (size_t)tm_rng_between(&h->rng, 1, HISTORY_SMALL_RECORDS_MAX);
+    }
     h->org_ms = TM_SIM_ORIGIN_MS;
     return tm_org_replay_restart(org, tm_sim_history_line(h), err);
 }
@@ -230,7 +243,7 @@ static bool history_add(struct tm_sim_history *h, struct history_txn *t, size_t 
     if (t->count == HISTORY_CHANGES_MAX)
         return false;
     if (kind == TM_ORG_CREATE) {
-        if (h->records_count == TM_SIM_RECORDS_MAX)
+        if (h->records_count == h->records_max)
             return false;
         h->records[h->records_count++] =
             (struct tm_sim_record){ .object = object, .state = TM_ORG_ABSENT };
@@ -414,6 +427,8 @@ static void history_group(struct tm_sim_history *h, struct history_txn *t)
 {
     enum tm_org_announce announce = (enum tm_org_announce)history_weighted(&h->rng, h->announce, 7);
     enum tm_org_kind kind = (enum tm_org_kind)history_weighted(&h->rng, h->kinds, 5);
+    if (kind == TM_ORG_CREATE && h->records_count == h->records_max)
+        kind = TM_ORG_UPDATE;
     size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count), count = 1;
     if (announce == TM_ORG_CONVERSION || announce == TM_ORG_DIFF)
         kind = TM_ORG_UPDATE;
@@ -554,7 +569,8 @@ enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *er
             rc = history_replay(h, &s->events[h->event++], err);
         return rc;
     }
-    size_t count = (size_t)tm_rng_between(&h->rng, 0, 6);
+    size_t count = (size_t)tm_rng_between(
+        &h->rng, 0, h->large ? HISTORY_BEFORE_MAX : (int64_t)h->records_max - 1);
     for (size_t i = 0; i < count && rc == TM_OK; i++) {
         struct tm_sim_event *e = tm_sim_script_event(s);
         if (e == NULL)
@@ -575,7 +591,11 @@ static int64_t history_pause(struct tm_sim_history *h)
         return 0;
     if (tm_rng_chance(&h->rng, h->same_second))
         return tm_rng_between(&h->rng, 1, 400);
-    return tm_rng_between(&h->rng, 1, tm_rng_chance(&h->rng, 0.1) ? 60000 : 4000);
+    bool long_one = tm_rng_chance(&h->rng, 0.1);
+    return tm_rng_between(&h->rng, 1,
+                          long_one   ? HISTORY_LONG_PAUSE_MS
+                          : h->large ? HISTORY_PAUSE_MS
+                                     : HISTORY_SMALL_PAUSE_MS);
 }
 
 int64_t tm_sim_history_pause_ms(struct tm_sim_history *h)

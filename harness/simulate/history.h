@@ -33,7 +33,9 @@ struct tm_sim_history {
     unsigned announce[7]; /* weight of each enum tm_org_announce */
     unsigned kinds[5];    /* weight of each enum tm_org_kind */
     double null, same_ms, same_second, schema, vanish, merge, forget, lead, hide, restart;
+    bool large;              /* script.h */
     size_t left;             /* being drawn: transactions still to come */
+    size_t records_max;      /* being drawn: records that there ever are */
     uint64_t value, commits; /* number of the last value written; of transactions */
     unsigned fields_added;
     bool removed[TM_SIM_OBJECTS_MAX];                    /* Old__c is gone */

@@ -10,6 +10,13 @@ void tm_sim_script_draw(struct tm_sim_script *s, uint64_t seed)
     tm_sim_choices_draw(&s->choices, seed);
 }
 
+bool tm_sim_script_large(const struct tm_sim_script *s)
+{
+    struct tm_rng rng;
+    tm_rng_init(&rng, s->seed ^ 0x6c61726765);
+    return tm_rng_below(&rng, TM_SIM_LARGE_EACH) == 0;
+}
+
 static void script_change_free(struct tm_sim_change *c)
 {
     for (size_t i = 0; i < c->sets_count; i++)

@@ -54,6 +54,11 @@ struct tm_sim_script {
     size_t events_count, events_cap;
 };
 void tm_sim_script_draw(struct tm_sim_script *s, uint64_t seed);
+/* Most seeds are small: a handful of transactions on a few records, with little time between them.
+ * A history of that size finds most of what a large one does at a fraction of the cost; every
+ * TM_SIM_LARGE_EACH-th, as chance has it, is large, for what needs many. */
+#define TM_SIM_LARGE_EACH 8
+bool tm_sim_script_large(const struct tm_sim_script *s);
 /* A script of its own that says the same, its decisions given. */
 enum tm_code tm_sim_script_copy(struct tm_sim_script *out, const struct tm_sim_script *from,
                                 struct tm_err *err);
