@@ -21,7 +21,7 @@ static enum tm_code run_has(sqlite3 *db, const char *table, bool *out, struct tm
     enum tm_code rc = run_query(&q, db, "SELECT 1 FROM sqlite_master WHERE name = ?1", table, err);
     if (rc == TM_OK)
         rc = tm_sql_step(q, out, err);
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc;
 }
 
@@ -47,7 +47,7 @@ static enum tm_code run_distribution(double *y, const struct tm_curves *c, sqlit
         y[k++] = total;
     for (k = 0; k < c->freshness_count; k++)
         y[k] = total > 0 ? 100 * y[k] / total : NAN;
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc;
 }
 
@@ -82,7 +82,7 @@ static enum tm_code run_freshness(struct tm_curves *c, sqlite3 *db, const json_t
         first = sqlite3_column_double(q, 0) / 1000;
         last = sqlite3_column_double(q, 1) / 1000;
     }
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     if (rc != TM_OK || last <= 0)
         return rc;
     tm_curves_axis(c, first, last);
@@ -115,7 +115,7 @@ static enum tm_code run_drift_axis(struct tm_curves *c, sqlite3 *db, struct tm_e
                 c->drift_x[c->drift_count++] =
                     first + (last - first) * (double)k / (TM_CURVE_POINTS_MAX - 1);
     }
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc;
 }
 
@@ -147,7 +147,7 @@ static enum tm_code run_drift(struct tm_curves *c, sqlite3 *db, const json_t *pi
             if (!(c->drift_y[i][k] >= rows)) /* keeps the peak; also true for NAN */
                 c->drift_y[i][k] = rows;
         }
-        sqlite3_finalize(q);
+        tm_sql_finalize(q);
         if (rc != TM_OK)
             break;
     }

@@ -1,9 +1,11 @@
 #include "base/sql.h"
+#include "base/sql_kept.h"
 #include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
 #define SQL_COLUMNS_BYTES_MAX 4096
+#define SQL_SHORT_BYTES 24
 
 enum tm_code tm_sql_fail(sqlite3 *db, struct tm_err *err, const char *doing)
 {
@@ -75,6 +77,7 @@ enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
         goto done;
     }
     sqlite3_busy_timeout(db, 0);
+    tm_sql_kept_open(db);
     *out = db;
     db = NULL;
 done:
@@ -88,14 +91,33 @@ void tm_sql_close(sqlite3 *db)
     sqlite3_stmt *stmt;
     if (db == NULL)
         return;
+    tm_sql_kept_close(db);
     while ((stmt = sqlite3_next_stmt(db, NULL)) != NULL)
         sqlite3_finalize(stmt);
     sqlite3_close(db);
 }
 
+/* One short statement; BEGIN, COMMIT and the like come round and round. */
+static int sql_exec_short(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *stmt = tm_sql_kept_take(db, sql);
+    int rc = SQLITE_OK;
+    if (stmt == NULL)
+        rc = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+    if (rc == SQLITE_OK)
+        while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+            ;
+    if (rc != SQLITE_DONE)
+        return sqlite3_finalize(stmt) == SQLITE_OK ? rc : sqlite3_errcode(db);
+    tm_sql_finalize(stmt);
+    return SQLITE_OK;
+}
+
 enum tm_code tm_sql_exec(sqlite3 *db, const char *sql, struct tm_err *err)
 {
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
+    bool is_short = strlen(sql) <= SQL_SHORT_BYTES && strchr(sql, ';') == NULL;
+    int done = is_short ? sql_exec_short(db, sql) : sqlite3_exec(db, sql, NULL, NULL, NULL);
+    if (done == SQLITE_OK)
         return TM_OK;
     char doing[80];
     sqlite3_snprintf(sizeof doing, doing, "%.70s", sql);
@@ -152,10 +174,18 @@ enum tm_code tm_sql_execf(sqlite3 *db, struct tm_err *err, const char *fmt, ...)
 enum tm_code tm_sql_prepare(sqlite3_stmt **out, sqlite3 *db, const char *sql, struct tm_err *err)
 {
     char doing[80];
+    if ((*out = tm_sql_kept_take(db, sql)) != NULL)
+        return TM_OK;
     if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK)
         return TM_OK;
     sqlite3_snprintf(sizeof doing, doing, "%.70s", sql);
     return tm_sql_fail(db, err, doing);
+}
+
+void tm_sql_finalize(sqlite3_stmt *stmt)
+{
+    if (!tm_sql_kept_give(stmt))
+        sqlite3_finalize(stmt);
 }
 
 enum tm_code tm_sql_step(sqlite3_stmt *stmt, bool *out_row, struct tm_err *err)

@@ -1,6 +1,7 @@
 /* sql: the one way to open and speak to SQLite. in: a path, SQL; out: prepared statements, errors
  * that name the file. Databases are WAL, busy_timeout 0: busy is TM_E_AGAIN, "step me again"
- * (design section 5). Owner of statements: the caller; tm_sql_close finalises what is left.
+ * (design section 5). Owner of statements: the caller, until tm_sql_finalize, which may keep one for
+ * who prepares the same text on the same connection (sql_kept.h); tm_sql_close finalises what is left.
  * Identifiers are quoted by one function. */
 #ifndef TM_BASE_SQL_H
 #define TM_BASE_SQL_H
@@ -20,6 +21,7 @@ enum tm_code tm_sql_exec(sqlite3 *db, const char *sql, struct tm_err *err);
  * arguments. */
 enum tm_code tm_sql_execf(sqlite3 *db, struct tm_err *err, const char *fmt, ...);
 enum tm_code tm_sql_prepare(sqlite3_stmt **out, sqlite3 *db, const char *sql, struct tm_err *err);
+void tm_sql_finalize(sqlite3_stmt *stmt); /* NULL-safe */
 /* One row: *out_row true; done: false. BUSY/LOCKED -> TM_E_AGAIN (statement reset). */
 enum tm_code tm_sql_step(sqlite3_stmt *stmt, bool *out_row, struct tm_err *err);
 /* Runs a statement that returns no row, then resets it. */

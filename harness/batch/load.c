@@ -34,7 +34,7 @@ static enum tm_code load_has_column(struct tm_store *s, const char *table, const
         sqlite3_bind_text(q, 2, column, -1, SQLITE_STATIC);
         rc = tm_sql_step(q, out, err);
     }
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc;
 }
 
@@ -140,7 +140,7 @@ static enum tm_code load_fits(struct tm_store *s, const struct tm_describe *d, b
     }
     if (rc == TM_OK && row && sqlite3_column_text(q, 0) != NULL)
         *out = strcmp((const char *)sqlite3_column_text(q, 0), tm_buf_text(&want)) == 0;
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     tm_buf_free(&want);
     return rc;
 }
@@ -171,7 +171,7 @@ enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d,
     uint64_t added = 0;
     bool fits = false;
     *out_resumed = false;
-    sqlite3_finalize(s->insert);
+    tm_sql_finalize(s->insert);
     s->insert = NULL;
     enum tm_code rc = tm_sql_exec(s->db, "BEGIN IMMEDIATE", err);
     if (rc != TM_OK)

@@ -46,7 +46,7 @@ static enum tm_code merge_columns(struct merge *m, struct tm_err *err)
         m->flag_is_field |= m->flagged && strcasecmp(name, m->s->settings->flag_column) == 0;
         m->stamped |= strcmp(name, "SystemModstamp") == 0;
     }
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc;
 }
 
@@ -269,7 +269,7 @@ enum tm_code tm_store_merge(struct tm_store *s, const char *object, struct tm_ba
     m->object = object;
     m->flagged = s->settings->deletes == TM_BATCH_FLAG;
     m->missing_are_gone = state->range.whole;
-    sqlite3_finalize(s->insert);
+    tm_sql_finalize(s->insert);
     s->insert = NULL;
     enum tm_code rc = tm_sql_exec(s->db, "BEGIN IMMEDIATE", err);
     if (rc != TM_OK)
@@ -344,7 +344,7 @@ enum tm_code tm_store_suspects(struct tm_store *s, const char *object, const jso
             break;
         rc = suspects_one(&m, q, record, found, err);
     }
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     if (rc == TM_OK) {
         *out = found;
         found = NULL;

@@ -63,7 +63,7 @@ void tm_store_close(struct tm_store *s)
 {
     if (s == NULL)
         return;
-    sqlite3_finalize(s->insert);
+    tm_sql_finalize(s->insert);
     tm_sql_close(s->db);
     tm_buf_free(&s->sql);
     tm_buf_free(&s->arena);
@@ -147,7 +147,7 @@ static enum tm_code state_job(struct tm_store *s, const char *object, struct tm_
         sqlite3_snprintf(sizeof out->job, out->job, "%s", sqlite3_column_text(q, 0));
         sqlite3_snprintf(sizeof out->locator, out->locator, "%s", sqlite3_column_text(q, 1));
     }
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc;
 }
 
@@ -174,7 +174,7 @@ enum tm_code tm_store_state(struct tm_store *s, const char *object, struct tm_ba
     }
     if (rc == TM_OK && row)
         state_read(q, out);
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc == TM_OK && s->settings->bulk ? state_job(s, object, &out->job, err) : rc;
 }
 
@@ -236,7 +236,7 @@ enum tm_code tm_store_keep(struct tm_store *s, const char *object,
     sqlite3_bind_text(q, 21, state->place.id, -1, SQLITE_STATIC);
     state_bind(q, 22, state->seen_ms, INT64_MIN);
     rc = tm_sql_run(q, err);
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc == TM_OK && s->settings->bulk ? state_keep_job(s, object, &state->job, err) : rc;
 }
 
@@ -251,7 +251,7 @@ enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_
         rc = tm_sql_step(q, out_any, err);
     if (rc == TM_OK && *out_any)
         *out_ms = sqlite3_column_int64(q, 0);
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc;
 }
 
@@ -271,7 +271,7 @@ enum tm_code tm_store_last_whole(struct tm_store *s, const char *object, int64_t
     }
     if (rc == TM_OK && row)
         *out_ms = state_int(q, 0, INT64_MIN);
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return rc;
 }
 

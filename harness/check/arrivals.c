@@ -295,7 +295,7 @@ static int64_t arrivals_last(struct tm_reader *r, const char *prefix, const char
     tm_reader_prepare(r, &stmt, "SELECT max(rowid) FROM ", table, "", "");
     if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW)
         last = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return last;
 }
 

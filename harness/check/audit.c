@@ -36,7 +36,7 @@ enum tm_code tm_audit_open(struct tm_audit **out, struct tm_reader *followed, st
 
 static void audit_end(struct tm_audit *a)
 {
-    sqlite3_finalize(a->all);
+    tm_sql_finalize(a->all);
     a->all = NULL;
     if (a->open)
         sqlite3_exec(a->own->db, "COMMIT", NULL, NULL, NULL);
@@ -65,7 +65,7 @@ static int64_t audit_newest(struct tm_audit *a, const char *name)
                           "");
         if (max != NULL && sqlite3_step(max) == SQLITE_ROW && sqlite3_column_int64(max, 0) > newest)
             newest = sqlite3_column_int64(max, 0);
-        sqlite3_finalize(max);
+        tm_sql_finalize(max);
         if (newest < 0)
             return -1;
     }
@@ -221,7 +221,7 @@ enum tm_code tm_audit_slice(struct tm_audit *a, size_t rows_max, struct tm_err *
             rc = audit_row(a, o, err);
             n++;
         } else if (rc == TM_OK) {
-            sqlite3_finalize(a->all);
+            tm_sql_finalize(a->all);
             a->all = NULL;
             a->object++;
         }

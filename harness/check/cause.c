@@ -196,7 +196,7 @@ static void cause_failed_poll(char *out_why, size_t why_bytes, const struct tm_c
     if (tm_sql_step(q, &row, NULL) == TM_OK && row)
         snprintf(out_why, why_bytes, "at %s: %.150s", tm_time_z(at, sqlite3_column_int64(q, 0)),
                  (const char *)sqlite3_column_text(q, 1));
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
 }
 
 /* The preset does not hear of such a change at all. */

@@ -123,7 +123,7 @@ static int64_t stream_publish_ms(const struct stream_look *l)
     sqlite3_bind_int64(q, 2, (int64_t)l->v + 1);
     if (tm_sql_step(q, &row, NULL) == TM_OK && row)
         ms = sqlite3_column_int64(q, 0);
-    sqlite3_finalize(q);
+    tm_sql_finalize(q);
     return ms;
 }
 

@@ -66,7 +66,7 @@ enum tm_code tm_polls_load(struct tm_poll **out, size_t *out_count, struct tm_re
             polls_row(&polls[count++], stmt, reader->objects[i].shown);
         }
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     if (rc != TM_OK) {
         free(polls);
         return tm_at(err, "%s: _polls", reader->path);
@@ -120,7 +120,7 @@ enum tm_code tm_cost_json(json_t **out, struct tm_truth *truth, const struct tm_
         bytes_out += sqlite3_column_int64(stmt, 4);
         events += sqlite3_column_int64(stmt, 5);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     for (size_t i = 0; i < polls_count; i++)
         skipped += polls[i].skipped;
     snprintf(wal, sizeof wal, "%.590s-wal", p->database);

@@ -50,7 +50,7 @@ static enum tm_code diff_rows(json_t *out, struct tm_reader *views, const char *
             json_object_set_new(values, sqlite3_column_name(stmt, c), diff_column(stmt, c));
         json_object_set_new(out, json_string_value(json_object_get(values, "Id")), values);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     tm_buf_free(&sql);
     return rc == TM_E_AGAIN ? TM_OK : rc;
 }

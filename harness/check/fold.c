@@ -111,7 +111,7 @@ enum tm_code tm_fold_history(struct tm_fold *all, size_t count, sqlite3 *org, ui
         if (rc == TM_OK && i < count)
             rc = fold_row(&all[i], fold_text(stmt, 2), fold_text(stmt, 3), fold_text(stmt, 4), err);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     *out_changes = (uint64_t)(next - 1);
     return rc;
 }

@@ -19,7 +19,7 @@ static enum tm_code planted_times(struct tm_planted *p, sqlite3 *db, struct tm_e
         else
             p->held[p->held_count++] = sqlite3_column_int64(s, 2);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 

@@ -405,7 +405,7 @@ static enum tm_code relation_within(struct tm_relation *r, size_t bytes,
     if (rows->ids != NULL)
         tm_buf_addc(&sql, ')');
     enum tm_code rc = tm_buf_check(&sql, "a query", err);
-    sqlite3_finalize(r->stmt);
+    tm_sql_finalize(r->stmt);
     r->stmt = NULL;
     if (rc == TM_OK &&
         sqlite3_prepare_v2(r->warehouse->db, tm_buf_text(&sql), -1, &r->stmt, NULL) != SQLITE_OK)
@@ -462,7 +462,7 @@ void tm_relation_close(struct tm_relation *r)
 {
     if (r == NULL)
         return;
-    sqlite3_finalize(r->stmt);
+    tm_sql_finalize(r->stmt);
     for (size_t i = 0; i < r->fields_count; i++)
         free(r->fields[i]);
     free(r);

@@ -56,7 +56,7 @@ static enum tm_code cut_end(char out[16], const struct tm_relation_spec *spec,
         snprintf(out, 16, "%s", (const char *)sqlite3_column_text(end, 0));
     if (strlen(out) != 15 || strspn(out, cut_letters) != 15)
         out[0] = '\0';
-    sqlite3_finalize(end);
+    tm_sql_finalize(end);
     tm_buf_free(&sql);
     tm_buf_free(&id);
     tm_relation_close(r);

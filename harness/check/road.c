@@ -329,7 +329,7 @@ static enum tm_code road_prepare(struct road_work *w, enum tm_road_table table, 
         rc = tm_sql_step(has, &row, err);
         there = row ? sqlite3_column_int64(has, 0) : 0;
     }
-    sqlite3_finalize(has);
+    tm_sql_finalize(has);
     *out_there = there > 0;
     if (rc != TM_OK || there == 0)
         return rc;
@@ -363,7 +363,7 @@ static enum tm_code road_rows(struct road_work *w, enum tm_road_table table, str
     while (rc == TM_OK && w->stmt != NULL && (rc = tm_sql_step(w->stmt, &more, err)) == TM_OK &&
            more)
         rc = take[table](w, err);
-    sqlite3_finalize(w->stmt);
+    tm_sql_finalize(w->stmt);
     w->stmt = NULL;
     return rc;
 }
@@ -391,7 +391,7 @@ static enum tm_code road_reads(struct road_work *w, struct tm_err *err)
         written |= strcmp((const char *)sqlite3_column_text(columns, TM_SQL_COLUMN_NAME),
                           "_written_ns") == 0;
     }
-    sqlite3_finalize(columns);
+    tm_sql_finalize(columns);
     if (rc != TM_OK || !there)
         return rc;
     const char *ns = written ? "_written_ns" : "0";
@@ -416,7 +416,7 @@ static enum tm_code road_reads(struct road_work *w, struct tm_err *err)
                                     .in_force = sqlite3_column_int(reads, 7) != 0 };
         snprintf(r->id, sizeof r->id, "%s", (const char *)sqlite3_column_text(reads, 0));
     }
-    sqlite3_finalize(reads);
+    tm_sql_finalize(reads);
     return rc;
 }
 

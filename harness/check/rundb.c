@@ -48,7 +48,7 @@ enum tm_code tm_run_db_meta(struct tm_run_db *r, const char *key, const char *va
         sqlite3_bind_text(s, 2, value, -1, SQLITE_STATIC);
         rc = tm_sql_run(s, err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -67,7 +67,7 @@ enum tm_code tm_run_db_pipeline(struct tm_run_db *r, const struct tm_plan_pipeli
         sqlite3_bind_int64(s, 5, p->interval_ms);
         rc = tm_sql_run(s, err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -93,7 +93,7 @@ enum tm_code tm_run_db_changes(struct tm_run_db *r, const struct tm_truth *t, st
         sqlite3_bind_int64(s, 10, v->replay_id);
         rc = tm_sql_run(s, err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 

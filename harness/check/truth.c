@@ -560,7 +560,7 @@ int64_t tm_truth_meta(struct tm_truth *t, const char *key, int64_t missing)
         if (tm_sql_step(stmt, &row, NULL) == TM_OK && row)
             value = sqlite3_column_int64(stmt, 0);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return value;
 }
 
@@ -583,6 +583,6 @@ json_t *tm_truth_value(struct tm_truth *t, uint32_t version, const char *column)
         if (t->versions[v].change == TM_TRUTH_UNDELETE || t->versions[v].change == TM_TRUTH_CREATE)
             break;
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return value == NULL ? json_null() : value;
 }

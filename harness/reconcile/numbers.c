@@ -63,7 +63,7 @@ static enum tm_code numbers_reserve(struct tm_numbers *n, int64_t tick, struct t
         reserved = sqlite3_column_int64(stmt, 0);
         rc = tm_sql_step(stmt, &row, err); /* to its end: that is when it commits */
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     if (rc != TM_OK)
         return rc;
     n->last = reserved;

@@ -269,7 +269,7 @@ static enum tm_code sink_views_named(struct cmd_sink *c, sqlite3 *db, struct tm_
         if (rc == TM_OK && !row)
             rc = tm_fail(err, TM_E_ARG, "%s has no CREATE VIEW %s", path, c->objects[i]);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

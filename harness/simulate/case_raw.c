@@ -93,7 +93,7 @@ static enum tm_code raw_column(sqlite3 *db, bool *out_added, const char *table, 
         sqlite3_bind_text(stmt, 2, name, -1, SQLITE_STATIC);
         rc = tm_sql_step(stmt, &there, err);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     if (rc != TM_OK || there)
         return rc;
     *out_added = true;
@@ -207,7 +207,7 @@ enum tm_code tm_case_raw_add(sqlite3 *db, const struct tm_case *c, size_t index,
     }
     if (rc == TM_OK)
         rc = tm_sql_run(stmt, err);
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     tm_buf_free(&sql);
     tm_buf_free(&marks);
     json_decref(row);

@@ -48,7 +48,7 @@ static enum tm_code run_read(json_t *out, sqlite3 *db, const char *relation, str
             0)
             rc = tm_fail(err, TM_E_NOMEM, "rows of %s", relation);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     tm_buf_free(&sql);
     return rc;
 }
@@ -64,7 +64,7 @@ static enum tm_code run_has(bool *out, sqlite3 *db, const char *relation, struct
         sqlite3_bind_text(stmt, 1, relation, -1, SQLITE_STATIC);
         rc = tm_sql_step(stmt, out, err);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

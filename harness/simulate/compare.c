@@ -164,15 +164,15 @@ static enum tm_code compare_prepare_applied(struct tm_sim_relation *r, sqlite3 *
 static void compare_finalize(struct tm_sim_relation *r)
 {
     if (r->reader == NULL) {
-        sqlite3_finalize(r->rows);
-        sqlite3_finalize(r->dirt);
-        sqlite3_finalize(r->flags.due);
-        sqlite3_finalize(r->flags.based);
+        tm_sql_finalize(r->rows);
+        tm_sql_finalize(r->dirt);
+        tm_sql_finalize(r->flags.due);
+        tm_sql_finalize(r->flags.based);
     }
     for (size_t i = 0; i < TM_SIM_READER_TABLES; i++)
-        sqlite3_finalize(r->copy[i]);
-    sqlite3_finalize(r->applied);
-    sqlite3_finalize(r->columns);
+        tm_sql_finalize(r->copy[i]);
+    tm_sql_finalize(r->applied);
+    tm_sql_finalize(r->columns);
     memset(r, 0, sizeof *r);
 }
 
@@ -180,8 +180,8 @@ void tm_sim_compare_forget(struct tm_sim_world *w)
 {
     for (size_t i = 0; i < TM_SIM_OBJECTS_MAX; i++)
         compare_finalize(&w->truth[i]);
-    sqlite3_finalize(w->held);
-    sqlite3_finalize(w->known);
+    tm_sql_finalize(w->held);
+    tm_sql_finalize(w->known);
     w->held = w->known = NULL;
 }
 

@@ -34,7 +34,7 @@ static enum tm_code contract_ask(const struct contract *c, const char *promise, 
         snprintf(f->text, sizeof f->text, "topics of %s, %s: %.300s", c->object, promise,
                  where != NULL ? where : "");
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -126,7 +126,7 @@ static enum tm_code contract_bare(const struct contract *c, struct tm_err *err)
         tm_sql_ident(&b, name);
         tm_buf_addz(&b, " IS NULL");
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     tm_buf_addz(&b, ") LIMIT 1");
     if (rc == TM_OK)
         rc = tm_buf_check(&b, "a promise", err);

@@ -65,7 +65,7 @@ static enum tm_code flags_there(bool *out, sqlite3 *raw, const char *table, cons
     enum tm_code rc = tm_sql_columns(&s, raw, table, err);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
         *out |= strcasecmp((const char *)sqlite3_column_text(s, TM_SQL_COLUMN_NAME), column) == 0;
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 

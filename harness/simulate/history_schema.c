@@ -138,7 +138,7 @@ static enum tm_code schema_cut(struct tm_sim_history *h, const struct tm_sim_eve
                                               .sets_count = 1 };
         snprintf(changes[at].id, TM_ID_BYTES, "%s", (const char *)sqlite3_column_text(s, 0));
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     if (rc == TM_OK && txn.changes_count > 0)
         rc = tm_org_commit(h->org, &txn, err);
     return rc;

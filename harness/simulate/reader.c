@@ -113,7 +113,7 @@ static void reader_statement_put(struct tm_sim_reader *r, struct reader_statemen
     if (room == &r->statements[r->statements_count]) {
         r->statements_count++;
     } else {
-        sqlite3_finalize(room->stmt);
+        tm_sql_finalize(room->stmt);
         free(room->text);
     }
     *room = *s;
@@ -143,7 +143,7 @@ static enum tm_code reader_text(struct tm_buf *out, sqlite3 *raw, const char *ob
         }
         sqlite3_reset(s);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     tm_buf_addz(out, sql);
     return rc == TM_OK ? tm_buf_check(out, "the SQL of a shape", err) : rc;
 }
@@ -163,7 +163,7 @@ static enum tm_code reader_table(struct tm_sim_reader *r, size_t i, struct tm_er
         tm_sql_ident(&columns, (const char *)sqlite3_column_text(s, TM_SQL_COLUMN_NAME));
         count++;
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     if (rc != TM_OK || count == 0)
         goto done;
     tm_buf_addf(&sql, "SELECT rowid%s FROM ", tm_buf_text(&columns));
@@ -266,7 +266,7 @@ enum tm_code tm_sim_reader_of(struct tm_sim_reader **out, sqlite3 *raw, const ch
         sqlite3_bind_text(s, 1, object, -1, SQLITE_STATIC);
         rc = tm_sql_step(s, &row, err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     if (rc != TM_OK || !row)
         return rc;
     s = NULL;
@@ -279,7 +279,7 @@ enum tm_code tm_sim_reader_of(struct tm_sim_reader **out, sqlite3 *raw, const ch
         rc = tm_sql_step(s, &row, err);
     if (rc == TM_OK && row)
         *out = reader_find((const char *)sqlite3_column_text(s, 0));
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     assert(rc != TM_OK || *out != NULL);
     return rc;
 }
@@ -343,7 +343,7 @@ enum tm_code tm_sim_reader_prepare(sqlite3_stmt **out, struct tm_sim_reader *r, 
         return rc;
     fresh.text = strdup(text);
     if (fresh.text == NULL) {
-        sqlite3_finalize(fresh.stmt);
+        tm_sql_finalize(fresh.stmt);
         return tm_fail(err, TM_E_NOMEM, "a question");
     }
     *out = fresh.stmt;

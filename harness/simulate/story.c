@@ -332,7 +332,7 @@ static enum tm_code story_table(struct story_line **lines, size_t *count, sqlite
                                                .json = json_pack("{s:s, s:o}", "table", table,
                                                                  "row", story_row(s, false)) };
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -403,7 +403,7 @@ static enum tm_code story_relation(struct tm_case *out, sqlite3 *db, const char 
     while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row)
         json_array_append_new(
             out->expected, json_pack("{s:s, s:o}", "object", object, "row", story_row(stmt, true)));
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

@@ -52,7 +52,7 @@ enum tm_code tm_sink_offsets_open(struct tm_sink_offsets *o, sqlite3 *db, struct
         else
             o->items[i].next = o->items[i].stored = sqlite3_column_int64(stmt, 2);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 
@@ -81,7 +81,7 @@ enum tm_code tm_sink_offsets_check(sqlite3 *db, const char *cluster_id, struct t
             "here; give the sink another --warehouse",
             sqlite3_db_filename(db, "main"), (const char *)sqlite3_column_text(stmt, 0),
             cluster_id);
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 
@@ -114,7 +114,7 @@ enum tm_code tm_sink_offsets_compare(const struct tm_sink_offsets *o, sqlite3 *d
     for (size_t i = 0; i < o->count && rc == TM_OK; i++)
         if (o->items[i].moving)
             rc = offsets_same(stmt, &o->items[i], err);
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 
@@ -138,7 +138,7 @@ enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const 
         sqlite3_bind_text(stmt, 4, cluster_id, -1, SQLITE_STATIC);
         rc = tm_sql_run(stmt, err);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

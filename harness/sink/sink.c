@@ -136,7 +136,7 @@ void tm_sink_close(struct tm_sink *s)
     for (size_t i = 0; i < s->tables_count; i++)
         tm_sink_table_close(&s->tables[i]);
     tm_sink_offsets_close(&s->offsets);
-    sqlite3_finalize(s->aside);
+    tm_sql_finalize(s->aside);
     tm_row_free(&s->row);
     free(s->items);
     free(s->marks);

@@ -73,7 +73,7 @@ static enum tm_code table_keep(struct tm_sink_table *t, const char *name, const 
 static void table_forget(struct tm_sink_table *t)
 {
     for (size_t i = 0; i < t->writers_count; i++)
-        sqlite3_finalize(t->writers[i].insert);
+        tm_sql_finalize(t->writers[i].insert);
     t->writers_count = 0;
     for (size_t i = 0; i < t->columns_count; i++) {
         free(t->columns[i].name);
@@ -100,7 +100,7 @@ enum tm_code tm_sink_table_open(struct tm_sink_table *t, sqlite3 *db, const char
         rc = table_keep(t, (const char *)sqlite3_column_text(stmt, TM_SQL_COLUMN_NAME),
                         (const char *)sqlite3_column_text(stmt, TM_SQL_COLUMN_TYPE), err);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

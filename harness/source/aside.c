@@ -63,7 +63,7 @@ enum tm_code tm_aside_put(struct tm_aside *a, const char *channel, const json_t 
         return rc;
     char *event = json_dumps(delivery, JSON_COMPACT | JSON_ENCODE_ANY);
     if (event == NULL) {
-        sqlite3_finalize(stmt);
+        tm_sql_finalize(stmt);
         return tm_fail(err, TM_E_NOMEM, "events kept aside");
     }
     sqlite3_bind_text(stmt, 1, channel, -1, SQLITE_STATIC);
@@ -71,7 +71,7 @@ enum tm_code tm_aside_put(struct tm_aside *a, const char *channel, const json_t 
     sqlite3_bind_text(stmt, 3, event, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 4, reason, -1, SQLITE_STATIC);
     rc = tm_sql_run(stmt, err);
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     free(event);
     return rc;
 }

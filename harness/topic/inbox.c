@@ -116,7 +116,7 @@ static enum tm_code inbox_put_aside(struct tm_inbox *in, const struct tm_record 
     if (r->value != NULL)
         sqlite3_bind_text(stmt, 6, tm_buf_text(&in->value), -1, SQLITE_STATIC);
     rc = tm_sql_run(stmt, err);
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     if (rc != TM_OK)
         return rc;
     in->aside_count +=

@@ -64,7 +64,7 @@ static enum tm_code ask_collect(struct tm_view_asker *a, struct tm_view_follow *
         a->count++;
         tm_view_record_free(&r);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     tm_buf_free(&b);
     return rc;
 }

@@ -48,8 +48,8 @@ static void follow_select_name(struct tm_view_follow *f, struct tm_buf *b, enum 
 static void follow_finalize(struct tm_view_follow *f)
 {
     for (int t = 0; t < TM_VIEW_TABLES; t++) {
-        sqlite3_finalize(f->rows[t]);
-        sqlite3_finalize(f->names[t]);
+        tm_sql_finalize(f->rows[t]);
+        tm_sql_finalize(f->names[t]);
         f->rows[t] = f->names[t] = NULL;
     }
 }

@@ -43,7 +43,7 @@ static enum tm_code reads_run(sqlite3 *db, const char *sql, const char *object, 
         sqlite3_bind_text(stmt, 2, read_id, -1, SQLITE_STATIC);
         rc = tm_sql_run(stmt, err);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 
@@ -131,8 +131,8 @@ enum tm_code tm_view_reads_in_force(struct tm_view_read *out, size_t out_cap, si
         rc = reads_check(&out[*out_count], &in_force, check, id, row_last, err);
         *out_count += in_force;
     }
-    sqlite3_finalize(pending);
-    sqlite3_finalize(check);
+    tm_sql_finalize(pending);
+    tm_sql_finalize(check);
     for (size_t i = 0; i < *out_count && rc == TM_OK; i++)
         rc = reads_run(db, "DELETE FROM _reads WHERE object=?1 AND read_id=?2", shape->object,
                        out[i].id, err);
@@ -183,8 +183,8 @@ enum tm_code tm_view_reads_unanswered(struct tm_view_ids *out, sqlite3 *raw,
         if (rc == TM_OK && (!have || order != 0))
             rc = tm_view_ids_add(out, id, err);
     }
-    sqlite3_finalize(answered);
-    sqlite3_finalize(known);
+    tm_sql_finalize(answered);
+    tm_sql_finalize(known);
     tm_buf_free(&b);
     return rc;
 }

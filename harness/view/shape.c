@@ -161,7 +161,7 @@ static enum tm_code shape_names_read(struct shape_names *out, sqlite3 *db, const
         }
         out->list[out->count++] = name;
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

@@ -175,7 +175,7 @@ static enum tm_code store_refresh_partial(struct tm_view_store *s, struct tm_err
         rc = tm_view_store_save(s, &r, 0, err);
         tm_view_record_free(&r);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 
@@ -226,7 +226,7 @@ static enum tm_code store_has(const struct tm_view_store *s, bool *has, bool *ou
         for (size_t i = 0; i < s->shape->columns_count; i++)
             has[i] |= strcasecmp(s->shape->columns[i].name, name) == 0;
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 
@@ -317,9 +317,9 @@ enum tm_code tm_view_store_shape(struct tm_view_store *s, sqlite3 *db,
 
 void tm_view_store_close(struct tm_view_store *s)
 {
-    sqlite3_finalize(s->load);
-    sqlite3_finalize(s->insert);
-    sqlite3_finalize(s->update);
+    tm_sql_finalize(s->load);
+    tm_sql_finalize(s->insert);
+    tm_sql_finalize(s->update);
     memset(s, 0, sizeof *s);
 }
 
@@ -620,7 +620,7 @@ enum tm_code tm_view_store_object_load(sqlite3 *db, struct tm_view_object *out, 
             (const char *)sqlite3_column_text(stmt, STORE_NUMBERS + TM_VIEW_TABLES));
         tm_view_object_whole(out, &key);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 
@@ -636,7 +636,7 @@ static enum tm_code store_run(sqlite3 *db, const char *sql, const char *object,
             sqlite3_bind_int64(stmt, (int)i + 2, numbers[i]);
         rc = tm_sql_run(stmt, err);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 
@@ -684,7 +684,7 @@ static enum tm_code store_object_put(sqlite3 *db, const struct tm_view_object *o
                           SQLITE_STATIC);
         rc = tm_sql_run(stmt, err);
     }
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

@@ -30,8 +30,8 @@ static void view_raw_close(struct tm_view *v)
     for (size_t i = 0; i < v->objects_open; i++)
         tm_view_follow_close(&v->objects[i]);
     v->objects_open = 0;
-    sqlite3_finalize(v->data_version);
-    sqlite3_finalize(v->schema_version);
+    tm_sql_finalize(v->data_version);
+    tm_sql_finalize(v->schema_version);
     v->data_version = v->schema_version = NULL;
     tm_sql_close(v->raw);
     v->raw = NULL;

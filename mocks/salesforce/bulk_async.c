@@ -340,7 +340,7 @@ static enum tm_code async_boundary(struct async_call *c, const struct bulk_job *
     }
     if (rc == TM_OK && row)
         snprintf(out, TM_ID_BYTES, "%s", (const char *)sqlite3_column_text(s, 0));
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 

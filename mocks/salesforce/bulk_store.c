@@ -60,9 +60,9 @@ void bulk_store_close(struct bulk_store *s)
 {
     if (s == NULL)
         return;
-    sqlite3_finalize(s->put);
-    sqlite3_finalize(s->get);
-    sqlite3_finalize(s->drop);
+    tm_sql_finalize(s->put);
+    tm_sql_finalize(s->get);
+    tm_sql_finalize(s->drop);
     tm_sql_close(s->db);
     if (s->path[0] != '\0')
         unlink(s->path);

@@ -306,7 +306,7 @@ enum tm_code tm_control_history(struct tm_org *org, const json_t *request, json_
     }
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
         json_array_append_new(entries, control_entry(s));
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     if (rc == TM_OK)
         *out = json_pack("{s:O,s:I}", "entries", entries, "pos_last", (json_int_t)org->pos_last);
     json_decref(entries);

@@ -160,7 +160,7 @@ static enum tm_code custom_store(struct tm_custom_channels *c, const json_t *def
             sqlite3_bind_text(s, 2, text, -1, SQLITE_STATIC);
         rc = tm_sql_run(s, err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     free(text);
     return rc;
 }
@@ -192,7 +192,7 @@ static enum tm_code custom_load(struct tm_custom_channels *c, struct tm_err *err
             rc = custom_take(c, definition, err);
         json_decref(definition);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -257,7 +257,7 @@ static json_t *custom_value(struct tm_custom_channels *c, const struct tm_descri
         org_render_wire(&text, f, &found);
         value = json_loadb(tm_buf_text(&text), text.bytes, JSON_DECODE_ANY, NULL);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     tm_buf_free(&text);
     if (json_is_null(value))
         value = NULL;

@@ -112,7 +112,7 @@ enum tm_code tm_org_meta_get(struct tm_org *org, const char *key, char *out, siz
     if (rc == TM_OK && row)
         snprintf(out, out_bytes, "%s",
                  sqlite3_column_text(s, 0) ? (const char *)sqlite3_column_text(s, 0) : "");
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 

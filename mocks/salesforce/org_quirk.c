@@ -145,7 +145,7 @@ static enum tm_code quirk_bin(struct tm_org *org, int64_t before_ms, struct tm_o
         *c = (struct tm_org_change){ .kind = TM_ORG_HARD_DELETE, .object = o->describe->object };
         snprintf(c->id, sizeof c->id, "%s", id);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -238,7 +238,7 @@ static enum tm_code quirk_write(struct tm_org *org, const json_t *entry, struct 
     }
     if (rc == TM_OK)
         rc = tm_sql_run(s, err);
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -316,7 +316,7 @@ enum tm_code tm_org_faults(struct tm_org *org, int64_t after, int64_t limit, jso
     }
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
         json_array_append_new(list, quirk_entry(s));
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     if (rc == TM_OK)
         *out = list;
     else
@@ -335,6 +335,6 @@ enum tm_code tm_org_fault_rules(struct tm_org *org, tm_org_fault_rule *out, void
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
         out(data, sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1),
             sqlite3_column_int64(s, 2));
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }

@@ -102,7 +102,7 @@ static enum tm_code read_roll(struct tm_org *org, int64_t until_ms, int64_t chan
         if (rc == TM_OK)
             org->lag_pos = sqlite3_column_int64(s, 0);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -115,7 +115,7 @@ static enum tm_code read_copies(struct tm_org *org, int64_t until_ms, struct tm_
         struct org_object *o = &org->objects[i];
         struct tm_buf names;
         for (int k = 0; k < 4; k++) {
-            sqlite3_finalize(o->lagged[k]);
+            tm_sql_finalize(o->lagged[k]);
             o->lagged[k] = NULL;
         }
         rc = tm_sql_execf(org->db, err, "DROP TABLE IF EXISTS temp.\"%s\"", o->lag);
@@ -219,7 +219,7 @@ static enum tm_code read_children(struct tm_org *org, struct org_object *child, 
         sqlite3_bind_text(s, 1, id18, -1, SQLITE_STATIC);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
         out(data, child->describe->object, (const char *)sqlite3_column_text(s, 0));
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -273,7 +273,7 @@ enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t star
     }
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
         out(data, (const char *)sqlite3_column_text(s, 0), sqlite3_column_int64(s, 1));
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -300,7 +300,7 @@ static enum tm_code read_expired(struct tm_org *org, int64_t before_ms,
         *c = (struct tm_org_change){ .kind = TM_ORG_HARD_DELETE, .object = o->describe->object };
         snprintf(c->id, sizeof c->id, "%s", (const char *)sqlite3_column_text(s, 1));
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -351,7 +351,7 @@ static void read_back(sqlite3_stmt **kept, sqlite3_stmt *stmt)
     if (*kept == NULL)
         *kept = stmt;
     else
-        sqlite3_finalize(stmt);
+        tm_sql_finalize(stmt);
 }
 
 /* Last replay id published at or before ms, 0 = none. Publishing times grow with replay ids, so
@@ -642,8 +642,8 @@ static enum tm_code read_usage_write(struct tm_org *org, struct tm_err *err)
         sqlite3_bind_int64(hour, 3, h->events_new);
         rc = tm_sql_run(hour, err);
     }
-    sqlite3_finalize(s);
-    sqlite3_finalize(hour);
+    tm_sql_finalize(s);
+    tm_sql_finalize(hour);
     return rc;
 }
 
@@ -681,7 +681,7 @@ enum tm_code org_usage_load(struct tm_org *org, struct tm_err *err)
         h->calls = sqlite3_column_int64(s, 1);
         h->events = sqlite3_column_int64(s, 2);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 

@@ -30,7 +30,7 @@ void org_object_close(struct org_object *o)
     sqlite3_stmt *all[] = { o->select,    o->insert,    o->update,    o->remove,
                             o->lagged[0], o->lagged[1], o->lagged[2], o->lagged[3] };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        sqlite3_finalize(all[i]);
+        tm_sql_finalize(all[i]);
     tm_describe_close(o->describe);
     tm_describe_close(o->shown);
     free(o->columns);
@@ -236,7 +236,7 @@ enum tm_code org_statements(struct tm_org *org, const struct org_object *o, cons
         else
             tm_buf_addf(&sql, "DELETE FROM %s WHERE _row=?", t);
         rc = tm_buf_check(&sql, shape[i], err);
-        sqlite3_finalize(out[i]);
+        tm_sql_finalize(out[i]);
         out[i] = NULL;
         if (rc == TM_OK)
             rc = tm_sql_prepare(&out[i], org->db, tm_buf_text(&sql), err);
@@ -414,7 +414,7 @@ enum tm_code org_schema_describe_store(struct tm_org *org, const char *object, i
         sqlite3_bind_text(s, 3, text, -1, SQLITE_STATIC);
         rc = tm_sql_run(s, err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     free(text);
     return rc;
 }
@@ -530,7 +530,7 @@ static enum tm_code schema_stored(struct tm_org *org, struct tm_err *err)
             rc = org_object_open(org, json, err);
         json_decref(json);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 

@@ -84,7 +84,7 @@ static enum tm_code schema_column_add(struct tm_org *org, struct org_object *o,
         rc = tm_fail(err, TM_E_ARG,
                      "%s.%s was there before with another kind of value: choose another name",
                      d->object, f->name);
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     if (rc == TM_OK && any && !there) {
         tm_buf_addf(&sql, "ALTER TABLE \"%s\" ADD COLUMN %s", o->cur, tm_buf_text(&column));
         rc = tm_sql_exec(org->db, tm_buf_text(&sql), err);

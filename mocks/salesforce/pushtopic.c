@@ -34,7 +34,7 @@ struct tm_pushtopics {
 static void pushtopic_free(struct pushtopic *t)
 {
     tm_soql_close(t->query);
-    sqlite3_finalize(t->row);
+    tm_sql_finalize(t->row);
     *t = (struct pushtopic){ 0 };
 }
 
@@ -85,7 +85,7 @@ static enum tm_code pushtopic_read(struct tm_pushtopics *p, struct tm_err *err)
         if (pushtopic_of_row(&p->list[p->count], s, &error, &ignored) == TM_OK)
             p->count++;
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     if (rc == TM_OK) {
         p->stale = false;
         p->read_pos = tm_org_pos_last(p->org);
@@ -229,7 +229,7 @@ static enum tm_code pushtopic_written(struct tm_pushtopics *p, const struct tm_o
     }
     if (rc == TM_OK && row)
         rc = pushtopic_check_row(p, s, err);
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -280,7 +280,7 @@ static enum tm_code pushtopic_meets(struct tm_pushtopics *p, const char *soql, c
         org_value_bind(s, (int)i + 1, &plan.binds[i]);
     if (rc == TM_OK)
         rc = tm_sql_step(s, out, err);
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     tm_soql_plan_free(&plan);
     tm_soql_close(q);
     return rc;
@@ -315,7 +315,7 @@ static enum tm_code pushtopic_prepare(struct tm_pushtopics *p, struct pushtopic 
     struct tm_buf sql;
     if (t->row != NULL && t->schema_version == tm_org_schema_version(p->org))
         return TM_OK;
-    sqlite3_finalize(t->row);
+    tm_sql_finalize(t->row);
     t->row = NULL;
     t->schema_version = tm_org_schema_version(p->org);
     tm_buf_init(&sql, PUSHTOPIC_BODY_BYTES_MAX);

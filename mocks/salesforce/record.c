@@ -38,7 +38,7 @@ static enum tm_code record_select(struct tm_org *org, const struct tm_describe *
         org_value_bind(s, 1, value);
     while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
         json_array_append_new(ids, json_string((const char *)sqlite3_column_text(s, 0)));
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     tm_buf_free(&sql);
     return rc;
 }

@@ -61,7 +61,7 @@ static void result_cell(struct tm_buf *cells, sqlite3_stmt *stmt, int column)
 static void result_children_end(struct tm_soql_result *r)
 {
     for (size_t i = 0; r->children != NULL && i < r->plan.children_count; i++)
-        sqlite3_finalize(r->children[i]);
+        tm_sql_finalize(r->children[i]);
     free(r->children);
     r->children = NULL;
 }
@@ -178,7 +178,7 @@ static void result_unspool(struct tm_soql_result *r)
 /* The last row is here, or nobody wants more. */
 static void result_end(struct tm_soql_result *r)
 {
-    sqlite3_finalize(r->stmt);
+    tm_sql_finalize(r->stmt);
     result_children_end(r);
     tm_sql_close(r->own);
     r->stmt = NULL;
@@ -261,7 +261,7 @@ static enum tm_code result_fetch(struct tm_soql_result *r, sqlite3 *org, size_t 
         return rc;
     if (!result_connect(r, org, &stmt))
         return tm_soql_copy(r, SIZE_MAX, err);
-    sqlite3_finalize(r->stmt); /* again from the first row, which fixes what r->own sees */
+    tm_sql_finalize(r->stmt); /* again from the first row, which fixes what r->own sees */
     r->stmt = stmt;
     tm_buf_reset(&r->cells);
     r->rows_count = 0;

@@ -52,7 +52,7 @@ void tm_stream_close(struct tm_stream *s)
     if (s == NULL)
         return;
     for (int i = 0; i < STREAM_QUESTIONS; i++)
-        sqlite3_finalize(s->ask[i]);
+        tm_sql_finalize(s->ask[i]);
     free(s);
 }
 

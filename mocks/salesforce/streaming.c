@@ -177,7 +177,7 @@ static enum tm_code streaming_channel_name(struct tm_streaming *s, const char *w
     }
     if (rc == TM_OK && row && sqlite3_column_text(stmt, 0) != NULL)
         snprintf(out, 96, "%s", (const char *)sqlite3_column_text(stmt, 0));
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

@@ -179,7 +179,7 @@ static enum tm_code kinds_parent_back(struct wl_maker *m, const struct wl_object
                : known && account->state[n - 1] & WL_BIN ? n - 1
                                                          : -2;
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -237,7 +237,7 @@ static enum tm_code kinds_nulls(struct wl_maker *m, struct tm_err *err)
     for (size_t i = 0; rc == TM_OK && row && i < o->fields_count; i++)
         if (o->fields[i]->nillable && sqlite3_column_int(s, (int)i + 1) != 0)
             full[full_count++] = i;
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     tm_buf_free(&sql);
     if (rc != TM_OK || full_count == 0)
         return rc;
@@ -404,7 +404,7 @@ static enum tm_code kinds_diff(struct wl_maker *m, const struct tm_org_txn *when
         if (rc == TM_OK)
             rc = wl_set_long(m, o->long_text, (const char *)sqlite3_column_text(s, 0), err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
@@ -465,7 +465,7 @@ static enum tm_code kinds_conversion(struct wl_maker *m, const struct tm_org_txn
         if (rc == TM_OK)
             rc = wl_set(m, tm_describe_field(o->describe, WL_CONVERSION_FIELD), &null, err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 

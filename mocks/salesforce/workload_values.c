@@ -492,7 +492,7 @@ static enum tm_code values_states(struct wl_maker *m, struct wl_object *o, struc
             set |= WL_LONG;
         rc = wl_note(o, wl_number(m, (const char *)sqlite3_column_text(s, 0)), set, 0, err);
     }
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return rc;
 }
 
