@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS_SLICE 50
+#define SEEDS_SLICE 150
 #define SEEDS_WRONG_MAX 60
 static char scratch[TM_SIM_PATH_BYTES];
 
