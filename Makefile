@@ -23,12 +23,12 @@ ALLOC_release := jemalloc
 SOURCES := $(shell find harness mocks reports -name '*.c')
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/reports/page.o
 MAIN := $(BUILD)/harness/run/main.o
-TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c tests/fault_*.c tests/contract_*.c tests/e2e_*.c))
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(addprefix tests/,unit_*.c fault_*.c contract_*.c e2e_*.c real_*.c)))
 SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test test-clients check asan tsan cov bench fuzz fuzz-run zoo small determinism layering tidy valgrind clean deps help tests-built
+.PHONY: all run test test-clients test-real check asan tsan cov bench fuzz fuzz-run zoo small determinism layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -51,6 +51,13 @@ deps:
 # Unmodified clients that teams really use, against `tidemark serve`; needs python3-venv, node and npm.
 test-clients: $(BUILD)/tidemark
 	@sh tests/clients/run.sh $(BUILD)/tidemark
+
+# What depends on the broker and the registry, on real ones of two versions; needs java 17 and mvn.
+test-real:
+	@sh .ci/packages
+	@sh .ci/packages kafka
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@sh tests/real.sh $(BUILD)
 
 check: all layering
 	@sh tests/run.sh $(BUILD)

@@ -85,6 +85,21 @@ static void the_run_passes_and_prints_where_its_report_is(void **state)
     assert_non_null(strstr(run_stdout, path));
 }
 
+static void the_report_says_which_broker_and_registry_served(void **state)
+{
+    const json_t *e = json_object_get(run_report, "environment");
+    const char *brokers = getenv("TIDEMARK_BROKERS"), *registry = getenv("TIDEMARK_REGISTRY");
+    const char *broker = json_string_value(json_object_get(e, "broker"));
+    const char *schemas = json_string_value(json_object_get(e, "schema_registry"));
+    (void)state;
+    assert_non_null(broker);
+    assert_non_null(schemas);
+    assert_non_null(strstr(broker, brokers != NULL ? brokers : "embedded in librdkafka"));
+    assert_non_null(strstr(schemas, registry != NULL ? registry : "embedded"));
+    if (getenv("TIDEMARK_BROKERS_NAME") != NULL)
+        assert_non_null(strstr(broker, getenv("TIDEMARK_BROKERS_NAME")));
+}
+
 static void every_promised_file_is_left(void **state)
 {
     static const char *const names[] = { "report.html", "report.md", "report.json", "junit.xml",
@@ -205,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_run_passes_and_prints_where_its_report_is),
+        cmocka_unit_test(the_report_says_which_broker_and_registry_served),
         cmocka_unit_test(every_promised_file_is_left),
         cmocka_unit_test(streaming_ends_with_no_differing_row_and_no_dirt_in_both_options),
         cmocka_unit_test(the_best_poller_ends_equal_after_its_full_reload),

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every test program of a build tree; prints one line each, and at the end the log of what failed.
-# Two lanes side by side: programs that start whole systems in real time (contract_, e2e_), one at a time, longest first,
+# Two lanes side by side: programs that start whole systems in real time (contract_, e2e_, real_), one at a time, longest first,
 # and beside them all others, which do not depend on time; without the first lane these take every core.
 # ONLY="unit_ fault_" runs those whose names begin so; SKIP= leaves some out by name; RUNNER=command runs
 # them under a tool such as valgrind.
@@ -46,7 +46,8 @@ wanted() {
 lane() { xargs -r -P "$1" -I '{}' sh "$0" --one "$build" '{}'; }
 
 programs=$build/tests
-real_time=$( (wanted "$programs"/e2e_crash; wanted "$programs"/e2e_* "$programs"/contract_*) | awk '!seen[$0]++')
+real=${TIDEMARK_BROKERS:+yes} # programs that want a real broker: tests/real.sh
+real_time=$( (wanted "$programs"/e2e_crash; wanted "$programs"/e2e_* "$programs"/contract_* ${real:+"$programs"/real_*}) | awk '!seen[$0]++')
 others=$(wanted "$programs"/unit_* "$programs"/fuzz_* "$programs"/fault_*)
 cores=1
 [ -n "$real_time" ] || cores=$(nproc 2>/dev/null || echo 2)
