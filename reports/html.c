@@ -279,6 +279,7 @@ static void html_drift(struct tm_buf *b, const json_t *report)
         { "drift.dirty", NULL, 1, "" },
         { "lost_history.states", tm_word_count, 1, "first" },
         { "lost_history.share", tm_word_share, 1, "" },
+        { "lost_history.unkept_share", tm_word_share, 1, "" },
     };
     const json_t *p;
     size_t i, unmeasured = 0;
@@ -293,11 +294,11 @@ static void html_drift(struct tm_buf *b, const json_t *report)
                   "colspan=\"2\">rows wrong</th><th class=\"group\" "
                   "rowspan=\"2\">wrong rows<br>× time</th><th class=\"group\" colspan=\"6\">at the "
                   "end</th><th class=\"group\" "
-                  "colspan=\"2\">lost history</th></tr><tr><th "
+                  "colspan=\"3\">lost history</th></tr><tr><th "
                   "class=\"first\">peak</th><th>end</th><th class=\"first\">missing</th>"
                   "<th>phantom</th><th>stale</th><th>mixed</th><th>wrong</th><th>dirty</th><th "
                   "class=\"first\">states</th>"
-                  "<th>share</th></tr></thead>\n");
+                  "<th>share</th><th>not kept</th></tr></thead>\n");
     json_array_foreach(tm_html_pipelines(report), i, p)
     {
         double row_s;
@@ -324,7 +325,7 @@ static void html_drift(struct tm_buf *b, const json_t *report)
            "Stale: one older whole version. "
            "Mixed: true fields of no single version. Wrong: a value never held. Dirty: rows the "
            "pipeline itself flags as doubtful. Lost history: committed states no snapshot ever "
-           "showed.");
+           "showed; not kept: those that no table it keeps can give back.");
     if (unmeasured > 0)
         tm_buf_addz(b, " – there: not measured, running org time faster than real time would "
                        "distort it.");

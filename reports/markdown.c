@@ -209,17 +209,19 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
                                                 { "work p99", "work_ms.p99", tm_word_span, 0.001 },
                                                 { "never shown", "freshness_s.never", tm_word_count,
                                                   1 } };
-    static const struct md_column drift[] = { { "peak", "drift.peak_rows", tm_word_count, 1 },
-                                              { "end", "drift.final_rows", tm_word_count, 1 },
-                                              { "missing", "drift.missing", tm_word_count, 1 },
-                                              { "phantom", "drift.phantom", tm_word_count, 1 },
-                                              { "stale", "drift.stale", tm_word_count, 1 },
-                                              { "mixed", "drift.mixed", tm_word_count, 1 },
-                                              { "wrong", "drift.wrong", tm_word_count, 1 },
-                                              { "dirty", "drift.dirty", tm_word_count, 1 },
-                                              { "lost states", "lost_history.states", tm_word_count,
-                                                1 },
-                                              { "share", "lost_history.share", tm_word_share, 1 } };
+    static const struct md_column drift[] = {
+        { "peak", "drift.peak_rows", tm_word_count, 1 },
+        { "end", "drift.final_rows", tm_word_count, 1 },
+        { "missing", "drift.missing", tm_word_count, 1 },
+        { "phantom", "drift.phantom", tm_word_count, 1 },
+        { "stale", "drift.stale", tm_word_count, 1 },
+        { "mixed", "drift.mixed", tm_word_count, 1 },
+        { "wrong", "drift.wrong", tm_word_count, 1 },
+        { "dirty", "drift.dirty", tm_word_count, 1 },
+        { "lost states", "lost_history.states", tm_word_count, 1 },
+        { "share", "lost_history.share", tm_word_share, 1 },
+        { "not kept", "lost_history.unkept_share", tm_word_share, 1 }
+    };
     static const struct md_column cost[] = { { "API calls", "cost.api_calls", tm_word_count, 1 },
                                              { "events", "cost.events", tm_word_count, 1 },
                                              { "bytes", "cost.bytes", tm_word_bytes, 1 },

@@ -318,7 +318,7 @@ static void what_why_does_not_find_it_answers_with_what_there_is(void **state)
                     60, "tidemark why %s/one Acount/%s", day_folder, id);
     tm_test_refused(64, (const char *[]){ "was never in the org", "001", NULL }, 60,
                     "tidemark why %s/one Account/001000000000001AAA", day_folder);
-    tm_test_refused(64, (const char *[]){ "Nam", "did you mean Name", "BillingCity", NULL }, 60,
+    tm_test_refused(64, (const char *[]){ "Nam", "did you mean Name", "BillingStreet", NULL }, 60,
                     "tidemark why %s/one Account/%s.Nam", day_folder, id);
     tm_test_refused(64, (const char *[]){ "outside the run", "2026-03-02T08:00:00.000Z", NULL }, 60,
                     "tidemark why %s/one Account/%s 07:59", day_folder, id);

@@ -3,6 +3,7 @@
 #include "base/trace.h"
 #include "check/cause.h"
 #include "tests/support_history.h"
+#include "tests/support_raw.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +15,6 @@
 
 #define ROW(stage) "{\"Name\":\"a\",\"Stage\":\"" stage "\",\"Amount\":1,\"Private\":0}"
 #define STAGE(stage) "{\"Stage\":\"" stage "\"}"
-#define COLUMNS "Name TEXT, Stage TEXT, Amount REAL, Private INTEGER, LastModifiedDate INTEGER"
-#define PLACE "_topic TEXT DEFAULT 't', _partition INTEGER DEFAULT 0, _offset INTEGER, "
 
 struct road {
     struct history_stand s;
@@ -39,90 +38,18 @@ static void open_road(struct road *r, const char *name)
     snprintf(file, sizeof file, "%s.trace", name);
     snprintf(r->trace_path, sizeof r->trace_path, "%s", history_path(file));
     assert_int_equal(tm_sql_open(&r->raw, r->path, TM_SQL_CREATE, &err), TM_OK);
-    history_exec(r->raw,
-                 "CREATE TABLE sfdc_cdc_opportunity_raw(" PLACE "Id TEXT, ReplayId TEXT, "
-                 "ChangeEventHeader TEXT, " COLUMNS ", _DiffFields TEXT, _epoch INTEGER DEFAULT 0);"
-                 "CREATE TABLE alerts_sfdc_opportunity_gap_events(Id TEXT, ReplayId TEXT, _kind "
-                 "TEXT, _reason TEXT, _epoch INTEGER DEFAULT 0);"
-                 "CREATE TABLE sfdc_recon_opportunity(" PLACE "Id TEXT, _kind TEXT, _g INTEGER, "
-                 "_epoch INTEGER DEFAULT 0, _read_id TEXT, _read_seq INTEGER, _read_kind TEXT, "
-                 "_count INTEGER, _partitions INTEGER, " COLUMNS ");");
+    raw_tables(r->raw);
     r->p = (struct tm_plan_pipeline){ .name = "stream", .kind = TM_PIPELINE_STREAM };
     history_commit(r->s.org, 1, "CREATE", NULL, -1, ROW("new"));
     history_show(&r->s, 1, 0, -100, "a", "new", 1, 0, history_stamp(-1), 0);
-}
-
-static void run(sqlite3 *db, char *sql)
-{
-    history_exec(db, sql);
-    sqlite3_free(sql);
-}
-
-/* The raw row of an event of record n: word, changed fields as JSON, Stage. `under`: the record
- * whose id the row has; 0: its own. */
-static void event_full(struct road *r, int n, int under, int64_t replay, const char *word,
-                       const char *changed, const char *stage, double stamp, const char *diff,
-                       int epoch)
-{
-    char id[19], first[19], ids[60];
-    history_id(id, n);
-    history_id(first, under != 0 ? under : n);
-    snprintf(ids, sizeof ids, under != 0 ? "[\"%s\",\"%s\"]" : "[\"%s\"]", first, id);
-    run(r->raw,
-        sqlite3_mprintf(
-            "INSERT INTO sfdc_cdc_opportunity_raw(_offset, Id, ReplayId, ChangeEventHeader, Name, "
-            "Stage, Amount, Private, LastModifiedDate, _DiffFields, _epoch) VALUES(%lld, %Q, "
-            "'%lld', json_object('changeType', %Q, 'recordIds', json(%Q), "
-            "'changedFields', json(%Q), 'transactionKey', 'txn-%lld'), 'a', %Q, 1, 0, %lld, %Q, "
-            "%d)",
-            (long long)replay, first, (long long)replay, word, ids, changed, (long long)replay,
-            stage, (long long)history_stamp(stamp), diff, epoch));
-}
-
-static void event(struct road *r, int n, int64_t replay, const char *word, const char *stage,
-                  double stamp)
-{
-    event_full(r, n, 0, replay, word, "[\"Stage\",\"LastModifiedDate\"]", stage, stamp, NULL, 0);
-}
-
-static void ask(struct road *r, int n, int64_t replay, const char *kind)
-{
-    char id[19];
-    history_id(id, n);
-    run(r->raw, sqlite3_mprintf("INSERT INTO alerts_sfdc_opportunity_gap_events(Id, ReplayId, "
-                                "_kind, _reason) VALUES(%Q, '%lld', %Q, 'three tries')",
-                                id, (long long)replay, kind));
-}
-
-/* An answer to position g; stage NULL: removed. */
-static void answer(struct road *r, int n, int64_t g, const char *read_kind, const char *stage,
-                   double stamp)
-{
-    char id[19];
-    history_id(id, n);
-    run(r->raw,
-        sqlite3_mprintf("INSERT INTO sfdc_recon_opportunity(_offset, Id, _kind, _g, _read_id, "
-                        "_read_seq, _read_kind, Name, Stage, Amount, Private, LastModifiedDate) "
-                        "VALUES(%d, %Q, %Q, %lld, 'read-%d', %d, %Q, 'a', %Q, 1, 0, %lld)",
-                        r->reads, id, stage == NULL ? "removed" : "image", (long long)g, r->reads,
-                        r->reads, read_kind, stage, (long long)history_stamp(stamp)));
-}
-
-static void end(struct road *r, int64_t g, int count)
-{
-    run(r->raw,
-        sqlite3_mprintf("INSERT INTO sfdc_recon_opportunity(_offset, Id, _kind, _g, _read_id, "
-                        "_read_seq, _read_kind, _count, _partitions) VALUES(99, '*', 'end', %lld, "
-                        "'read-%d', %d, 'whole', %d, 1)",
-                        (long long)g, r->reads, r->reads, count));
 }
 
 /* A whole read that returned record 1, as it was at first. */
 static void copied(struct road *r)
 {
     r->reads++;
-    answer(r, 1, 0, "whole", "new", -1);
-    end(r, 0, 1);
+    raw_answer(r->raw, r->reads, 1, 0, "whole", "new", -1);
+    raw_end(r->raw, r->reads, 0, 1);
 }
 
 static void mark(struct road *r, enum tm_trace_kind kind, int64_t replay, double minutes)
@@ -198,7 +125,7 @@ static void an_event_without_a_mark_of_the_source_was_not_received(void **state)
     updated(&r, "notreceived", "");
     history_commit(r.s.org, 2, "CREATE", "", 11, ROW("new"));
     history_show(&r.s, 2, 11, 5, "a", "new", 1, 0, history_stamp(11), 0);
-    event(&r, 2, 3, "CREATE", "new", 11);
+    raw_event(r.raw, 2, 3, "CREATE", "new", 11);
     mark(&r, TM_TRACE_RECEIVED, 3, 11.1);
     expect(&r, "event_not_received", "source", "R15");
 }
@@ -296,7 +223,7 @@ static void a_gap_that_nobody_asked_about_is_the_gap_stations(void **state)
     (void)state;
     struct road r;
     updated(&r, "notasked", "GAP_UPDATE");
-    event(&r, 1, 2, "GAP_UPDATE", NULL, 10);
+    raw_event(r.raw, 1, 2, "GAP_UPDATE", NULL, 10);
     expect(&r, "not_asked", "gap", "R8");
 }
 
@@ -305,7 +232,7 @@ static void without_a_table_of_asks_it_is_not_known_who_forgot_a_gap(void **stat
     (void)state;
     struct road r;
     updated(&r, "noalerts", "GAP_UPDATE");
-    event(&r, 1, 2, "GAP_UPDATE", NULL, 10);
+    raw_event(r.raw, 1, 2, "GAP_UPDATE", NULL, 10);
     history_exec(r.raw, "DROP TABLE alerts_sfdc_opportunity_gap_events");
     expect(&r, "not_known", "", "");
 }
@@ -315,8 +242,8 @@ static void a_gap_asked_about_and_never_read_is_the_reconcilers(void **state)
     (void)state;
     struct road r;
     updated(&r, "notanswered", "GAP_UPDATE");
-    event(&r, 1, 2, "GAP_UPDATE", NULL, 10);
-    ask(&r, 1, 2, "gap");
+    raw_event(r.raw, 1, 2, "GAP_UPDATE", NULL, 10);
+    raw_ask(r.raw, 1, 2, "gap");
     expect(&r, "not_answered", "reconcile", "R8");
 }
 
@@ -325,9 +252,9 @@ static void a_repair_that_was_given_up_says_so(void **state)
     (void)state;
     struct road r;
     updated(&r, "failed", "GAP_UPDATE");
-    event(&r, 1, 2, "GAP_UPDATE", NULL, 10);
-    ask(&r, 1, 2, "gap");
-    ask(&r, 1, 2, "failed");
+    raw_event(r.raw, 1, 2, "GAP_UPDATE", NULL, 10);
+    raw_ask(r.raw, 1, 2, "gap");
+    raw_ask(r.raw, 1, 2, "failed");
     expect(&r, "repair_failed", "reconcile", "R8");
     assert_non_null(strstr(r.cause.says, "three tries"));
 }
@@ -337,7 +264,7 @@ static void a_field_that_came_as_a_diff_is_asked_for_too(void **state)
     (void)state;
     struct road r;
     updated(&r, "diff", "");
-    event_full(&r, 1, 0, 2, "UPDATE", "[\"Stage\"]", NULL, 10, "[\"Stage\"]", 0);
+    raw_event_full(r.raw, 1, 0, 2, "UPDATE", "[\"Stage\"]", NULL, 10, "[\"Stage\"]", 0);
     expect(&r, "not_asked", "gap", "R5");
 }
 
@@ -346,10 +273,10 @@ static void an_image_older_than_what_it_answers_was_read_too_early(void **state)
     (void)state;
     struct road r;
     updated(&r, "early", "GAP_UPDATE");
-    event(&r, 1, 2, "GAP_UPDATE", NULL, 10);
-    ask(&r, 1, 2, "gap");
+    raw_event(r.raw, 1, 2, "GAP_UPDATE", NULL, 10);
+    raw_ask(r.raw, 1, 2, "gap");
     r.reads++;
-    answer(&r, 1, 2, "ids", "new", -1);
+    raw_answer(r.raw, r.reads, 1, 2, "ids", "new", -1);
     expect(&r, "read_too_early", "reconcile", "R9");
 }
 
@@ -358,10 +285,10 @@ static void an_image_with_a_value_never_held_was_altered(void **state)
     (void)state;
     struct road r;
     updated(&r, "answeraltered", "GAP_UPDATE");
-    event(&r, 1, 2, "GAP_UPDATE", NULL, 10);
-    ask(&r, 1, 2, "gap");
+    raw_event(r.raw, 1, 2, "GAP_UPDATE", NULL, 10);
+    raw_ask(r.raw, 1, 2, "gap");
     r.reads++;
-    answer(&r, 1, 2, "ids", "nonsense", 10);
+    raw_answer(r.raw, r.reads, 1, 2, "ids", "nonsense", 10);
     history_show(&r.s, 1, 11, 5, "a", "nonsense", 1, 0, history_stamp(10), 0);
     expect(&r, "answer_altered", "reconcile", "R9");
 }
@@ -371,10 +298,10 @@ static void a_record_answered_as_gone_was_removed_wrongly(void **state)
     (void)state;
     struct road r;
     updated(&r, "removed", "GAP_UPDATE");
-    event(&r, 1, 2, "GAP_UPDATE", NULL, 10);
-    ask(&r, 1, 2, "gap");
+    raw_event(r.raw, 1, 2, "GAP_UPDATE", NULL, 10);
+    raw_ask(r.raw, 1, 2, "gap");
     r.reads++;
-    answer(&r, 1, 2, "ids", NULL, 10);
+    raw_answer(r.raw, r.reads, 1, 2, "ids", NULL, 10);
     history_hide(&r.s, 1, 11, 5);
     expect_at(&r, "removed_wrongly", "reconcile", "R11", 1);
 }
@@ -386,9 +313,9 @@ static void a_created_record_answered_as_gone_was_removed_wrongly(void **state)
     open_road(&r, "removedcreated");
     copied(&r);
     history_commit(r.s.org, 2, "CREATE", "", 10, ROW("new"));
-    event(&r, 2, 2, "CREATE", "new", 10);
+    raw_event(r.raw, 2, 2, "CREATE", "new", 10);
     r.reads++;
-    answer(&r, 2, 5, "ids", NULL, 10);
+    raw_answer(r.raw, r.reads, 2, 5, "ids", NULL, 10);
     expect(&r, "removed_wrongly", "reconcile", "R11");
 }
 
@@ -398,10 +325,10 @@ static void a_created_record_a_later_whole_read_lacks_was_not_returned(void **st
     struct road r;
     open_road(&r, "wholewithout");
     history_commit(r.s.org, 2, "CREATE", "", 10, ROW("new"));
-    event(&r, 2, 2, "CREATE", "new", 10);
+    raw_event(r.raw, 2, 2, "CREATE", "new", 10);
     r.reads++;
-    answer(&r, 1, 5, "whole", "new", -1);
-    end(&r, 5, 1);
+    raw_answer(r.raw, r.reads, 1, 5, "whole", "new", -1);
+    raw_end(r.raw, r.reads, 5, 1);
     expect(&r, "not_returned", "reconcile", "R16");
 }
 
@@ -411,10 +338,10 @@ static void a_whole_read_that_is_not_in_force_removes_nothing(void **state)
     struct road r;
     open_road(&r, "notinforce");
     history_commit(r.s.org, 2, "CREATE", "", 10, ROW("new"));
-    event(&r, 2, 2, "CREATE", "new", 10);
+    raw_event(r.raw, 2, 2, "CREATE", "new", 10);
     r.reads++;
-    answer(&r, 1, 5, "whole", "new", -1);
-    end(&r, 5, 2); /* counts one answer more than is there */
+    raw_answer(r.raw, r.reads, 1, 5, "whole", "new", -1);
+    raw_end(r.raw, r.reads, 5, 2); /* counts one answer more than is there */
     expect(&r, "view_wrong", "view", "R4");
 }
 
@@ -425,7 +352,7 @@ static void an_update_on_top_that_is_not_shown_is_the_views(void **state)
     (void)state;
     struct road r;
     updated(&r, "viewupdate", "");
-    event(&r, 1, 2, "UPDATE", "won", 10);
+    raw_event(r.raw, 1, 2, "UPDATE", "won", 10);
     expect(&r, "view_wrong", "view", "R9"); /* over the image that has the old value */
 }
 
@@ -441,7 +368,7 @@ static void replay_ids_taken_as_text_are_told_from_a_wrong_order(void **state)
         for (int i = 0; i < 9; i++) {
             snprintf(fields, sizeof fields, "{\"Stage\":\"%s\"}", stages[i]);
             history_commit(r.s.org, 1, "UPDATE", "", 10 + i, fields);
-            event(&r, 1, i + 2, "UPDATE", stages[i], 10 + i);
+            raw_event(r.raw, 1, i + 2, "UPDATE", stages[i], 10 + i);
         }
         int shown = text ? 7 : 0; /* 9 > 10 as text; 2 too, so one whose text is lower: */
         history_show(&r.s, 1, 30, 5, "a", text ? stages[shown] : "new", 1, 0,
@@ -458,7 +385,8 @@ static void a_merged_event_that_reached_the_first_id_only_is_told(void **state)
     history_commit(r.s.org, 2, "CREATE", NULL, -1, ROW("new"));
     history_show(&r.s, 2, 0, -100, "a", "new", 1, 0, history_stamp(-1), 0);
     history_commit(r.s.org, 1, "UPDATE", "", 10, STAGE("won"));
-    event_full(&r, 1, 2, 3, "UPDATE", "[\"Stage\",\"LastModifiedDate\"]", "won", 10, NULL, 0);
+    raw_event_full(r.raw, 1, 2, 3, "UPDATE", "[\"Stage\",\"LastModifiedDate\"]", "won", 10, NULL,
+                   0);
     expect_at(&r, "view_wrong", "view", "R3", 3);
 }
 
@@ -468,8 +396,8 @@ static void an_event_given_twice_with_other_contents_counts_as_first_delivered(v
     struct road r;
     open_road(&r, "twice");
     history_commit(r.s.org, 1, "UPDATE", "", 10, STAGE("won"));
-    event(&r, 1, 2, "UPDATE", "won", 10);
-    event(&r, 1, 2, "UPDATE", "new", 10);
+    raw_event(r.raw, 1, 2, "UPDATE", "won", 10);
+    raw_event(r.raw, 1, 2, "UPDATE", "new", 10);
     history_show(&r.s, 1, 11, 5, "a", "new", 1, 0, history_stamp(10), 0);
     expect(&r, "view_wrong", "view", "R2");
 }
@@ -480,7 +408,7 @@ static void a_field_that_was_cleared_and_still_shows_is_r5(void **state)
     struct road r;
     open_road(&r, "cleared");
     history_commit(r.s.org, 1, "UPDATE", "", 10, "{\"Stage\":null}");
-    event(&r, 1, 2, "UPDATE", NULL, 10);
+    raw_event(r.raw, 1, 2, "UPDATE", NULL, 10);
     history_show(&r.s, 1, 11, 5, "a", "new", 1, 0, history_stamp(10), 0);
     expect(&r, "view_wrong", "view", "R5");
 }
@@ -492,7 +420,7 @@ static void a_delete_that_is_in_the_raw_table_and_not_heeded_is_r7(void **state)
     open_road(&r, "deleted");
     copied(&r);
     history_commit(r.s.org, 1, "DELETE", "", 10, "{}");
-    event(&r, 1, 2, "DELETE", NULL, 10);
+    raw_event(r.raw, 1, 2, "DELETE", NULL, 10);
     expect(&r, "view_wrong", "view", "R7");
 }
 
@@ -504,11 +432,11 @@ static void a_removal_by_a_whole_read_that_is_not_heeded_is_r16(void **state)
     history_commit(r.s.org, 2, "CREATE", NULL, -1, ROW("new"));
     history_show(&r.s, 2, 0, -100, "a", "new", 1, 0, history_stamp(-1), 0);
     copied(&r);
-    answer(&r, 2, 0, "whole", "new", -1);
+    raw_answer(r.raw, r.reads, 2, 0, "whole", "new", -1);
     history_commit(r.s.org, 1, "HARD_DELETE", NULL, 10, "{}");
     r.reads++;
-    answer(&r, 2, 5, "whole", "new", -1);
-    end(&r, 5, 1);
+    raw_answer(r.raw, r.reads, 2, 5, "whole", "new", -1);
+    raw_end(r.raw, r.reads, 5, 1);
     expect_at(&r, "view_wrong", "view", "R16", 3);
 }
 
@@ -519,7 +447,7 @@ static void updates_without_a_whole_row_must_be_asked_for(void **state)
     open_road(&r, "nobase");
     history_commit(r.s.org, 2, "CREATE", "", 10, ROW("new"));
     history_commit(r.s.org, 2, "UPDATE", "", 20, STAGE("won"));
-    event(&r, 2, 3, "UPDATE", "won", 20);
+    raw_event(r.raw, 2, 3, "UPDATE", "won", 20);
     history_show(&r.s, 2, 20, 5, NULL, "won", 1, 0, history_stamp(20),
                  TM_SHOWN_DIRTY | TM_SHOWN_PARTIAL);
     expect(&r, "no_base", "view", "R12");
@@ -530,7 +458,7 @@ static void a_raw_row_that_says_something_else_was_altered(void **state)
     (void)state;
     struct road r;
     updated(&r, "altered", "");
-    event(&r, 1, 2, "UPDATE", "wno", 10);
+    raw_event(r.raw, 1, 2, "UPDATE", "wno", 10);
     history_show(&r.s, 1, 11, 5, "a", "wno", 1, 0, history_stamp(10), 0);
     expect(&r, "event_altered", "source", "R5");
 }
@@ -540,7 +468,7 @@ static void a_raw_row_that_does_not_name_the_field_was_altered(void **state)
     (void)state;
     struct road r;
     updated(&r, "unnamed", "");
-    event_full(&r, 1, 0, 2, "UPDATE", "[\"LastModifiedDate\"]", "won", 10, NULL, 0);
+    raw_event_full(r.raw, 1, 0, 2, "UPDATE", "[\"LastModifiedDate\"]", "won", 10, NULL, 0);
     history_show(&r.s, 1, 11, 5, "a", "new", 1, 0, history_stamp(10), 0);
     expect(&r, "event_altered", "source", "R5");
 }
@@ -613,9 +541,10 @@ static void a_row_stamped_before_a_poll_that_came_before_its_commit_is_late(void
     (void)state;
     struct road r;
     open_batch(&r, "batchlate", "UPDATE", STAGE("won"));
-    run(r.s.org, sqlite3_mprintf("UPDATE history SET fields = json_set(fields, '$.SystemModstamp', "
-                                 "%lld) WHERE pos = 2",
-                                 (long long)history_stamp(8)));
+    raw_run(r.s.org,
+            sqlite3_mprintf("UPDATE history SET fields = json_set(fields, '$.SystemModstamp', "
+                            "%lld) WHERE pos = 2",
+                            (long long)history_stamp(8)));
     expect(&r, "late_row", "batch poll", "");
 }
 

@@ -43,7 +43,8 @@ void tm_arrivals_prepare(struct tm_reader *r, struct tm_reader_object *o)
                       "SELECT rowid, Id, ReplayId, _DiffFields, _epoch,"
                       " CASE WHEN json_extract(ChangeEventHeader, '$.recordIds[1]') IS NOT NULL AND"
                       " json_extract(ChangeEventHeader, '$.recordIds[0]') = Id"
-                      " THEN json_extract(ChangeEventHeader, '$.recordIds') END FROM ",
+                      " THEN json_extract(ChangeEventHeader, '$.recordIds') END,"
+                      " json_extract(ChangeEventHeader, '$.transactionKey') FROM ",
                       table, "", since);
     arrivals_table(table, "alerts_sfdc_", o->name, "_gap_events");
     tm_reader_prepare(r, &o->alerts, "SELECT rowid, Id, ReplayId, _kind, _epoch FROM ", table, "",
@@ -133,6 +134,7 @@ static enum tm_code arrivals_events(struct tm_reader *r, struct tm_reader_object
         const char *id = (const char *)sqlite3_column_text(o->raw, 1);
         const char *diff = (const char *)sqlite3_column_text(o->raw, 3);
         const char *many = (const char *)sqlite3_column_text(o->raw, 5);
+        const char *txn = (const char *)sqlite3_column_text(o->raw, 6);
         bool diffs = diff != NULL && diff[0] != '\0' && strcmp(diff, "[]") != 0;
         o->read.raw = sqlite3_column_int64(o->raw, 0);
         r->epoch_moved |= sqlite3_column_int64(o->raw, 4) > 0;
@@ -141,6 +143,8 @@ static enum tm_code arrivals_events(struct tm_reader *r, struct tm_reader_object
         struct tm_arrival a = { .lo_ns = r->last_ns,
                                 .hi_ns = now_ns,
                                 .rowid = o->read.raw,
+                                .epoch = sqlite3_column_int64(o->raw, 4),
+                                .txn = txn == NULL ? 0 : tm_hash64(txn, strlen(txn), 0),
                                 .position = 2 * sqlite3_column_int64(o->raw, 2),
                                 .kind = diffs ? TM_ARRIVAL_DIFF : TM_ARRIVAL_EVENT };
         bool overflow = strcmp(id, "000000000000000AAA") == 0;
@@ -178,6 +182,7 @@ static enum tm_code arrivals_alerts(struct tm_reader *r, struct tm_reader_object
         struct tm_arrival a = { .lo_ns = r->last_ns,
                                 .hi_ns = now_ns,
                                 .rowid = o->read.alerts,
+                                .epoch = sqlite3_column_int64(o->alerts, 4),
                                 .position = 2 * sqlite3_column_int64(o->alerts, 2),
                                 .kind = TM_ARRIVAL_ALERT };
         rc = arrivals_add(r, o, id, a, NULL, err);
@@ -232,6 +237,7 @@ static enum tm_code arrivals_answer(struct tm_reader *r, struct tm_reader_object
     struct tm_arrival a = { .lo_ns = r->last_ns,
                             .hi_ns = now_ns,
                             .rowid = row->rowid,
+                            .epoch = row->epoch,
                             .position = 2 * row->g + 1,
                             .kind = (uint8_t)kinds[k].kind };
     enum tm_code rc = arrivals_read_number(r, o, row, &a.read, err);

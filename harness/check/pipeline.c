@@ -2,6 +2,7 @@
 #include "check/causes.h"
 #include "check/diff.h"
 #include "check/drift.h"
+#include "check/kept.h"
 #include "check/predict.h"
 #include "check/results.h"
 #include "check/selftest.h"
@@ -413,6 +414,51 @@ static enum tm_code pipeline_anomalies(struct pipeline_work *w, struct tm_err *e
     return rc;
 }
 
+/* A reader of the raw tables behind option 2: of the pipeline that followed them, or *own. */
+static enum tm_code pipeline_raw(const struct pipeline_work *w, const struct tm_reader **out,
+                                 struct tm_reader **own, struct tm_err *err)
+{
+    struct tm_check *c = w->r->check;
+    bool changed;
+    *out = NULL;
+    for (size_t i = 0; i < c->plan->pipelines_count && *out == NULL; i++)
+        if (c->targets[i].sampler != NULL && strcmp(c->plan->pipelines[i].database, w->p->raw) == 0)
+            *out = c->targets[i].reader;
+    if (*out != NULL || w->p->raw[0] == '\0')
+        return TM_OK;
+    enum tm_code rc = tm_reader_open(own, w->p->raw, true, w->p->objects, w->p->objects_count,
+                                     c->ports.wall_ns, err);
+    if (rc == TM_OK)
+        rc = tm_reader_probe(*own, c->stop_ns, &changed, err);
+    *out = rc == TM_OK ? *own : NULL;
+    return rc == TM_E_AGAIN ? TM_OK : rc; /* they never came */
+}
+
+/* The other kind of lost history. */
+static enum tm_code pipeline_kept(struct pipeline_work *w, struct tm_err *err)
+{
+    struct tm_kept kept = { 0 };
+    const struct tm_reader *raw = NULL;
+    struct tm_reader *own = NULL;
+    json_t *lost = json_object_get(w->out, "lost_history");
+    bool stream = w->p->kind == TM_PIPELINE_STREAM;
+    enum tm_code rc = stream ? pipeline_raw(w, &raw, &own, err) : TM_OK;
+    if (rc == TM_OK)
+        rc = tm_kept_count(&kept, w->r->check->truth, w->m, w->shown, raw,
+                           stream ? NULL : w->target->reader->db, err);
+    tm_reader_close(own);
+    if (rc != TM_OK)
+        return rc;
+    json_object_set_new(lost, "unkept_states", json_integer((json_int_t)kept.lost));
+    json_object_set_new(
+        lost, "unkept_share",
+        json_real(kept.states == 0 ? 0.0 : (double)kept.lost / (double)kept.states));
+    json_object_set_new(lost, "unkept_pos",
+                        kept.example == TM_TRUTH_NONE ? json_null()
+                                                      : json_integer((json_int_t)kept.example + 1));
+    return TM_OK;
+}
+
 static char *pipeline_value_text(const json_t *value, char *out, size_t out_bytes)
 {
     char *text = json_dumps(value == NULL ? json_null() : value, JSON_ENCODE_ANY | JSON_COMPACT);
@@ -587,6 +633,8 @@ static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
     pipeline_adopt(w);
     if (rc == TM_OK)
         rc = tm_figures_json(w->out, w->r, w->p, w->m, &w->timing, w->curve, w->target->views, err);
+    if (rc == TM_OK)
+        rc = pipeline_kept(w, err);
     if (rc == TM_OK)
         rc = pipeline_anomalies(w, err);
     if (rc == TM_OK)

@@ -29,7 +29,8 @@ struct tm_arrival { /* option 1: what one raw or reconciled row says of one reco
     int64_t lo_ns, hi_ns;
     int64_t position; /* 2 * replay id of an event or alert, 2 * g + 1 of an answer: an image stands
                          just after g (R9) */
-    int64_t rowid;
+    uint64_t txn;     /* event: hash of its transactionKey, as the history has it; 0: not told */
+    int64_t epoch, rowid;
     uint32_t row;          /* in `shown`; TM_SHOWN_NONE where it names none */
     uint32_t values_first; /* image: values[values_first ..][values_count] by column of the object;
                               END: index in `ends` */

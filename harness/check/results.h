@@ -22,7 +22,9 @@
  * at most 240 points; at_commits {commits, equal, equal_share, peak_rows, peak_pos,
  * longest_unequal_s}: as the reader's last look before each commit of the workload found it, wall
  * clock (where compress > 1 what a pipeline works at looks that much longer); lost_history {states,
- * share, measured, why}: states is null where compression would distort it (streams, compress > 1);
+ * share, measured, why, unkept_states, unkept_share, unkept_pos}: states is null where compression
+ * would distort it (streams, compress > 1); unkept: those that no kept table can give back, and one
+ * of them (check/kept.h);
  * torn {transactions, seconds, measured}: null unless compress is 1; age_s {mean, max}, behind
  * {mean, share: {"0": …, "1": …, "11+": …}}: time-weighted over records; read_weighted {age_s,
  * stale}: mean age, and share of reads that meet a row behind, of a reader who asks for a record as
@@ -31,10 +33,10 @@
  * warehouse_bytes, polls, skipped_polls, query_ms_by_object (option 1); cpu_s and rss_peak_bytes
  * are null here, whoever started the stations fills them in; breakdown {segment: {count, p50, …,
  * mean}} (streams, wall ms), examples[] (see check/diff.h, at most 20, phantoms last; each
- * with the keys of check/cause.h), slowest (check/slow.h), causes [{cause, station, rule, known, rows, example {object, id,
- * pos, because}}] (of every differing row; the words of check/cause.h), phantoms {count,
- * examples: [{object, id, deleted_org_ms, deleted, pos, change}]}; reads {probes, reads, busy,
- * observations}. */
+ * with the keys of check/cause.h), slowest (check/slow.h), causes [{cause, station, rule, known,
+ * rows, example {object, id, pos, because}}] (of every differing row; the words of check/cause.h),
+ * phantoms {count, examples: [{object, id, deleted_org_ms, deleted, pos, change}]}; reads {probes,
+ * reads, busy, observations}. */
 #ifndef TM_CHECK_RESULTS_H
 #define TM_CHECK_RESULTS_H
 #include "check/breakdown.h"

@@ -33,9 +33,11 @@ static void why_listed(char list[WHY_TEXT_BYTES], const char *name)
 {
     size_t used = strlen(list);
     const char *comma = used > 0 ? ", " : "";
+    if (strstr(list, "…") != NULL)
+        return;
     if (used + strlen(name) + 8 < WHY_TEXT_BYTES)
         snprintf(list + used, WHY_TEXT_BYTES - used, "%s%s", comma, name);
-    else if (used + 8 < WHY_TEXT_BYTES && strstr(list, "…") == NULL)
+    else if (used + 8 < WHY_TEXT_BYTES)
         snprintf(list + used, WHY_TEXT_BYTES - used, "%s…", comma);
 }
 
