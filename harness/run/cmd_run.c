@@ -1,5 +1,6 @@
 /* cmd_run: `tidemark run [SCENARIO] [--out DIR] [--brokers HOST:PORT] [--registry URL]
- * [--seed N]`. */
+ * [--seed N] [--baseline RUN]`. */
+#include "run/baseline.h"
 #include "run/command.h"
 #include "run/run.h"
 #include "base/config.h"
@@ -76,8 +77,9 @@ static void run_default_dir(struct tm_run *run)
 
 enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_err *err)
 {
-    static const char *const extra[] = { "out", "seed", "reset-topics!", NULL };
-    const char *given[3] = { NULL, NULL, NULL };
+    static const char *const extra[] = { "out", "seed", "reset-topics!", "baseline", NULL };
+    static struct tm_baseline baseline;
+    const char *given[4] = { NULL, NULL, NULL, NULL };
     struct tm_station_flags flags;
     if (tm_flags_parse(&flags, argc, argv, extra, given, err) != TM_OK)
         return err->code;
@@ -112,6 +114,11 @@ enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_e
             return tm_at(err, "--kafka-properties");
         tm_properties_free(&properties);
     }
+    if (given[3] != NULL) {
+        run->baseline = &baseline;
+        if (tm_baseline_load(&baseline, given[3], err) != TM_OK)
+            return tm_at(err, "--baseline");
+    }
     if (run->brokers_given != NULL && run->registry_given == NULL)
         tm_log(TM_LOG_INFO, "--brokers without --registry: the embedded registry is used");
     return TM_OK;
@@ -142,8 +149,34 @@ void tm_run_print(const struct tm_run *run, int code)
     json_decref(report);
 }
 
+int tm_run_against(const struct tm_run *run, int code)
+{
+    struct tm_baseline new = { .count = 0 };
+    struct tm_err err;
+    int compared = TM_EXIT_OURS;
+    if (run->baseline == NULL)
+        return code;
+    tm_err_clear(&err);
+    if (!run->json)
+        printf("against the baseline (counters alone: one run tells nothing of wall-clock "
+               "figures):\n");
+    enum tm_code rc = tm_baseline_load(&new, run->dir, &err);
+    if (rc == TM_OK)
+        rc = tm_baseline_judge(&compared, run->baseline, &new, NULL, true, run->json, &err);
+    tm_baseline_free(&new);
+    if (rc != TM_OK)
+        compared = tm_command_fail("run: --baseline", &err);
+    static const int order[] = { TM_EXIT_OURS, TM_EXIT_USAGE, TM_EXIT_FAIL, TM_EXIT_INCONCLUSIVE };
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        if (code == order[i] || compared == order[i])
+            return order[i];
+    return TM_EXIT_PASS;
+}
+
 void tm_run_free(struct tm_run *run)
 {
+    if (run->baseline != NULL)
+        tm_baseline_free(run->baseline);
     tm_clock_file_close(run->clock);
     json_decref(run->scenario);
     json_decref(run->events);
@@ -179,6 +212,7 @@ int tm_cmd_run(int argc, char **argv)
                 tm_err_text(&err, text, sizeof text), run.dir);
     } else {
         tm_run_print(&run, code);
+        code = tm_run_against(&run, code);
     }
     tm_run_free(&run);
     return code;

@@ -141,7 +141,13 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
     memset(out, 0, sizeof *out);
     command_known(&f, out);
     size_t shared = f.count;
+    bool many = false;
+    out->rest = argv + 1; /* compacted in place: what is kept is behind what is read */
     for (size_t i = 0; names_extra != NULL && names_extra[i] != NULL; i++) {
+        if (strcmp(names_extra[i], "...") == 0) {
+            many = true;
+            break;
+        }
         const char *name = names_extra[i] + (strncmp(names_extra[i], "--", 2) == 0 ? 2 : 0);
         size_t n = strcspn(name, "!");
         assert(f.count < COMMAND_FLAGS_MAX && n < sizeof extra[i]);
@@ -161,6 +167,8 @@ enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
             rc = command_take(&f, argc, argv, &at, err);
         else if (argv[at][0] == '-' && argv[at][1] != '\0')
             rc = tm_fail(err, TM_E_ARG, "unknown flag %.60s; --help lists them", argv[at]);
+        else if (out->config_path != NULL && many)
+            out->rest[out->rest_count++] = argv[at++];
         else if (out->config_path != NULL)
             rc = tm_fail(err, TM_E_ARG, "unexpected argument \"%.80s\" after \"%.80s\"", argv[at],
                          out->config_path);

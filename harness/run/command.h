@@ -20,7 +20,7 @@ enum {
 typedef int tm_command_main(int argc, char **argv); /* argv[0] is the command's name */
 tm_command_main tm_cmd_run, tm_cmd_serve, tm_cmd_kafka, tm_cmd_registry, tm_cmd_source, tm_cmd_gap,
     tm_cmd_reconcile, tm_cmd_sink, tm_cmd_view, tm_cmd_batch, tm_cmd_check, tm_cmd_report,
-    tm_cmd_simulate, tm_cmd_test, tm_cmd_why;
+    tm_cmd_simulate, tm_cmd_test, tm_cmd_why, tm_cmd_compare;
 
 /* Flags every station command takes; each also from TIDEMARK_<NAME>. Long options are "--name
  * VALUE" or "--name=VALUE". */
@@ -43,11 +43,15 @@ struct tm_station_flags {
                             (Salesforce, registry) are signed by; none = the system's */
     bool embedded;       /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
     bool json;           /* --json */
+    char **rest; /* arguments after CONFIG, of commands that take them ("..." among names_extra);
+                    within argv */
+    size_t rest_count;
 };
 /* Removes what it knows from argv; unknown --flags are TM_E_ARG with the nearest known one. Extra
  * flags a command has of its own: names_extra, NULL-terminated, values into out_extra in the same
  * order (NULL when not given). A name that ends in
- * '!' ("once!") is a switch without a value: "1" or NULL. --help prints the flags and leaves. */
+ * '!' ("once!") is a switch without a value: "1" or NULL; "..." as the last name: more than one
+ * argument is taken (rest). --help prints the flags and leaves. */
 enum tm_code tm_flags_parse(struct tm_station_flags *out, int argc, char **argv,
                             const char *const *names_extra, const char **out_extra,
                             struct tm_err *err);

@@ -23,8 +23,8 @@
     (500 * TM_NS_PER_MS)              /* the witness's last probe falls after the last commit      \
                                        */
 #define DAY_TOLD_NS (5 * TM_NS_PER_S) /* of our own time, between two lines of progress */
-#define DAY_PROBE_US 200000 /* between two probes of one database */
-#define DAY_SAMPLES 2       /* full reads of option 1 over the hours, besides the last */
+#define DAY_PROBE_US 200000           /* between two probes of one database */
+#define DAY_SAMPLES 2                 /* full reads of option 1 over the hours, besides the last */
 
 /* The witness's clock; it is asked in the middle of a step, when nothing moves. */
 static const struct tm_now *day_now;
@@ -546,13 +546,15 @@ bool tm_day_wanted(int argc, char **argv)
 
 void tm_day_help(void)
 {
-    printf("\nusage: tidemark simulate SCENARIO.json [--out DIR] [--seed N] [--json]\n\n"
+    printf("\nusage: tidemark simulate SCENARIO.json [--out DIR] [--seed N] [--baseline RUN] "
+           "[--json]\n\n"
            "Runs a scenario of `tidemark run` in one process under a virtual clock: org time is "
            "exact, nothing\nis compressed, and the same scenario and seed leave the same "
            "report.json, byte for byte.\nPrints the verdict, and where the CPU seconds went.\n\n"
            "  --out DIR    where it goes: empty or not there yet;\n"
            "               reports/out/<scenario>-<time> without it\n"
            "  --seed N     another history of the same scenario\n"
+           "  --baseline RUN  an earlier run of the same scenario and seed, to compare with\n"
            "  --json       prints report.json instead of the verdict in words\n\n"
            "Example: tidemark simulate fixtures/scenarios/short.json --out reports/out/exact\n");
 }
@@ -575,9 +577,10 @@ int tm_day_main(int argc, char **argv)
     }
     run.compress = 1;
     int code = day_run(&day, &err);
-    if (err.code == TM_OK)
+    if (err.code == TM_OK) {
         tm_run_print(&run, code);
-    else
+        code = tm_run_against(&run, code);
+    } else
         code = tm_command_fail("simulate", &err);
     day_close(&day);
     tm_run_free(&run);

@@ -32,6 +32,9 @@ static const struct tm_help helps[] = {
       "  --registry URL         your schema registry instead of the embedded one\n"
       "  --reset-topics         on your Kafka: deletes the run's topics where they hold records\n"
       "  --kafka-properties FILE  name=value lines for every Kafka client (TLS, sign-in)\n" FLAG_CA
+      "  --baseline RUN         an earlier run of the same scenario and seed: what may not change "
+      "is\n"
+      "                         compared with it (as `tidemark compare --exact` does)\n"
       "  --json                 prints report.json instead of the verdict in words\n\n"
       "Ctrl-C ends it in order and leaves a report that says it is partial; twice: at once.\n",
       "tidemark run fixtures/scenarios/short.json --out reports/out/first" },
@@ -142,6 +145,21 @@ static const struct tm_help helps[] = {
       "  --last N               commits told of without a time\n"
       "  --json                 the story for programs\n",
       "tidemark why reports/out/first Opportunity/006Py00000000DtIAI.StageName 14:05" },
+    { "compare", "BASE NEW [FLAGS]", "is the new one worse than the old one?",
+      "Judges runs of one scenario and seed against earlier ones. Each side is a run's folder, "
+      "its\n"
+      "report.json, a folder of run folders, or several with commas between: repetitions, made in\n"
+      "turns (base, new, base, new, ...) on one machine. Counters that must not change are gated\n"
+      "exactly; what the machine takes (work, CPU, query time) by rank statistics, which want "
+      "about\n"
+      "eight repetitions a side. Says the smallest growth that could have been seen. The\n"
+      "scenario's slo.compare sets effect_min (0.1), effect_seen (0.2) and alpha (0.01).\n\n"
+      "  --control RUNS         more runs of BASE's program, made in the same turns: where they\n"
+      "                         differ from BASE the answer is inconclusive; halves of BASE "
+      "without it\n"
+      "  --exact                counters alone; one run a side is enough\n"
+      "  --json                 the whole comparison for programs\n",
+      "tidemark compare reports/out/nightly/base reports/out/nightly/new" },
 };
 #define HELPS (sizeof helps / sizeof helps[0])
 

@@ -25,6 +25,7 @@ static const struct {
     { "test", tm_cmd_test },
     { "report", tm_cmd_report },
     { "why", tm_cmd_why },
+    { "compare", tm_cmd_compare },
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

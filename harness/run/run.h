@@ -22,6 +22,7 @@
 #define TM_RUN_PARTITIONS 6
 #define TM_RUN_DIR_MAX 700 /* bytes; the files of a run have longer paths */
 
+struct tm_baseline; /* run/baseline.h */
 enum tm_run_kind { TM_RUN_STREAM, TM_RUN_BATCH };
 struct tm_run_pipeline {
     const char *name; /* borrowed from the scenario */
@@ -43,6 +44,7 @@ struct tm_run {
     const char *kafka_properties;               /* for every station; NULL = as its config says */
     const char *ca_path; /* PEM, who signs https servers; NULL = the system's */
     int64_t seed;        /* -1 = the scenario's */
+    struct tm_baseline *baseline; /* what to compare with, read before the run; NULL = nothing */
     bool json;
     bool reset_topics; /* on the user's broker: those of an earlier run are deleted */
     bool dir_made;     /* the folder was not there before */
@@ -74,6 +76,9 @@ struct tm_run {
  * a run holds. */
 enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_err *err);
 void tm_run_print(const struct tm_run *run, int code);
+/* The comparison with run->baseline, if any, printed behind it; the exit code of both: fail before
+ * inconclusive before pass, 70 before all. */
+int tm_run_against(const struct tm_run *run, int code);
 void tm_run_free(struct tm_run *run);
 /* reads and checks everything first */
 enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err);
@@ -103,7 +108,8 @@ json_t *tm_run_witness_plan(const struct tm_run *run);
 bool tm_run_batch_drained(const struct tm_run *run, int64_t last_ms);
 /* run_finish.c: report.json, run.db as one file, report.html, report.md, junit.xml. The exit code
  * that goes with the report, given the witness's own. */
-enum tm_code tm_run_report(const struct tm_run *run, const json_t *report, struct tm_err *err);
+/* Adds the scenario's promises (slo) to the report. */
+enum tm_code tm_run_report(const struct tm_run *run, json_t *report, struct tm_err *err);
 int tm_run_exit(const json_t *report, int witness_exit);
 /* clock, workload, drain */
 enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err);

@@ -191,9 +191,12 @@ static void finish_run_db(const struct tm_run *run)
     tm_sql_close(db);
 }
 
-enum tm_code tm_run_report(const struct tm_run *run, const json_t *report, struct tm_err *err)
+enum tm_code tm_run_report(const struct tm_run *run, json_t *report, struct tm_err *err)
 {
     char path[TM_PATH_MAX], temporary[TM_PATH_MAX + 8];
+    json_t *slo = json_object_get(run->scenario, "slo");
+    if (json_object_size(slo) > 0)
+        json_object_set(report, "slo", slo);
     snprintf(path, sizeof path, "%.800s/report.json", run->dir);
     snprintf(temporary, sizeof temporary, "%s.tmp", path);
     if (json_dump_file(report, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 ||

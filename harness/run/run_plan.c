@@ -1,6 +1,7 @@
 /* run_plan: a scenario file to a checked plan. Every mistake is found here, before anything is
  * started. */
 #include "run/run.h"
+#include "reports/compare.h"
 #include "base/text.h"
 #include "mocks/salesforce/scenario.h"
 #include <dirent.h>
@@ -38,7 +39,7 @@ enum tm_code tm_run_keys(const json_t *object, const char *where, const char *co
 }
 
 /* What a scenario or a pipeline promises: named limits, numbers from 0. `known` ends with NULL. */
-static const char *const run_promises[] = { "lateness_ms_p99", "achieved", NULL };
+static const char *const run_promises[] = { "lateness_ms_p99", "achieved", "compare", NULL };
 static const char *const pipeline_promises[] = { "unseen", "differing", "dirty", NULL };
 
 static enum tm_code plan_promises(const json_t *slo, const char *const *known, struct tm_err *err)
@@ -55,6 +56,12 @@ static enum tm_code plan_promises(const json_t *slo, const char *const *known, s
         bool good = whole ? json_is_integer(value) : json_is_number(value);
         if (plan_known(key, "slo: ", known, err) != TM_OK)
             return err->code;
+        if (strcmp(key, "compare") == 0) {
+            struct tm_compare_rules rules;
+            if (tm_compare_rules_read(&rules, value, err) != TM_OK)
+                return err->code;
+            continue;
+        }
         if (!good || json_number_value(value) < 0)
             return tm_fail(err, TM_E_ARG, "slo: \"%s\" must be a %s from 0", key,
                            whole ? "whole number" : "number");

@@ -51,7 +51,7 @@ json_t *tm_run_witness_plan(const struct tm_run *run)
 {
     char scenario[TM_PATH_MAX], run_db[TM_PATH_MAX], out[TM_PATH_MAX];
     json_t *pipelines = json_array();
-    json_t *slo = json_object_get(run->scenario, "slo");
+    json_t *slo = json_copy(json_object_get(run->scenario, "slo")); /* NULL = none */
     const char *slash = strrchr(run->scenario_path, '/');
     snprintf(scenario, sizeof scenario, "%s", slash != NULL ? slash + 1 : run->scenario_path);
     scenario[strcspn(scenario, ".")] = '\0';
@@ -59,7 +59,8 @@ json_t *tm_run_witness_plan(const struct tm_run *run)
     snprintf(out, sizeof out, "%.800s/measures.json", run->dir);
     for (size_t i = 0; i < run->pipelines_count; i++)
         work_plan_pipeline(run, &run->pipelines[i], pipelines);
-    return json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:O, s:O*, s:s, s:s}",
+    json_object_del(slo, "compare"); /* is no promise of this run */
+    return json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:O, s:o*, s:s, s:s}",
                      "scenario", scenario, "seed", (json_int_t)run->seed, "org", run->org_path,
                      "publish_delay_ms", (json_int_t)run->publish_delay_ms, "index_lag_ms",
                      (json_int_t)run->index_lag_ms, "compress", (json_int_t)run->compress,
