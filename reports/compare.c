@@ -15,36 +15,80 @@ struct compare {
     bool virtual, other_machine, base_told;
     double alpha; /* of one figure */
     json_t *counters, *figures, *reasons;
-    size_t failed, unsure;
+    size_t failed, unsure, untold; /* untold: figures that are inconclusive */
 };
 
 /* ---- rules ---- */
+
+static const struct {
+    const char *name, *path, *words, *unit;
+    unsigned bit;
+} compare_figures[] = {
+    { "work", "work_ms.p50", "work p50", "ms", TM_COMPARE_WORK },
+    { "cpu", "cost.cpu_s", "CPU", "s", TM_COMPARE_CPU },
+    { "query", "cost.query_ms", "query", "ms", TM_COMPARE_QUERY },
+};
+
+static enum tm_code compare_must(unsigned *out, const json_t *list, struct tm_err *err)
+{
+    const json_t *one;
+    size_t i, k;
+    *out = 0;
+    if (!json_is_array(list))
+        return tm_fail(err, TM_E_ARG, "slo: compare: \"must\" must be a list");
+    json_array_foreach(list, i, one)
+    {
+        const char *name = json_is_string(one) ? json_string_value(one) : "";
+        for (k = 0; k < COMPARE_COUNT(compare_figures); k++)
+            if (strcmp(name, compare_figures[k].name) == 0)
+                break;
+        if (k == COMPARE_COUNT(compare_figures))
+            return tm_fail(err, TM_E_ARG,
+                           "slo: compare: must: \"%.40s\" is no figure; there are work, cpu, query",
+                           name);
+        *out |= compare_figures[k].bit;
+    }
+    return TM_OK;
+}
+
+static enum tm_code compare_rule(double *out, const char *key, const json_t *value, double below,
+                                 struct tm_err *err)
+{
+    *out = json_number_value(value);
+    if (!json_is_number(value) || !(*out > 0) || *out >= below)
+        return tm_fail(err, TM_E_ARG, "slo: compare: \"%s\" must be a number above 0, below %g",
+                       key, below);
+    return TM_OK;
+}
 
 enum tm_code tm_compare_rules_read(struct tm_compare_rules *out, const json_t *compare,
                                    struct tm_err *err)
 {
     const char *key;
     json_t *value;
-    *out = (struct tm_compare_rules){ 0.10, 0.20, 0.01 };
+    enum tm_code rc = TM_OK;
+    *out = (struct tm_compare_rules){ 0.10, 0.20, 0.01, TM_COMPARE_CPU };
     if (compare == NULL)
         return TM_OK;
     if (!json_is_object(compare))
         return tm_fail(err, TM_E_ARG, "slo: \"compare\" must be an object");
     json_object_foreach((json_t *)(uintptr_t)compare, key, value)
     {
-        double *to = strcmp(key, "effect_min") == 0    ? &out->effect_min
-                     : strcmp(key, "effect_seen") == 0 ? &out->effect_seen
-                     : strcmp(key, "alpha") == 0       ? &out->alpha
-                                                       : NULL;
-        if (to == NULL)
-            return tm_fail(err, TM_E_ARG,
-                           "slo: compare: unknown key \"%.60s\"; there are effect_min, "
-                           "effect_seen, alpha",
-                           key);
-        *to = json_number_value(value);
-        if (!json_is_number(value) || !(*to > 0) || *to >= (to == &out->alpha ? 0.5 : 10))
-            return tm_fail(err, TM_E_ARG, "slo: compare: \"%s\" must be a number above 0, below %s",
-                           key, to == &out->alpha ? "0.5" : "10");
+        if (strcmp(key, "effect_min") == 0)
+            rc = compare_rule(&out->effect_min, key, value, 10, err);
+        else if (strcmp(key, "effect_seen") == 0)
+            rc = compare_rule(&out->effect_seen, key, value, 10, err);
+        else if (strcmp(key, "alpha") == 0)
+            rc = compare_rule(&out->alpha, key, value, 0.5, err);
+        else if (strcmp(key, "must") == 0)
+            rc = compare_must(&out->must, value, err);
+        else
+            rc = tm_fail(err, TM_E_ARG,
+                         "slo: compare: unknown key \"%.60s\"; there are effect_min, "
+                         "effect_seen, alpha, must",
+                         key);
+        if (rc != TM_OK)
+            return rc;
     }
     if (out->effect_seen < out->effect_min)
         return tm_fail(err, TM_E_ARG, "slo: compare: effect_seen is less than effect_min");
@@ -346,16 +390,9 @@ static void compare_exactly(struct compare *c)
 
 /* ---- wall clock ---- */
 
-static const struct {
-    const char *path, *words, *unit;
-} compare_figures[] = {
-    { "work_ms.p50", "work p50", "ms" },
-    { "cost.cpu_s", "CPU", "s" },
-    { "cost.query_ms", "query", "ms" },
-};
-
 struct compare_figure {
     const char *pipeline, *words, *unit;
+    bool must;
     double base[TM_COMPARE_RUNS_MAX], new[TM_COMPARE_RUNS_MAX];
     double control[2][TM_COMPARE_RUNS_MAX];
     size_t controls[2];
@@ -433,8 +470,8 @@ static void compare_judge(struct compare *c, const struct compare_figure *f, boo
     const char *answer = compare_answer(c, &s, control.ratio, controlled, why);
     json_array_append_new(
         c->figures,
-        json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:s, s:s}", "pipeline",
-                  f->pipeline, "figure", f->words, "unit", f->unit, "base",
+        json_pack("{s:s, s:s, s:s, s:b, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:s, s:s}", "pipeline",
+                  f->pipeline, "figure", f->words, "unit", f->unit, "must", f->must, "base",
                   compare_middle(f->base, c->base.count), "new",
                   compare_middle(f->new, c->new.count), "ratio", s.ratio, "at_least",
                   s.at_least > 0 ? json_real(s.at_least) : json_null(), "at_most",
@@ -444,7 +481,8 @@ static void compare_judge(struct compare *c, const struct compare_figure *f, boo
         return;
     bool fail = strcmp(answer, "fail") == 0;
     c->failed += fail;
-    c->unsure += !fail;
+    c->untold += !fail;
+    c->unsure += !fail && f->must;
     if (!fail)
         return; /* told once for all, below */
     snprintf(text, sizeof text,
@@ -465,7 +503,8 @@ static size_t compare_each(struct compare *c, bool judge)
     {
         struct compare_figure f = { .pipeline = tm_word_text(p, "name", ""),
                                     .words = compare_figures[k].words,
-                                    .unit = compare_figures[k].unit };
+                                    .unit = compare_figures[k].unit,
+                                    .must = (c->rules.must & compare_figures[k].bit) != 0 };
         compare_path(c, f.base, f.new, f.pipeline, compare_figures[k].path);
         bool controlled = compare_control(c, &f, compare_figures[k].path);
         if (!compare_positive(f.base, c->base.count) || !compare_positive(f.new, c->new.count) ||
@@ -487,7 +526,7 @@ static void compare_wall(struct compare *c)
     c->alpha = c->rules.alpha / (double)count;
     size_t least = tm_shift_repeats(c->alpha);
     compare_each(c, true);
-    if (c->unsure == unsure)
+    if (c->untold == 0)
         return;
     if (c->base.count < least || c->new.count < least)
         snprintf(text, sizeof text,
@@ -495,9 +534,20 @@ static void compare_wall(struct compare *c)
                  "be told from noise; there are %zu and %zu.",
                  count, least, c->base.count, c->new.count);
     else
-        snprintf(text, sizeof text, "%zu of %zu wall-clock figures are inconclusive.",
-                 c->unsure - unsure, count);
+        snprintf(text, sizeof text,
+                 "%zu of %zu wall-clock figures are inconclusive, %zu of these are among those "
+                 "that must be told (slo.compare.must).",
+                 c->untold, count, c->unsure - unsure);
     compare_reason(c, text);
+}
+
+static json_t *compare_musts(unsigned must)
+{
+    json_t *list = json_array();
+    for (size_t k = 0; k < COMPARE_COUNT(compare_figures); k++)
+        if ((must & compare_figures[k].bit) != 0)
+            json_array_append_new(list, json_string(compare_figures[k].name));
+    return list;
 }
 
 enum tm_code tm_compare(json_t **out, struct tm_compare_side base, struct tm_compare_side new,
@@ -519,7 +569,7 @@ enum tm_code tm_compare(json_t **out, struct tm_compare_side base, struct tm_com
                                : base.count > 1  ? "halves of BASE"
                                                  : "none";
     *out = json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:o, s:{s:f, s:f, s:f}, s:{s:i, s:i, s:i, s:s}, s:o, s:o}",
+        "{s:s, s:s, s:s, s:I, s:s, s:o, s:{s:f, s:f, s:f, s:o}, s:{s:i, s:i, s:i, s:s}, s:o, s:o}",
         "tidemark", "1", "verdict",
         c.failed > 0   ? "fail"
         : c.unsure > 0 ? "inconclusive"
@@ -527,9 +577,10 @@ enum tm_code tm_compare(json_t **out, struct tm_compare_side base, struct tm_com
         "scenario", tm_word_text(base.runs[0], "scenario", ""), "seed",
         (json_int_t)compare_number(base.runs[0], "seed"), "clock", c.virtual ? "virtual" : "real",
         "reasons", c.reasons, "rules", "effect_min", c.rules.effect_min, "effect_seen",
-        c.rules.effect_seen, "alpha", c.rules.alpha, "repetitions", "base", (int)base.count, "new",
-        (int)new.count, "control", (int)control.count, "control_kind", control_kind, "counters",
-        c.counters, "figures", c.figures);
+        c.rules.effect_seen, "alpha", c.rules.alpha, "must", compare_musts(c.rules.must),
+        "repetitions", "base", (int)base.count, "new", (int)new.count, "control",
+        (int)control.count, "control_kind", control_kind, "counters", c.counters, "figures",
+        c.figures);
     return *out != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "comparing");
 }
 

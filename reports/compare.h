@@ -25,7 +25,9 @@ struct tm_compare_rules {
     double effect_min;  /* 0.10: growth below that never fails */
     double effect_seen; /* 0.20: growth from that on must be excluded, or it is no pass */
     double alpha;       /* 0.01: chance of a false fail, all figures together */
+    unsigned must;      /* a bit each: figures without which there is no pass; ["cpu"] */
 };
+enum { TM_COMPARE_WORK = 1, TM_COMPARE_CPU = 2, TM_COMPARE_QUERY = 4 };
 /* compare NULL: presets. TM_E_ARG names the key. */
 enum tm_code tm_compare_rules_read(struct tm_compare_rules *out, const json_t *compare,
                                    struct tm_err *err);
