@@ -67,7 +67,7 @@ enum tm_code tm_compare_rules_read(struct tm_compare_rules *out, const json_t *c
     const char *key;
     json_t *value;
     enum tm_code rc = TM_OK;
-    *out = (struct tm_compare_rules){ 0.10, 0.20, 0.01, TM_COMPARE_CPU };
+    *out = (struct tm_compare_rules){ 0.10, 0.20, 0.002, TM_COMPARE_CPU };
     if (compare == NULL)
         return TM_OK;
     if (!json_is_object(compare))

@@ -24,7 +24,7 @@
 struct tm_compare_rules {
     double effect_min;  /* 0.10: growth below that never fails */
     double effect_seen; /* 0.20: growth from that on must be excluded, or it is no pass */
-    double alpha;       /* 0.01: chance of a false fail, all figures together */
+    double alpha;       /* 0.002: chance of a false fail, all figures together */
     unsigned must;      /* a bit each: figures without which there is no pass; ["cpu"] */
 };
 enum { TM_COMPARE_WORK = 1, TM_COMPARE_CPU = 2, TM_COMPARE_QUERY = 4 };

@@ -138,7 +138,7 @@ static void thresholds_of_the_scenario_are_heeded_and_checked(void **state)
     (void)state;
     tm_err_clear(&err);
     assert_int_equal(tm_compare_rules_read(&rules, NULL, &err), TM_OK);
-    assert_true(rules.effect_min < 0.11 && rules.effect_seen > 0.19 && rules.alpha < 0.011);
+    assert_true(rules.effect_min < 0.11 && rules.effect_seen > 0.19 && rules.alpha < 0.0021);
     assert_int_equal(tm_compare_rules_read(&rules, good, &err), TM_OK);
     assert_true(rules.effect_min > 0.29 && rules.effect_seen > 0.49);
     assert_int_equal(tm_compare_rules_read(&rules, bad, &err), TM_E_ARG);
