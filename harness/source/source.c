@@ -130,6 +130,7 @@ static void source_new_epoch(struct tm_source *s, const char *why)
     s->at = (struct tm_checkpoint){ .replay_id = -1, .epoch = s->at.epoch + 1 };
     s->high = s->batch_high = -1;
     s->high_commit_ms = 0;
+    s->high_dated = false;
     s->resumed = true;
     s->begun = s->begin_sent = false;
     s->audit_next_ms = TM_NEVER;
@@ -207,18 +208,21 @@ static enum tm_code source_refused(struct tm_source *s, struct tm_err *err)
     return TM_OK;
 }
 
-/* True when the event at hand belongs to another replay line than those before it. */
+/* True when the event at hand belongs to another replay line than those before it. One position
+ * with two commit times is two events; an event that comes again has its own. */
 static bool source_went_back(const struct tm_source *s, int64_t commit_ms)
 {
-    return s->event.replay_id < s->high && commit_ms > s->high_commit_ms + SOURCE_BACKWARD_MS;
+    bool not_beyond =
+        s->event.replay_id < s->high || (s->event.replay_id == s->high && s->high_dated);
+    return not_beyond && commit_ms > s->high_commit_ms + SOURCE_BACKWARD_MS;
 }
 
 static enum tm_code source_went_back_do(struct tm_source *s, struct tm_err *err)
 {
     char why[160];
     snprintf(why, sizeof why,
-             "replay ids went back from %" PRId64 " to %" PRId64 " while commit times went on",
-             s->high, s->event.replay_id);
+             "replay ids went from %" PRId64 " to %" PRId64 " while commit times went on", s->high,
+             s->event.replay_id);
     if (s->set.invalid_replay == TM_SOURCE_FAIL)
         return tm_fail(err, TM_E_GAP,
                        "%s: %s: the org was restored or moved, and events may be lost; "
@@ -252,12 +256,17 @@ static enum tm_code source_mark(struct tm_source *s, int64_t replay_id, struct t
     return TM_OK;
 }
 
+/* commit_ms below 0: nobody could read it. */
 static enum tm_code source_finish_event(struct tm_source *s, int64_t commit_ms, struct tm_err *err)
 {
     int64_t replay_id = s->event.replay_id;
+    bool dated = commit_ms >= 0;
+    if (!dated)
+        commit_ms = s->high_commit_ms;
     if (replay_id > s->high) {
         s->high = replay_id;
         s->high_commit_ms = commit_ms;
+        s->high_dated = dated;
     }
     if (replay_id > s->batch_high) {
         s->batch_high = replay_id;
@@ -348,7 +357,7 @@ static enum tm_code source_keep_aside(struct tm_source *s, const char *reason, s
     }
     if (rc == TM_OK && ids == NULL)
         rc = source_alert(s, "*", g, "copy", reason, err);
-    return rc == TM_OK ? source_finish_event(s, s->high_commit_ms, err) : rc;
+    return rc == TM_OK ? source_finish_event(s, -1, err) : rc;
 }
 
 /* Read again by a fresh describe first; then kept aside. */

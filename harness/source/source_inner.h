@@ -48,6 +48,7 @@ struct tm_source {
     struct tm_checkpoint at;      /* acknowledged */
     bool resumed;                 /* a checkpoint was found, or a position is known */
     int64_t high, high_commit_ms; /* highest received in this epoch; -1 = none */
+    bool high_dated;              /* and that is when it was committed, not an earlier one */
     bool checkpoint_due;
     bool begun, begin_sent; /* a checkpoint of this epoch is acknowledged; is under way */
     int64_t checkpoint_next_ns;
