@@ -21,6 +21,7 @@
 static struct stand stand;
 static struct tm_gap *gap;
 static struct tm_topic *topic;
+static int event_epoch = 2;
 static char raw_schema[1 << 16], folder[256], aside[300];
 
 static void gap_up(void)
@@ -105,7 +106,7 @@ static void event(const char *id, const char *ids, const char *type, const char 
     stand_put(&stand, RAW, partition, id, raw_schema,
               json_pack("{s:s, s:s, s:o, s:s, s:o, s:i}", "Id", id, "ReplayId", number,
                         "ChangeEventHeader", header, "_ObjectType", "Opportunity", "_DiffFields",
-                        json_loads(diff, 0, NULL), "_epoch", 2));
+                        json_loads(diff, 0, NULL), "_epoch", event_epoch));
 }
 
 static const char *text_of(const json_t *records, size_t i, const char *name)
@@ -159,6 +160,21 @@ static void overflow_and_conversion_go_to_every_partition(void **state)
         json_decref(first);
         json_decref(second);
     }
+}
+
+/* Every partition brings it, but another is another: of a later event, or of a later epoch. */
+static void each_overflow_is_told_once_also_where_two_epochs_number_alike(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    for (int replay = 7; replay <= 8; replay++)
+        for (event_epoch = 2; event_epoch <= 3; event_epoch++)
+            for (int p = 0; p < 3; p++)
+                event(OVERFLOW_ID, "[\"" OVERFLOW_ID "\"]", "GAP_OVERFLOW", "[]", replay, p);
+    event_epoch = 2;
+    assert_int_equal(run(&err), TM_OK);
+    for (int32_t p = 0; p < 3; p++)
+        assert_int_equal(tm_mem_high(stand.broker, ALERTS, p), 4);
 }
 
 static void a_merged_gap_alerts_each_id_once_in_both_forms(void **state)
@@ -294,6 +310,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind_that_asks_for_a_read_is_alerted_and_nothing_else,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            each_overflow_is_told_once_also_where_two_epochs_number_alike, set_up, tear_down),
         cmocka_unit_test_setup_teardown(overflow_and_conversion_go_to_every_partition, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_merged_gap_alerts_each_id_once_in_both_forms, set_up,

@@ -24,6 +24,7 @@ static struct tm_topic *topic;
 static struct tm_sf_session *session;
 static char alert_schema[1 << 15], folder[256];
 static unsigned lives;
+static int alert_epoch;
 
 static void recon_up_as(const char *state_dir)
 {
@@ -69,6 +70,7 @@ static int set_up(void **state)
     stand_open(&stand);
     stand.answer = recon_org_answer;
     lives = 0;
+    alert_epoch = 1;
     memset(&recon_org, 0, sizeof recon_org);
     recon_org.page = 2000;
     recon_org.fail_status = 400;
@@ -138,7 +140,7 @@ static void alert(const char *id, const char *kind, int64_t g, int32_t partition
     stand_put(&stand, ALERTS, partition, id, alert_schema,
               json_pack("{s:s, s:s, s:{s:I}, s:s, s:s, s:i}", "Id", id, "ReplayId", replay,
                         "ChangeEventHeader", "commitTimestamp", (json_int_t)1772438400000, "_kind",
-                        kind, "_reason", "test", "_epoch", 1));
+                        kind, "_reason", "test", "_epoch", alert_epoch));
 }
 
 static void alert_all(const char *kind, int64_t g)
@@ -199,6 +201,23 @@ static void an_idle_window_is_read_once_at_the_highest_position_of_each_id(void 
         assert_true(tm_mem_committed(stand.broker, GROUP, ALERTS, p) ==
                         tm_mem_high(stand.broker, ALERTS, p) ||
                     tm_mem_high(stand.broker, ALERTS, p) == 0);
+    json_decref(all);
+}
+
+static void an_ask_of_a_newer_epoch_stands_above_all_of_an_older_one(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    alert(recon_org.ids[1], "gap", 900, 0);
+    alert_epoch = 2;
+    alert(recon_org.ids[1], "gap", 5, 0);
+    alert_epoch = 1;
+    alert(recon_org.ids[1], "gap", 901, 0);
+    assert_int_equal(run(2 * TM_NS_PER_S, &err), TM_OK);
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(json_array_size(all), 1);
+    assert_int_equal(json_integer_value(field(all, 0, "_epoch")), 2);
+    assert_int_equal(json_integer_value(field(all, 0, "_g")), 5);
     json_decref(all);
 }
 
@@ -341,7 +360,11 @@ static void an_overflow_may_be_read_as_a_range_that_waits_for_the_index(void **s
     alert_all("overflow", 50);
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     assert_int_equal(recon_org.queries, 0);
-    alert(recon_org.ids[1], "gap", 51, 0); /* other asks of the object keep their order behind it */
+    /* Other asks of the object keep their order behind it: a commit beyond it would lose it. */
+    alert(recon_org.ids[1], "gap", 51, 0);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_int_equal(recon_org.queries, 0);
+    assert_int_equal(tm_mem_committed(stand.broker, GROUP, ALERTS, 0), -1);
     stand.now.org_ms = 1772438400000 + 60000 + 60000;
     assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
     json_t *all = stand_all(&stand, RECON);
@@ -721,6 +744,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             an_idle_window_is_read_once_at_the_highest_position_of_each_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_ask_of_a_newer_epoch_stands_above_all_of_an_older_one,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(event_time_closes_a_window_without_any_idleness, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(many_ids_are_asked_in_as_few_requests_as_limits_allow,
