@@ -198,6 +198,10 @@ static void wrong_usage_is_exit_64_and_says_what_to_do(void **state)
     tm_test_refused(64, (const char *[]){ "put <Object>.sql there", NULL }, LIMIT_S,
                     "tidemark test --views fixtures/cases");
     tm_test_refused(64, (const char *[]){ "wants a value", NULL }, LIMIT_S, "tidemark test --exec");
+    tm_test_refused(64, (const char *[]){ "--exec is empty", NULL }, LIMIT_S,
+                    "tidemark test --exec ' '");
+    tm_test_refused(64, (const char *[]){ "--exec is empty", NULL }, LIMIT_S,
+                    "tidemark simulate --seeds 1..1 --exec ' '");
     tm_test_refused(64, (const char *[]){ "--limit \"soon\"", NULL }, LIMIT_S,
                     "tidemark test --limit soon");
 }
@@ -237,7 +241,23 @@ static void views_may_make_views_and_read_and_nothing_else(void **state)
     views_refused("CREATE VIEW Opportunity AS SELECT load_extension('x') AS Id;", "load_extension");
     views_refused("CREATE VIEW Opportunity AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
                   "i+1 FROM n) SELECT max(i) AS Id FROM n;",
-                  "a recursive query without an end?");
+                  "Opportunity.sql: stopped on case " CASE);
+    views_refused("CREATE VIEW Opportunity AS SELECT Id, 0 AS _dirty FROM no_such_table;",
+                  "Opportunity.sql: case " CASE ": no such table");
+    views_refused("CREATE VIEW Opportunity AS SELECT abs(-9223372036854775808) AS Id;",
+                  "Opportunity.sql: case " CASE ": integer overflow");
+}
+
+static void a_folder_in_place_of_a_views_file_is_told(void **state)
+{
+    char dir[256], command[400];
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", tm_test_folder());
+    snprintf(command, sizeof command, "mkdir %s/Opportunity.sql", dir);
+    assert_int_equal(system(command), 0);
+    tm_test_refused(64, (const char *[]){ "Opportunity.sql: Is a directory", NULL }, LIMIT_S,
+                    "tidemark test " CASE " --views %s", dir);
+    tm_test_folder_remove(dir);
 }
 
 static void view_that_shows_something_else_is_a_failing_case(void **state)
@@ -394,6 +414,17 @@ static void program_that_fails_is_told_with_what_it_said(void **state)
     exec_fails("kill -9 $$", "", "it was ended by signal 9");
     exec_fails("cat >/dev/null", "", "Opportunity 006000000000001AAA: missing");
     exec_fails("sleep 30", "--limit 1", "it was stopped after 1 s (--limit)");
+    exec_fails("cat >/dev/null; echo \"{\\\"object\\\":\\\"Opportunities\\\",\\\"row\\\":"
+               "{\\\"Id\\\":\\\"x\\\"}}\"",
+               "", "Opportunities x: shown, but no raw row is about such an object");
+}
+
+/* What it prints is kept in memory. */
+static void program_that_never_stops_printing_is_stopped(void **state)
+{
+    (void)state;
+    exec_fails("yes", "", "it was stopped: it printed more than 67108864 bytes");
+    exec_fails("yes >&2", "", "it was stopped: it printed more than 67108864 bytes");
 }
 
 static void output_that_cannot_be_read_is_told_by_its_line(void **state)
@@ -423,6 +454,7 @@ int main(void)
         cmocka_unit_test(junit_is_well_formed_and_says_what_its_schema_knows),
         cmocka_unit_test(wrong_usage_is_exit_64_and_says_what_to_do),
         cmocka_unit_test(views_may_make_views_and_read_and_nothing_else),
+        cmocka_unit_test(a_folder_in_place_of_a_views_file_is_told),
         cmocka_unit_test(view_that_shows_something_else_is_a_failing_case),
         cmocka_unit_test(right_views_pass_every_case_that_fixed_sql_can),
         cmocka_unit_test(wrong_views_fail_the_cases_they_should),
@@ -430,6 +462,7 @@ int main(void)
         cmocka_unit_test(small_script_in_awk_is_put_through_a_case),
         cmocka_unit_test(example_program_in_python_passes_cases_of_every_kind),
         cmocka_unit_test(program_that_fails_is_told_with_what_it_said),
+        cmocka_unit_test(program_that_never_stops_printing_is_stopped),
         cmocka_unit_test(output_that_cannot_be_read_is_told_by_its_line),
         cmocka_unit_test(missing_program_and_one_that_never_ends_stop_the_run),
     };

@@ -198,6 +198,8 @@ static enum tm_code test_arguments(struct test *t, int argc, char **argv, struct
     }
     if (rc == TM_OK && t->args.views_dir != NULL && t->args.exec != NULL)
         rc = tm_fail(err, TM_E_ARG, "--views and --exec are two ways; give one of them");
+    if (rc == TM_OK && t->args.exec != NULL)
+        rc = tm_test_exec_check(t->args.exec, err);
     if (rc == TM_OK && t->args.views_dir != NULL && access(t->args.views_dir, R_OK | X_OK) != 0)
         rc = tm_fail(err, TM_E_ARG, "--views %s: no such folder", t->args.views_dir);
     if (rc == TM_OK && !named)

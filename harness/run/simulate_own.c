@@ -74,6 +74,8 @@ enum tm_code tm_simulate_own_open(struct tm_simulate_own *o, struct tm_err *err)
         return tm_fail(err, TM_E_ARG, "--objects goes with --views or --exec");
     if (!views && !exec)
         return TM_OK;
+    if (exec && tm_test_exec_check(o->exec.command, err) != TM_OK)
+        return err->code;
     if (o->objects_dir == NULL)
         o->objects_dir = OWN_OBJECTS_DIR;
     o->exec.limit_s = OWN_LIMIT_S;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,20 +73,32 @@ static void exec_child(const int fds[EXEC_FILES], const char *command)
     _exit(127);
 }
 
-/* *out_status as waitpid gives it; false when the limit passed. */
-static bool exec_wait(pid_t pid, int limit_s, int *out_status)
+/* It prints into memory: no more than anybody would read. */
+static bool exec_floods(const int fds[EXEC_FILES])
+{
+    struct stat out, said;
+    return fstat(fds[EXEC_OUT], &out) == 0 && fstat(fds[EXEC_ERR], &said) == 0 &&
+           (out.st_size > TM_TEST_OUTPUT_BYTES_MAX || said.st_size > TM_TEST_OUTPUT_BYTES_MAX);
+}
+
+/* Until it has ended: *out_status as waitpid gives it. */
+static enum tm_code exec_wait(pid_t pid, int limit_s, const int fds[EXEC_FILES], int *out_status,
+                              struct tm_err *err)
 {
     int64_t until_ns = tm_clock_monotonic_ns() + limit_s * TM_NS_PER_S;
-    for (;;) {
+    bool floods = false;
+    while (!floods && tm_clock_monotonic_ns() < until_ns) {
         if (waitpid(pid, out_status, WNOHANG) == pid)
-            return true;
-        if (tm_clock_monotonic_ns() >= until_ns)
-            break;
+            return TM_OK;
         poll(NULL, 0, EXEC_LOOK_MS);
+        floods = exec_floods(fds);
     }
     kill(-pid, SIGKILL);
     waitpid(pid, out_status, 0);
-    return false;
+    if (floods)
+        return tm_fail(err, TM_E_PROTO, "it was stopped: it printed more than %u bytes",
+                       TM_TEST_OUTPUT_BYTES_MAX);
+    return tm_fail(err, TM_E_PROTO, "it was stopped after %d s (--limit)", limit_s);
 }
 
 static enum tm_code exec_read(struct tm_buf *out, int fd, struct tm_err *err)
@@ -132,6 +145,13 @@ static enum tm_code exec_ended(int status, const int fds[EXEC_FILES], struct tm_
     return TM_OK;
 }
 
+enum tm_code tm_test_exec_check(const char *command, struct tm_err *err)
+{
+    return command[strspn(command, " \t\n")] != '\0'
+               ? TM_OK
+               : tm_fail(err, TM_E_ARG, "--exec is empty: it wants a command");
+}
+
 enum tm_code tm_test_exec(json_t **out, const struct tm_case *c, const struct tm_test_exec *how,
                           struct tm_err *err)
 {
@@ -147,8 +167,8 @@ enum tm_code tm_test_exec(json_t **out, const struct tm_case *c, const struct tm
         exec_child(fds, how->command);
     if (rc == TM_OK && pid < 0)
         rc = tm_fail(err, TM_E_IO, "fork: %s", strerror(errno));
-    if (rc == TM_OK && !exec_wait(pid, how->limit_s, &status))
-        rc = tm_fail(err, TM_E_PROTO, "it was stopped after %d s (--limit)", how->limit_s);
+    if (rc == TM_OK)
+        rc = exec_wait(pid, how->limit_s, fds, &status, err);
     if (pid > 0)
         kill(-pid, SIGKILL); /* what it left behind */
     if (rc == TM_OK)

@@ -10,8 +10,11 @@ struct tm_test_exec {
     const char *command;
     int limit_s;
 };
+/* TM_E_ARG where it is no command at all. */
+enum tm_code tm_test_exec_check(const char *command, struct tm_err *err);
 /* TM_E_ARG: there is no such program, nothing can be tested. TM_E_PROTO: this case's program
- * failed: exit code and what it said on stderr, the line that cannot be read, or the time limit. */
+ * failed: exit code and what it said on stderr, the line that cannot be read, too much output, or
+ * the time limit. */
 enum tm_code tm_test_exec(json_t **out, const struct tm_case *c, const struct tm_test_exec *how,
                           struct tm_err *err);
 #endif

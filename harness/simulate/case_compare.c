@@ -230,6 +230,29 @@ static enum tm_code compare_doubt(struct compare *c, const char *object, struct 
     return rc;
 }
 
+/* Rows of what no raw row was about: a name that nobody asked for, misspelt perhaps. */
+static enum tm_code compare_strangers(struct compare *c, struct tm_err *err)
+{
+    size_t at;
+    json_t *line;
+    enum tm_code rc = TM_OK;
+    json_array_foreach((json_t *)c->shown, at, line)
+    {
+        const char *object = json_string_value(json_object_get(line, "object"));
+        bool known = json_object_get(line, "row") == NULL;
+        for (size_t i = 0; i < c->of->objects_count && !known; i++) {
+            char doubt[TM_CASE_NAME_BYTES + 8];
+            snprintf(doubt, sizeof doubt, "%s_dirty", c->of->objects[i]);
+            known = compare_of(line, c->of->objects[i]) || compare_of(line, doubt);
+        }
+        if (rc == TM_OK && !known)
+            rc =
+                compare_found(c, object, compare_id(line), NULL, NULL, json_object_get(line, "row"),
+                              "shown, but no raw row is about such an object", err);
+    }
+    return rc;
+}
+
 enum tm_code tm_case_compare(json_t *findings, const struct tm_case *of, const json_t *shown,
                              struct tm_err *err)
 {
@@ -253,5 +276,5 @@ enum tm_code tm_case_compare(json_t *findings, const struct tm_case *of, const j
         if (rc == TM_OK && named && speaks)
             rc = compare_doubt(&c, doubt, err);
     }
-    return rc;
+    return rc == TM_OK ? compare_strangers(&c, err) : rc;
 }

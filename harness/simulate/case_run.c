@@ -68,13 +68,14 @@ static enum tm_code run_has(bool *out, sqlite3 *db, const char *relation, struct
     return rc;
 }
 
-/* has_dirty[i]: X_dirty of object i is there. */
-static enum tm_code run_show(json_t **out, sqlite3 *db, const struct tm_case *c,
-                             const bool *has_dirty, struct tm_err *err)
+/* has_dirty[i]: X_dirty of object i is there. *out_at: the object that was read last. */
+static enum tm_code run_show_at(json_t **out, size_t *out_at, sqlite3 *db, const struct tm_case *c,
+                                const bool *has_dirty, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     *out = json_array();
     for (size_t i = 0; i < c->objects_count && rc == TM_OK; i++) {
+        *out_at = i;
         char doubt[TM_CASE_NAME_BYTES + 8];
         snprintf(doubt, sizeof doubt, "%s_dirty", c->objects[i]);
         rc = run_read(*out, db, c->objects[i], err);
@@ -88,6 +89,13 @@ static enum tm_code run_show(json_t **out, sqlite3 *db, const struct tm_case *c,
         *out = NULL;
     }
     return rc;
+}
+
+static enum tm_code run_show(json_t **out, sqlite3 *db, const struct tm_case *c,
+                             const bool *has_dirty, struct tm_err *err)
+{
+    size_t at;
+    return run_show_at(out, &at, db, c, has_dirty, err);
 }
 
 /* ---- option 1 ---- */
@@ -199,7 +207,10 @@ static enum tm_code run_file(struct tm_buf *out, const char *path, struct tm_err
         return tm_fail(err, TM_E_ARG, "%s: %s", path, strerror(errno));
     while ((n = fread(piece, 1, sizeof piece, f)) > 0)
         tm_buf_add(out, piece, n);
+    int why = ferror(f) ? errno : 0;
     fclose(f);
+    if (why != 0) /* a folder, for one */
+        return tm_fail(err, TM_E_ARG, "%s: %s", path, strerror(why));
     return tm_buf_check(out, path, err);
 }
 
@@ -237,15 +248,19 @@ static enum tm_code run_guarded(json_t **out, sqlite3 *db, const struct tm_case 
     sqlite3_set_authorizer(db, run_authorize, NULL);
     sqlite3_progress_handler(db, RUN_LOOK_STEPS, run_progress, &steps);
     struct tm_err why;
+    size_t at = 0;
     tm_err_clear(&why);
-    enum tm_code rc = run_show(out, db, c, has_dirty, &why);
+    enum tm_code rc = run_show_at(out, &at, db, c, has_dirty, &why);
     if (rc == TM_OK)
         return rc;
     if (steps > TM_CASE_SQL_STEPS_MAX)
-        return tm_fail(err, TM_E_ARG,
-                       "%s: stopped on case %s after %d steps; a recursive query without an end?",
-                       dir, c->name, TM_CASE_SQL_STEPS_MAX);
-    return tm_fail(err, rc == TM_E_NOMEM ? rc : TM_E_ARG, "%s: case %s: %s", dir, c->name, why.msg);
+        return tm_fail(
+            err, TM_E_ARG,
+            "%s/%s.sql: stopped on case %s after %d steps; a recursive query without an end?", dir,
+            c->objects[at], c->name, TM_CASE_SQL_STEPS_MAX);
+    bool sql = sqlite3_errcode(db) != SQLITE_OK && sqlite3_errcode(db) < SQLITE_ROW;
+    return tm_fail(err, rc == TM_E_NOMEM ? rc : TM_E_ARG, "%s/%s.sql: case %s: %s", dir,
+                   c->objects[at], c->name, sql ? sqlite3_errmsg(db) : why.msg);
 }
 
 enum tm_code tm_case_by_sql(json_t **out, const char **out_skipped, const struct tm_case *c,
