@@ -14,12 +14,16 @@
 #define SHRINK_FAULTS_MAX 8   /* different ones, tried alone */
 #define SHRINK_MOMENTS_MAX 60 /* at which each is tried */
 
+#define SHRINK_REST_STEPS 100000 /* that coming to rest may take, the first time */
+#define SHRINK_STEPS_MORE 4000   /* than twice as many as before: a station that never rests */
+
 struct shrink {
     struct tm_sim_script best;
     struct tm_sim_result result;
     struct tm_sim_options options;
     uint64_t runs;
     bool better; /* in this round */
+    bool rest;   /* what was seen in flight is looked for at rest */
 };
 
 static bool shrink_flight(const struct tm_sim_finding *f)
@@ -35,11 +39,12 @@ static int shrink_side(const struct tm_sim_finding *f)
 
 /* At rest the same rule in the same place. In flight it depends on which warehouse is a step ahead
  * whether the rules or the other option are missed first: both are the same wrong. */
-static bool shrink_same(const struct tm_sim_finding *a, const struct tm_sim_finding *b)
+static bool shrink_same(const struct shrink *s, const struct tm_sim_finding *b)
 {
+    const struct tm_sim_finding *a = &s->result.finding;
     int x = shrink_side(a), y = shrink_side(b);
-    if (shrink_flight(a) && shrink_flight(b))
-        return x == 0 || y == 0 || x == y;
+    if (shrink_flight(a) && (s->rest ? y > 0 && !shrink_flight(b) : shrink_flight(b)))
+        return b->found && (x == 0 || y == 0 || x == y);
     return b->found && strcmp(a->rule, b->rule) == 0 && strcmp(a->where, b->where) == 0;
 }
 
@@ -60,8 +65,9 @@ static bool shrink_try(struct shrink *s, struct tm_sim_script *candidate)
     struct tm_err err;
     tm_err_clear(&err);
     s->runs++;
-    bool good = tm_simulate_script(&r, candidate, &s->options, &err) == TM_OK &&
-                shrink_same(&s->result.finding, &r.finding);
+    s->options.steps_max = 2 * s->result.finding.step + SHRINK_STEPS_MORE;
+    bool good =
+        tm_simulate_script(&r, candidate, &s->options, &err) == TM_OK && shrink_same(s, &r.finding);
     if (good) {
         tm_sim_script_free(&s->best);
         s->best = *candidate;
@@ -368,14 +374,34 @@ static void shrink_round(struct shrink *s, bool first)
         shrink_part(s, &events);
 }
 
-/* What the whole run gives when looked at as its candidates will be. */
-static void shrink_again(struct shrink *s)
+/* The whole run once more, looked at as its candidates will be: takes what it shows then. */
+static bool shrink_again(struct shrink *s)
 {
     struct tm_sim_script candidate;
     struct tm_err err;
     tm_err_clear(&err);
-    if (tm_sim_script_copy(&candidate, &s->best, &err) == TM_OK)
-        (void)shrink_try(s, &candidate);
+    return tm_sim_script_copy(&candidate, &s->best, &err) == TM_OK && shrink_try(s, &candidate);
+}
+
+/* What is seen in flight depends on when somebody looks. Where it is still wrong at rest, that is
+ * the better story: there the org is the truth. Else: look always, and then it is seen earlier, and
+ * may look otherwise. */
+static void shrink_look(struct shrink *s)
+{
+    struct tm_sim_result flight = s->result;
+    if (!shrink_flight(&flight.finding))
+        return;
+    s->options.look_never = true;
+    s->result.finding.step = SHRINK_REST_STEPS;
+    s->rest = true;
+    if (shrink_again(s)) {
+        s->rest = false;
+        return;
+    }
+    s->rest = s->options.look_never = false;
+    s->options.look_always = true;
+    s->result = flight;
+    (void)shrink_again(s);
 }
 
 enum tm_code tm_sim_shrink(struct tm_sim_shrunk *out, const struct tm_sim_script *script,
@@ -387,11 +413,7 @@ enum tm_code tm_sim_shrink(struct tm_sim_shrunk *out, const struct tm_sim_script
     enum tm_code rc = tm_sim_script_copy(&s.best, script, err);
     if (rc != TM_OK)
         return rc;
-    /* What is seen in flight depends on when somebody looks: look always, and then it is seen
-     * earlier, and may look otherwise. */
-    s.options.look_always = shrink_flight(&s.result.finding);
-    if (s.options.look_always)
-        shrink_again(&s);
+    shrink_look(&s);
     for (int round = 0; round < SHRINK_ROUNDS_MAX; round++) {
         shrink_round(&s, round == 0);
         if (!s.better)

@@ -159,7 +159,8 @@ static enum tm_code sim_look(struct tm_sim *s, size_t ran, struct tm_err *err)
     if (ran < w->stations_count - 2 || s->moved_ns != w->now.wall_ns || sink->db == NULL ||
         view->db == NULL || view->self == NULL || sink->self == NULL)
         return TM_OK;
-    if (!tm_sim_chance(s->choices, TM_SIM_AT_LOOK, s->swarm.look) && !s->look_always)
+    bool looks = tm_sim_chance(s->choices, TM_SIM_AT_LOOK, s->swarm.look) || s->look_always;
+    if (!looks || s->look_never)
         return TM_OK;
     s->result->looks++;
     enum tm_code rc = tm_sim_compare_flight(&s->world, &s->result->finding, err);
@@ -315,6 +316,8 @@ static enum tm_code sim_run(struct tm_sim *s, struct tm_err *err)
     enum tm_code rc = TM_OK;
     bool done = false;
     while (rc == TM_OK && !done && !s->result->finding.found) {
+        if (s->steps_max > 0 && s->result->steps >= s->steps_max)
+            break;
         if (s->result->steps >= SIM_STEPS_MAX) {
             sim_found(s, "rest", s->last_end[0] != '\0' ? s->last_end : "never comes to rest");
             break;
@@ -383,6 +386,8 @@ enum tm_code tm_simulate_script(struct tm_sim_result *out, struct tm_sim_script 
     s.script = script;
     s.choices = &script->choices;
     s.look_always = options->look_always;
+    s.look_never = options->look_never;
+    s.steps_max = options->steps_max;
     if (s.choices->given)
         tm_sim_choices_rewind(s.choices);
     enum tm_code rc = sim_open(&s, options, err);

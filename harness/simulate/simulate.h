@@ -34,6 +34,8 @@ struct tm_sim_options {
     const char *
         dir; /* a scratch folder of this process's own; its databases are made anew for each seed */
     bool look_always;     /* in flight, whenever a warehouse has changed */
+    bool look_never;      /* only at rest */
+    uint64_t steps_max;   /* who has found nothing by then finds nothing; 0 = as many as it takes */
     bool views_installed; /* as in struct tm_sim_settings; so they are wherever at_end is given */
     const char *planted_from, *planted_to; /* as in struct tm_sim_settings */
 };

@@ -20,7 +20,8 @@ struct tm_sim {
     struct tm_now origin;
     bool calm;
     size_t last; /* station that ran */
-    bool look_always;
+    bool look_always, look_never;
+    uint64_t steps_max;
     int64_t line;        /* first replay id of the one in force */
     int64_t hold_offset; /* of the partition held; -1 = none */
     const char *hold_topic;
