@@ -37,6 +37,57 @@ static void stop_and_start_goes_on_where_the_org_stopped(void **state)
     assert_non_null(strstr(err.msg, "seed"));
 }
 
+/* What another connection to org.db counts. */
+static int64_t seen_by_others(struct org_fixture *f)
+{
+    sqlite3 *db = NULL;
+    int64_t count = -1;
+    assert_int_equal(tm_sql_open(&db, f->path, TM_SQL_READ, NULL), TM_OK);
+    assert_int_equal(tm_sql_int64(&count, db, "SELECT count(*) FROM history", NULL), TM_OK);
+    tm_sql_close(db);
+    return count;
+}
+
+static void gathered_changes_are_seen_by_others_once_settled(void **state)
+{
+    struct org_fixture *f = *state;
+    char a[TM_ID_BYTES], b[TM_ID_BYTES] = "001000000000000AAA";
+    tm_org_gather(f->org);
+    org_make_account(f->org, a, "A", T0);
+    assert_int_equal(seen_by_others(f), 0);
+    assert_int_equal(org_ask_int(f->org, "SELECT count(*) FROM history"), 1);
+    /* one that is refused takes nothing along */
+    assert_int_equal(org_one(f->org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", b, NULL, T0),
+                     TM_E_ARG);
+    assert_int_equal(tm_org_settle(f->org, NULL), TM_OK);
+    assert_int_equal(seen_by_others(f), 1);
+    assert_int_equal(tm_org_settle(f->org, NULL), TM_OK); /* nothing to do */
+    org_make_account(f->org, a, "C", T0);
+    org_fixture_reopen(f); /* closing settles */
+    assert_int_equal(tm_org_pos_last(f->org), 2);
+    org_make_account(f->org, a, "D", T0);
+    assert_int_equal(org_ask_int(f->org, "SELECT count(DISTINCT txn) FROM history"), 3);
+}
+
+static void a_cancelled_batch_leaves_what_was_gathered_before_it(void **state)
+{
+    struct org_fixture *f = *state;
+    char id[TM_ID_BYTES];
+    tm_org_gather(f->org);
+    org_make_account(f->org, id, "A", T0);
+    assert_int_equal(tm_org_begin(f->org, NULL), TM_OK);
+    org_make_account(f->org, id, "B", T0);
+    assert_int_equal(tm_org_settle(f->org, NULL), TM_OK); /* waits */
+    assert_int_equal(seen_by_others(f), 0);
+    assert_int_equal(tm_org_cancel(f->org, NULL), TM_OK);
+    assert_int_equal(tm_org_pos_last(f->org), 1);
+    org_make_account(f->org, id, "C", T0);
+    assert_int_equal(tm_org_settle(f->org, NULL), TM_OK);
+    assert_int_equal(seen_by_others(f), 2);
+    assert_int_equal(org_ask_int(f->org, "SELECT count(DISTINCT txn) FROM history"), 2);
+    assert_string_equal(org_ask(f->org, "SELECT value FROM meta WHERE key='txn_count'", text), "2");
+}
+
 struct taken {
     int64_t ids[64];
     size_t count;
@@ -302,6 +353,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_AN_ORG(stop_and_start_goes_on_where_the_org_stopped),
+        ON_AN_ORG(gathered_changes_are_seen_by_others_once_settled),
+        ON_AN_ORG(a_cancelled_batch_leaves_what_was_gathered_before_it),
         ON_AN_ORG(events_wait_for_the_publish_delay),
         ON_AN_ORG(events_are_kept_for_72_hours_and_older_positions_refused),
         ON_AN_ORG(range_reads_see_the_org_as_it_was_v_ago),

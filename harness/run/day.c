@@ -405,9 +405,12 @@ static enum tm_code day_start(struct day *d, struct tm_err *err)
 
 static enum tm_code day_drain(struct day *d, struct tm_err *err)
 {
-    struct day_drain q = { .last_ms = tm_run_ask(d->run->org_path,
-                                                 "SELECT max(intended_ms) FROM history") };
+    struct day_drain q = { 0 };
     int64_t longest_ms = 0;
+    enum tm_code rc = tm_org_settle(d->org, err);
+    if (rc != TM_OK)
+        return rc;
+    q.last_ms = tm_run_ask(d->run->org_path, "SELECT max(intended_ms) FROM history");
     for (size_t i = 0; i < d->run->pipelines_count; i++) {
         const struct tm_run_pipeline *p = &d->run->pipelines[i];
         longest_ms = p->interval_ms > longest_ms ? p->interval_ms : longest_ms;
@@ -418,9 +421,8 @@ static enum tm_code day_drain(struct day *d, struct tm_err *err)
     int64_t look_ns = longest_ms * TM_NS_PER_MS / 200,
             until_ns = d->now.wall_ns + DAY_DRAIN_NS +
                        (2 * longest_ms + d->run->index_lag_ms) * TM_NS_PER_MS;
-    enum tm_code rc =
-        day_until(d, "draining", until_ns, look_ns > DAY_LOOK_NS ? look_ns : DAY_LOOK_NS,
-                  day_drained, &q, err);
+    rc = day_until(d, "draining", until_ns, look_ns > DAY_LOOK_NS ? look_ns : DAY_LOOK_NS,
+                   day_drained, &q, err);
     if (rc == TM_E_AGAIN)
         tm_log(TM_LOG_WARN, "not everything drained in time; what is missing is counted as unseen");
     if (rc == TM_OK || rc == TM_E_AGAIN)
@@ -471,7 +473,9 @@ static enum tm_code day_report(struct day *d, int *out_exit, struct tm_err *err)
     char path[TM_PATH_MAX];
     int witness_exit = TM_EXIT_OURS;
     json_t *report = NULL;
-    enum tm_code rc = tm_org_usage_flush(d->org, err);
+    enum tm_code rc = tm_org_settle(d->org, err);
+    if (rc == TM_OK)
+        rc = tm_org_usage_flush(d->org, err);
     if (rc == TM_OK)
         rc = tm_check_finish(d->witness, &witness_exit, err);
     day_charge(d, &d->slots[DAY_REPORT]);

@@ -94,6 +94,7 @@ enum tm_code day_org_started(struct day *d, struct tm_err *err)
     snprintf(text, sizeof text, "%" PRId64, d->clock.wall_origin_ns);
     tm_workload_clock(d->workload, &d->clock);
     d->org_ns = d->fault_ns = d->clock.wall_origin_ns;
+    tm_org_gather(d->org); /* only the witness looks, later than house is kept */
     return tm_org_meta_set(d->org, "wall_origin_ns", text, err);
 }
 
@@ -101,7 +102,9 @@ enum tm_code day_org_started(struct day *d, struct tm_err *err)
 static enum tm_code org_house(struct day *d, struct tm_err *err)
 {
     d->house_ns = d->now.wall_ns + ORG_HOUSE_S * TM_NS_PER_S;
-    enum tm_code rc = tm_org_usage_flush(d->org, err);
+    enum tm_code rc = tm_org_settle(d->org, err);
+    if (rc == TM_OK)
+        rc = tm_org_usage_flush(d->org, err);
     if (rc == TM_OK)
         rc = tm_org_lag_step(d->org, d->now.org_ms, INT64_MAX, err);
     if (rc == TM_OK && ++d->rounds % ORG_PURGE_EACH == 0) {

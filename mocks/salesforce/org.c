@@ -314,6 +314,8 @@ void tm_org_close(struct tm_org *org)
     if (org->batch)
         tm_sql_exec(org->db, "ROLLBACK", NULL);
     org->batch = false;
+    if (org->gathers)
+        tm_org_settle(org, NULL);
     if (org->usage_count > 0)
         tm_org_usage_flush(org, NULL);
     for (size_t i = 0; i < org->objects_count; i++)

@@ -160,6 +160,12 @@ enum tm_code tm_org_begin(struct tm_org *org, struct tm_err *err);
 enum tm_code tm_org_end(struct tm_org *org, struct tm_err *err);
 /* Instead of end: nothing since begin has happened. */
 enum tm_code tm_org_cancel(struct tm_org *org, struct tm_err *err);
+/* From here on changes are in org.db, for other connections to see, only at tm_org_settle: one
+ * SQLite transaction takes what was committed since the last one. For a driver that knows when
+ * somebody looks; what the process ends without settling is lost. Between begin and end settling
+ * waits. */
+void tm_org_gather(struct tm_org *org);
+enum tm_code tm_org_settle(struct tm_org *org, struct tm_err *err);
 /* errorCode of the last TM_E_ARG of a commit as REST spells it: REQUIRED_FIELD_MISSING,
  * ENTITY_IS_DELETED, NOT_FOUND, INVALID_FIELD, … and the field it is about or "". */
 const char *tm_org_error_code(const struct tm_org *org);

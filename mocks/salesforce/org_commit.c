@@ -574,10 +574,12 @@ bool tm_org_seen_changed(const struct tm_org *org, const struct tm_org_seen *see
 /* ---- transactions ---- */
 static enum tm_code commit_open(struct tm_org *org, struct tm_err *err)
 {
+    if (!sqlite3_get_autocommit(org->db)) /* what was gathered stands open */
+        return TM_OK;
     return tm_sql_exec(org->db, "BEGIN IMMEDIATE", err);
 }
 
-static enum tm_code commit_close(struct tm_org *org, struct tm_err *err)
+static enum tm_code commit_write(struct tm_org *org, struct tm_err *err)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, org->txn_count);
@@ -585,23 +587,43 @@ static enum tm_code commit_close(struct tm_org *org, struct tm_err *err)
     return rc == TM_OK ? tm_sql_exec(org->db, "COMMIT", err) : rc;
 }
 
-/* The whole SQLite transaction is lost; memory follows. A busy file in the middle cannot happen
- * after BEGIN IMMEDIATE. */
+/* The batch, or the whole SQLite transaction, is lost; memory follows. A busy file in the middle
+ * cannot happen after BEGIN IMMEDIATE. */
 static enum tm_code commit_abort(struct tm_org *org, enum tm_code rc, struct tm_err *err)
 {
-    tm_sql_exec(org->db, "ROLLBACK", NULL);
+    bool batch = org->batch;
+    tm_sql_exec(org->db, batch && org->gathers ? "ROLLBACK TO batch; RELEASE batch" : "ROLLBACK",
+                NULL);
     org->batch = false;
     org->pending.open = false;
     for (size_t i = 0; i < org->objects_count; i++)
         org->objects[i].overflow_replay = org->objects[i].conversion_replay = 0;
     enum tm_code reload = org_counters_load(org, rc == TM_E_AGAIN ? err : NULL);
+    if (batch) /* of those gathered before it, the file does not know yet */
+        org->txn_count = org->txns_before;
     return rc == TM_E_AGAIN && reload != TM_OK ? reload : rc;
+}
+
+void tm_org_gather(struct tm_org *org)
+{
+    org->gathers = true;
+}
+
+enum tm_code tm_org_settle(struct tm_org *org, struct tm_err *err)
+{
+    if (!org->gathers || org->batch || sqlite3_get_autocommit(org->db))
+        return TM_OK;
+    enum tm_code rc = commit_write(org, err);
+    return rc == TM_OK ? rc : commit_abort(org, rc, err);
 }
 
 enum tm_code tm_org_begin(struct tm_org *org, struct tm_err *err)
 {
     assert(!org->batch);
     enum tm_code rc = commit_open(org, err);
+    if (rc == TM_OK && org->gathers) /* one that is cancelled takes nothing along */
+        rc = tm_sql_exec(org->db, "SAVEPOINT batch", err);
+    org->txns_before = org->txn_count;
     org->batch = rc == TM_OK;
     return rc;
 }
@@ -609,9 +631,12 @@ enum tm_code tm_org_begin(struct tm_org *org, struct tm_err *err)
 enum tm_code tm_org_end(struct tm_org *org, struct tm_err *err)
 {
     assert(org->batch);
-    enum tm_code rc = commit_close(org, err);
+    enum tm_code rc =
+        org->gathers ? tm_sql_exec(org->db, "RELEASE batch", err) : commit_write(org, err);
+    if (rc != TM_OK)
+        return commit_abort(org, rc, err);
     org->batch = false;
-    return rc == TM_OK ? rc : commit_abort(org, rc, err);
+    return TM_OK;
 }
 
 enum tm_code tm_org_cancel(struct tm_org *org, struct tm_err *err)
@@ -648,7 +673,8 @@ static enum tm_code commit_prepare(struct commit *c, struct tm_err *err)
         return org_refuse(org, "MALFORMED_ID", "", err, "%.20s is not the id of a user", user);
     c->org_ms = t->org_ms > org->ms_last ? t->org_ms : org->ms_last;
     int64_t step_ms = org->quirks.millisecond_stamps ? 1 : 1000;
-    int64_t written_ms = t->written_ms != 0 && t->written_ms < c->org_ms ? t->written_ms : c->org_ms;
+    int64_t written_ms =
+        t->written_ms != 0 && t->written_ms < c->org_ms ? t->written_ms : c->org_ms;
     c->second_ms = c->org_ms - c->org_ms % step_ms;
     c->stamp_ms = written_ms - written_ms % step_ms;
     org->ms_last = c->org_ms;
@@ -689,13 +715,13 @@ enum tm_code tm_org_commit(struct tm_org *org, struct tm_org_txn *txn, struct tm
         commit_restore(org, &undo);
         if (guarded)
             tm_sql_exec(org->db, "ROLLBACK TO txn; RELEASE txn", NULL);
-        if (own)
+        if (own && !org->gathers)
             tm_sql_exec(org->db, "ROLLBACK", NULL);
         return rc;
     }
     if (rc == TM_OK && guarded)
         rc = tm_sql_exec(org->db, "RELEASE txn", err);
-    if (rc == TM_OK && own)
-        rc = commit_close(org, err);
+    if (rc == TM_OK && own && !org->gathers)
+        rc = commit_write(org, err);
     return rc == TM_OK ? rc : commit_abort(org, rc, err);
 }

@@ -72,6 +72,8 @@ struct tm_org {
     size_t locks_count, locks_cap;
     json_t *faults_waiting; /* entries of the log that org.db could not take yet; NULL = none */
     bool batch;             /* between begin and end */
+    bool gathers;           /* tm_org_gather */
+    int64_t txns_before;    /* txn_count when the batch began */
     sqlite3_stmt *events[3], *beyond; /* org_read.c: NULL while one is in use */
     struct org_published {            /* the tip, and the oldest retained: as last asked for */
         int64_t ms, id, next_ms;      /* asked at ms: id; the event after it comes at next_ms */

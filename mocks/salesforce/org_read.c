@@ -651,7 +651,9 @@ enum tm_code tm_org_usage_flush(struct tm_org *org, struct tm_err *err)
 {
     if (org->usage_count == 0)
         return TM_OK;
-    enum tm_code rc = tm_sql_exec(org->db, "BEGIN IMMEDIATE", err);
+    enum tm_code rc = tm_org_settle(org, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(org->db, "BEGIN IMMEDIATE", err);
     if (rc != TM_OK)
         return rc;
     rc = read_usage_write(org, err);

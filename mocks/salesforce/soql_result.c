@@ -227,10 +227,11 @@ static enum tm_code result_count(struct tm_soql_result *r, struct tm_err *err)
 /* A connection of its own sees the org as it is now however long the copying takes. There is none
  * for an org in memory, none that sees what a transaction of the org's has written so far, and none
  * that sees the lagged copies, which are temporary tables. */
-static bool result_connect(struct tm_soql_result *r, sqlite3 *org, sqlite3_stmt **stmt)
+static bool result_connect(struct tm_soql_result *r, struct tm_org *org, sqlite3_stmt **stmt)
 {
-    const char *path = sqlite3_db_filename(org, "main");
-    if (path == NULL || path[0] == '\0' || !sqlite3_get_autocommit(org) ||
+    const char *path = sqlite3_db_filename(tm_org_db(org), "main");
+    if (path == NULL || path[0] == '\0' || tm_org_settle(org, NULL) != TM_OK ||
+        !sqlite3_get_autocommit(tm_org_db(org)) ||
         tm_sql_open(&r->own, path, TM_SQL_READ, NULL) != TM_OK)
         return false;
     if (tm_sql_exec(r->own, "BEGIN", NULL) == TM_OK &&
@@ -242,18 +243,18 @@ static bool result_connect(struct tm_soql_result *r, sqlite3 *org, sqlite3_stmt 
 }
 
 /* The first rows; when they are not all, the others either wait for tm_soql_copy or come now. */
-static enum tm_code result_fetch(struct tm_soql_result *r, sqlite3 *org, size_t rows_max,
+static enum tm_code result_fetch(struct tm_soql_result *r, struct tm_org *org, size_t rows_max,
                                  struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum tm_code rc = tm_sql_prepare(&r->stmt, org, tm_buf_text(&r->plan.sql), err);
+    enum tm_code rc = tm_sql_prepare(&r->stmt, tm_org_db(org), tm_buf_text(&r->plan.sql), err);
     if (rc == TM_OK)
         rc = result_bind(r->stmt, &r->plan, 1, err);
     if (rc != TM_OK)
         return rc;
     if (r->plan.count_only)
         return result_count(r, err);
-    rc = result_children_begin(r, org, err);
+    rc = result_children_begin(r, tm_org_db(org), err);
     if (rc != TM_OK)
         return rc;
     rc = tm_soql_copy(r, r->plan.grouped ? SIZE_MAX : rows_max, err);
@@ -293,7 +294,7 @@ enum tm_code tm_soql_begin(struct tm_soql_result **out, struct tm_org *org, cons
     if (rc == TM_OK)
         rc = tm_soql_plan(&r->plan, org, q, deleted_too, relation, now_org_ms, error, err);
     if (rc == TM_OK)
-        rc = result_fetch(r, tm_org_db(org), rows_max, err);
+        rc = result_fetch(r, org, rows_max, err);
     if (rc == TM_OK && r->plan.grouped && r->rows_count > TM_SOQL_GROUPS_MAX) {
         snprintf(error->code, sizeof error->code, "EXCEEDED_ID_LIMIT");
         snprintf(error->message, sizeof error->message,
