@@ -1,4 +1,5 @@
 #include "check/truth.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "check/tolerance.h"
 #include "check/vhash.h"
@@ -319,8 +320,10 @@ static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const cha
     struct tm_truth_version *v = &t->versions[version];
     const struct tm_truth_record *r = &t->records[v->record];
     struct tm_truth_object *o = &t->objects[r->object];
-    json_error_t bad;
-    json_t *fields = json_loads(text, 0, &bad);
+    json_error_t bad = { .text = "" };
+    json_t *fields = tm_json_parse(text, strlen(text));
+    if (fields == NULL)
+        fields = json_loads(text, 0, &bad); /* says where it is wrong */
     enum tm_code rc = TM_OK;
     const char *name;
     json_t *value;

@@ -1,4 +1,5 @@
 #include "salesforce/session.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "salesforce/sign_in.h"
 #include <assert.h>
@@ -667,7 +668,9 @@ static enum tm_code session_call_answer(struct tm_sf_call *c, const struct tm_no
         *out = json_null();
         return TM_OK;
     }
-    *out = json_loadb(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e);
+    *out = tm_json_parse(reply->body.data, reply->body.bytes);
+    if (*out == NULL)
+        *out = json_loadb(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e);
     /* a maintenance page, or cut short: the next answer may be whole */
     if (*out == NULL)
         return session_repeat(c, now, 0, "the answer is not JSON", err);
