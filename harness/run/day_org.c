@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #define ORG_HOUSE_S 10   /* between two rounds of what a server does beside answering */
-#define ORG_PURGE_EACH 6 /* rounds between emptyings of the recycle bin */
+#define ORG_PURGE_EACH 6 /* rounds between two that write: what was gathered, counters, the bin */
 
 static void org_wake(void *data, uint64_t token)
 {
@@ -102,13 +102,13 @@ enum tm_code day_org_started(struct day *d, struct tm_err *err)
 static enum tm_code org_house(struct day *d, struct tm_err *err)
 {
     d->house_ns = d->now.wall_ns + ORG_HOUSE_S * TM_NS_PER_S;
-    enum tm_code rc = tm_org_settle(d->org, err);
-    if (rc == TM_OK)
-        rc = tm_org_usage_flush(d->org, err);
-    if (rc == TM_OK)
-        rc = tm_org_lag_step(d->org, d->now.org_ms, INT64_MAX, err);
+    enum tm_code rc = tm_org_lag_step(d->org, d->now.org_ms, INT64_MAX, err);
     if (rc == TM_OK && ++d->rounds % ORG_PURGE_EACH == 0) {
-        rc = tm_org_purge(d->org, &d->now, err);
+        rc = tm_org_settle(d->org, err);
+        if (rc == TM_OK)
+            rc = tm_org_usage_flush(d->org, err);
+        if (rc == TM_OK)
+            rc = tm_org_purge(d->org, &d->now, err);
         day_stations_forget(d);
     }
     return rc == TM_E_AGAIN ? TM_OK : rc;

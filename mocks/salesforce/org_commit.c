@@ -298,16 +298,31 @@ static enum tm_code commit_history(struct commit *c, struct org_object *o,
 }
 
 /* ---- current state ---- */
-static enum tm_code commit_store(struct org_object *o, const struct tm_org_value *values,
-                                 int64_t version, const char *id, int64_t rowid, struct tm_err *err)
+/* Of the columns with an index none is new: the statement that leaves them alone will do. */
+static bool commit_touches(const struct tm_org *org, const struct org_object *o)
 {
-    sqlite3_stmt *s = rowid == 0 ? o->insert : o->update;
+    for (size_t i = 0; i < o->columns_count; i++)
+        if ((o->columns[i].reference || o->columns[i].unique) &&
+            !org_value_equal(&org->values[i], &org->before[i]))
+            return false;
+    return true;
+}
+
+static enum tm_code commit_store(struct tm_org *org, struct org_object *o, int64_t version,
+                                 const char *id, int64_t rowid, struct tm_err *err)
+{
+    const struct tm_org_value *values = org->values;
+    bool touch = rowid != 0 && commit_touches(org, o);
+    if (touch && org_statement_touch(org, o, err) != TM_OK)
+        return TM_E_IO;
+    sqlite3_stmt *s = touch ? o->touch : rowid == 0 ? o->insert : o->update;
     int at = 1;
     sqlite3_bind_int64(s, at++, version);
     if (rowid == 0)
         sqlite3_bind_text(s, at++, id, -1, SQLITE_STATIC);
     for (size_t i = 0; i < o->columns_count; i++)
-        org_value_bind(s, at++, &values[i]);
+        if (!touch || (!o->columns[i].reference && !o->columns[i].unique))
+            org_value_bind(s, at++, &values[i]);
     if (rowid != 0)
         sqlite3_bind_int64(s, at, rowid);
     return tm_sql_run(s, err);
@@ -428,7 +443,7 @@ static enum tm_code commit_create(struct commit *c, struct org_object *o,
             return org_refuse(org, "DUPLICATE_VALUE", "Id", err, "%s is there already", id);
     }
     o->ids_given++;
-    return commit_store(o, org->values, 1, change->id, 0, err);
+    return commit_store(org, o, 1, change->id, 0, err);
 }
 
 /* Reads the record into org->before and org->values; the select stays open until the caller resets
@@ -509,7 +524,7 @@ static enum tm_code commit_alter(struct commit *c, struct org_object *o,
     }
     for (size_t i = 0; i < o->columns_count && kind == TM_ORG_UNDELETE; i++)
         org->mark[i] = org->values[i].kind != TM_ORG_NULL && o->columns[i].in_events;
-    return rc == TM_OK ? commit_store(o, org->values, version, change->id, rowid, err) : rc;
+    return rc == TM_OK ? commit_store(org, o, version, change->id, rowid, err) : rc;
 }
 
 static enum tm_code commit_change(struct commit *c, struct tm_org_change *change,

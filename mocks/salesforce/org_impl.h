@@ -13,6 +13,7 @@ struct org_column {   /* one stored column of cur_<object> */
     const struct tm_field *field;
     bool in_events;
     int group; /* compounds: same number = same nested object; -1 = on its own */
+    bool reference, unique; /* has an index: a record it hangs on; what records are looked up by */
 };
 struct org_row { /* a record in canonical form; texts point into `arena` or outlive it */
     struct tm_org_value *values; /* [columns_count] */
@@ -29,6 +30,7 @@ struct org_object {
         owner;             /* columns, -1 = none */
     char cur[96], lag[96]; /* table names */
     sqlite3_stmt *select, *insert, *update, *remove;
+    sqlite3_stmt *touch; /* update of all columns but those with an index; NULL = not made yet */
     sqlite3_stmt *lagged[4]; /* the same over the lagged copy, when there is one */
     int64_t ids_given;       /* CREATEs so far: the next id's number */
     bool announced;          /* its changes are told */
@@ -122,6 +124,8 @@ enum tm_code org_schema_column(struct tm_buf *out, const struct tm_describe *d,
 const char *org_schema_affinity(const struct tm_field *f);
 enum tm_code org_table_create(struct tm_org *org, const struct org_object *o, const char *table,
                               bool temporary, struct tm_err *err);
+/* o->touch */
+enum tm_code org_statement_touch(struct tm_org *org, struct org_object *o, struct tm_err *err);
 enum tm_code org_statements(struct tm_org *org, const struct org_object *o, const char *table,
                             sqlite3_stmt *out[4],
                             struct tm_err *err); /* select insert update remove */

@@ -27,7 +27,7 @@ int org_column_index(const struct org_object *o, const char *name)
 
 void org_object_close(struct org_object *o)
 {
-    sqlite3_stmt *all[] = { o->select,    o->insert,    o->update,    o->remove,
+    sqlite3_stmt *all[] = { o->select,    o->insert,    o->update,    o->remove,   o->touch,
                             o->lagged[0], o->lagged[1], o->lagged[2], o->lagged[3] };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tm_sql_finalize(all[i]);
@@ -149,15 +149,11 @@ static enum tm_code schema_lookup_indexes(struct tm_org *org, const struct org_o
     enum tm_code rc = TM_OK;
     for (size_t i = 0; i < o->columns_count && rc == TM_OK; i++) {
         const struct tm_field *f = o->columns[i].field;
-        bool looked_up = json_is_true(json_object_get(f->json, "externalId")) ||
-                         json_is_true(json_object_get(f->json, "idLookup")) ||
-                         json_is_true(json_object_get(f->json, "unique"));
-        if (f->kind == TM_FIELD_ID &&
-            (strcmp(f->name, "AccountId") == 0 || strcmp(f->name, "ParentId") == 0))
+        if (o->columns[i].reference)
             rc =
                 tm_sql_execf(org->db, err, "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\")",
                              o->cur, f->name, o->cur, f->name);
-        else if (looked_up) /* upper and lower case are one where SOQL compares */
+        else if (o->columns[i].unique) /* upper and lower case are one where SOQL compares */
             rc = tm_sql_execf(org->db, err,
                               "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\"%s) WHERE "
                               "\"%s\" IS NOT NULL",
@@ -246,6 +242,31 @@ enum tm_code org_statements(struct tm_org *org, const struct org_object *o, cons
     return rc;
 }
 
+/* version, columns without an index, rowid: SQLite writes an index anew for every column that a
+ * statement sets, changed or not. SystemModstamp always changes. */
+enum tm_code org_statement_touch(struct tm_org *org, struct org_object *o, struct tm_err *err)
+{
+    struct tm_buf sql;
+    if (o->touch != NULL)
+        return TM_OK;
+    tm_buf_init(&sql, SCHEMA_SQL_BYTES_MAX);
+    tm_buf_addz(&sql, "UPDATE ");
+    tm_sql_ident(&sql, o->cur);
+    tm_buf_addz(&sql, " SET _version=?");
+    for (size_t i = 0; i < o->columns_count; i++)
+        if (!o->columns[i].reference && !o->columns[i].unique) {
+            tm_buf_addc(&sql, ',');
+            tm_sql_ident(&sql, o->columns[i].name);
+            tm_buf_addz(&sql, "=?");
+        }
+    tm_buf_addz(&sql, " WHERE _row=?");
+    enum tm_code rc = tm_buf_check(&sql, "an update", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&o->touch, org->db, tm_buf_text(&sql), err);
+    tm_buf_free(&sql);
+    return rc;
+}
+
 /* ---- objects ---- */
 void org_schema_id_make(char out[24], const json_t *describe)
 {
@@ -294,7 +315,15 @@ static enum tm_code schema_columns(struct org_object *o, struct tm_err *err)
         if (f->kind == TM_FIELD_COMPOUND || f->calculated || strcasecmp(f->name, "Id") == 0)
             continue;
         struct org_column *c = &o->columns[o->columns_count];
-        *c = (struct org_column){ f->name, f, tm_field_in_events(f) && !f->hidden, -1 };
+        *c = (struct org_column){ .name = f->name,
+                                  .field = f,
+                                  .in_events = tm_field_in_events(f) && !f->hidden,
+                                  .group = -1 };
+        c->reference = f->kind == TM_FIELD_ID &&
+                       (strcmp(f->name, "AccountId") == 0 || strcmp(f->name, "ParentId") == 0);
+        c->unique = json_is_true(json_object_get(f->json, "externalId")) ||
+                    json_is_true(json_object_get(f->json, "idLookup")) ||
+                    json_is_true(json_object_get(f->json, "unique"));
         for (int g = 0; f->compound != NULL && g <= groups_count && c->group < 0; g++) {
             if (g == SCHEMA_GROUPS_MAX)
                 return tm_fail(err, TM_E_LIMIT, "%s: more than %d compound fields", d->object,

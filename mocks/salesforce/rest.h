@@ -8,6 +8,7 @@
 #include "mocks/salesforce/query.h"
 
 #define TM_REST_URI_BYTES_MAX 16384
+#define TM_REST_TOLD_MAX 16
 #define TM_REST_VERSION_FIRST 37
 #define TM_REST_VERSION_LAST 62
 #define TM_REST_DELETED_IDS_MAX 600000
@@ -21,7 +22,14 @@ struct tm_rest {
     struct tm_query *query;
     struct tm_bulk *bulk;
     struct tm_streaming *streaming; /* NULL = none */
+    /* Answers to sobjects/X/describe as they were last made: connectors ask before every read. */
+    struct tm_rest_told {
+        char *text, object[80], version[8];
+        uint64_t schema; /* tm_org_schema_version it is of */
+    } told[TM_REST_TOLD_MAX];
+    size_t told_next; /* the one that the next new answer takes the place of */
 };
+void tm_rest_forget(struct tm_rest *rest); /* frees what it keeps */
 /* May hold with a token of tm_query or tm_bulk. */
 void tm_rest_request(struct tm_rest *rest, const struct tm_mock_request *r,
                      struct tm_mock_response *out);

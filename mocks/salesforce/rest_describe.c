@@ -1,4 +1,6 @@
 #include "mocks/salesforce/rest_impl.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define REST_MASTER_TYPE "012000000000000AAA"
@@ -99,7 +101,7 @@ static void rest_record_types(const struct rest_call *c, const struct tm_describ
     json_decref(layout);
 }
 
-void rest_describe(struct rest_call *c, const struct tm_describe *d)
+static json_t *rest_describe_made(const struct rest_call *c, const struct tm_describe *d)
 {
     static const char *const lists[] = { "childRelationships", "recordTypeInfos",
                                          "namedLayoutInfos", "actionOverrides" };
@@ -112,6 +114,44 @@ void rest_describe(struct rest_call *c, const struct tm_describe *d)
     json_t *types = json_copy(json_object_get(info, "recordTypeInfos"));
     rest_record_types(c, d, types);
     json_object_set_new(info, "recordTypeInfos", types);
+    return info;
+}
+
+/* NULL: memory is short. */
+static const char *rest_describe_text(const struct rest_call *c, const struct tm_describe *d)
+{
+    struct tm_rest *rest = c->rest;
+    uint64_t schema = tm_org_schema_version(rest->org);
+    for (size_t i = 0; i < TM_REST_TOLD_MAX; i++) {
+        const struct tm_rest_told *t = &rest->told[i];
+        if (t->text != NULL && t->schema == schema && strcmp(t->object, d->object) == 0 &&
+            strcmp(t->version, c->version) == 0)
+            return t->text;
+    }
+    struct tm_rest_told *t = &rest->told[rest->told_next++ % TM_REST_TOLD_MAX];
+    json_t *info = rest_describe_made(c, d);
+    free(t->text);
+    t->text = json_dumps(info, JSON_COMPACT);
+    t->schema = schema;
+    snprintf(t->object, sizeof t->object, "%s", d->object);
+    snprintf(t->version, sizeof t->version, "%s", c->version);
+    json_decref(info);
+    return t->text;
+}
+
+void rest_describe(struct rest_call *c, const struct tm_describe *d)
+{
+    const char *text = rest_describe_text(c, d);
     c->kind = "describe";
-    tm_rest_json(c->out, 200, info);
+    if (text != NULL)
+        tm_mock_answer(c->out, 200, "application/json;charset=UTF-8", text);
+    else
+        tm_rest_error(c->out, 500, "UNKNOWN_EXCEPTION", "out of memory");
+}
+
+void tm_rest_forget(struct tm_rest *rest)
+{
+    for (size_t i = 0; i < TM_REST_TOLD_MAX; i++)
+        free(rest->told[i].text);
+    memset(rest->told, 0, sizeof rest->told);
 }

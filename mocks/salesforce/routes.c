@@ -427,7 +427,9 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
             settings->faults, tm_org_settings(org)->origin_ms, tm_org_settings(org)->seed, err);
     s->advance = settings->advance;
     s->advance_data = settings->advance_data;
-    s->rest = (struct tm_rest){ org, s->oauth, s->query, s->bulk, s->streaming };
+    s->rest = (struct tm_rest){
+        .org = org, .oauth = s->oauth, .query = s->query, .bulk = s->bulk, .streaming = s->streaming
+    };
     if (rc == TM_OK)
         *out = s;
     else
@@ -445,6 +447,7 @@ void tm_salesforce_close(struct tm_salesforce *s)
     tm_query_close(s->query);
     tm_bulk_close(s->bulk);
     tm_oauth_close(s->oauth);
+    tm_rest_forget(&s->rest);
     free(s->base_url);
     free(s);
 }
