@@ -217,6 +217,7 @@ enum tm_code tm_view_asker_step(struct tm_view_asker *a, const struct tm_now *no
             sqlite3_exec(a->follow->db, "ROLLBACK", NULL, NULL, NULL);
             return rc;
         }
+        tm_view_follow_forget(a->follow);
         a->follow->counts->asks += a->count;
         ask_clear(a);
         return TM_OK;

@@ -9,6 +9,8 @@
 
 #define FOLLOW_SQL_BYTES_MAX (4u << 20)
 #define FOLLOW_ID_BYTES 64
+/* Records kept from one step to the next: some 6 kB each, and the busy ones change all day. */
+#define FOLLOW_KEPT_MAX 2048
 enum { RAW_ROW, RAW_ID, RAW_REPLAY, RAW_EPOCH, RAW_HEADER, RAW_DIFF, RAW_FIELDS };
 enum { ALERT_ROW, ALERT_ID, ALERT_REPLAY, ALERT_EPOCH, ALERT_KIND };
 enum { RECON_ROW, RECON_ID, RECON_G, RECON_EPOCH, RECON_SEQ, RECON_KIND, RECON_READ, RECON_FIELDS };
@@ -113,12 +115,26 @@ static enum tm_code follow_same_file(struct tm_view_follow *f, struct tm_err *er
     return rc;
 }
 
+static void follow_forget(struct tm_view_follow *f)
+{
+    f->work.touched_count = 0;
+    for (size_t i = 0; i < f->work.cap; i++) {
+        if (f->work.slots[i] == NULL)
+            continue;
+        tm_view_record_free(f->work.slots[i]);
+        free(f->work.slots[i]);
+        f->work.slots[i] = NULL;
+    }
+    f->work.count = 0;
+}
+
 enum tm_code tm_view_follow_shape(struct tm_view_follow *f, struct tm_err *err)
 {
     struct tm_view_shape shape;
     enum tm_code rc = tm_view_shape_read(&shape, f->raw, f->object.name, err);
     if (rc != TM_OK)
         return rc;
+    follow_forget(f); /* what is kept has the columns of before */
     tm_view_store_close(&f->store);
     tm_view_shape_free(&f->shape);
     f->shape = shape;
@@ -138,16 +154,9 @@ enum tm_code tm_view_follow_shape(struct tm_view_follow *f, struct tm_err *err)
     return rc == TM_OK ? follow_same_file(f, err) : rc;
 }
 
-static void follow_forget(struct tm_view_follow *f)
+void tm_view_follow_forget(struct tm_view_follow *f)
 {
-    for (size_t i = 0; i < f->work.cap; i++) {
-        if (f->work.slots[i] == NULL)
-            continue;
-        tm_view_record_free(f->work.slots[i]);
-        free(f->work.slots[i]);
-        f->work.slots[i] = NULL;
-    }
-    f->work.count = 0;
+    follow_forget(f);
 }
 
 enum tm_code tm_view_follow_reload(struct tm_view_follow *f, struct tm_err *err)
@@ -173,6 +182,7 @@ void tm_view_follow_close(struct tm_view_follow *f)
 {
     follow_forget(f);
     free(f->work.slots);
+    free(f->work.touched);
     follow_finalize(f);
     tm_view_store_close(&f->store);
     tm_view_shape_free(&f->shape);
@@ -203,7 +213,25 @@ static enum tm_code follow_grow(struct tm_view_work *w, struct tm_err *err)
     return TM_OK;
 }
 
-/* The record `id` as it is now: touched before in this step, stored, or new. */
+static enum tm_code follow_touch(struct tm_view_work *w, struct tm_view_record *r,
+                                 struct tm_err *err)
+{
+    if (r->touched)
+        return TM_OK;
+    if (w->touched_count == w->touched_cap) {
+        size_t cap = w->touched_cap == 0 ? 256 : w->touched_cap * 2;
+        struct tm_view_record **touched = realloc(w->touched, cap * sizeof *touched);
+        if (touched == NULL)
+            return tm_fail(err, TM_E_NOMEM, "%zu records at hand", cap);
+        w->touched = touched;
+        w->touched_cap = cap;
+    }
+    w->touched[w->touched_count++] = r;
+    r->touched = true;
+    return TM_OK;
+}
+
+/* The record `id` as it is now: at hand since this step or one before, stored, or new. */
 static enum tm_code follow_record(struct tm_view_follow *f, struct tm_view_record **out,
                                   const char *id, struct tm_err *err)
 {
@@ -216,7 +244,7 @@ static enum tm_code follow_record(struct tm_view_follow *f, struct tm_view_recor
     for (; w->slots[at] != NULL; at = (at + 1) & (w->cap - 1))
         if (strcmp(w->slots[at]->id, id) == 0) {
             *out = w->slots[at];
-            return TM_OK;
+            return follow_touch(w, *out, err);
         }
     struct tm_view_record *r = calloc(1, sizeof *r);
     if (r == NULL)
@@ -229,8 +257,9 @@ static enum tm_code follow_record(struct tm_view_follow *f, struct tm_view_recor
     w->slots[at] = r;
     w->count++;
     *out = r;
+    rc = follow_touch(w, r, err);
     /* R16: no answer in a whole read is a removal */
-    if (!found && tm_view_key_given(&f->object.whole_key))
+    if (rc == TM_OK && !found && tm_view_key_given(&f->object.whole_key))
         rc = tm_view_record_life(r, &f->object.whole_key, NULL, err);
     return rc;
 }
@@ -238,12 +267,15 @@ static enum tm_code follow_record(struct tm_view_follow *f, struct tm_view_recor
 static enum tm_code follow_save(struct tm_view_follow *f, int64_t seq, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    for (size_t i = 0; i < f->work.cap && rc == TM_OK; i++)
-        if (f->work.slots[i] != NULL) {
-            rc = tm_view_store_save(&f->store, f->work.slots[i], seq, err);
-            f->counts->records++;
-        }
-    follow_forget(f);
+    struct tm_view_work *w = &f->work;
+    for (size_t i = 0; i < w->touched_count && rc == TM_OK; i++) {
+        rc = tm_view_store_save(&f->store, w->touched[i], seq, err);
+        w->touched[i]->touched = false;
+        f->counts->records++;
+    }
+    w->touched_count = 0;
+    if (rc != TM_OK || w->count > FOLLOW_KEPT_MAX)
+        follow_forget(f);
     return rc;
 }
 

@@ -10,7 +10,9 @@
 struct tm_view_work {
     struct tm_view_record **slots;
     size_t cap, count;
-}; /* records touched, by id */
+    struct tm_view_record **touched; /* [touched_count]: in this step, in order */
+    size_t touched_count, touched_cap;
+}; /* records at hand, by id */
 struct tm_view_counts {
     uint64_t rows, events, records, reads, asks;
 };
@@ -35,6 +37,8 @@ enum tm_code tm_view_follow_open(struct tm_view_follow *f, sqlite3 *raw, sqlite3
 enum tm_code tm_view_follow_shape(struct tm_view_follow *f, struct tm_err *err);
 /* After a rollback: what was read is forgotten. */
 enum tm_code tm_view_follow_reload(struct tm_view_follow *f, struct tm_err *err);
+/* Somebody else wrote the state of records that may be at hand. */
+void tm_view_follow_forget(struct tm_view_follow *f);
 void tm_view_follow_close(struct tm_view_follow *f);
 /* Applies up to rows_max rows of each table; *out_rows says how many there were. `seq` marks what
  * changes. */

@@ -52,6 +52,7 @@ struct tm_view_record {
     size_t cells_count;                 /* in the shape's column order */
     int64_t update_commit_ms;           /* commitTimestamp of marks[TM_VIEW_UPDATE]; 0 = none */
     bool was_shown, was_dirty, changed; /* as stored; changed: a value moved since */
+    bool touched;                       /* follow.c: to be stored at the end of the step */
 };
 enum tm_code tm_view_record_init(struct tm_view_record *r, const char *id, size_t cells_count,
                                  struct tm_err *err);

@@ -508,8 +508,8 @@ static void store_bind_text(sqlite3_stmt *stmt, int index, const struct tm_buf *
         sqlite3_bind_null(stmt, index);
 }
 
-enum tm_code tm_view_store_save(struct tm_view_store *s, const struct tm_view_record *r,
-                                int64_t seq, struct tm_err *err)
+enum tm_code tm_view_store_save(struct tm_view_store *s, struct tm_view_record *r, int64_t seq,
+                                struct tm_err *err)
 {
     struct tm_buf text[4];
     bool shown = tm_view_record_shown(r), dirty = tm_view_record_dirty(r);
@@ -552,6 +552,12 @@ enum tm_code tm_view_store_save(struct tm_view_store *s, const struct tm_view_re
     if (rc == TM_OK)
         rc = tm_sql_run(stmt, err);
     sqlite3_clear_bindings(stmt);
+    if (rc == TM_OK) {
+        r->row = r->row != 0 ? r->row : sqlite3_last_insert_rowid(s->db);
+        r->was_shown = shown;
+        r->was_dirty = dirty;
+        r->changed = false;
+    }
     for (size_t i = 0; i < 4; i++)
         tm_buf_free(&text[i]);
     return rc;

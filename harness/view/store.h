@@ -42,9 +42,9 @@ enum tm_code tm_view_store_shape(struct tm_view_store *s, sqlite3 *db,
 void tm_view_store_close(struct tm_view_store *s);
 enum tm_code tm_view_store_load(struct tm_view_store *s, struct tm_view_record *out,
                                 bool *out_found, const char *id, struct tm_err *err);
-/* `seq` marks the row when what X shows of it changed. */
-enum tm_code tm_view_store_save(struct tm_view_store *s, const struct tm_view_record *r,
-                                int64_t seq, struct tm_err *err);
+/* `seq` marks the row when what X shows of it changed. The record then knows that it is stored. */
+enum tm_code tm_view_store_save(struct tm_view_store *s, struct tm_view_record *r, int64_t seq,
+                                struct tm_err *err);
 enum tm_code tm_view_store_object_load(sqlite3 *db, struct tm_view_object *out, const char *name,
                                        struct tm_err *err);
 /* With the object's `*` rows. */
