@@ -158,6 +158,25 @@ static void a_state_claimed_shown_that_was_not_is_caught(void **state)
     history_stand_close(&b.s);
 }
 
+/* Two changes within a second, the second of a field that is compared no more: what the poll shows
+ * is the state of both, and neither was lost. */
+static void a_state_is_not_lost_under_a_change_that_is_not_compared(void **state)
+{
+    (void)state;
+    struct batch b;
+    batch_open(&b, "removed");
+    history_commit(b.s.org, 1, "UPDATE", "", 36.004, "{\"Sunset__c\":\"gone by now\"}");
+    batch_shows(&b, 10, 21, 2, 3);
+    batch_shows(&b, 20, 21, 3, 14);
+    batch_shows(&b, 30, 21, 4, 27);
+    batch_shows(&b, 40, 21, 6, 36);
+    batch_test(&b);
+    assert_int_equal(b.test.held, b.test.tested);
+    assert_int_equal(b.test.lost_wrong, 0);
+    assert_int_equal(b.test.lost_expected, 1); /* the one of minute 33 */
+    history_stand_close(&b.s);
+}
+
 static void what_has_no_closed_form_is_left_out_and_counted(void **state)
 {
     (void)state;
@@ -317,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_row_deleted_twice_between_two_polls_has_no_closed_form),
         cmocka_unit_test(a_change_shown_a_poll_late_is_caught),
         cmocka_unit_test(a_state_claimed_shown_that_was_not_is_caught),
+        cmocka_unit_test(a_state_is_not_lost_under_a_change_that_is_not_compared),
         cmocka_unit_test(what_has_no_closed_form_is_left_out_and_counted),
         cmocka_unit_test(skipped_grid_points_are_left_out),
         cmocka_unit_test(a_poll_off_the_grid_is_caught),

@@ -79,6 +79,7 @@ const char *tm_poll_exclusion_name(enum tm_poll_exclusion e)
 
 struct polls_grid {
     int64_t grid_ms, from_ms, until_ms, finished_ns;
+    int64_t until_ms_max; /* of this one and all before it */
     bool full;
 };
 struct polls_work {
@@ -121,6 +122,11 @@ static void polls_grids(struct polls_work *w, int object, struct tm_poll_test *o
                                  .full = strcmp(p->mode, "full") == 0 };
     }
     qsort(w->grids, w->grids_count, sizeof *w->grids, polls_order);
+    for (size_t i = 0; i < w->grids_count; i++) {
+        int64_t before_ms = i > 0 ? w->grids[i - 1].until_ms_max : INT64_MIN;
+        w->grids[i].until_ms_max =
+            w->grids[i].until_ms > before_ms ? w->grids[i].until_ms : before_ms;
+    }
     w->carries = w->p->carries;
     if (w->incremental) /* only a reload can know of them */
         w->carries &= ~(1u << TM_TRUTH_HARD_DELETE);
@@ -132,6 +138,26 @@ static const struct polls_grid *polls_at(const struct polls_work *w, int64_t gri
     if (w->grids_count == 0)
         return NULL;
     return bsearch(&key, w->grids, w->grids_count, sizeof *w->grids, polls_order);
+}
+
+/* How many of the polls had begun by then: polls begin in the order of their grid points. */
+static size_t polls_begun(const struct polls_work *w, int64_t org_ms)
+{
+    size_t low = 0, high = w->grids_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (w->grids[middle].from_ms <= org_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool polls_running(const struct polls_work *w, int64_t org_ms)
+{
+    size_t begun = polls_begun(w, org_ms);
+    return begun > 0 && org_ms <= w->grids[begun - 1].until_ms_max;
 }
 
 /* Deleted, restored, deleted again between two polls: the row is gone at the poll, for which of the
@@ -172,9 +198,8 @@ static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_g
     /* the state of the version before: no read can tell them apart */
     if ((s->flags & TM_SAMPLE_COINCIDENT) != 0 || same)
         return TM_POLL_COINCIDENT;
-    for (size_t i = 0; i < w->grids_count; i++)
-        if (org_ms >= w->grids[i].from_ms && org_ms <= w->grids[i].until_ms)
-            return TM_POLL_RUNNING;
+    if (polls_running(w, org_ms))
+        return TM_POLL_RUNNING;
     if (polls_at(w, *out_grid_ms) == NULL)
         return TM_POLL_SKIPPED;
     if (polls_planted(w, v))
@@ -207,6 +232,31 @@ static bool polls_keeps(const struct polls_work *w, const struct tm_sample *s, i
            s->lo_ns <= finished_ns + SELFTEST_COMMIT_NS;
 }
 
+/* Until a poll at this grid point ended, was version `next` there? */
+static bool polls_reaches(const struct polls_work *w, uint32_t next, int64_t grid_ms)
+{
+    const struct polls_grid *g = polls_at(w, grid_ms);
+    const struct polls_grid *end = w->grids + w->grids_count;
+    while (g != NULL && g > w->grids && g[-1].grid_ms == grid_ms)
+        g--;
+    for (; g != NULL && g < end && g->grid_ms == grid_ms; g++)
+        if (w->truth->versions[next].org_ms <= g->until_ms)
+            return true;
+    return false;
+}
+
+/* A version behind v, up to the poll, is the same to a read: what differs is compared no more (a
+ * field that was removed later), or went back to what it was. */
+static bool polls_same_again(const struct polls_work *w, uint32_t v, int64_t grid_ms)
+{
+    const struct tm_truth_version *versions = w->truth->versions;
+    for (uint32_t u = versions[v].next;
+         u != TM_TRUTH_NONE && versions[u].org_ms + w->lag_ms <= grid_ms; u = versions[u].next)
+        if (w->m->version_hash[u] == w->m->version_hash[v])
+            return true;
+    return false;
+}
+
 static void polls_lost(struct polls_work *w, uint32_t v, int64_t grid_ms, struct tm_poll_test *out)
 {
     uint32_t next = w->truth->versions[v].next;
@@ -216,12 +266,11 @@ static void polls_lost(struct polls_work *w, uint32_t v, int64_t grid_ms, struct
         int why = polls_expected(w, next, &next_grid_ms);
         if (why == TM_POLL_PLANTED)
             return; /* whether the next one was in time is not known */
-        for (size_t i = 0; why >= 0 && i < w->grids_count; i++)
-            if (w->grids[i].grid_ms == grid_ms &&
-                w->truth->versions[next].org_ms <= w->grids[i].until_ms)
-                return; /* whether the next one was in time is not known */
+        if (why >= 0 && polls_reaches(w, next, grid_ms))
+            return; /* whether the next one was in time is not known */
         expected = next_grid_ms == grid_ms;
-        if (expected && w->truth->versions[next].delta_count == 0)
+        if (expected &&
+            (w->truth->versions[next].delta_count == 0 || polls_same_again(w, v, grid_ms)))
             return; /* the same state under two versions */
     }
     out->lost_tested++;
