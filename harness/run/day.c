@@ -526,6 +526,30 @@ static void day_close(struct day *d)
     tm_sim_choices_free(&d->choices);
 }
 
+static json_t *day_cpu(const struct day *d)
+{
+    int64_t wall_ns = tm_clock_monotonic_ns() - d->began_ns;
+    double scale = wall_ns > 0 ? (double)(day_cpu_ns() - d->cpu_began_ns) / (double)wall_ns : 0;
+    json_t *cpu = json_object();
+    for (size_t i = 0; i < d->stations_count; i++)
+        json_object_set_new(cpu, d->stations[i].name,
+                            json_real((double)d->stations[i].cpu_ns / 1e9 * scale));
+    return cpu;
+}
+
+enum tm_code tm_day_go(struct tm_run *run, json_t **out_cpu, int *out_exit, struct tm_err *err)
+{
+    struct day day = { .run = run };
+    bool json = run->json;
+    run->compress = 1;
+    run->json = true; /* no bill */
+    *out_exit = day_run(&day, err);
+    run->json = json;
+    *out_cpu = err->code == TM_OK ? day_cpu(&day) : NULL;
+    day_close(&day);
+    return err->code;
+}
+
 static enum tm_code day_arguments(struct tm_run *run, int argc, char **argv, struct tm_err *err)
 {
     if (tm_run_flags(run, argc, argv, err) != TM_OK)

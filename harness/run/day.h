@@ -117,6 +117,8 @@ enum tm_code day_station_step(struct day_station *s, struct tm_wake *wake, struc
 void day_stations_close(struct day *d);
 /* Frees records that every reader has done with. */
 void day_stations_forget(struct day *d);
+/* A planned run, without a word; *out_cpu: CPU seconds by station, the caller's. */
+enum tm_code tm_day_go(struct tm_run *run, json_t **out_cpu, int *out_exit, struct tm_err *err);
 /* day.c: `tidemark simulate SCENARIO.json [--out DIR] [--seed N] [--json]`. */
 bool tm_day_wanted(int argc, char **argv); /* a scenario comes first, and no --seeds */
 int tm_day_main(int argc, char **argv);

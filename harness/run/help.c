@@ -161,6 +161,20 @@ static const struct tm_help helps[] = {
       "  --exact                counters alone; one run a side is enough\n"
       "  --json                 the whole comparison for programs\n",
       "tidemark compare reports/out/nightly/base reports/out/nightly/new" },
+    { "sweep", "[SCENARIO] [FLAGS]", "what freshness costs: the decision chart",
+      "Lets streaming and polling at several intervals, page sizes and modes work on one history\n"
+      "under a virtual clock, and draws freshness against cost (API calls, bytes, CPU), with what\n"
+      "theory allows and where they break even. SCENARIO is fixtures/scenarios/sweep.json without\n"
+      "one; its streaming is kept, its polling is replaced.\n\n"
+      "  --intervals LIST       between polls; 1m,5m,15m,30m,1h without it\n"
+      "  --page-rows LIST       rows a page of incremental polls; 2000,200 without it\n"
+      "  --modes LIST           incremental (REST, by a cursor), full (everything, by Bulk jobs);\n"
+      "                         both without it\n"
+      "  --out DIR              where sweep.html, sweep.json and the run go: empty or not there\n"
+      "                         yet; reports/out/sweep-<time> without it\n"
+      "  --seed N               another history of the same scenario\n"
+      "  --json                 prints sweep.json instead of the table\n",
+      "tidemark sweep --intervals 1m,15m,1h --modes incremental --out reports/out/decision" },
 };
 #define HELPS (sizeof helps / sizeof helps[0])
 

@@ -26,6 +26,7 @@ static const struct {
     { "report", tm_cmd_report },
     { "why", tm_cmd_why },
     { "compare", tm_cmd_compare },
+    { "sweep", tm_cmd_sweep },
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -44,6 +44,7 @@ struct tm_run {
     const char *kafka_properties;               /* for every station; NULL = as its config says */
     const char *ca_path; /* PEM, who signs https servers; NULL = the system's */
     int64_t seed;        /* -1 = the scenario's */
+    json_t *pipelines_given; /* instead of the scenario's; borrowed; NULL = as the scenario says */
     struct tm_baseline *baseline; /* what to compare with, read before the run; NULL = nothing */
     bool json;
     bool reset_topics; /* on the user's broker: those of an earlier run are deleted */

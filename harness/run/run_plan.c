@@ -324,6 +324,10 @@ enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err)
     run->offered = s->workload.changes;
     run->events = plan_events(&s->workload);
     run->scenario = json_incref(s->json);
+    if (run->pipelines_given != NULL) {
+        json_object_set(run->scenario, "pipelines", run->pipelines_given);
+        run->compress = 1; /* is simulated */
+    }
     rc = tm_run_path(run, run->objects_dir, "../objects", "objects folder", err);
     if (rc == TM_OK)
         rc = plan_objects(run, s->objects, err);
