@@ -43,9 +43,16 @@ static json_t *bench_ask(struct tm_query *q, const char *target, const char *loc
         if (begun)
             tm_query_resume(q, token, &out);
         else if (locator != NULL)
-            tm_query_more(q, &r, "59.0", locator, &out);
+            tm_query_more(q, &r.now,
+                          &(struct tm_query_ask){
+                              .form = &tm_query_json, .version = "59.0", .text = locator },
+                          &out);
         else
-            tm_query_start(q, &r, "59.0", false, &out);
+            tm_query_start(q, &r.now,
+                           &(struct tm_query_ask){ .form = &tm_query_json,
+                                                   .version = "59.0",
+                                                   .text = tm_mock_query(&r, "q") },
+                           &out);
         *worst = wall_s() - t > *worst ? wall_s() - t : *worst;
     }
     json_t *json = json_loads(tm_buf_text(&out.body), 0, NULL);

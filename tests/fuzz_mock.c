@@ -2,8 +2,9 @@
  * API, through the handler that its server calls. Requests are cut at "\xff"; each is
  * "METHOD target\nHeader: value\n\nbody". "TOKEN" and "CLIENT" stand for a good token and the last
  * client id a handshake gave. Demanded: every request is answered or held, a status that HTTP
- * knows, a body that is JSON where its header says so, a held request ends. */
+ * knows, a body that is JSON or XML where its header says so, a held request ends. */
 #include "mocks/salesforce/routes.h"
+#include "mocks/salesforce/xml.h"
 #include "tests/support_fuzz.h"
 
 #define FUZZ_RUNS_MAX 300    /* inputs one org serves: what they leave behind stays bounded */
@@ -65,6 +66,12 @@ static void fuzz_check(struct fuzz_world *w, const struct tm_mock_response *out)
         json_t *json = json_loadb(tm_buf_text(&out->body), out->body.bytes, JSON_DECODE_ANY, NULL);
         fuzz_demand(json != NULL);
         json_decref(json);
+    }
+    if (strstr(tm_buf_text(&out->headers), "text/xml") != NULL ||
+        strstr(tm_buf_text(&out->headers), "application/xml") != NULL) {
+        struct tm_xml *xml = NULL;
+        fuzz_demand(tm_xml_parse(&xml, tm_buf_text(&out->body), out->body.bytes, NULL) == TM_OK);
+        tm_xml_close(xml);
     }
     fuzz_take(tm_buf_text(&out->body), "\"access_token\":\"", w->token, sizeof w->token);
     fuzz_take(tm_buf_text(&out->body), "\"clientId\":\"", w->client, sizeof w->client);
@@ -250,8 +257,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 #define A "\nAuthorization: Bearer TOKEN\n\n"
 #define D "/services/data/v59.0"
+#define SOAP                                                                                       \
+    "POST /services/Soap/u/59.0\n\n<e:Envelope "                                                   \
+    "xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/"                                          \
+    "\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "                                  \
+    "xmlns=\"urn:partner.soap.sforce.com\"><e:Header><SessionHeader><sessionId>TOKEN</sessionId>"  \
+    "</SessionHeader><QueryOptions><batchSize>200</batchSize></QueryOptions></e:Header><e:Body>"
+#define POAS "</e:Body></e:Envelope>"
 static const char *const corpus[] = {
     "GET /services/data",
+    SOAP "<create><sObjects><type>Account</type><Name>a&amp;b</Name><fieldsToNull>Industry"
+         "</fieldsToNull><Parent><type>Account</type><Name>x</Name></Parent></sObjects><sObjects "
+         "xsi:type=\"x:Nope\" xsi:nil=\"true\"/></create>" POAS "\xff" SOAP
+         "<upsert><externalIDFieldName>Id</externalIDFieldName><sObjects><type>Account"
+         "</type><Id>001000000000001</Id></sObjects></upsert>" POAS,
+    SOAP "<delete><ids>001000000000001</ids><ids>006</ids></delete>" POAS "\xff" SOAP
+         "<undelete><ids>001000000000001</ids></undelete>" POAS "\xff" SOAP
+         "<emptyRecycleBin><ids>x</ids></emptyRecycleBin>" POAS,
+    SOAP "<query><queryString>SELECT Id, BillingAddress, Owner.Name, (SELECT Name FROM "
+         "Opportunities) FROM Account</queryString></query>" POAS "\xff" SOAP
+         "<queryMore><queryLocator>01g-200</queryLocator></queryMore>" POAS "\xff" SOAP
+         "<retrieve><fieldList>Id,Name</fieldList><sObjectType>Account</sObjectType><ids>"
+         "001000000000001</ids></retrieve>" POAS "\xff" SOAP
+         "<queryAll><queryString>SELECT COUNT(Id) n FROM User</queryString></queryAll>" POAS,
     "GET " D "/limits" A "\xffGET " D A "\xffGET " D "/sobjects" A,
     "GET " D "/sobjects/Account/describe/" A "\xffGET /id/x/y?oauth_token=TOKEN",
     "GET " D "/query/?q=SELECT+Id,Name,Owner.Name+FROM+Account+WHERE+Name+LIKE+'a%25'+AND+"

@@ -5,7 +5,7 @@
 #include "mocks/http/encoding.h"
 #include "mocks/salesforce/jwt.h"
 #include "mocks/salesforce/soap.h"
-#include "mocks/salesforce/soap_read.h"
+#include "mocks/salesforce/xml.h"
 #include "tests/support_fuzz.h"
 #include <jansson.h>
 
@@ -38,17 +38,18 @@ static void fuzz_soap(struct tm_oauth *o, const char *text, size_t bytes)
                 TM_OK);
     r.now = (struct tm_now){ 1772438400000, TM_NS_PER_S };
     tm_mock_response_init(&out);
-    tm_soap_request(o, &r, "http://h", &out);
+    tm_soap_request(&(struct tm_rest){ .oauth = o }, &r, "http://h", &out);
     fuzz_demand(out.status == 200 || out.status == 500);
     /* every answer is an envelope that our own reader takes */
-    struct tm_soap_request back;
+    struct tm_xml *back = NULL;
     struct tm_err err = { .code = TM_OK };
-    fuzz_demand(tm_soap_read(&back, tm_buf_text(&out.body), out.body.bytes, &err) == TM_OK);
-    fuzz_demand(out.status == 200 ? strcmp(back.operation, "Fault") != 0
-                                  : strcmp(back.operation, "Fault") == 0);
+    fuzz_demand(tm_xml_parse(&back, tm_buf_text(&out.body), out.body.bytes, &err) == TM_OK);
+    const char *operation = tm_xml_child(tm_xml_root(back), "Body")->child->name;
+    fuzz_demand((out.status == 200) == (strcmp(operation, "Fault") != 0));
     if (tm_oauth_tokens(o) > 0)
-        fuzz_demand(strcmp(back.operation, "loginResponse") == 0 &&
+        fuzz_demand(strcmp(operation, "loginResponse") == 0 &&
                     memmem(text, bytes, "tidemark", 8) != NULL);
+    tm_xml_close(back);
     tm_mock_response_free(&out);
     tm_mock_request_free(&r);
 }

@@ -147,6 +147,7 @@ int main(int argc, char **argv)
         "Hs) "
         "FROM A WHERE i = TODAY",
         "SELECT '",
+        "SELECT (SELECT Id FROM Bs)' FROM A", /* once leaked the children's query */
         "SELECT a FROM b WHERE c = '\\",
         "SELECT a FROM b WHERE c = '\\ud800'",
         "\xff\xfe(((((",

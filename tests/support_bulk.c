@@ -6,52 +6,21 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define RESUMES_MAX 10000
+#define STEPS_MAX 10000
 
 void bulk_header(struct bulk_world *w, const char *name, char *out, size_t bytes)
 {
-    const char *at = strstr(w->headers, name);
-    out[0] = '\0';
-    if (at != NULL)
-        snprintf(out, bytes, "%.*s", (int)strcspn(at + strlen(name) + 2, "\n"),
-                 at + strlen(name) + 2);
-}
-
-static void add_header(struct tm_mock_request *r, const char *line)
-{
-    char name[80];
-    const char *colon = strchr(line, ':');
-    snprintf(name, sizeof name, "%.*s", (int)(colon - line), line);
-    assert_int_equal(tm_mock_pairs_add(&r->headers, name, colon + 2, NULL), TM_OK);
+    handler_header(&w->answer, name, out, bytes);
 }
 
 /* The body of the answer; headers: lines, NULL-terminated. */
 const char *bulk_send(struct bulk_world *w, const char *method, const char *target,
                       const char *body, const char *const *headers)
 {
-    struct tm_mock_request r;
-    struct tm_mock_response out;
-    assert_int_equal(
-        tm_mock_request_init(&r, method, target, body, body != NULL ? strlen(body) : 0, NULL),
-        TM_OK);
-    r.now = w->now;
-    for (; headers != NULL && *headers != NULL; headers++)
-        add_header(&r, *headers);
-    tm_mock_response_init(&out);
-    w->handler.request(w->handler.self, &r, &out);
-    for (w->calls = 1; out.outcome == TM_MOCK_HOLD && w->calls < RESUMES_MAX; w->calls++) {
-        uint64_t token = out.token;
-        tm_mock_response_reset(&out);
-        w->handler.resume(w->handler.self, &r, token, &out);
-    }
-    assert_int_equal(out.outcome, TM_MOCK_ANSWER);
-    w->status = out.status;
-    snprintf(w->headers, sizeof w->headers, "%s", tm_buf_text(&out.headers));
+    handler_ask(&w->handler, &w->now, method, target, body, headers, &w->answer);
     bulk_header(w, "Content-Type", w->type, sizeof w->type);
-    free(w->body);
-    w->body = strdup(tm_buf_text(&out.body));
-    tm_mock_response_free(&out);
-    tm_mock_request_free(&r);
+    w->status = w->answer.status;
+    w->body = w->answer.body;
     return w->body;
 }
 
@@ -118,7 +87,7 @@ int bulk_world_close(void **state)
     struct bulk_world *w = *state;
     tm_salesforce_close(w->salesforce);
     org_fixture_close(&w->f);
-    free(w->body);
+    handler_answer_free(&w->answer);
     free(w);
     return 0;
 }
@@ -138,7 +107,7 @@ unsigned bulk_world_settle(struct bulk_world *w)
     for (struct tm_wake wake = { TM_NEVER, 0 }; wake.wall_ns != TM_NEVER; steps++) {
         wake.wall_ns = TM_NEVER;
         tm_salesforce_step(w->salesforce, &w->now, &wake);
-        assert_true(steps < RESUMES_MAX);
+        assert_true(steps < STEPS_MAX);
     }
     return steps;
 }

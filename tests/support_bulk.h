@@ -3,6 +3,7 @@
 #ifndef TM_TESTS_SUPPORT_BULK_H
 #define TM_TESTS_SUPPORT_BULK_H
 #include "mocks/salesforce/routes.h"
+#include "tests/support_handler.h"
 #include "tests/support_org.h"
 
 #define ASYNC "/services/async/59.0/job"
@@ -16,9 +17,9 @@ struct bulk_world {
     struct tm_now now;
     char token[120];
     int status; /* of the last answer */
-    char headers[1000], type[80];
-    char *body;     /* owned */
-    unsigned calls; /* of the handler, for the last answer */
+    struct handler_answer answer;
+    char type[80];
+    const char *body; /* the answer's */
 };
 /* For cmocka: every test finds a world of its own in *state. */
 int bulk_world_open(void **state);

@@ -9,36 +9,16 @@
 json_t *rest_ask(struct rest_world *w, const char *method, const char *target, const char *body,
                  const char *option)
 {
-    struct tm_mock_request r;
-    struct tm_mock_response out;
-    assert_int_equal(
-        tm_mock_request_init(&r, method, target, body, body != NULL ? strlen(body) : 0, NULL),
-        TM_OK);
-    r.now = w->now;
+    char authorization[220];
+    const char *headers[3] = { NULL };
+    size_t count = 0;
+    snprintf(authorization, sizeof authorization, "Authorization: %s", w->authorization);
     if (w->authorization[0] != '\0')
-        assert_int_equal(tm_mock_pairs_add(&r.headers, "Authorization", w->authorization, NULL),
-                         TM_OK);
-    if (option != NULL) {
-        const char *colon = strchr(option, ':');
-        char name[64];
-        assert_non_null(colon);
-        snprintf(name, sizeof name, "%.*s", (int)(colon - option), option);
-        assert_int_equal(tm_mock_pairs_add(&r.headers, name, colon + 2, NULL), TM_OK);
-    }
-    tm_mock_response_init(&out);
-    w->handler.request(w->handler.self, &r, &out);
-    for (w->slices = 1; out.outcome == TM_MOCK_HOLD && w->slices < RESUMES_MAX; w->slices++) {
-        uint64_t token = out.token;
-        tm_mock_response_reset(&out);
-        w->handler.resume(w->handler.self, &r, token, &out);
-    }
-    assert_int_equal(out.outcome, TM_MOCK_ANSWER);
-    w->status = out.status;
-    snprintf(w->headers, sizeof w->headers, "%s", tm_buf_text(&out.headers));
-    json_t *json = json_loads(tm_buf_text(&out.body), 0, NULL);
-    tm_mock_response_free(&out);
-    tm_mock_request_free(&r);
-    return json;
+        headers[count++] = authorization;
+    headers[count] = option;
+    handler_ask(&w->handler, &w->now, method, target, body, headers, &w->answer);
+    w->status = w->answer.status;
+    return json_loads(w->answer.body, 0, NULL);
 }
 
 json_t *rest_get(struct rest_world *w, const char *target)
@@ -88,6 +68,7 @@ int rest_world_close(void **state)
     struct rest_world *w = *state;
     tm_salesforce_close(w->salesforce);
     org_fixture_close(&w->f);
+    handler_answer_free(&w->answer);
     free(w);
     return 0;
 }

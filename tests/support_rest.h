@@ -2,10 +2,10 @@
 #ifndef TM_TESTS_SUPPORT_REST_H
 #define TM_TESTS_SUPPORT_REST_H
 #include "mocks/salesforce/routes.h"
+#include "tests/support_handler.h"
 #include "tests/support_org.h"
 
 #define DATA "/services/data/v59.0"
-#define RESUMES_MAX 1000
 
 struct rest_world {
     struct org_fixture f;
@@ -14,8 +14,7 @@ struct rest_world {
     struct tm_now now;
     char authorization[200];
     int status; /* of the last answer */
-    char headers[1000];
-    unsigned slices; /* calls the last answer took */
+    struct handler_answer answer;
 };
 /* For cmocka: every test finds a world of its own in *state. */
 int rest_world_open(void **state);

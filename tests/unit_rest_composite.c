@@ -252,7 +252,7 @@ static void a_batch_describes_many_objects_in_order(void **state)
                             objects[i % 3]);
     }
     json_decref(json);
-    assert_non_null(strstr(w->headers, "api-usage=25/")); /* each counts */
+    assert_non_null(strstr(w->answer.headers, "api-usage=25/")); /* each counts */
     body.bytes -= 2;
     tm_buf_addz(&body, ",{\"method\":\"GET\",\"url\":\"v59.0/limits\"}]}");
     rest_expect_error(w, "POST", DATA "/composite/batch", tm_buf_text(&body), 400,

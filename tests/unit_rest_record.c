@@ -59,7 +59,7 @@ static void every_write_is_told_as_a_change_event_by_its_user_and_client(void **
     json_decref(rest_ask(w, "POST", ACCOUNTS, "{\"Name\":\"Tide\"}",
                          "Sforce-Call-Options: client=tester, defaultNamespace=x"));
     assert_int_equal(w->status, 201);
-    assert_non_null(strstr(w->headers, "Location: " DATA "/sobjects/Account/001"));
+    assert_non_null(strstr(w->answer.headers, "Location: " DATA "/sobjects/Account/001"));
     json_t *event = org_last_event(w->f.org, "Account"), *header = header_of(event);
     assert_string_equal(json_string_value(json_object_get(header, "changeType")), "CREATE");
     assert_string_equal(json_string_value(json_object_get(header, "changeOrigin")),

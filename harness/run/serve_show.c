@@ -85,9 +85,25 @@ static void show_curl(struct tm_buf *out, const struct tm_serve_facts *f)
                 "  --data-urlencode 'q=SELECT Id, SystemModstamp FROM %s LIMIT 3'\n",
                 f->object);
     if (strcmp(f->object, "Account") == 0)
-        tm_buf_addz(out, "ask $URL/tidemark/v1/commit -d '{\"changes\":[{\"change\":\"create\","
-                         "\"object\":\"Account\",\"fields\":{\"Name\":\"Tide Ltd\"}}]}'\n");
-    tm_buf_addz(out, "ask \"$URL/tidemark/v1/history?limit=1\"\n");
+        tm_buf_addz(
+            out,
+            "# create, update, delete; undelete is SOAP's; what subscribers heard of it\n"
+            "rest() { ask -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: "
+            "application/json' \"$@\"; }\n"
+            "ID=$(rest $URL/services/data/v59.0/sobjects/Account -d '{\"Name\": \"Tide Ltd\"}' \\\n"
+            "  | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/')\n"
+            "rest -X PATCH $URL/services/data/v59.0/sobjects/Account/$ID -d '{\"Industry\": "
+            "\"Energy\"}'\n"
+            "rest -X DELETE $URL/services/data/v59.0/sobjects/Account/$ID\n"
+            "ask $URL/services/Soap/u/59.0 -H 'Content-Type: text/xml' -H 'SOAPAction: \"\"' -d "
+            "\\\n"
+            "'<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" "
+            "xmlns=\"urn:partner.soap.sforce.com\">\n"
+            "<e:Header><SessionHeader><sessionId>'$TOKEN'</sessionId></SessionHeader></e:Header>\n"
+            "<e:Body><undelete><ids>'$ID'</ids></undelete></e:Body></e:Envelope>'\n"
+            "ask \"$URL/tidemark/v1/history?object=Account&id=$ID\"\n");
+    else
+        tm_buf_addz(out, "ask \"$URL/tidemark/v1/history?limit=1\"\n");
 }
 
 static void show_python(struct tm_buf *out, const struct tm_serve_facts *f)

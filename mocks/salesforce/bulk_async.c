@@ -3,6 +3,7 @@
  * else XML, whatever Content-Type a GET carries. */
 #include "base/text.h"
 #include "mocks/salesforce/bulk_impl.h"
+#include "mocks/salesforce/xml.h"
 #include "mocks/salesforce/rest.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -47,7 +48,7 @@ static void async_element(struct tm_buf *out, const char *name, const json_t *va
 {
     tm_buf_addf(out, "<%s>", name);
     if (json_is_string(value))
-        bulk_xml_text(out, json_string_value(value), json_string_length(value));
+        tm_xml_escape(out, json_string_value(value), json_string_length(value));
     else if (json_is_integer(value))
         tm_buf_addf(out, "%lld", (long long)json_integer_value(value));
     else if (json_is_real(value))

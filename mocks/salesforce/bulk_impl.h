@@ -59,7 +59,6 @@ const char *bulk_rows_tail(const struct bulk_form *form);
 /* One row; JSON rows end with a comma, which the last one loses. */
 void bulk_rows_add(struct tm_buf *out, const struct bulk_form *form,
                    const struct tm_soql_plan *plan, const struct tm_soql_cell *cells);
-void bulk_xml_text(struct tm_buf *out, const char *text, size_t bytes);
 
 /* ---- bulk_run.c ---- */
 enum bulk_state {

@@ -3,6 +3,7 @@
  * records, null = xsi:nil. Facts: salesforce-wire.md 5.1, 5.2 (JSON times: simple-salesforce's Bulk
  * reading, unverified). */
 #include "mocks/salesforce/bulk_impl.h"
+#include "mocks/salesforce/xml.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -171,23 +172,6 @@ static void rows_json(struct tm_buf *out, const struct bulk_form *form,
 
 /* ---- XML ---- */
 
-void bulk_xml_text(struct tm_buf *out, const char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '<')
-            tm_buf_addz(out, "&lt;");
-        else if (c == '>')
-            tm_buf_addz(out, "&gt;");
-        else if (c == '&')
-            tm_buf_addz(out, "&amp;");
-        else if (c == '\r')
-            tm_buf_addz(out, "&#13;");
-        else if (c >= 0x20 || c == '\n' || c == '\t') /* no other control character is XML */
-            tm_buf_addc(out, (char)c);
-    }
-}
-
 static void rows_xml_columns(struct tm_buf *out, const struct tm_soql_plan *plan, int relation,
                              const struct tm_soql_cell *cells)
 {
@@ -209,7 +193,7 @@ static void rows_xml_columns(struct tm_buf *out, const struct tm_soql_plan *plan
         } else {
             tm_buf_addc(out, '>');
             if (rows_is_text(v))
-                bulk_xml_text(out, v->text, v->bytes);
+                tm_xml_escape(out, v->text, v->bytes);
             else
                 rows_plain(out, c->kind, v);
         }

@@ -1,7 +1,6 @@
-/* bulk_words: a jobInfo, in JSON or XML, as a flat list of members; and the PK chunking header.
- * XML is expat's; a document that declares entities is refused. */
+/* bulk_words: a jobInfo, in JSON or XML, as a flat list of members; and the PK chunking header. */
 #include "mocks/salesforce/bulk_impl.h"
-#include <expat.h>
+#include "mocks/salesforce/xml.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,87 +57,25 @@ enum tm_code bulk_words_json(struct bulk_words *out, const char *text, size_t by
     return rc;
 }
 
-struct words_xml {
-    struct bulk_words *out;
-    XML_Parser parser;
-    int depth;
-    struct tm_buf text;
-    struct tm_err *err;
-    enum tm_code rc;
-};
-
-static const char *words_local(const char *name)
-{
-    const char *colon = strrchr(name, ':');
-    return colon != NULL ? colon + 1 : name;
-}
-
-static void words_stop(struct words_xml *x, const char *why)
-{
-    if (x->rc == TM_OK)
-        x->rc = tm_fail(x->err, TM_E_ARG, "%s", why);
-    XML_StopParser(x->parser, XML_FALSE);
-}
-
-static void words_start(void *data, const XML_Char *name, const XML_Char **attributes)
-{
-    struct words_xml *x = data;
-    (void)attributes;
-    if (++x->depth > 2)
-        words_stop(x, "a jobInfo has no members inside members");
-    else if (x->depth == 1 && strcmp(words_local(name), "jobInfo") != 0)
-        words_stop(x, "the root element must be jobInfo");
-    tm_buf_reset(&x->text);
-}
-
-static void words_chars(void *data, const XML_Char *text, int bytes)
-{
-    struct words_xml *x = data;
-    if (x->depth == 2)
-        tm_buf_add(&x->text, text, (size_t)bytes);
-}
-
-static void words_end(void *data, const XML_Char *name)
-{
-    struct words_xml *x = data;
-    if (x->depth-- == 2 && x->rc == TM_OK) {
-        x->rc = words_add(x->out, words_local(name), tm_buf_text(&x->text), x->err);
-        if (x->rc == TM_OK && x->text.failed != TM_OK)
-            x->rc = tm_fail(x->err, TM_E_ARG, "a member of the jobInfo is too long");
-        if (x->rc != TM_OK)
-            XML_StopParser(x->parser, XML_FALSE);
-    }
-}
-
-static void words_entity(void *data, const XML_Char *name, int parameter, const XML_Char *value,
-                         int value_bytes, const XML_Char *base, const XML_Char *system,
-                         const XML_Char *public, const XML_Char *notation)
-{
-    (void)name, (void)parameter, (void)value, (void)value_bytes;
-    (void)base, (void)system, (void)public, (void)notation;
-    words_stop(data, "entity declarations are refused");
-}
-
 enum tm_code bulk_words_xml(struct bulk_words *out, const char *text, size_t bytes,
                             struct tm_err *err)
 {
-    struct words_xml x = { .out = out, .parser = XML_ParserCreate("UTF-8"), .err = err };
+    struct tm_err why = { 0 };
+    struct tm_xml *xml = NULL;
     *out = (struct bulk_words){ .count = 0 };
-    if (x.parser == NULL)
-        return tm_fail(err, TM_E_NOMEM, "an XML parser");
-    tm_buf_init(&x.text, sizeof out->items[0].value);
-    XML_SetUserData(x.parser, &x);
-    XML_SetElementHandler(x.parser, words_start, words_end);
-    XML_SetCharacterDataHandler(x.parser, words_chars);
-    XML_SetEntityDeclHandler(x.parser, words_entity);
-    if (bytes > INT32_MAX)
-        x.rc = tm_fail(err, TM_E_ARG, "the jobInfo is too long");
-    else if (XML_Parse(x.parser, text, (int)bytes, 1) != XML_STATUS_OK && x.rc == TM_OK)
-        x.rc =
-            tm_fail(err, TM_E_ARG, "not XML: %.100s", XML_ErrorString(XML_GetErrorCode(x.parser)));
-    XML_ParserFree(x.parser);
-    tm_buf_free(&x.text);
-    return x.rc;
+    enum tm_code rc = tm_xml_parse(&xml, text, bytes, &why);
+    if (rc == TM_E_PROTO)
+        return tm_fail(err, TM_E_ARG, "not XML: %.100s", why.msg);
+    if (rc != TM_OK)
+        return tm_fail(err, rc, "%s", why.msg);
+    const struct tm_xml_node *root = tm_xml_root(xml);
+    if (strcmp(root->name, "jobInfo") != 0)
+        rc = tm_fail(err, TM_E_ARG, "the root element must be jobInfo");
+    for (const struct tm_xml_node *at = root->child; at != NULL && rc == TM_OK; at = at->next)
+        rc = at->child != NULL ? tm_fail(err, TM_E_ARG, "a jobInfo has no members inside members")
+                               : words_add(out, at->name, at->text, err);
+    tm_xml_close(xml);
+    return rc;
 }
 
 /* ---- Sforce-Enable-PKChunking ---- */

@@ -363,8 +363,13 @@ const char *tm_oauth_token_of(const struct tm_mock_request *r)
 const char *tm_oauth_client(const struct tm_oauth *o, const struct tm_mock_request *r,
                             char out[TM_OAUTH_CLIENT_BYTES])
 {
+    return tm_oauth_client_by(o, r, tm_oauth_token_of(r), out);
+}
+
+const char *tm_oauth_client_by(const struct tm_oauth *o, const struct tm_mock_request *r,
+                               const char *token, char out[TM_OAUTH_CLIENT_BYTES])
+{
     char name[OAUTH_USER_BYTES];
-    const char *token = tm_oauth_token_of(r);
     const struct oauth_session *s = token != NULL ? oauth_find(o, token) : NULL;
     if (s == NULL || s->user < 2)
         return tm_mock_user_agent(r);

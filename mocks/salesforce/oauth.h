@@ -69,6 +69,9 @@ void tm_oauth_give_to(struct tm_oauth *o, char out[TM_OAUTH_TOKEN_BYTES], const 
  * the request, or written into `out`. */
 const char *tm_oauth_client(const struct tm_oauth *o, const struct tm_mock_request *r,
                             char out[TM_OAUTH_CLIENT_BYTES]);
+/* The same of a token that stands elsewhere in the request (SOAP's header); NULL = none. */
+const char *tm_oauth_client_by(const struct tm_oauth *o, const struct tm_mock_request *r,
+                               const char *token, char out[TM_OAUTH_CLIENT_BYTES]);
 bool tm_oauth_good(const struct tm_oauth *o, const char *token, const struct tm_now *now);
 /* Wall clock, until when the session of the token with this digest (tm_secret_digest) lasts unless
  * it is ended before; 0: it has ended. */

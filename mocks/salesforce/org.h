@@ -230,9 +230,9 @@ enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t star
 /* How far back getDeleted reaches: 15 days, or less where the delete log was purged. */
 int64_t tm_org_deletes_from_ms(const struct tm_org *org, int64_t now_org_ms);
 /* Live records that go when this one is deleted (childRelationships with cascadeDelete),
- * by object. */
+ * by object; back: those in the bin that went with it, in one transaction, and come back with it. */
 typedef void tm_org_child_row(void *data, const char *object, const char *id);
-enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *id18,
+enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *id18, bool back,
                             tm_org_child_row *row, void *data, struct tm_err *err);
 /* Empties what is older than 15 days from the recycle bin (hard deletes with no event). Call now
  * and then. */

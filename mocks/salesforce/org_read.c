@@ -205,50 +205,6 @@ enum tm_code tm_org_record_state(struct tm_org *org, const char *object, const c
     return rc;
 }
 
-static enum tm_code read_children(struct tm_org *org, struct org_object *child, const char *field,
-                                  const char *id18, tm_org_child_row *out, void *data,
-                                  struct tm_err *err)
-{
-    sqlite3_stmt *s = NULL;
-    char sql[320];
-    bool row = true;
-    snprintf(sql, sizeof sql,
-             "SELECT \"Id\" FROM \"%s\" WHERE \"%.80s\"=? AND \"IsDeleted\"=0 ORDER BY _row",
-             child->cur, field);
-    enum tm_code rc = tm_sql_prepare(&s, org->db, sql, err);
-    if (rc == TM_OK)
-        sqlite3_bind_text(s, 1, id18, -1, SQLITE_STATIC);
-    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row)
-        out(data, child->describe->object, (const char *)sqlite3_column_text(s, 0));
-    tm_sql_finalize(s);
-    return rc;
-}
-
-enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *id18,
-                            tm_org_child_row *row, void *data, struct tm_err *err)
-{
-    struct org_object *o = org_find(org, object);
-    enum tm_code rc = TM_OK;
-    size_t i;
-    json_t *relation;
-    if (o == NULL)
-        return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
-                          object);
-    json_array_foreach(json_object_get(o->describe->json, "childRelationships"), i, relation)
-    {
-        struct org_object *child = org_find(org, json_string_value(json_object_get(relation, "child"
-                                                                                             "SObje"
-                                                                                             "c"
-                                                                                             "t")));
-        const char *field = json_string_value(json_object_get(relation, "field"));
-        if (rc == TM_OK && child != NULL && field != NULL &&
-            json_is_true(json_object_get(relation, "cascadeDelete")) &&
-            org_column_index(child, field) >= 0)
-            rc = read_children(org, child, field, id18, row, data, err);
-    }
-    return rc;
-}
-
 enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t start_ms,
                             int64_t end_ms, int64_t now_org_ms, tm_org_deleted_row *out, void *data,
                             struct tm_err *err)

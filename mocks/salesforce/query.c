@@ -21,6 +21,7 @@ struct query_page { /* an answer whose rows are being copied, then rendered */
     uint64_t token;
     struct query_cursor *cursor;
     size_t row, row_end, page_rows;
+    const struct tm_query_form *form;
     bool begun; /* it is known where it ends, and its head is written */
     char version[8];
     struct tm_buf body;
@@ -124,31 +125,74 @@ void tm_query_page_max(struct tm_query *q, size_t rows)
     q->page_max = rows;
 }
 
-static size_t query_page_rows(const struct tm_query *q, const struct tm_mock_request *r,
-                              size_t preset)
+static size_t query_page_rows(const struct tm_query *q, size_t asked, size_t preset)
 {
+    size_t rows = asked > 0 ? asked : preset;
     if (q->page_max > 0)
         return q->page_max;
-    const char *options = tm_mock_header(r, "Sforce-Query-Options");
-    const char *at = options != NULL ? strcasestr(options, "batchSize=") : NULL;
-    long rows = at != NULL ? strtol(at + strlen("batchSize="), NULL, 10) : (long)preset;
     if (rows < TM_QUERY_PAGE_MIN)
         return TM_QUERY_PAGE_MIN;
-    return rows > TM_QUERY_PAGE_PRESET ? TM_QUERY_PAGE_PRESET : (size_t)rows;
+    return rows > TM_QUERY_PAGE_PRESET ? TM_QUERY_PAGE_PRESET : rows;
 }
 
 /* ---- rendering ---- */
 
+static void query_json_head(const struct tm_query_form *f, struct tm_buf *out, const char *version,
+                            const char *locator, int64_t total)
+{
+    (void)f;
+    tm_buf_addf(out, "{\"totalSize\":%" PRId64 ",\"done\":%s,", total,
+                *locator == '\0' ? "true" : "false");
+    if (*locator != '\0')
+        tm_buf_addf(out, "\"nextRecordsUrl\":\"/services/data/v%s/query/%s\",", version, locator);
+    tm_buf_addz(out, "\"records\":[");
+}
+
+static void query_json_rows(const struct tm_query_form *f, struct tm_buf *out,
+                            const struct tm_soql_result *r, size_t row, size_t rows,
+                            const char *version)
+{
+    (void)f;
+    tm_soql_render(r, row, rows, version, out);
+}
+
+static void query_json_tail(const struct tm_query_form *f, struct tm_buf *out, int64_t total)
+{
+    (void)f, (void)total;
+    tm_buf_addz(out, "]}");
+}
+
+static void query_json_refuse(const struct tm_query_form *f, struct tm_mock_response *out,
+                              int status, const char *code, const char *message)
+{
+    (void)f;
+    tm_rest_error(out, status, code, message);
+}
+
+const struct tm_query_form tm_query_json = { .type = "application/json;charset=UTF-8",
+                                             .head = query_json_head,
+                                             .rows = query_json_rows,
+                                             .between = ",",
+                                             .tail = query_json_tail,
+                                             .refuse = query_json_refuse };
+
 static void query_head(struct query_page *p)
 {
     const struct query_cursor *c = p->cursor;
-    bool done = p->row_end == tm_soql_result_rows(c->result);
-    tm_buf_addf(&p->body, "{\"totalSize\":%" PRId64 ",\"done\":%s,",
-                tm_soql_result_total(c->result), done ? "true" : "false");
-    if (!done)
-        tm_buf_addf(&p->body, "\"nextRecordsUrl\":\"/services/data/v%s/query/%s-%zu\",", p->version,
-                    c->id, p->row_end);
-    tm_buf_addz(&p->body, "\"records\":[");
+    char locator[TM_ID_BYTES + 24] = "";
+    if (p->row_end < tm_soql_result_rows(c->result))
+        snprintf(locator, sizeof locator, "%s-%zu", c->id, p->row_end);
+    p->form->head(p->form, &p->body, p->version, locator, tm_soql_result_total(c->result));
+}
+
+static void query_broken(const struct tm_query_form *form, enum tm_code rc,
+                         const struct tm_err *err, struct tm_mock_response *out)
+{
+    char text[700];
+    if (rc == TM_E_AGAIN)
+        form->refuse(form, out, 503, "SERVER_UNAVAILABLE", "the org is busy, try again");
+    else
+        form->refuse(form, out, 500, "UNKNOWN_EXCEPTION", tm_err_text(err, text, sizeof text));
 }
 
 /* All rows are there: where the page ends, and whether others follow. */
@@ -172,7 +216,7 @@ static void query_copy(struct tm_query *q, struct query_page *p, struct tm_mock_
         tm_mock_hold(out, p->token, (struct tm_wake){ 0, 0 });
         return;
     }
-    tm_rest_broken(out, rc, &err);
+    query_broken(p->form, rc, &err, out);
     query_page_free(q, p);
 }
 
@@ -188,15 +232,15 @@ static void query_slice(struct tm_query *q, struct query_page *p, struct tm_mock
     size_t rows = p->row_end - p->row;
     if (rows > TM_QUERY_SLICE_ROWS)
         rows = TM_QUERY_SLICE_ROWS;
-    tm_soql_render(p->cursor->result, p->row, rows, p->version, &p->body);
+    p->form->rows(p->form, &p->body, p->cursor->result, p->row, rows, p->version);
     p->row += rows;
     if (p->row < p->row_end) {
-        tm_buf_addc(&p->body, ',');
+        tm_buf_addz(&p->body, p->form->between);
         tm_mock_hold(out, p->token, (struct tm_wake){ 0, 0 });
         return;
     }
-    tm_buf_addz(&p->body, "]}");
-    tm_mock_answer(out, 200, "application/json;charset=UTF-8", "");
+    p->form->tail(p->form, &p->body, tm_soql_result_total(p->cursor->result));
+    tm_mock_answer(out, 200, p->form->type, "");
     tm_buf_free(&out->body);
     out->body = p->body;
     tm_buf_init(&p->body, 1);
@@ -204,7 +248,7 @@ static void query_slice(struct tm_query *q, struct query_page *p, struct tm_mock
 }
 
 static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, size_t page_rows,
-                       const char *version, struct tm_mock_response *out)
+                       const struct tm_query_ask *ask, struct tm_mock_response *out)
 {
     struct query_page *p = calloc(1, sizeof *p);
     struct query_page **grown = realloc(q->pages, (q->pages_count + 1) * sizeof *grown);
@@ -212,14 +256,14 @@ static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, s
         q->pages = grown;
     if (p == NULL || grown == NULL) {
         free(p);
-        tm_rest_error(out, 503, "SERVER_UNAVAILABLE", "out of memory");
+        ask->form->refuse(ask->form, out, 503, "SERVER_UNAVAILABLE", "out of memory");
         query_sweep(q);
         return;
     }
     *p = (struct query_page){
-        .token = ++q->token_last, .cursor = c, .row = row, .page_rows = page_rows
+        .token = ++q->token_last, .cursor = c, .row = row, .page_rows = page_rows, .form = ask->form
     };
-    snprintf(p->version, sizeof p->version, "%s", version);
+    snprintf(p->version, sizeof p->version, "%s", ask->version);
     tm_buf_init(&p->body, TM_MOCK_BODY_BYTES_MAX);
     c->pages++;
     q->pages[q->pages_count++] = p;
@@ -229,60 +273,60 @@ static void query_page(struct tm_query *q, struct query_cursor *c, size_t row, s
         tm_mock_hold(out, p->token, (struct tm_wake){ 0, 0 });
 }
 
-void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const char *version,
-                    bool all, struct tm_mock_response *out)
+void tm_query_start(struct tm_query *q, const struct tm_now *now, const struct tm_query_ask *ask,
+                    struct tm_mock_response *out)
 {
-    const char *text = tm_mock_query(r, "q");
+    const char *text = ask->text;
     struct tm_soql_error error = { 0 };
     struct tm_err err = { 0 };
     struct tm_soql *soql = NULL;
     struct query_cursor *c = calloc(1, sizeof *c);
-    query_expire(q, r->now.wall_ns);
-    enum tm_code rc = c == NULL      ? TM_E_NOMEM
+    query_expire(q, now->wall_ns);
+    enum tm_code rc = c == NULL      ? tm_fail(&err, TM_E_NOMEM, "a query")
                       : text != NULL ? tm_soql_parse(&soql, text, &error, &err)
                                      : TM_E_ARG;
     if (text == NULL)
         snprintf(error.code, sizeof error.code, "MALFORMED_QUERY");
     if (rc == TM_OK)
-        rc = tm_soql_begin(&c->result, q->org, soql, all, r->now.org_ms, TM_QUERY_COPY_ROWS, &error,
-                           &err);
+        rc = tm_soql_begin(&c->result, q->org, soql, ask->all, now->org_ms, TM_QUERY_COPY_ROWS,
+                           &error, &err);
     tm_soql_close(soql);
     if (rc != TM_OK) {
         free(c);
         if (rc == TM_E_ARG)
-            tm_rest_error(out, 400, error.code,
-                          text != NULL ? error.message : "the query is missing: ?q=SELECT …");
+            ask->form->refuse(ask->form, out, 400, error.code,
+                              text != NULL ? error.message : "the query is missing: ?q=SELECT …");
         else
-            tm_rest_broken(out, rc, &err);
+            query_broken(ask->form, rc, &err, out);
         return;
     }
-    c->page_rows = query_page_rows(q, r, TM_QUERY_PAGE_PRESET);
-    c->used_ns = r->now.wall_ns;
+    c->page_rows = query_page_rows(q, ask->page_rows, TM_QUERY_PAGE_PRESET);
+    c->used_ns = now->wall_ns;
     c->next = q->cursors;
     q->cursors = c;
-    query_page(q, c, 0, c->page_rows, version, out);
+    query_page(q, c, 0, c->page_rows, ask, out);
 }
 
-void tm_query_more(struct tm_query *q, const struct tm_mock_request *r, const char *version,
-                   const char *locator, struct tm_mock_response *out)
+void tm_query_more(struct tm_query *q, const struct tm_now *now, const struct tm_query_ask *ask,
+                   struct tm_mock_response *out)
 {
-    const char *dash = strchr(locator, '-');
+    const char *locator = ask->text, *dash = strchr(locator, '-');
     size_t id_bytes = dash != NULL ? (size_t)(dash - locator) : strlen(locator);
     char *end = NULL;
     unsigned long row =
         dash != NULL && dash[1] >= '0' && dash[1] <= '9' ? strtoul(dash + 1, &end, 10) : 0;
     struct query_cursor *c = NULL;
-    query_expire(q, r->now.wall_ns);
+    query_expire(q, now->wall_ns);
     for (struct query_cursor *at = q->cursors; at != NULL; at = at->next)
         if (at->open && (id_bytes == 15 || id_bytes == 18) &&
             strncmp(at->id, locator, id_bytes) == 0)
             c = at;
     if (c == NULL || end == NULL || *end != '\0' || row > tm_soql_result_rows(c->result)) {
-        tm_rest_error(out, 400, "INVALID_QUERY_LOCATOR", "invalid query locator");
+        ask->form->refuse(ask->form, out, 400, "INVALID_QUERY_LOCATOR", "invalid query locator");
         return;
     }
-    c->used_ns = r->now.wall_ns;
-    query_page(q, c, row, query_page_rows(q, r, c->page_rows), version, out);
+    c->used_ns = now->wall_ns;
+    query_page(q, c, row, query_page_rows(q, ask->page_rows, c->page_rows), ask, out);
 }
 
 static struct query_page *query_of(const struct tm_query *q, uint64_t token)

@@ -1,4 +1,5 @@
-/* query: query and queryAll page by page. in: SOQL or a locator; out: pages of JSON. Rows are
+/* query: query and queryAll page by page. in: SOQL or a locator; out: pages as REST or SOAP
+ * writes them. Rows are
  * copied and rendered a slice a call, so that no long result keeps the org from committing on time.
  * A locator's rows are those of the moment the query was made. Pure towards time. Facts:
  * salesforce-wire.md 3 (query) and Appendix C (the locator's path wins over a repeated q). */
@@ -24,13 +25,36 @@ enum tm_code tm_query_open(struct tm_query **out, struct tm_org *org, struct tm_
  * as asked. */
 void tm_query_page_max(struct tm_query *q, size_t rows);
 void tm_query_close(struct tm_query *q);
-/* GET …/query?q=… (all = queryAll). version "59.0". Holds (until the next step) when the page needs
- * more slices. */
-void tm_query_start(struct tm_query *q, const struct tm_mock_request *r, const char *version,
-                    bool all, struct tm_mock_response *out);
-/* GET …/query/LOCATOR: the next page. */
-void tm_query_more(struct tm_query *q, const struct tm_mock_request *r, const char *version,
-                   const char *locator, struct tm_mock_response *out);
+/* How the pages of one API are written; outlives them. */
+struct tm_soql_result;
+struct tm_query_form {
+    const char *type; /* Content-Type */
+    /* locator "" = it is the last page */
+    void (*head)(const struct tm_query_form *f, struct tm_buf *out, const char *version,
+                 const char *locator, int64_t total);
+    void (*rows)(const struct tm_query_form *f, struct tm_buf *out, const struct tm_soql_result *r,
+                 size_t row, size_t rows, const char *version);
+    const char *between; /* two rows */
+    void (*tail)(const struct tm_query_form *f, struct tm_buf *out, int64_t total);
+    void (*refuse)(const struct tm_query_form *f, struct tm_mock_response *out, int status,
+                   const char *code, const char *message);
+    const char *operation; /* the form's own */
+    bool enterprise;       /* the form's own */
+};
+extern const struct tm_query_form tm_query_json; /* REST's */
+struct tm_query_ask {
+    const struct tm_query_form *form;
+    const char *version; /* "59.0" */
+    const char *text;    /* the query, or the locator of the next page; NULL = not given */
+    bool all;            /* queryAll */
+    size_t page_rows;    /* asked for; 0 = not said */
+};
+/* The first page. Holds (until the next step) when the page needs more slices. */
+void tm_query_start(struct tm_query *q, const struct tm_now *now, const struct tm_query_ask *ask,
+                    struct tm_mock_response *out);
+/* The next page. */
+void tm_query_more(struct tm_query *q, const struct tm_now *now, const struct tm_query_ask *ask,
+                   struct tm_mock_response *out);
 void tm_query_resume(struct tm_query *q, uint64_t token, struct tm_mock_response *out);
 void tm_query_finished(struct tm_query *q, uint64_t token); /* answered or its peer is gone */
 size_t tm_query_locators(const struct tm_query *q);

@@ -107,12 +107,24 @@ static void record_change(struct record_call *c, struct tm_org_change change, co
     c->of[c->changes_count++] = c->at;
 }
 
+/* Many changes may hang on one record: its children share its fate. */
+static bool record_takes_along(enum tm_org_kind kind)
+{
+    return kind >= TM_ORG_DELETE;
+}
+
 static void record_child(void *data, const char *object, const char *id)
 {
     struct record_call *c = data;
+    enum tm_org_kind kind = c->records[c->at].kind;
     const struct tm_describe *d = tm_org_describe(c->org, object);
     if (!record_there(c, id))
-        record_change(c, (struct tm_org_change){ .kind = TM_ORG_DELETE, .object = d->object }, id);
+        record_change(c, (struct tm_org_change){ .kind = kind, .object = d->object }, id);
+}
+
+static enum tm_org_state record_state_wanted(enum tm_org_kind kind)
+{
+    return kind == TM_ORG_UNDELETE || kind == TM_ORG_HARD_DELETE ? TM_ORG_IN_BIN : TM_ORG_LIVE;
 }
 
 /* What one good record asks of the org. A record that an earlier delete takes along is not deleted
@@ -125,21 +137,23 @@ static enum tm_code record_changes(struct record_call *c, struct tm_err *err)
                                     .object = d->object,
                                     .sets = c->sets[c->at].sets,
                                     .sets_count = c->sets[c->at].count };
-    enum tm_org_state state = TM_ORG_LIVE;
+    enum tm_org_state state = TM_ORG_ABSENT;
     enum tm_code rc = TM_OK;
     size_t before = c->changes_count;
     if (r->kind != TM_ORG_CREATE && record_there(c, r->id)) {
-        if (r->kind != TM_ORG_DELETE)
+        if (!record_takes_along(r->kind))
             tm_record_refuse(r, "DUPLICATE_VALUE", "", "Duplicate id in list: %s", r->id);
         return TM_OK;
     }
-    if (r->kind == TM_ORG_DELETE &&
-        c->from > 0) /* an earlier transaction may have taken it along */
+    if (record_takes_along(r->kind) &&
+        c->from > 0) { /* an earlier transaction may have taken it along */
         rc = tm_org_record_state(c->org, d->object, r->id, &state, err);
-    if (rc != TM_OK || state == TM_ORG_IN_BIN)
-        return rc;
-    if (r->kind == TM_ORG_DELETE)
-        rc = tm_org_cascade(c->org, d->object, r->id, record_child, c, err);
+        if (rc != TM_OK || state != record_state_wanted(r->kind))
+            return rc;
+    }
+    if (record_takes_along(r->kind))
+        rc = tm_org_cascade(c->org, d->object, r->id, r->kind != TM_ORG_DELETE, record_child, c,
+                            err);
     record_change(c, change, r->kind == TM_ORG_CREATE ? "" : r->id);
     if (c->full)
         c->changes_count = before;
@@ -160,8 +174,8 @@ static enum tm_code record_gather(struct record_call *c, struct tm_err *err)
             continue;
         if (c->changes_count > 0 && !c->all_or_none)
             return TM_OK;
-        tm_record_refuse(&c->records[c->at], "DELETE_FAILED", "",
-                         "more than %d records are deleted along", TM_RECORD_CHANGES_MAX);
+        tm_record_refuse(&c->records[c->at], "DELETE_FAILED", "", "more than %d records go along",
+                         TM_RECORD_CHANGES_MAX);
     }
     return rc;
 }
@@ -239,11 +253,12 @@ static void record_roll_back(struct record_call *c)
 static enum tm_code record_target(struct tm_org *org, struct tm_record *r, struct tm_err *err)
 {
     const struct tm_describe *d = tm_org_describe(org, r->object);
-    static const char *const flags[] = { "createable", "updateable", "deletable" };
-    static const char *const words[] = { "create", "update", "delete" };
+    static const char *const flags[] = { "createable", "updateable", "deletable", "undeletable",
+                                         "deletable" };
+    static const char *const words[] = { "create", "update", "delete", "undelete",
+                                         "emptying from the recycle bin" };
     enum tm_org_state state = TM_ORG_ABSENT;
     char id18[TM_ID_BYTES];
-    assert(r->kind <= TM_ORG_DELETE);
     if (d == NULL) {
         tm_record_refuse(r, "INVALID_TYPE", "", "sObject type '%.80s' is not supported.",
                          r->object);
@@ -260,7 +275,12 @@ static enum tm_code record_target(struct tm_org *org, struct tm_record *r, struc
     }
     memcpy(r->id, id18, sizeof id18);
     enum tm_code rc = tm_org_record_state(org, d->object, r->id, &state, err);
-    if (rc == TM_OK && state == TM_ORG_ABSENT)
+    if (rc == TM_OK && record_state_wanted(r->kind) == TM_ORG_IN_BIN && state != TM_ORG_IN_BIN)
+        tm_record_refuse(r, r->kind == TM_ORG_UNDELETE ? "UNDELETE_FAILED" : "INVALID_ID_FIELD", "",
+                         "Entity is not in the recycle bin");
+    else if (rc == TM_OK && state == record_state_wanted(r->kind))
+        return TM_OK;
+    else if (rc == TM_OK && state == TM_ORG_ABSENT)
         tm_record_refuse(r, "INVALID_CROSS_REFERENCE_KEY", "", "invalid cross reference id");
     else if (rc == TM_OK && state == TM_ORG_IN_BIN)
         tm_record_refuse(r, "ENTITY_IS_DELETED", "", "entity is deleted");
@@ -277,7 +297,7 @@ enum tm_code tm_record_write(struct tm_org *org, struct tm_record *records, size
     bool again = true;
     c.changes_cap = count;
     for (size_t i = 0; i < count; i++)
-        if (records[i].kind == TM_ORG_DELETE)
+        if (record_takes_along(records[i].kind))
             c.changes_cap = TM_RECORD_CHANGES_MAX;
     assert(count > 0 && count <= TM_RECORD_CHANGES_MAX);
     c.sets = calloc(count, sizeof *c.sets);

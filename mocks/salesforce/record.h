@@ -1,4 +1,5 @@
-/* record: records as a user of an API writes them: create, update, delete, many at a time. in:
+/* record: records as a user of an API writes them: create, update, delete, undelete, empty from the
+ * recycle bin, many at a time. in:
  * fields as JSON spells them, who and when; out: ids, or for each record the documented reason why
  * not. Everything goes through the org's one commit: a call is one transaction, so its events share
  * a transaction key; deletes that take along more than TM_RECORD_CHANGES_MAX are several. Pure
@@ -11,10 +12,10 @@
 #define TM_RECORD_CHANGES_MAX 10000 /* of one transaction, with what is deleted along */
 
 struct tm_record {
-    enum tm_org_kind kind; /* CREATE, UPDATE, DELETE */
+    enum tm_org_kind kind; /* HARD_DELETE: of what is in the recycle bin */
     const char *object;    /* any case */
     char id[TM_ID_BYTES];  /* "" in a CREATE, which writes it */
-    const json_t *fields;  /* lent; NULL in a DELETE. "attributes" is passed over */
+    const json_t *fields;  /* lent; NULL but in CREATE and UPDATE. "attributes" is passed over */
     /* out: code "" = done */
     char code[48], message[300];
     char about[400]; /* names of the fields the reason is about, commas between them */
@@ -25,7 +26,8 @@ struct tm_record_who {
     const char *origin; /* changeOrigin */
 };
 /* Writes what can be written; with all_or_none nothing unless all of it. TM_OK also when records
- * were refused: each says so. Children that a delete takes along are part of the transaction. */
+ * were refused: each says so. Children that a delete takes along, or an undelete
+ * brings back, are part of the transaction. */
 enum tm_code tm_record_write(struct tm_org *org, struct tm_record *records, size_t count,
                              bool all_or_none, const struct tm_record_who *who, struct tm_err *err);
 /* Ids of the live records whose external id field has the value: a list the caller decrefs, at

@@ -269,16 +269,27 @@ static void rest_sobject(struct rest_call *c)
 
 static void rest_query(struct rest_call *c)
 {
-    bool all = strcasecmp(c->parts[0], "queryAll") == 0;
+    const char *options = tm_mock_header(c->request, "Sforce-Query-Options");
+    const char *batch = options != NULL ? strcasestr(options, "batchSize=") : NULL;
+    long rows = batch != NULL ? strtol(batch + strlen("batchSize="), NULL, 10) : 0;
+    struct tm_query_ask ask = {
+        .form = &tm_query_json,
+        .version = c->version,
+        .text = c->parts_count == 2 ? c->parts[1] : tm_mock_query(c->request, "q"),
+        .all = strcasecmp(c->parts[0], "queryAll") == 0,
+        .page_rows = batch == NULL ? 0
+                     : rows > 0    ? (size_t)rows
+                                   : 1,
+    };
     c->kind = "query";
     if (c->parts_count > 2)
         rest_not_found(c);
     else if (!rest_method(c, "GET"))
         return;
     else if (c->parts_count == 2)
-        tm_query_more(c->rest->query, c->request, c->version, c->parts[1], c->out);
+        tm_query_more(c->rest->query, &c->request->now, &ask, c->out);
     else
-        tm_query_start(c->rest->query, c->request, c->version, all, c->out);
+        tm_query_start(c->rest->query, &c->request->now, &ask, c->out);
 }
 
 void rest_dispatch(struct rest_call *c)

@@ -58,9 +58,7 @@ static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *
     char base[256];
     struct tm_org_usage more = { .calls = 1, .bytes_in = (int64_t)r->body_bytes };
     routes_base(s, r, base, sizeof base);
-    if (routes_under(path, "/services/Soap"))
-        tm_soap_request(s->oauth, r, base, out);
-    else if (routes_under(path, "/services/oauth2/token"))
+    if (routes_under(path, "/services/oauth2/token"))
         tm_oauth_token(s->oauth, r, base, out);
     else if (routes_under(path, "/services/oauth2/revoke"))
         tm_oauth_revoke(s->oauth, r, out);
@@ -70,6 +68,14 @@ static void routes_oauth(struct tm_salesforce *s, const struct tm_mock_request *
         tm_rest_error(out, 404, "NOT_FOUND", "The requested resource does not exist");
     more.bytes_out = (int64_t)out->body.bytes;
     tm_org_usage_add(s->org, tm_mock_user_agent(r), "login", &more, r->now.org_ms);
+}
+
+static void routes_soap(struct tm_salesforce *s, const struct tm_mock_request *r,
+                        struct tm_mock_response *out)
+{
+    char base[256];
+    routes_base(s, r, base, sizeof base);
+    tm_soap_request(&s->rest, r, base, out);
 }
 
 static bool routes_follows(void *self, const char *channel)
@@ -283,8 +289,9 @@ static void routes_serve(struct tm_salesforce *s, const struct tm_mock_request *
         tm_rest_request(&s->rest, r, out);
     else if (routes_under(r->path, "/services/async"))
         tm_bulk1_request(s->bulk, r, out);
-    else if (routes_under(r->path, "/services/oauth2") || routes_under(r->path, "/services/Soap") ||
-             routes_under(r->path, "/id"))
+    else if (routes_under(r->path, "/services/Soap"))
+        routes_soap(s, r, out);
+    else if (routes_under(r->path, "/services/oauth2") || routes_under(r->path, "/id"))
         routes_oauth(s, r, out);
     else if (strncmp(r->path, "/tidemark/v1/", 13) == 0)
         routes_control(s, r, out);
@@ -316,7 +323,9 @@ static void routes_resume(void *self, const struct tm_mock_request *r, uint64_t 
         if (tm_disturb_request(s->disturb, r, true, out))
             return;
         routes_serve(s, r, out);
-    } else if (token >= TM_QUERY_TOKEN)
+    } else if (token >= TM_QUERY_TOKEN && routes_under(r->path, "/services/Soap"))
+        tm_soap_resume(&s->rest, r, token, out);
+    else if (token >= TM_QUERY_TOKEN)
         tm_rest_resume(&s->rest, r, token, out);
     else
         tm_bayeux_resume(s->bayeux, r, token, out);

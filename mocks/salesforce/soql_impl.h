@@ -119,4 +119,10 @@ struct tm_soql_result {
     sqlite3_stmt *stmt; /* rows still to be copied; NULL = all are here */
     sqlite3 *own;       /* what stmt reads by when it outlives a call: the org as it was then */
 };
+/* soql_render.c */
+const char *soql_result_at(const struct tm_soql_result *r, size_t row); /* the row's first cell */
+/* One row's cells; what stands behind them. */
+const char *soql_cells(const char *at, const struct tm_soql_plan *plan, struct tm_soql_cell *cells);
+/* The most columns that a row or one of its children has. */
+size_t soql_result_width(const struct tm_soql_plan *plan);
 #endif

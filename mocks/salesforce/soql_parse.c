@@ -389,8 +389,12 @@ static enum tm_code soql_children(struct soql_parser *p, struct tm_soql_item *it
         return plain ? soql_unexpected(p)
                      : soql_refuse(&before, "a query of child records selects fields only");
     }
-    item->in = q;
-    return soql_next(p);
+    rc = soql_next(p);
+    if (rc == TM_OK)
+        item->in = q;
+    else
+        tm_soql_close(q);
+    return rc;
 }
 
 enum tm_code tm_soql_parse(struct tm_soql **out, const char *text, struct tm_soql_error *error,

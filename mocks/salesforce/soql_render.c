@@ -39,16 +39,14 @@ static void result_two(char *to, unsigned n)
     to[1] = (char)('0' + n % 10);
 }
 
-/* One row's cells; what stands behind them. */
-static const char *result_cells(const char *at, const struct tm_soql_plan *plan,
-                                struct tm_soql_cell *cells)
+const char *soql_cells(const char *at, const struct tm_soql_plan *plan, struct tm_soql_cell *cells)
 {
     for (int k = 0; k < plan->sql_columns; k++)
         at = result_read(at, &cells[k]);
     return at;
 }
 
-static const char *result_at(const struct tm_soql_result *r, size_t row)
+const char *soql_result_at(const struct tm_soql_result *r, size_t row)
 {
     assert(row < r->rows_count && (r->spool == NULL || r->map != NULL));
     return (r->map != NULL ? r->map : r->cells.data) + r->rows[row];
@@ -56,7 +54,7 @@ static const char *result_at(const struct tm_soql_result *r, size_t row)
 
 void tm_soql_result_row(const struct tm_soql_result *r, size_t row, struct tm_soql_cell *cells)
 {
-    result_cells(result_at(r, row), &r->plan, cells);
+    soql_cells(soql_result_at(r, row), &r->plan, cells);
 }
 
 /* "2021-03-05T10:15:30.000+0000"; only the date is worth a general routine, and it repeats. */
@@ -173,7 +171,7 @@ static void result_children(const struct tm_soql_plan *plan, const char *at,
         else
             tm_buf_addf(out, "{\"totalSize\":%" PRIu32 ",\"done\":true,\"records\":[", count);
         for (uint32_t k = 0; k < count; k++) {
-            at = result_cells(at, child, values);
+            at = soql_cells(at, child, values);
             tm_buf_addz(out, k > 0 ? "," : "");
             result_attributes(out, child->object, version, &values[0]);
             result_columns(child, -1, values, version, out);
@@ -183,8 +181,7 @@ static void result_children(const struct tm_soql_plan *plan, const char *at,
     }
 }
 
-/* The most columns that a row or one of its children has. */
-static size_t result_width(const struct tm_soql_plan *plan)
+size_t soql_result_width(const struct tm_soql_plan *plan)
 {
     int most = plan->sql_columns;
     for (size_t i = 0; i < plan->children_count; i++)
@@ -196,14 +193,14 @@ static size_t result_width(const struct tm_soql_plan *plan)
 void tm_soql_render(const struct tm_soql_result *r, size_t row, size_t rows, const char *version,
                     struct tm_buf *out)
 {
-    struct tm_soql_cell *values = calloc(result_width(&r->plan), sizeof *values);
+    struct tm_soql_cell *values = calloc(soql_result_width(&r->plan), sizeof *values);
     assert(row + rows <= r->rows_count);
     if (values == NULL) {
         out->failed = TM_E_NOMEM;
         return;
     }
     for (size_t i = row; i < row + rows; i++) {
-        const char *behind = result_cells(result_at(r, i), &r->plan, values);
+        const char *behind = soql_cells(soql_result_at(r, i), &r->plan, values);
         if (i > row)
             tm_buf_addc(out, ',');
         if (r->plan.grouped)

@@ -107,7 +107,7 @@ static int64_t kinds_pick_parent(struct wl_maker *m, struct wl_object *o,
             return -1;
         *out = (struct kinds_children){ .count = 0 };
         wl_id(m, id, o, (size_t)at);
-        if (tm_org_cascade(m->org, o->name, id, kinds_child, out, err) != TM_OK)
+        if (tm_org_cascade(m->org, o->name, id, false, kinds_child, out, err) != TM_OK)
             return -1;
         if (!out->more)
             return at;
