@@ -527,6 +527,32 @@ static void the_control_api_refuses_pages_of_other_sites(void **state)
     }
 }
 
+static void an_explained_query_says_whether_an_index_leads_and_what_it_leaves(void **state)
+{
+    struct rest_world *w = *state;
+    rest_world_fill(w, 30);
+    json_t *json = rest_get(w, DATA "/query/?explain=SELECT+Name+FROM+account+WHERE+Name+LIKE+"
+                                    "'account+0001%25'+AND+CreatedDate+%3E+2020-01-01T00:00:00Z");
+    const json_t *plans = json_object_get(json, "plans"), *plan = json_array_get(plans, 0);
+    assert_int_equal(w->status, 200);
+    assert_int_equal(json_array_size(plans), 2);
+    assert_string_equal(json_string_value(json_object_get(plan, "leadingOperationType")), "Index");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(plan, "fields"), 0)),
+                        "CreatedDate");
+    assert_string_equal(json_string_value(json_object_get(plan, "sobjectType")), "Account");
+    assert_int_equal(json_integer_value(json_object_get(plan, "cardinality")), 10);
+    assert_int_equal(json_integer_value(json_object_get(plan, "sobjectCardinality")), 30);
+    json_decref(json);
+    json = rest_get(w, DATA "/query?explain=SELECT+COUNT(Id),Name+FROM+Account+GROUP+BY+Name");
+    plan = json_array_get(json_object_get(json, "plans"), 0);
+    assert_string_equal(json_string_value(json_object_get(plan, "leadingOperationType")),
+                        "TableScan");
+    json_decref(json);
+    rest_expect_error(w, "GET", DATA "/query?explain=SELECT+Nmae+FROM+Account", NULL, 400,
+                      "INVALID_FIELD");
+    rest_expect_error(w, "GET", DATA "/query?explain=nonsense", NULL, 400, "MALFORMED_QUERY");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -552,6 +578,7 @@ int main(void)
         T(a_clock_that_moved_says_so_although_the_org_is_locked),
         T(a_lookup_that_cannot_be_made_is_no_fault_of_the_record),
         T(the_control_api_refuses_pages_of_other_sites),
+        T(an_explained_query_says_whether_an_index_leads_and_what_it_leaves),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

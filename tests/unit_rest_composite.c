@@ -369,6 +369,66 @@ static void all_or_none_takes_back_what_came_before_the_failure(void **state)
     assert_int_equal(events(w), 1);
 }
 
+static void a_tree_creates_records_with_those_that_hang_on_them(void **state)
+{
+    struct rest_world *w = *state;
+    json_t *json = rest_ask(
+        w, "POST", DATA "/composite/tree/Account/",
+        "{\"records\":[{\"attributes\":{\"type\":\"Account\",\"referenceId\":\"r1\"},\"Name\":"
+        "\"top\",\"ChildAccounts\":{\"records\":[{\"attributes\":{\"type\":\"account\","
+        "\"referenceId\":\"r2\"},\"Name\":\"below\",\"Opportunities\":{\"records\":[{"
+        "\"attributes\":{\"type\":\"Opportunity\",\"referenceId\":\"r3\"},\"Name\":\"deal\","
+        "\"StageName\":\"Prospecting\",\"CloseDate\":\"2026-04-01\"}]}}]}},{\"attributes\":{"
+        "\"type\":\"Account\",\"referenceId\":\"r4\"},\"Name\":\"beside\"}]}",
+        NULL);
+    char text[600];
+    assert_int_equal(w->status, 201);
+    assert_true(json_is_false(json_object_get(json, "hasErrors")));
+    json_t *results = json_object_get(json, "results");
+    assert_int_equal(json_array_size(results), 4);
+    snprintf(text, sizeof text,
+             "SELECT count(*) FROM cur_Opportunity o JOIN cur_Account b ON o.AccountId=b.Id JOIN "
+             "cur_Account a ON b.ParentId=a.Id WHERE a.Id='%s' AND b.Id='%s' AND o.Id='%s'",
+             id_of(results, 0), id_of(results, 1), id_of(results, 2));
+    assert_int_equal(org_ask_int(w->f.org, text), 1);
+    json_decref(json);
+}
+
+static void a_tree_with_one_bad_record_creates_nothing_and_names_it(void **state)
+{
+    struct rest_world *w = *state;
+#define ROOT(reference, more)                                                                      \
+    "{\"records\":[{\"attributes\":{\"type\":\"Account\",\"referenceId\":\"" reference             \
+    "\"},\"Name\":\"top\"" more "}]}"
+    static const char *const wrong[][2] = {
+        { ROOT("r1", ",\"Opportunities\":{\"records\":[{\"attributes\":{\"type\":\"Opportunity\","
+                     "\"referenceId\":\"r2\"},\"Name\":\"deal\"}]}"),
+          "r2" },
+        { ROOT("r1", ",\"Opportunities\":{\"records\":[{\"attributes\":{\"type\":\"Opportunity\","
+                     "\"referenceId\":\"r1\"},\"Name\":\"deal\"}]}"),
+          "r1" },
+        { ROOT("r7", ",\"Nothings\":{\"records\":[]}"), "r7" },
+        { ROOT("", ""), "" },
+        { "{\"records\":[{\"attributes\":{\"type\":\"User\",\"referenceId\":\"r5\"}},7]}", "r5" },
+    };
+#undef ROOT
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        json_t *json = rest_ask(w, "POST", DATA "/composite/tree/Account", wrong[i][0], NULL);
+        const json_t *first = json_array_get(json_object_get(json, "results"), 0);
+        const json_t *errors = json_object_get(first, "errors");
+        assert_int_equal(w->status, 400);
+        assert_true(json_is_true(json_object_get(json, "hasErrors")));
+        assert_string_equal(json_string_value(json_object_get(first, "referenceId")), wrong[i][1]);
+        assert_non_null(json_object_get(json_array_get(errors, 0), "statusCode"));
+        json_decref(json);
+    }
+    rest_expect_error(w, "POST", DATA "/composite/tree/Account", "{\"records\":[]}", 400,
+                      "INVALID_INPUT");
+    rest_expect_error(w, "POST", DATA "/composite/tree/Nope", "{\"records\":[]}", 404, "NOT_FOUND");
+    assert_int_equal(accounts(w), 0);
+    assert_int_equal(events(w), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +444,8 @@ int main(void)
         T(a_batch_goes_on_or_halts_behind_an_error),
         T(later_requests_use_what_earlier_ones_answered),
         T(all_or_none_takes_back_what_came_before_the_failure),
+        T(a_tree_creates_records_with_those_that_hang_on_them),
+        T(a_tree_with_one_bad_record_creates_nothing_and_names_it),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -269,7 +269,8 @@ static void rest_sobject(struct rest_call *c)
 
 static void rest_query(struct rest_call *c)
 {
-    const char *options = tm_mock_header(c->request, "Sforce-Query-Options");
+    const char *options = tm_mock_header(c->request, "Sforce-Query-Options"),
+               *explain = tm_mock_query(c->request, "explain");
     const char *batch = options != NULL ? strcasestr(options, "batchSize=") : NULL;
     long rows = batch != NULL ? strtol(batch + strlen("batchSize="), NULL, 10) : 0;
     struct tm_query_ask ask = {
@@ -286,6 +287,8 @@ static void rest_query(struct rest_call *c)
         rest_not_found(c);
     else if (!rest_method(c, "GET"))
         return;
+    else if (c->parts_count == 1 && !ask.all && ask.text == NULL && explain != NULL)
+        rest_explain(c, explain);
     else if (c->parts_count == 2)
         tm_query_more(c->rest->query, &c->request->now, &ask, c->out);
     else

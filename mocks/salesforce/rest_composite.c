@@ -337,9 +337,14 @@ static void composite_all(struct rest_call *c)
 void rest_composite(struct rest_call *c)
 {
     const char *what = c->parts_count > 1 ? c->parts[1] : "";
+    const struct tm_describe *d =
+        c->parts_count > 2 ? tm_org_describe(c->rest->org, c->parts[2]) : NULL;
     if (c->parts_count > 1 && strcmp(what, "sobjects") == 0)
         rest_collection(c);
-    else if (c->within || c->parts_count > 2) /* a composite request holds none */
+    else if (!c->within && c->parts_count == 3 && strcmp(what, "tree") == 0 && d != NULL) {
+        if (rest_method(c, "POST"))
+            rest_tree(c, d);
+    } else if (c->within || c->parts_count > 2) /* a composite request holds none */
         rest_not_found(c);
     else if (c->parts_count == 1 && rest_method(c, "POST"))
         composite_all(c);

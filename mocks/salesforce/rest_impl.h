@@ -53,6 +53,10 @@ void rest_deleted(struct rest_call *c, const char *object);
 void rest_updated(struct rest_call *c, const struct tm_describe *d);
 /* rest_collection.c: composite/sobjects */
 void rest_collection(struct rest_call *c);
+/* rest_tree.c: composite/tree/X */
+void rest_tree(struct rest_call *c, const struct tm_describe *d);
+/* rest_explain.c: query/?explain= */
+void rest_explain(struct rest_call *c, const char *text);
 /* rest_composite.c: composite, composite/batch */
 void rest_composite(struct rest_call *c);
 #endif
