@@ -108,6 +108,46 @@ static void job_of_no_rows_has_a_header_and_nothing_else(void **state)
     assert_string_equal(text, "null");
 }
 
+/* The handler's first word on a GET of results; the response is the caller's. */
+static void begin(struct bulk_world *w, struct tm_mock_request *r, struct tm_mock_response *out,
+                  const char *target)
+{
+    char authorization[200];
+    snprintf(authorization, sizeof authorization, "Bearer %s", w->token);
+    assert_int_equal(tm_mock_request_init(r, "GET", target, NULL, 0, NULL), TM_OK);
+    assert_int_equal(tm_mock_pairs_add(&r->headers, "Authorization", authorization, NULL), TM_OK);
+    r->now = w->now;
+    tm_mock_response_init(out);
+    w->handler.request(w->handler.self, r, out);
+}
+
+static void results_that_many_read_at_once_are_bounded_and_the_first_reader_has_them(void **state)
+{
+    struct bulk_world *w = *state;
+    struct tm_mock_request first, second;
+    struct tm_mock_response one, two;
+    char path[120];
+    bulk_world_serve(w, (struct tm_bulk_settings){ .pages_bytes_max = 100000 });
+    bulk_world_fill(w, 9000);
+    query_job(w, path, "SELECT Id, Name FROM Account");
+    bulk_world_settle(w);
+    begin(w, &first, &one, bulk_sub(path, "/results"));
+    assert_int_equal(one.outcome, TM_MOCK_HOLD);
+    begin(w, &second, &two, bulk_sub(path, "/results"));
+    assert_int_equal(two.outcome, TM_MOCK_ANSWER);
+    assert_int_equal(two.status, 503);
+    while (one.outcome == TM_MOCK_HOLD) {
+        uint64_t token = one.token;
+        tm_mock_response_reset(&one);
+        w->handler.resume(w->handler.self, &first, token, &one);
+    }
+    assert_int_equal(one.status, 200);
+    tm_mock_response_free(&one);
+    tm_mock_response_free(&two);
+    tm_mock_request_free(&first);
+    tm_mock_request_free(&second);
+}
+
 static void pages_follow_each_other_by_locator_across_chunks(void **state)
 {
     struct bulk_world *w = *state;
@@ -582,6 +622,7 @@ int main(void)
         IN_A_WORLD(job_is_complete_at_the_first_poll_and_its_page_says_null),
         IN_A_WORLD(csv_quotes_every_value_and_writes_null_as_nothing),
         IN_A_WORLD(job_of_no_rows_has_a_header_and_nothing_else),
+        IN_A_WORLD(results_that_many_read_at_once_are_bounded_and_the_first_reader_has_them),
         IN_A_WORLD(pages_follow_each_other_by_locator_across_chunks),
         IN_A_WORLD(result_pages_can_be_read_at_the_same_time),
         IN_A_WORLD(rows_are_those_of_the_moment_the_job_was_made),

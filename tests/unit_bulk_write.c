@@ -315,6 +315,36 @@ static void what_ingest_jobs_hold_has_a_limit(void **state)
     tm_buf_free(&data);
 }
 
+/* A 1.0 job that nobody closes keeps its results, but not for ever at the cost of others. */
+static void results_of_an_open_job_go_when_it_is_idle_and_room_is_wanted(void **state)
+{
+    static const char insert[] = "{\"operation\":\"insert\",\"object\":\"Account\"}";
+    static const char batch[] =
+        "{\"operation\":\"insert\",\"object\":\"Account\",\"contentType\":\"CSV\"}";
+    struct bulk_world *w = *state;
+    char path[200], other[120], id[TM_ID_BYTES], result[260];
+    struct tm_buf data;
+    bulk_world_serve(w, (struct tm_bulk_settings){ .held_bytes_max = 400000 });
+    tm_buf_init(&data, 1u << 20);
+    bulk_async(w, "POST", ASYNC, batch, JSON);
+    bulk_id_of(w, id, "\"id\":\"");
+    snprintf(path, sizeof path, ASYNC "/%s/batch", id);
+    bulk_async(w, "POST", path, names(&data, 800, "\n"), NULL);
+    assert_int_equal(w->status, 201);
+    bulk_world_settle(w);
+    bulk_async(w, "GET", path, NULL, JSON);
+    upload(w, other, insert, names(&data, 30000, "\n"));
+    bulk_expect(w, w->body, 503, "SERVER_UNAVAILABLE");
+    bulk_async(w, "GET", path, NULL, JSON);
+    assert_int_equal(w->status, 200); /* still there */
+    w->now.org_ms += 3600001;
+    upload(w, other, insert, tm_buf_text(&data));
+    assert_int_equal(w->status, 201);
+    snprintf(result, sizeof result, ASYNC "/%s", id);
+    bulk_expect(w, bulk_async(w, "GET", result, NULL, JSON), 400, "InvalidJob");
+    tm_buf_free(&data);
+}
+
 static void a_unique_value_is_taken_once_within_one_batch(void **state)
 {
     struct bulk_world *w = *state;
@@ -356,6 +386,7 @@ int main(void)
         IN_A_WORLD(ingest_job_of_2_0_runs_when_its_upload_is_complete),
         IN_A_WORLD(job_of_2_0_takes_more_records_than_a_batch_of_1_0),
         IN_A_WORLD(aborted_job_of_2_0_gives_back_the_records_it_did_not_write),
+        IN_A_WORLD(results_of_an_open_job_go_when_it_is_idle_and_room_is_wanted),
         IN_A_WORLD(a_unique_value_is_taken_once_within_one_batch),
         IN_A_WORLD(a_lookup_that_cannot_be_made_fails_the_batch_and_blames_no_record),
         IN_A_WORLD(fields_are_named_in_any_case),

@@ -505,6 +505,14 @@ static void the_control_api_refuses_pages_of_other_sites(void **state)
         { "127.0.0.1:8080", "http://127.0.0.1:8080.evil.example", 403 },
         { "127.0.0.1:8080", "null", 403 },
         { NULL, "https://evil.example", 403 },
+        { "[::1]:8080", NULL, 200 },
+        { "mock:8080", NULL, 200 },
+        { "host.docker.internal", NULL, 200 },
+        { "org.my.salesforce.com", NULL, 200 },
+        { "rebound.attacker.com:8080", NULL, 403 }, /* a name that leads here, no Origin told */
+        { "rebound.attacker.com:8080", "http://rebound.attacker.com:8080", 403 },
+        { "127.0.0.1.attacker.com", NULL, 403 },
+        { "salesforce.com.attacker.org", NULL, 403 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct tm_mock_request r;
@@ -521,7 +529,10 @@ static void the_control_api_refuses_pages_of_other_sites(void **state)
         if (out.status != rows[i].status)
             fail_msg("row %zu: %d", i, out.status);
         if (out.status == 403)
-            assert_non_null(strstr(tm_buf_text(&out.body), "Origin"));
+            assert_non_null(strstr(tm_buf_text(&out.body),
+                                   rows[i].host != NULL && strstr(rows[i].host, "attacker") != NULL
+                                       ? "Host header is no name"
+                                       : "Origin"));
         tm_mock_response_free(&out);
         tm_mock_request_free(&r);
     }

@@ -17,7 +17,8 @@
  *   --username --password --password-token --consumer-key --consumer-secret --refresh-token
  *   --jwt-certificate FILE        PEM or DER: whose key signs the assertions of JWT bearer sign-ins
  *   --tls                         HTTPS by a certificate authority of its own, kept beside the
- * org's file (serve_tls.h); --tls-names A,B: further names it goes by
+ * org's file (serve_tls.h); --tls-names A,B: further names it goes by, in the
+ *   certificate and for the control API
  *   --quiet */
 #include "base/log.h"
 #include "mocks/http/server.h"
@@ -312,6 +313,7 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
         listen.tls_key = rc == TM_OK ? tm_tls_key(s->tls.tls) : NULL;
         settings.base_url = "https://127.0.0.1";
     }
+    settings.names = s->given[SERVE_TLS_NAMES];
     if (rc == TM_OK)
         rc = tm_salesforce_open(&s->salesforce, s->org, &settings, err);
     if (rc == TM_OK)
@@ -344,8 +346,6 @@ static enum tm_code serve_open(struct serve *s, int argc, char **argv, struct tm
         rc = tm_fail(err, TM_E_ARG,
                      "\"%.80s\": this command takes no file; did you mean --scenario %.80s?",
                      s->flags.config_path, s->flags.config_path);
-    if (rc == TM_OK && s->given[SERVE_TLS] == NULL && s->given[SERVE_TLS_NAMES] != NULL)
-        rc = tm_fail(err, TM_E_ARG, "--tls-names says what a certificate says; give --tls too");
     if (rc == TM_OK)
         rc = serve_scenario(s, err);
     if (rc == TM_OK)

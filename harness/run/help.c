@@ -56,7 +56,7 @@ static const struct tm_help helps[] = {
       "  --jwt-certificate FILE whose key signs the assertions of JWT bearer sign-ins\n"
       "  --tls                  HTTPS by a private certificate authority, kept beside the org's "
       "file\n"
-      "  --tls-names A,B        further names the server goes by\n"
+      "  --tls-names A,B        further names the server goes by, with --tls or without\n"
       "  --quiet                prints the address alone\n" FLAG_CLOCK FLAG_STATS,
       "tidemark serve --org org.db --port 8080" },
     { "kafka", "[FLAGS]", "the embedded broker, alone",

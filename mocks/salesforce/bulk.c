@@ -96,14 +96,23 @@ static size_t bulk_job_held(const struct bulk_job *job)
     return bytes;
 }
 
-bool bulk_room(struct tm_bulk *b, size_t bytes)
+/* An open 1.0 job that nobody comes back to. */
+static bool bulk_job_idle(const struct bulk_job *job, int64_t now_org_ms)
+{
+    for (size_t i = 0; i < job->runs_count; i++)
+        if (job->runs[i]->state == BULK_QUEUED || job->runs[i]->state == BULK_RUNNING)
+            return false;
+    return now_org_ms - job->changed_ms > BULK_IDLE_MS;
+}
+
+bool bulk_room(struct tm_bulk *b, size_t bytes, int64_t now_org_ms)
 {
     size_t most =
         b->settings.held_bytes_max != 0 ? b->settings.held_bytes_max : BULK_HELD_BYTES_MAX;
     while (bytes <= most && b->held_bytes > most - bytes) {
         struct bulk_job *oldest = NULL;
         for (struct bulk_job *job = b->jobs; job != NULL; job = job->next)
-            if (bulk_job_ended(job) && bulk_job_held(job) > 0)
+            if ((bulk_job_ended(job) || bulk_job_idle(job, now_org_ms)) && bulk_job_held(job) > 0)
                 oldest = job;
         if (oldest == NULL)
             return false;
@@ -184,25 +193,13 @@ void tm_bulk_usage_day(const struct tm_bulk *b, int64_t now_org_ms, int64_t *out
 
 /* ---- steps ---- */
 
-/* The query that waits longest. */
-static struct bulk_run *bulk_waiting(const struct tm_bulk *b)
-{
-    struct bulk_run *first = NULL;
-    for (struct bulk_job *job = b->jobs; job != NULL; job = job->next)
-        for (size_t i = 0; i < job->runs_count; i++)
-            if (job->runs[i]->state == BULK_QUEUED &&
-                (first == NULL || job->runs[i]->number < first->number))
-                first = job->runs[i];
-    return first;
-}
-
 void tm_bulk_step(struct tm_bulk *b, const struct tm_now *now, struct tm_wake *wake)
 {
     bool more = false;
     if (b->running_count > 0)
         bulk_run_slice(b, b->running[0], now);
     if (b->queued_count > 0 && b->running_count < BULK_RUNNING_MAX)
-        bulk_run_begin(b, bulk_waiting(b), now);
+        bulk_run_begin(b, b->queue_first, now);
     more = bulk_store_step(b->store) || b->running_count > 0 || b->queued_count > 0;
     if (more)
         wake->wall_ns = now->wall_ns;

@@ -27,8 +27,10 @@
 #define TM_BULK_BATCHES_PER_DAY 15000     /* 1.0 */
 
 struct tm_bulk_settings {
-    int64_t job_ns;     /* wall time that a job or batch takes at least; 0 = none */
-    size_t held_bytes_max; /* of uploads, records to write and their results, together; 0 = 512 MiB */
+    int64_t job_ns; /* wall time that a job or batch takes at least; 0 = none */
+    size_t
+        held_bytes_max; /* of uploads, records to write and their results, together; 0 = 512 MiB */
+    size_t pages_bytes_max; /* of answers with results that are being put together; 0 = 512 MiB */
 };
 struct tm_bulk;
 enum tm_code tm_bulk_open(struct tm_bulk **out, struct tm_org *org, struct tm_oauth *oauth,

@@ -265,6 +265,7 @@ static void async_job_create(struct async_call *c)
     }
     const char *wrong = async_options(c, job, &words, message);
     if (wrong != NULL) {
+        tm_text_cut(message); /* words of the request in it may have been cut inside a letter */
         bulk_job_remove(c->b, job);
         async_refuse(c, 400, wrong, message);
         return;
@@ -463,7 +464,7 @@ static enum tm_code async_batch_load(struct async_call *c, struct bulk_job *job,
     char why[300];
     struct tm_err cause = { 0 };
     enum tm_code rc = bulk_ingest_read(c->b, job, c->r->body != NULL ? c->r->body : "",
-                                       c->r->body_bytes, &data, &data_bytes, &cause);
+                                       c->r->body_bytes, &c->r->now, &data, &data_bytes, &cause);
     if (rc == TM_OK)
         return bulk_run_make_ingest(c->b, job, data, data_bytes, &c->r->now, out, err);
     if (rc == TM_E_LIMIT)

@@ -23,8 +23,10 @@
 #define BULK_INGEST_ROWS_MAX 10000 /* of one 1.0 batch; a 2.0 job is bound by its bytes */
 #define BULK_INGEST_SLICE 200      /* records written in one call */
 #define BULK_UPLOAD_BYTES_MAX (32u << 20)
-#define BULK_HELD_BYTES_MAX (512u << 20) /* of what all ingest jobs hold in memory */
-#define BULK_PAGES_MAX 64                /* answers under way */
+#define BULK_HELD_BYTES_MAX (512u << 20)  /* of what all ingest jobs hold in memory */
+#define BULK_PAGES_MAX 64                 /* answers under way */
+#define BULK_PAGES_BYTES_MAX (512u << 20) /* of what they hold: the oldest one may go on beyond */
+#define BULK_IDLE_MS 3600000LL /* an open 1.0 job so long untouched may lose its results */
 #define BULK_KEPT_MS (7 * 86400000LL)
 #define BULK_HOURS 26 /* usage buckets, more than a day */
 #define BULK_NAMESPACE "http://www.force.com/2009/06/asyncapi/dataload"
@@ -88,9 +90,10 @@ struct bulk_run {         /* one query, or records to write: a 2.0 job, or a bat
     int64_t made_ms, changed_ms;         /* org time */
     int64_t made_ns, ended_ns, ready_ns; /* wall; shown as done from ready_ns on */
     char why[1300];
-    json_t *data;          /* ingest: the records, until all are written; of 2.0 also what is left */
-    size_t data_bytes;     /* about what they take in memory */
-    size_t held_bytes;     /* its part of tm_bulk.held_bytes */
+    struct bulk_run *before, *behind; /* while it is queued */
+    json_t *data;      /* ingest: the records, until all are written; of 2.0 also what is left */
+    size_t data_bytes; /* about what they take in memory */
+    size_t held_bytes; /* its part of tm_bulk.held_bytes */
     struct tm_buf told[2]; /* ingest: a result each; of 2.0 the good ones, and the failed ones */
     int64_t failed;
 };
@@ -126,7 +129,8 @@ struct tm_bulk {
     size_t held_bytes; /* of all jobs: uploads, records to write, results of ingest */
     struct bulk_run *running[BULK_RUNNING_MAX]; /* oldest first */
     size_t running_count, queued_count;
-    int64_t run_last; /* number of the last run */
+    struct bulk_run *queue_first, *queue_last; /* those that wait, the longest first */
+    int64_t run_last;                          /* number of the last run */
     struct bulk_page *pages[BULK_PAGES_MAX];
     size_t pages_count;
     uint64_t token_last;
@@ -151,8 +155,8 @@ enum tm_code bulk_run_make_ended(struct tm_bulk *b, struct bulk_job *job, const 
                                  struct bulk_run **out, struct tm_err *err);
 /* Records to write; takes `data`, of which data_bytes is about its memory. */
 enum tm_code bulk_run_make_ingest(struct tm_bulk *b, struct bulk_job *job, json_t *data,
-                                  size_t data_bytes, const struct tm_now *now, struct bulk_run **out,
-                                  struct tm_err *err);
+                                  size_t data_bytes, const struct tm_now *now,
+                                  struct bulk_run **out, struct tm_err *err);
 /* A slice is over: failed, done, or to go on. */
 void bulk_run_over(struct tm_bulk *b, struct bulk_run *run, enum tm_code rc,
                    const struct tm_err *err, bool done, const struct tm_now *now);
@@ -170,7 +174,8 @@ enum bulk_op bulk_op_of(const char *word); /* BULK_QUERY when it is none that wr
 /* The records of a batch in the job's format, and about what they take in memory. TM_E_PROTO: what
  * is wrong with the whole of it; TM_E_LIMIT: there is no room for them (bulk_room). */
 enum tm_code bulk_ingest_read(struct tm_bulk *b, struct bulk_job *job, const char *data,
-                              size_t bytes, json_t **out, size_t *out_bytes, struct tm_err *err);
+                              size_t bytes, const struct tm_now *now, json_t **out,
+                              size_t *out_bytes, struct tm_err *err);
 void bulk_ingest_open(struct tm_bulk *b, struct bulk_run *run, json_t *data, size_t data_bytes);
 void bulk_ingest_slice(struct tm_bulk *b, struct bulk_run *run, const struct tm_now *now);
 /* 2.0: the header of the good or failed results; the records that were not written. */
@@ -212,8 +217,9 @@ struct bulk_job *bulk_job_find(struct tm_bulk *b, int api, const char *id,
 void bulk_job_remove(struct tm_bulk *b, struct bulk_job *job);
 /* An item now holds `bytes`; *held is what it held. */
 void bulk_hold(struct tm_bulk *b, size_t *held, size_t bytes);
-/* Whether ingest jobs may hold so many bytes more; the oldest ended ones go to make room. */
-bool bulk_room(struct tm_bulk *b, size_t bytes);
+/* Whether ingest jobs may hold so many bytes more; the oldest ones go that have ended,
+ * or were left open and idle. */
+bool bulk_room(struct tm_bulk *b, size_t bytes, int64_t now_org_ms);
 void bulk_use(struct tm_bulk *b, int64_t now_org_ms, int64_t jobs, int64_t batches);
 
 /* ---- bulk_words.c ---- */

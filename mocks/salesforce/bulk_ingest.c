@@ -65,6 +65,7 @@ struct ingest_data { /* records as they are read */
     json_t *rows;
     size_t bytes; /* about their memory */
     bool full;    /* there is no room for them */
+    int64_t now_org_ms;
 };
 
 /* The name as the object spells it; another one as it came: the write refuses it. */
@@ -76,7 +77,7 @@ static const char *ingest_name(const struct tm_describe *d, const char *name)
 
 static enum tm_code ingest_room(struct ingest_data *in, struct tm_err *err)
 {
-    in->full = !bulk_room(in->b, in->bytes);
+    in->full = !bulk_room(in->b, in->bytes, in->now_org_ms);
     return in->full ? tm_fail(err, TM_E_LIMIT, INGEST_FULL) : TM_OK;
 }
 
@@ -185,11 +186,14 @@ static enum tm_code ingest_json(struct ingest_data *in, const char *text, size_t
 }
 
 enum tm_code bulk_ingest_read(struct tm_bulk *b, struct bulk_job *job, const char *data,
-                              size_t bytes, json_t **out, size_t *out_bytes, struct tm_err *err)
+                              size_t bytes, const struct tm_now *now, json_t **out,
+                              size_t *out_bytes, struct tm_err *err)
 {
-    struct ingest_data in = {
-        .b = b, .d = tm_org_describe(b->org, job->object), .job = job, .rows = json_array()
-    };
+    struct ingest_data in = { .b = b,
+                              .d = tm_org_describe(b->org, job->object),
+                              .job = job,
+                              .rows = json_array(),
+                              .now_org_ms = now->org_ms };
     char *copy = malloc(bytes + 1);
     enum tm_code rc =
         copy != NULL && in.rows != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "a batch of records");
@@ -278,7 +282,8 @@ static void ingest_line_end(struct tm_buf *out, const struct bulk_form *form)
 }
 
 /* As the value came; "" where the row had none. */
-static void ingest_original(struct tm_buf *out, const struct bulk_form *form, const json_t *value, bool first)
+static void ingest_original(struct tm_buf *out, const struct bulk_form *form, const json_t *value,
+                            bool first)
 {
     char *text = NULL;
     if (value != NULL && !json_is_string(value) && !json_is_null(value))
@@ -458,7 +463,7 @@ static enum tm_code ingest_slice(struct tm_bulk *b, struct bulk_run *run, const 
     for (size_t i = 0; i < 2 && rc == TM_OK; i++)
         rc = tm_buf_check(&run->told[i], "results of a Bulk job", err);
     ingest_hold(b, run);
-    if (rc == TM_OK && !bulk_room(b, 0))
+    if (rc == TM_OK && !bulk_room(b, 0, now->org_ms))
         rc = tm_fail(err, TM_E_LIMIT, INGEST_FULL);
     *out_done = (size_t)run->rows == total;
     return rc;

@@ -104,7 +104,7 @@ static void load_upload(struct tm_bulk *b, struct bulk_job *job, const struct tm
         tm_rest_error(out, 400, "INVALIDJOBSTATE", "the job takes data once, while it is open");
         return;
     }
-    if (!bulk_room(b, r->body_bytes)) {
+    if (!bulk_room(b, r->body_bytes, r->now.org_ms)) {
         tm_rest_error(out, 503, "SERVER_UNAVAILABLE",
                       "jobs that have not ended hold too much data: complete or abort them");
         return;
@@ -129,8 +129,8 @@ static void load_start(struct tm_bulk *b, struct bulk_job *job, const struct tm_
     json_t *data = NULL;
     size_t data_bytes = 0;
     struct bulk_run *run = NULL;
-    enum tm_code rc =
-        bulk_ingest_read(b, job, tm_buf_text(&job->upload), job->upload.bytes, &data, &data_bytes, err);
+    enum tm_code rc = bulk_ingest_read(b, job, tm_buf_text(&job->upload), job->upload.bytes, now,
+                                       &data, &data_bytes, err);
     load_drop(b, job);
     job->state = BULK_CLOSED;
     if (rc == TM_OK)

@@ -66,12 +66,30 @@ static void page_error(const struct bulk_page *p, struct tm_mock_response *out, 
         tm_rest_error(out, status, code, message);
 }
 
+/* What all pages hold is bounded; one of them may always come to its end. */
+static bool page_room(const struct tm_bulk *b, const struct bulk_page *p)
+{
+    size_t bytes = 0;
+    bool oldest = true;
+    for (size_t i = 0; i < b->pages_count; i++) {
+        bytes += b->pages[i]->made.body.cap;
+        oldest &= b->pages[i]->token >= p->token;
+    }
+    size_t most = b->settings.pages_bytes_max;
+    return oldest || bytes <= (most != 0 ? most : BULK_PAGES_BYTES_MAX);
+}
+
 static void page_slice(struct tm_bulk *b, struct bulk_page *p, struct tm_mock_response *out)
 {
     struct tm_err err = { 0 };
     enum tm_code rc = p->run != NULL ? page_rows(b, p, &err) : TM_OK;
     if (p->run == NULL) {
         page_error(p, out, 404, "NOT_FOUND", "The requested resource does not exist");
+        page_free(b, p);
+        return;
+    }
+    if (rc == TM_OK && p->row < p->row_end && !page_room(b, p)) {
+        page_error(p, out, 503, "SERVER_UNAVAILABLE", "too many results are being read");
         page_free(b, p);
         return;
     }

@@ -66,6 +66,25 @@ enum tm_code bulk_run_check(struct tm_bulk *b, const struct bulk_job *job, const
 
 /* ---- the ends of a run ---- */
 
+static void run_wait(struct tm_bulk *b, struct bulk_run *run)
+{
+    run->before = b->queue_last;
+    if (b->queue_last != NULL)
+        b->queue_last->behind = run;
+    else
+        b->queue_first = run;
+    b->queue_last = run;
+    b->queued_count++;
+}
+
+static void run_leave(struct tm_bulk *b, struct bulk_run *run)
+{
+    *(run->before != NULL ? &run->before->behind : &b->queue_first) = run->behind;
+    *(run->behind != NULL ? &run->behind->before : &b->queue_last) = run->before;
+    run->before = run->behind = NULL;
+    b->queued_count--;
+}
+
 static void run_rest(struct tm_bulk *b, struct bulk_run *run)
 {
     size_t i = 0;
@@ -83,7 +102,7 @@ static void run_rest(struct tm_bulk *b, struct bulk_run *run)
         b->running_count--;
     }
     if (run->state == BULK_QUEUED)
-        b->queued_count--;
+        run_leave(b, run);
 }
 
 static void run_end(struct tm_bulk *b, struct bulk_run *run, enum bulk_state state,
@@ -253,8 +272,8 @@ void bulk_run_begin(struct tm_bulk *b, struct bulk_run *run, const struct tm_now
     struct tm_soql_error error = { 0 };
     struct tm_err err = { 0 };
     assert(run->state == BULK_QUEUED && b->running_count < BULK_RUNNING_MAX);
+    run_leave(b, run);
     run->state = BULK_RUNNING;
-    b->queued_count--;
     b->running[b->running_count++] = run;
     if (run->data != NULL) {
         bulk_ingest_slice(b, run, now);
@@ -314,7 +333,7 @@ enum tm_code bulk_run_make(struct tm_bulk *b, struct bulk_job *job, const char *
         return rc;
     }
     (*out)->query = query;
-    b->queued_count++;
+    run_wait(b, *out);
     if (b->running_count < BULK_RUNNING_MAX && b->queued_count == 1)
         bulk_run_begin(b, *out, now);
     return TM_OK;
@@ -330,7 +349,7 @@ enum tm_code bulk_run_make_ingest(struct tm_bulk *b, struct bulk_job *job, json_
         return rc;
     }
     bulk_ingest_open(b, *out, data, data_bytes);
-    b->queued_count++;
+    run_wait(b, *out);
     if (b->running_count < BULK_RUNNING_MAX && b->queued_count == 1)
         bulk_run_begin(b, *out, now);
     return TM_OK;

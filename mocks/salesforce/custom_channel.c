@@ -236,31 +236,53 @@ static const json_t *custom_enriched(const struct tm_custom_channels *c, const c
     return NULL;
 }
 
-/* The field's value now, as events spell it; NULL when it is empty or its record is gone. */
-static json_t *custom_value(struct tm_custom_channels *c, const struct tm_describe *d,
-                            const struct tm_field *f, const char *id)
+/* Entry by entry back from the one the event tells of, until one knows the field. Its fields as
+ * JSON; NULL: it never had a value. */
+static json_t *custom_entry(struct tm_custom_channels *c, const char *object, const char *field,
+                            const char *id, int64_t replay_id)
 {
-    struct tm_buf text;
     sqlite3_stmt *s = NULL;
-    bool row = false;
-    json_t *value = NULL;
+    bool row = true;
+    json_t *entry = NULL;
+    enum tm_code rc =
+        tm_sql_prepare(&s, tm_org_db(c->org),
+                       "SELECT change, fields FROM history WHERE object=?1 AND id=?2 AND version<="
+                       "(SELECT max(version) FROM history WHERE object=?1 AND id=?2 AND "
+                       "replay_id=?3) ORDER BY version DESC",
+                       NULL);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(s, 1, object, -1, SQLITE_STATIC);
+        sqlite3_bind_text(s, 2, id, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(s, 3, replay_id);
+    }
+    while (rc == TM_OK && entry == NULL && (rc = tm_sql_step(s, &row, NULL)) == TM_OK && row) {
+        const char *change = (const char *)sqlite3_column_text(s, 0);
+        entry = json_loads((const char *)sqlite3_column_text(s, 1), 0, NULL);
+        if (json_object_get(entry, field) == NULL && strcmp(change, "CREATE") != 0 &&
+            strcmp(change, "UNDELETE") != 0) {
+            json_decref(entry);
+            entry = NULL;
+        }
+    }
+    tm_sql_finalize(s);
+    return entry;
+}
+
+/* The field's value at the event's commit, as events spell it; NULL when it was empty. */
+static json_t *custom_value(struct tm_custom_channels *c, const struct tm_describe *d,
+                            const struct tm_field *f, const char *id, int64_t replay_id)
+{
+    json_t *entry = custom_entry(c, d->object, f->name, id, replay_id), *value = NULL;
+    struct tm_buf text;
+    struct tm_org_value found;
+    org_value_of_history(&found, f, json_object_get(entry, f->name));
     tm_buf_init(&text, ORG_BODY_BYTES_MAX);
-    tm_buf_addz(&text, "SELECT ");
-    tm_sql_ident(&text, f->name);
-    tm_buf_addf(&text, " FROM \"cur_%.100s\" WHERE \"Id\"=?", d->object);
-    if (tm_sql_prepare(&s, tm_org_db(c->org), tm_buf_text(&text), NULL) == TM_OK &&
-        sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC) == SQLITE_OK &&
-        tm_sql_step(s, &row, NULL) == TM_OK && row) {
-        struct tm_org_value found;
-        org_value_read(&found, s, 0);
-        tm_buf_reset(&text);
+    if (found.kind != TM_ORG_NULL) {
         org_render_wire(&text, f, &found);
         value = json_loadb(tm_buf_text(&text), text.bytes, JSON_DECODE_ANY, NULL);
     }
-    tm_sql_finalize(s);
     tm_buf_free(&text);
-    if (json_is_null(value))
-        value = NULL;
+    json_decref(entry);
     return value;
 }
 
@@ -280,7 +302,7 @@ static bool custom_one(struct tm_custom_channels *c, const struct tm_org_event *
         const struct tm_field *f = tm_describe_field(d, json_string_value(field));
         if (f == NULL || json_object_get(payload, f->name) != NULL)
             continue;
-        json_t *value = custom_value(c, d, f, json_string_value(id));
+        json_t *value = custom_value(c, d, f, json_string_value(id), event->replay_id);
         if (value != NULL)
             json_object_set_new(payload, f->name, value);
     }

@@ -3,8 +3,9 @@
  * scenario), kept in org.db; out: who is a member, and an event as the channel delivers it. Pure
  * towards time.
  *
- * Enriched fields stand in the events of updates and deletes, with the value they have when the
- * event is delivered (also on replay), unless they are empty, or among the changed ones. A merged
+ * Enriched fields stand in the events of updates and deletes, with the value they had when the
+ * event was committed (also on replay: the history has it), unless that was empty, or they are
+ * among the changed ones. A merged
  * event of an enriched object is delivered as one event a record, each with the same replay id.
  * Facts: Change Data Capture guide, "Enrich Change Events with Extra Fields", "Event Enrichment
  * Considerations" (read 2026-11); wire sheet 2.5. */

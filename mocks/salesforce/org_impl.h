@@ -164,6 +164,8 @@ bool org_long_text(const struct tm_org_value *value); /* over 1,000 bytes */
 /* ---- org_value.c ---- */
 bool org_value_equal(const struct tm_org_value *a, const struct tm_org_value *b);
 /* text borrowed from stmt */
+/* A member of history.fields; text is borrowed from it. */
+void org_value_of_history(struct tm_org_value *out, const struct tm_field *f, const json_t *json);
 void org_value_read(struct tm_org_value *out, sqlite3_stmt *stmt, int column);
 void org_value_bind(sqlite3_stmt *stmt, int parameter, const struct tm_org_value *value);
 /* Checks against the describe and brings into canonical form (scale, empty text = null). Sets

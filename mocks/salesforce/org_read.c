@@ -10,25 +10,6 @@
 #define READ_LAG_STEP_MS 1000 /* org time: steps of the lagged copies closer than this wait */
 
 /* ---- the org as it was V ago: a copy rolled forward from history ---- */
-static void read_value(struct tm_org_value *out, const struct tm_field *f, const json_t *json)
-{
-    *out = (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL };
-    if (json_is_string(json)) {
-        out->kind = TM_ORG_TEXT;
-        out->text = json_string_value(json);
-    } else if (json_is_number(json) && f->kind == TM_FIELD_NUMBER) {
-        out->kind = TM_ORG_REAL;
-        out->d = json_number_value(json);
-    } else if (json_is_integer(json)) {
-        out->kind = TM_ORG_INT;
-        out->i = json_integer_value(json);
-    } else if (json_is_real(json) &&
-               f->kind == TM_FIELD_INT) { /* from before it was made narrower */
-        out->kind = TM_ORG_INT;
-        out->i = (int64_t)json_real_value(json);
-    }
-}
-
 static enum tm_code read_store(struct org_object *o, sqlite3_stmt *s,
                                const struct tm_org_value *values, int64_t version, const char *id,
                                int64_t rowid, struct tm_err *err)
@@ -62,7 +43,7 @@ static enum tm_code read_apply(struct tm_org *org, struct org_object *o, const c
     for (size_t i = 0; rc == TM_OK && i < o->columns_count; i++) {
         value = json_object_get(json, o->columns[i].name);
         if (value != NULL || full || !row)
-            read_value(&org->values[i], o->columns[i].field, value);
+            org_value_of_history(&org->values[i], o->columns[i].field, value);
         else
             org_value_read(&org->values[i], o->lagged[0], (int)i + 2);
     }

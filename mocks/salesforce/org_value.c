@@ -181,3 +181,22 @@ enum tm_code tm_org_value_of_json(struct tm_org_value *out, char scratch[TM_TIME
                        field->type);
     return TM_OK;
 }
+
+void org_value_of_history(struct tm_org_value *out, const struct tm_field *f, const json_t *json)
+{
+    *out = (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL };
+    if (json_is_string(json)) {
+        out->kind = TM_ORG_TEXT;
+        out->text = json_string_value(json);
+    } else if (json_is_number(json) && f->kind == TM_FIELD_NUMBER) {
+        out->kind = TM_ORG_REAL;
+        out->d = json_number_value(json);
+    } else if (json_is_integer(json)) {
+        out->kind = TM_ORG_INT;
+        out->i = json_integer_value(json);
+    } else if (json_is_real(json) &&
+               f->kind == TM_FIELD_INT) { /* from before it was made narrower */
+        out->kind = TM_ORG_INT;
+        out->i = (int64_t)json_real_value(json);
+    }
+}

@@ -2,6 +2,7 @@
 #include "mocks/salesforce/control.h"
 #include "mocks/salesforce/soap.h"
 #include "mocks/salesforce/scenario.h"
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct tm_salesforce {
     struct tm_bayeux *bayeux;
     struct tm_disturb *disturb;
     struct tm_rest rest;
-    char *base_url;
+    char *base_url, *names;
     enum tm_code (*advance)(void *data, int64_t ms, struct tm_now *now, struct tm_err *err);
     void *advance_data;
     void (*wake)(void *data, uint64_t token);
@@ -218,6 +219,35 @@ static enum tm_code routes_get(struct tm_salesforce *s, const struct tm_mock_req
     return rc;
 }
 
+/* A page of another site may have given its own name this machine's address, so that a browser
+ * takes us for that site and tells no Origin: by what name we are called is all there is to see it
+ * by. True of addresses, of names that nobody can register, and of those we were told. */
+static bool routes_own_name(const struct tm_salesforce *s, const char *host)
+{
+    static const char *const ends[] = { ".localhost", ".local",   ".internal",
+                                        ".test",      ".example", ".salesforce.com" };
+    char name[256];
+    unsigned char address[16];
+    bool bracket = *host == '[';
+    size_t bytes = strcspn(host + bracket, bracket ? "]" : ":");
+    if (bytes == 0 || bytes >= sizeof name)
+        return bytes == 0;
+    snprintf(name, sizeof name, "%.*s", (int)bytes, host + bracket);
+    if (strchr(name, '.') == NULL || inet_pton(AF_INET, name, address) == 1 ||
+        (bracket && inet_pton(AF_INET6, name, address) == 1))
+        return true;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (bytes > strlen(ends[i]) && strcasecmp(name + bytes - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    for (const char *at = s->names; *at != '\0';) {
+        size_t n = strcspn(at, ",");
+        if (n == bytes && strncasecmp(at, name, n) == 0)
+            return true;
+        at += n + (at[n] == ',');
+    }
+    return false;
+}
+
 /* A page that a browser has open can send a simple POST to any address; the browser then names the
  * page's site. Programs send no Origin. */
 static bool routes_foreign(const struct tm_mock_request *r)
@@ -235,6 +265,13 @@ static void routes_control(struct tm_salesforce *s, const struct tm_mock_request
     json_t *answer = NULL, *body = NULL, *parameters;
     bool known = true;
     enum tm_code rc = TM_OK;
+    const char *host = tm_mock_header(r, "Host");
+    if (host != NULL && !routes_own_name(s, host)) {
+        tm_rest_error(out, 403, "FORBIDDEN",
+                      "the Host header is no name this server goes by: the control API is reached "
+                      "by address, as localhost, or by a name given with --tls-names");
+        return;
+    }
     if (routes_foreign(r)) {
         tm_rest_error(out, 403, "FORBIDDEN",
                       "the Origin header names another host than the Host header: pages of other "
@@ -411,8 +448,10 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
     oauth.user_id = tm_org_user_id(org);
     bayeux.wake = routes_wake;
     bayeux.wake_data = s;
-    enum tm_code rc = s->base_url != NULL ? tm_oauth_open(&s->oauth, &oauth, err)
-                                          : tm_fail(err, TM_E_NOMEM, "a URL");
+    s->names = strdup(settings->names != NULL ? settings->names : "");
+    enum tm_code rc = s->base_url != NULL && s->names != NULL
+                          ? tm_oauth_open(&s->oauth, &oauth, err)
+                          : tm_fail(err, TM_E_NOMEM, "a URL");
     if (rc == TM_OK)
         rc = tm_query_open(&s->query, org, s->oauth, err);
     if (rc == TM_OK)
@@ -458,5 +497,6 @@ void tm_salesforce_close(struct tm_salesforce *s)
     tm_oauth_close(s->oauth);
     tm_rest_forget(&s->rest);
     free(s->base_url);
+    free(s->names);
     free(s);
 }

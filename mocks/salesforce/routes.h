@@ -22,8 +22,10 @@ struct tm_salesforce_settings {
     struct tm_oauth_settings oauth; /* org_id and user_id are filled in from the org */
     struct tm_bulk_settings bulk;
     struct tm_bayeux_settings bayeux; /* its wake is what tm_salesforce_wired is given */
-    size_t page_max; /* rows of a page of a query, at most; 0 = as asked */
+    size_t page_max;                  /* rows of a page of a query, at most; 0 = as asked */
     const char *base_url; /* where a request has no Host header; NULL = http://127.0.0.1 */
+    const char *names;    /* "a,b": by which the control API may be reached, beside those that no
+                             stranger can own (addresses, localhost, …); NULL = none */
     const json_t *faults; /* rules that count from the org's origin (faults.h); NULL = none */
     /* POST clock: moves org time on, *now becomes the new instant. NULL = this clock is not ours.
      */

@@ -31,7 +31,9 @@
 #define TM_MOCKS_SALESFORCE_SOQL_H
 #include "mocks/salesforce/org.h"
 
-#define TM_SOQL_BYTES_MAX 100000u
+#define TM_SOQL_CHARACTERS_MAX 100000u
+#define TM_SOQL_BYTES_MAX (4 * TM_SOQL_CHARACTERS_MAX)
+#define TM_SOQL_STRING_CHARACTERS_MAX 4000 /* of one string of a condition */
 #define TM_SOQL_DEPTH_MAX 64       /* nested parentheses and NOTs */
 #define TM_SOQL_NODES_MAX 8192     /* conditions of one query */
 #define TM_SOQL_LITERALS_MAX 20000 /* values of one query */

@@ -150,6 +150,10 @@ static enum tm_code soql_literal(struct soql_parser *p)
     } else if (p->now.kind == SOQL_STRING) {
         literal.kind = TM_SOQL_STRING;
         rc = soql_string(p, &literal.text);
+        if (rc == TM_OK && soql_characters(literal.text) > TM_SOQL_STRING_CHARACTERS_MAX)
+            rc = tm_soql_complain(p->error, p->err, "MALFORMED_QUERY", p->text, literal.at,
+                                  "a string of a condition is longer than %d characters",
+                                  TM_SOQL_STRING_CHARACTERS_MAX);
     } else if (p->now.kind == SOQL_LITERAL) {
         rc = soql_number_or_time(p, &literal);
     } else {

@@ -48,7 +48,9 @@ struct soql_date_word;
 const struct soql_date_word *soql_date_word(const char *word, size_t bytes);
 bool soql_date_counted(const struct soql_date_word *w);
 struct tm_soql_relative soql_date_relative(const struct soql_date_word *w, int32_t n);
-/* soql_parse.c: a query inside IN ( … ), its closing bracket not taken */
+/* soql_parse.c */
+size_t soql_characters(const char *text); /* of UTF-8 */
+/* A query inside IN ( … ), its closing bracket not taken. */
 enum tm_code soql_within(struct soql_parser *p, const struct tm_soql **out);
 
 /* ---- planner ---- */

@@ -397,14 +397,22 @@ static enum tm_code soql_children(struct soql_parser *p, struct tm_soql_item *it
     return rc;
 }
 
+size_t soql_characters(const char *text)
+{
+    size_t count = 0;
+    for (; *text != '\0'; text++)
+        count += ((unsigned char)*text & 0xc0) != 0x80; /* the rest of a letter */
+    return count;
+}
+
 enum tm_code tm_soql_parse(struct tm_soql **out, const char *text, struct tm_soql_error *error,
                            struct tm_err *err)
 {
     size_t bytes = strlen(text);
-    if (bytes > TM_SOQL_BYTES_MAX) {
-        snprintf(error->code, sizeof error->code, "QUERY_TOO_COMPLICATED");
-        snprintf(error->message, sizeof error->message, "the query is longer than %u characters",
-                 TM_SOQL_BYTES_MAX);
+    if (soql_characters(text) > TM_SOQL_CHARACTERS_MAX) {
+        snprintf(error->code, sizeof error->code, "MALFORMED_QUERY");
+        snprintf(error->message, sizeof error->message,
+                 "SOQL statements can not be longer than %u characters", TM_SOQL_CHARACTERS_MAX);
         return tm_fail(err, TM_E_ARG, "%s", error->message);
     }
     struct tm_soql *q = calloc(1, sizeof *q);
