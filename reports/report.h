@@ -1,5 +1,5 @@
 /* report: what a run found, told to people and to machines. in: a run's folder with report.json
- * (design section 9) and, if there, run.db (curves); out: report.html (one file, opens offline),
+ * and, if there, run.db (curves); out: report.html (one file, opens offline),
  * report.md and junit.xml beside it. Reads and writes files of that folder only. Nothing is
  * computed anew: words and pictures of what check measured. */
 #ifndef TM_REPORTS_REPORT_H

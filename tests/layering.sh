@@ -1,5 +1,5 @@
 #!/bin/sh
-# Who may include whom (design section 2), and who may ask for time, chance or sleep (section 3).
+# Who may include whom, and who may ask for time, chance or sleep.
 # `layering.sh DIR` checks another tree: tests plant a violation in one.
 set -u
 root=${1:-.}

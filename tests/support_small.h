@@ -1,7 +1,7 @@
 /* support_small: small worlds: every history of a few changes of one record, and everything that
  * may be told of it. in: how many raw rows at most; out: stories, each a history with the rows that
  * a warehouse may get of it, and what a right snapshot shows after any of those rows, in any order
- * (design section 6). Shares no code with the product: it is the witness. Pure.
+ * (harness/view/README.md). Shares no code with the product: it is the witness. Pure.
  *
  * A record has two fields, A and B. A change of it is told by an event of its own, by a gap event,
  * as a diff, or only by something of the whole object: an overflow, a type conversion. Reads answer

@@ -111,7 +111,7 @@ static const char *sv_number(char out[24], int64_t n)
     return out;
 }
 
-/* B, or the column it has since it was retyped (design section 5, Raw tables). */
+/* B, or the column it has since it was retyped. */
 static void sv_insert(struct sv_world *w, const char *head, bool retyped, const char *tail,
                       const char *const *texts, size_t count)
 {

@@ -1,4 +1,4 @@
-/* clock: the two clocks of design section 4, and the port through which a driver waits.
+/* clock: the two clocks, org time and wall time, and the port through which a driver waits.
  * in: a shared clock file (many processes, one org time) or a virtual schedule; out: one instant a
  * step. Stations never ask for time: they are handed `struct tm_now` and answer with `struct
  * tm_wake`. The clock file is mapped by every process of a run; only `tidemark run` (or serve

@@ -7,10 +7,10 @@
 #include "base/err.h"
 #include <jansson.h>
 
-enum tm_field_kind {                /* how a value is kept in canonical form (design section 5) */
-                     TM_FIELD_TEXT, /* string picklist multipicklist textarea email phone url
-                                       combobox encryptedstring … */
-                     TM_FIELD_ID,   /* id and reference: 18 characters */
+enum tm_field_kind {                    /* how a value is kept in canonical form */
+                     TM_FIELD_TEXT,     /* string picklist multipicklist textarea email phone url
+                                           combobox encryptedstring … */
+                     TM_FIELD_ID,       /* id and reference: 18 characters */
                      TM_FIELD_BOOLEAN,  /* 0 / 1 */
                      TM_FIELD_INT,      /* int, long */
                      TM_FIELD_NUMBER,   /* double currency percent: number at `scale` */

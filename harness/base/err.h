@@ -40,7 +40,7 @@ enum tm_code tm_at(struct tm_err *err, const char *fmt, ...) __attribute__((form
 /* "ctx: msg" into `out`, always terminated; returns out. */
 const char *tm_err_text(const struct tm_err *err, char *out, size_t out_bytes);
 const char *tm_code_name(enum tm_code code);
-/* Exit code of design section 8: 0; 64 usage, configuration; 2 the outside failed (network, peer,
+/* Exit code: 0; 64 usage, configuration; 2 the outside failed (network, peer,
  * file: inconclusive); 70 our own fault (out of memory, a limit of ours). */
 int tm_err_exit(const struct tm_err *err);
 #endif

@@ -1,7 +1,6 @@
-/* org_db: the org's database as both sides of the witness stand see it (design section 5, "The
- * org"). Written by mocks/salesforce only; read by harness/check, which learns the truth from
- * nothing else. Clocks: *_ms org clock, epoch ms UTC; *_ns CLOCK_MONOTONIC of the boot named in
- * meta. Values are canonical form. */
+/* org_db: the org's database as both sides of the witness stand see it. Written by mocks/salesforce
+ * only; read by harness/check, which learns the truth from nothing else. Clocks: *_ms org clock,
+ * epoch ms UTC; *_ns CLOCK_MONOTONIC of the boot named in meta. Values are canonical form. */
 #ifndef TM_BASE_ORG_DB_H
 #define TM_BASE_ORG_DB_H
 

@@ -1,7 +1,7 @@
 /* sql: the one way to open and speak to SQLite. in: a path, SQL; out: prepared statements, errors
- * that name the file. Databases are WAL, busy_timeout 0: busy is TM_E_AGAIN, "step me again"
- * (design section 5). Owner of statements: the caller, until tm_sql_finalize, which may keep one for
- * who prepares the same text on the same connection (sql_kept.h); tm_sql_close finalises what is left.
+ * that name the file. Databases are WAL, busy_timeout 0: busy is TM_E_AGAIN, "step me again".
+ * Owner of statements: the caller, until tm_sql_finalize, which may keep one for who prepares the
+ * same text on the same connection (sql_kept.h); tm_sql_close finalises what is left.
  * Identifiers are quoted by one function. */
 #ifndef TM_BASE_SQL_H
 #define TM_BASE_SQL_H

@@ -1,4 +1,4 @@
-/* trace: when a station touched an event, for the latency breakdown of design section 7.
+/* trace: when a station touched an event, for the latency breakdown by station.
  * in: marks; out: an append-only file of fixed records (native byte order, read on the same host).
  * A trace is diagnostic: losing its tail in a crash loses breakdown samples, never data. NULL trace
  * = off. */

@@ -1,6 +1,6 @@
 /* batch: the polling baseline: one preset, one process, one database file.
  * in: a Salesforce session and a preset (REST queries or Bulk jobs); out: snapshot relations X,
- * X_removed, X_dirty (design section 5) and `_polls`. A read lands page by page in a load table
+ * X_removed, X_dirty and `_polls`. A read lands page by page in a load table
  * nobody else looks at; one transaction then merges it, so a reader sees a poll whole or not at
  * all, and a failed poll changes nothing. Only rows that differ get a new `_seq`.
  *

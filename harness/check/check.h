@@ -2,7 +2,7 @@
  * show, nothing else: no event, no topic, no station. in: a plan (check/plan.h); out: run.db,
  * measures.json and a verdict. A live check is a station: stepped, one probe of one database a
  * step, never waiting. Owner: the caller of open. What is written: check/results.h. What the words
- * mean: design section 7; how they are computed: check/match.h. */
+ * mean: README, "Reading a report"; how they are computed: check/match.h. */
 #ifndef TM_CHECK_CHECK_H
 #define TM_CHECK_CHECK_H
 #include "base/clock.h"

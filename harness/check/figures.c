@@ -27,7 +27,7 @@ static void figures_free(struct figures_series *f)
         tm_series_free(&f->by_change[i]);
 }
 
-/* How long it had waited by the end, on the timeline of those that were seen (design section 4): a
+/* How long it had waited by the end, on the timeline of those that were seen (check/match.h, M4): a
  * stream waits for D in org time, and all beyond is work, which compression does not stretch. */
 static double figures_waited_s(const struct tm_truth_version *v, const struct tm_plan_pipeline *p,
                                const struct tm_timing *t)

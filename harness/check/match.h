@@ -11,7 +11,7 @@
  * make two versions fit, the newer gives `lo` (optimistic), the older gives `hi`; both are counted
  * as ambiguous when they differ. A version whose state was shown already when it was committed is
  * coincident: visible at once, unless an older version is first shown after it (a create still
- * under way when its delete was committed). M4. Timeline (design section 4): visible = intended
+ * under way when its delete was committed). M4. Timeline: visible = intended
  * commit + wait + work. stream: wait = D, work from intended + D on. batch: wait = up to the grid
  * point of the poll whose _seq range holds the row, work from there, or from the commit. M5. An
  * observation that shows no version for the first time (a row turning dirty, or mixed) is put where

@@ -1,4 +1,4 @@
-/* measure: from samples and curve steps to the figures of design section 7. Percentiles are exact:
+/* measure: from samples and curve steps to the figures of a report. Percentiles are exact:
  * no buckets. A change that was not seen is right-censored: it waited at least so long (INFINITY:
  * the pipeline can never show it), and the percentiles are those of the Kaplan-Meier estimate
  * (Kaplan and Meier 1958, doi 10.1080/01621459.1958.10501452): share of changes visible within t =

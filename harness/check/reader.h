@@ -1,5 +1,5 @@
 /* reader: watches one pipeline's warehouse and notes what its snapshot relations show, and when.
- * in: a SQLite file with the relations of design section 5; out: observations (check/shown.h), and
+ * in: a SQLite file with relations X, X_removed, X_dirty; out: observations (check/shown.h), and
  * for option 1 the raw rows and reconciled images as they arrive. One probe: PRAGMA data_version;
  * when it moved, one read transaction over all objects. What it shows was there at `hi`: in WAL the
  * first SELECT, not BEGIN, fixes what a transaction sees, so `hi` is asked for once that has

@@ -1,4 +1,4 @@
-/* relation: a snapshot relation as a user's query gives it, of any warehouse (design section 10).
+/* relation: a snapshot relation as a user's query gives it, of any warehouse.
  * in: a SQLite file, one object of a relations map
  *     {"query": "SELECT …", "columns": {"Amount": "amount_usd"},
  *      "tolerances": {"LastModifiedDate": "1s"}, "database": "other.db"}

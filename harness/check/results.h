@@ -1,5 +1,5 @@
 /* results: everything a live check leaves: run.db (check/rundb.h), measures.json, the verdict.
- * measures.json is report.json of design section 9 with, besides (all numbers org clock unless the
+ * measures.json is the run's report.json with, besides (all numbers org clock unless the
  * name says otherwise): offered.lateness_ms_p50/_max, .achieved_share, .workload_done; clock
  * {compress, publish_delay_ms, index_lag_ms, start_ms, end_ms}; self_tests[] also {pipeline, test,
  * note, exercised (false: nothing to test, ok is null)}; pipelines[] also: option, interval_s,
@@ -52,7 +52,7 @@ struct tm_results {
     json_t *self_tests, *pipelines, *reasons;
     bool failed, inconclusive, broken; /* broken: a self-test failed */
 };
-/* Computes, writes run.db and measures.json, sets the exit code of design section 8. */
+/* Computes, writes run.db and measures.json, sets the exit code (base/err.h). */
 enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *err);
 /* One pipeline: match, measures, self-tests; appends to r->pipelines, r->self_tests, r->reasons.
  * (pipeline.c) */

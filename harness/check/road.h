@@ -1,5 +1,5 @@
 /* road: what the streaming stations left behind of some records: the events, asks and answers in
- * the sink's tables, as they stand there. in: raw.db (design section 5, Raw tables), which records
+ * the sink's tables, as they stand there. in: raw.db (the sink's tables), which records
  * are wanted; out: their rows, the oldest position first, with values as hashes (check/vhash.h). It
  * is evidence, not reconstruction: nothing is put together from it here (check/cause.h weighs it).
  * Reads each table once, read-only. Owner: the caller of load. Missing tables are told, not guessed

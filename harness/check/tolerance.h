@@ -8,7 +8,7 @@
  *   "trim"                            texts: blanks before and behind do not count
  *   "empty"                           null, blank text, 0 and false are one value
  *
- * and a list of them. Empty text is null without being told to be (design section 5). Values are
+ * and a list of them. Empty text is null without being told to be. Values are
  * hashes (check/vhash.h); of "trim" and "empty" the caller hands in hashes of values so treated
  * (tm_tolerance_text, tm_tolerance_value). Pure. */
 #ifndef TM_CHECK_TOLERANCE_H

@@ -3,7 +3,7 @@
  * their versions in commit order, and per version the columns it changed. Values are kept as hashes
  * (check/vhash.h): about 70 bytes a version and 18 a changed column, so that ten million versions
  * fit. Reads org.db only. Owner: the caller of open; one thread. Not kept: Id, IsDeleted and
- * SystemModstamp, which are never compared (design section 5). */
+ * SystemModstamp, which are never compared. */
 #ifndef TM_CHECK_TRUTH_H
 #define TM_CHECK_TRUTH_H
 #include "base/describe.h"

@@ -1,7 +1,7 @@
 /* vhash: one 64-bit name for every canonical value, so that a shown value can be told from another
  * without keeping it. in: a value as JSON (org.db) or as a SQLite column (a snapshot relation);
- * out: its hash, 0 = null. 1 and 1.0 are one value; empty text is null (design section 5,
- * "Canonical form"); true is 1. A number can be read back from its hash, so that two that are close
+ * out: its hash, 0 = null. 1 and 1.0 are one value; empty text is null; true
+ * is 1. A number can be read back from its hash, so that two that are close
  * can be told from two that are not. Names of values live as long as a process: nothing keeps them.
  * Pure. */
 #ifndef TM_CHECK_VHASH_H

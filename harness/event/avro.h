@@ -4,7 +4,7 @@
  * Hostile bytes cost no more memory than the record is long (avro_read.c). libavro itself does not
  * survive running out of memory. Supported schemas: one record of the types below, each plain or in
  * a union with null; others are refused. Pure: no I/O, clock. Source: facts/connectors.md 1.2 and
- * 3.1 (wire), design sections 5 and 11. */
+ * 3.1 (wire). */
 #ifndef TM_EVENT_AVRO_H
 #define TM_EVENT_AVRO_H
 #include "event/value.h"

@@ -1,4 +1,4 @@
-/* contract: names and schemas of the topics of design section 5, built from a describe. in:
+/* contract: names and schemas of the topics between stations, built from a describe. in:
  * describe; out: topic names, Avro schema JSON text, column lists. Pure. Every producer of a topic
  * takes its schema from here. */
 #ifndef TM_EVENT_CONTRACT_H

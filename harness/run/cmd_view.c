@@ -1,5 +1,5 @@
 /* cmd_view: `tidemark view CONFIG.json`: follows raw.db (--raw, TIDEMARK_RAW; else raw.db beside
- * the warehouse) and keeps the snapshots of design section 5 in a database of its own
+ * the warehouse) and keeps the snapshots (view/store.h) in a database of its own
  * (--warehouse). With raise.no_base it also asks, on the alerts topics, for records that lack a
  * full image. */
 #include "run/command.h"

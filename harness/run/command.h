@@ -1,6 +1,6 @@
 /* command: the table of `tidemark` commands and what they share. Each cmd_<name>.c wires ports to a
  * station and runs it under the real driver. Results go to stdout, logs to stderr; exit codes are
- * design section 8's. */
+ * those of the README: 0 pass, 1 fail, 2 inconclusive, 64 usage, 70 our own fault. */
 #ifndef TM_RUN_COMMAND_H
 #define TM_RUN_COMMAND_H
 #include "base/clock.h"

@@ -1,4 +1,4 @@
-/* day: the second driver of design section 3 over a whole scenario: the org, its users at work,
+/* day: the simulated driver over a whole scenario: the org, its users at work,
  * every pipeline and the witness in one thread under a virtual clock. in: a scenario file; out:
  * what `tidemark run` leaves (run.h), with org time as it is: a poll that is due at 14:00 starts at
  * 14:00, whatever it costs us to get there. Same station code, same plan, same witness, same

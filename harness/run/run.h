@@ -1,5 +1,5 @@
 /* run: the main job: one org, every pipeline of a scenario side by side, one verdict.
- * in: a scenario file and flags; out: a run folder (design section 9) and an exit code.
+ * in: a scenario file and flags; out: a run folder (README, "Reading a report") and an exit code.
  *
  *   START kafka registry serve ─► stations ─► first copies ─► batch ─► initial loads ─► witness
  *   ─► org clock starts ─► WORK (the generator's hours) ─► DRAIN (T + V + P) ─► witness ends ─►

@@ -1,7 +1,7 @@
 /* compare: what the simulated world shows against what its org holds. in: a world; out: the first
  * difference. Compares the comparable columns only: those of the describe in force that events and
- * answers can carry. Rules are those of design section 6; "agree" is that both options are the same
- * relations (design section 5). Statements are kept while columns stay as they are. */
+ * answers can carry. Rules are those of harness/view/README.md; "agree" is that both options are
+ * the same relations. Statements are kept while columns stay as they are. */
 #ifndef TM_SIMULATE_COMPARE_H
 #define TM_SIMULATE_COMPARE_H
 #include "simulate/world.h"

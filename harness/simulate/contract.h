@@ -1,4 +1,4 @@
-/* contract: what the topics promise to whoever reads them (design section 5), beside what snapshots
+/* contract: what the topics promise to whoever reads them, beside what snapshots
  * make of it. in: raw.db at rest, which has every record of every topic; out: the first promise
  * that was not kept. Independent of the views: plain SQL over raw rows.
  *

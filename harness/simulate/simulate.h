@@ -1,7 +1,7 @@
-/* simulate: the second driver of design section 3: every streaming station and the mock Salesforce
- * in one thread under a virtual clock. A seeded scheduler picks who runs next; faults are drawn per
- * seed: lost and repeated HTTP answers, 5xx, slow and hanging exchanges, torn answers,
- * expired tokens, duplicated, delayed, reordered, refused and unreadable records, late
+/* simulate: the second driver of the stations, beside `tidemark run`: every streaming station and
+ * the mock Salesforce in one thread under a virtual clock. A seeded scheduler picks who runs next;
+ * faults are drawn per seed: lost and repeated HTTP answers, 5xx, slow and hanging exchanges, torn
+ * answers, expired tokens, duplicated, delayed, reordered, refused and unreadable records, late
  * acknowledgements, rebalances, a registry that refuses, crashes at any step. in: a seed; out: what
  * happened, and the first broken rule. Same seed and build: the same result, byte for byte.
  *

@@ -22,7 +22,7 @@
 #define TM_SIM_OBJECTS_MAX 2
 #define TM_SIM_STATIONS_MAX (TM_SIM_OBJECTS_MAX + 5)
 #define TM_SIM_PATH_BYTES 256
-#define TM_SIM_DATABASES 8 /* that stations make; design section 3: in memory */
+#define TM_SIM_DATABASES 8 /* that stations make, all in memory */
 enum tm_sim_kind {
     TM_SIM_SOURCE,
     TM_SIM_GAP,

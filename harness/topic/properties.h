@@ -27,8 +27,8 @@
             "of topics that do not exist yet; -1 = as the brokers are set"                          \
     }
 
-/* What places a connector in somebody's cloud, in the config of every station that has topics;
- * design section 8. Brokers come from flags. */
+/* What places a connector in somebody's cloud, in the config of every station that has topics:
+ * taken and passed over. Brokers come from flags. */
 #define TM_PROPERTIES_CLOUD_ENTRIES                                                                \
     TM_KEY_ACCEPTED("connector.class"), TM_KEY_ACCEPTED("kafka.auth.mode"),                        \
         TM_KEY_ACCEPTED_SECRET("kafka.api.key"), TM_KEY_ACCEPTED_SECRET("kafka.api.secret"),       \

@@ -2,7 +2,7 @@
  * partitions, in offset order. Adapters: topic_rdkafka.c (embedded and real brokers) and mocks/…
  * topic_mem (simulation); one contract suite, both. Nothing here waits. The sender learns of loss:
  * flush reports the first failed delivery, fetch reports TM_E_GAP when the log no longer holds the
- * position asked for. Embedded broker: facts/running-real-parts.md, design section 11. */
+ * position asked for. Embedded broker: mocks/kafka/embedded.h. */
 #ifndef TM_TOPIC_TOPIC_H
 #define TM_TOPIC_TOPIC_H
 #include "base/clock.h"

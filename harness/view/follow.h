@@ -1,7 +1,8 @@
 /* follow: option 2's reading of one object's raw tables. in: rows of raw.db beyond the last ones
  * applied, by rowid; out: records and object state in view.db, all within the caller's transaction
  * on it. A read of raw.db happens inside the caller's read transaction, so that all tables are seen
- * at one instant. Owner: the caller of open. Rules cited by number are design section 6. */
+ * at one instant. Owner: the caller of open. Rules cited by number are in harness/view/README.md.
+ */
 #ifndef TM_VIEW_FOLLOW_H
 #define TM_VIEW_FOLLOW_H
 #include "view/reads.h"

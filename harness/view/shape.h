@@ -4,7 +4,7 @@
  * caller of read. A column of the relation is a column of the raw (or recon) table that is not the
  * system's: not `_…`, ReplayId, ChangeEventHeader, nor Id, which comes first. `<Field>__<type>`,
  * where `<Field>` is there too, is the same field retyped: a row carries it in one of them, so the
- * relation shows whichever that row has (design section 5, Raw tables). */
+ * relation shows whichever that row has. */
 #ifndef TM_VIEW_SHAPE_H
 #define TM_VIEW_SHAPE_H
 #include "base/sql.h"

@@ -1,7 +1,7 @@
 /* store: what option 2 keeps in view.db. in: records and objects as they change; out: the same
- * after a restart, and the relations X, X_removed and X_dirty of design section 5, which are views
- * over the kept state. All writes happen inside the caller's transaction. One writer. Owner: the
- * caller of open. _view(key, value)                      format, and the last _seq given
+ * after a restart, and the relations X, X_removed and X_dirty (batch/batch.h has them too), which
+ * are views over the kept state. All writes happen inside the caller's transaction. One writer.
+ * Owner: the caller of open. _view(key, value)                      format, and the last _seq given
  *   _objects(object, …)                    how far each raw table was read and which row that was,
  * epoch, what makes the object `*`, reads in force _reads(object, read_id)                reads
  * with an `end` that are not in force yet _stars(object, position, kind, epoch)  rows of X_dirty

@@ -1,7 +1,6 @@
 /* embedded: librdkafka's mock cluster as a broker of our own, in this process, one broker,
  * listening on loopback. in: topics with their partition counts; out: a bootstrap address. It keeps
- * at most 5 MB or 100,000 records a partition and evicts silently; everything is in memory. Its
- * traps: facts/running-real-parts.md, design section 11. */
+ * at most 5 MB or 100,000 records a partition and evicts silently; everything is in memory. */
 #ifndef TM_MOCKS_KAFKA_EMBEDDED_H
 #define TM_MOCKS_KAFKA_EMBEDDED_H
 #include "base/err.h"

@@ -3,7 +3,7 @@
  * does and which keys it takes is told in mocks/salesforce/README.md. in: rules, the instant, one
  * request; out: the rule that strikes. Pure: instants are handed in, chance comes from the seed,
  * the rule's number and how often it was asked, so that a simulation and a server draw alike. What
- * a rule does to the org or to an answer is done by disturb.h. Clock: org time (design section 4),
+ * a rule does to the org or to an answer is done by disturb.h. Clock: org time,
  * but for `delay`, which is wall time. Owner: whoever opened it. */
 #ifndef TM_MOCKS_SALESFORCE_FAULTS_H
 #define TM_MOCKS_SALESFORCE_FAULTS_H

@@ -82,9 +82,10 @@ enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *fi
  * required fields refuse. */
 enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const char *field,
                                  struct tm_err *err);
-/* Another type for a field, its values staying of the same kind (string -> picklist) or numbers (int
- * <-> double: who makes it narrower commits what becomes of the values): keys of `patch` replace the
- * field's. */
+/* Another type for a field, its values staying of the same kind (string -> picklist) or numbers
+ * (int
+ * <-> double: who makes it narrower commits what becomes of the values): keys of `patch` replace
+ * the field's. */
 enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field,
                                  json_t *patch, struct tm_err *err);
 
@@ -120,7 +121,7 @@ enum tm_org_value_kind {
     TM_ORG_REAL,
     TM_ORG_TEXT
 };
-struct tm_org_value { /* canonical form (design section 5) */
+struct tm_org_value { /* canonical form (README, "Your own pipeline") */
     enum tm_org_value_kind kind;
     int64_t i;
     double d;
@@ -141,8 +142,8 @@ struct tm_org_change {
 };
 struct tm_org_txn {
     struct tm_org_change *changes; /* a quirk in force may change `announce` (org_quirk.h) */
-    size_t changes_count;           /* a record at most once */
-    int64_t org_ms;                 /* commit instant; raised to the last one if before it */
+    size_t changes_count;          /* a record at most once */
+    int64_t org_ms;                /* commit instant; raised to the last one if before it */
     int64_t written_ms; /* when its rows were written, which is what their stamps say: a transaction
                            that stayed open; 0 = at the commit */
     int64_t intended_ms;            /* 0 = org_ms */
@@ -230,7 +231,8 @@ enum tm_code tm_org_deleted(struct tm_org *org, const char *object, int64_t star
 /* How far back getDeleted reaches: 15 days, or less where the delete log was purged. */
 int64_t tm_org_deletes_from_ms(const struct tm_org *org, int64_t now_org_ms);
 /* Live records that go when this one is deleted (childRelationships with cascadeDelete),
- * by object; back: those in the bin that went with it, in one transaction, and come back with it. */
+ * by object; back: those in the bin that went with it, in one transaction, and come back with it.
+ */
 typedef void tm_org_child_row(void *data, const char *object, const char *id);
 enum tm_code tm_org_cascade(struct tm_org *org, const char *object, const char *id18, bool back,
                             tm_org_child_row *row, void *data, struct tm_err *err);

@@ -1,4 +1,4 @@
-/* scenario: what a run is made of, as fixtures/scenarios/<name>.json says it (design section 10).
+/* scenario: what a run is made of, as fixtures/scenarios/<name>.json says it.
  * in: a JSON file; out: checked numbers, and `pipelines` and `slo` as they are for `tidemark run`.
  * Unknown keys are errors that suggest the nearest known one; every error names file and key. Pure
  * but for reading the file. Allocations by edition: salesforce-wire.md section 8. Owner: the caller
