@@ -2,11 +2,10 @@
 #include "mocks/http/encoding.h"
 #include "mocks/http/guard.h"
 #include "mocks/http/held.h"
-#include <arpa/inet.h>
+#include "mocks/http/listen.h"
 #include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,7 +13,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,7 +32,6 @@
 #define SERVER_ANSWERS_BYTES_MAX (1u << 30)
 #define SERVER_ADDRESS_SHARE 8 /* one address leaves one of so many connections to others */
 #define SERVER_WAIT_FDS_MAX 32
-#define SERVER_OTHER_FDS 200 /* databases, logs, what the process has besides connections */
 #define SERVER_EVENTS_MAX 64
 #define SERVER_TLS "NORMAL:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3"
 #define SERVER_CALLS_MAX 32          /* handler calls in one step, … */
@@ -574,46 +571,6 @@ enum tm_code tm_mock_server_wait(struct tm_mock_server *s, const int *fds, size_
 
 /* ---- opening and closing ---- */
 
-static enum tm_code server_bind_failed(struct tm_err *err, const char *address, int port, int why)
-{
-    if (why == EADDRINUSE)
-        return tm_fail(err, TM_E_ARG,
-                       "port %d on %s is in use; stop what listens there or choose another port "
-                       "(0 takes any free one)",
-                       port, address);
-    return tm_fail(err, TM_E_ARG, "cannot listen on port %d of %s: %s", port, address,
-                   strerror(why));
-}
-
-static enum tm_code server_listen(int *out_fd, int *out_port, const char *address, int port,
-                                  struct tm_err *err)
-{
-    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
-    bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
-    int one = 1;
-    if (port < 0 || port > 65535)
-        return tm_fail(err, TM_E_ARG, "port %d is not between 0 and 65535", port);
-    if (!is_v4 && inet_pton(AF_INET6, address, &v6.sin6_addr) != 1)
-        return tm_fail(err, TM_E_ARG,
-                       "\"%s\" is not an IP address to listen on (for example 127.0.0.1)", address);
-    struct sockaddr *name = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
-    socklen_t name_bytes = is_v4 ? sizeof v4 : sizeof v6;
-    int fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return tm_fail(err, TM_E_IO, "a listening socket: %s", strerror(errno));
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, name, name_bytes) != 0 || listen(fd, SOMAXCONN) != 0 ||
-        getsockname(fd, name, &name_bytes) != 0) {
-        int why = errno;
-        close(fd);
-        return server_bind_failed(err, address, port, why);
-    }
-    *out_fd = fd;
-    *out_port = ntohs(is_v4 ? v4.sin_port : v6.sin6_port);
-    return TM_OK;
-}
-
 static enum tm_code server_watch_daemon(struct tm_mock_server *s, struct tm_err *err)
 {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -625,28 +582,11 @@ static enum tm_code server_watch_daemon(struct tm_mock_server *s, struct tm_err 
     return TM_OK;
 }
 
-/* The usual 1,024 descriptors of a process are raised as far as the system lets it. */
-static unsigned server_connections(void)
-{
-    const rlim_t wanted = TM_MOCK_CONNECTIONS_MAX + SERVER_OTHER_FDS;
-    struct rlimit files = { .rlim_cur = 1024, .rlim_max = 1024 };
-    getrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur < wanted) {
-        files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
-        setrlimit(RLIMIT_NOFILE, &files);
-        getrlimit(RLIMIT_NOFILE, &files);
-    }
-    if (files.rlim_cur >= wanted)
-        return TM_MOCK_CONNECTIONS_MAX;
-    return files.rlim_cur > 2 * SERVER_OTHER_FDS ? (unsigned)files.rlim_cur - SERVER_OTHER_FDS
-                                                 : SERVER_OTHER_FDS;
-}
-
 /* The listening socket is its own once it has started. */
 static bool server_start(struct tm_mock_server *s, const struct tm_mock_server_settings *settings,
                          int listen_fd)
 {
-    unsigned connections = server_connections();
+    unsigned connections = tm_mock_connections();
     unsigned of_address = settings->address_connections_max;
     unsigned idle_s = settings->idle_s_max != 0 ? settings->idle_s_max : SERVER_IDLE_S;
     bool tls = settings->tls_chain != NULL;
@@ -686,7 +626,7 @@ enum tm_code tm_mock_server_open(struct tm_mock_server **out,
     s->epoll_fd = -1;
     s->body_bytes_max =
         settings->body_bytes_max != 0 ? settings->body_bytes_max : SERVER_BODY_BYTES_PRESET;
-    enum tm_code rc = server_listen(&listen_fd, &s->port, address, settings->port, err);
+    enum tm_code rc = tm_mock_listen(&listen_fd, &s->port, address, settings->port, err);
     if (rc != TM_OK)
         goto done;
     snprintf(s->url, sizeof s->url, strchr(address, ':') ? "%s://[%s]:%d" : "%s://%s:%d",

@@ -1,4 +1,4 @@
-#include "mocks/salesforce/org_impl.h"
+#include "mocks/salesforce/org_commit.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,18 +11,7 @@
     256 /* larger transactions come from the workload, which names a record once */
 
 static const char *const kind_words[] = { "CREATE", "UPDATE", "DELETE", "UNDELETE", "HARD_DELETE" };
-static const char *const event_words[] = { "CREATE", "UPDATE", "DELETE", "UNDELETE", "DELETE" };
-static const char *const gap_words[] = { "GAP_CREATE", "GAP_UPDATE", "GAP_DELETE", "GAP_UNDELETE",
-                                         "GAP_DELETE" };
 
-struct commit { /* one transaction under way */
-    struct tm_org *org;
-    const struct tm_org_txn *txn;
-    int64_t org_ms, second_ms; /* commit instant; cut to whole seconds */
-    int64_t stamp_ms;          /* what rows are stamped with: before the commit, if it was held */
-    char key[40], user[TM_ID_BYTES];
-    int64_t number, seq;
-};
 struct commit_undo { /* what a refused transaction puts back */
     int64_t pos, ms, replay, events, txns, ids[TM_ORG_OBJECTS_MAX], replays[TM_ORG_OBJECTS_MAX];
 };
@@ -50,181 +39,6 @@ static void commit_restore(struct tm_org *org, const struct commit_undo *u)
         org->objects[i].ids_given = u->ids[i];
         org->objects[i].replay_last = u->replays[i];
     }
-}
-
-/* Replay ids grow and leave gaps, as the real bus's do. */
-static int64_t commit_replay_next(struct tm_org *org)
-{
-    uint64_t number = (uint64_t)++org->events_count,
-             h = tm_hash64(&number, sizeof number, org->settings.seed);
-    org->replay_last += 1 + (int64_t)(h % 16 == 0 ? h / 16 % 40 : h / 16 % 2);
-    return org->replay_last;
-}
-
-/* ---- events ---- */
-static enum tm_code commit_event(struct commit *c, struct org_object *o, int64_t replay_id,
-                                 int64_t pos, const char *change, const char *fields,
-                                 const char *changed, const char *ids, int64_t seq,
-                                 struct tm_err *err)
-{
-    struct tm_org *org = c->org;
-    struct org_header h = { o->describe->object,
-                            change,
-                            c->user,
-                            c->txn->origin != NULL ? c->txn->origin : "",
-                            c->key,
-                            c->number,
-                            c->second_ms,
-                            seq,
-                            changed,
-                            ids };
-    tm_buf_reset(&org->body);
-    org_render_event(&org->body, o->schema_id, fields, &h);
-    if (tm_buf_check(&org->body, "change event", err) != TM_OK)
-        return TM_E_LIMIT;
-    sqlite3_stmt *s = org->event;
-    sqlite3_bind_int64(s, 1, replay_id);
-    sqlite3_bind_text(s, 2, o->describe->object, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 3, change, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 4, pos);
-    sqlite3_bind_int64(s, 5, c->org_ms + org->settings.publish_delay_ms);
-    sqlite3_bind_text(s, 6, org->body.data, (int)org->body.bytes, SQLITE_STATIC);
-    o->replay_last = replay_id > o->replay_last ? replay_id : o->replay_last;
-    return tm_sql_run(s, err);
-}
-
-static enum tm_code commit_flush_merged(struct commit *c, struct tm_err *err)
-{
-    struct org_pending *p = &c->org->pending;
-    if (!p->open)
-        return TM_OK;
-    p->open = false;
-    return commit_event(c, &c->org->objects[p->object], p->replay_id, p->pos, p->change,
-                        tm_buf_text(&p->fields), tm_buf_text(&p->changed), tm_buf_text(&p->ids),
-                        p->seq, err);
-}
-
-/* Joins the gathered event if it says the same, else starts a new one. out: the replay id of the
- * event. */
-static enum tm_code commit_merge(struct commit *c, struct org_object *o, const char *change,
-                                 int64_t pos, const char *ids, int64_t *out_replay,
-                                 struct tm_err *err)
-{
-    struct tm_org *org = c->org;
-    struct org_pending *p = &org->pending;
-    size_t object = (size_t)(o - org->objects);
-    if (p->open && p->object == object && strcmp(p->change, change) == 0 &&
-        strcmp(tm_buf_text(&p->fields), tm_buf_text(&org->fields)) == 0 &&
-        strcmp(tm_buf_text(&p->changed), tm_buf_text(&org->changed)) == 0) {
-        tm_buf_addc(&p->ids, ',');
-        tm_buf_addz(&p->ids, ids);
-        *out_replay = p->replay_id;
-        return tm_buf_check(&p->ids, "recordIds of a merged event", err);
-    }
-    enum tm_code rc = commit_flush_merged(c, err);
-    if (rc != TM_OK)
-        return rc;
-    p->open = true;
-    p->object = object;
-    p->change = change;
-    p->pos = pos;
-    p->seq = c->seq;
-    *out_replay = p->replay_id = commit_replay_next(org);
-    tm_buf_reset(&p->fields);
-    tm_buf_reset(&p->changed);
-    tm_buf_reset(&p->ids);
-    tm_buf_add(&p->fields, tm_buf_text(&org->fields), org->fields.bytes);
-    tm_buf_add(&p->changed, tm_buf_text(&org->changed), org->changed.bytes);
-    tm_buf_addz(&p->ids, ids);
-    return tm_buf_check(&p->fields, "merged event", err);
-}
-
-/* Events that stand for many changes of an object in one transaction. */
-static enum tm_code commit_shared_events(struct commit *c, struct tm_err *err)
-{
-    enum tm_code rc = commit_flush_merged(c, err);
-    for (size_t i = 0; i < c->org->objects_count && rc == TM_OK; i++) {
-        struct org_object *o = &c->org->objects[i];
-        char ids[TM_ID_BYTES + 4];
-        if (o->overflow_replay != 0)
-            rc = commit_event(c, o, o->overflow_replay, o->overflow_pos, "GAP_OVERFLOW", "", "[]",
-                              "\"000000000000000AAA\"", o->overflow_seq, err);
-        snprintf(ids, sizeof ids, "\"%s*\"", o->describe->key_prefix);
-        if (rc == TM_OK && o->conversion_replay != 0)
-            rc = commit_event(c, o, o->conversion_replay, o->conversion_pos, "UPDATE", "", "[]",
-                              ids, o->conversion_seq, err);
-        o->overflow_replay = o->conversion_replay = 0;
-    }
-    return rc;
-}
-
-static int64_t commit_shared_replay(struct commit *c, int64_t *replay, int64_t *pos, int64_t *seq)
-{
-    if (*replay == 0) {
-        *replay = commit_replay_next(c->org);
-        *pos = c->org->pos_last;
-        *seq = c->seq;
-    }
-    return *replay;
-}
-
-/* changedFields of the event: names as events spell them. */
-static void commit_event_names(struct tm_org *org, const struct org_object *o, bool update)
-{
-    bool first = true;
-    tm_buf_reset(&org->changed);
-    tm_buf_addc(&org->changed, '[');
-    for (size_t i = 0; update && i < o->columns_count; i++) {
-        if (!org->mark[i])
-            continue;
-        tm_buf_addz(&org->changed, first ? "\"" : ",\"");
-        tm_buf_addz(&org->changed, o->columns[i].field->event_name);
-        tm_buf_addc(&org->changed, '"');
-        first = false;
-    }
-    tm_buf_addc(&org->changed, ']');
-}
-
-/* Tells subscribers. org->mark names the columns that go along. out: what history.event and
- * replay_id say. */
-static enum tm_code commit_announce(struct commit *c, struct org_object *o,
-                                    const struct tm_org_change *change, bool was_live,
-                                    const char **out_event, int64_t *out_replay, struct tm_err *err)
-{
-    struct tm_org *org = c->org;
-    enum tm_org_announce how = change->announce;
-    char ids[TM_ID_BYTES + 3];
-    *out_event = NULL;
-    *out_replay = 0;
-    if (how == TM_ORG_SILENT || c->txn->before_origin || !o->announced ||
-        (change->kind == TM_ORG_HARD_DELETE && !was_live && how == TM_ORG_NORMAL))
-        return TM_OK;
-    if (how == TM_ORG_OVERFLOW) {
-        *out_event = "GAP_OVERFLOW";
-        *out_replay =
-            commit_shared_replay(c, &o->overflow_replay, &o->overflow_pos, &o->overflow_seq);
-        return TM_OK;
-    }
-    if (how == TM_ORG_CONVERSION) {
-        *out_event = "UPDATE";
-        *out_replay =
-            commit_shared_replay(c, &o->conversion_replay, &o->conversion_pos, &o->conversion_seq);
-        return TM_OK;
-    }
-    bool bare =
-        how == TM_ORG_GAP || change->kind == TM_ORG_DELETE || change->kind == TM_ORG_HARD_DELETE;
-    snprintf(ids, sizeof ids, "\"%s\"", change->id);
-    tm_buf_reset(&org->fields);
-    if (!bare)
-        org_render_body(&org->fields, o, org->mark, org->values,
-                        how == TM_ORG_DIFF ? org->before : NULL);
-    commit_event_names(org, o, change->kind == TM_ORG_UPDATE && !bare);
-    *out_event = (how == TM_ORG_GAP ? gap_words : event_words)[change->kind];
-    if (how == TM_ORG_MERGED)
-        return commit_merge(c, o, *out_event, org->pos_last, ids, out_replay, err);
-    *out_replay = commit_replay_next(org);
-    return commit_event(c, o, *out_replay, org->pos_last, *out_event, tm_buf_text(&org->fields),
-                        tm_buf_text(&org->changed), ids, c->seq, err);
 }
 
 /* ---- history ---- */
@@ -260,7 +74,7 @@ static void commit_history_fields(struct tm_org *org, const struct org_object *o
     tm_buf_addc(&org->names, ']');
 }
 
-static enum tm_code commit_history(struct commit *c, struct org_object *o,
+static enum tm_code commit_history(struct org_commit *c, struct org_object *o,
                                    const struct tm_org_change *change, int64_t version,
                                    const char *event, int64_t replay_id, struct tm_err *err)
 {
@@ -328,7 +142,7 @@ static enum tm_code commit_store(struct tm_org *org, struct org_object *o, int64
     return tm_sql_run(s, err);
 }
 
-static enum tm_code commit_bin(struct commit *c, const struct org_object *o, const char *id,
+static enum tm_code commit_bin(struct org_commit *c, const struct org_object *o, const char *id,
                                bool in, struct tm_err *err)
 {
     sqlite3_stmt *s = in ? c->org->bin_add : c->org->bin_drop;
@@ -355,7 +169,7 @@ static struct tm_org_value commit_text(const char *t)
 }
 
 /* The sets of a change over org->values, checked; marks what really moves. */
-static enum tm_code commit_sets(struct commit *c, struct org_object *o,
+static enum tm_code commit_sets(struct org_commit *c, struct org_object *o,
                                 const struct tm_org_change *change, struct tm_err *err)
 {
     struct tm_org *org = c->org;
@@ -403,7 +217,7 @@ static struct tm_org_value commit_preset(const struct tm_field *f,
     return (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL };
 }
 
-static enum tm_code commit_create(struct commit *c, struct org_object *o,
+static enum tm_code commit_create(struct org_commit *c, struct org_object *o,
                                   struct tm_org_change *change, struct tm_err *err)
 {
     struct tm_org *org = c->org;
@@ -448,7 +262,7 @@ static enum tm_code commit_create(struct commit *c, struct org_object *o,
 
 /* Reads the record into org->before and org->values; the select stays open until the caller resets
  * it. */
-static enum tm_code commit_read(struct commit *c, struct org_object *o,
+static enum tm_code commit_read(struct org_commit *c, struct org_object *o,
                                 struct tm_org_change *change, int64_t *out_rowid,
                                 int64_t *out_version, struct tm_err *err)
 {
@@ -477,7 +291,8 @@ static enum tm_code commit_read(struct commit *c, struct org_object *o,
     return TM_OK;
 }
 
-static void commit_touch(struct commit *c, struct org_object *o, const struct tm_org_change *change)
+static void commit_touch(struct org_commit *c, struct org_object *o,
+                         const struct tm_org_change *change)
 {
     struct tm_org *org = c->org;
     struct tm_org_value user = commit_text(c->user);
@@ -495,7 +310,7 @@ static void commit_touch(struct commit *c, struct org_object *o, const struct tm
 }
 
 /* UPDATE, DELETE, UNDELETE, HARD_DELETE of a record that is there. */
-static enum tm_code commit_alter(struct commit *c, struct org_object *o,
+static enum tm_code commit_alter(struct org_commit *c, struct org_object *o,
                                  struct tm_org_change *change, int64_t rowid, int64_t version,
                                  bool live, struct tm_err *err)
 {
@@ -527,7 +342,7 @@ static enum tm_code commit_alter(struct commit *c, struct org_object *o,
     return rc == TM_OK ? commit_store(org, o, version, change->id, rowid, err) : rc;
 }
 
-static enum tm_code commit_change(struct commit *c, struct tm_org_change *change,
+static enum tm_code commit_change(struct org_commit *c, struct tm_org_change *change,
                                   struct tm_err *err)
 {
     struct tm_org *org = c->org;
@@ -552,7 +367,7 @@ static enum tm_code commit_change(struct commit *c, struct tm_org_change *change
     if (rc == TM_OK) {
         change->out_pos = ++org->pos_last;
         c->seq++;
-        rc = commit_announce(c, o, change, live, &event, &replay_id, err);
+        rc = org_commit_announce(c, o, change, live, &event, &replay_id, err);
     }
     if (rc == TM_OK)
         rc = commit_history(c, o, change, version + 1, event, replay_id, err);
@@ -670,7 +485,7 @@ static void commit_key(struct tm_org *org, char out[40])
              b & (UINT64_MAX >> 16));
 }
 
-static enum tm_code commit_prepare(struct commit *c, struct tm_err *err)
+static enum tm_code commit_prepare(struct org_commit *c, struct tm_err *err)
 {
     struct tm_org *org = c->org;
     const struct tm_org_txn *t = c->txn;
@@ -701,7 +516,7 @@ static enum tm_code commit_prepare(struct commit *c, struct tm_err *err)
 
 enum tm_code tm_org_commit(struct tm_org *org, struct tm_org_txn *txn, struct tm_err *err)
 {
-    struct commit c = { .org = org, .txn = txn };
+    struct org_commit c = { .org = org, .txn = txn };
     struct commit_undo undo;
     bool own = !org->batch, guarded = txn->changes_count > 1 || org->watcher != NULL;
     commit_remember(org, &undo);
@@ -717,12 +532,12 @@ enum tm_code tm_org_commit(struct tm_org *org, struct tm_org_txn *txn, struct tm
         rc = tm_sql_exec(org->db, "SAVEPOINT txn", err);
     for (size_t i = 0; i < txn->changes_count && rc == TM_OK; i++) {
         if (org->pending.open && txn->changes[i].announce != TM_ORG_MERGED)
-            rc = commit_flush_merged(&c, err);
+            rc = org_commit_flush_merged(&c, err);
         if (rc == TM_OK)
             rc = commit_change(&c, &txn->changes[i], err);
     }
     if (rc == TM_OK)
-        rc = commit_shared_events(&c, err);
+        rc = org_commit_shared_events(&c, err);
     if (rc == TM_E_ARG) {
         org->pending.open = false;
         for (size_t i = 0; i < org->objects_count; i++)

@@ -87,7 +87,7 @@ struct soql_field { /* a value whose names are resolved */
     enum tm_soql_function function;
     enum tm_field_kind kind; /* of the function's result */
 };
-/* soql_plan.c */
+/* soql_plan.c, soql_value.c */
 enum tm_code soql_plan_open(struct soql_planner *p); /* the object and its buffers */
 void soql_plan_close(struct soql_planner *p);
 enum tm_code soql_plan_field(struct soql_planner *p, const struct tm_soql_path *path,
@@ -97,6 +97,8 @@ enum tm_code soql_plan_grouped(struct soql_planner *p, const struct tm_soql_path
                                const struct soql_field *f);
 /* The value as an SQL expression. */
 void soql_plan_value(const struct soql_planner *p, struct tm_buf *sql, const struct soql_field *f);
+void soql_plan_name(const struct soql_planner *p, struct tm_buf *sql, int relation,
+                    const char *column);
 /* FROM with its joins, WHERE; p->where is complete. */
 void soql_plan_from(struct soql_planner *p, const char *relation, struct tm_buf *sql);
 bool soql_nested(const struct tm_field *f); /* address, location: an object in JSON, no column */
