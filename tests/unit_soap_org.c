@@ -191,6 +191,20 @@ static void an_update_sets_what_it_names_and_empties_what_it_says(void **state)
          "<sf:NumberOfEmployees>12</sf:NumberOfEmployees></records>");
 }
 
+static void an_address_is_its_parts_in_the_order_of_the_wsdl(void **state)
+{
+    struct rest_world *w = *state;
+    soap(w,
+         "<create>" ACCOUNT("<Name>a</Name><BillingStreet>Quay 1</BillingStreet><BillingCity>Port"
+                            "</BillingCity>") "</create>");
+    soap(w, "<query><queryString>SELECT BillingAddress, ShippingAddress FROM Account</queryString>"
+            "</query>");
+    told(w, 200,
+         "<sf:BillingAddress xsi:type=\"address\"><latitude xsi:nil=\"true\"/><longitude "
+         "xsi:nil=\"true\"/><city>Port</city><country xsi:nil=\"true\"/>");
+    told(w, 200, "<street>Quay 1</street></sf:BillingAddress>");
+}
+
 static void pages_of_a_query_are_as_long_as_query_options_say(void **state)
 {
     struct rest_world *w = *state;
@@ -340,6 +354,7 @@ int main(void)
         IN_A_WORLD(undelete_of_what_is_not_in_the_bin_says_so_record_by_record),
         IN_A_WORLD(all_or_none_writes_nothing_when_one_record_is_refused),
         IN_A_WORLD(an_update_sets_what_it_names_and_empties_what_it_says),
+        IN_A_WORLD(an_address_is_its_parts_in_the_order_of_the_wsdl),
         IN_A_WORLD(pages_of_a_query_are_as_long_as_query_options_say),
         IN_A_WORLD(the_enterprise_dialect_says_types_its_own_way),
         IN_A_WORLD(retrieve_answers_in_the_order_of_the_ids),

@@ -59,6 +59,19 @@ static void soap_field(struct tm_buf *out, const char *prefix, const struct tm_s
     tm_buf_addc(out, '>');
 }
 
+/* The parts of an address, or a location, in the order of the WSDL: clients insist on it. */
+static void soap_parts(struct tm_buf *out, const struct tm_soql_column *whole,
+                       const struct tm_soql_cell *values)
+{
+    static const char *const names[] = { "latitude",    "longitude",       "city",       "country",
+                                         "countryCode", "geocodeAccuracy", "postalCode", "state",
+                                         "stateCode",   "street" };
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+        for (size_t i = 1; i <= whole->parts; i++)
+            if (soap_named(&whole[i], names[k]))
+                soap_field(out, "", &whole[i], &values[whole[i].sql_column]);
+}
+
 static void soap_compound(struct tm_buf *out, const struct tm_soql_column *whole,
                           const struct tm_soql_cell *values)
 {
@@ -72,8 +85,7 @@ static void soap_compound(struct tm_buf *out, const struct tm_soql_column *whole
         return;
     }
     tm_buf_addf(out, " xsi:type=\"%s\">", address ? "address" : "location");
-    for (size_t i = 1; i <= whole->parts; i++)
-        soap_field(out, "", &whole[i], &values[whole[i].sql_column]);
+    soap_parts(out, whole, values);
     tm_buf_addz(out, "</sf:");
     soap_name(out, whole->key);
     tm_buf_addc(out, '>');

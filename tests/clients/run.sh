@@ -1,5 +1,5 @@
 #!/bin/sh
-# Real clients against `tidemark serve`: installs them, pinned, into build/clients by pip and npm (once), runs
+# Real clients against `tidemark serve`: installs them, pinned, into build/clients by pip, npm and mvn (once), runs
 # every test here, and says how many clients passed. ONLY="jsforce singer" runs some of them.
 # Nothing is skipped: what is missing on this machine is named, and that is a failure.
 set -u
@@ -10,8 +10,10 @@ missing=
 python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || missing="$missing python3-venv(3.9+)"
 command -v node >/dev/null 2>&1 || missing="$missing nodejs(18+)"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
+command -v javac >/dev/null 2>&1 || missing="$missing javac(17+)"
+command -v mvn >/dev/null 2>&1 || missing="$missing mvn"
 if [ -n "$missing" ]; then
-    echo "test-clients: missing here:$missing. On Debian: apt-get install python3-venv nodejs npm" >&2
+    echo "test-clients: missing here:$missing. On Debian: apt-get install python3-venv nodejs npm default-jdk-headless maven" >&2
     exit 64
 fi
 mkdir -p "$at/log"
@@ -37,9 +39,13 @@ python() { # VENV REQUIREMENTS
 node_modules() {
     cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$at/" && (cd "$at" && npm ci --ignore-scripts)
 }
+java_libraries() {
+    rm -rf "$at/java" && mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$PWD/$at/java"
+}
 install requirements.txt python python requirements.txt &&
     install requirements-airbyte.txt python airbyte requirements-airbyte.txt &&
-    install package-lock.json node_modules || exit 70
+    install package-lock.json node_modules &&
+    install pom.xml java_libraries || exit 70
 
 export TIDEMARK_BIN="$tidemark" NODE_PATH="$PWD/$at/node_modules" PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1
 # All at once: each has a server of its own, and most of the time is waiting for polls.
@@ -50,6 +56,7 @@ for t in "$here"/*_test.*; do
     case $t in
     *airbyte_test.py) with=$at/airbyte/bin/python;;
     *.py) with=$at/python/bin/python;;
+    *.java) with="java -cp $at/java/*";;
     *) with=node;;
     esac
     timeout 240 $with "$t" >"$at/log/$name.log" 2>&1 &
