@@ -48,7 +48,7 @@ test: deps
 deps:
 	@sh .ci/packages
 
-# Unmodified clients that teams really use, against `tidemark serve`; needs python3-venv, node and npm.
+# Unmodified clients that teams really use, against `tidemark serve`; needs python3-venv, node, npm, javac and mvn.
 test-clients: $(BUILD)/tidemark
 	@sh tests/clients/run.sh $(BUILD)/tidemark
 

@@ -141,12 +141,12 @@ static void real_clients_are_installed_for_where_they_are_asked_for_alone(void *
 {
     (void)state;
     machine("cmocka");
-    apt_get_installs("python3 node npm");
+    apt_get_installs("python3 node npm javac mvn");
     assert_int_equal(packages("", "run"), 0);
     assert_string_equal(said, "");
     assert_int_equal(packages("", "clients"), 0);
-    assert_non_null(
-        strstr(said, "--no-install-recommends python3-venv nodejs ca-certificates npm\n"));
+    assert_non_null(strstr(said, "--no-install-recommends python3-venv nodejs ca-certificates npm "
+                                 "default-jdk-headless maven\n"));
     assert_int_equal(packages("", "clients"), 0);
     assert_string_equal(said, ""); /* all is there now */
 }
