@@ -758,6 +758,7 @@ static void html_body(struct tm_buf *b, const json_t *report)
     html_staleness(b, report);
     tm_html_visibility(b, report);
     tm_html_anomalies(b, report);
+    tm_html_faults(b, report);
     html_differences(b, report);
     tm_html_causes(b, report);
     html_stations(b, report);

@@ -23,6 +23,8 @@ void tm_html_why(struct tm_buf *b, const json_t *report, const json_t *example);
 /* How often the followed relations were compared whole, beside the curve; nothing without audits.
  */
 void tm_html_audits(struct tm_buf *b, const json_t *report);
+/* What befell the run's processes; nothing where nothing did. */
+void tm_html_faults(struct tm_buf *b, const json_t *report);
 /* The chance that a change can be read within some time; nothing without t_visibility. */
 void tm_html_visibility(struct tm_buf *b, const json_t *report);
 #endif

@@ -198,6 +198,35 @@ static void md_anomalies(struct tm_buf *b, const json_t *report)
     }
 }
 
+static void md_faults(struct tm_buf *b, const json_t *report)
+{
+    const json_t *list = json_object_get(report, "faults"), *fault, *p;
+    size_t i, k;
+    if (json_array_size(list) > 0)
+        tm_buf_addz(b, "\n## What befell the run\n\n");
+    json_array_foreach(list, i, fault)
+    {
+        const json_t *lasted = json_object_get(fault, "lasted_s");
+        tm_buf_addz(b, "- ");
+        md_text(b, tm_word_text(fault, "process", "?"));
+        tm_buf_addf(b, " was %s", tm_word_text(fault, "fault", "?"));
+        if (json_is_number(lasted))
+            tm_buf_addf(b, " for %.1f s", json_number_value(lasted));
+        tm_buf_addz(b, "; a later change was shown:");
+        json_array_foreach(json_object_get(fault, "pipelines"), k, p)
+        {
+            const json_t *again = json_object_get(p, "shown_again_s");
+            tm_buf_addz(b, k > 0 ? ", by " : " by ");
+            md_text(b, tm_word_text(p, "name", "?"));
+            if (json_is_number(again))
+                tm_buf_addf(b, " after %.1f s", json_number_value(again));
+            else
+                tm_buf_addz(b, " never");
+        }
+        tm_buf_addc(b, '\n');
+    }
+}
+
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err)
 {
     static const struct md_column latency[] = { { "p50", "freshness_s.p50", tm_word_span, 1 },
@@ -243,6 +272,7 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
     tm_buf_addz(out, "\n## Rows that differ from Salesforce\n");
     md_table(out, report, drift, sizeof drift / sizeof drift[0]);
     md_anomalies(out, report);
+    md_faults(out, report);
     md_differences(out, report);
     md_causes(out, report);
     tm_buf_addz(out, "\n## Cost\n");

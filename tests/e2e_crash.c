@@ -53,6 +53,31 @@ static void restarted_only(const json_t *processes, char killed[][64], size_t ki
     assert_int_equal(seen, killed_count);
 }
 
+/* The report tells of every killed process when that was and how long both ways of rebuilding
+ * needed to show something newer. */
+static void told_in_the_report(const json_t *report, char killed[][64], size_t killed_count)
+{
+    const json_t *faults = json_object_get(report, "faults"), *fault, *p;
+    size_t at, k, seen = 0;
+    json_array_foreach(faults, at, fault)
+    {
+        const char *name = json_string_value(json_object_get(fault, "process"));
+        for (size_t i = 0; i < killed_count; i++)
+            seen += strcmp(killed[i], name) == 0;
+        assert_string_equal(json_string_value(json_object_get(fault, "fault")), "killed");
+        assert_true(json_is_real(json_object_get(fault, "lasted_s")));
+        assert_int_equal(json_array_size(json_object_get(fault, "pipelines")), 2);
+        json_array_foreach(json_object_get(fault, "pipelines"), k, p)
+        {
+            double again_s = json_number_value(json_object_get(p, "shown_again_s"));
+            if (again_s <= 0 || again_s > 60)
+                fail_msg("%s: shown again after %g s", name, again_s);
+        }
+    }
+    assert_int_equal(json_array_size(faults), killed_count);
+    assert_int_equal(seen, killed_count);
+}
+
 static void every_station_killed_once_and_streaming_still_ends_equal_and_clean(void **state)
 {
     static const char *const stations[] = { "source", "sink", "reconcile", "view", "gap" };
@@ -73,6 +98,7 @@ static void every_station_killed_once_and_streaming_still_ends_equal_and_clean(v
     json_t *report = tm_test_run_report(&run);
     assert_string_equal(json_string_value(json_object_get(report, "verdict")), "pass");
     restarted_only(json_object_get(report, "processes"), killed, 5, said);
+    told_in_the_report(report, killed, 5);
     for (size_t i = 0; i < 5; i++) {
         char words[160];
         snprintf(words, sizeof words, "%.60s was killed by signal 9; starting it again (1 of ",
@@ -128,6 +154,10 @@ static void a_sink_that_stands_still_is_waited_for(void **state)
     char *said = tm_test_run_said(&run);
     if (drift_of(p, "final_rows") != 0 || drift_of(p, "dirty") != 0)
         fail_msg("not drained:\n%s", said);
+    const json_t *fault = json_array_get(json_object_get(report, "faults"), 0);
+    assert_string_equal(json_string_value(json_object_get(fault, "process")), "sink");
+    assert_string_equal(json_string_value(json_object_get(fault, "fault")), "stopped");
+    assert_true(json_number_value(json_object_get(fault, "lasted_s")) > 1);
     free(said);
     json_decref(report);
     tm_test_run_forget(&run);

@@ -22,6 +22,11 @@
 
 struct tm_test_run tm_test_run_start(const char *scenario)
 {
+    return tm_test_run_start_with(scenario, NULL);
+}
+
+struct tm_test_run tm_test_run_start_with(const char *scenario, const char *flag)
+{
     struct tm_test_run run = { .pid = -1 };
     char out[96];
     snprintf(run.folder, sizeof run.folder, "%s", tm_test_folder());
@@ -37,7 +42,7 @@ struct tm_test_run tm_test_run_start(const char *scenario)
         int fd = open(run.log, O_WRONLY | O_CREAT | O_TRUNC, 0644);
         dup2(fd, 1);
         dup2(fd, 2);
-        execl(tm_test_binary(), "tidemark", "run", scenario, "--out", out, (char *)NULL);
+        execl(tm_test_binary(), "tidemark", "run", scenario, "--out", out, flag, (char *)NULL);
         _exit(127);
     }
     return run;

@@ -327,10 +327,14 @@ static enum tm_code sink_consumers(struct cmd_sink *c, struct tm_err *err)
 {
     size_t tasks = (size_t)tm_config_int(c->config, "tasks.max");
     for (size_t i = 0; i < tasks; i++) {
-        char client[64];
+        char client[64], instance[240];
         snprintf(client, sizeof client, "tidemark-sink-%zu", i);
+        snprintf(instance, sizeof instance, "%.200s-%zu",
+                 c->flags.instance != NULL ? c->flags.instance : "", i);
         const struct tm_kafka_options options = { .brokers = c->flags.brokers,
                                                   .client_id = client,
+                                                  .instance =
+                                                      c->flags.instance != NULL ? instance : NULL,
                                                   .group = tm_config_text(c->config, "group.id"),
                                                   .topics = c->settings.topics,
                                                   .topics_count = c->settings.topics_count,

@@ -49,6 +49,7 @@ static void command_known(struct command_flags *f, struct tm_station_flags *out)
         { "objects", &out->objects_dir, NULL, NULL },
         { "kafka-properties", &out->kafka_properties, NULL, NULL },
         { "ca-file", &out->ca_path, NULL, NULL },
+        { "instance", &out->instance, NULL, NULL },
         { "embedded", NULL, &out->embedded, NULL },
         { "json", NULL, &out->json, NULL },
     };

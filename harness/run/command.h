@@ -42,6 +42,7 @@ struct tm_station_flags {
                                      before the config's own */
     const char *ca_path; /* --ca-file, TIDEMARK_CA_FILE: PEM certificates that https servers
                             (Salesforce, registry) are signed by; none = the system's */
+    const char *instance; /* --instance, TIDEMARK_INSTANCE: the process's own name in its group */
     bool embedded;       /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
     bool json;           /* --json */
     char **rest; /* arguments after CONFIG, of commands that take them ("..." among names_extra);

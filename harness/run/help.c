@@ -13,6 +13,10 @@
 #define FLAG_PROPERTIES                                                                            \
     "  --kafka-properties FILE  name=value lines for the Kafka client (TLS, sign-in);\n"           \
     "                         instead of the file that the config's kafka.properties names\n"
+#define FLAG_INSTANCE                                                                              \
+    "  --instance NAME        of this process alone in its group: restarted within 15 s it "       \
+    "keeps\n"                                                                                      \
+    "                         its partitions, and the group is not disturbed\n"
 #define FLAG_STATE "  --state DIR            its own durable state, the current folder without it\n"
 #define FLAG_CLOCK "  --clock FILE           a run's shared clock; real time without it\n"
 #define FLAG_TRACE "  --trace FILE           when it touched which event, for the report\n"
@@ -78,13 +82,13 @@ static const struct tm_help helps[] = {
     { "gap", "CONFIG.json [FLAGS]", "gap events to the alerts topic",
       "Asks for every record that an event in the raw topics tells too little about\n"
       "(fixtures/connectors/gap.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES
-          FLAG_STATE FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
+          FLAG_STATE FLAG_CLOCK FLAG_STATS FLAG_INSTANCE FLAG_EMBEDDED,
       "tidemark gap fixtures/connectors/gap.json --state state --brokers localhost:9092 \\\n"
       "    --registry http://localhost:8081" },
     { "reconcile", "CONFIG.json [FLAGS]", "alerts to whole records, by SOQL",
       "Reads what the alerts ask for and writes whole records to the recon topics\n"
       "(fixtures/connectors/reconcile.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES
-          FLAG_URL FLAG_STATE FLAG_CLOCK FLAG_STATS FLAG_EMBEDDED,
+          FLAG_URL FLAG_STATE FLAG_CLOCK FLAG_STATS FLAG_INSTANCE FLAG_EMBEDDED,
       "tidemark reconcile fixtures/connectors/reconcile.json --state state \\\n"
       "    --brokers localhost:9092 --registry http://localhost:8081" },
     { "sink", "CONFIG.json [FLAGS]", "topics to append-only tables, and views over them",
@@ -93,7 +97,7 @@ static const struct tm_help helps[] = {
       "  --warehouse FILE       SQLite database it writes, one of its own\n"
       "  --views DIR            your own views, <Object>.sql, instead of the built-in "
       "ones\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES FLAG_CLOCK FLAG_TRACE FLAG_STATS
-          FLAG_EMBEDDED,
+          FLAG_INSTANCE FLAG_EMBEDDED,
       "tidemark sink fixtures/connectors/sink-bigquery.json --warehouse raw.db \\\n"
       "    --brokers localhost:9092 --registry http://localhost:8081" },
     { "view", "CONFIG.json [FLAGS]", "raw tables to kept snapshots (option 2)",

@@ -219,6 +219,10 @@ static enum tm_code finish_report(struct tm_run *run, const char *why, json_t **
     json_object_set_new(report, "processes", finish_processes(run));
     json_array_foreach(json_object_get(report, "pipelines"), i, pipeline)
         finish_pipeline_cost(run, pipeline);
+    if (tm_run_faults(report, run, err) != TM_OK) {
+        json_decref(report);
+        return tm_at(err, "faults of the run");
+    }
     finish_verdict(report, why);
     if (why == NULL)
         tm_run_undrained(report, run->undrained);

@@ -119,6 +119,7 @@ static enum tm_code start_station(struct tm_run *run, const char *command, const
                            "--brokers", run->brokers[0] ? run->brokers : "none",
                            "--registry", run->registry[0] ? run->registry : "none",
                            "--salesforce-url", run->url,
+                           "--instance", name,
                            warehouse != NULL ? "--warehouse" : NULL, warehouse,
                            NULL };
     /* clang-format on */

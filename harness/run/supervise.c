@@ -215,19 +215,52 @@ enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child
                    timeout_ms / 1000, child->log_path);
 }
 
+static struct tm_child_fault *child_fault(struct tm_child *c, int signal)
+{
+    if (c->faults_count == TM_CHILD_FAULTS_MAX)
+        return NULL;
+    struct tm_child_fault *f = &c->faults[c->faults_count++];
+    *f = (struct tm_child_fault){ .at_ns = tm_clock_monotonic_ns(), .signal = signal };
+    return f;
+}
+
+/* Stopped or continued since the last look; who was killed meanwhile is left to child_reap. */
+static void child_look(struct tm_child *c)
+{
+    siginfo_t seen = { 0 };
+    if (waitid(P_PID, (id_t)c->pid, &seen, WSTOPPED | WCONTINUED | WNOHANG) != 0 ||
+        seen.si_pid != c->pid)
+        return;
+    struct tm_child_fault *last = c->faults_count > 0 ? &c->faults[c->faults_count - 1] : NULL;
+    bool stands = last != NULL && last->signal == SIGSTOP && last->until_ns == 0;
+    if (seen.si_code == CLD_STOPPED && !stands) {
+        (void)child_fault(c, SIGSTOP);
+        tm_log(TM_LOG_WARN, "%s was stopped", c->name);
+    } else if (seen.si_code == CLD_CONTINUED && stands) {
+        last->until_ns = tm_clock_monotonic_ns();
+        tm_log(TM_LOG_WARN, "%s goes on, after %.1f s", c->name,
+               (double)(last->until_ns - last->at_ns) / 1e9);
+    }
+}
+
 enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err)
 {
     for (size_t i = 0; i < all->count; i++) {
         struct tm_child *c = &all->items[i];
+        if (c->pid != 0)
+            child_look(c);
         if (c->pid == 0 || !child_reap(c) || c->stopping)
             continue;
         if (!c->restartable || c->exit_code < 128 || c->restarts == TM_CHILD_RESTARTS_MAX)
             return tm_child_told(c, err);
         c->restarts++;
+        struct tm_child_fault *fault = child_fault(c, c->exit_code - 128);
         tm_log(TM_LOG_WARN, "%s was killed by signal %d; starting it again (%d of %d)", c->name,
                c->exit_code - 128, c->restarts, TM_CHILD_RESTARTS_MAX);
         if (child_spawn(c, err) != TM_OK)
             return err->code;
+        if (fault != NULL)
+            fault->until_ns = tm_clock_monotonic_ns();
     }
     return TM_OK;
 }

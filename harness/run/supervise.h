@@ -14,6 +14,13 @@
 #define TM_CHILD_RESTARTS_MAX 5 /* a station that crashes more often than this ends the run */
 #define TM_PATH_MAX 1024
 
+#define TM_CHILD_FAULTS_MAX 16 /* of one child that are remembered: the first ones */
+/* What befell a child from outside: killed and started again, or stopped (SIGSTOP) and continued.
+ * Monotonic clock, as seen by tm_children_watch. */
+struct tm_child_fault {
+    int64_t at_ns, until_ns; /* 0 = not over */
+    int signal;
+};
 struct tm_child {
     char name[64];
     char *argv[TM_CHILD_ARGS_MAX + 1]; /* owned copies, argv[0] = this program */
@@ -24,6 +31,8 @@ struct tm_child {
     int restarts, exit_code; /* exit_code: 128 + signal when killed; -1 = never ended */
     double cpu_s;            /* user + system of all its lives so far */
     int64_t rss_peak_bytes;
+    struct tm_child_fault faults[TM_CHILD_FAULTS_MAX];
+    size_t faults_count;
 };
 struct tm_children {
     char dir[TM_PATH_MAX]; /* logs go to dir/log/ */
@@ -41,8 +50,8 @@ enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, cons
  * ends or is silent, and when the user interrupts. */
 enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms,
                                  char *out, size_t out_bytes, struct tm_err *err);
-/* Collects what ended, restarts what crashed. An error names the child that ended on its own and
- * the end of its log. */
+/* Collects what ended, restarts what crashed, and keeps both, and standstills, as faults. An error
+ * names the child that ended on its own and the end of its log. */
 enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err);
 /* "NAME ended with exit code N: its last words"; returns TM_E_ARG when the child blamed its user.
  */

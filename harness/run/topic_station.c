@@ -49,6 +49,7 @@ enum tm_code tm_topic_station_join(struct tm_topic_station *s,
         return err->code;
     o.brokers = s->flags.brokers;
     o.client_id = s->name;
+    o.instance = s->flags.instance;
     o.properties = (const char *const *)s->properties.items;
     o.properties_count = s->properties.count;
     o.embedded = s->flags.embedded;

@@ -79,6 +79,10 @@ struct tm_kafka_options {
     const char *brokers; /* host:port,… */
     const char *client_id;
     const char *group; /* NULL = no consumer */
+    /* The member's own name in the group: back within the session's time-out (15 s), under the same
+     * name, it gets the same partitions at once, and the others are not disturbed. NULL = none;
+     * nothing on the embedded broker. */
+    const char *instance;
     const char *const *topics;
     size_t topics_count; /* subscribed, when group is set */
     struct tm_topic_owner owner;

@@ -78,6 +78,11 @@ void tm_rdk_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         char why[200];
         rd_kafka_resp_err_t e = rd_kafka_fatal_error(rk, why, sizeof why);
+        if (e == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+            (void)tm_fail(&k->broken, TM_E_ARG,
+                          "group %s at %s: another process has joined as \"%s\"; every member "
+                          "needs an --instance of its own",
+                          k->group, k->brokers, k->instance);
         (void)tm_fail(&k->broken, TM_E_IO, "kafka client at %s: %s: %s", k->brokers,
                       rd_kafka_err2name(e), why);
     } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -148,6 +153,26 @@ void tm_rdk_send_commits(struct rdk *k)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* First and next offset, asked while we wait. A partition whose leader is not known yet (just made,
+ * or its broker just started) is asked about again. */
+static rd_kafka_resp_err_t rdk_marks(struct rdk *k, const char *topic, int32_t partition,
+                                     int64_t *low, int64_t *high)
+{
+    int64_t until_ns = tm_clock_monotonic_ns() + RDK_REPLY_MS * TM_NS_PER_MS;
+    for (;;) {
+        rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(k->consumer, topic, partition, low,
+                                                                 high, RDK_REPLY_MS);
+        bool settles = e == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+                       e == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+                       e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                       e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+                       e == RD_KAFKA_RESP_ERR__TRANSPORT;
+        if (!settles || tm_clock_monotonic_ns() >= until_ns)
+            return e;
+        usleep(RDK_MARKS_US);
+    }
+}
+
 /* Where a partition just given begins, as a plain offset that the log still holds. */
 static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int64_t committed,
                               struct tm_err *err)
@@ -157,8 +182,7 @@ static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int
         start = k->owner.start(k->owner.self, tp->topic, tp->partition);
     if (start == TM_OFFSET_COMMITTED)
         start = committed >= 0 ? committed : TM_OFFSET_BEGINNING;
-    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(k->consumer, tp->topic, tp->partition,
-                                                             &low, &high, RDK_REPLY_MS);
+    rd_kafka_resp_err_t e = rdk_marks(k, tp->topic, tp->partition, &low, &high);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
         return tm_fail_retry(err, TM_E_IO, "watermarks of topic %s partition %" PRId32 " at %s: %s",
                              tp->topic, tp->partition, k->brokers, rd_kafka_err2str(e));
@@ -210,6 +234,7 @@ void tm_rdk_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     bool cooperative = protocol != NULL && strcmp(protocol, "COOPERATIVE") == 0;
     k->joined = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     k->joining_ns = tm_clock_monotonic_ns();
+    k->was_joined = k->was_joined || k->joined;
     if (k->joined) {
         rdk_on_assign(k, list, cooperative);
         return;
@@ -450,8 +475,7 @@ static enum tm_code rdk_seek(struct tm_topic *t, const char *topic, int32_t part
     if (p == NULL || !p->owned)
         return tm_fail(err, TM_E_ARG, "seek: topic %s partition %" PRId32 " is not ours", topic,
                        partition);
-    rd_kafka_resp_err_t e =
-        rd_kafka_query_watermark_offsets(k->consumer, topic, partition, &low, &high, RDK_REPLY_MS);
+    rd_kafka_resp_err_t e = rdk_marks(k, topic, partition, &low, &high);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
         return tm_fail_retry(err, TM_E_IO, "seek: topic %s partition %" PRId32 ": %s", topic,
                              partition, rd_kafka_err2str(e));

@@ -20,6 +20,7 @@
 #define RDK_REACH_MS 15000              /* how long a broker may be out of reach: default */
 #define RDK_REACH_AGAIN_MS 60000        /* … once it was there: a real one may restart */
 #define RDK_REPLY_MS 10000              /* one broker answer inside a rebalance */
+#define RDK_MARKS_US 100000             /* between two questions about offsets */
 #define RDK_PAUSE_TOLD_NS (10 * TM_NS_PER_S)
 /* Embedded broker: a join takes 3 to 15 s. One that stood still for a second meanwhile can lose a
  * join for good: it drops the member without an answer, and the member waits half an hour
@@ -55,7 +56,7 @@ struct rdk {
     rd_kafka_t *any; /* the handle the watcher uses; borrowed */
     rd_kafka_queue_t *consumer_queue, *producer_queue;
     int pipe_fds[2];
-    char *brokers, *client_id, *group;
+    char *brokers, *client_id, *group, *instance;
     char **properties;
     size_t properties_count;
     char **readers;
@@ -76,6 +77,7 @@ struct rdk {
     int64_t commit_sent_ns, commit_wait_ns; /* the next are sent so long after the last */
     bool dirty;
     bool joined;        /* the group gave us our partitions, maybe none */
+    bool was_joined;    /* … ever */
     int64_t joining_ns; /* else: since when we wait for that */
     /* shared with the watcher */
     pthread_t watcher;

@@ -160,6 +160,8 @@ static enum tm_code rdk_consumer(struct rdk *k, struct tm_err *err)
     rd_kafka_conf_set_rebalance_cb(conf, tm_rdk_on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, tm_rdk_on_commit);
     enum tm_code rc = tm_rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0], NULL, 0, err);
+    if (rc == TM_OK && k->instance != NULL && !k->embedded)
+        rc = rdk_set(conf, "group.instance.id", k->instance, err);
     if (rc != TM_OK) {
         rd_kafka_conf_destroy(conf);
         return rc;
@@ -239,7 +241,9 @@ static void rdk_leave(struct rdk *k)
     if (refused != NULL)
         rd_kafka_error_destroy(refused);
     rd_kafka_queue_destroy(queue);
-    if (left)
+    /* A cooperative member that was never given partitions must not be destroyed either: librdkafka
+     * before 2.3.0 aborts the process on it (its issue 4312). */
+    if (left && (k->was_joined || k->embedded))
         rd_kafka_destroy(k->consumer);
     /* else: destroying it would wait just as long. What it holds goes with the process; its group
      * forgets it by time-out. */
@@ -288,6 +292,7 @@ void tm_rdk_close(struct tm_topic *t)
     free(k->brokers);
     free(k->client_id);
     free(k->group);
+    free(k->instance);
     free(k);
 }
 
@@ -350,9 +355,11 @@ enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_op
     k->brokers = strdup(options->brokers);
     k->client_id = strdup(options->client_id != NULL ? options->client_id : "tidemark");
     k->group = options->group != NULL ? strdup(options->group) : NULL;
+    k->instance = options->instance != NULL ? strdup(options->instance) : NULL;
     k->parts = calloc(RDK_PARTS_MAX, sizeof *k->parts); /* never moves: the watcher reads it */
     bool ok = k->brokers != NULL && k->client_id != NULL && k->parts != NULL &&
               (options->group == NULL || k->group != NULL) &&
+              (options->instance == NULL || k->instance != NULL) &&
               rdk_copy_list(&k->properties, &k->properties_count, options->properties,
                             options->properties_count) &&
               rdk_copy_list(&k->readers, &k->readers_count, options->reading_groups,

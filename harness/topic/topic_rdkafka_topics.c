@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define TOPICS_STEP_US 50000 /* between two looks at what a broker knows */
+#define TOPICS_SLICE_MS 1000 /* one of several tries */
 
 struct topics {
     rd_kafka_t *rk;
@@ -17,7 +18,19 @@ struct topics {
     const struct tm_kafka_access *access;
     const struct tm_topics_plan *plan;
     bool there[TM_TOPICS_MAX]; /* by the index of plan->topics */
+    char refused[256];         /* what a broker or TLS had against us; "" = nothing */
 };
+
+/* Signing in again or trusting a certificate later helps no one: told at once, in the words of who
+ * refused. */
+static void topics_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct topics *t = opaque;
+    (void)rk;
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
+        code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED)
+        snprintf(t->refused, sizeof t->refused, "%s", reason);
+}
 
 static enum tm_code topics_open(struct topics *t, const struct tm_kafka_access *access,
                                 struct tm_err *err)
@@ -38,6 +51,8 @@ static enum tm_code topics_open(struct topics *t, const struct tm_kafka_access *
                        (char *const *)(uintptr_t)access->properties, access->properties_count, err);
     t->access = access;
     rd_kafka_conf_set_log_cb(conf, tm_rdk_on_log);
+    rd_kafka_conf_set_error_cb(conf, topics_on_error);
+    rd_kafka_conf_set_opaque(conf, t);
     if (rc == TM_OK && (t->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)) == NULL)
         rc = tm_fail(err, TM_E_ARG, "kafka client: %s", why);
     if (t->rk == NULL)
@@ -57,7 +72,7 @@ static void topics_close(struct topics *t)
 
 /* All topics, not ours by name: asked for by name, a broker could make them with a count of its
  * own. */
-static enum tm_code topics_metadata(const struct topics *t, const struct rd_kafka_metadata **out,
+static enum tm_code topics_metadata(struct topics *t, const struct rd_kafka_metadata **out,
                                     struct tm_err *err)
 {
     const struct tm_kafka_access *a = t->access;
@@ -65,9 +80,16 @@ static enum tm_code topics_metadata(const struct topics *t, const struct rd_kafk
     rd_kafka_resp_err_t e;
     do {
         int64_t left_ms = (until_ns - tm_clock_monotonic_ns()) / TM_NS_PER_MS;
-        e = rd_kafka_metadata(t->rk, 1, NULL, out, left_ms > 0 ? (int)left_ms : 1);
+        e = rd_kafka_metadata(t->rk, 1, NULL, out,
+                              left_ms < 1                 ? 1
+                              : left_ms < TOPICS_SLICE_MS ? (int)left_ms
+                                                          : TOPICS_SLICE_MS);
         if (e == RD_KAFKA_RESP_ERR_NO_ERROR)
             return TM_OK;
+        rd_kafka_poll(t->rk, 0); /* errors of the connections */
+        if (t->refused[0] != '\0')
+            return tm_fail(err, TM_E_ARG, "kafka at %.80s: TLS or sign-in failed: %.200s",
+                           a->brokers, t->refused);
         usleep(TOPICS_STEP_US); /* refused at once while a broker starts: ask again */
     } while (tm_clock_monotonic_ns() < until_ns);
     return tm_fail_retry(err, TM_E_IO,

@@ -1,0 +1,53 @@
+#include "reports/html_inner.h"
+#include <time.h>
+
+static void faults_when(struct tm_buf *b, const json_t *fault)
+{
+    time_t s = (time_t)(json_integer_value(json_object_get(fault, "org_ms")) / 1000);
+    struct tm tm;
+    char text[32];
+    gmtime_r(&s, &tm);
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
+    tm_buf_addz(b, text);
+}
+
+void tm_html_faults(struct tm_buf *b, const json_t *report)
+{
+    const json_t *list = json_object_get(report, "faults"), *fault, *p;
+    size_t i, k;
+    if (json_array_size(list) == 0)
+        return;
+    tm_buf_addz(b, "<h2>What befell the run</h2>\n<p>Processes that were killed or stopped from "
+                   "outside, and how long after that a pipeline showed a change that was committed "
+                   "later (wall time).</p>\n");
+    tm_html_table(b, "<thead><tr><th>process</th><th>what</th><th>org time</th><th>lasted</th>"
+                     "<th>shown again</th></tr></thead>\n");
+    json_array_foreach((json_t *)(uintptr_t)list, i, fault)
+    {
+        const json_t *lasted = json_object_get(fault, "lasted_s");
+        tm_buf_addz(b, "<tr><td>");
+        tm_html_text(b, json_string_value(json_object_get(fault, "process")));
+        tm_buf_addz(b, "</td><td>");
+        tm_html_text(b, json_string_value(json_object_get(fault, "fault")));
+        tm_buf_addz(b, "</td><td>");
+        faults_when(b, fault);
+        tm_buf_addz(b, "</td><td>");
+        if (json_is_number(lasted))
+            tm_buf_addf(b, "%.1f s", json_number_value(lasted));
+        else
+            tm_buf_addz(b, "not over");
+        tm_buf_addz(b, "</td><td>");
+        json_array_foreach(json_object_get(fault, "pipelines"), k, p)
+        {
+            const json_t *again = json_object_get(p, "shown_again_s");
+            tm_buf_addz(b, k > 0 ? "; " : "");
+            tm_html_text(b, json_string_value(json_object_get(p, "name")));
+            if (json_is_number(again))
+                tm_buf_addf(b, " after %.1f s", json_number_value(again));
+            else
+                tm_buf_addz(b, " never");
+        }
+        tm_buf_addz(b, "</td></tr>\n");
+    }
+    tm_html_table_end(b);
+}
