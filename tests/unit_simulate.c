@@ -2,6 +2,8 @@
  * noticed. */
 #include "simulate/simulate.h"
 #include "base/log.h"
+#include "base/sql.h"
+#include "simulate/witness.h"
 #include "tests/support_command.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -185,6 +187,89 @@ static void a_view_that_does_not_flag_gaps_is_noticed(void **state)
             "SELECT id,'gap' AS kind,\"key\" FROM e WHERE 0 AND t NOT IN");
 }
 
+/* ---- the checker of real runs beside every simulated one ---- */
+
+static void every_seed_is_judged_at_every_commit_by_the_checker_too(void **state)
+{
+    uint64_t commits = 0, equal = 0;
+    struct tm_sim_result r;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        run(&r, seed, NULL, NULL);
+        commits += r.at_commits;
+        equal += r.at_commits_equal;
+    }
+    assert_true(commits > 50);
+    assert_true(equal > 0 && equal < commits);
+}
+
+struct wrong_copy {
+    const char *sql; /* of the state table of the first object */
+    struct tm_sim_finding found;
+};
+
+/* Changes the copy behind the reader's back, and asks the witness. */
+static enum tm_code change_copy(void *self, struct tm_sim_world *w, struct tm_sim_result *r,
+                                struct tm_err *err)
+{
+    struct wrong_copy *wrong = self;
+    struct tm_sim_witness witness = { .commits = 0 };
+    sqlite3 *db = NULL;
+    (void)r;
+    enum tm_code rc = tm_sim_witness_look(&witness, w, err);
+    if (rc == TM_OK)
+        rc = tm_sql_open(&db, w->view_path, TM_SQL_WRITE, err);
+    if (rc == TM_OK)
+        rc = tm_sql_execf(db, err, wrong->sql, w->objects[0], w->objects[0]);
+    if (rc == TM_OK)
+        rc = tm_sim_witness_judge(&witness, w, &wrong->found, err);
+    tm_sql_close(db);
+    tm_sim_witness_close(&witness);
+    return rc;
+}
+
+static void change(struct wrong_copy *wrong, const char *sql)
+{
+    struct tm_sim_result r;
+    struct tm_err err = { .code = TM_OK };
+    char text[700];
+    *wrong = (struct wrong_copy){ .sql = sql };
+    const struct tm_sim_options options = { .dir = scratch,
+                                            .at_end = change_copy,
+                                            .at_end_self = wrong };
+    if (tm_simulate(&r, 5, &options, &err) != TM_OK)
+        fail_msg("%s", tm_err_text(&err, text, sizeof text));
+    assert_false(r.finding.found);
+}
+
+static void a_row_that_changes_without_its_seq_is_noticed(void **state)
+{
+    struct wrong_copy wrong;
+    (void)state;
+    change(&wrong,
+           "UPDATE \"_state_%w\" SET _dirty = 1 - _dirty WHERE _shown = 1 AND _row = (SELECT "
+           "min(_row) FROM \"_state_%w\" WHERE _shown = 1)");
+    assert_true(wrong.found.found);
+    assert_string_equal(wrong.found.rule, "_seq");
+}
+
+static void a_row_that_goes_without_a_word_is_noticed(void **state)
+{
+    struct wrong_copy wrong;
+    (void)state;
+    change(&wrong, "DELETE FROM \"_state_%w\" WHERE _shown = 1");
+    assert_true(wrong.found.found);
+    assert_string_equal(wrong.found.rule, "_seq");
+}
+
+static void a_copy_that_is_left_alone_is_found_right(void **state)
+{
+    struct wrong_copy wrong;
+    (void)state;
+    change(&wrong, "SELECT 1 FROM \"_state_%w\"");
+    assert_false(wrong.found.found);
+}
+
 static void commands_refuse_what_they_do_not_know(void **state)
 {
     static const char *const no_seeds[] = { "which seeds?", NULL };
@@ -265,6 +350,10 @@ int main(void)
         cmocka_unit_test(a_view_that_keeps_what_a_read_found_removed_is_noticed),
         cmocka_unit_test(a_view_that_keeps_what_a_whole_read_did_not_find_is_noticed),
         cmocka_unit_test(a_view_that_does_not_flag_gaps_is_noticed),
+        cmocka_unit_test(every_seed_is_judged_at_every_commit_by_the_checker_too),
+        cmocka_unit_test(a_row_that_changes_without_its_seq_is_noticed),
+        cmocka_unit_test(a_row_that_goes_without_a_word_is_noticed),
+        cmocka_unit_test(a_copy_that_is_left_alone_is_found_right),
         cmocka_unit_test(commands_refuse_what_they_do_not_know),
         cmocka_unit_test(two_runs_of_the_command_print_the_same),
         cmocka_unit_test(a_scratch_folder_in_a_relative_folder_is_known_by_its_whole_path),

@@ -309,8 +309,7 @@ enum tm_code tm_reader_connect(struct tm_reader *r, int64_t now_ns, struct tm_er
 {
     struct tm_err quiet = { 0 };
     if (r->db == NULL) {
-        if (access(r->path, R_OK) != 0 ||
-            tm_sql_open(&r->db, r->path, TM_SQL_READ, &quiet) != TM_OK) {
+        if (tm_sql_open(&r->db, r->path, TM_SQL_READ, &quiet) != TM_OK) {
             r->last_ns = now_ns;
             return TM_E_AGAIN;
         }

@@ -21,6 +21,8 @@ const char *const tm_truth_event_words[] = { "CREATE",     "UPDATE",       "DELE
 static const char truth_tail_sql[] = TRUTH_COLUMNS "WHERE pos > ?1 ORDER BY pos LIMIT ?2";
 static const char truth_one_sql[] = TRUTH_COLUMNS "WHERE object = ?1 AND id = ?2 ORDER BY version";
 
+#define TRUTH_SLOTS (1u << 12) /* to begin with; a power of two */
+
 bool tm_truth_is_gone(uint8_t change)
 {
     return change == TM_TRUTH_DELETE || change == TM_TRUTH_HARD_DELETE;
@@ -32,19 +34,20 @@ const char *tm_truth_change_name(uint8_t change)
     return truth_changes[change];
 }
 
-enum tm_code tm_truth_open(struct tm_truth **out, const char *path, struct tm_err *err)
+/* db: owned from here on, also after an error, unless borrowed. */
+static enum tm_code truth_make(struct tm_truth **out, sqlite3 *db, bool borrowed,
+                               struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     struct tm_err quiet = { 0 };
     struct tm_truth *t = calloc(1, sizeof *t);
-    if (t == NULL)
+    if (t == NULL) {
+        if (!borrowed)
+            tm_sql_close(db);
         return tm_fail(err, TM_E_NOMEM, "truth: %zu bytes", sizeof *t);
-    if (tm_sql_open(&t->db, path, TM_SQL_READ, &quiet) != TM_OK) {
-        rc = TM_E_AGAIN; /* not made yet, or being made */
-        goto done;
     }
-    /* a mapped file would only count as the witness's memory */
-    sqlite3_exec(t->db, "PRAGMA mmap_size=0", NULL, NULL, NULL);
+    t->db = db;
+    t->borrowed = borrowed;
     if (tm_sql_prepare(&t->tail, t->db, truth_tail_sql, &quiet) != TM_OK ||
         tm_sql_prepare(
             &t->describes, t->db,
@@ -53,7 +56,7 @@ enum tm_code tm_truth_open(struct tm_truth **out, const char *path, struct tm_er
         rc = TM_E_AGAIN;
         goto done;
     }
-    t->slots_cap = 1u << 16;
+    t->slots_cap = TRUTH_SLOTS;
     t->slots = malloc(t->slots_cap * sizeof *t->slots);
     if (t->slots == NULL) {
         rc = tm_fail(err, TM_E_NOMEM, "truth: %zu slots", t->slots_cap);
@@ -65,6 +68,22 @@ enum tm_code tm_truth_open(struct tm_truth **out, const char *path, struct tm_er
 done:
     tm_truth_close(t);
     return rc;
+}
+
+enum tm_code tm_truth_on(struct tm_truth **out, sqlite3 *db, struct tm_err *err)
+{
+    return truth_make(out, db, true, err);
+}
+
+enum tm_code tm_truth_open(struct tm_truth **out, const char *path, struct tm_err *err)
+{
+    struct tm_err quiet = { 0 };
+    sqlite3 *db = NULL;
+    if (tm_sql_open(&db, path, TM_SQL_READ, &quiet) != TM_OK)
+        return TM_E_AGAIN; /* not made yet, or being made */
+    /* a mapped file would only count as the witness's memory */
+    sqlite3_exec(db, "PRAGMA mmap_size=0", NULL, NULL, NULL);
+    return truth_make(out, db, false, err);
 }
 
 void tm_truth_close(struct tm_truth *t)
@@ -86,7 +105,10 @@ void tm_truth_close(struct tm_truth *t)
     free(t->positions);
     free(t->trimmed);
     free(t->slots);
-    tm_sql_close(t->db);
+    sqlite3_finalize(t->tail);
+    sqlite3_finalize(t->describes);
+    if (!t->borrowed)
+        tm_sql_close(t->db);
     free(t);
 }
 

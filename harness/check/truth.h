@@ -80,6 +80,7 @@ struct tm_truth_object {
 };
 struct tm_truth {
     sqlite3 *db;
+    bool borrowed; /* db */
     sqlite3_stmt *tail, *describes;
     struct tm_truth_object objects[TM_TRUTH_OBJECTS_MAX];
     size_t objects_count;
@@ -107,6 +108,8 @@ extern const char *const tm_truth_event_words[];
 
 /* TM_E_AGAIN when the file or its tables are not there yet. */
 enum tm_code tm_truth_open(struct tm_truth **out, const char *path, struct tm_err *err);
+/* The same over a connection of the caller's, which outlives it. */
+enum tm_code tm_truth_on(struct tm_truth **out, sqlite3 *db, struct tm_err *err);
 void tm_truth_close(struct tm_truth *t);
 /* Reads at most rows_max more history rows in one transaction. *out_rows = 0: up to date.
  * TM_E_AGAIN: busy. */

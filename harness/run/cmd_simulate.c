@@ -278,11 +278,12 @@ static void simulate_summary_json(const struct simulate *s, uint64_t seeds)
 {
     char digest[20];
     snprintf(digest, sizeof digest, "%016" PRIx64, s->total.digest);
-    json_t *json =
-        json_pack("{s:I, s:I, s:s, s:o, s:o}", "seeds", (json_int_t)seeds, "failed_seeds",
-                  (json_int_t)s->failed_count, "digest", digest, "seeds_with_event",
-                  simulate_kinds_json(s, 0, TM_SIM_STAT_FIRST_FAULT), "seeds_with_fault",
-                  simulate_kinds_json(s, TM_SIM_STAT_FIRST_FAULT, TM_SIM_STATS));
+    json_t *json = json_pack("{s:I, s:I, s:s, s:I, s:I, s:o, s:o}", "seeds", (json_int_t)seeds,
+                             "failed_seeds", (json_int_t)s->failed_count, "digest", digest,
+                             "at_commits", (json_int_t)s->total.at_commits, "at_commits_equal",
+                             (json_int_t)s->total.at_commits_equal, "seeds_with_event",
+                             simulate_kinds_json(s, 0, TM_SIM_STAT_FIRST_FAULT), "seeds_with_fault",
+                             simulate_kinds_json(s, TM_SIM_STAT_FIRST_FAULT, TM_SIM_STATS));
     json_dumpf(json, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(json);
@@ -304,6 +305,8 @@ static void simulate_summary(const struct simulate *s, uint64_t seeds)
     if (seeds == 1)
         return;
     tm_buf_init(&never, 4096);
+    printf("before %" PRIu64 " of %" PRIu64 " commits a copy followed by _seq was as the org\n",
+           t->at_commits_equal, t->at_commits);
     simulate_kinds(s, "seeds whose history had", 0, TM_SIM_STAT_FIRST_FAULT, &never);
     simulate_kinds(s, "seeds that a fault struck", TM_SIM_STAT_FIRST_FAULT, TM_SIM_STATS, &never);
     if (never.bytes > 0)
@@ -398,6 +401,8 @@ static void simulate_add(struct simulate *s, const struct tm_sim_result *r)
     s->total.crashes += r->crashes;
     s->total.faults += r->faults;
     s->total.looks += r->looks;
+    s->total.at_commits += r->at_commits;
+    s->total.at_commits_equal += r->at_commits_equal;
     s->total.digest = tm_hash64(&r->digest, sizeof r->digest, s->total.digest);
     if (!r->finding.found)
         return;

@@ -353,7 +353,10 @@ static void history_count_txn(struct tm_sim_history *h, const struct history_txn
 static enum tm_code history_vanish(struct tm_sim_history *h, struct history_txn *t,
                                    struct tm_err *err)
 {
-    struct tm_org_txn txn = { .changes = t->changes, .org_ms = h->org_ms };
+    struct tm_org_txn txn = { .changes = t->changes,
+                              .org_ms = h->org_ms,
+                              .intended_ns = tm_sim_wall_at(h->org_ms),
+                              .actual_ns = tm_sim_wall_at(h->org_ms) };
     for (size_t i = 0; i < t->count; i++) {
         struct tm_org_change *c = &t->changes[i];
         if (c->announce != TM_ORG_GAP || h->records[t->records[i]].state != TM_ORG_LIVE)
@@ -380,6 +383,8 @@ static enum tm_code history_write(struct tm_sim_history *h, struct history_txn *
     struct tm_org_txn txn = { .changes = t->changes,
                               .changes_count = t->count,
                               .org_ms = e->org_ms,
+                              .intended_ns = e->before ? 0 : tm_sim_wall_at(e->org_ms),
+                              .actual_ns = e->before ? 0 : tm_sim_wall_at(e->org_ms),
                               .before_origin = e->before };
     static const char *const origins[] = { NULL, "com/salesforce/api/rest/63.0;client=tidemark",
                                            "com/salesforce/core/ui" };

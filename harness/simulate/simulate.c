@@ -205,7 +205,9 @@ static enum tm_code sim_commit(struct tm_sim *s, struct tm_err *err)
 {
     struct tm_sim_history *h = &s->history;
     int64_t moved_ns = 0;
-    enum tm_code rc = tm_sim_history_next(h, s->world.now.org_ms, err);
+    enum tm_code rc = tm_sim_witness_look(&s->witness, &s->world, err);
+    if (rc == TM_OK)
+        rc = tm_sim_history_next(h, s->world.now.org_ms, err);
     tm_salesforce_news(s->world.salesforce);
     /* Events expire after days: whoever listens has had them, so that it concerns those who are
      * away. */
@@ -302,6 +304,8 @@ static enum tm_code sim_rest(struct tm_sim *s, bool *out_done, struct tm_err *er
     rc = tm_sim_compare_rest(&s->world, &f, err);
     if (rc == TM_OK && !f.found && s->script->seed % SIM_CONTRACT_EACH == 0)
         rc = tm_sim_contract_check(&s->world, &f, err);
+    if (rc == TM_OK && !f.found)
+        rc = tm_sim_witness_judge(&s->witness, &s->world, &f, err);
     if (rc != TM_OK)
         return tm_at(err, "comparing");
     *out_done = !f.found || s->quiet_ns == SIM_QUIET_LONG_NS;
@@ -404,6 +408,9 @@ enum tm_code tm_simulate_script(struct tm_sim_result *out, struct tm_sim_script 
     }
     if (rc == TM_OK && options->at_end != NULL)
         rc = options->at_end(options->at_end_self, &s.world, out, err);
+    out->at_commits = s.witness.commits;
+    out->at_commits_equal = s.witness.equal;
+    tm_sim_witness_close(&s.witness);
     tm_sim_world_close(&s.world);
     return rc == TM_OK ? rc : tm_at(err, "seed %" PRIu64, script->seed);
 }

@@ -4,6 +4,7 @@
 #define TM_SIMULATE_SIMULATE_INNER_H
 #include "simulate/history.h"
 #include "simulate/simulate.h"
+#include "simulate/witness.h"
 
 /* Which faults a seed has; each either off or at a rate of its own. */
 struct tm_sim_swarm {
@@ -14,6 +15,7 @@ struct tm_sim_swarm {
 struct tm_sim {
     struct tm_sim_world world;
     struct tm_sim_history history;
+    struct tm_sim_witness witness;
     struct tm_sim_script *script;
     struct tm_sim_choices *choices; /* of the script */
     struct tm_sim_swarm swarm;

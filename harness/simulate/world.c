@@ -573,7 +573,7 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
 {
     memset(w, 0, sizeof *w);
     w->set = *set;
-    w->now = (struct tm_now){ .org_ms = TM_SIM_ORIGIN_MS, .wall_ns = 1000 * TM_NS_PER_S };
+    w->now = (struct tm_now){ .org_ms = TM_SIM_ORIGIN_MS, .wall_ns = TM_SIM_ORIGIN_NS };
     w->choices = choices;
     snprintf(w->dir, sizeof w->dir, "%s", dir);
     snprintf(w->raw_path, sizeof w->raw_path, "%s/raw.db", dir);

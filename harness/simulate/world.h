@@ -19,10 +19,16 @@
 #include "view/view.h"
 
 #define TM_SIM_ORIGIN_MS 1772438400000LL /* 2026-03-02T08:00:00Z */
+#define TM_SIM_ORIGIN_NS (1000 * TM_NS_PER_S)
 #define TM_SIM_OBJECTS_MAX 2
 #define TM_SIM_STATIONS_MAX (TM_SIM_OBJECTS_MAX + 5)
 #define TM_SIM_PATH_BYTES 256
 #define TM_SIM_DATABASES 8 /* that stations make, all in memory */
+/* Wall time goes with org time: compress 1. */
+static inline int64_t tm_sim_wall_at(int64_t org_ms)
+{
+    return TM_SIM_ORIGIN_NS + (org_ms - TM_SIM_ORIGIN_MS) * TM_NS_PER_MS;
+}
 enum tm_sim_kind {
     TM_SIM_SOURCE,
     TM_SIM_GAP,
