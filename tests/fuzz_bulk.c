@@ -7,38 +7,7 @@
 #include "salesforce/bulk.h"
 #include "base/csv.h"
 #include "tests/support_fuzz.h"
-
-struct fuzz_port {
-    struct tm_http base;
-    const uint8_t *data;
-    size_t bytes;
-};
-struct tm_http_call {
-    const uint8_t *data;
-    size_t bytes;
-};
-
-static enum tm_code fuzz_start(struct tm_http *http, struct tm_http_call **out,
-                               const struct tm_http_request *request, struct tm_err *err)
-{
-    struct fuzz_port *p = (struct fuzz_port *)http;
-    const uint8_t *end = p->bytes > 0 ? memchr(p->data, 0xff, p->bytes) : NULL;
-    struct tm_http_call *call = malloc(sizeof *call);
-    (void)err;
-    if (strpbrk(request->url, " \r\n") != NULL || call == NULL)
-        abort(); /* what an answer says must not get into a request's line */
-    *call = (struct tm_http_call){ p->data, end != NULL ? (size_t)(end - p->data) : p->bytes };
-    p->bytes -= call->bytes + (end != NULL);
-    p->data += call->bytes + (end != NULL);
-    *out = call;
-    return TM_OK;
-}
-
-static void fuzz_cancel(struct tm_http *http, struct tm_http_call *call)
-{
-    (void)http;
-    free(call);
-}
+#include "tests/support_fuzz_http.h"
 
 /* Behind the status: the locator up to a line end, then the body. */
 static enum tm_code fuzz_poll(struct tm_http *http, struct tm_http_call *call,
@@ -57,11 +26,6 @@ static enum tm_code fuzz_poll(struct tm_http *http, struct tm_http_call *call,
                     (const char *)c.data + 1);
     tm_buf_add(&reply->body, c.data + head + 1, c.bytes - head - 1);
     return TM_OK;
-}
-
-static void fuzz_close(struct tm_http *http)
-{
-    (void)http;
 }
 
 static void fuzz_client(const uint8_t *data, size_t bytes, const struct tm_describe *d)

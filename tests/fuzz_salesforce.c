@@ -6,38 +6,7 @@
 #include "salesforce/cometd.h"
 #include "salesforce/query.h"
 #include "tests/support_fuzz.h"
-
-struct fuzz_port {
-    struct tm_http base;
-    const uint8_t *data;
-    size_t bytes;
-};
-struct tm_http_call {
-    const uint8_t *data;
-    size_t bytes;
-};
-
-static enum tm_code fuzz_start(struct tm_http *http, struct tm_http_call **out,
-                               const struct tm_http_request *request, struct tm_err *err)
-{
-    struct fuzz_port *p = (struct fuzz_port *)http;
-    const uint8_t *end = p->bytes > 0 ? memchr(p->data, 0xff, p->bytes) : NULL;
-    struct tm_http_call *call = malloc(sizeof *call);
-    (void)err;
-    if (strlen(request->url) == 0 || call == NULL)
-        abort();
-    *call = (struct tm_http_call){ p->data, end != NULL ? (size_t)(end - p->data) : p->bytes };
-    p->bytes -= call->bytes + (end != NULL);
-    p->data += call->bytes + (end != NULL);
-    *out = call;
-    return TM_OK;
-}
-
-static void fuzz_cancel(struct tm_http *http, struct tm_http_call *call)
-{
-    (void)http;
-    free(call);
-}
+#include "tests/support_fuzz_http.h"
 
 static enum tm_code fuzz_poll(struct tm_http *http, struct tm_http_call *call,
                               struct tm_http_reply *reply, struct tm_err *err)
@@ -52,11 +21,6 @@ static enum tm_code fuzz_poll(struct tm_http *http, struct tm_http_call *call,
     tm_buf_addf(&reply->headers, "Retry-After: %u\r\nSforce-Limit-Info: %.*s\r\n", c.data[0],
                 (int)(c.bytes < 30 ? c.bytes : 30) - 1, (const char *)c.data + 1);
     return TM_OK;
-}
-
-static void fuzz_close(struct tm_http *http)
-{
-    (void)http;
 }
 
 static void fuzz_events(struct tm_sf_session *s, struct fuzz_port *p)
