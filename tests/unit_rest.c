@@ -232,32 +232,97 @@ static void a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change(vo
 
 /* Copying a long result is cut in slices, so that commits need not wait for it; what is committed
  * between two of them is not seen. */
+/* commits: between any two slices. Returns the slices it took. */
+static unsigned ask_beside_commits(struct rest_world *w, const char *target, bool commits)
+{
+    struct tm_mock_request r;
+    struct tm_mock_response out;
+    unsigned slices = 0;
+    assert_int_equal(tm_mock_request_init(&r, "GET", target, NULL, 0, NULL), TM_OK);
+    assert_int_equal(tm_mock_pairs_add(&r.headers, "Authorization", w->authorization, NULL), TM_OK);
+    r.now = w->now;
+    tm_mock_response_init(&out);
+    w->handler.request(w->handler.self, &r, &out);
+    for (; out.outcome == TM_MOCK_HOLD && slices < 1000; slices++) {
+        uint64_t token = out.token;
+        if (commits)
+            rest_world_fill(w, 10);
+        tm_mock_response_reset(&out);
+        w->handler.resume(w->handler.self, &r, token, &out);
+    }
+    assert_int_equal(out.status, 200);
+    json_t *json = json_loads(tm_buf_text(&out.body), 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), TM_QUERY_PAGE_PRESET);
+    json_decref(json);
+    tm_mock_response_free(&out);
+    tm_mock_request_free(&r);
+    return slices;
+}
+
+/* There is one connection: rows are copied slice by slice as long as nothing is written. */
+static void an_org_in_memory_pages_too_and_shows_no_commit_of_meanwhile(void **state)
+{
+    struct rest_world *w = *state;
+    const unsigned copies = TM_QUERY_PAGE_PRESET / TM_QUERY_COPY_ROWS;
+    w->f.settings.path = ":memory:";
+    org_fixture_reopen(&w->f);
+    rest_world_serve(w);
+    rest_world_fill(w, TM_QUERY_PAGE_PRESET);
+    unsigned quiet = ask_beside_commits(w, DATA "/query?q=SELECT+Name+FROM+Account", false);
+    assert_true(quiet >= copies);
+    assert_true(ask_beside_commits(w, DATA "/query?q=SELECT+Name+FROM+Account", true) > 0);
+    json_t *json = rest_get(w, DATA "/query?q=SELECT+count()+FROM+Account");
+    assert_true(json_integer_value(json_object_get(json, "totalSize")) > TM_QUERY_PAGE_PRESET);
+    json_decref(json);
+}
+
+/* A field that goes while its rows are being read: they are as they were. */
+static void a_schema_change_waits_for_rows_that_are_being_read_in_memory(void **state)
+{
+    struct rest_world *w = *state;
+    struct tm_mock_request r;
+    struct tm_mock_response out;
+    w->f.settings.path = ":memory:";
+    org_fixture_reopen(&w->f);
+    rest_world_serve(w);
+    rest_world_fill(w, TM_QUERY_PAGE_PRESET);
+    assert_int_equal(tm_mock_request_init(&r, "GET",
+                                          DATA "/query?q=SELECT+Name,Active__c+FROM+Account", NULL,
+                                          0, NULL),
+                     TM_OK);
+    assert_int_equal(tm_mock_pairs_add(&r.headers, "Authorization", w->authorization, NULL), TM_OK);
+    r.now = w->now;
+    tm_mock_response_init(&out);
+    w->handler.request(w->handler.self, &r, &out);
+    assert_int_equal(out.outcome, TM_MOCK_HOLD);
+    struct tm_err err = { 0 };
+    if (tm_org_field_remove(w->f.org, "Account", "Active__c", &err) != TM_OK)
+        fail_msg("%s", err.msg);
+    while (out.outcome == TM_MOCK_HOLD) {
+        uint64_t token = out.token;
+        tm_mock_response_reset(&out);
+        w->handler.resume(w->handler.self, &r, token, &out);
+    }
+    assert_int_equal(out.status, 200);
+    tm_mock_response_free(&out);
+    tm_mock_request_free(&r);
+}
+
 static void a_long_result_lets_commits_through_and_shows_none_of_them(void **state)
 {
     struct rest_world *w = *state;
     struct tm_mock_request r;
     struct tm_mock_response out;
     rest_world_fill(w, TM_QUERY_PAGE_PRESET);
+    assert_true(ask_beside_commits(w, DATA "/query?q=SELECT+Name+FROM+Account", true) >=
+                TM_QUERY_PAGE_PRESET / TM_QUERY_COPY_ROWS +
+                    TM_QUERY_PAGE_PRESET / TM_QUERY_SLICE_ROWS);
     assert_int_equal(
         tm_mock_request_init(&r, "GET", DATA "/query?q=SELECT+Name+FROM+Account", NULL, 0, NULL),
         TM_OK);
     assert_int_equal(tm_mock_pairs_add(&r.headers, "Authorization", w->authorization, NULL), TM_OK);
     r.now = w->now;
     tm_mock_response_init(&out);
-    w->handler.request(w->handler.self, &r, &out);
-    unsigned slices = 0;
-    for (; out.outcome == TM_MOCK_HOLD && slices < 1000; slices++) {
-        uint64_t token = out.token;
-        rest_world_fill(w, 10); /* commits, between any two slices */
-        tm_mock_response_reset(&out);
-        w->handler.resume(w->handler.self, &r, token, &out);
-    }
-    assert_true(slices >= TM_QUERY_PAGE_PRESET / TM_QUERY_COPY_ROWS +
-                              TM_QUERY_PAGE_PRESET / TM_QUERY_SLICE_ROWS);
-    json_t *json = json_loads(tm_buf_text(&out.body), 0, NULL);
-    assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), TM_QUERY_PAGE_PRESET);
-    json_decref(json);
-    tm_mock_response_free(&out);
     w->handler.request(w->handler.self, &r, &out); /* its peer goes away while rows are copied */
     assert_int_equal(out.outcome, TM_MOCK_HOLD);
     w->handler.finished(w->handler.self, out.token, false);
@@ -274,12 +339,10 @@ static void a_long_range_read_behind_an_index_lag_is_answered_too(void **state)
     rest_world_serve(w);
     rest_world_fill(w, TM_QUERY_PAGE_PRESET);
     w->now.org_ms += 60000;
-    json_t *json =
-        rest_get(w, DATA "/query?q=SELECT+Name+FROM+Account+WHERE+SystemModstamp+%3E+2001-01-"
-                         "01T00:00:00Z");
-    assert_int_equal(w->status, 200);
-    assert_int_equal(json_integer_value(json_object_get(json, "totalSize")), TM_QUERY_PAGE_PRESET);
-    json_decref(json);
+    static const char target[] = DATA "/query?q=SELECT+Name+FROM+Account+WHERE+SystemModstamp+%3E+"
+                                      "2001-01-01T00:00:00Z";
+    assert_true(ask_beside_commits(w, target, false) >= TM_QUERY_PAGE_PRESET / TM_QUERY_COPY_ROWS);
+    ask_beside_commits(w, target, true);
 }
 
 static void locators_end_after_fifteen_idle_minutes_and_beyond_ten(void **state)
@@ -579,6 +642,8 @@ int main(void)
         T(a_locator_is_valid_under_query_all_too_and_its_rows_do_not_change),
         T(a_long_result_lets_commits_through_and_shows_none_of_them),
         T(a_long_range_read_behind_an_index_lag_is_answered_too),
+        T(an_org_in_memory_pages_too_and_shows_no_commit_of_meanwhile),
+        T(a_schema_change_waits_for_rows_that_are_being_read_in_memory),
         T(locators_end_after_fifteen_idle_minutes_and_beyond_ten),
         T(queries_answer_errors_as_documented),
         T(a_uri_beyond_sixteen_kilobytes_is_too_long),

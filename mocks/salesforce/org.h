@@ -194,6 +194,15 @@ typedef enum tm_code tm_org_watcher(void *self, const struct tm_org_seen *seen, 
 void tm_org_watch(struct tm_org *org, tm_org_watcher *watcher, void *self);
 /* One guest that is told before the org closes, to let go of what it prepared; NULL ends it. */
 void tm_org_on_close(struct tm_org *org, void (*leave)(void *self), void *self);
+/* Who reads rows of cur_<object>, or of a lagged copy, over several calls by the org's own
+ * connection: told before any of them changes, and off then. The caller's memory, zeroed at first.
+ */
+struct tm_org_reader {
+    void (*before_change)(struct tm_org_reader *self);
+    struct tm_org_reader *next, **at; /* the org's; at NULL = off */
+};
+void tm_org_reader_on(struct tm_org *org, struct tm_org_reader *reader);
+void tm_org_reader_off(struct tm_org_reader *reader); /* also when it is off */
 /* Inside the watcher: whether the change gives the field another value. */
 bool tm_org_seen_changed(const struct tm_org *org, const struct tm_org_seen *seen,
                          const char *field);

@@ -393,6 +393,35 @@ void tm_org_on_close(struct tm_org *org, void (*leave)(void *self), void *self)
     org->leave_self = self;
 }
 
+void tm_org_reader_on(struct tm_org *org, struct tm_org_reader *reader)
+{
+    assert(reader->at == NULL);
+    reader->next = org->readers;
+    reader->at = &org->readers;
+    if (org->readers != NULL)
+        org->readers->at = &reader->next;
+    org->readers = reader;
+}
+
+void tm_org_reader_off(struct tm_org_reader *reader)
+{
+    if (reader->at == NULL)
+        return;
+    *reader->at = reader->next;
+    if (reader->next != NULL)
+        reader->next->at = reader->at;
+    reader->at = NULL;
+}
+
+void org_changes(struct tm_org *org)
+{
+    while (org->readers != NULL) {
+        struct tm_org_reader *reader = org->readers;
+        tm_org_reader_off(reader);
+        reader->before_change(reader);
+    }
+}
+
 bool tm_org_seen_changed(const struct tm_org *org, const struct tm_org_seen *seen,
                          const char *field)
 {
@@ -404,6 +433,7 @@ bool tm_org_seen_changed(const struct tm_org *org, const struct tm_org_seen *see
 /* ---- transactions ---- */
 static enum tm_code commit_open(struct tm_org *org, struct tm_err *err)
 {
+    org_changes(org);
     if (!sqlite3_get_autocommit(org->db)) /* what was gathered stands open */
         return TM_OK;
     return tm_sql_exec(org->db, "BEGIN IMMEDIATE", err);

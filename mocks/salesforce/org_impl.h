@@ -90,6 +90,7 @@ struct tm_org {
     struct tm_org_value *before; /* [TM_ORG_FIELDS_MAX] the record as it was */
     tm_org_watcher *watcher;
     void *watcher_self;
+    struct tm_org_reader *readers;
     void (*leave)(void *self);
     void *leave_self;
     char error_code[48], error_field[96];
@@ -110,6 +111,8 @@ struct org_object *org_find(const struct tm_org *org, const char *object);
 int org_column_index(const struct org_object *o, const char *name);
 /* tables, columns, statements */
 enum tm_code org_object_open(struct tm_org *org, json_t *describe, struct tm_err *err);
+/* Rows of the org are about to change: who reads them over several calls is told. */
+void org_changes(struct tm_org *org);
 void org_object_close(struct org_object *o);
 /* Puts `describe` in force for the object from the next position on, or leaves all as it was. */
 enum tm_code org_schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,

@@ -126,6 +126,7 @@ static enum tm_code read_forward(struct tm_org *org, int64_t until_ms, int64_t c
                                  struct tm_err *err)
 {
     bool all = false;
+    org_changes(org);
     enum tm_code rc = tm_sql_exec(org->db, "SAVEPOINT lag", err);
     if (rc == TM_OK && org->lag_pos < 0)
         rc = read_copies(org, until_ms, err);

@@ -107,10 +107,16 @@ static enum tm_code schema_savepoint(struct tm_org *org, enum tm_code rc, struct
     return rc;
 }
 
+static enum tm_code schema_begin(struct tm_org *org, struct tm_err *err)
+{
+    org_changes(org);
+    return tm_sql_exec(org->db, "SAVEPOINT schema", err);
+}
+
 enum tm_code org_schema_replace(struct tm_org *org, struct org_object *o, json_t *describe,
                                 struct tm_err *err)
 {
-    enum tm_code rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
+    enum tm_code rc = schema_begin(org, err);
     if (rc != TM_OK)
         return rc;
     return schema_savepoint(org, schema_replace(org, o, describe, err), err);
@@ -139,7 +145,7 @@ enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *fi
         rc = tm_describe_parse(&d, describe, err);
     }
     if (rc == TM_OK)
-        rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
+        rc = schema_begin(org, err);
     if (rc == TM_OK) {
         rc = schema_column_add(org, o, d, tm_describe_field(d, name), err);
         if (rc == TM_OK)
@@ -235,7 +241,7 @@ enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const c
                         "of value, or from one kind of number to another",
                         o->describe->object, f->name);
     if (rc == TM_OK)
-        rc = tm_sql_exec(org->db, "SAVEPOINT schema", err);
+        rc = schema_begin(org, err);
     if (rc == TM_OK) {
         if (f->kind == TM_FIELD_NUMBER && after->kind == TM_FIELD_INT)
             rc = schema_narrow(org, o, after->name, err);

@@ -34,11 +34,11 @@
 #define TM_SOQL_CHARACTERS_MAX 100000u
 #define TM_SOQL_BYTES_MAX (4 * TM_SOQL_CHARACTERS_MAX)
 #define TM_SOQL_STRING_CHARACTERS_MAX 4000 /* of one string of a condition */
-#define TM_SOQL_DEPTH_MAX 64       /* nested parentheses and NOTs */
-#define TM_SOQL_NODES_MAX 8192     /* conditions of one query */
-#define TM_SOQL_LITERALS_MAX 20000 /* values of one query */
-#define TM_SOQL_ITEMS_MAX 1600     /* selected fields */
-#define TM_SOQL_KEYS_MAX 32        /* ORDER BY */
+#define TM_SOQL_DEPTH_MAX 64               /* nested parentheses and NOTs */
+#define TM_SOQL_NODES_MAX 8192             /* conditions of one query */
+#define TM_SOQL_LITERALS_MAX 20000         /* values of one query */
+#define TM_SOQL_ITEMS_MAX 1600             /* selected fields */
+#define TM_SOQL_KEYS_MAX 32                /* ORDER BY */
 #define TM_SOQL_RELATIONS_MAX 20
 #define TM_SOQL_LEVELS_MAX 6 /* the object itself and five relationships */
 #define TM_SOQL_SEMIJOINS_MAX 2
@@ -242,14 +242,15 @@ struct tm_soql_result;
 enum tm_code tm_soql_run(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
                          bool deleted_too, int64_t now_org_ms, struct tm_soql_error *error,
                          struct tm_err *err);
-/* The same, but only the first rows_max rows are copied at once where the org is a file and no
- * index lag holds the rows back: the others are to be asked for, as the org was at this moment,
- * whatever is committed meanwhile. */
+/* The same, but only the first rows_max rows are copied at once: the others are to be asked for, as
+ * the org was at this moment, whatever is committed meanwhile. Where they can be read by the org's
+ * own connection alone (it is in memory, or the index lags), they are all copied when the org is
+ * about to change. To be closed before the org. */
 enum tm_code tm_soql_begin(struct tm_soql_result **out, struct tm_org *org, const struct tm_soql *q,
                            bool deleted_too, int64_t now_org_ms, size_t rows_max,
                            struct tm_soql_error *error, struct tm_err *err);
 bool tm_soql_result_whole(const struct tm_soql_result *r);
-/* Up to rows_max rows more; only while it is not whole. After an error it is only to be closed. */
+/* Up to rows_max rows more, none when it is whole. After an error it is only to be closed. */
 enum tm_code tm_soql_copy(struct tm_soql_result *r, size_t rows_max, struct tm_err *err);
 void tm_soql_result_close(struct tm_soql_result *r); /* NULL-safe */
 /* Total, rows and rendering speak of a whole result. */

@@ -111,6 +111,7 @@ enum tm_code soql_plan_where(struct soql_planner *p, size_t index, struct tm_buf
  * row's own cells stand those of its children, each kind behind the number of its rows. A long
  * result stands in an unlinked temporary file, which is mapped once it is whole. */
 struct tm_soql_result {
+    struct tm_org_reader reader; /* on while stmt is of the org's connection and outlives a call */
     struct tm_soql_plan plan;
     struct tm_buf cells; /* what is not in the file */
     size_t *rows;
@@ -121,7 +122,9 @@ struct tm_soql_result {
     char *map; /* of the whole file */
     int64_t total;
     sqlite3_stmt *stmt; /* rows still to be copied; NULL = all are here */
-    sqlite3 *own;       /* what stmt reads by when it outlives a call: the org as it was then */
+    sqlite3 *own;       /* a connection of stmt's own: the org as it was then; NULL = the org's */
+    enum tm_code rc;    /* of the copying that the org asked for, and why */
+    struct tm_err why;
 };
 /* soql_render.c */
 const char *soql_result_at(const struct tm_soql_result *r, size_t row); /* the row's first cell */

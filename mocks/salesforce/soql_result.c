@@ -178,6 +178,7 @@ static void result_unspool(struct tm_soql_result *r)
 /* The last row is here, or nobody wants more. */
 static void result_end(struct tm_soql_result *r)
 {
+    tm_org_reader_off(&r->reader);
     tm_sql_finalize(r->stmt);
     result_children_end(r);
     tm_sql_close(r->own);
@@ -187,14 +188,21 @@ static void result_end(struct tm_soql_result *r)
 
 bool tm_soql_result_whole(const struct tm_soql_result *r)
 {
-    return r->stmt == NULL;
+    return r->stmt == NULL && r->rc == TM_OK;
 }
 
 enum tm_code tm_soql_copy(struct tm_soql_result *r, size_t rows_max, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     bool row = true;
-    assert(r->stmt != NULL && !r->plan.count_only);
+    assert(!r->plan.count_only);
+    if (r->rc != TM_OK) {
+        if (err != NULL)
+            *err = r->why;
+        return r->rc;
+    }
+    if (r->stmt == NULL) /* the org had to change meanwhile: all rows have come */
+        return TM_OK;
     if (r->cells.bytes > RESULT_SPOOL_BYTES) /* of earlier calls: this one's stay at hand */
         rc = result_spool(r, err);
     for (size_t i = 0; rc == TM_OK && row && i < rows_max; i++) {
@@ -222,6 +230,13 @@ static enum tm_code result_count(struct tm_soql_result *r, struct tm_err *err)
     }
     result_end(r);
     return rc;
+}
+
+/* The org is about to change: what is not copied yet is copied as it still is. */
+static void result_before_change(struct tm_org_reader *reader)
+{
+    struct tm_soql_result *r = (struct tm_soql_result *)reader;
+    r->rc = tm_soql_copy(r, SIZE_MAX, &r->why);
 }
 
 /* A connection of its own sees the org as it is now however long the copying takes. There is none
@@ -260,8 +275,14 @@ static enum tm_code result_fetch(struct tm_soql_result *r, struct tm_org *org, s
     rc = tm_soql_copy(r, r->plan.grouped ? SIZE_MAX : rows_max, err);
     if (rc != TM_OK || r->stmt == NULL)
         return rc;
-    if (!result_connect(r, org, &stmt))
-        return tm_soql_copy(r, SIZE_MAX, err);
+    if (!result_connect(r, org, &stmt)) {
+        if (!sqlite3_get_autocommit(
+                tm_org_db(org))) /* what the transaction writes next must not show */
+            return tm_soql_copy(r, SIZE_MAX, err);
+        r->reader.before_change = result_before_change;
+        tm_org_reader_on(org, &r->reader);
+        return TM_OK;
+    }
     tm_sql_finalize(r->stmt); /* again from the first row, which fixes what r->own sees */
     r->stmt = stmt;
     tm_buf_reset(&r->cells);
