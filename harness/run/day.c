@@ -24,6 +24,8 @@
                                        */
 #define DAY_TOLD_NS (5 * TM_NS_PER_S) /* of our own time, between two lines of progress */
 #define DAY_PROBE_US 200000           /* between two probes of one database */
+#define DAY_PROBE_LONG_US 1000000     /* the same, of a day of more than DAY_LONG_HOURS */
+#define DAY_LONG_HOURS 12
 #define DAY_SAMPLES 2                 /* full reads of option 1 over the hours, besides the last */
 
 /* The witness's clock; it is asked in the middle of a step, when nothing moves. */
@@ -364,6 +366,7 @@ static enum tm_code day_witness_open(struct day *d, struct tm_err *err)
     char path[TM_PATH_MAX], text[TM_PATH_MAX];
     json_t *plan = tm_run_witness_plan(d->run), *traces = json_array();
     int64_t sample_ms = (int64_t)(d->run->hours * 3600e3) / DAY_SAMPLES;
+    int64_t probe_us = d->run->hours > DAY_LONG_HOURS ? DAY_PROBE_LONG_US : DAY_PROBE_US;
     for (size_t i = 0; i < d->stations_count; i++)
         if (d->stations[i].trace != NULL) {
             snprintf(text, sizeof text, "%.800s/trace/%s", d->run->dir, d->stations[i].name);
@@ -372,8 +375,8 @@ static enum tm_code day_witness_open(struct day *d, struct tm_err *err)
     json_object_set_new(plan, "traces", traces);
     json_object_set_new(plan, "sample_ms", json_integer(sample_ms > 1000 ? sample_ms : 1000));
     json_object_set_new(plan, "audit_ms", json_integer(sample_ms > 1000 ? sample_ms : 1000));
-    json_object_set_new(plan, "poll_us", json_integer(DAY_PROBE_US));
-    json_object_set_new(plan, "poll_batch_us", json_integer(DAY_PROBE_US));
+    json_object_set_new(plan, "poll_us", json_integer(probe_us));
+    json_object_set_new(plan, "poll_batch_us", json_integer(probe_us));
     snprintf(path, sizeof path, "%.800s/witness.json", d->run->dir);
     int failed = json_dump_file(plan, path, JSON_INDENT(1));
     json_decref(plan);

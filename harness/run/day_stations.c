@@ -223,6 +223,14 @@ static enum tm_code open_sink(struct day_station *s, const char *path, struct tm
     return rc;
 }
 
+static const struct day_station *station_sink(const struct day *d)
+{
+    for (size_t i = 0; i < d->stations_count; i++)
+        if (d->stations[i].kind == DAY_SINK && d->stations[i].db != NULL)
+            return &d->stations[i];
+    return NULL;
+}
+
 static enum tm_code open_view(struct day_station *s, const char *path, struct tm_err *err)
 {
     struct tm_view_settings *set = &s->set.view;
@@ -245,12 +253,15 @@ static enum tm_code open_view(struct day_station *s, const char *path, struct tm
         rc = station_topic(s, &topic, &(struct tm_kafka_options){ .client_id = s->name }, err);
     if (rc == TM_OK)
         rc = station_db(s, s->day->run->view_path, err);
+    const struct day_station *sink = station_sink(s->day);
+    const struct tm_view_ports ports = { .db = s->db,
+                                         .topic = topic,
+                                         .registry = s->registry,
+                                         .describes =
+                                             (const struct tm_describe *const *)s->describes,
+                                         .raw = sink != NULL ? sink->db : NULL };
     if (rc == TM_OK)
-        rc =
-            tm_view_open(&view, set,
-                         &(struct tm_view_ports){ s->db, topic, s->registry,
-                                                  (const struct tm_describe *const *)s->describes },
-                         err);
+        rc = tm_view_open(&view, set, &ports, err);
     s->self = view;
     return rc;
 }
@@ -389,7 +400,7 @@ static void station_close(struct day_station *s)
 
 void day_stations_close(struct day *d)
 {
-    for (size_t i = 0; i < d->stations_count; i++)
+    for (size_t i = d->stations_count; i-- > 0;) /* the view reads what the sink has open */
         station_close(&d->stations[i]);
     free(d->stations);
     d->stations = NULL;

@@ -295,12 +295,13 @@ static enum tm_code world_view(struct tm_sim_station *s, struct tm_err *err)
         rc = world_topic(s, &topic, &(struct tm_kafka_options){ .client_id = "view" }, err);
     if (rc == TM_OK)
         rc = world_db(s, w->view_path, err);
+    const struct tm_view_ports ports = { .db = s->db,
+                                         .topic = topic,
+                                         .registry = s->registry,
+                                         .describes =
+                                             (const struct tm_describe *const *)w->describes };
     if (rc == TM_OK)
-        rc =
-            tm_view_open(&view, &settings,
-                         &(struct tm_view_ports){ s->db, topic, s->registry,
-                                                  (const struct tm_describe *const *)w->describes },
-                         err);
+        rc = tm_view_open(&view, &settings, &ports, err);
     s->self = view;
     return rc;
 }

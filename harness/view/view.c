@@ -33,7 +33,8 @@ static void view_raw_close(struct tm_view *v)
     tm_sql_finalize(v->data_version);
     tm_sql_finalize(v->schema_version);
     v->data_version = v->schema_version = NULL;
-    tm_sql_close(v->raw);
+    if (v->raw != v->ports.raw)
+        tm_sql_close(v->raw);
     v->raw = NULL;
 }
 
@@ -91,16 +92,26 @@ static void view_wake(struct tm_wake *wake, int64_t wall_ns)
         wake->wall_ns = wall_ns;
 }
 
+static bool view_raw_there(const struct tm_view *v)
+{
+    if (v->ports.raw != NULL)
+        return true;
+    return v->settings.raw_there != NULL ? *v->settings.raw_there
+                                         : access(v->settings.raw_path, F_OK) == 0;
+}
+
 /* All objects or none: one that was busy would never be followed. */
 static enum tm_code view_raw_open(struct tm_view *v, const struct tm_now *now, struct tm_wake *wake,
                                   struct tm_err *err)
 {
-    if (v->settings.raw_there != NULL ? !*v->settings.raw_there
-                                      : access(v->settings.raw_path, F_OK) != 0) {
+    enum tm_code rc = TM_OK;
+    if (!view_raw_there(v)) {
         view_wake(wake, now->wall_ns + VIEW_WAIT_NS);
         return TM_E_AGAIN;
     }
-    enum tm_code rc = tm_sql_open(&v->raw, v->settings.raw_path, TM_SQL_READ, err);
+    v->raw = v->ports.raw;
+    if (v->raw == NULL)
+        rc = tm_sql_open(&v->raw, v->settings.raw_path, TM_SQL_READ, err);
     if (rc == TM_OK)
         rc = tm_sql_prepare(&v->data_version, v->raw, "PRAGMA data_version", err);
     if (rc == TM_OK)
@@ -123,6 +134,15 @@ static enum tm_code view_pragma(int64_t *out, sqlite3_stmt *stmt, struct tm_err 
     *out = rc == TM_OK && row ? sqlite3_column_int64(stmt, 0) : -1;
     sqlite3_reset(stmt);
     return rc;
+}
+
+/* Moves when somebody has written raw.db: the pragma tells only of other connections. */
+static enum tm_code view_raw_data(const struct tm_view *v, int64_t *out, struct tm_err *err)
+{
+    if (v->ports.raw == NULL)
+        return view_pragma(out, v->data_version, err);
+    *out = sqlite3_total_changes64(v->raw);
+    return TM_OK;
 }
 
 static enum tm_code view_shapes(struct tm_view *v, struct tm_err *err)
@@ -255,7 +275,7 @@ enum tm_code tm_view_step(struct tm_view *v, const struct tm_now *now, struct tm
     int64_t data = 0;
     if (v->raw == NULL)
         return view_raw_open(v, now, wake, err);
-    enum tm_code rc = view_pragma(&data, v->data_version, err);
+    enum tm_code rc = view_raw_data(v, &data, err);
     if (rc != TM_OK)
         return rc;
     bool rows = data != v->seen_data || v->behind,

@@ -25,11 +25,15 @@ struct tm_view_settings {
     int64_t poll_ns; /* how often to look for new rows */
     size_t rows_max; /* 0 = TM_VIEW_ROWS_MAX */
 };
-struct tm_view_ports { /* all borrowed; the last three only when raise_no_base */
+struct tm_view_ports { /* all borrowed; the middle three only when raise_no_base */
     sqlite3 *db;       /* view.db, writable */
     struct tm_topic *topic;
     struct tm_registry *registry;
     const struct tm_describe *const *describes; /* [objects_count] */
+    /* raw.db as its writer has it open, where both are one process that never leaves a transaction
+     * open between steps: its pages are at hand. Closed after the view. NULL: a connection of its
+     * own to settings.raw_path. */
+    sqlite3 *raw;
 };
 struct tm_view;
 enum tm_code tm_view_open(struct tm_view **out, const struct tm_view_settings *settings,
