@@ -401,6 +401,24 @@ static void names_become_sql_names_and_neighbours_are_found(void **state)
 
 /* ---- buf ---- */
 
+static void numbers_are_written_in_decimal_whatever_their_size(void **state)
+{
+    const int64_t numbers[] = { 0, 7, -1, 1772438400000, INT64_MAX, INT64_MIN };
+    struct tm_buf mine, theirs;
+    (void)state;
+    tm_buf_init(&mine, 256);
+    tm_buf_init(&theirs, 256);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        tm_buf_add_int(&mine, numbers[i]);
+        tm_buf_addf(&theirs, "%lld", (long long)numbers[i]);
+        tm_buf_addc(&mine, ' ');
+        tm_buf_addc(&theirs, ' ');
+    }
+    assert_string_equal(tm_buf_text(&mine), tm_buf_text(&theirs));
+    tm_buf_free(&mine);
+    tm_buf_free(&theirs);
+}
+
 static void buf_grows_to_its_bound_and_the_first_failure_sticks(void **state)
 {
     struct tm_buf b;
@@ -608,6 +626,7 @@ int main(void)
         cmocka_unit_test(times_and_dates_round_trip),
         cmocka_unit_test(a_text_that_was_cut_keeps_whole_letters_only),
         cmocka_unit_test(names_become_sql_names_and_neighbours_are_found),
+        cmocka_unit_test(numbers_are_written_in_decimal_whatever_their_size),
         cmocka_unit_test(buf_grows_to_its_bound_and_the_first_failure_sticks),
         cmocka_unit_test(buf_escapes_for_urls_and_json),
         cmocka_unit_test(buf_json_strings_are_utf8_whatever_comes),

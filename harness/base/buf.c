@@ -80,6 +80,18 @@ void tm_buf_addc(struct tm_buf *b, char c)
     tm_buf_add(b, &c, 1);
 }
 
+void tm_buf_add_int(struct tm_buf *b, int64_t i)
+{
+    char text[24], *at = text + sizeof text;
+    uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+    do
+        *--at = (char)('0' + u % 10);
+    while ((u /= 10) > 0);
+    if (i < 0)
+        *--at = '-';
+    tm_buf_add(b, at, (size_t)(text + sizeof text - at));
+}
+
 void tm_buf_addf(struct tm_buf *b, const char *fmt, ...)
 {
     char small[256];

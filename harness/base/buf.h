@@ -19,6 +19,7 @@ void tm_buf_add(struct tm_buf *b, const void *data, size_t bytes);
 char *tm_buf_extend(struct tm_buf *b, size_t bytes);
 void tm_buf_addz(struct tm_buf *b, const char *text);
 void tm_buf_addc(struct tm_buf *b, char c);
+void tm_buf_add_int(struct tm_buf *b, int64_t i); /* decimal */
 void tm_buf_addf(struct tm_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As application/x-www-form-urlencoded wants it: everything but [A-Za-z0-9-._~] as %XX. */
 void tm_buf_add_urlencoded(struct tm_buf *b, const char *text);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define LOAD_NEAR 3 /* members looked at before a member is asked for by name */
+
 static bool load_is_id(const char *name)
 {
     return strcasecmp(name, "Id") == 0;
@@ -241,6 +243,20 @@ static enum tm_code load_id(char out[TM_ID_BYTES], const struct tm_describe *d,
     return TM_OK;
 }
 
+/* A member by name; they mostly come in the order in which they were selected, so that it is the
+ * one at *at, or near. */
+static const json_t *load_member(const json_t *record, void **at, const char *name)
+{
+    for (int near = 0; *at != NULL && near < LOAD_NEAR; near++) {
+        const json_t *value = json_object_iter_value(*at);
+        bool found = strcmp(json_object_iter_key(*at), name) == 0;
+        *at = json_object_iter_next((json_t *)record, *at);
+        if (found)
+            return value;
+    }
+    return json_object_get(record, name);
+}
+
 /* One record; *place and *seen move on. Absent columns are NULL: SOQL names every selected field,
  * null or not. */
 static enum tm_code load_record(struct tm_store *s, const struct tm_describe *d,
@@ -248,14 +264,15 @@ static enum tm_code load_record(struct tm_store *s, const struct tm_describe *d,
                                 struct tm_err *err)
 {
     int column = 3;
+    void *at = json_object_iter((json_t *)record); /* read only: jansson's const stops here */
     enum tm_code rc = load_id(place->id, d, record, err);
     tm_buf_reset(&s->arena);
     for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++) {
         const struct tm_field *f = &d->fields[i];
-        const json_t *json = json_object_get(record, f->name);
         struct tm_value value = { .kind = TM_V_NULL };
         if (load_is_id(f->name) || !tm_plan_selects(s->settings, f))
             continue;
+        const json_t *json = load_member(record, &at, f->name);
         if (json == NULL)
             rc = tm_fail(err, TM_E_PROTO, "record %s of %s came without its selected field %s",
                          place->id, d->object, f->name);

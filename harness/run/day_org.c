@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 #define ORG_HOUSE_S 10   /* between two rounds of what a server does beside answering */
-#define ORG_PURGE_EACH 6 /* rounds between two that write: what was gathered, counters, the bin */
+#define ORG_PURGE_EACH 6 /* rounds between emptyings of the recycle bin */
+#define ORG_SETTLE_EACH 30 /* rounds between writing what was gathered, and counters */
 
 static void org_wake(void *data, uint64_t token)
 {
@@ -50,6 +51,8 @@ static enum tm_code org_people(struct day *d, struct tm_err *err)
                                          .edition = s->edition,
                                          .scenario = s->name };
     enum tm_code rc = tm_org_open(&d->org, &org, err);
+    if (rc == TM_OK) /* pages are written again and again: to the file itself seldom */
+        rc = tm_sql_exec(tm_org_db(d->org), "PRAGMA wal_autocheckpoint=20000", err);
     if (rc == TM_OK)
         rc = tm_workload_populate(d->org, s, err);
     if (rc == TM_OK)
@@ -104,13 +107,13 @@ static enum tm_code org_house(struct day *d, struct tm_err *err)
     d->house_ns = d->now.wall_ns + ORG_HOUSE_S * TM_NS_PER_S;
     enum tm_code rc = tm_org_lag_step(d->org, d->now.org_ms, INT64_MAX, err);
     if (rc == TM_OK && ++d->rounds % ORG_PURGE_EACH == 0) {
-        rc = tm_org_settle(d->org, err);
-        if (rc == TM_OK)
-            rc = tm_org_usage_flush(d->org, err);
-        if (rc == TM_OK)
-            rc = tm_org_purge(d->org, &d->now, err);
+        rc = tm_org_purge(d->org, &d->now, err);
         day_stations_forget(d);
     }
+    if (rc == TM_OK && d->rounds % ORG_SETTLE_EACH == 0)
+        rc = tm_org_settle(d->org, err);
+    if (rc == TM_OK && d->rounds % ORG_SETTLE_EACH == 0)
+        rc = tm_org_usage_flush(d->org, err);
     return rc == TM_E_AGAIN ? TM_OK : rc;
 }
 

@@ -432,6 +432,11 @@ void day_stations_forget(struct day *d)
     }
     if (sink == NULL)
         return;
+    bool resuming = false; /* checkpoints are read when a source begins, and never again */
+    for (size_t i = 0; i < d->stations_count; i++)
+        resuming |= d->stations[i].offsets != NULL;
+    if (!resuming)
+        tm_mem_evict(d->broker, TM_TOPIC_OFFSETS, 0, tm_mem_high(d->broker, TM_TOPIC_OFFSETS, 0));
     for (size_t o = 0; o < d->run->objects_count; o++) {
         char names[3][TM_TOPIC_NAME_MAX];
         const char *const groups[3][2] = { { sink, gap }, { sink, recon }, { sink, sink } };

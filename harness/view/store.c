@@ -327,17 +327,17 @@ void tm_view_store_close(struct tm_view_store *s)
 
 static void store_put_key(struct tm_buf *b, const struct tm_view_key *k)
 {
-    char text[96];
-    int n = 0;
-    if (tm_view_key_given(k)) {
-        n = snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, k->epoch,
-                     k->place, k->side, k->seq);
-        tm_buf_add(b, text, (size_t)n);
-        if (k->read != NULL) {
-            n = snprintf(text, sizeof text, " %zu:", strlen(k->read));
-            tm_buf_add(b, text, (size_t)n);
-            tm_buf_addz(b, k->read);
-        }
+    const int64_t numbers[] = { k->epoch, k->place, k->side, k->seq };
+    for (size_t i = 0; tm_view_key_given(k) && i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (i > 0)
+            tm_buf_addc(b, ' ');
+        tm_buf_add_int(b, numbers[i]);
+    }
+    if (tm_view_key_given(k) && k->read != NULL) {
+        tm_buf_addc(b, ' ');
+        tm_buf_add_int(b, (int64_t)strlen(k->read));
+        tm_buf_addc(b, ':');
+        tm_buf_addz(b, k->read);
     }
     tm_buf_addc(b, ';');
 }
@@ -374,7 +374,7 @@ static void store_state_text(struct tm_buf *b, const struct tm_view_record *r)
     tm_buf_addc(b, r->full ? '1' : '0');
     for (int m = 0; m < TM_VIEW_MARKS; m++)
         store_put_key(b, &r->marks[m]);
-    tm_buf_addf(b, "%" PRId64, r->update_commit_ms);
+    tm_buf_add_int(b, r->update_commit_ms);
 }
 
 static enum tm_code store_state_key(struct tm_view_key *key, char **owned, const char **p,
