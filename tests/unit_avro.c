@@ -439,6 +439,50 @@ static void schema_text_is_kept_to_the_byte(void **state)
     tm_avro_schema_close(NULL);
 }
 
+/* Two users of one text: neither sees what the other leaves in it, and it outlives the first. The
+ * last test: what is kept stays kept. */
+static void schemas_that_are_kept_are_one_and_no_user_sees_the_other(void **state)
+{
+    struct tm_value v[FIELDS];
+    struct tm_err err = { .code = TM_OK };
+    struct tm_buf out;
+    struct tm_row mine, theirs;
+    (void)state;
+    tm_avro_schemas_keep();
+    struct tm_avro_schema *a = parse(schema_text), *b = parse(schema_text);
+    assert_ptr_equal(a, b);
+    tm_buf_init(&out, 1 << 20);
+    tm_row_init(&mine);
+    tm_row_init(&theirs);
+    fill(v);
+    encode(a, &out, v, FIELDS);
+    assert_int_equal(tm_avro_decode(a, &mine, out.data, out.bytes, &err), TM_OK);
+    v[0] = tm_value_of_text("006000000000002AAA");
+    v[1] = tm_value_of_text(NULL);
+    encode(b, &out, v, FIELDS);
+    assert_int_equal(tm_avro_decode(b, &theirs, out.data, out.bytes, &err), TM_OK);
+    assert_string_equal(mine.cells[0].value.as.t.text, "006000000000001AAA");
+    assert_string_equal(mine.cells[1].value.as.t.text, "line\none \"quoted\" \xC3\xA9");
+    assert_string_equal(theirs.cells[0].value.as.t.text, "006000000000002AAA");
+    assert_int_equal(theirs.cells[1].value.kind, TM_V_NULL);
+    tm_avro_schema_close(a);
+    encode(b, &out, v, FIELDS);
+    tm_avro_schema_close(b);
+    for (int i = 0; i <= TM_AVRO_KEPT_MAX; i++) { /* the oldest goes, its users stay whole */
+        char text[120];
+        snprintf(text, sizeof text,
+                 "{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"a\",\"type\":"
+                 "\"string\"}]}",
+                 i);
+        a = parse(text);
+        assert_string_equal(tm_avro_schema_text(a), text);
+        tm_avro_schema_close(a);
+    }
+    tm_row_free(&mine);
+    tm_row_free(&theirs);
+    tm_buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +496,7 @@ int main(void)
         cmocka_unit_test(unframed_values_are_refused),
         cmocka_unit_test(schemas_beyond_our_types_are_refused_by_name),
         cmocka_unit_test(schema_text_is_kept_to_the_byte),
+        cmocka_unit_test(schemas_that_are_kept_are_one_and_no_user_sees_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

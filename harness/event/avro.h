@@ -32,6 +32,11 @@ struct tm_avro_schema;
 enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json, size_t json_bytes,
                                   struct tm_err *err);
 void tm_avro_schema_close(struct tm_avro_schema *s);
+/* From now on, in this thread: schemas of the same text are one, parsed once, and kept for who
+ * parses that text next. For a simulation, whose stations come and go by the thousand: what is
+ * shared is a function of its text, and what one call leaves in it no other call sees. */
+#define TM_AVRO_KEPT_MAX 32
+void tm_avro_schemas_keep(void);
 const char *tm_avro_schema_text(const struct tm_avro_schema *s); /* as given to parse */
 size_t tm_avro_schema_fields(const struct tm_avro_schema *s, const struct tm_avro_field **out);
 /* values[fields_count] in schema order. Appends frame and body to `out`. TM_E_ARG names a field

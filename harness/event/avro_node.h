@@ -27,6 +27,7 @@ struct avro_node {
     size_t lead_bytes, closes;           /* closes: records that end with this value */
 };
 struct tm_avro_schema {
+    unsigned users;               /* tm_avro_schemas_keep; else 1 */
     char *text;                   /* as given */
     struct avro_node *root;       /* a record */
     struct tm_avro_field *fields; /* the root's fields, for callers */

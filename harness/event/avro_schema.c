@@ -15,7 +15,7 @@ static void schema_node_free(struct avro_node *n)
 
 void tm_avro_schema_close(struct tm_avro_schema *s)
 {
-    if (s == NULL)
+    if (s == NULL || --s->users > 0)
         return;
     if (s->root != NULL)
         schema_node_free(s->root);
@@ -250,6 +250,49 @@ static enum tm_code schema_open_library(struct tm_avro_schema *s, struct tm_err 
     return tm_avro_reading_bind(s, err);
 }
 
+/* ---- schemas that are kept ---- */
+
+static _Thread_local struct {
+    bool on;
+    struct tm_avro_schema *all[TM_AVRO_KEPT_MAX];
+    size_t next; /* to be replaced */
+} schemas;
+
+void tm_avro_schemas_keep(void)
+{
+    schemas.on = true;
+}
+
+static struct tm_avro_schema *schema_kept_find(const char *json, size_t json_bytes)
+{
+    for (size_t i = 0; schemas.on && i < TM_AVRO_KEPT_MAX; i++) {
+        struct tm_avro_schema *s = schemas.all[i];
+        if (s == NULL || strlen(s->text) != json_bytes || memcmp(s->text, json, json_bytes) != 0)
+            continue;
+        s->users++;
+        return s;
+    }
+    return NULL;
+}
+
+static void schema_keep(struct tm_avro_schema *s)
+{
+    if (!schemas.on)
+        return;
+    tm_avro_schema_close(schemas.all[schemas.next]);
+    schemas.all[schemas.next] = s;
+    schemas.next = (schemas.next + 1) % TM_AVRO_KEPT_MAX;
+    s->users++;
+}
+
+static struct tm_avro_schema *schema_alloc(void)
+{
+    struct tm_avro_schema *s = calloc(1, sizeof *s);
+    if (s != NULL)
+        s->users = 1;
+    return s;
+}
+
 enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json, size_t json_bytes,
                                   struct tm_err *err)
 {
@@ -261,6 +304,8 @@ enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json,
     if (json_bytes > AVRO_SCHEMA_BYTES_MAX)
         return tm_fail(err, TM_E_LIMIT, "schema of %zu bytes; at most %u are read", json_bytes,
                        AVRO_SCHEMA_BYTES_MAX);
+    if ((*out = schema_kept_find(json, json_bytes)) != NULL)
+        return TM_OK;
     root = json_loadb(json, json_bytes, JSON_REJECT_DUPLICATES, &where);
     if (root == NULL) {
         rc = tm_fail(err, TM_E_PROTO, "schema is not JSON: %s at byte %d", where.text,
@@ -272,7 +317,7 @@ enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json,
         rc = tm_fail(err, TM_E_PROTO, "schema is not a record");
         goto done;
     }
-    if ((s = calloc(1, sizeof *s)) == NULL || (s->text = strndup(json, json_bytes)) == NULL ||
+    if ((s = schema_alloc()) == NULL || (s->text = strndup(json, json_bytes)) == NULL ||
         (s->root = calloc(1, sizeof *s->root)) == NULL) {
         rc = tm_fail(err, TM_E_NOMEM, "schema of %zu bytes", json_bytes);
         goto done;
@@ -280,6 +325,7 @@ enum tm_code tm_avro_schema_parse(struct tm_avro_schema **out, const char *json,
     if ((rc = schema_record(s->root, root, 0, err)) != TM_OK ||
         (rc = schema_fields(s, err)) != TM_OK || (rc = schema_open_library(s, err)) != TM_OK)
         goto done;
+    schema_keep(s);
     *out = s;
     s = NULL;
 done:

@@ -1,4 +1,5 @@
 #include "salesforce/session.h"
+#include "base/json_kept.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "salesforce/sign_in.h"
@@ -34,6 +35,7 @@ struct tm_sf_call {
     char *method, *path, *body;
     const char *header;
     struct tm_http_reply *raw; /* lent: takes a 2xx answer as it came */
+    bool same_again;           /* the answer is mostly the one of before: a describe */
     struct tm_http_call *http; /* under way, or NULL */
     int64_t at_ns;             /* not before; 0 = at once */
     int64_t first_failed_ns, first_sent_ns;
@@ -670,7 +672,9 @@ static enum tm_code session_call_answer(struct tm_sf_call *c, const struct tm_no
     }
     *out = tm_json_parse(reply->body.data, reply->body.bytes);
     if (*out == NULL)
-        *out = json_loadb(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e);
+        *out = c->same_again
+                   ? tm_json_kept(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e)
+                   : json_loadb(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e);
     /* a maintenance page, or cut short: the next answer may be whole */
     if (*out == NULL)
         return session_repeat(c, now, 0, "the answer is not JSON", err);
@@ -747,6 +751,7 @@ enum tm_code tm_sf_describe(struct tm_sf_session *s, const struct tm_now *now,
         rc = tm_sf_call_start(&slot->call, s, "GET", path, NULL, err);
         if (rc != TM_OK)
             return rc;
+        slot->call->same_again = true;
         snprintf(slot->object, sizeof slot->object, "%s", object);
     }
     rc = tm_sf_call_poll(slot->call, now, &json, &cause);

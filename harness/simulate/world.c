@@ -572,6 +572,7 @@ enum tm_code tm_sim_world_open(struct tm_sim_world *w, const char *dir,
                                const struct tm_sim_settings *set, struct tm_sim_choices *choices,
                                struct tm_err *err)
 {
+    tm_avro_schemas_keep();
     memset(w, 0, sizeof *w);
     w->set = *set;
     w->now = (struct tm_now){ .org_ms = TM_SIM_ORIGIN_MS, .wall_ns = TM_SIM_ORIGIN_NS };

@@ -1,4 +1,5 @@
 #include "mocks/registry/registry.h"
+#include "base/json_kept.h"
 #include "mocks/registry/avro_rules.h"
 #include <assert.h>
 #include <stdio.h>
@@ -202,7 +203,7 @@ static json_t *registry_body(struct call *c, const char **out_text)
         registry_error(c, 42201, "Invalid schema: this registry knows AVRO only, not ", type);
     } else {
         schema =
-            json_loadb(json_string_value(text), json_string_length(text), JSON_DECODE_ANY, NULL);
+            tm_json_kept(json_string_value(text), json_string_length(text), JSON_DECODE_ANY, NULL);
         if (schema == NULL || !tm_mock_avro_valid(schema, &why)) {
             registry_error(c, 42201,
                            "Invalid schema: ", schema == NULL ? "not JSON" : tm_buf_text(&why));
