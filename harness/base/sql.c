@@ -103,7 +103,7 @@ static int sql_exec_short(sqlite3 *db, const char *sql)
     sqlite3_stmt *stmt = tm_sql_kept_take(db, sql);
     int rc = SQLITE_OK;
     if (stmt == NULL)
-        rc = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+        rc = sqlite3_prepare_v3(db, sql, -1, 0, &stmt, NULL);
     if (rc == SQLITE_OK)
         while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
             ;
@@ -150,7 +150,7 @@ enum tm_code tm_sql_own(sqlite3 *db, const char *table, struct tm_err *err)
     }
     bool foreign =
         rc == TM_OK && row && sqlite3_column_int(s, 0) > 0 && sqlite3_column_int(s, 1) == 0;
-    sqlite3_finalize(s);
+    tm_sql_finalize(s);
     return !foreign ? rc
                     : tm_fail(err, TM_E_ARG,
                               "%s is a database of something else (it has tables, but no %s); "
@@ -176,7 +176,8 @@ enum tm_code tm_sql_prepare(sqlite3_stmt **out, sqlite3 *db, const char *sql, st
     char doing[80];
     if ((*out = tm_sql_kept_take(db, sql)) != NULL)
         return TM_OK;
-    if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK)
+    /* Not SQLITE_PREPARE_PERSISTENT: that turns the connection's own allocator off while parsing. */
+    if (sqlite3_prepare_v3(db, sql, -1, 0, out, NULL) == SQLITE_OK)
         return TM_OK;
     sqlite3_snprintf(sizeof doing, doing, "%.70s", sql);
     return tm_sql_fail(db, err, doing);
@@ -220,7 +221,7 @@ enum tm_code tm_sql_int64(int64_t *out, sqlite3 *db, const char *sql, struct tm_
         rc = tm_sql_step(stmt, &row, err);
     if (rc == TM_OK && row)
         *out = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
+    tm_sql_finalize(stmt);
     return rc;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define KEPT_BUCKETS 64
-#define KEPT_HASHED_BYTES 128 /* of a text, and its length; texts are compared whole */
+#define KEPT_HASHED_BYTES 48 /* of a text, and its length; texts are compared whole */
 
 struct kept {
     struct kept *next; /* in its bucket */

@@ -716,7 +716,6 @@ enum tm_code tm_view_store_object_save(sqlite3 *db, const struct tm_view_object 
 
 enum tm_code tm_view_store_seq(sqlite3 *db, int64_t *out_next, struct tm_err *err)
 {
-    enum tm_code rc = tm_sql_exec(db, "UPDATE _view SET value=value+1 WHERE key='seq'", err);
-    return rc == TM_OK ? tm_sql_int64(out_next, db, "SELECT value FROM _view WHERE key='seq'", err)
-                       : rc;
+    return tm_sql_int64(out_next, db,
+                        "UPDATE _view SET value=value+1 WHERE key='seq' RETURNING value", err);
 }

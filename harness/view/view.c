@@ -209,7 +209,7 @@ static enum tm_code view_transaction(struct tm_view *v, struct tm_err *err)
             view_rollback(v);
     }
     if (!sqlite3_get_autocommit(v->raw))
-        sqlite3_exec(v->raw, "COMMIT", NULL, NULL, NULL);
+        tm_sql_exec(v->raw, "COMMIT", NULL);
     if (rc != TM_OK)
         return rc;
     if (schema == v->seen_schema)
