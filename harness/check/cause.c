@@ -276,9 +276,6 @@ void tm_cause_of(struct tm_cause *out, const struct tm_cause_stand *s,
         out->word = "never_created";
     } else if (s->plan == NULL) {
         tm_cause_unknown(out, "A finished copy does not tell how it was filled: evidence missing.");
-    } else if (s->plan->kind == TM_PIPELINE_EXTERNAL) {
-        tm_cause_unknown(out, "What an external pipeline does with what it reads is not seen here: "
-                              "evidence missing.");
     } else if (s->plan->kind == TM_PIPELINE_BATCH) {
         /* the last change: a poll carries the record as it stands, whatever came before */
         if (!tm_truth_is_gone(s->truth->versions[out->version].change) ||

@@ -62,10 +62,7 @@ struct tm_reader_object {
     struct tm_arrival_cut read; /* newest rows read */
     bool starred, found;
 };
-struct tm_given;
 struct tm_reader {
-    struct tm_given
-        *given; /* of an external pipeline: its owner's queries (check/given.h); owned */
     char path[512];
     int64_t (*wall_ns)(void);
     bool raw; /* option 1: follow the raw tables instead of the relations */

@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #define SIMULATE_JOBS_MAX 256
+#define SIMULATE_LOOKASIDE_BYTES 1200 /* of a slot; each connection has so many, for parsing */
+#define SIMULATE_LOOKASIDE_SLOTS 100
 #define SIMULATE_SHRUNK_MAX 3 /* failing seeds that are shrunk; the others are named */
 
 struct simulate_flags {
@@ -456,6 +458,7 @@ int tm_cmd_simulate(int argc, char **argv)
     /* One thread: no locks, and nobody asks how much memory is in use. */
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    sqlite3_config(SQLITE_CONFIG_LOOKASIDE, SIMULATE_LOOKASIDE_BYTES, SIMULATE_LOOKASIDE_SLOTS);
     if (rc == TM_OK)
         rc = tm_simulate_own_open(&s.own, &err);
     if (rc == TM_OK)

@@ -20,7 +20,8 @@ enum {
 typedef int tm_command_main(int argc, char **argv); /* argv[0] is the command's name */
 tm_command_main tm_cmd_run, tm_cmd_serve, tm_cmd_kafka, tm_cmd_registry, tm_cmd_source, tm_cmd_gap,
     tm_cmd_reconcile, tm_cmd_sink, tm_cmd_view, tm_cmd_batch, tm_cmd_check, tm_cmd_report,
-    tm_cmd_simulate, tm_cmd_test, tm_cmd_why, tm_cmd_compare, tm_cmd_sweep, tm_cmd_external;
+    tm_cmd_simulate, tm_cmd_test, tm_cmd_why, tm_cmd_compare,
+    tm_cmd_sweep;
 
 /* Flags every station command takes; each also from TIDEMARK_<NAME>. Long options are "--name
  * VALUE" or "--name=VALUE". */

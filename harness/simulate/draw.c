@@ -13,18 +13,42 @@ static double draw_rate(struct tm_rng *rng, double chance, double most)
     return on ? rate : 0;
 }
 
+/* A given script may say what only a large seed draws: its times are another seed's, or shrunk. */
+struct tm_sim_scale tm_sim_draw_scale(const struct tm_sim_script *script)
+{
+    static const struct tm_sim_scale large = { .begin_ns = 15 * TM_NS_PER_S,
+                                               .calm_ns = 10 * TM_NS_PER_S,
+                                               .crashes = 40,
+                                               .looks = UINT64_MAX,
+                                               .two_objects = 0.25,
+                                               .batch = 0.25 },
+                                     small = { .begin_ns = 4 * TM_NS_PER_S,
+                                               .calm_ns = 2 * TM_NS_PER_S,
+                                               .crashes = 6,
+                                               .looks = 4,
+                                               .two_objects = 0.15,
+                                               .batch = 0.1 };
+    struct tm_sim_scale s = tm_sim_script_large(script) ? large : small;
+    if (script->choices.given) {
+        s.begin_ns = large.begin_ns;
+        s.calm_ns = large.calm_ns;
+    }
+    return s;
+}
+
 struct tm_sim_settings tm_sim_draw_settings(struct tm_sim_script *script,
                                             const struct tm_sim_options *options)
 {
     struct tm_sim_choices *c = &script->choices;
     const size_t at = TM_SIM_AT_SETTING;
+    const struct tm_sim_scale scale = tm_sim_draw_scale(script);
     struct tm_sim_settings s = { .seed = script->seed,
                                  .planted_from = options->planted_from,
                                  .planted_to = options->planted_to,
                                  .views_installed = options->views_installed ||
                                                     options->at_end != NULL ||
                                                     script->seed % DRAW_INSTALLED_EACH == 0 };
-    s.objects_count = tm_sim_chance(c, at, 0.25) ? 2 : 1;
+    s.objects_count = tm_sim_chance(c, at, scale.two_objects) ? 2 : 1;
     s.tasks = tm_sim_chance(c, at, 0.3) ? 2 : 1;
     s.partitions = (int32_t)tm_sim_between(c, at, 1, 3);
     s.keep_merged = tm_sim_chance(c, at, 0.4);
@@ -51,7 +75,8 @@ struct tm_sim_settings tm_sim_draw_settings(struct tm_sim_script *script,
     s.sees_all = !tm_sim_chance(c, at, 0.06) || options->own != NULL;
     s.longest_ms = tm_sim_chance(c, at, 0.5) ? 2000 : 600000;
     s.page_max = tm_sim_chance(c, at, 0.3) ? (size_t)tm_sim_between(c, at, 1, 4) : 0;
-    s.batch = (enum tm_sim_batch)tm_sim_between(c, at, 0, tm_sim_chance(c, at, 0.25) ? 2 : 0);
+    s.batch =
+        (enum tm_sim_batch)tm_sim_between(c, at, 0, tm_sim_chance(c, at, scale.batch) ? 2 : 0);
     s.batch_keyset = tm_sim_chance(c, at, 0.5);
     s.batch_query_all = tm_sim_chance(c, at, 0.5);
     s.batch_from_start = tm_sim_chance(c, at, 0.5);

@@ -596,7 +596,7 @@ static int64_t history_pause(struct tm_sim_history *h)
         return 0;
     if (tm_rng_chance(&h->rng, h->same_second))
         return tm_rng_between(&h->rng, 1, 400);
-    bool long_one = tm_rng_chance(&h->rng, 0.1);
+    bool long_one = tm_rng_chance(&h->rng, h->large ? 0.1 : 0.03);
     return tm_rng_between(&h->rng, 1,
                           long_one   ? HISTORY_LONG_PAUSE_MS
                           : h->large ? HISTORY_PAUSE_MS

@@ -219,17 +219,29 @@ static enum tm_code reader_open(struct tm_sim_reader **out, const char *key, con
     return TM_OK;
 }
 
+/* Eight bytes at a time: texts are long, and hashed whenever a table has come. */
+static uint64_t reader_hash(const char *text, size_t bytes)
+{
+    uint64_t h = bytes, word = 0;
+    for (size_t i = 0; i < bytes; i += sizeof word) {
+        word = 0;
+        memcpy(&word, text + i, bytes - i < sizeof word ? bytes - i : sizeof word);
+        h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
+        h ^= h >> 31;
+    }
+    return h;
+}
+
 enum tm_code tm_sim_reader_keep(struct tm_buf *out, sqlite3 *raw, const char *object,
                                 const char *sql, struct tm_err *err)
 {
-    static const char *const suffixes[] = { "", "_dirty" };
-    char key[READER_KEY_BYTES], name[TM_TOPIC_NAME_MAX + 8];
+    char key[READER_KEY_BYTES];
     struct tm_buf text;
     tm_buf_init(&text, READER_SQL_BYTES_MAX);
     enum tm_code rc = reader_text(&text, raw, object, sql, err);
     if (rc != TM_OK)
         goto done;
-    snprintf(key, sizeof key, "%016" PRIx64, tm_hash64(tm_buf_text(&text), text.bytes, 0));
+    snprintf(key, sizeof key, "%016" PRIx64, reader_hash(tm_buf_text(&text), text.bytes));
     struct tm_sim_reader *r = reader_find(key);
     assert(r == NULL || strcmp(r->text, tm_buf_text(&text)) == 0);
     struct tm_sim_reader **room = r == NULL ? reader_room() : NULL;
@@ -238,14 +250,11 @@ enum tm_code tm_sim_reader_keep(struct tm_buf *out, sqlite3 *raw, const char *ob
     if (rc == TM_OK && r == NULL &&
         (rc = reader_open(&r, key, tm_buf_text(&text), object, err)) == TM_OK)
         reader_put(room, r);
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(name, sizeof name, "%s%s", object, suffixes[i]);
-        tm_buf_addz(out, "DROP VIEW IF EXISTS ");
-        tm_sql_ident(out, name);
-        tm_buf_addz(out, ";\nCREATE VIEW ");
-        tm_sql_ident(out, name);
-        tm_buf_addf(out, " AS SELECT '%s' AS kept;\n", key);
-    }
+    tm_buf_addz(out, "DROP VIEW IF EXISTS ");
+    tm_sql_ident(out, object);
+    tm_buf_addz(out, ";\nCREATE VIEW ");
+    tm_sql_ident(out, object);
+    tm_buf_addf(out, " AS SELECT '%s' AS kept;\n", key);
 done:
     tm_buf_free(&text);
     return rc;

@@ -15,7 +15,7 @@
 
 #define TM_SIM_READER_TABLES 3 /* raw, alerts, recon */
 struct tm_sim_reader;
-/* In place of `sql`, the views of `object` over the tables of `raw`: views that name it. Says what
+/* In place of `sql`, the views of `object` over the tables of `raw`: one that names it. Says what
  * SQLite says when the SQL is wrong. */
 enum tm_code tm_sim_reader_keep(struct tm_buf *out, sqlite3 *raw, const char *object,
                                 const char *sql, struct tm_err *err);

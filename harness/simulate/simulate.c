@@ -12,8 +12,6 @@
                           */
 #define SIM_QUIET_MORE 5 /* times as long, each time something was found */
 #define SIM_QUIET_LONG_NS (900 * TM_NS_PER_S)
-#define SIM_CALM_NS_MAX (10 * TM_NS_PER_S)
-#define SIM_CRASHES_MAX 40
 #define SIM_ENDS_MAX 60
 #define SIM_CONTRACT_EACH 3 /* seeds: it costs about as much as a small history */
 #define SIM_CRASH_MOVED 6   /* times as often after a step that made something durable */
@@ -85,7 +83,7 @@ static void sim_step(struct tm_sim *s, size_t i, struct tm_err *err)
     /* Between what has just become durable and what was to follow it is where crashes hurt. */
     double crash = s->swarm.crash * (sim_durable(s, station) != before ? SIM_CRASH_MOVED : 1);
     if (tm_sim_chance(s->choices, TM_SIM_AT_CRASH + i, crash) &&
-        s->result->crashes < SIM_CRASHES_MAX) {
+        s->result->crashes < s->scale.crashes) {
         bool down = tm_sim_chance(s->choices, TM_SIM_AT_DOWN + i, 0.5);
         s->result->crashes++;
         tm_sim_count(s, TM_SIM_STAT_CRASH_SOURCE + station->kind, 1);
@@ -159,7 +157,9 @@ static enum tm_code sim_look(struct tm_sim *s, size_t ran, struct tm_err *err)
     if (ran < w->stations_count - 2 || s->moved_ns != w->now.wall_ns || sink->db == NULL ||
         view->db == NULL || view->self == NULL || sink->self == NULL)
         return TM_OK;
-    bool looks = tm_sim_chance(s->choices, TM_SIM_AT_LOOK, s->swarm.look) || s->look_always;
+    bool may = s->result->looks < s->scale.looks;
+    bool looks =
+        (may && tm_sim_chance(s->choices, TM_SIM_AT_LOOK, s->swarm.look)) || s->look_always;
     if (!looks || s->look_never)
         return TM_OK;
     s->result->looks++;
@@ -226,7 +226,7 @@ static enum tm_code sim_commit(struct tm_sim *s, struct tm_err *err)
     } else {
         s->commit_ns = TM_NEVER;
         s->calm_ns =
-            s->world.now.wall_ns + tm_sim_between(s->choices, TM_SIM_AT_CALM, 0, SIM_CALM_NS_MAX);
+            s->world.now.wall_ns + tm_sim_between(s->choices, TM_SIM_AT_CALM, 0, s->scale.calm_ns);
     }
     tm_sim_digest(s, (uint64_t)tm_org_pos_last(s->world.org));
     return rc;
@@ -338,7 +338,7 @@ static enum tm_code sim_begin(struct tm_sim *s, struct tm_err *err)
 {
     int64_t now_ns = s->world.now.wall_ns;
     struct tm_sim_choices *c = s->choices;
-    s->commit_ns = now_ns + tm_sim_between(c, TM_SIM_AT_BEGIN, 0, 15 * TM_NS_PER_S);
+    s->commit_ns = now_ns + tm_sim_between(c, TM_SIM_AT_BEGIN, 0, s->scale.begin_ns);
     s->fault_ns = now_ns + tm_sim_between(c, TM_SIM_AT_BROKER, 0, 3 * TM_NS_PER_S);
     for (size_t i = 0; i < s->world.stations_count; i++)
         s->start_ns[i] = now_ns + tm_sim_between(c, TM_SIM_AT_BEGIN, 0, 3 * TM_NS_PER_S);
@@ -392,6 +392,7 @@ enum tm_code tm_simulate_script(struct tm_sim_result *out, struct tm_sim_script 
     s.look_always = options->look_always;
     s.look_never = options->look_never;
     s.steps_max = options->steps_max;
+    s.scale = tm_sim_draw_scale(script);
     if (s.choices->given)
         tm_sim_choices_rewind(s.choices);
     enum tm_code rc = sim_open(&s, options, err);

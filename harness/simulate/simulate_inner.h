@@ -12,8 +12,15 @@ struct tm_sim_swarm {
     unsigned expiries;
     double look; /* not a fault: of a warehouse that has just changed */
 };
+/* What a seed may have at most, by its size (tm_sim_script_large). */
+struct tm_sim_scale {
+    int64_t begin_ns, calm_ns; /* before the first commit; between the last one and the calm */
+    uint64_t crashes, looks;
+    double two_objects, batch; /* chances */
+};
 struct tm_sim {
     struct tm_sim_world world;
+    struct tm_sim_scale scale;
     struct tm_sim_history history;
     struct tm_sim_witness witness;
     struct tm_sim_script *script;
@@ -38,6 +45,7 @@ struct tm_sim {
 /* ---- draw ---- */
 struct tm_sim_settings tm_sim_draw_settings(struct tm_sim_script *script,
                                             const struct tm_sim_options *options);
+struct tm_sim_scale tm_sim_draw_scale(const struct tm_sim_script *script);
 void tm_sim_draw_swarm(struct tm_sim *s);
 bool tm_sim_fair(const struct tm_sim_script *script, const struct tm_sim_settings *set);
 /* ---- trouble ---- */
