@@ -9,10 +9,10 @@
 #define TM_MOCKS_SALESFORCE_SOAP_H
 #include "mocks/salesforce/rest.h"
 
-#define TM_SOAP_RECORDS_MAX 200   /* of one create, update, upsert, delete, undelete */
-#define TM_SOAP_RETRIEVE_MAX 2000 /* ids of one retrieve */
-#define TM_SOAP_PAGE_PRESET 500   /* rows of a query's page; QueryOptions says otherwise */
-#define TM_SOAP_BODY_BYTES_MAX (50u << 20)
+#define TM_SOAP_RECORDS_MAX 200            /* of one create, update, upsert, delete, undelete */
+#define TM_SOAP_RETRIEVE_MAX 2000          /* ids of one retrieve */
+#define TM_SOAP_PAGE_PRESET 500            /* rows of a query's page; QueryOptions says otherwise */
+#define TM_SOAP_BODY_BYTES_MAX (32u << 20) /* what `tidemark serve` takes of any request */
 
 /* base_url: "http://host:port" as the client reached it. api->org NULL: sign-in and sign-out are
  * all there is. May hold with a token of tm_query. */
