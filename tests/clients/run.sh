@@ -47,7 +47,7 @@ install requirements.txt python python requirements.txt &&
     install package-lock.json node_modules &&
     install pom.xml java_libraries || exit 70
 
-export TIDEMARK_BIN="$tidemark" NODE_PATH="$PWD/$at/node_modules" PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1
+export CLASSPATH="$PWD/$at/java/*" TIDEMARK_BIN="$tidemark" NODE_PATH="$PWD/$at/node_modules" PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1
 # All at once: each has a server of its own, and most of the time is waiting for polls.
 passed=0 failed=0 names=
 for t in "$here"/*_test.*; do
@@ -56,7 +56,7 @@ for t in "$here"/*_test.*; do
     case $t in
     *airbyte_test.py) with=$at/airbyte/bin/python;;
     *.py) with=$at/python/bin/python;;
-    *.java) with="java -cp $at/java/*";;
+    *.java) with=java;;
     *) with=node;;
     esac
     timeout 240 $with "$t" >"$at/log/$name.log" 2>&1 &
