@@ -27,7 +27,7 @@ struct tm_sim_scale tm_sim_draw_scale(const struct tm_sim_script *script)
                                                .crashes = 6,
                                                .looks = 4,
                                                .two_objects = 0.15,
-                                               .batch = 0.1 };
+                                               .batch = 0.25 };
     struct tm_sim_scale s = tm_sim_script_large(script) ? large : small;
     if (script->choices.given) {
         s.begin_ns = large.begin_ns;
