@@ -103,11 +103,17 @@ enum tm_code tm_report_render(const char *run_dir, struct tm_err *err)
 {
     char path[REPORT_PATH_BYTES], run_db[REPORT_PATH_BYTES];
     struct tm_curves curves = { .freshness_count = 0 };
-    struct tm_buf html, markdown, junit;
+    static const struct {
+        const char *name;
+        enum tm_code (*make)(struct tm_buf *out, const json_t *report, struct tm_err *err);
+    } others[] = { { "junit.xml", tm_report_junit },
+                   { "report.md", tm_report_markdown },
+                   { "bencher.json", tm_report_bencher },
+                   { "benchmark.json", tm_report_benchmark_action } };
+    struct tm_buf html, other;
     json_t *report = NULL;
     tm_buf_init(&html, TM_REPORT_BYTES_MAX);
-    tm_buf_init(&markdown, TM_REPORT_BYTES_MAX);
-    tm_buf_init(&junit, TM_REPORT_BYTES_MAX);
+    tm_buf_init(&other, TM_REPORT_BYTES_MAX);
     enum tm_code rc = report_path(path, run_dir, "report.json", err);
     if (rc == TM_OK)
         rc = report_path(run_db, run_dir, "run.db", err);
@@ -126,21 +132,18 @@ enum tm_code tm_report_render(const char *run_dir, struct tm_err *err)
     rc = tm_report_curves(&curves, report, access(run_db, R_OK) == 0 ? run_db : NULL, err);
     if (rc == TM_OK)
         rc = tm_report_html(&html, report, &curves, err);
-    if (rc == TM_OK)
-        rc = tm_report_markdown(&markdown, report, err);
-    if (rc == TM_OK)
-        rc = tm_report_junit(&junit, report, err);
-    if (rc == TM_OK)
-        rc = report_write(run_dir, "junit.xml", &junit, err);
-    if (rc == TM_OK)
-        rc = report_write(run_dir, "report.md", &markdown, err);
+    for (size_t i = 0; rc == TM_OK && i < sizeof others / sizeof others[0]; i++) {
+        tm_buf_reset(&other);
+        rc = others[i].make(&other, report, err);
+        if (rc == TM_OK)
+            rc = report_write(run_dir, others[i].name, &other, err);
+    }
     if (rc == TM_OK)
         rc = report_write(run_dir, "report.html", &html, err);
 done:
     json_decref(report);
     tm_report_curves_free(&curves);
     tm_buf_free(&html);
-    tm_buf_free(&markdown);
-    tm_buf_free(&junit);
+    tm_buf_free(&other);
     return rc;
 }

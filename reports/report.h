@@ -1,7 +1,7 @@
 /* report: what a run found, told to people and to machines. in: a run's folder with report.json
- * and, if there, run.db (curves); out: report.html (one file, opens offline),
- * report.md and junit.xml beside it. Reads and writes files of that folder only. Nothing is
- * computed anew: words and pictures of what check measured. */
+ * and, if there, run.db (curves); out: report.html (one file, opens offline), report.md,
+ * junit.xml, bencher.json and benchmark.json beside it. Reads and writes files of that folder only.
+ * Nothing is computed anew: words and pictures of what check measured. */
 #ifndef TM_REPORTS_REPORT_H
 #define TM_REPORTS_REPORT_H
 #include "base/buf.h"
@@ -35,4 +35,9 @@ enum tm_code tm_report_html(struct tm_buf *out, const json_t *report,
                             const struct tm_curves *curves, struct tm_err *err);
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err);
 enum tm_code tm_report_junit(struct tm_buf *out, const json_t *report, struct tm_err *err);
+/* trends.c: for Bencher (`--adapter json`) and for github-action-benchmark
+ * (`tool: customSmallerIsBetter`). */
+enum tm_code tm_report_bencher(struct tm_buf *out, const json_t *report, struct tm_err *err);
+enum tm_code tm_report_benchmark_action(struct tm_buf *out, const json_t *report,
+                                        struct tm_err *err);
 #endif

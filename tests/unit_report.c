@@ -27,8 +27,8 @@ static int folder(void **state)
 static int no_folder(void **state)
 {
     (void)state;
-    const char *const names[] = { "report.json", "report.html", "report.md", "junit.xml",
-                                  "run.db",      "run.db-wal",  "run.db-shm" };
+    const char *const names[] = { "report.json", "report.html",  "report.md",      "junit.xml",
+                                  "bencher.json", "benchmark.json", "run.db",      "run.db-wal",  "run.db-shm" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -107,6 +107,38 @@ static enum tm_code render_text(const char *text, struct tm_err *err)
     *err = (struct tm_err){ .code = TM_OK };
     put("report.json", text);
     return tm_report_render(dir, err);
+}
+
+static void trend_tools_get_one_value_a_figure_in_their_own_forms(void **state)
+{
+    (void)state;
+    render(sample("other"));
+    char *bencher = get("bencher.json"), *action = get("benchmark.json");
+    json_t *b = json_loads(bencher, 0, NULL), *a = json_loads(action, 0, NULL), *one, *metric;
+    const char *name, *measure;
+    size_t i, values = 0;
+    assert_int_equal(json_object_size(b), 3);
+    json_t *naive = json_object_get(b, "day/batch-naive");
+    assert_true(
+        json_number_value(json_object_get(json_object_get(naive, "never-shown"), "value")) == 85);
+    json_object_foreach(b, name, one) json_object_foreach(one, measure, metric)
+    {
+        values++;
+        assert_true(strlen(measure) <= 64 &&
+                    strspn(measure, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(measure));
+        assert_true(json_is_number(json_object_get(metric, "value")));
+    }
+    assert_int_equal(json_array_size(a), values);
+    json_array_foreach(a, i, one)
+    {
+        assert_true(json_is_string(json_object_get(one, "name")));
+        assert_true(json_is_string(json_object_get(one, "unit")));
+        assert_true(json_is_number(json_object_get(one, "value")));
+    }
+    json_decref(a);
+    json_decref(b);
+    free(bencher);
+    free(action);
 }
 
 static void page_shows_the_verdict_and_its_reason_before_everything_else(void **state)
@@ -553,6 +585,7 @@ static void words_have_units_people_use(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trend_tools_get_one_value_a_figure_in_their_own_forms),
         cmocka_unit_test(page_shows_the_verdict_and_its_reason_before_everything_else),
         cmocka_unit_test(page_and_text_name_every_pipeline_and_its_figures),
         cmocka_unit_test(page_is_self_contained),

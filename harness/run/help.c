@@ -134,8 +134,9 @@ static const struct tm_help helps[] = {
     { "test", "[CASE…] [--views DIR | --exec CMD]", "small histories with a known right answer",
       NULL, NULL },
     { "report", "RUN", "render a run's report again",
-      "Writes report.html, report.md and junit.xml of a run's folder anew, from its report.json\n"
-      "and run.db.\n",
+      "Writes report.html, report.md, junit.xml, bencher.json and benchmark.json of a run's "
+      "folder\n"
+      "anew, from its report.json and run.db.\n",
       "tidemark report reports/out/first" },
     { "why", "RUN Object/Id[.Field] [TIME]", "the story of one cell of a finished run",
       "What the org held, which event or poll carried it, what each station did, what a reader "
