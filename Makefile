@@ -77,6 +77,10 @@ fuzz-run: $(FUZZERS)
 # The bug zoo: every known bug planted in a copy, one at a time, and found. ONLY=33,42 takes some of them.
 zoo: $(BUILD)/tidemark
 	@sh tests/zoo/run.sh $(BUILD)
+# The nightly gate: run, random histories, cases, a slice of the zoo, and comparisons with what was accepted last.
+nightly: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(ZOO),all,$(BUILD)/tidemark)
+	@ZOO=$(ZOO) sh tests/nightly.sh $(BUILD)
 # Every small world of up to ROWS rows (tests/unit_small_worlds.c); with four, about an hour on one core. `make test` runs a slice.
 ROWS ?= 4
 small: $(BUILD)/tests/unit_small_worlds
