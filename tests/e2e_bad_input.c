@@ -40,9 +40,10 @@ static void an_unknown_command_is_answered_with_the_nearest(void **state)
 /* The parser asserts that the text names every flag the command has of its own. */
 static void every_command_explains_itself_with_an_example(void **state)
 {
-    static const char *const commands[] = { "run",    "serve", "kafka", "registry",
-                                            "source", "gap",   "sink",  "reconcile",
-                                            "view",   "batch", "check", "report" };
+    static const char *const commands[] = { "run",   "serve",    "kafka",     "registry", "source",
+                                            "gap",   "sink",     "reconcile", "view",     "batch",
+                                            "check", "report",   "simulate",  "test",     "why",
+                                            "sweep", "compare" };
     (void)state;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         struct tm_test_output o = tm_test_command(10, "tidemark %s --help", commands[i]);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "run/command.h"
 #include "run/day.h"
+#include "run/help.h"
 #include "run/simulate_own.h"
 #include "simulate/story.h"
 #include <errno.h>
@@ -60,22 +61,6 @@ static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, cons
 }
 
 /* ---- arguments ---- */
-
-static const char simulate_usage[] =
-    "usage: tidemark simulate --seeds A..B [--jobs N] [--fail-fast] [--no-shrink] [--out DIR]\n"
-    "                         [--views DIR | --exec CMD] [--objects DIR] [--verbose] [--json]\n\n"
-    "Runs the streaming road on random histories and faults under a virtual clock, one per seed.\n"
-    "Prints a line for each seed that breaks a rule, and a summary. The first failing seeds are\n"
-    "shrunk, and told as cases under reports/out/simulate-<seed>/.\n\n"
-    "  --jobs N      N processes; the output is the same\n"
-    "  --fail-fast   the first failing seed is the last\n"
-    "  --no-shrink   name failing seeds, do not shrink them\n"
-    "  --out DIR     where the case of a failing seed goes: DIR/simulate-<seed>/\n"
-    "  --views DIR   your own <Object>.sql over the raw tables is compared at rest, as well\n"
-    "  --exec CMD    your own program is, as in `tidemark test --exec`\n"
-    "  --objects DIR describes of your objects; fixtures/objects without it\n"
-    "  --verbose     a line for every seed, with the digest of all its steps and records\n"
-    "  --json        the same as one JSON object a line\n";
 
 static enum tm_code simulate_unknown(const char *arg, struct tm_err *err)
 {
@@ -451,8 +436,7 @@ int tm_cmd_simulate(int argc, char **argv)
     tm_err_clear(&err);
     enum tm_code rc = simulate_arguments(&s, argc, argv, &err);
     if (rc == TM_OK && s.flags.help) {
-        fputs(simulate_usage, stdout);
-        tm_day_help();
+        tm_help_command(stdout, tm_help_of("simulate"));
         return TM_EXIT_PASS;
     }
     /* One thread: no locks, and nobody asks how much memory is in use. */

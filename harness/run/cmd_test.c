@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "run/command.h"
+#include "run/help.h"
 #include "run/test_exec.h"
 #include "run/test_report.h"
 #include "simulate/case_run.h"
@@ -125,25 +126,6 @@ static enum tm_code test_named(struct test *t, const char *name, struct tm_err *
 
 /* ---- arguments ---- */
 
-static void test_help(void)
-{
-    printf("usage: tidemark test [CASE…] [--views DIR | --exec CMD] [--junit FILE] [--json]\n\n"
-           "Puts cases, small histories with a known right answer, through the shipped views and\n"
-           "the shipped state; or through logic of your own:\n\n"
-           "  CASE          a name in " TEST_DIR ", a case's folder, or a folder of cases;\n"
-           "                without one: all of " TEST_DIR "\n"
-           "  --views DIR   <Object>.sql defines the view <Object>, and <Object>_dirty if it can\n"
-           "  --exec CMD    raw rows on stdin, {\"table\", \"row\"} a line, then end of file;\n"
-           "                the snapshot on stdout, {\"object\", \"row\"} a line; exit 0\n"
-           "  --limit S     seconds CMD may take for a case, %d without it\n"
-           "  --objects DIR describes of the objects, for the columns of the raw tables;\n"
-           "                fixtures/objects without it\n"
-           "  --junit FILE  results for a CI server      --json  results on stdout, for programs\n"
-           "\nExit codes: 0 pass, 1 a case failed, 64 usage, an unreadable case, or SQL that "
-           "cannot run.\n",
-           TEST_LIMIT_S);
-}
-
 static enum tm_code test_number(int *out, const char *text, struct tm_err *err)
 {
     char *end = NULL;
@@ -190,7 +172,7 @@ static enum tm_code test_arguments(struct test *t, int argc, char **argv, struct
     t->args.limit_s = TEST_LIMIT_S;
     for (int i = 1; i < argc && rc == TM_OK; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            test_help();
+            tm_help_command(stdout, tm_help_of("test"));
             exit(TM_EXIT_PASS);
         }
         named |= argv[i][0] != '-';

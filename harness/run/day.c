@@ -1,4 +1,5 @@
 #include "run/day.h"
+#include "run/help.h"
 #include "base/log.h"
 #include "base/text.h"
 #include <assert.h>
@@ -575,21 +576,6 @@ bool tm_day_wanted(int argc, char **argv)
     return argc > 1 && argv[1][0] != '-';
 }
 
-void tm_day_help(void)
-{
-    printf("\nusage: tidemark simulate SCENARIO.json [--out DIR] [--seed N] [--baseline RUN] "
-           "[--json]\n\n"
-           "Runs a scenario of `tidemark run` in one process under a virtual clock: org time is "
-           "exact, nothing\nis compressed, and the same scenario and seed leave the same "
-           "report.json, byte for byte.\nPrints the verdict, and where the CPU seconds went.\n\n"
-           "  --out DIR    where it goes: empty or not there yet;\n"
-           "               reports/out/<scenario>-<time> without it\n"
-           "  --seed N     another history of the same scenario\n"
-           "  --baseline RUN  an earlier run of the same scenario and seed, to compare with\n"
-           "  --json       prints report.json instead of the verdict in words\n\n"
-           "Example: tidemark simulate fixtures/scenarios/short.json --out reports/out/exact\n");
-}
-
 int tm_day_main(int argc, char **argv)
 {
     static struct tm_run run; /* large: the child table is inside */
@@ -597,7 +583,7 @@ int tm_day_main(int argc, char **argv)
     struct tm_err err;
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            tm_day_help();
+            tm_help_command(stdout, tm_help_of("simulate"));
             return TM_EXIT_PASS;
         }
     tm_err_clear(&err);

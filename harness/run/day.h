@@ -122,5 +122,4 @@ enum tm_code tm_day_go(struct tm_run *run, json_t **out_cpu, int *out_exit, stru
 /* day.c: `tidemark simulate SCENARIO.json [--out DIR] [--seed N] [--json]`. */
 bool tm_day_wanted(int argc, char **argv); /* a scenario comes first, and no --seeds */
 int tm_day_main(int argc, char **argv);
-void tm_day_help(void); /* its part of `tidemark simulate --help` */
 #endif

@@ -129,10 +129,50 @@ static const struct tm_help helps[] = {
       "it\n"
       "  --live PLAN            instead of all these: follows a run, as `tidemark run` has it do\n",
       "tidemark check --org org.db --warehouse mine.db --relations map.json" },
-    { "simulate", "--seeds A..B | SCENARIO", "random histories and faults, or a day; virtual time",
-      NULL, NULL },
-    { "test", "[CASE…] [--views DIR | --exec CMD]", "small histories with a known right answer",
-      NULL, NULL },
+    { "simulate", "--seeds A..B | SCENARIO [FLAGS]",
+      "random histories and faults, or a day; virtual time",
+      "With --seeds: the streaming road on random histories and faults under a virtual clock, one\n"
+      "per seed. Prints a line for each seed that breaks a rule, and a summary. The first failing\n"
+      "seeds are shrunk, and told as cases under reports/out/simulate-<seed>/.\n\n"
+      "  --seeds A..B           which; one seed: A..A\n"
+      "  --jobs N               N processes; the output is the same\n"
+      "  --fail-fast            the first failing seed is the last\n"
+      "  --no-shrink            name failing seeds, do not shrink them\n"
+      "  --out DIR              where the case of a failing seed goes: DIR/simulate-<seed>/\n"
+      "  --views DIR            your own <Object>.sql over the raw tables is compared at rest, as\n"
+      "                         well\n"
+      "  --exec CMD             your own program is, as in `tidemark test --exec`\n"
+      "  --objects DIR          describes of your objects; fixtures/objects without it\n"
+      "  --verbose              a line for every seed, with the digest of all its steps and "
+      "records\n"
+      "  --json                 the same as one JSON object a line\n\n"
+      "With a SCENARIO of `tidemark run`: the whole of it in one process under a virtual clock. "
+      "Org\n"
+      "time is exact, nothing is compressed, and the same scenario and seed leave the same\n"
+      "report.json, byte for byte. Prints the verdict, and where the CPU seconds went.\n\n"
+      "  --out DIR              where it goes: empty or not there yet;\n"
+      "                         reports/out/<scenario>-<time> without it\n"
+      "  --seed N               another history of the same scenario\n"
+      "  --baseline RUN         an earlier run of the same scenario and seed, to compare with\n"
+      "  --json                 prints report.json instead of the verdict in words\n",
+      "tidemark simulate --seeds 1..1000 --jobs 2\n"
+      "         tidemark simulate fixtures/scenarios/short.json --out reports/out/exact" },
+    { "test", "[CASE…] [FLAGS]", "small histories with a known right answer",
+      "Puts cases, small histories with a known right answer, through the shipped views and the\n"
+      "shipped state; or through logic of your own. CASE is a name in fixtures/cases, a case's\n"
+      "folder, or a folder of cases; without one: all of fixtures/cases.\n\n"
+      "  --views DIR            <Object>.sql defines the view <Object>, and <Object>_dirty if it "
+      "can\n"
+      "  --exec CMD             raw rows on stdin, {\"table\", \"row\"} a line, then end of file;\n"
+      "                         the snapshot on stdout, {\"object\", \"row\"} a line; exit 0\n"
+      "  --limit S              seconds CMD may take for a case, 10 without it\n"
+      "  --objects DIR          describes of the objects, for the columns of the raw tables;\n"
+      "                         fixtures/objects without it\n"
+      "  --junit FILE           results for a CI server\n"
+      "  --json                 results on stdout, for programs\n\n"
+      "Exit codes: 0 pass, 1 a case failed, 64 usage, an unreadable case, or SQL that cannot "
+      "run.\n",
+      "tidemark test --exec 'python3 mine.py'" },
     { "report", "RUN", "render a run's report again",
       "Writes report.html, report.md, junit.xml, bencher.json and benchmark.json of a run's "
       "folder\n"
@@ -187,8 +227,13 @@ const struct tm_help *tm_help_of(const char *command)
 {
     for (size_t i = 0; i < HELPS; i++)
         if (strcmp(helps[i].command, command) == 0)
-            return helps[i].text != NULL ? &helps[i] : NULL;
+            return &helps[i];
     return NULL;
+}
+
+const struct tm_help *tm_help_at(size_t index)
+{
+    return index < HELPS ? &helps[index] : NULL;
 }
 
 bool tm_help_names(const struct tm_help *help, const char *flag)
@@ -200,11 +245,20 @@ bool tm_help_names(const struct tm_help *help, const char *flag)
     return false;
 }
 
+/* They read their flags themselves: none from the environment. */
+static bool help_own(const struct tm_help *help)
+{
+    static const char *const own[] = { "simulate", "test", "why" };
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strcmp(help->command, own[i]) == 0)
+            return true;
+    return false;
+}
+
 void tm_help_command(FILE *out, const struct tm_help *help)
 {
     fprintf(out, "usage: tidemark %s %s\n\n%s", help->command, help->synopsis, help->text);
-    bool own = strcmp(help->command, "why") == 0; /* its flags are given in words only */
-    if (strstr(help->text, "\n  --") != NULL && !own)
+    if (strstr(help->text, "\n  --") != NULL && !help_own(help))
         fputs(ENVIRONMENT, out);
     fprintf(out, "\nExample: %s\n", help->example);
 }
@@ -214,8 +268,11 @@ void tm_help_commands(FILE *out)
     fprintf(out, "usage: tidemark COMMAND [ARGUMENTS]\n\n");
     for (size_t i = 0; i < HELPS; i++)
         fprintf(out, "  %-10s %s\n", helps[i].command, helps[i].summary);
-    fprintf(out, "\n`tidemark COMMAND --help` says how. To begin with: tidemark run "
-                 "fixtures/scenarios/short.json\n\n"
-                 "Exit codes: 0 pass, 1 fail, 2 inconclusive, 64 usage or configuration, 70 our "
-                 "own fault.\n");
+    fprintf(
+        out,
+        "\n`tidemark COMMAND --help` says how; `tidemark help --man` is the manual page, `tidemark "
+        "help --bash`\ncompletion for bash.\n\n"
+        "Example: tidemark run fixtures/scenarios/short.json\n\n"
+        "Exit codes: 0 pass, 1 fail, 2 inconclusive, 64 usage or configuration, 70 our "
+        "own fault.\n");
 }

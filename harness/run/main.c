@@ -40,9 +40,31 @@ static int main_written(int code)
     return code == TM_EXIT_PASS ? TM_EXIT_INCONCLUSIVE : code;
 }
 
+/* `tidemark help COMMAND | --man | --bash`. */
+static int main_help(const char *what)
+{
+    const struct tm_help *help = tm_help_of(what);
+    if (strcmp(what, "--man") == 0)
+        tm_help_man(stdout);
+    else if (strcmp(what, "--bash") == 0)
+        tm_help_bash(stdout);
+    else if (help != NULL)
+        tm_help_command(stdout, help);
+    else {
+        fprintf(stderr,
+                "tidemark: help \"%s\": there is no such command; `tidemark help` lists "
+                "them\n",
+                what);
+        return TM_EXIT_USAGE;
+    }
+    return main_written(TM_EXIT_PASS);
+}
+
 int main(int argc, char **argv)
 {
     const char *names[COMMANDS];
+    if (argc == 3 && strcmp(argv[1], "help") == 0)
+        return main_help(argv[2]);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         tm_help_commands(argc < 2 ? stderr : stdout);
         return main_written(argc < 2 ? TM_EXIT_USAGE : TM_EXIT_PASS);
