@@ -25,6 +25,17 @@ void tm_html_text(struct tm_buf *b, const char *text)
         }
 }
 
+void tm_html_json(struct tm_buf *b, const json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    for (const char *at = text; at != NULL && *at != '\0'; at++)
+        if (*at == '<')
+            tm_buf_addz(b, "\\u003c");
+        else
+            tm_buf_addc(b, *at);
+    free(text);
+}
+
 const json_t *tm_html_pipelines(const json_t *report)
 {
     return json_object_get(report, "pipelines");

@@ -6,6 +6,8 @@
 
 /* Escaped for text and for attributes. */
 void tm_html_text(struct tm_buf *b, const char *text);
+/* For a <script>, which "</" would end. */
+void tm_html_json(struct tm_buf *b, const json_t *json);
 const json_t *tm_html_pipelines(const json_t *report);
 /* The first cell of a pipeline's row: its colour, name, kind and verdict. */
 void tm_html_name(struct tm_buf *b, const json_t *p, size_t index);

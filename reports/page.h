@@ -3,5 +3,6 @@
  * needs no file beside it. */
 #ifndef TM_REPORTS_PAGE_H
 #define TM_REPORTS_PAGE_H
-extern const unsigned char tm_page_template[], tm_page_sweep[], tm_page_uplot_js[], tm_page_uplot_css[];
+extern const unsigned char tm_page_template[], tm_page_sweep[], tm_page_history[],
+    tm_page_uplot_js[], tm_page_uplot_css[];
 #endif

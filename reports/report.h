@@ -35,7 +35,13 @@ enum tm_code tm_report_html(struct tm_buf *out, const json_t *report,
                             const struct tm_curves *curves, struct tm_err *err);
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err);
 enum tm_code tm_report_junit(struct tm_buf *out, const json_t *report, struct tm_err *err);
-/* trends.c: for Bencher (`--adapter json`) and for github-action-benchmark
+/* trends.c: the figures of a pipeline that are followed over time; less is better in all of them.
+ */
+struct tm_trend {
+    const char *path, *measure, *unit; /* in the report; a slug; of the value */
+};
+const struct tm_trend *tm_trend_at(size_t index); /* NULL = no more */
+/* For Bencher (`--adapter json`) and for github-action-benchmark
  * (`tool: customSmallerIsBetter`). */
 enum tm_code tm_report_bencher(struct tm_buf *out, const json_t *report, struct tm_err *err);
 enum tm_code tm_report_benchmark_action(struct tm_buf *out, const json_t *report,

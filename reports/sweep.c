@@ -279,18 +279,6 @@ static void sweep_body(struct tm_buf *b, const json_t *sweep)
                 sweep_number(sweep, "hours"));
 }
 
-/* In a <script>: "</" would end it. */
-static void sweep_data(struct tm_buf *b, const json_t *sweep)
-{
-    char *text = json_dumps(sweep, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    for (const char *at = text; at != NULL && *at != '\0'; at++)
-        if (*at == '<')
-            tm_buf_addz(b, "\\u003c");
-        else
-            tm_buf_addc(b, *at);
-    free(text);
-}
-
 enum tm_code tm_sweep_html(struct tm_buf *out, const json_t *sweep, struct tm_err *err)
 {
     const char *at = (const char *)tm_page_sweep, *open, *close;
@@ -302,7 +290,7 @@ enum tm_code tm_sweep_html(struct tm_buf *out, const json_t *sweep, struct tm_er
         else if (strncmp(open + 2, "UPLOT_JS", n) == 0)
             tm_buf_addz(out, (const char *)tm_page_uplot_js);
         else if (strncmp(open + 2, "DATA", n) == 0)
-            sweep_data(out, sweep);
+            tm_html_json(out, sweep);
         else if (strncmp(open + 2, "BODY", n) == 0)
             sweep_body(out, sweep);
         else

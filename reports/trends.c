@@ -11,9 +11,7 @@
 #include <string.h>
 
 /* Measures are Bencher slugs: lower case, digits, dashes; at most 64 characters. */
-static const struct {
-    const char *path, *measure, *unit;
-} trends[] = {
+static const struct tm_trend trends[] = {
     { "freshness_s.p50", "freshness-p50", "s" },
     { "freshness_s.p99", "freshness-p99", "s" },
     { "freshness_s.never", "never-shown", "changes" },
@@ -29,6 +27,11 @@ static const struct {
     { "cost.query_ms", "query", "ms" },
 };
 #define TRENDS (sizeof trends / sizeof trends[0])
+
+const struct tm_trend *tm_trend_at(size_t index)
+{
+    return index < TRENDS ? &trends[index] : NULL;
+}
 
 static enum tm_code trends_dump(struct tm_buf *out, json_t *json, const char *name,
                                 struct tm_err *err)

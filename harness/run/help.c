@@ -173,10 +173,16 @@ static const struct tm_help helps[] = {
       "Exit codes: 0 pass, 1 a case failed, 64 usage, an unreadable case, or SQL that cannot "
       "run.\n",
       "tidemark test --exec 'python3 mine.py'" },
-    { "report", "RUN", "render a run's report again",
+    { "report", "RUN [--history DB RUN…]", "render a run's report again; follow many runs",
       "Writes report.html, report.md, junit.xml, bencher.json and benchmark.json of a run's "
       "folder\n"
-      "anew, from its report.json and run.db.\n",
+      "anew, from its report.json and run.db.\n\n"
+      "  --history DB           instead: adds the runs to DB (SQLite, made when missing), draws "
+      "how\n"
+      "                         each figure went from run to run beside it (DB's name with "
+      ".html),\n"
+      "                         and says what moved. RUN is as for `tidemark compare`\n"
+      "  --json                 with --history: the trends for programs\n",
       "tidemark report reports/out/first" },
     { "why", "RUN Object/Id[.Field] [TIME]", "the story of one cell of a finished run",
       "What the org held, which event or poll carried it, what each station did, what a reader "
