@@ -26,6 +26,9 @@ const char *tm_word_verdict(const json_t *report); /* Passed, Failed, Inconclusi
 /* Sentences that compare the pipelines, plain text, one callback each. */
 void tm_word_findings(const json_t *report, void (*each)(void *data, const char *sentence),
                       void *data);
+/* words_cost.c: a day's cost of what an org grants, and what a 5-minute poll would change (in
+ * theory: even arrivals, a call an object); false where the report does not tell. */
+bool tm_word_cost(char *out, size_t out_bytes, const json_t *report);
 /* A word of check/cause.h as a few plain ones; itself where it is none. */
 const char *tm_word_cause(const char *cause);
 /* "tidemark why RUN Object/Id[.Field] 2026-03-02T08:23:26.292Z" for an example of the report, to be

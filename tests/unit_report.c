@@ -141,6 +141,32 @@ static void trend_tools_get_one_value_a_figure_in_their_own_forms(void **state)
     free(action);
 }
 
+/* A quarter of a day: everything counts four times. */
+static void a_days_cost_stands_among_the_findings_with_its_share_of_what_is_granted(void **state)
+{
+    (void)state;
+    json_t *report = sample("other");
+    json_t *p = json_array_get(json_object_get(report, "pipelines"), 0);
+    json_object_set_new(report, "clock",
+                        json_pack("{s:i, s:i, s:i}", "start_ms", 0, "end_ms", 6 * 3600 * 1000,
+                                  "index_lag_ms", 5000));
+    json_object_set_new(p, "objects", json_pack("[s,s,s]", "Account", "Opportunity", "User"));
+    json_object_set_new(json_object_get(p, "cost"), "events", json_integer(5000));
+    render(report);
+    char *html = get("report.html"), *text = get("report.md");
+    const char *told = strstr(html, "1,284 API calls (1.3 % of the 100,000");
+    assert_non_null(told);
+    assert_non_null(strstr(text, "20,000 delivered events (40 % of Unlimited"));
+    assert_non_null(strstr(html, "864 calls at least"));
+    assert_true(told < strstr(html, "<table>"));
+    free(html);
+    free(text);
+    render(sample("other")); /* no clock, no sentence */
+    html = get("report.html");
+    assert_null(strstr(html, "A whole day at this rate"));
+    free(html);
+}
+
 static void page_shows_the_verdict_and_its_reason_before_everything_else(void **state)
 {
     (void)state;
@@ -586,6 +612,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trend_tools_get_one_value_a_figure_in_their_own_forms),
+        cmocka_unit_test(a_days_cost_stands_among_the_findings_with_its_share_of_what_is_granted),
         cmocka_unit_test(page_shows_the_verdict_and_its_reason_before_everything_else),
         cmocka_unit_test(page_and_text_name_every_pipeline_and_its_figures),
         cmocka_unit_test(page_is_self_contained),
