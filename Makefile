@@ -77,6 +77,10 @@ fuzz-run: $(FUZZERS)
 # The bug zoo: every known bug planted in a copy, one at a time, and found. ONLY=33,42 takes some of them.
 zoo: $(BUILD)/tidemark
 	@sh tests/zoo/run.sh $(BUILD)
+# The snapshot at query time (option 1) or kept upstream (option 2), as the history grows; 10,000,000 wants 10 GB of /tmp.
+EVENTS ?= 1000000
+growth: $(BUILD)/tests/bench_view
+	@$< growth $(EVENTS)
 # The nightly gate: run, random histories, cases, a slice of the zoo, and comparisons with what was accepted last.
 nightly: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(ZOO),all,$(BUILD)/tidemark)

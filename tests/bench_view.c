@@ -1,7 +1,10 @@
 /* How fast the two options are: 20,000 records, 200,000 raw rows of 25 columns, and a first copy of
  * 20,000 images. option 2: raw rows applied a second, one core, and rows of a catch-up after a
  * restart; option 1: one full read of X and of X_dirty through the views. Prints what the machine
- * did; asserts nothing. */
+ * did; asserts nothing.
+ * `bench_view growth EVENTS` (make growth): the snapshot read through both options while the
+ * history grows tenfold from 10,000 events, what keeping option 2 costs an event, and how often the
+ * snapshot must be read for that to pay. CPU seconds, which a busy machine leaves alone. */
 #include "base/clock.h"
 #include "base/rng.h"
 #include "view/sql.h"
@@ -218,7 +221,61 @@ static double query(sqlite3 *db, const char *what, int64_t *out_rows)
     return (double)(tm_clock_monotonic_ns() - began) / 1e9;
 }
 
-int main(void)
+/* ---- while the history grows ---- */
+
+struct growth {
+    sqlite3 *raw, *db, *reader;
+    int64_t events;
+    double write_s; /* option 2, CPU, all events so far */
+};
+
+static double read_cpu(sqlite3 *db, int64_t *out_rows)
+{
+    double began = cpu_s();
+    query(db, "SELECT * FROM Deal", out_rows);
+    return cpu_s() - began;
+}
+
+static void growth_line(struct growth *g)
+{
+    int64_t one = 0, two = 0;
+    uint64_t rows = 0;
+    double began = cpu_s();
+    follow(g->db, &rows);
+    g->write_s += cpu_s() - began;
+    double q1 = read_cpu(g->reader, &one), q2 = read_cpu(g->db, &two),
+           per_event = g->write_s / (double)(g->events + RECORDS);
+    printf("%11lld  %10.3f s  %10.3f s  %9.1f us  ", (long long)g->events, q1, q2, per_event * 1e6);
+    if (q1 > q2)
+        printf("%9.0f events\n", (q1 - q2) / per_event);
+    else
+        printf("never\n");
+    if (one != two)
+        printf("  the options differ: %lld and %lld records\n", (long long)one, (long long)two);
+    fflush(stdout);
+}
+
+/* Each size is the last one and as many events more as are missing. */
+static void growth(sqlite3 *raw, sqlite3 *db, struct tm_rng *rng, int64_t last)
+{
+    struct tm_err err = { .code = TM_OK };
+    struct growth g = { .raw = raw, .db = db };
+    need(tm_sql_open(&g.reader, raw_path, TM_SQL_READ, &err), &err);
+    printf(
+        "%d records of %d fields; CPU seconds\n"
+        "     events  option 1: read  option 2: read  write/event  option 2 pays when read every\n",
+        RECORDS, FIELDS);
+    for (int64_t size = 10000; size <= last; size *= 10) {
+        sql(raw, "BEGIN");
+        history(raw, rng, g.events + 1, size - g.events);
+        sql(raw, "COMMIT");
+        g.events = size;
+        growth_line(&g);
+    }
+    tm_sql_close(g.reader);
+}
+
+int main(int argc, char **argv)
 {
     struct tm_err err = { .code = TM_OK };
     struct tm_rng rng;
@@ -226,6 +283,11 @@ int main(void)
     sqlite3 *raw = NULL, *db = NULL, *reader = NULL;
     int64_t n = 0;
     uint64_t rows = 0;
+    int64_t grow_to = argc == 3 && strcmp(argv[1], "growth") == 0 ? atoll(argv[2]) : 0;
+    if (argc > 1 && grow_to < 10000) {
+        fprintf(stderr, "usage: bench_view [growth EVENTS], at least 10000\n");
+        return 64;
+    }
     snprintf(dir, sizeof dir, "/tmp/bench_view_XXXXXX");
     if (mkdtemp(dir) == NULL)
         return 70;
@@ -237,12 +299,17 @@ int main(void)
     sql(raw, "BEGIN");
     first_copy(raw);
     sql(raw, "COMMIT; BEGIN");
-    history(raw, &rng, 1, ROWS);
+    if (grow_to == 0)
+        history(raw, &rng, 1, ROWS);
     sql(raw, "COMMIT");
     tm_buf_init(&b, TM_VIEW_SQL_BYTES_MAX);
     need(tm_view_sql_for(raw, "Deal", &b, &err), &err);
     sql(raw, tm_buf_text(&b));
     need(tm_sql_open(&db, view_path, TM_SQL_CREATE, &err), &err);
+    if (grow_to > 0) {
+        growth(raw, db, &rng, grow_to);
+        goto done;
+    }
     double cpu = cpu_s(), s = follow(db, &rows);
     cpu = cpu_s() - cpu;
     printf(
@@ -257,6 +324,7 @@ int main(void)
            ROWS + RECORDS, cpu_s() - cpu);
     s = query(db, "SELECT * FROM Deal", &n);
     printf("option 2: %lld records read in %.3f s\n", (long long)n, s);
+done:
     tm_sql_close(reader);
     tm_sql_close(db);
     tm_sql_close(raw);
