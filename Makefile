@@ -78,6 +78,7 @@ fuzz-run: $(FUZZERS)
 zoo: $(BUILD)/tidemark
 	@sh tests/zoo/run.sh $(BUILD)
 # The snapshot at query time (option 1) or kept upstream (option 2), as the history grows; 10,000,000 wants 10 GB of /tmp.
+.PHONY: growth nightly
 EVENTS ?= 1000000
 growth: $(BUILD)/tests/bench_view
 	@$< growth $(EVENTS)
