@@ -40,9 +40,9 @@ static void an_unknown_command_is_answered_with_the_nearest(void **state)
 /* The parser asserts that the text names every flag the command has of its own. */
 static void every_command_explains_itself_with_an_example(void **state)
 {
-    static const char *const commands[] = { "run",   "serve",    "kafka",     "registry", "source",
-                                            "gap",   "sink",     "reconcile", "view",     "batch",
-                                            "check", "report",   "simulate",  "test",     "why",
+    static const char *const commands[] = { "run",   "serve",  "kafka",     "registry", "source",
+                                            "gap",   "sink",   "reconcile", "view",     "batch",
+                                            "check", "report", "simulate",  "test",     "why",
                                             "sweep", "compare" };
     (void)state;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -51,6 +51,22 @@ static void every_command_explains_itself_with_an_example(void **state)
             fail_msg("%s --help: exit %d\n%s%s", commands[i], o.code, o.out, o.err);
         tm_test_output_free(&o);
     }
+}
+static void comparisons_sweeps_and_histories_refuse_what_they_cannot_use(void **state)
+{
+    (void)state;
+    tm_test_refused(64, TEXTS("two sides are compared"), 10, "tidemark compare one");
+    tm_test_refused(64, TEXTS("BASE", "/nowhere", "No such file"), 10,
+                    "tidemark compare /nowhere /nowhere");
+    tm_test_refused(64, TEXTS("--baseline", "/nowhere"), 10,
+                    "tidemark run fixtures/scenarios/short.json --baseline /nowhere --out %s/never",
+                    folder);
+    tm_test_refused(64, TEXTS("--intervals", "5x"), 10, "tidemark sweep --intervals 5x");
+    tm_test_refused(64, TEXTS("--modes", "fast"), 10, "tidemark sweep --modes fast");
+    tm_test_refused(64, TEXTS("has no streaming pipeline"), 10,
+                    "tidemark sweep fixtures/objects/Account.json");
+    tm_test_refused(64, TEXTS("unexpected argument \"b\""), 10, "tidemark report a b");
+    tm_test_refused(64, TEXTS("frobnicate"), 10, "tidemark help frobnicate");
 }
 static void a_missing_scenario_is_named(void **state)
 {
@@ -219,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unknown_command_is_answered_with_the_nearest),
         cmocka_unit_test(every_command_explains_itself_with_an_example),
+        cmocka_unit_test(comparisons_sweeps_and_histories_refuse_what_they_cannot_use),
         cmocka_unit_test(a_missing_scenario_is_named),
         cmocka_unit_test(malformed_json_is_named_with_its_line),
         cmocka_unit_test(an_unknown_scenario_key_is_answered_with_the_nearest),
