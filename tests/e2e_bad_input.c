@@ -133,7 +133,7 @@ static void a_broker_or_registry_that_does_not_answer_is_named_by_its_flag(void 
     (void)state;
     struct tm_test_server org = tm_test_server_start("tidemark serve --port 0 --quiet");
     char line[128];
-    tm_test_refused(64, TEXTS("--brokers", "127.0.0.1:1", "is it running?"), 30,
+    tm_test_refused(64, TEXTS("--brokers", "127.0.0.1:1", "is it running"), 30,
                     "tidemark run fixtures/scenarios/short.json --out %s/run --brokers 127.0.0.1:1",
                     folder);
     tm_test_refused(64, TEXTS("--registry", "127.0.0.1:1", "is it running?"), 30,
