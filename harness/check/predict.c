@@ -241,16 +241,36 @@ static uint32_t predict_version(struct predict_row *r, const struct tm_truth *t,
     return v;
 }
 
-/* What the record's column held after version v. */
+static bool predict_sets(const struct tm_truth *t, uint32_t v, uint32_t column, uint64_t *out)
+{
+    const struct tm_truth_version *version = &t->versions[v];
+    for (uint32_t i = 0; i < version->delta_count; i++)
+        if (t->deltas[version->delta_first + i].column == column) {
+            *out = t->deltas[version->delta_first + i].hash;
+            return true;
+        }
+    return false;
+}
+
+/* What the record's column held after version v: looked for from both ends at once, for a busy
+ * record has tens of thousands of versions, and which way is short depends on the column. */
 static uint64_t predict_held(const struct tm_predict *p, uint32_t record, uint32_t column,
                              uint32_t v)
 {
-    const struct tm_truth_record *r = &p->truth->records[record];
-    const struct tm_truth_object *o = &p->truth->objects[r->object];
-    uint32_t d = o->heads[(size_t)r->local * o->width + column];
-    while (d != TM_TRUTH_NONE && p->truth->deltas[d].version > v)
-        d = p->truth->deltas[d].prev;
-    return d == TM_TRUTH_NONE ? TM_VHASH_NULL : p->truth->deltas[d].hash;
+    const struct tm_truth *t = p->truth;
+    const struct tm_truth_record *r = &t->records[record];
+    const struct tm_truth_object *o = &t->objects[r->object];
+    uint32_t newest = o->heads[(size_t)r->local * o->width + column], u = v;
+    uint64_t hash;
+    while (newest != TM_TRUTH_NONE && u != TM_TRUTH_NONE) {
+        if (t->deltas[newest].version <= v)
+            return t->deltas[newest].hash;
+        if (predict_sets(t, u, column, &hash))
+            return hash;
+        newest = t->deltas[newest].prev;
+        u = t->versions[u].prev;
+    }
+    return TM_VHASH_NULL; /* nobody has set it by then */
 }
 
 /* R4: every column. R5: those it names, also where they kept their value. */
