@@ -1,8 +1,9 @@
 /* bench_simulate: what the second driver does on one core (pinned to the first one): random small
- * histories, honest build, all faults and rules, and what such a history is on average; then a day
- * in exact org time, 864,000 changes, and where its CPU seconds go. The program as its users start
- * it (TIDEMARK_BIN). "a CPU second" does not depend on who else is at work here; wall time does.
- * Prints what the machine did; asserts nothing but that both pass. */
+ * histories, honest build, all faults and rules, and what such a history is on average; then, with
+ * TIDEMARK_DAY in the environment, for it takes minutes, a day in exact org time, 864,000 changes,
+ * and where its CPU seconds go. The program as its users start it (TIDEMARK_BIN). "a CPU second"
+ * does not depend on who else is at work here; wall time does. Prints what the machine did; asserts
+ * nothing but that both pass. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,10 @@ int main(void)
     snprintf(arguments, sizeof arguments, "--seeds 1..%d", BENCH_SEEDS);
     bench_run("simulate: random histories, one core", arguments, seeds);
     snprintf(arguments, sizeof arguments, "fixtures/scenarios/day24.json --out %s/day", dir);
-    bench_run("simulate: a day in exact org time, one core", arguments, day);
+    if (getenv("TIDEMARK_DAY") != NULL)
+        bench_run("simulate: a day in exact org time, one core", arguments, day);
+    else
+        printf("simulate: a day in exact org time takes minutes: TIDEMARK_DAY=1 make bench\n");
     snprintf(arguments, sizeof arguments, "rm -rf %s", dir);
     return system(arguments) == 0 ? 0 : 70;
 }
