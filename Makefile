@@ -58,6 +58,12 @@ test-real:
 	@sh .ci/packages kafka
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@sh tests/real.sh $(BUILD)
+.PHONY: test-hosts
+# Three network namespaces of this machine as three hosts; needs root and java as well.
+test-hosts:
+	@sh .ci/packages kafka
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tidemark
+	@sh tests/hosts.sh $(BUILD) || [ $$? -eq 77 ]
 
 check: all layering
 	@sh tests/run.sh $(BUILD)

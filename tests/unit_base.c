@@ -604,6 +604,28 @@ static void trace_appends_marks_of_24_bytes(void **state)
     tm_trace_close(NULL);
 }
 
+static void the_quickest_exchange_tells_another_clock_best(void **state)
+{
+    struct tm_clock_offset best = { 0, -1 };
+    (void)state;
+    tm_clock_compare(&best, 1000, 1400, 51200);
+    assert_int_equal(best.offset_ns, 50000);
+    assert_int_equal(best.bound_ns, 200);
+    tm_clock_compare(&best, 2000, 3000, 52999); /* slower: tells less */
+    assert_int_equal(best.offset_ns, 50000);
+    tm_clock_compare(&best, 4000, 4101, 54090);
+    assert_int_equal(best.offset_ns, 50040);
+    assert_int_equal(best.bound_ns, 51);
+    tm_clock_compare(&best, 6000, 6001, 5000); /* behind ours */
+    assert_int_equal(best.offset_ns, -1000);
+    /* Whenever between sending and receiving it was read, the truth (70) is within the bound. */
+    for (int64_t read = 0; read <= 99; read++) {
+        best = (struct tm_clock_offset){ 0, -1 };
+        tm_clock_compare(&best, 500, 599, 500 + read + 70);
+        assert_in_range(best.offset_ns + best.bound_ns, 70, 70 + 2 * best.bound_ns);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -634,6 +656,7 @@ int main(void)
         cmocka_unit_test(sql_busy_is_again_and_errors_name_file_and_statement),
         cmocka_unit_test(sql_the_first_open_waits_for_who_is_looking),
         cmocka_unit_test(trace_appends_marks_of_24_bytes),
+        cmocka_unit_test(the_quickest_exchange_tells_another_clock_best),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

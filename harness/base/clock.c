@@ -50,6 +50,17 @@ static int64_t clock_read(clockid_t id)
     return (int64_t)ts.tv_sec * TM_NS_PER_S + ts.tv_nsec;
 }
 
+void tm_clock_compare(struct tm_clock_offset *best, int64_t sent_ns, int64_t received_ns,
+                      int64_t theirs_ns)
+{
+    int64_t bound_ns = (received_ns - sent_ns + 1) / 2;
+    assert(received_ns >= sent_ns);
+    if (best->bound_ns >= 0 && bound_ns >= best->bound_ns)
+        return;
+    best->offset_ns = theirs_ns - (sent_ns + (received_ns - sent_ns) / 2);
+    best->bound_ns = bound_ns;
+}
+
 int64_t tm_clock_monotonic_ns(void)
 {
     return clock_read(CLOCK_MONOTONIC);

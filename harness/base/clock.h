@@ -34,6 +34,16 @@ int64_t tm_clock_org_at(const struct tm_clock_map *map, int64_t wall_ns);
  * it. */
 int64_t tm_clock_wall_at(const struct tm_clock_map *map, int64_t org_ms);
 
+/* How far another host's monotonic clock is ahead of ours, by exchanges that ask it for its time.
+ * Its answer was made between our sending and our receiving: the truth is within bound_ns of
+ * offset_ns, whatever the way there and back took. Of several exchanges the quickest tells most.
+ * Pure. */
+struct tm_clock_offset {
+    int64_t offset_ns, bound_ns; /* bound_ns < 0: nothing asked yet */
+};
+void tm_clock_compare(struct tm_clock_offset *best, int64_t sent_ns, int64_t received_ns,
+                      int64_t theirs_ns);
+
 /* adapters and drivers only; `make layering` keeps stations off it */
 int64_t tm_clock_monotonic_ns(void);
 /* likewise; for manifests and log lines */

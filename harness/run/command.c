@@ -19,7 +19,8 @@
 
 #define COMMAND_FLAGS_MAX 48
 #define COMMAND_FDS_MAX 16
-#define COMMAND_TOPICS_MS 15000 /* for a broker to answer, and for topics to be there */
+#define COMMAND_GET_NS (50 * TM_NS_PER_MS) /* between two looks at a call; news end it earlier */
+#define COMMAND_TOPICS_MS 15000            /* for a broker to answer, and for topics to be there */
 #define COMMAND_FROZEN_NS (50 * TM_NS_PER_MS) /* how often to ask whether org time has started */
 
 /* ---- flags ---- */
@@ -331,6 +332,19 @@ enum tm_code tm_command_folder(const char **out, const struct tm_station_flags *
         return tm_fail(err, TM_E_ARG, "cannot make the folder --state %s: %s", flags->state_dir,
                        strerror(errno));
     return TM_OK;
+}
+
+enum tm_code tm_command_get(struct tm_http *http, const char *url, int timeout_ms,
+                            struct tm_http_reply *reply, struct tm_err *err)
+{
+    struct tm_http_request request = { .method = "GET",
+                                       .url = url,
+                                       .timeout_ns = timeout_ms * TM_NS_PER_MS };
+    struct tm_http_call *call = NULL;
+    enum tm_code rc = http->ops->start(http, &call, &request, err);
+    while (rc == TM_OK && (rc = http->ops->poll(http, call, reply, err)) == TM_E_AGAIN)
+        rc = tm_http_curl_wait(http, NULL, 0, COMMAND_GET_NS, err);
+    return rc;
 }
 
 const char *tm_command_agent(char out[TM_AGENT_BYTES], const char *name)

@@ -22,6 +22,7 @@ tm_command_main tm_cmd_run, tm_cmd_serve, tm_cmd_kafka, tm_cmd_registry, tm_cmd_
     tm_cmd_reconcile, tm_cmd_sink, tm_cmd_view, tm_cmd_batch, tm_cmd_check, tm_cmd_report,
     tm_cmd_simulate, tm_cmd_test, tm_cmd_why, tm_cmd_compare,
     tm_cmd_sweep;
+tm_command_main tm_cmd_clock;
 
 /* Flags every station command takes; each also from TIDEMARK_<NAME>. Long options are "--name
  * VALUE" or "--name=VALUE". */
@@ -40,11 +41,11 @@ struct tm_station_flags {
     const char *objects_dir; /* --objects: describe files, where a station cannot ask the org */
     const char *kafka_properties; /* --kafka-properties, TIDEMARK_KAFKA_PROPERTIES: a file; comes
                                      before the config's own */
-    const char *ca_path; /* --ca-file, TIDEMARK_CA_FILE: PEM certificates that https servers
-                            (Salesforce, registry) are signed by; none = the system's */
+    const char *ca_path;  /* --ca-file, TIDEMARK_CA_FILE: PEM certificates that https servers
+                             (Salesforce, registry) are signed by; none = the system's */
     const char *instance; /* --instance, TIDEMARK_INSTANCE: the process's own name in its group */
-    bool embedded;       /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
-    bool json;           /* --json */
+    bool embedded;        /* --embedded, TIDEMARK_EMBEDDED=1: the broker is the embedded one */
+    bool json;            /* --json */
     char **rest; /* arguments after CONFIG, of commands that take them ("..." among names_extra);
                     within argv */
     size_t rest_count;
@@ -90,6 +91,10 @@ enum tm_code tm_command_registry(const struct tm_station_flags *flags, struct tm
 /* The folder of --state, made when it is missing; "." without the flag. Borrowed from flags. */
 enum tm_code tm_command_folder(const char **out, const struct tm_station_flags *flags,
                                struct tm_err *err);
+/* One GET, waited for, by what tm_http_curl_open gave; *reply is initialised. For commands at
+ * start-up. */
+enum tm_code tm_command_get(struct tm_http *http, const char *url, int timeout_ms,
+                            struct tm_http_reply *reply, struct tm_err *err);
 /* How a station calls itself in HTTP, by which the mock counts its calls: "tidemark-<name>/1". */
 #define TM_AGENT_BYTES 128
 const char *tm_command_agent(char out[TM_AGENT_BYTES], const char *name);

@@ -73,6 +73,13 @@ static const struct tm_help helps[] = {
       "Prints its URL, serves the Confluent REST API until it is told to end. All is in memory.\n\n"
       "  --port N               any free port without it\n",
       "tidemark registry --port 8081" },
+    { "clock", "[FLAGS]", "this host's clock against the org's",
+      "Asks the mock for its time again and again, and prints how far its monotonic clock is "
+      "ahead\n"
+      "of this host's, and by how much that may be wrong. Instants of two hosts (traces, logs,\n"
+      "warehouses) may be subtracted only with both in hand.\n\n" FLAG_URL FLAG_CA
+      "  --json                 the same for programs\n",
+      "tidemark clock --salesforce-url http://10.0.0.1:8080" },
     { "source", "CONFIG.json [FLAGS]", "Salesforce change events to Kafka",
       "One object's change events to its raw topic, from the config of the Salesforce CDC source\n"
       "connector (fixtures/connectors/source-*.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA

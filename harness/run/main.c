@@ -24,6 +24,7 @@ static const struct {
     { "simulate", tm_cmd_simulate },
     { "test", tm_cmd_test },
     { "report", tm_cmd_report },
+    { "clock", tm_cmd_clock },
     { "why", tm_cmd_why },
     { "compare", tm_cmd_compare },
     { "sweep", tm_cmd_sweep },

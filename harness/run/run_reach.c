@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define REACH_MS 5000
-#define REACH_STEP_MS 50
 
 const char *tm_run_no_secret(char out[256], const char *url)
 {
@@ -74,23 +73,6 @@ static enum tm_code reach_brokers(struct tm_run *run, const char *source, struct
     return rc;
 }
 
-static enum tm_code reach_get(struct tm_http *http, const char *url, int *out_status,
-                              struct tm_err *err)
-{
-    struct tm_http_request request = { .method = "GET",
-                                       .url = url,
-                                       .timeout_ns = REACH_MS * TM_NS_PER_MS };
-    struct tm_http_reply reply;
-    struct tm_http_call *call = NULL;
-    tm_http_reply_init(&reply);
-    enum tm_code rc = http->ops->start(http, &call, &request, err);
-    while (rc == TM_OK && (rc = http->ops->poll(http, call, &reply, err)) == TM_E_AGAIN)
-        rc = tm_http_curl_wait(http, NULL, 0, REACH_STEP_MS * TM_NS_PER_MS, err);
-    *out_status = reply.status;
-    tm_http_reply_free(&reply);
-    return rc;
-}
-
 static enum tm_code reach_registry(const struct tm_run *run, struct tm_err *err)
 {
     struct tm_http *http = NULL;
@@ -107,7 +89,11 @@ static enum tm_code reach_registry(const struct tm_run *run, struct tm_err *err)
     enum tm_code rc = tm_http_curl_open(&http, "tidemark-run/1", run->ca_path, err);
     if (rc != TM_OK)
         return rc;
-    rc = reach_get(http, url, &status, &why);
+    struct tm_http_reply reply;
+    tm_http_reply_init(&reply);
+    rc = tm_command_get(http, url, REACH_MS, &reply, &why);
+    status = reply.status;
+    tm_http_reply_free(&reply);
     http->ops->close(http);
     if (rc != TM_OK)
         return tm_fail(

@@ -153,20 +153,18 @@ void tm_rdk_send_commits(struct rdk *k)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* First and next offset, asked while we wait. A partition whose leader is not known yet (just made,
- * or its broker just started) is asked about again. */
-static rd_kafka_resp_err_t rdk_marks(struct rdk *k, const char *topic, int32_t partition,
-                                     int64_t *low, int64_t *high)
+rd_kafka_resp_err_t tm_rdk_marks(rd_kafka_t *rk, const char *topic, int32_t partition, bool exists,
+                                 int64_t *low, int64_t *high)
 {
     int64_t until_ns = tm_clock_monotonic_ns() + RDK_REPLY_MS * TM_NS_PER_MS;
     for (;;) {
-        rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(k->consumer, topic, partition, low,
-                                                                 high, RDK_REPLY_MS);
+        rd_kafka_resp_err_t e =
+            rd_kafka_query_watermark_offsets(rk, topic, partition, low, high, RDK_REPLY_MS);
         bool settles = e == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
                        e == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-                       e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                       e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-                       e == RD_KAFKA_RESP_ERR__TRANSPORT;
+                       e == RD_KAFKA_RESP_ERR__TRANSPORT ||
+                       (exists && (e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                                   e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION));
         if (!settles || tm_clock_monotonic_ns() >= until_ns)
             return e;
         usleep(RDK_MARKS_US);
@@ -182,7 +180,7 @@ static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int
         start = k->owner.start(k->owner.self, tp->topic, tp->partition);
     if (start == TM_OFFSET_COMMITTED)
         start = committed >= 0 ? committed : TM_OFFSET_BEGINNING;
-    rd_kafka_resp_err_t e = rdk_marks(k, tp->topic, tp->partition, &low, &high);
+    rd_kafka_resp_err_t e = tm_rdk_marks(k->consumer, tp->topic, tp->partition, true, &low, &high);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
         return tm_fail_retry(err, TM_E_IO, "watermarks of topic %s partition %" PRId32 " at %s: %s",
                              tp->topic, tp->partition, k->brokers, rd_kafka_err2str(e));
@@ -475,7 +473,7 @@ static enum tm_code rdk_seek(struct tm_topic *t, const char *topic, int32_t part
     if (p == NULL || !p->owned)
         return tm_fail(err, TM_E_ARG, "seek: topic %s partition %" PRId32 " is not ours", topic,
                        partition);
-    rd_kafka_resp_err_t e = rdk_marks(k, topic, partition, &low, &high);
+    rd_kafka_resp_err_t e = tm_rdk_marks(k->consumer, topic, partition, true, &low, &high);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
         return tm_fail_retry(err, TM_E_IO, "seek: topic %s partition %" PRId32 ": %s", topic,
                              partition, rd_kafka_err2str(e));

@@ -98,6 +98,11 @@ extern const struct tm_topic_ops tm_rdk_ops;
 struct rdk_part *tm_rdk_part(struct rdk *k, const char *topic,
                              int32_t partition); /* made when new; NULL = too many */
 void tm_rdk_send_commits(struct rdk *k);
+/* First and next offset, waited for, by any thread. A partition whose leader is not known yet (just
+ * made, or its broker just started) is asked about again, for RDK_REPLY_MS; so is, where it is
+ * known to exist, one that the broker does not know yet. */
+rd_kafka_resp_err_t tm_rdk_marks(rd_kafka_t *rk, const char *topic, int32_t partition, bool exists,
+                                 int64_t *low, int64_t *high);
 void tm_rdk_release(struct rdk *k); /* the records of the last fetch */
 void tm_rdk_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque);
 void tm_rdk_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque);

@@ -337,8 +337,7 @@ static enum tm_code topics_used(const struct topics *t, const char *name, int pa
     *out_records = 0;
     for (int32_t p = 0; p < partitions; p++) {
         int64_t low = 0, high = 0;
-        rd_kafka_resp_err_t e =
-            rd_kafka_query_watermark_offsets(t->rk, name, p, &low, &high, t->access->timeout_ms);
+        rd_kafka_resp_err_t e = tm_rdk_marks(t->rk, name, p, true, &low, &high);
         if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
             return tm_fail_retry(err, TM_E_IO,
                                  "watermarks of topic %.80s partition %" PRId32 ": %s", name, p,

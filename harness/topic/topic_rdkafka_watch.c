@@ -37,8 +37,7 @@ static void rdk_answer_partitions(struct rdk *k, struct rdk_ask *a)
 
 static void rdk_answer_watermarks(struct rdk *k, struct rdk_ask *a)
 {
-    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(k->any, a->topic, a->partition,
-                                                             &a->low, &a->high, RDK_REPLY_MS);
+    rd_kafka_resp_err_t e = tm_rdk_marks(k->any, a->topic, a->partition, false, &a->low, &a->high);
     if (e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
         (void)tm_fail(&a->err, TM_E_ARG, "topic %s has no partition %" PRId32 " at %s", a->topic,
                       a->partition, k->brokers);

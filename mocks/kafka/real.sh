@@ -86,7 +86,7 @@ EOF
 registry() { # DIR PORT
     mkdir -p "$1"
     # Confluent's server asks BACKWARD of every subject unless told otherwise; this one asks nothing.
-    exec java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$2" \
+    exec java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Dquarkus.http.host=${REGISTRY_HOST:-127.0.0.1}" "-Dquarkus.http.port=$2" \
         -Dquarkus.management.enabled=false -Dapicurio.storage.kind=sql -Dapicurio.rules.global.compatibility=BACKWARD \
         "-Dapicurio.datasource.url=jdbc:h2:file:$1/registry" \
         -jar "$parts/registry-$registry/apicurio-registry-app-$registry-runner.jar"

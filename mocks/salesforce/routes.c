@@ -115,9 +115,10 @@ static json_t *routes_clock(const struct tm_salesforce *s, const struct tm_mock_
 {
     const struct tm_org_settings *settings = tm_org_settings(s->org);
     char now[TM_TIME_BYTES];
-    return json_pack("{s:I,s:s,s:I,s:I,s:I,s:I}", "org_ms", (json_int_t)r->now.org_ms, "org_time",
-                     tm_time_z(now, r->now.org_ms), "compress", (json_int_t)settings->compress,
-                     "publish_delay_ms", (json_int_t)settings->publish_delay_ms, "index_lag_ms",
+    return json_pack("{s:I,s:I,s:s,s:I,s:I,s:I,s:I}", "wall_ns", (json_int_t)r->now.wall_ns,
+                     "org_ms", (json_int_t)r->now.org_ms, "org_time", tm_time_z(now, r->now.org_ms),
+                     "compress", (json_int_t)settings->compress, "publish_delay_ms",
+                     (json_int_t)settings->publish_delay_ms, "index_lag_ms",
                      (json_int_t)settings->index_lag_ms, "pos_last",
                      (json_int_t)tm_org_pos_last(s->org));
 }
