@@ -24,6 +24,7 @@
 #define PARTITIONS 6
 #define FIRST 3000  /* records before a sink dies */
 #define SECOND 3000 /* and after */
+#define THIRD 4000  /* more than fits on the small disk */
 #define PATIENCE_MS 60000
 #define SCHEMA                                                                                     \
     "{\"type\":\"record\",\"name\":\"Tide\",\"namespace\":\"real\",\"fields\":[{\"name\":\"Id\","  \
@@ -38,8 +39,9 @@ static int setup(void **state)
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
     snprintf(topic, sizeof topic, "real.sinks.%d", (int)getpid());
     snprintf(table, sizeof table, "real_sinks_%d", (int)getpid());
-    for (int g = 0; g < 2; g++) {
-        static const char *const names[] = { "billing.json", "assignment.json" };
+    for (int g = 0; g < 4; g++) {
+        static const char *const names[] = { "billing.json", "assignment.json", "disk.json",
+                                             "page.json" };
         snprintf(config, sizeof config,
                  "{\"topics\": \"%s\", \"sanitize.topics\": true, \"auto.create.tables\": true, "
                  "\"group.id\": \"%.4s-%d\", \"tidemark.partitions\": %d, \"tasks.max\": \"2\"}",
@@ -142,7 +144,8 @@ static pid_t sink_start(const char *config, const char *file, const char *broker
     char config_path[128], path[128], log[128];
     snprintf(config_path, sizeof config_path, "%s/%s", folder, config);
     snprintf(path, sizeof path, "%s/%s.db", folder, file);
-    snprintf(log, sizeof log, "%s/%s.log", folder, file);
+    const char *slash = strrchr(file, '/'); /* its words go beside a disk of its own */
+    snprintf(log, sizeof log, "%s/%s.log", folder, slash != NULL ? slash + 1 : file);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -292,10 +295,106 @@ static void offsets_of_another_cluster_are_an_error_never_a_jump(void **state)
     tm_test_broker_kill(&broker);
 }
 
+/* ---- disks ---- */
+
+static bool said(const char *file, const char *word)
+{
+    char command[200];
+    snprintf(command, sizeof command, "grep -q '%s' %s/%s.log", word, folder, file);
+    return system(command) == 0;
+}
+
+/* Its exit code, when it ends by itself. */
+static int sink_ends(pid_t pid)
+{
+    int status = 0;
+    for (int ms = 0; ms < PATIENCE_MS; ms += 100) {
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        tm_test_pause(100);
+    }
+    fail_msg("the sink goes on");
+    return -1;
+}
+
+static void small_disk(const char *how, bool must)
+{
+    char command[200];
+    snprintf(command, sizeof command, "mount -t tmpfs -o %s tmpfs %s/small 2>/dev/null", how,
+             folder);
+    int code = system(command);
+    if (must)
+        assert_int_equal(code, 0);
+    else if (code != 0)
+        skip();
+}
+
+/* Where nobody may mount, it is skipped. */
+static void a_full_and_a_read_only_disk_stop_the_sink_and_lose_nothing(void **state)
+{
+    const char *brokers = getenv("TIDEMARK_BROKERS");
+    char command[200];
+    struct writer w;
+    (void)state;
+    snprintf(command, sizeof command, "mkdir -p %s/small", folder);
+    assert_int_equal(system(command), 0);
+    small_disk("size=300k", false);
+    writer_open(&w, brokers);
+    pid_t sink = sink_start("disk.json", "small/raw", brokers);
+    write_records(&w, 100000, THIRD);
+    assert_int_equal(sink_ends(sink), 2);
+    assert_true(said("raw", "database or disk is full"));
+    small_disk("remount,ro,size=64m", true);
+    int64_t before = count_in("small/raw", NULL, ROWS);
+    assert_int_not_equal(sink_ends(sink_start("disk.json", "small/raw", brokers)), 0);
+    small_disk("remount,rw,size=64m", true);
+    assert_int_equal(count_in("small/raw", NULL, ROWS), before);
+    sink = sink_start("disk.json", "small/raw", brokers);
+    wait_count("small/raw", NULL, "SELECT count(DISTINCT N) FROM \"%1$s\" WHERE N>=100000", THIRD);
+    assert_int_equal(count_in("small/raw", NULL, TWICE), 0);
+    assert_int_equal(sink_end(sink, SIGTERM), 0);
+    snprintf(command, sizeof command, "umount -l %s/small", folder);
+    assert_int_equal(system(command), 0);
+    writer_close(&w);
+}
+
+static void a_file_whose_last_page_is_garbage_is_not_written_on_and_can_be_read_anew(void **state)
+{
+    const char *brokers = getenv("TIDEMARK_BROKERS");
+    char command[400];
+    struct writer w;
+    (void)state;
+    writer_open(&w, brokers);
+    write_records(&w, 200000, 500);
+    pid_t sink = sink_start("page.json", "page", brokers);
+    wait_count("page", NULL, "SELECT count(DISTINCT N) FROM \"%1$s\" WHERE N>=200000", 500);
+    assert_int_equal(sink_end(sink, SIGTERM), 0);
+    snprintf(command, sizeof command,
+             "f=%s/page.db; test ! -s $f-wal && n=$(($(stat -c %%s $f) / 4096 - 1)) && "
+             "head -c 4096 /dev/urandom | dd of=$f bs=4096 seek=$n conv=notrunc 2>/dev/null",
+             folder);
+    assert_int_equal(system(command), 0);
+    sink = sink_start("page.json", "page", brokers);
+    write_records(&w, 200500, 500);
+    int code = sink_ends(sink);
+    snprintf(command, sizeof command, "cat %s/page.log >&2", folder);
+    if (code == 0 || !said("page", "malformed"))
+        fail_msg("exit %d, %d", code, system(command));
+    snprintf(command, sizeof command, "rm %s/page.db*", folder);
+    assert_int_equal(system(command), 0);
+    sink = sink_start("page.json", "page", brokers);
+    wait_count("page", NULL, "SELECT count(DISTINCT N) FROM \"%1$s\" WHERE N>=200000", 1000);
+    assert_int_equal(count_in("page", NULL, TWICE), 0);
+    assert_int_equal(sink_end(sink, SIGTERM), 0);
+    writer_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_group_over_two_processes_loses_nothing_when_one_dies),
+        cmocka_unit_test(a_full_and_a_read_only_disk_stop_the_sink_and_lose_nothing),
+        cmocka_unit_test(a_file_whose_last_page_is_garbage_is_not_written_on_and_can_be_read_anew),
         cmocka_unit_test(offsets_of_another_cluster_are_an_error_never_a_jump),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
