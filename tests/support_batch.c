@@ -163,10 +163,12 @@ static json_t *org_answer(struct poll_org *o, const char *url, int *status)
         o->describes++;
         return org_describe(o);
     }
-    if (strstr(url, "/deleted/") != NULL)
+    if (strstr(url, "/deleted/") != NULL) {
+        org_decode(o->last_deleted, sizeof o->last_deleted, url);
         return json_pack("{s:O, s:s, s:s}", "deletedRecords", o->deleted, "earliestDateAvailable",
                          "2026-02-20T00:00:00.000+0000", "latestDateCovered",
                          tm_time_rest(now, o->now_ms));
+    }
     if ((p = strstr(url, "/query/01g-")) != NULL) {
         int slot = atoi(p + 11);
         json_t *rest = o->results[slot];

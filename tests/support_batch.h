@@ -23,7 +23,7 @@ struct poll_org {
     json_t *deleted;                   /* getDeleted's records */
     int64_t now_ms;
     unsigned calls, describes;
-    char last_soql[4000];
+    char last_soql[4000], last_deleted[600]; /* the URL of the last getDeleted, decoded */
     bool describe_lags; /* describe still shows Name although queries refuse it */
 };
 struct poll_world {

@@ -25,6 +25,7 @@ static struct tm_sf_session *session;
 static char alert_schema[1 << 15], folder[256];
 static unsigned lives;
 static int alert_epoch;
+static int64_t alert_commit_ms;
 
 static void recon_up_as(const char *state_dir)
 {
@@ -71,6 +72,7 @@ static int set_up(void **state)
     stand.answer = recon_org_answer;
     lives = 0;
     alert_epoch = 1;
+    alert_commit_ms = 1772438400000;
     memset(&recon_org, 0, sizeof recon_org);
     recon_org.page = 2000;
     recon_org.fail_status = 400;
@@ -139,8 +141,8 @@ static void alert(const char *id, const char *kind, int64_t g, int32_t partition
     snprintf(replay, sizeof replay, "%lld", (long long)g);
     stand_put(&stand, ALERTS, partition, id, alert_schema,
               json_pack("{s:s, s:s, s:{s:I}, s:s, s:s, s:i}", "Id", id, "ReplayId", replay,
-                        "ChangeEventHeader", "commitTimestamp", (json_int_t)1772438400000, "_kind",
-                        kind, "_reason", "test", "_epoch", alert_epoch));
+                        "ChangeEventHeader", "commitTimestamp", (json_int_t)alert_commit_ms,
+                        "_kind", kind, "_reason", "test", "_epoch", alert_epoch));
 }
 
 static void alert_all(const char *kind, int64_t g)
@@ -396,6 +398,26 @@ static void the_range_begins_the_longest_transaction_before_the_commit(void **st
     assert_non_null(
         strstr(recon_org.last_query, "WHERE SystemModstamp >= 2026-03-02T07:50:00.000Z"));
     assert_int_equal(recon_org.query_all, 1);
+}
+
+/* Whatever comes last: before the first commit, and answering the highest position. */
+static void one_range_answers_all_overflows_of_a_window(void **state)
+{
+    struct tm_err err;
+    (void)state;
+    set.overflow_range = true;
+    stand.now.org_ms = 1772438400000 + 120000;
+    alert_all("overflow", 50);
+    alert_commit_ms += 40000;
+    alert_all("overflow", 70);
+    alert_commit_ms -= 20000;
+    alert_all("overflow", 60);
+    assert_int_equal(run(5 * TM_NS_PER_S, &err), TM_OK);
+    assert_non_null(strstr(recon_org.last_query, ">= 2026-03-02T07:50:00.000Z"));
+    json_t *all = stand_all(&stand, RECON);
+    assert_int_equal(count_kind(all, "end"), PARTITIONS);
+    assert_int_equal(json_integer_value(field(all, json_array_size(all) - 1, "_g")), 70);
+    json_decref(all);
 }
 
 /* R11, R16: what the overflowing transaction deleted and somebody purged since has no event and is
@@ -711,34 +733,6 @@ static void read_numbers_grow_across_lives(void **state)
     assert_true(last < 1LL << 53);
 }
 
-static void settings_name_what_is_wrong(void **state)
-{
-    struct tm_err err = { .code = TM_OK };
-    struct tm_recon_settings s;
-    struct tm_config *c = NULL;
-    char path[400];
-    (void)state;
-    snprintf(path, sizeof path, "%s/r.json", folder);
-    tm_test_write_file(folder, "r.json",
-                       "{\"name\":\"r\",\"config\":{\"objects\":\"User,Account\",\"salesforce."
-                       "consumer.key\":\"k\","
-                       "\"overflow.read\":\"range\",\"window.idle.ms\":250}}");
-    assert_int_equal(tm_recon_settings_load(&s, &c, path, "http://mock", &err), TM_OK);
-    assert_int_equal(s.objects_count, 2);
-    assert_string_equal(s.recon[1], "sfdc.recon.account");
-    assert_string_equal(s.salesforce.instance, "http://mock");
-    assert_true(s.overflow_range && s.sees_all);
-    assert_int_equal(s.idle_ns, 250 * TM_NS_PER_MS);
-    tm_recon_settings_free(&s);
-    tm_config_close(c);
-    c = NULL;
-    tm_test_write_file(folder, "r.json",
-                       "{\"config\":{\"objects\":\"User\",\"salesforce.consumer.key\":\"k\","
-                       "\"window.idel.ms\":1}}");
-    assert_int_equal(tm_recon_settings_load(&s, &c, path, NULL, &err), TM_E_ARG);
-    assert_non_null(strstr(err.msg, "window.idle.ms"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -757,6 +751,8 @@ int main(void)
             a_whole_read_ends_in_every_partition_with_what_it_answered_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_overflow_may_be_read_as_a_range_that_waits_for_the_index,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_range_answers_all_overflows_of_a_window, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(the_range_begins_the_longest_transaction_before_the_commit,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_range_read_removes_what_was_purged_from_the_recycle_bin,
@@ -783,7 +779,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_members_share_the_asks_and_never_a_number, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(read_numbers_grow_across_lives, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(settings_name_what_is_wrong, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

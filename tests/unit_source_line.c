@@ -131,6 +131,49 @@ static void each_whole_object_of_one_event_reaches_every_partition(void **state)
         assert_int_equal(tm_mem_high(w->broker, RAW, partition), 2);
 }
 
+static void every_record_of_a_merged_event_gets_its_own(void **state)
+{
+    struct source_world *w = *state;
+    source_world_start(w);
+    run(w);
+    put(w, 5,
+        "[\"" ID1 "\",\"006000000000002AAA\",\"006000000000003AAA\",\"006000000000004AAA\","
+        "\"006000000000005AAA\"]",
+        COMMIT_MS, "{}");
+    run(w);
+    assert_int_equal(records_of(w, "5", 0), 5);
+}
+
+/* R14: at the highest that was received, whatever came last. */
+static void an_older_event_that_comes_again_does_not_lower_the_position_of_a_copy(void **state)
+{
+    struct source_world *w = *state;
+    source_world_set(w, "tidemark.audit.interval.ms", "60000");
+    source_world_start(w);
+    run(w);
+    put(w, 5, ONLY1, COMMIT_MS, "{}");
+    put(w, 9, ONLY1, COMMIT_MS, "{}");
+    run(w);
+    deliver_anew(w);
+    put(w, 5, ONLY1, COMMIT_MS, "{}");
+    run(w);
+    assert_int_equal(tm_source_counts(w->source)->epochs, 0);
+    w->now.org_ms += 60000;
+    run(w);
+    json_t *alerts = source_world_records(w, "alerts.sfdc.opportunity_gap_events"), *alert;
+    const char *last = NULL;
+    size_t i;
+    json_array_foreach(alerts, i, alert)
+    {
+        if (strcmp(json_string_value(json_object_get(alert, "_reason")), "audit") == 0 &&
+            json_integer_value(json_object_get(alert, "_partition")) == 0)
+            last = json_string_value(json_object_get(alert, "ReplayId"));
+    }
+    assert_non_null(last);
+    assert_string_equal(last, "9");
+    json_decref(alerts);
+}
+
 #define WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -138,6 +181,8 @@ int main(void)
         WORLD(another_event_at_the_last_replay_id_begins_a_new_epoch),
         WORLD(the_last_event_delivered_again_does_not),
         WORLD(an_event_that_was_kept_aside_and_comes_again_does_not),
+        WORLD(every_record_of_a_merged_event_gets_its_own),
+        WORLD(an_older_event_that_comes_again_does_not_lower_the_position_of_a_copy),
         WORLD(each_whole_object_of_one_event_reaches_every_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
