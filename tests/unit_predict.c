@@ -29,6 +29,8 @@ struct raw_stand {
     struct tm_reader *reader, *views;
     struct tm_full_read reads[READS_MAX];
     size_t reads_count;
+    int keys;               /* events have their transaction keys */
+    int epoch;              /* of all that is written next; above 0: replay ids have begun anew */
     int read_seq, numbered; /* numbered: > 0: the number of every read, whatever its name */
 };
 static const char *const raw_objects[] = { "Opportunity" };
@@ -91,16 +93,23 @@ static void raw_event(struct raw_stand *r, int n, int64_t replay_id)
         r->db,
         sqlite3_mprintf(
             "ATTACH %Q AS org; INSERT INTO sfdc_cdc_opportunity_raw "
-            "SELECT id, CAST(replay_id AS TEXT), json_object('changeType', event, 'recordIds', "
-            "(SELECT json_group_array(id) FROM (SELECT id FROM org.history WHERE replay_id = %lld "
-            "ORDER BY pos)), 'changedFields', (SELECT json_group_array(key) FROM json_each(fields) "
+            "SELECT id, CAST(replay_id AS TEXT), json_object('transactionKey', iif(keys, txn, "
+            "NULL), "
+            "'changeType', event, 'recordIds', "
+            "(SELECT json_group_array(id) FROM (SELECT DISTINCT id FROM org.history WHERE "
+            "replay_id = "
+            "%lld ORDER BY pos)), 'changedFields', (SELECT json_group_array(key) FROM "
+            "json_each(fields) "
             "WHERE change = 'UPDATE' AND key <> 'SystemModstamp')), "
             "iif(gap, NULL, json_extract(fields, '$.Name')), iif(gap, NULL, json_extract(fields, "
             "'$.Stage')), iif(gap, NULL, json_extract(fields, '$.Amount')), iif(gap, NULL, "
             "json_extract(fields, '$.Private')), iif(gap, NULL, json_extract(fields, "
-            "'$.LastModifiedDate')), NULL, 0 FROM (SELECT *, event LIKE 'GAP%%' AS gap FROM "
-            "org.history WHERE replay_id = %lld AND id = %Q); DETACH org",
-            sqlite3_db_filename(r->s.org, "main"), (long long)replay_id, (long long)replay_id, id));
+            "'$.LastModifiedDate')), NULL, %d FROM (SELECT *, event LIKE 'GAP%%' AS gap, %d AS "
+            "keys "
+            "FROM org.history WHERE replay_id = %lld AND id = %Q AND event IS NOT NULL ORDER BY "
+            "pos * %d LIMIT 1); DETACH org",
+            sqlite3_db_filename(r->s.org, "main"), (long long)replay_id, r->epoch, r->keys,
+            (long long)replay_id, id, r->epoch > 0 ? -1 : 1));
 }
 
 /* An event of the whole object: overflow, or a conversion. */
@@ -120,8 +129,8 @@ static void raw_alert(struct raw_stand *r, int n, int64_t replay_id, const char 
     char id[19];
     history_id(id, n);
     raw_run(r->db, sqlite3_mprintf("INSERT INTO alerts_sfdc_opportunity_gap_events(Id, ReplayId, "
-                                   "_kind) VALUES(%Q, '%lld', %Q)",
-                                   id, (long long)replay_id, kind));
+                                   "_kind, _epoch) VALUES(%Q, '%lld', %Q, %d)",
+                                   id, (long long)replay_id, kind, r->epoch));
 }
 
 static int raw_number(const struct raw_stand *r, int read)
@@ -153,10 +162,11 @@ static bool raw_image(struct raw_stand *r, int n, int64_t g, int64_t seen, int s
                                           : sqlite3_mprintf("%.17g", json_number_value(value));
         json_decref(value);
     }
-    raw_run(r->db, sqlite3_mprintf("INSERT INTO sfdc_recon_opportunity VALUES(%d, %Q, 'image', "
-                                   "%lld, 0, 'read-%d', %d, %Q, NULL, NULL, %s, %s, %s, %s, %s)",
-                                   n % 2, id, (long long)g, seq, raw_number(r, seq), read_kind,
-                                   values[0], values[1], values[2], values[3], values[4]));
+    raw_run(r->db,
+            sqlite3_mprintf("INSERT INTO sfdc_recon_opportunity VALUES(%d, %Q, 'image', "
+                            "%lld, %d, 'read-%d', %d, %Q, NULL, NULL, %s, %s, %s, %s, %s)",
+                            n % 2, id, (long long)g, r->epoch, seq, raw_number(r, seq), read_kind,
+                            values[0], values[1], values[2], values[3], values[4]));
     for (int i = 0; i < 5; i++)
         sqlite3_free(values[i]);
     return true;
@@ -167,8 +177,8 @@ static void raw_end(struct raw_stand *r, int64_t g, int seq, int partition, int 
     raw_run(r->db,
             sqlite3_mprintf("INSERT INTO sfdc_recon_opportunity(_partition, Id, _kind, _g, _epoch, "
                             "_read_id, _read_seq, _read_kind, _count, _partitions) "
-                            "VALUES(%d, '*', 'end', %lld, 0, 'read-%d', %d, 'whole', %d, 2)",
-                            partition, (long long)g, seq, raw_number(r, seq), count));
+                            "VALUES(%d, '*', 'end', %lld, %d, 'read-%d', %d, 'whole', %d, 2)",
+                            partition, (long long)g, r->epoch, seq, raw_number(r, seq), count));
 }
 
 /* All records up to n_max, as committed up to position `seen`, in answer to g. */
@@ -530,6 +540,56 @@ static void a_view_that_shows_something_else_than_predicted_is_caught(void **sta
     raw_close(&r);
 }
 
+/* The org is restored: replay ids begin anew, below those already seen; what comes then stands
+ * above all that came before, and the object is in doubt until it is copied again. */
+static void what_comes_with_a_new_epoch_stands_above_all_before(void **state)
+{
+    (void)state;
+    struct raw_stand r;
+    raw_open(&r, "epochs");
+    r.keys = 1;
+    history_commit(r.s.org, 1, "CREATE", NULL, -1, ROW("a", "new", "1"));
+    history_commit(r.s.org, 2, "CREATE", NULL, -1, ROW("b", "new", "1"));
+    history_commit(r.s.org, 1, "UPDATE", "", 10, "{\"Amount\":5}");
+    history_commit(r.s.org, 1, "UPDATE", "", 20, "{\"Amount\":6}");
+    history_commit(r.s.org, 2, "DELETE", "", 25, "{}");
+    history_commit(r.s.org, 1, "UPDATE", "", 30, "{\"Amount\":7}");
+    history_commit(r.s.org, 1, "UPDATE", "GAP_UPDATE", 40, "{\"Amount\":8}");
+    history_commit(r.s.org, 2, "UNDELETE", "", 50, ROW("b", "back", "1"));
+    history_exec(r.s.org, "UPDATE history SET replay_id = pos - 3 WHERE pos >= 6");
+    raw_load(&r);
+    raw_whole(&r, 2, 0, 2);
+    raw_event(&r, 1, 3);
+    raw_event(&r, 1, 4);
+    raw_event(&r, 2, 5);
+    raw_probe(&r);
+    raw_look(&r);
+    r.epoch = 1;
+    raw_alert(&r, 1, 0, "copy"); /* the epoch begins with this word */
+    raw_look(&r);
+    raw_event(&r, 1, 3); /* Amount 7: the same number, below 4 */
+    raw_look(&r);
+    raw_event(&r, 1, 4); /* a gap */
+    raw_event(&r, 2, 5); /* back, at the number it was deleted with */
+    raw_look(&r);
+    raw_whole(&r, 2, 2, 6);
+    raw_look(&r);
+    assert_true(raw_image(&r, 1, 4, 7, ++r.read_seq, "ids"));
+    raw_probe(&r);
+    struct tm_predict *p = raw_predict(&r, true);
+    struct tm_match *m = NULL;
+    struct tm_err err = { 0 };
+    assert_int_equal(
+        tm_match_make(&m, r.s.truth, tm_predict_shown(p), &r.s.timing, raw_objects, 1, &err),
+        TM_OK);
+    assert_int_equal(m->differences_count, 0);
+    assert_int_equal(m->time_travels, 0);
+    assert_int_equal(m->anomalies[TM_ANOMALY_NEVER_EXISTED].count, 0);
+    tm_match_close(m);
+    tm_predict_close(p);
+    agrees(&r, 12);
+}
+
 /* ---- random worlds ---- */
 
 #define WORLD_RECORDS 5
@@ -666,6 +726,7 @@ int main(void)
         cmocka_unit_test(an_object_is_in_doubt_until_its_copy_and_after_an_overflow_until_a_read),
         cmocka_unit_test(a_field_an_update_names_without_changing_it_is_set_by_it),
         cmocka_unit_test(a_view_that_shows_something_else_than_predicted_is_caught),
+        cmocka_unit_test(what_comes_with_a_new_epoch_stands_above_all_before),
         cmocka_unit_test(any_order_loss_and_repetition_shows_what_the_views_show),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,7 +137,6 @@ static enum tm_code arrivals_events(struct tm_reader *r, struct tm_reader_object
         const char *txn = (const char *)sqlite3_column_text(o->raw, 6);
         bool diffs = diff != NULL && diff[0] != '\0' && strcmp(diff, "[]") != 0;
         o->read.raw = sqlite3_column_int64(o->raw, 0);
-        r->epoch_moved |= sqlite3_column_int64(o->raw, 4) > 0;
         if (id == NULL)
             continue;
         struct tm_arrival a = { .lo_ns = r->last_ns,
@@ -175,17 +174,19 @@ static enum tm_code arrivals_alerts(struct tm_reader *r, struct tm_reader_object
         const char *id = (const char *)sqlite3_column_text(o->alerts, 1);
         const char *kind = (const char *)sqlite3_column_text(o->alerts, 3);
         o->read.alerts = sqlite3_column_int64(o->alerts, 0);
-        r->epoch_moved |= sqlite3_column_int64(o->alerts, 4) > 0;
-        if (id == NULL || kind == NULL || strlen(id) != 18 ||
-            (strcmp(kind, "no_base") != 0 && strcmp(kind, "diff") != 0))
+        int64_t epoch = sqlite3_column_int64(o->alerts, 4);
+        bool dirt = id != NULL && kind != NULL && strlen(id) == 18 &&
+                    (strcmp(kind, "no_base") == 0 || strcmp(kind, "diff") == 0);
+        if (!dirt && epoch <= o->alert_epoch)
             continue;
+        o->alert_epoch = epoch > o->alert_epoch ? epoch : o->alert_epoch;
         struct tm_arrival a = { .lo_ns = r->last_ns,
                                 .hi_ns = now_ns,
                                 .rowid = o->read.alerts,
-                                .epoch = sqlite3_column_int64(o->alerts, 4),
+                                .epoch = epoch,
                                 .position = 2 * sqlite3_column_int64(o->alerts, 2),
                                 .kind = TM_ARRIVAL_ALERT };
-        rc = arrivals_add(r, o, id, a, NULL, err);
+        rc = arrivals_add(r, o, dirt ? id : NULL, a, NULL, err);
         if (rc != TM_OK)
             break;
         *changed = true;
@@ -272,7 +273,6 @@ static enum tm_code arrivals_answers(struct tm_reader *r, struct tm_reader_objec
         if (rc != TM_OK)
             break;
         o->read.recon = row.rowid;
-        r->epoch_moved |= row.epoch > 0;
         rc = arrivals_answer(r, o, &row, values, columns, now_ns, err);
         if (rc != TM_OK)
             break;

@@ -88,9 +88,7 @@ static enum tm_code pipeline_predicted(struct pipeline_work *w, struct tm_err *e
     if (rc != TM_OK)
         return rc;
     size_t used = strlen(note);
-    const char *why = reads == 0 ? "not applicable, because the views were never read in full; "
-                      : w->target->reader->epoch_moved
-                          ? "not applicable, because a subscription began anew (an epoch above 0); "
+    const char *why = reads == 0  ? "not applicable, because the views were never read in full; "
                       : rows == 0 ? "not applicable, because no row had arrived; "
                                   : "";
     snprintf(note + used, sizeof note - used,

@@ -19,10 +19,11 @@ struct predict_row {           /* by row of the reader's `shown` */
 };
 struct predict_stars {                        /* R8, R14, R16: newest positions, -1 none */
     int64_t overflow, conversion, whole, any; /* whole, any: reads in force */
+    int64_t epoch, copied; /* newest of all that arrived; of a whole read in force */
     bool stands;
 };
 struct predict_read { /* one read of the reconciler: R16 */
-    int64_t position, answered, counted, partitions;
+    int64_t epoch, position, answered, counted, partitions;
     int64_t ends;
     uint64_t ended[PREDICT_PARTITIONS_MAX / 64]; /* bit a partition */
     bool in_force;
@@ -38,7 +39,10 @@ struct tm_predict {
     int64_t **set;     /* [row][column]: position of the value shown, owned, NULL until needed */
     uint64_t **values; /* [row][column] */
     size_t rows_count;
-    bool *taken;                          /* by arrival */
+    bool *taken; /* by arrival */
+    int64_t
+        *rank; /* by arrival: its place among all (epoch, position): what is compared here (R1) */
+    int64_t replay_id;                    /* of the arrival at hand */
     struct predict_read *reads;           /* by number of a read */
     uint32_t whole[TM_SHOWN_OBJECTS_MAX]; /* by object: newest whole read in force */
     struct predict_stars stars[TM_SHOWN_OBJECTS_MAX];
@@ -104,6 +108,41 @@ static enum tm_code predict_columns(struct tm_predict *p, struct tm_err *err)
     return TM_OK;
 }
 
+struct predict_place {
+    int64_t epoch, position;
+    size_t arrival;
+};
+static int predict_place_order(const void *a, const void *b)
+{
+    const struct predict_place *x = a, *y = b;
+    if (x->epoch != y->epoch)
+        return x->epoch < y->epoch ? -1 : 1;
+    return (x->position > y->position) - (x->position < y->position);
+}
+
+/* Positions of several epochs become one line of numbers. */
+static enum tm_code predict_ranks(struct tm_predict *p, struct tm_err *err)
+{
+    size_t count = p->reader->arrivals_count;
+    struct predict_place *all = calloc(count + 1, sizeof *all);
+    p->rank = calloc(count + 1, sizeof *p->rank);
+    if (all == NULL || p->rank == NULL) {
+        free(all);
+        return tm_fail(err, TM_E_NOMEM, "predict: %zu positions", count);
+    }
+    for (size_t i = 0; i < count; i++)
+        all[i] = (struct predict_place){ p->reader->arrivals[i].epoch,
+                                         p->reader->arrivals[i].position, i };
+    qsort(all, count, sizeof *all, predict_place_order);
+    int64_t rank = 0;
+    for (size_t i = 0; i < count; i++) {
+        rank += i > 0 && predict_place_order(&all[i - 1], &all[i]) != 0;
+        p->rank[all[i].arrival] = rank;
+    }
+    free(all);
+    return TM_OK;
+}
+
 enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *truth,
                              const struct tm_reader *reader, const int64_t *query_ns,
                              int64_t clock_ns, struct tm_err *err)
@@ -126,10 +165,12 @@ enum tm_code tm_predict_open(struct tm_predict **out, const struct tm_truth *tru
     p->reads = calloc(reader->reads_made_count + 1, sizeof *p->reads);
     memset(p->whole, 0xff, sizeof p->whole);
     for (size_t i = 0; i < TM_SHOWN_OBJECTS_MAX; i++)
-        p->stars[i] = (struct predict_stars){ -1, -1, -1, -1, false };
+        p->stars[i] = (struct predict_stars){ -1, -1, -1, -1, -1, -1, false };
     if (p->rows == NULL || p->set == NULL || p->values == NULL || p->taken == NULL ||
         p->reads == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "predict: %zu rows", p->rows_count);
+    if (rc == TM_OK)
+        rc = predict_ranks(p, err);
     if (rc == TM_OK)
         rc = tm_shown_open(&p->shown, err);
     for (size_t i = 0; rc == TM_OK && i < reader->objects_count; i++) {
@@ -168,6 +209,7 @@ void tm_predict_close(struct tm_predict *p)
     free(p->set);
     free(p->values);
     free(p->taken);
+    free(p->rank);
     free(p->reads);
     tm_shown_close(p->shown);
     free(p);
@@ -225,17 +267,25 @@ static void predict_doubt(struct tm_predict *p, uint32_t row, int64_t position)
         p->rows[row].dirt = position;
 }
 
+/* The version that the event is of: one line of replay ids may begin anew, a transaction has one
+ * key. */
+static bool predict_is(const struct tm_truth_version *v, int64_t replay_id, uint64_t txn)
+{
+    return v->replay_id == replay_id && (txn == 0 || txn == v->txn);
+}
+
 /* Looked for from where the record's last event was found: events of one record come in order but
  * for repetitions, and a hot record has thousands of versions. */
-static uint32_t predict_version(struct predict_row *r, const struct tm_truth *t, int64_t replay_id)
+static uint32_t predict_version(struct predict_row *r, const struct tm_truth *t, int64_t replay_id,
+                                uint64_t txn)
 {
     if (r->record == TM_TRUTH_NONE)
         return TM_TRUTH_NONE;
     uint32_t from = r->found != TM_TRUTH_NONE ? r->found : t->records[r->record].first, v = from;
-    while (v != TM_TRUTH_NONE && t->versions[v].replay_id != replay_id)
+    while (v != TM_TRUTH_NONE && !predict_is(&t->versions[v], replay_id, txn))
         v = t->versions[v].next;
     if (v == TM_TRUTH_NONE)
-        for (v = from; v != TM_TRUTH_NONE && t->versions[v].replay_id != replay_id;)
+        for (v = from; v != TM_TRUTH_NONE && !predict_is(&t->versions[v], replay_id, txn);)
             v = t->versions[v].prev;
     r->found = v != TM_TRUTH_NONE ? v : r->found;
     return v;
@@ -299,7 +349,7 @@ static void predict_values(struct tm_predict *p, uint32_t row, uint32_t v, int64
 static void predict_event(struct tm_predict *p, uint32_t row, const struct tm_arrival *a)
 {
     struct predict_row *r = &p->rows[row];
-    uint32_t v = predict_version(r, p->truth, a->position / 2);
+    uint32_t v = predict_version(r, p->truth, p->replay_id, a->txn);
     if (v == TM_TRUTH_NONE) {
         r->left_out = true; /* an event the history does not know */
         return;
@@ -409,6 +459,7 @@ static void predict_end(struct tm_predict *p, const struct tm_arrival *a)
     *word |= bit;
     read->partitions = end->partitions;
     read->position = a->position > read->position ? a->position : read->position;
+    read->epoch = a->epoch > read->epoch ? a->epoch : read->epoch;
 }
 
 /* R16: in force once all ends, and as many answers as they count, are there. */
@@ -425,6 +476,7 @@ static enum tm_code predict_force(struct tm_predict *p, const struct tm_arrival 
     read->in_force = true;
     s->any = read->position > s->any ? read->position : s->any;
     s->whole = whole && read->position > s->whole ? read->position : s->whole;
+    s->copied = whole && read->epoch > s->copied ? read->epoch : s->copied;
     if (!whole)
         return TM_OK;
     uint32_t newest = p->whole[a->object];
@@ -452,7 +504,8 @@ static enum tm_code predict_star(struct tm_predict *p, const struct tm_arrival *
         s->overflow = a->position;
     if (a->kind == TM_ARRIVAL_CONVERSION && a->position > s->conversion)
         s->conversion = a->position;
-    s->stands = s->whole < 0 || s->overflow > s->any || s->conversion > s->whole;
+    s->epoch = a->epoch > s->epoch ? a->epoch : s->epoch;
+    s->stands = s->copied < s->epoch || s->overflow > s->any || s->conversion > s->whole;
     return tm_shown_star(p->shown, a->object, s->stands, a->hi_ns + query_ns, err);
 }
 
@@ -474,16 +527,18 @@ enum tm_code tm_predict_to(struct tm_predict *p, const struct tm_arrival_cut *cu
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < p->reader->arrivals_count; i++) {
-        const struct tm_arrival *a = &p->reader->arrivals[i];
+        struct tm_arrival a = p->reader->arrivals[i];
         int64_t last = INT64_MAX;
         if (cut != NULL)
-            last = a->kind < TM_ARRIVAL_ALERT    ? cut[a->object].raw
-                   : a->kind == TM_ARRIVAL_ALERT ? cut[a->object].alerts
-                                                 : cut[a->object].recon;
-        if (p->taken[i] || a->rowid > last)
+            last = a.kind < TM_ARRIVAL_ALERT    ? cut[a.object].raw
+                   : a.kind == TM_ARRIVAL_ALERT ? cut[a.object].alerts
+                                                : cut[a.object].recon;
+        if (p->taken[i] || a.rowid > last)
             continue;
         p->taken[i] = true;
-        rc = predict_take(p, a, err);
+        p->replay_id = a.position / 2;
+        a.position = p->rank[i];
+        rc = predict_take(p, &a, err);
     }
     return rc;
 }
@@ -552,8 +607,7 @@ enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *vie
 {
     *out = (struct tm_predict_result){ 0 };
     enum tm_code rc = predict_replay(p, views, read->obs_last, err);
-    for (size_t i = 0; rc == TM_OK && !p->reader->epoch_moved && i < p->reader->objects_count;
-         i++) {
+    for (size_t i = 0; rc == TM_OK && i < p->reader->objects_count; i++) {
         if (!read->dirty_known[i] || read->cut[i].raw + read->cut[i].recon == 0)
             continue;
         out->stars++;
@@ -566,7 +620,7 @@ enum tm_code tm_predict_compare(struct tm_predict *p, const struct tm_shown *vie
     for (uint32_t row = 0; rc == TM_OK && row < p->rows_count; row++) {
         const struct tm_shown_row *theirs = &p->reader->shown->rows[row];
         char field[80] = "";
-        if (p->rows[row].left_out || p->rows[row].mine == TM_SHOWN_NONE || p->reader->epoch_moved) {
+        if (p->rows[row].left_out || p->rows[row].mine == TM_SHOWN_NONE) {
             out->left_out++;
             continue;
         }

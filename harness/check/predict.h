@@ -4,8 +4,8 @@
  * R16: nothing depends on the order of arrival, so it holds also where a killed station sends again
  * what came before, where events never came, and before the first copy is complete. Not predicted,
  * and left out of the comparison, counted: records the history or its events do not know, events
- * that give only a diff of a field, answers that are `unreadable`; and the whole of a run with more
- * than one epoch. Pure. Owner: the caller of open. */
+ * that give only a diff of a field, answers that are `unreadable`. Pure. Owner: the caller of open.
+ */
 #ifndef TM_CHECK_PREDICT_H
 #define TM_CHECK_PREDICT_H
 #include "check/match.h"

@@ -19,7 +19,9 @@ enum tm_arrival_kind {
     TM_ARRIVAL_DIFF /* event with fields it only gives a diff of */,
     TM_ARRIVAL_OVERFLOW /* of the whole object; names no row */,
     TM_ARRIVAL_CONVERSION /* the same */,
-    TM_ARRIVAL_ALERT /* an ask that is dirt of its own: no_base, diff */,
+    TM_ARRIVAL_ALERT /* an ask that is dirt of its own: no_base, diff; naming no row: the first of
+                        an epoch */
+    ,
     TM_ARRIVAL_IMAGE,
     TM_ARRIVAL_REMOVED,
     TM_ARRIVAL_UNREADABLE,
@@ -60,6 +62,7 @@ struct tm_reader_object {
     int map_reprepared; /* statement column -> column of shown, or a MAP_ code */
     int64_t seq;
     struct tm_arrival_cut read; /* newest rows read */
+    int64_t alert_epoch;        /* newest of any alert */
     bool starred, found;
 };
 struct tm_reader {
@@ -87,7 +90,6 @@ struct tm_reader {
     uint64_t (*written)(void *self, const char *database), written_seen;
     void *written_self;
     uint64_t probes, reads, busy;
-    bool epoch_moved; /* an epoch above 0 was seen: predictions of option 1 are not claimed */
 };
 /* wall_ns(): CLOCK_MONOTONIC, the clock of every now_ns. */
 enum tm_code tm_reader_open(struct tm_reader **out, const char *path, bool raw,
