@@ -220,52 +220,6 @@ static void html_changes(struct tm_buf *b, const json_t *report)
     tm_buf_addz(b, "</details>\n");
 }
 
-static void html_staleness(struct tm_buf *b, const json_t *report)
-{
-    static const struct html_column age[] = { { "age_s.mean", tm_word_span, 1, "" },
-                                              { "age_s.max", tm_word_span, 1, "" } };
-    static const struct html_column rest[] = {
-        { "drift.flag.precision", tm_word_share, 1, "" },
-        { "drift.flag.recall", tm_word_share, 1, "" },
-        { "freshness_s.superseded", tm_word_count, 1, "" },
-        { "freshness_s.ambiguous", tm_word_count, 1, "" },
-        { "reader_ms.p99", tm_word_span, 0.001, "" },
-    };
-    const json_t *p;
-    size_t i;
-    if (!json_is_object(json_object_get(json_array_get(tm_html_pipelines(report), 0), "age_s")))
-        return;
-    tm_buf_addz(
-        b, "<details><summary>Age, versions behind, and how well doubt is flagged</summary>\n");
-    tm_html_table(b,
-                  "<thead><tr><th>pipeline</th><th>mean age</th><th>oldest</th><th>mean versions "
-                  "behind</th><th>flag precision</th>"
-                  "<th>flag recall</th><th>superseded</th><th>ambiguous</th><th>reader's own width "
-                  "p99</th></tr></thead>\n");
-    json_array_foreach(tm_html_pipelines(report), i, p)
-    {
-        char word[WORD_BYTES];
-        double behind;
-        tm_buf_addz(b, "<tr>");
-        tm_html_name(b, p, i);
-        html_cells(b, p, age, HTML_COUNT(age));
-        if (tm_word_number(p, "behind.mean", &behind))
-            snprintf(word, sizeof word, "%.3g", behind);
-        tm_buf_addf(b, "<td>%s</td>", tm_word_number(p, "behind.mean", &behind) ? word : "–");
-        html_cells(b, p, rest, HTML_COUNT(rest));
-        tm_buf_addz(b, "</tr>\n");
-    }
-    tm_html_table_end(b);
-    tm_buf_addz(b,
-                "<p class=\"note\">Age: now − commit of the oldest change not yet shown, over "
-                "all records and time. Flag precision: of the time rows were flagged as doubtful, "
-                "the share in which they did differ; recall: of the time rows differed, the "
-                "share in which they were flagged (rows merely on their way cannot be). "
-                "Superseded: shown "
-                "only through a later version. Ambiguous: two versions fit what was "
-                "shown.</p></details>\n");
-}
-
 static void html_freshness_chart(struct tm_buf *b)
 {
     tm_buf_addz(
@@ -563,6 +517,7 @@ static void html_cost(struct tm_buf *b, const json_t *report)
         "<th>CPU</th><th>peak memory</th><th>warehouse</th><th>snapshot query</th></tr></thead>\n");
     html_rows(b, report, columns, HTML_COUNT(columns));
     tm_html_table_end(b);
+    tm_html_allocations(b, report);
     html_processes(b, report);
 }
 
@@ -766,7 +721,7 @@ static void html_body(struct tm_buf *b, const json_t *report)
     html_freshness_chart(b);
     html_drift(b, report);
     tm_html_audits(b, report);
-    html_staleness(b, report);
+    tm_html_staleness(b, report);
     tm_html_visibility(b, report);
     tm_html_anomalies(b, report);
     tm_html_faults(b, report);

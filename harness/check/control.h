@@ -4,7 +4,7 @@
  * versions behind must integrate to changes * time. in: the history, the run's timing; out: what
  * came of it. Left out, counted: versions that changed nothing comparable (no read can tell them
  * from the one before), and records of which some version was committed later than it was to be
- * shown, or holds the state of an older one again. Pure. */
+ * shown. Pure. */
 #ifndef TM_CHECK_CONTROL_H
 #define TM_CHECK_CONTROL_H
 #include "check/match.h"

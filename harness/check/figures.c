@@ -11,6 +11,8 @@
 _Static_assert(TM_CURVE_BINS % FIGURES_CURVE_POINTS == 0, "bins are gathered evenly");
 
 struct figures_series {
+    struct tm_series
+        low_s; /* fresh_s, where two versions fit by the earlier of them: a lower bound */
     struct tm_series wait_s, work_ms, fresh_s, waited_s, reader_ms, by_change[TM_TRUTH_CHANGES];
     size_t of, superseded, ambiguous, coincident, lost, negative;
     size_t during; /* batch: committed while the poll that shows them ran */
@@ -21,6 +23,7 @@ static void figures_free(struct figures_series *f)
     tm_series_free(&f->wait_s);
     tm_series_free(&f->work_ms);
     tm_series_free(&f->fresh_s);
+    tm_series_free(&f->low_s);
     tm_series_free(&f->waited_s);
     tm_series_free(&f->reader_ms);
     for (int i = 0; i < TM_TRUTH_CHANGES; i++)
@@ -47,7 +50,7 @@ static enum tm_code figures_unseen(struct figures_series *f, const struct tm_tru
 {
     bool carried = p->kind != TM_PIPELINE_BATCH || (p->carries & (1u << v->change)) != 0;
     double wait_s = carried ? figures_waited_s(v, p, t) : INFINITY;
-    struct tm_series *all[] = { &f->fresh_s, &f->waited_s, &f->by_change[v->change] };
+    struct tm_series *all[] = { &f->fresh_s, &f->low_s, &f->waited_s, &f->by_change[v->change] };
     enum tm_code rc = TM_OK;
     for (size_t i = 0; rc == TM_OK && i < sizeof all / sizeof all[0]; i++)
         rc = tm_series_censor(all[i], wait_s, err);
@@ -66,7 +69,11 @@ static enum tm_code figures_sample(struct figures_series *f, const struct tm_tru
     f->negative += fresh_s < 0;
     f->superseded += (s->flags & TM_SAMPLE_EXACT) == 0;
     f->ambiguous += (s->flags & TM_SAMPLE_AMBIGUOUS) != 0;
+    bool two = (s->flags & TM_SAMPLE_AMBIGUOUS) != 0;
     enum tm_code rc = tm_series_add(&f->fresh_s, fresh_s, err);
+    if (rc == TM_OK) /* the reader's own width is in reader_ms */
+        rc = tm_series_add(&f->low_s, two ? fresh_s - (double)(s->hi_ns - s->lo_ns) / 1e9 : fresh_s,
+                           err);
     if (rc == TM_OK)
         rc = tm_series_add(&f->by_change[v->change], fresh_s, err);
     bool during =
@@ -116,6 +123,7 @@ static void figures_latency(json_t *out, struct figures_series *f, const struct 
     json_object_set_new(out, "wait_s", tm_series_json(&f->wait_s));
     json_object_set_new(out, "work_ms", tm_series_json(&f->work_ms));
     json_object_set_new(out, "freshness_s", fresh);
+    json_object_set_new(out, "freshness_low_s", tm_series_json(&f->low_s));
     json_object_set_new(out, "freshness_curve", tm_series_curve(&f->fresh_s));
     json_object_set_new(out, "t_visibility", tm_series_visibility(&f->fresh_s));
     json_object_set_new(out, "freshness_by_change", changes);

@@ -1,3 +1,4 @@
+#include "check/allocation.h"
 #include "check/anomaly.h"
 #include "check/causes.h"
 #include "check/diff.h"
@@ -556,6 +557,11 @@ static enum tm_code pipeline_cost(struct pipeline_work *w, struct tm_err *err)
                                      w->p->objects[o], (double)w->target->final.query_ns[o] / 1e6,
                                      (int64_t)w->target->final.rows, err);
     }
+    json_object_set_new(
+        cost, "daily",
+        tm_allocation_json(json_number_value(json_object_get(cost, "api_calls")),
+                           json_number_value(json_object_get(cost, "events")),
+                           (double)(w->timing.end_us - w->timing.start_us) / 3.6e9));
     json_object_set_new(cost, "query_ms", json_real(total_ms));
     json_object_set_new(cost, "query_ms_by_object", by_object);
     json_object_set_new(w->out, "cost", cost);
