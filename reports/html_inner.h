@@ -22,9 +22,6 @@ void tm_html_anomalies(struct tm_buf *b, const json_t *report);
 void tm_html_causes(struct tm_buf *b, const json_t *report);
 void tm_html_slowest(struct tm_buf *b, const json_t *report);
 void tm_html_why(struct tm_buf *b, const json_t *report, const json_t *example);
-/* html_external.c: starts, looks, and what is not measured of external pipelines; nothing without.
- */
-void tm_html_external(struct tm_buf *b, const json_t *report);
 /* html_measures.c: staleness and flags; shares of the daily allocations; nothing without them. */
 void tm_html_staleness(struct tm_buf *b, const json_t *report);
 void tm_html_allocations(struct tm_buf *b, const json_t *report);

@@ -427,6 +427,10 @@ static void a_warehouse_that_differs_is_told_row_by_row(void **state)
     assert_int_equal(json_integer_value(json_object_get(one, "phantom")), 1);
     assert_int_equal(json_integer_value(json_object_get(one, "wrong")), 1);
     assert_non_null(strstr(o.out, "\"shown\": \"99\""));
+    /* a copy filled out of sight: no station is guessed, but what the org's log says is told */
+    assert_non_null(strstr(o.out, "\"cause\": \"not_known\""));
+    assert_non_null(strstr(o.out, "evidence missing. Of the CREATE at position "));
+    assert_null(strstr(o.out, "\"station\": \""));
     json_decref(report);
     tm_test_output_free(&o);
 }

@@ -1,6 +1,7 @@
 /* after_class: what differs is few, and for it the whole history is read: which version a row
  * stands for, what it should be, since when it is not (check/match.h, check/diff.h). */
 #include "check/after_inner.h"
+#include "check/cause.h"
 #include "check/diff.h"
 #include <stdlib.h>
 #include <string.h>
@@ -100,10 +101,15 @@ static enum tm_code class_examples(struct after_work *w, const struct class_batc
     rc = class_given(&given, b, o, err);
     if (rc == TM_OK)
         rc = tm_diff_json(&diff, b->truth, b->m, b->shown, NULL, given, err);
+    const struct tm_cause_stand stand = { .truth = b->truth, .m = b->m, .shown = b->shown };
     for (size_t i = 0; rc == TM_OK && i < json_array_size(diff) &&
                        json_array_size(w->examples) < AFTER_EXAMPLES_MAX;
-         i++)
+         i++) {
+        struct tm_cause cause;
+        tm_cause_of(&cause, &stand, &b->m->differences[i]);
+        tm_cause_json(json_array_get(diff, i), &cause);
         json_array_append(w->examples, json_array_get(diff, i));
+    }
     json_decref(given);
     json_decref(diff);
     return rc;

@@ -192,6 +192,9 @@ static void print_example(FILE *out, const json_t *one)
         fprintf(out, ", shown is ");
         print_value(out, json_object_get(field, "shown"));
     }
+    const char *because = json_string_value(json_object_get(one, "because"));
+    if (because != NULL)
+        fprintf(out, ". Cause: %s: %s", json_string_value(json_object_get(one, "cause")), because);
     fprintf(out, "\n");
 }
 

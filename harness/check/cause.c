@@ -35,8 +35,8 @@ const char *tm_cause_version(char out[120], const struct tm_truth *t, uint32_t v
 {
     char at[TM_TIME_BYTES];
     const struct tm_truth_version *v = &t->versions[version];
-    snprintf(out, 120, "%s at position %" PRIu32 " (%s)", tm_truth_change_name(v->change),
-             version + 1, tm_time_z(at, v->org_ms));
+    snprintf(out, 120, "%s at position %" PRId64 " (%s)", tm_truth_change_name(v->change),
+             tm_truth_pos(t, version), tm_time_z(at, v->org_ms));
     return out;
 }
 
@@ -267,6 +267,36 @@ static void cause_batch(struct tm_cause *out, const struct tm_cause_stand *s, ui
 
 /* ---- any ---- */
 
+/* Of a copy that was filled out of sight: what is unusual about the commit, by the org's own log.
+ * No cause, but where to look for one. */
+static const char *cause_unusual(const struct tm_cause_stand *s, uint32_t v)
+{
+    const struct tm_truth_version *version = &s->truth->versions[v];
+    if (version->change == TM_TRUTH_HARD_DELETE)
+        return "it is a purge, of which no event and no query tells";
+    if (version->change == TM_TRUTH_DELETE)
+        return "it is a delete, which plain queries do not return";
+    if (version->change == TM_TRUTH_UPDATE && version->prev != TM_TRUTH_NONE &&
+        cause_stamp(s, v) == cause_stamp(s, version->prev) &&
+        version->org_ms - version->org_ms % 1000 > cause_stamp(s, v))
+        return "it left SystemModstamp as it was, so that a query by stamp does not return it";
+    if (version->intended_ns != INT64_MIN && version->event == TM_TRUTH_SILENT)
+        return "the org sends no event for it";
+    if (version->event == TM_TRUTH_GAP)
+        return "its event is a gap event, which has no values";
+    if (version->event == TM_TRUTH_OVERFLOW)
+        return "an overflow stands in place of its event";
+    return "nothing is unusual about it";
+}
+
+static void cause_unseen(struct tm_cause *out, const struct tm_cause_stand *s, const char *why)
+{
+    char what[120];
+    tm_cause_unknown(out, "%s: evidence missing. Of the %s the org's log says: %s.", why,
+                     tm_cause_version(what, s->truth, out->version),
+                     cause_unusual(s, out->version));
+}
+
 void tm_cause_of(struct tm_cause *out, const struct tm_cause_stand *s,
                  const struct tm_difference *d)
 {
@@ -275,7 +305,7 @@ void tm_cause_of(struct tm_cause *out, const struct tm_cause_stand *s,
         tm_cause_unknown(out, "The org never had this id; where it came from no evidence tells.");
         out->word = "never_created";
     } else if (s->plan == NULL) {
-        tm_cause_unknown(out, "A finished copy does not tell how it was filled: evidence missing.");
+        cause_unseen(out, s, "A finished copy does not tell how it was filled");
     } else if (s->plan->kind == TM_PIPELINE_BATCH) {
         /* the last change: a poll carries the record as it stands, whatever came before */
         if (!tm_truth_is_gone(s->truth->versions[out->version].change) ||
