@@ -1,7 +1,6 @@
 /* arrivals: the raw tables behind option 1 as they grow: what every new row says of one record.
  * An event of many records says it of all of them, with the row of the first (R3). */
 #include "check/reader_inner.h"
-#include "base/json.h"
 #include "base/text.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,7 +109,7 @@ static enum tm_code arrivals_of_many(struct tm_reader *r, struct tm_reader_objec
                                      struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    json_t *list = tm_json_parse(ids, strlen(ids)), *id;
+    json_t *list = json_loadb(ids, strlen(ids), 0, NULL), *id;
     size_t i;
     json_array_foreach(list, i, id)
     {

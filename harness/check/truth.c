@@ -1,5 +1,4 @@
 #include "check/truth.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "check/tolerance.h"
 #include "check/vhash.h"
@@ -343,7 +342,7 @@ static enum tm_code truth_deltas(struct tm_truth *t, uint32_t version, const cha
     const struct tm_truth_record *r = &t->records[v->record];
     struct tm_truth_object *o = &t->objects[r->object];
     json_error_t bad = { .text = "" };
-    json_t *fields = tm_json_parse(text, strlen(text));
+    json_t *fields = json_loadb(text, strlen(text), 0, NULL);
     if (fields == NULL)
         fields = json_loads(text, 0, &bad); /* says where it is wrong */
     enum tm_code rc = TM_OK;

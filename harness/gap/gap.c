@@ -1,5 +1,4 @@
 #include "gap/gap.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "event/change.h"
 #include "event/contract.h"
@@ -191,7 +190,7 @@ static enum tm_code gap_look(struct tm_gap *g, struct tm_err *err)
                                "no Id, ReplayId, ChangeEventHeader or _epoch in the value", err);
     if (!gap_may_ask(text, diff))
         return TM_OK;
-    g->header = tm_json_parse(text, strlen(text));
+    g->header = json_loadb(text, strlen(text), 0, NULL);
     const json_t *ids = json_object_get(g->header, "recordIds");
     const char *change = json_string_value(json_object_get(g->header, "changeType"));
     const char *first = json_string_value(json_array_get(ids, 0));

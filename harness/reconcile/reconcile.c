@@ -1,5 +1,4 @@
 #include "reconcile/reconcile.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "event/change.h"
 #include "reconcile/failed.h"
@@ -207,7 +206,7 @@ static bool recon_parse(struct recon_alert *out, const struct tm_row *row, const
     }
     text = header != NULL ? tm_value_text(header) : NULL;
     if (text != NULL) {
-        json_t *h = tm_json_parse(text, strlen(text));
+        json_t *h = json_loadb(text, strlen(text), 0, NULL);
         const json_t *ms = json_object_get(h, "commitTimestamp");
         if (json_is_integer(ms))
             out->commit_ms = json_integer_value(ms);

@@ -1,5 +1,4 @@
 #include "salesforce/cometd.h"
-#include "base/json.h"
 #include "base/log.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -462,7 +461,7 @@ static enum tm_code cometd_answer(struct tm_cometd *c, const struct tm_now *now,
 {
     if (reply->status < 200 || reply->status >= 300)
         return cometd_status(c, now, reply->status, err);
-    json_t *json = tm_json_parse(tm_buf_text(&reply->body), reply->body.bytes),
+    json_t *json = json_loadb(tm_buf_text(&reply->body), reply->body.bytes, 0, NULL),
            *messages = json;
     if (json == NULL)
         return cometd_start_over(c, now, false, "the answer is not JSON, or was cut short", err);

@@ -1,6 +1,5 @@
 #include "salesforce/session.h"
 #include "base/json_kept.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "salesforce/sign_in.h"
 #include <assert.h>
@@ -670,7 +669,7 @@ static enum tm_code session_call_answer(struct tm_sf_call *c, const struct tm_no
         *out = json_null();
         return TM_OK;
     }
-    *out = tm_json_parse(reply->body.data, reply->body.bytes);
+    *out = json_loadb(reply->body.data, reply->body.bytes, 0, NULL);
     if (*out == NULL)
         *out = c->same_again
                    ? tm_json_kept(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e)

@@ -1,5 +1,4 @@
 #include "mocks/salesforce/cometd_impl.h"
-#include "base/json.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -364,7 +363,7 @@ void tm_bayeux_request(struct tm_bayeux *b, const struct tm_mock_request *r,
         tm_mock_answer(out, 413, "text/plain;charset=UTF-8", "Maximum Request Size Exceeded\n");
         return;
     }
-    json_t *json = r->body != NULL ? tm_json_parse(r->body, r->body_bytes) : NULL;
+    json_t *json = r->body != NULL ? json_loadb(r->body, r->body_bytes, 0, NULL) : NULL;
     size_t i, bad = json_array_size(json) > BAYEUX_MESSAGES_MAX;
     json_t *message;
     json_array_foreach(json, i, message) bad += !json_is_object(message);

@@ -1,5 +1,4 @@
 #include "mocks/salesforce/org_impl.h"
-#include "base/json.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,7 +33,7 @@ static enum tm_code read_apply(struct tm_org *org, struct org_object *o, const c
     bool row = false, full = strcmp(change, "CREATE") == 0 || strcmp(change, "UNDELETE") == 0;
     sqlite3_bind_text(o->lagged[0], 1, id, -1, SQLITE_STATIC);
     enum tm_code rc = tm_sql_step(o->lagged[0], &row, err);
-    json_t *json = rc == TM_OK ? tm_json_parse(fields, strlen(fields)) : NULL, *value;
+    json_t *json = rc == TM_OK ? json_loadb(fields, strlen(fields), 0, NULL) : NULL, *value;
     if (rc == TM_OK && json == NULL)
         rc = tm_fail(err, TM_E_IO, "history of %s %s, version %" PRId64 ": fields are not JSON",
                      o->describe->object, id, version);
