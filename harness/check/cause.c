@@ -306,6 +306,8 @@ void tm_cause_of(struct tm_cause *out, const struct tm_cause_stand *s,
         out->word = "never_created";
     } else if (s->plan == NULL) {
         cause_unseen(out, s, "A finished copy does not tell how it was filled");
+    } else if (s->plan->kind == TM_PIPELINE_EXTERNAL) {
+        cause_unseen(out, s, "What an external pipeline does with what it reads is not seen here");
     } else if (s->plan->kind == TM_PIPELINE_BATCH) {
         /* the last change: a poll carries the record as it stands, whatever came before */
         if (!tm_truth_is_gone(s->truth->versions[out->version].change) ||

@@ -1,4 +1,5 @@
 #include "check/check.h"
+#include "check/given.h"
 #include "check/results.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -25,12 +26,14 @@ static enum tm_code check_target_open(struct tm_check *c, size_t index, struct t
     t->poll_ns = p->kind == TM_PIPELINE_STREAM ? c->plan->poll_ns : c->plan->poll_batch_ns;
     enum tm_code rc = tm_reader_open(&t->reader, p->database, raw, p->objects, p->objects_count,
                                      c->ports.wall_ns, err);
+    if (rc == TM_OK && p->kind == TM_PIPELINE_EXTERNAL)
+        rc = tm_given_attach(t->reader, p, &c->truth, err);
     if (rc == TM_OK)
         tm_reader_written(t->reader, c->ports.written, c->ports.written_self);
     if (rc == TM_OK && raw)
         rc = tm_sampler_open(&t->sampler, p->database, p->objects, p->objects_count,
                              c->ports.wall_ns, c->ports.virtual, err);
-    if (rc == TM_OK && !raw)
+    if (rc == TM_OK && !raw && p->kind != TM_PIPELINE_EXTERNAL) /* each look of whose is full */
         rc = tm_audit_open(&t->audit, t->reader, err);
     if (rc == TM_OK)
         t->views = raw ? t->sampler->reader : t->reader;
@@ -87,6 +90,12 @@ static enum tm_code check_tail(struct tm_check *c, size_t *out_rows, struct tm_e
     return tm_truth_tail(c->truth, CHECK_TAIL_ROWS_MAX, out_rows, err);
 }
 
+/* The warehouse could be opened. */
+static bool check_there(const struct tm_reader *r)
+{
+    return r->given != NULL ? r->reads > 0 : r->db != NULL;
+}
+
 /* A full comparison is due: it begins with a probe. The first one a whole interval after the
  * relations appeared. Time stands still under a virtual clock, so there it ends where it begins. */
 static enum tm_code check_audit(struct tm_check *c, struct tm_check_target *t, int64_t now_ns,
@@ -111,7 +120,7 @@ static enum tm_code check_probe(struct tm_check *c, size_t index, int64_t now_ns
         t->audit != NULL && !t->audit->open && t->reader->reads > 0 && now_ns >= t->audit_ns;
     enum tm_code rc =
         audit ? check_audit(c, t, now_ns, err) : tm_reader_probe(t->reader, now_ns, &changed, err);
-    t->next_ns = now_ns + (t->reader->db == NULL ? CHECK_ABSENT_NS : t->poll_ns);
+    t->next_ns = now_ns + (!check_there(t->reader) ? CHECK_ABSENT_NS : t->poll_ns);
     if (t->sampler != NULL && t->reader->db != NULL && now_ns >= t->sample_ns) {
         /* the first one a whole interval after the file appeared */
         if (t->sample_ns != 0)
@@ -186,7 +195,7 @@ enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct 
 bool tm_check_ready(const struct tm_check *c)
 {
     for (size_t i = 0; i < c->plan->pipelines_count; i++)
-        if (c->targets[i].reader->reads == 0 && c->targets[i].reader->db != NULL)
+        if (c->targets[i].reader->reads == 0 && check_there(c->targets[i].reader))
             return false;
     return c->truth != NULL && c->steps > 2 * c->plan->pipelines_count;
 }

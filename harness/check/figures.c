@@ -37,7 +37,7 @@ static double figures_waited_s(const struct tm_truth_version *v, const struct tm
 {
     double org_s = (double)(t->end_us - v->intended_ms * 1000) / 1e6;
     double delay_s = (double)t->delay_ms / 1e3;
-    if (p->kind == TM_PIPELINE_BATCH || org_s <= delay_s)
+    if (p->kind != TM_PIPELINE_STREAM || org_s <= delay_s)
         return org_s;
     return delay_s + (org_s - delay_s) / (double)t->compress;
 }
@@ -105,7 +105,7 @@ static void figures_latency(json_t *out, struct figures_series *f, const struct 
     json_object_set_new(fresh, "superseded", json_integer((json_int_t)f->superseded));
     json_object_set_new(fresh, "ambiguous", json_integer((json_int_t)f->ambiguous));
     json_object_set_new(fresh, "coincident", json_integer((json_int_t)f->coincident));
-    if (p->kind == TM_PIPELINE_BATCH) {
+    if (p->kind == TM_PIPELINE_BATCH || p->runs != NULL) {
         json_t *during = tm_series_json(&f->waited_s);
         json_object_set_new(during, "changes", json_integer((json_int_t)f->during));
         json_object_set_new(fresh, "during_poll", during);
@@ -304,7 +304,8 @@ static void figures_copies(json_t *out, const struct tm_truth *truth, const stru
 static json_t *figures_lost(const struct figures_series *f, const struct tm_plan_pipeline *p,
                             const struct tm_timing *t)
 {
-    if (p->kind == TM_PIPELINE_STREAM && t->compress > 1)
+    bool paced = p->kind == TM_PIPELINE_BATCH || p->runs != NULL; /* by the org's clock */
+    if (!paced && t->compress > 1)
         return json_pack("{s:n, s:n, s:b, s:s}", "states", "share", "measured", 0, "why",
                          "compressed org time would distort it; run at compress 1");
     return json_pack("{s:I, s:f, s:b}", "states", (json_int_t)f->lost, "share",

@@ -13,24 +13,27 @@
  * coincident: visible at once, unless an older version is first shown after it (a create still
  * under way when its delete was committed). M4. Timeline: visible = intended
  * commit + wait + work. stream: wait = D, work from intended + D on. batch: wait = up to the grid
- * point of the poll whose _seq range holds the row, work from there, or from the commit. M5. An
- * observation that shows no version for the first time (a row turning dirty, or mixed) is put where
- * its record's oldest change not yet shown puts it, or the last one begun: start on the org clock +
- * the wall time since it, unstretched. Where an older change was shown after a newer one (a
- * repaired gap), the timeline can run backwards: the display is moved forward to stay in order, and
- * the record is left out of the area self-test, counted (UNORDERED). M6. Classes: missing = the org
- * has it, no row (or a row whose fields were never all received); phantom = a row, gone in the org;
- * stale = one older whole version; mixed = values each held once, of no single version; wrong = a
- * value never held. M7. A change with no event of its own (hard delete, silent conversion) is shown
- * by a copy, which the org's clock schedules: it waits in org time up to the org instant of the
- * read that shows it (an upper bound), with no work of its own. Where an event of a later version
- * supersedes it in the same read it is shown with that; where it left the state as it was (a purge
- * of what was deleted), with the version before. M8. While `*` stands, every row of the object is
- * flagged, a missing one too: it says the whole object cannot be trusted. It begins where the
- * newest overflow, or change without an event, begun by then puts it (as in M5), and lasts as long
- * as it was there in wall time, unstretched. M9. A column with a tolerance equals a version's value
- * when it is within it. Neighbouring versions whose values are within it of each other are not told
- * apart by it: it takes the first one's value for all of them, and the row too that equals one. */
+ * point of the poll whose _seq range holds the row, work from there, or from the commit. An
+ * external pipeline's command: as batch, up to the start that was under way when the row was read,
+ * or the last one before; one that nobody starts here: all is wait, on the org's clock, work is not
+ * known. M5. An observation that shows no version for the first time (a row turning dirty, or
+ * mixed) is put where its record's oldest change not yet shown puts it, or the last one begun:
+ * start on the org clock + the wall time since it, unstretched. Where an older change was shown
+ * after a newer one (a repaired gap), the timeline can run backwards: the display is moved forward
+ * to stay in order, and the record is left out of the area self-test, counted (UNORDERED). M6.
+ * Classes: missing = the org has it, no row (or a row whose fields were never all received);
+ * phantom = a row, gone in the org; stale = one older whole version; mixed = values each held once,
+ * of no single version; wrong = a value never held. M7. A change with no event of its own (hard
+ * delete, silent conversion) is shown by a copy, which the org's clock schedules: it waits in org
+ * time up to the org instant of the read that shows it (an upper bound), with no work of its own.
+ * Where an event of a later version supersedes it in the same read it is shown with that; where it
+ * left the state as it was (a purge of what was deleted), with the version before. M8. While `*`
+ * stands, every row of the object is flagged, a missing one too: it says the whole object cannot be
+ * trusted. It begins where the newest overflow, or change without an event, begun by then puts it
+ * (as in M5), and lasts as long as it was there in wall time, unstretched. M9. A column with a
+ * tolerance equals a version's value when it is within it. Neighbouring versions whose values are
+ * within it of each other are not told apart by it: it takes the first one's value for all of them,
+ * and the row too that equals one. */
 #ifndef TM_CHECK_MATCH_H
 #define TM_CHECK_MATCH_H
 #include "check/plan.h"

@@ -32,6 +32,32 @@ static uint32_t match_poll(const struct match_work *w, const struct tm_shown_obs
     return TM_TRUTH_NONE;
 }
 
+/* External: the start that was under way when the row was read, or the last one before. */
+static uint32_t match_start(const struct tm_timing *t, int64_t at_ns)
+{
+    size_t first = 0, last = t->polls_count;
+    while (first < last) {
+        size_t middle = (first + last) / 2;
+        if (t->polls[middle].started_ns <= at_ns)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first == 0 ? TM_TRUTH_NONE : (uint32_t)first - 1;
+}
+
+/* M4 of an external pipeline that nobody starts here: when it looks is not known. */
+static void match_time_unknown(const struct match_work *w, size_t i, int64_t hi_ns,
+                               struct tm_sample *s)
+{
+    const struct tm_truth_version *v = &w->truth->versions[w->index[i]];
+    s->visible_us = tm_timing_org_us(w->timing, hi_ns);
+    if (s->visible_us < v->intended_ms * 1000)
+        s->visible_us = v->intended_ms * 1000;
+    s->wait_us = s->visible_us - v->intended_ms * 1000;
+    s->work_ns = 0;
+}
+
 /* M7: the version is silent. False: a copy brought it. Else it is shown with version *out. */
 static bool match_carrier(const struct match_work *w, size_t i, size_t *out)
 {
@@ -102,11 +128,15 @@ void tm_match_time(struct match_work *w, size_t i)
     s->read = o->read;
     if (w->lo[i] < o->lo_ns)
         s->flags |= TM_SAMPLE_AMBIGUOUS;
+    if (t->kind == TM_PIPELINE_EXTERNAL && t->polls_count == 0) {
+        match_time_unknown(w, i, o->hi_ns, s);
+        return;
+    }
     if (t->kind == TM_PIPELINE_STREAM) {
         start_ms += t->delay_ms;
         start_ns += t->delay_ms * TM_NS_PER_MS / t->compress;
     } else {
-        s->poll = match_poll(w, o);
+        s->poll = t->kind == TM_PIPELINE_BATCH ? match_poll(w, o) : match_start(t, o->hi_ns);
         if (s->poll == TM_TRUTH_NONE)
             s->flags |= TM_SAMPLE_NO_POLL;
         else if (t->polls[s->poll].grid_ms > v->intended_ms) {
@@ -130,8 +160,10 @@ static int64_t match_place(struct match_work *w, const struct tm_shown_obs *o)
     int64_t place = INT64_MIN;
     if (o->hi_ns <= t->wall_origin_ns)
         return t->start_us;
-    if (t->kind == TM_PIPELINE_BATCH) {
-        uint32_t poll = match_poll(w, o);
+    if (t->kind == TM_PIPELINE_EXTERNAL && t->polls_count == 0)
+        return tm_timing_org_us(t, o->hi_ns);
+    if (t->kind != TM_PIPELINE_STREAM) {
+        uint32_t poll = t->kind == TM_PIPELINE_BATCH ? match_poll(w, o) : match_start(t, o->hi_ns);
         if (poll != TM_TRUTH_NONE && t->polls[poll].grid_ms != INT64_MIN)
             return t->polls[poll].grid_ms * 1000 +
                    (o->hi_ns - tm_timing_wall_ns(t, t->polls[poll].grid_ms)) / 1000;

@@ -3,6 +3,8 @@
 #include "check/causes.h"
 #include "check/diff.h"
 #include "check/drift.h"
+#include "check/external.h"
+#include "check/given.h"
 #include "check/kept.h"
 #include "check/predict.h"
 #include "check/results.h"
@@ -26,6 +28,7 @@ struct pipeline_work { /* one pipeline while its results are made */
     struct tm_timing timing;
     struct tm_poll *polls;
     size_t polls_count;
+    struct tm_runs runs;          /* external: starts of its command, whose polls are these */
     struct tm_predict *predict;   /* option 1 */
     const struct tm_shown *shown; /* what is matched: followed, or predicted */
     struct tm_match *m, *read;    /* read: option 1, by the full reads of the views */
@@ -365,8 +368,12 @@ static void pipeline_examples(struct pipeline_work *w)
 static enum tm_code pipeline_diff(struct pipeline_work *w, struct tm_err *err)
 {
     const struct tm_shown *shown = w->read != NULL ? w->target->views->shown : w->shown;
-    enum tm_code rc =
-        tm_diff_json(&w->diff, w->r->check->truth, w->m, shown, w->target->views, NULL, err);
+    struct tm_given *given = w->target->reader->given;
+    json_t *values =
+        given != NULL ? tm_given_values(w->target->reader, w->m, TM_DIFF_DETAILS_MAX) : NULL;
+    enum tm_code rc = tm_diff_json(&w->diff, w->r->check->truth, w->m, shown,
+                                   given != NULL ? NULL : w->target->views, values, err);
+    json_decref(values);
     if (rc != TM_OK)
         return rc;
     rc = tm_causes_tell(w->out, w->diff, w->r, w->p, w->m, shown, &w->timing, w->target, err);
@@ -384,6 +391,11 @@ static void pipeline_duplicates(const struct pipeline_work *w, struct tm_anomaly
     const struct tm_sampler *s = w->target->sampler;
     extra->duplicates = w->target->final.duplicates;
     extra->duplicate = w->target->final.duplicate;
+    const struct tm_given *given = w->target->reader->given;
+    if (given != NULL && given->duplicates > extra->duplicates) {
+        extra->duplicates = given->duplicates;
+        extra->duplicate = given->duplicate;
+    }
     if (a != NULL && a->total.duplicates > extra->duplicates) {
         extra->duplicates = a->total.duplicates;
         extra->duplicate = a->total.duplicate;
@@ -499,8 +511,10 @@ static void pipeline_verdict(struct pipeline_work *w)
     int64_t dirty = json_integer_value(json_object_get(drift, "dirty")) +
                     json_integer_value(json_object_get(drift, "starred"));
     bool promised = p->unseen_max != TM_PLAN_NO_LIMIT || p->differing_max != TM_PLAN_NO_LIMIT ||
-                    p->dirty_max != TM_PLAN_NO_LIMIT;
+                    p->dirty_max != TM_PLAN_NO_LIMIT || p->failed_max != TM_PLAN_NO_LIMIT;
     bool failed = false, missing = false;
+    if (w->target->reader->given != NULL)
+        failed = tm_external_failed(w->r, w->reasons, p, &w->runs, w->target->reader->given);
     if (never > p->unseen_max) {
         char example[160] = "";
         for (uint32_t v = 0; v < w->m->samples_count && example[0] == '\0'; v++)
@@ -564,6 +578,9 @@ static enum tm_code pipeline_cost(struct pipeline_work *w, struct tm_err *err)
                            (double)(w->timing.end_us - w->timing.start_us) / 3.6e9));
     json_object_set_new(cost, "query_ms", json_real(total_ms));
     json_object_set_new(cost, "query_ms_by_object", by_object);
+    if (w->target->reader->given != NULL)
+        json_object_set_new(cost, "warehouse_bytes",
+                            json_integer(tm_given_bytes(w->target->reader->given)));
     json_object_set_new(w->out, "cost", cost);
     return rc;
 }
@@ -597,7 +614,8 @@ static enum tm_code pipeline_selftests(struct pipeline_work *w, struct tm_err *e
         rc = pipeline_polls(w, err);
     if (rc == TM_OK && w->target->sampler != NULL)
         rc = pipeline_predicted(w, err);
-    if (rc == TM_OK && w->target->sampler == NULL && w->target->final.ok)
+    if (rc == TM_OK && w->target->sampler == NULL && w->target->reader->given == NULL &&
+        w->target->final.ok)
         rc = tm_results_selftest(w->r, w->p->name, "full_read", w->target->final.changed == 0,
                                  w->target->final.rows > 0 ? TM_EXERCISED : TM_NOTHING_TO_TEST,
                                  (double)w->target->final.rows,
@@ -615,14 +633,14 @@ static json_t *pipeline_head(const struct pipeline_work *w)
     for (size_t i = 0; i < w->p->objects_count; i++)
         json_array_append_new(objects, json_string(w->p->objects[i]));
     json_t *out = json_pack(
-        "{s:s, s:s, s:o, s:o}", "name", w->p->name, "kind",
-        w->p->kind == TM_PIPELINE_STREAM ? "stream" : "batch", "objects", objects, "reads",
+        "{s:s, s:s, s:o, s:o}", "name", w->p->name, "kind", tm_pipeline_kind_name(w->p->kind),
+        "objects", objects, "reads",
         json_pack("{s:I, s:I, s:I, s:I, s:I}", "probes", (json_int_t)reader->probes, "reads",
                   (json_int_t)reader->reads, "busy", (json_int_t)reader->busy, "observations",
                   (json_int_t)w->shown->obs_count, "time_travels", (json_int_t)w->m->time_travels));
     if (w->p->kind == TM_PIPELINE_STREAM)
         json_object_set_new(out, "option", json_integer(w->p->option));
-    else
+    else if (w->p->interval_ms > 0)
         json_object_set_new(out, "interval_s", json_real((double)w->p->interval_ms / 1000));
     return out;
 }
@@ -658,6 +676,8 @@ static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
                             err);
     if (rc != TM_OK)
         return rc;
+    if (w->target->reader->given != NULL)
+        tm_external_json(w->out, w->p, &w->runs, w->target->reader->given, w->timing.compress);
     pipeline_verdict(w);
     pipeline_drained(w);
     json_object_set(w->out, "reasons", w->reasons);
@@ -676,9 +696,11 @@ enum tm_code tm_results_pipeline(struct tm_results *r, size_t index, struct tm_e
     w.timing.kind = w.p->kind;
     if (w.p->kind == TM_PIPELINE_BATCH)
         rc = tm_polls_load(&w.polls, &w.polls_count, w.target->reader, err);
-    w.timing.polls = w.polls;
-    w.timing.polls_count = w.polls_count;
-    if (w.p->kind == TM_PIPELINE_BATCH)
+    if (w.p->runs != NULL)
+        rc = tm_runs_load(&w.runs, w.p->runs, err);
+    w.timing.polls = w.p->runs != NULL ? w.runs.polls : w.polls;
+    w.timing.polls_count = w.p->runs != NULL ? w.runs.count : w.polls_count;
+    if (w.p->kind != TM_PIPELINE_STREAM)
         w.timing.delay_ms = 0;
     if (rc == TM_OK)
         rc = pipeline_make(&w, err);
@@ -689,6 +711,7 @@ enum tm_code tm_results_pipeline(struct tm_results *r, size_t index, struct tm_e
     tm_predict_close(w.predict);
     free(w.curve);
     free(w.polls);
+    tm_runs_free(&w.runs);
     json_decref(w.out);
     json_decref(w.reasons);
     json_decref(w.diff);

@@ -15,9 +15,10 @@ static const char *const plan_keys[] = {
 };
 static const char *const plan_pipeline_keys[] = { "name",    "kind",    "option",      "database",
                                                   "raw",     "objects", "interval_ms", "carries",
-                                                  "clients", "slo" };
+                                                  "clients", "slo",     "relations",   "map",
+                                                  "runs" };
 static const char *const plan_slo_keys[] = { "lateness_ms_p99", "achieved" };
-static const char *const plan_promise_keys[] = { "unseen", "differing", "dirty" };
+static const char *const plan_promise_keys[] = { "unseen", "differing", "dirty", "failed" };
 #define PLAN_COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static enum tm_code plan_known(const json_t *object, const char *where, const char *const *keys,
@@ -109,6 +110,7 @@ static enum tm_code plan_promise(struct tm_plan_pipeline *p, const json_t *objec
     const json_t *slo = json_object_get(object, "slo");
     int64_t missing = slo == NULL && p->kind == TM_PIPELINE_STREAM ? 0 : TM_PLAN_NO_LIMIT;
     p->unseen_max = p->differing_max = p->dirty_max = missing;
+    p->failed_max = slo == NULL && p->kind == TM_PIPELINE_EXTERNAL ? 0 : TM_PLAN_NO_LIMIT;
     if (slo == NULL || json_is_null(slo))
         return TM_OK;
     enum tm_code rc = plan_known(slo, where, plan_promise_keys, PLAN_COUNT(plan_promise_keys), err);
@@ -118,6 +120,48 @@ static enum tm_code plan_promise(struct tm_plan_pipeline *p, const json_t *objec
         rc = plan_int(&p->differing_max, slo, where, "differing", TM_PLAN_NO_LIMIT, 0, err);
     if (rc == TM_OK)
         rc = plan_int(&p->dirty_max, slo, where, "dirty", TM_PLAN_NO_LIMIT, 0, err);
+    if (rc == TM_OK)
+        rc = plan_int(&p->failed_max, slo, where, "failed",
+                      p->kind == TM_PIPELINE_EXTERNAL ? 0 : TM_PLAN_NO_LIMIT, 0, err);
+    return rc;
+}
+
+static const char *const plan_kinds[] = { "stream", "batch", "external" };
+
+const char *tm_pipeline_kind_name(enum tm_pipeline_kind kind)
+{
+    return plan_kinds[kind];
+}
+
+static enum tm_code plan_kind(enum tm_pipeline_kind *out, const json_t *object, const char *where,
+                              struct tm_err *err)
+{
+    const char *kind = NULL;
+    int i = 0;
+    enum tm_code rc = plan_text(&kind, object, where, "kind", NULL, err);
+    if (rc != TM_OK)
+        return rc;
+    while (i < 3 && strcmp(kind, plan_kinds[i]) != 0)
+        i++;
+    *out = (enum tm_pipeline_kind)i;
+    return i < 3 ? TM_OK
+                 : tm_fail(err, TM_E_ARG,
+                           "%s: \"kind\" is stream, batch or external, not \"%.40s\"", where, kind);
+}
+
+/* Of an external pipeline: every object's query. */
+static enum tm_code plan_external(struct tm_plan_pipeline *p, const json_t *object,
+                                  const char *where, struct tm_err *err)
+{
+    p->relations = json_object_get(object, "relations");
+    if (p->kind != TM_PIPELINE_EXTERNAL)
+        return TM_OK;
+    enum tm_code rc = plan_text(&p->map, object, where, "map", where, err);
+    if (rc == TM_OK && json_object_get(object, "runs") != NULL)
+        rc = plan_text(&p->runs, object, where, "runs", NULL, err);
+    for (size_t i = 0; rc == TM_OK && i < p->objects_count; i++)
+        if (!json_is_object(json_object_get(p->relations, p->objects[i])))
+            rc = tm_fail(err, TM_E_ARG, "%s: relations has no %.80s", where, p->objects[i]);
     return rc;
 }
 
@@ -125,7 +169,6 @@ static enum tm_code plan_pipeline(struct tm_plan_pipeline *p, const json_t *obje
                                   const char *where, size_t index, struct tm_err *err)
 {
     char at[200];
-    const char *kind = NULL;
     int64_t option = 2;
     snprintf(at, sizeof at, "%.140s: pipelines[%zu]", where, index);
     enum tm_code rc =
@@ -135,12 +178,9 @@ static enum tm_code plan_pipeline(struct tm_plan_pipeline *p, const json_t *obje
     if (rc == TM_OK)
         rc = plan_text(&p->database, object, at, "database", NULL, err);
     if (rc == TM_OK)
-        rc = plan_text(&kind, object, at, "kind", NULL, err);
-    if (rc == TM_OK && strcmp(kind, "stream") != 0 && strcmp(kind, "batch") != 0)
-        rc = tm_fail(err, TM_E_ARG, "%s: \"kind\" is stream or batch, not \"%.40s\"", at, kind);
+        rc = plan_kind(&p->kind, object, at, err);
     if (rc != TM_OK)
         return rc;
-    p->kind = strcmp(kind, "batch") == 0 ? TM_PIPELINE_BATCH : TM_PIPELINE_STREAM;
     rc = plan_int(&option, object, at, "option", 2, 1, err);
     if (rc == TM_OK && option > 2)
         rc = tm_fail(err, TM_E_ARG, "%s: \"option\" is 1 (views) or 2 (kept rows)", at);
@@ -159,6 +199,8 @@ static enum tm_code plan_pipeline(struct tm_plan_pipeline *p, const json_t *obje
         rc = plan_names(p->clients, &p->clients_count, object, at, "clients", err);
     if (rc == TM_OK)
         rc = plan_carries(p, object, at, err);
+    if (rc == TM_OK)
+        rc = plan_external(p, object, at, err);
     if (rc == TM_OK)
         rc = plan_promise(p, object, at, err);
     return rc;

@@ -12,7 +12,8 @@
  * where a cause is looked for, objects, interval_ms, carries: [change types], clients:
  * [User-Agents], slo: {unseen, differing, dirty}}]. A number left out of a pipeline's slo is not
  * asked for; without slo a stream must end with nothing unseen, no differing row and no dirt, a
- * batch need not. */
+ * batch need not, an external must not
+ * have a start that failed. */
 #ifndef TM_CHECK_PLAN_H
 #define TM_CHECK_PLAN_H
 #include "base/err.h"
@@ -23,7 +24,11 @@
 #define TM_PLAN_NAMES_MAX 64
 #define TM_PLAN_NO_LIMIT INT64_MAX
 
-enum tm_pipeline_kind { TM_PIPELINE_STREAM, TM_PIPELINE_BATCH };
+enum tm_pipeline_kind {
+    TM_PIPELINE_STREAM,
+    TM_PIPELINE_BATCH,
+    TM_PIPELINE_EXTERNAL /* somebody else's: a program of which only its tables are known */
+};
 struct tm_plan_pipeline {
     const char *name, *database; /* borrowed from the plan's JSON, as all text here */
     const char *raw;             /* stream: the raw tables; "" not told */
@@ -34,8 +39,12 @@ struct tm_plan_pipeline {
     size_t objects_count;
     const char *clients[TM_PLAN_NAMES_MAX];
     size_t clients_count;
-    unsigned carries;                             /* bits by enum tm_truth_change */
-    int64_t unseen_max, differing_max, dirty_max; /* TM_PLAN_NO_LIMIT: not asked for */
+    const json_t *relations; /* external: of each object (check/relation.h) */
+    const char *map,
+        *runs;        /* external: who gave the relations; starts of its command, NULL: none */
+    unsigned carries; /* bits by enum tm_truth_change */
+    int64_t unseen_max, differing_max, dirty_max, /* TM_PLAN_NO_LIMIT: not asked for */
+        failed_max;                               /* external: starts that failed */
 };
 struct tm_plan {
     json_t *json; /* owned */
@@ -50,6 +59,7 @@ struct tm_plan {
     struct tm_plan_pipeline pipelines[TM_PLAN_PIPELINES_MAX];
     size_t pipelines_count;
 };
+const char *tm_pipeline_kind_name(enum tm_pipeline_kind kind);
 enum tm_code tm_plan_load(struct tm_plan **out, const char *path, struct tm_err *err);
 /* Takes a reference to `json`; `where` names it in errors. */
 enum tm_code tm_plan_from_json(struct tm_plan **out, json_t *json, const char *where,

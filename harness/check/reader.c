@@ -1,4 +1,5 @@
 #include "check/reader_inner.h"
+#include "check/given.h"
 #include "check/vhash.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ void tm_reader_close(struct tm_reader *r)
         return;
     for (size_t i = 0; r->objects != NULL && i < r->objects_count; i++)
         free(r->objects[i].map);
+    tm_given_close(r->given);
     tm_sql_close(r->db);
     tm_shown_close(r->shown);
     free(r->objects);
@@ -361,6 +363,8 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
 {
     bool row = false;
     int64_t version = 0, hi_ns;
+    if (r->given != NULL)
+        return tm_given_probe(r, now_ns, out_changed, err);
     *out_changed = false;
     enum tm_code rc = tm_reader_connect(r, now_ns, err);
     if (rc != TM_OK)
@@ -509,6 +513,8 @@ enum tm_code tm_reader_full(struct tm_reader *r, bool dirty_too, struct tm_full_
 {
     int64_t before_ns = r->wall_ns();
     bool ignored;
+    if (r->given != NULL)
+        return tm_given_full(r, out, err);
     *out = (struct tm_full_read){ .begun_ns = before_ns };
     enum tm_code rc = tm_reader_connect(r, before_ns, err);
     if (r->last_ns == 0)

@@ -65,7 +65,10 @@ struct tm_reader_object {
     int64_t alert_epoch;        /* newest of any alert */
     bool starred, found;
 };
+struct tm_given;
 struct tm_reader {
+    struct tm_given
+        *given; /* of an external pipeline: its owner's queries (check/given.h); owned */
     char path[512];
     int64_t (*wall_ns)(void);
     bool raw; /* option 1: follow the raw tables instead of the relations */

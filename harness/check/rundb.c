@@ -60,8 +60,7 @@ enum tm_code tm_run_db_pipeline(struct tm_run_db *r, const struct tm_plan_pipeli
         tm_sql_prepare(&s, r->db, "INSERT INTO pipeline VALUES(?1, ?2, ?3, ?4, ?5)", err);
     if (rc == TM_OK) {
         sqlite3_bind_text(s, 1, p->name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(s, 2, p->kind == TM_PIPELINE_STREAM ? "stream" : "batch", -1,
-                          SQLITE_STATIC);
+        sqlite3_bind_text(s, 2, tm_pipeline_kind_name(p->kind), -1, SQLITE_STATIC);
         sqlite3_bind_int(s, 3, p->option);
         sqlite3_bind_text(s, 4, p->database, -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 5, p->interval_ms);

@@ -183,6 +183,7 @@ void tm_run_free(struct tm_run *run)
     for (size_t i = 0; i < run->pipelines_count; i++) {
         json_decref(run->pipelines[i].carries);
         json_decref(run->pipelines[i].clients);
+        json_decref(run->pipelines[i].relations);
     }
     free(run->pipelines);
 }

@@ -23,6 +23,7 @@ tm_command_main tm_cmd_run, tm_cmd_serve, tm_cmd_kafka, tm_cmd_registry, tm_cmd_
     tm_cmd_simulate, tm_cmd_test, tm_cmd_why, tm_cmd_compare,
     tm_cmd_sweep;
 tm_command_main tm_cmd_clock;
+tm_command_main tm_cmd_external;
 
 /* Flags every station command takes; each also from TIDEMARK_<NAME>. Long options are "--name
  * VALUE" or "--name=VALUE". */

@@ -581,6 +581,7 @@ int tm_day_main(int argc, char **argv)
     static struct tm_run run; /* large: the child table is inside */
     struct day day = { .run = &run };
     struct tm_err err;
+    run.simulated = true;
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             tm_help_command(stdout, tm_help_of("simulate"));

@@ -122,6 +122,10 @@ static const struct tm_help helps[] = {
           FLAG_STATS,
       "tidemark batch fixtures/batch/best.json --warehouse best.db "
       "--salesforce-url http://localhost:8080" },
+    { "external", "CONFIG.json --clock FILE", "somebody's command on a schedule",
+      "Starts an external pipeline's command at intended org instants; `tidemark run` writes the\n"
+      "config and the clock.\n\n" FLAG_CLOCK,
+      "tidemark external RUN/config/shell.json --clock RUN/clock" },
     { "check", "--org ORG --relations MAP [--warehouse FILE] [FLAGS]", "verdict on a warehouse",
       "Compares any warehouse that was fed from the mock with what the org held, or two "
       "warehouses.\n\n"

@@ -20,6 +20,7 @@ static const struct {
     { "sink", tm_cmd_sink },
     { "view", tm_cmd_view },
     { "batch", tm_cmd_batch },
+    { "external", tm_cmd_external },
     { "check", tm_cmd_check },
     { "simulate", tm_cmd_simulate },
     { "test", tm_cmd_test },

@@ -10,6 +10,7 @@
  * nothing partial looks whole. */
 #ifndef TM_RUN_RUN_H
 #define TM_RUN_RUN_H
+#include "base/buf.h"
 #include "base/clock.h"
 #include "event/contract.h"
 #include "run/supervise.h"
@@ -23,7 +24,7 @@
 #define TM_RUN_DIR_MAX 700 /* bytes; the files of a run have longer paths */
 
 struct tm_baseline; /* run/baseline.h */
-enum tm_run_kind { TM_RUN_STREAM, TM_RUN_BATCH };
+enum tm_run_kind { TM_RUN_STREAM, TM_RUN_BATCH, TM_RUN_EXTERNAL };
 struct tm_run_pipeline {
     const char *name; /* borrowed from the scenario */
     enum tm_run_kind kind;
@@ -35,7 +36,13 @@ struct tm_run_pipeline {
     const json_t *slo;          /* of the scenario; NULL = the kind's default */
     json_t *clients;            /* User-Agents whose API calls are its; owned */
     json_t *carries;            /* batch: change types it can ever show; owned */
-    char database[TM_PATH_MAX]; /* batch: its file in the run folder */
+    char database[TM_PATH_MAX]; /* batch, external: its file */
+    /* external (run_external.c) */
+    const char *command; /* borrowed from the scenario; NULL: it runs already */
+    char folder[TM_PATH_MAX], runs[TM_PATH_MAX]; /* where it is started; file of its starts */
+    int64_t limit_ms, settle_ms;                 /* wall */
+    bool common;       /* `database` is of all objects, as the scenario says */
+    json_t *relations; /* by object, each with its database; owned */
 };
 struct tm_run {
     /* what was asked */
@@ -48,6 +55,7 @@ struct tm_run {
     struct tm_baseline *baseline; /* what to compare with, read before the run; NULL = nothing */
     bool json;
     bool reset_topics; /* on the user's broker: those of an earlier run are deleted */
+    bool simulated;    /* under a virtual clock */
     bool dir_made;     /* the folder was not there before */
     /* the scenario */
     json_t *scenario; /* owned */
@@ -88,6 +96,21 @@ enum tm_code tm_run_plan_stream(struct tm_run *run, struct tm_run_pipeline *p, c
                                 struct tm_err *err);
 enum tm_code tm_run_plan_batch(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json,
                                struct tm_err *err);
+/* run_external.c: the pipelines that are not ours. The config its starter is given, and the
+ * environment beside it as a file that sh reads. */
+enum tm_code tm_run_plan_external(struct tm_run *run, struct tm_run_pipeline *p, const json_t *json,
+                                  struct tm_err *err);
+enum tm_code tm_run_external_config(const struct tm_run *run, const struct tm_run_pipeline *p,
+                                    char out[TM_PATH_MAX], struct tm_err *err);
+/* Until its first start is over, or it shows the org; what it lacks after a bound is told and
+ * counted. */
+enum tm_code tm_run_external_wait(struct tm_run *run, const struct tm_run_pipeline *p,
+                                  struct tm_err *err);
+/* It has looked after the last change could be seen; a running one: had its time since since_ns. */
+bool tm_run_external_drained(const struct tm_run *run, const struct tm_run_pipeline *p,
+                             int64_t last_ms, int64_t since_ns);
+/* Their users, with commas between. */
+void tm_run_external_users(const struct tm_run *run, struct tm_buf *out);
 enum tm_code tm_run_path(const struct tm_run *run, char out[TM_PATH_MAX], const char *path,
                          const char *what, struct tm_err *err);
 /* All keys of `object` (NULL: none) are among `known`, which ends with NULL. */

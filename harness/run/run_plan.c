@@ -41,6 +41,7 @@ enum tm_code tm_run_keys(const json_t *object, const char *where, const char *co
 /* What a scenario or a pipeline promises: named limits, numbers from 0. `known` ends with NULL. */
 static const char *const run_promises[] = { "lateness_ms_p99", "achieved", "compare", NULL };
 static const char *const pipeline_promises[] = { "unseen", "differing", "dirty", NULL };
+static const char *const external_promises[] = { "unseen", "differing", "dirty", "failed", NULL };
 
 static enum tm_code plan_promises(const json_t *slo, const char *const *known, struct tm_err *err)
 {
@@ -52,7 +53,7 @@ static enum tm_code plan_promises(const json_t *slo, const char *const *known, s
         return tm_fail(err, TM_E_ARG, "slo must be an object of limits");
     json_object_foreach((json_t *)(uintptr_t)slo, key, value)
     {
-        bool whole = known == pipeline_promises;
+        bool whole = known != run_promises;
         bool good = whole ? json_is_integer(value) : json_is_number(value);
         if (plan_known(key, "slo: ", known, err) != TM_OK)
             return err->code;
@@ -73,7 +74,8 @@ static enum tm_code plan_promises(const json_t *slo, const char *const *known, s
 static enum tm_code plan_interval(const struct tm_run *run, const struct tm_run_pipeline *p,
                                   struct tm_err *err)
 {
-    if (p->kind != TM_RUN_BATCH || p->interval_ms >= run->compress * 500)
+    bool paced = p->kind == TM_RUN_BATCH || p->command != NULL;
+    if (!paced || p->interval_ms >= run->compress * 500)
         return TM_OK;
     return tm_fail(err, TM_E_ARG,
                    "compress %" PRId64 " leaves less than half a second between polls; at most "
@@ -85,8 +87,13 @@ static enum tm_code plan_kind(struct tm_run *run, struct tm_run_pipeline *p, con
                               struct tm_err *err)
 {
     const char *kind = json_string_value(json_object_get(json, "kind"));
-    if (plan_promises(p->slo, pipeline_promises, err) != TM_OK)
+    bool external = kind != NULL && strcmp(kind, "external") == 0;
+    if (plan_promises(p->slo, external ? external_promises : pipeline_promises, err) != TM_OK)
         return err->code;
+    if (external) {
+        p->kind = TM_RUN_EXTERNAL;
+        return tm_run_plan_external(run, p, json, err);
+    }
     if (kind != NULL && strcmp(kind, "stream") == 0) {
         for (size_t i = 0; i + 1 < run->pipelines_count; i++)
             if (run->pipelines[i].kind == TM_RUN_STREAM)
@@ -99,7 +106,8 @@ static enum tm_code plan_kind(struct tm_run *run, struct tm_run_pipeline *p, con
         p->kind = TM_RUN_BATCH;
         return tm_run_plan_batch(run, p, json, err);
     }
-    return tm_fail(err, TM_E_ARG, "\"kind\" must be \"stream\" or \"batch\", not \"%.40s\"",
+    return tm_fail(err, TM_E_ARG,
+                   "\"kind\" must be \"stream\", \"batch\" or \"external\", not \"%.40s\"",
                    kind != NULL ? kind : "");
 }
 

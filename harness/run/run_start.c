@@ -74,6 +74,9 @@ static enum tm_code start_org(struct tm_run *run, struct tm_err *err)
 {
     struct tm_child *child;
     char seed[32];
+    struct tm_buf users;
+    tm_buf_init(&users, 1 << 12);
+    tm_run_external_users(run, &users);
     snprintf(seed, sizeof seed, "%" PRId64, run->seed);
     /* clang-format off */
     const char *argv[] = { "serve", "--port", "0", "--quiet",
@@ -82,10 +85,13 @@ static enum tm_code start_org(struct tm_run *run, struct tm_err *err)
                            "--scenario", run->scenario_path,
                            "--clock", run->clock_path,
                            "--seed", seed,
+                           users.bytes > 0 ? "--users" : NULL, tm_buf_text(&users),
                            NULL };
     /* clang-format on */
-    if (tm_child_start(&run->kids, &child, "serve", false, argv, err) != TM_OK)
-        return err->code;
+    enum tm_code rc = tm_child_start(&run->kids, &child, "serve", false, argv, err);
+    tm_buf_free(&users);
+    if (rc != TM_OK)
+        return rc;
     return tm_child_first_line(&run->kids, child, START_SERVER_MS, run->url, sizeof run->url, err);
 }
 
@@ -215,6 +221,26 @@ static enum tm_code start_batch(struct tm_run *run, struct tm_err *err)
     return TM_OK;
 }
 
+static enum tm_code start_external(struct tm_run *run, struct tm_err *err)
+{
+    char config[TM_PATH_MAX];
+    for (size_t i = 0; i < run->pipelines_count; i++) {
+        const struct tm_run_pipeline *p = &run->pipelines[i];
+        if (p->kind != TM_RUN_EXTERNAL)
+            continue;
+        if (tm_run_external_config(run, p, config, err) != TM_OK)
+            return err->code;
+        if (p->command != NULL &&
+            start_station(run, "external", p->name, config, NULL, err) != TM_OK)
+            return err->code;
+    }
+    for (size_t i = 0; i < run->pipelines_count; i++)
+        if (run->pipelines[i].kind == TM_RUN_EXTERNAL &&
+            tm_run_external_wait(run, &run->pipelines[i], err) != TM_OK)
+            return err->code;
+    return TM_OK;
+}
+
 enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err)
 {
     const struct tm_run_pipeline *stream = NULL;
@@ -237,7 +263,7 @@ enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err)
         tm_log(TM_LOG_INFO, "org at %s", run->url);
     if (stream != NULL && start_stream(run, stream, err) != TM_OK)
         return tm_at(err, "starting up");
-    if (start_batch(run, err) != TM_OK)
+    if (start_batch(run, err) != TM_OK || start_external(run, err) != TM_OK)
         return tm_at(err, "starting up");
     for (size_t i = 0; stream != NULL && i < run->objects_count; i++)
         if (start_wait_copy(run, run->objects[i], err) != TM_OK)

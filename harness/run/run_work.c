@@ -23,10 +23,30 @@ static json_t *work_objects(const struct tm_run *run)
     return objects;
 }
 
+static void work_plan_external(const struct tm_run *run, const struct tm_run_pipeline *p,
+                               json_t *list)
+{
+    json_t *objects = json_array();
+    const char *object;
+    json_t *spec;
+    json_object_foreach(p->relations, object, spec)
+        json_array_append_new(objects, json_string(object));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:O, s:o, s:O, s:s, s:s*, s:O*}",
+                                          "name", p->name, "kind", "external", "database",
+                                          p->database, "interval_ms", (json_int_t)p->interval_ms,
+                                          "relations", p->relations, "objects", objects, "clients",
+                                          p->clients, "map", run->scenario_path, "runs",
+                                          p->command != NULL ? p->runs : NULL, "slo", p->slo));
+}
+
 static void work_plan_pipeline(const struct tm_run *run, const struct tm_run_pipeline *p,
                                json_t *list)
 {
     char name[96];
+    if (p->kind == TM_RUN_EXTERNAL) {
+        work_plan_external(run, p, list);
+        return;
+    }
     if (p->kind == TM_RUN_BATCH) {
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:O, s:o, s:O, s:O*}", "name",
                                               p->name, "kind", "batch", "database", p->database,
@@ -161,9 +181,25 @@ bool tm_run_batch_drained(const struct tm_run *run, int64_t last_ms)
     return true;
 }
 
+struct work_last { /* the last change, and since when it is waited for */
+    int64_t last_ms, since_ns;
+};
+
+static bool work_drained(const struct tm_run *run, const struct tm_run_pipeline *p,
+                         const struct work_last *last)
+{
+    return p->kind == TM_RUN_BATCH
+               ? work_polled(run, p, last->last_ms)
+               : p->kind != TM_RUN_EXTERNAL ||
+                     tm_run_external_drained(run, p, last->last_ms, last->since_ns);
+}
+
 static bool work_batch_done(struct tm_run *run, void *self)
 {
-    return tm_run_batch_drained(run, *(int64_t *)self);
+    for (size_t i = 0; i < run->pipelines_count; i++)
+        if (!work_drained(run, &run->pipelines[i], self))
+            return false;
+    return true;
 }
 
 struct work_quiet {
@@ -192,12 +228,12 @@ static bool work_stream_quiet(struct tm_run *run, void *self)
 }
 
 /* Batch pipelines that did not come by again, or streaming that did not come to rest. */
-static void work_undrained(struct tm_run *run, int64_t last_ms, bool streaming)
+static void work_undrained(struct tm_run *run, const struct work_last *last, bool streaming)
 {
     size_t used = 0;
     for (size_t i = 0; i < run->pipelines_count; i++) {
         const struct tm_run_pipeline *p = &run->pipelines[i];
-        if (p->kind == TM_RUN_BATCH ? work_polled(run, p, last_ms) : !streaming)
+        if (p->kind == TM_RUN_STREAM ? !streaming : work_drained(run, p, last))
             continue;
         int n = snprintf(run->undrained + used, sizeof run->undrained - used, "%s%s",
                          used > 0 ? ", " : "", p->name);
@@ -211,27 +247,31 @@ static void work_undrained(struct tm_run *run, int64_t last_ms, bool streaming)
 
 static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
 {
-    int64_t last_ms = tm_run_ask(run->org_path, "SELECT max(intended_ms) FROM history"),
-            longest_ms = 0;
+    struct work_last last = { tm_run_ask(run->org_path, "SELECT max(intended_ms) FROM history"),
+                              tm_clock_monotonic_ns() };
+    int64_t longest_ms = 0, bound_ms = WORK_DRAIN_S_MAX * 1000;
     struct work_quiet quiet = { .raw_rows = -1 };
     const struct tm_run_pipeline *stream = NULL;
     for (size_t i = 0; i < run->pipelines_count; i++) {
         if (run->pipelines[i].interval_ms > longest_ms)
             longest_ms = run->pipelines[i].interval_ms;
+        if (run->pipelines[i].kind == TM_RUN_EXTERNAL)
+            bound_ms += run->pipelines[i].limit_ms + run->pipelines[i].settle_ms;
         if (run->pipelines[i].kind == TM_RUN_STREAM) {
             stream = &run->pipelines[i];
-            quiet.not_before_ms = last_ms + run->pipelines[i].interval_ms;
+            quiet.not_before_ms = last.last_ms + run->pipelines[i].interval_ms;
         }
     }
-    int bound_s = (int)((longest_ms + run->index_lag_ms) / 1000 / run->compress) + WORK_DRAIN_S_MAX;
-    enum tm_code rc = work_until(run, "draining", bound_s, work_batch_done, &last_ms, err);
+    int bound_s =
+        (int)((longest_ms + run->index_lag_ms) / 1000 / run->compress) + (int)(bound_ms / 1000);
+    enum tm_code rc = work_until(run, "draining", bound_s, work_batch_done, &last, err);
     if (rc == TM_OK && stream != NULL)
         rc = tm_run_behind_open(&quiet.behind, run, stream, err);
     if (rc == TM_OK && stream != NULL)
         rc = work_until(run, "draining", bound_s, work_stream_quiet, &quiet, err);
     tm_run_behind_close(quiet.behind);
     if (rc == TM_E_AGAIN) {
-        work_undrained(run, last_ms, quiet.since_ns != 0);
+        work_undrained(run, &last, quiet.since_ns != 0);
         rc = TM_OK;
     }
     if (rc == TM_OK)
