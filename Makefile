@@ -28,7 +28,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test test-clients test-real check asan tsan cov bench fuzz fuzz-run zoo small determinism layering tidy valgrind clean deps help tests-built
+.PHONY: all run test test-clients test-real check asan tsan cov bench fuzz fuzz-run zoo small scale determinism layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -72,6 +72,7 @@ cov:
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=cov check
 	@sh tests/coverage.sh build/cov
 bench: $(BUILD)/tidemark $(BENCHES)
+	@sh .ci/packages bench
 	@for b in $(BENCHES); do TIDEMARK_BIN=$(BUILD)/tidemark $$b || exit 1; done
 # libFuzzer over everything that parses bytes from outside; SECONDS_EACH bounds each target. Needs clang.
 SECONDS_EACH ?= 60
@@ -96,6 +97,10 @@ nightly: deps
 ROWS ?= 4
 small: $(BUILD)/tests/unit_small_worlds
 	@TIDEMARK_SMALL=$(ROWS) $<
+# The checker at scale: a history of so many changes and a warehouse, judged; prints what memory that takes. `make test` runs a slice.
+CHANGES ?= 1000000 3000000 10000000
+scale: $(BUILD)/tidemark $(BUILD)/tests/e2e_scale
+	@TIDEMARK_BIN=$(BUILD)/tidemark TIDEMARK_SCALE="$(CHANGES)" $(BUILD)/tests/e2e_scale
 # Static analysis (clang-tidy), the unit tests under valgrind, and which lines the tests reach (after `make cov`).
 tidy:
 	@for f in $(SOURCES); do clang-tidy --quiet $$f -- -std=c11 $(CPPFLAGS) 2>/dev/null || bad=1; done; exit $${bad:-0}

@@ -727,6 +727,7 @@ static void html_body(struct tm_buf *b, const json_t *report)
     tm_html_faults(b, report);
     html_differences(b, report);
     tm_html_causes(b, report);
+    tm_html_external(b, report);
     html_stations(b, report);
     html_cost(b, report);
     html_coverage(b, report);

@@ -25,6 +25,9 @@ void tm_html_why(struct tm_buf *b, const json_t *report, const json_t *example);
 /* html_measures.c: staleness and flags; shares of the daily allocations; nothing without them. */
 void tm_html_staleness(struct tm_buf *b, const json_t *report);
 void tm_html_allocations(struct tm_buf *b, const json_t *report);
+/* html_external.c: starts, looks, and what is not measured of external pipelines; nothing without.
+ */
+void tm_html_external(struct tm_buf *b, const json_t *report);
 /* How often the followed relations were compared whole, beside the curve; nothing without audits.
  */
 void tm_html_audits(struct tm_buf *b, const json_t *report);

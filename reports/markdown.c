@@ -168,6 +168,35 @@ static void md_causes(struct tm_buf *b, const json_t *report)
     }
 }
 
+/* Pipelines of somebody else: their starts, and what cannot be measured of them. */
+static void md_external(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p, *one;
+    size_t i, k, shown = 0;
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+    {
+        char started[WORD_BYTES], failed[WORD_BYTES], killed[WORD_BYTES], skipped[WORD_BYTES];
+        const json_t *list = json_object_get(p, "not_measured");
+        if (!json_is_array(list))
+            continue;
+        tm_buf_addz(b, shown++ == 0 ? "\n## Pipelines of somebody else\n\n" : "\n");
+        md_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addf(b,
+                    ": %s starts, %s failed, %s of them killed over the limit, %s instants passed "
+                    "over. Not measured:\n\n",
+                    tm_word_at(started, p, "runs.started", tm_word_count, 1),
+                    tm_word_at(failed, p, "runs.failed", tm_word_count, 1),
+                    tm_word_at(killed, p, "runs.killed", tm_word_count, 1),
+                    tm_word_at(skipped, p, "runs.skipped", tm_word_count, 1));
+        json_array_foreach(list, k, one)
+        {
+            tm_buf_addz(b, "- ");
+            md_text(b, json_is_string(one) ? json_string_value(one) : "");
+            tm_buf_addc(b, '\n');
+        }
+    }
+}
+
 /* Anomaly by pipeline. */
 static void md_anomalies(struct tm_buf *b, const json_t *report)
 {
@@ -275,6 +304,7 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
     md_faults(out, report);
     md_differences(out, report);
     md_causes(out, report);
+    md_external(out, report);
     tm_buf_addz(out, "\n## Cost\n");
     md_table(out, report, cost, sizeof cost / sizeof cost[0]);
     md_self_tests(out, report);

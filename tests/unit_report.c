@@ -608,6 +608,29 @@ static void words_have_units_people_use(void **state)
     assert_string_equal(tm_word_share(w, 0.00001), "< 0.01 %");
 }
 
+static void a_pipeline_of_somebody_else_says_what_is_not_measured(void **state)
+{
+    (void)state;
+    json_t *report = sample("other");
+    json_t *p = json_array_get(json_object_get(report, "pipelines"), 0);
+    render(sample("other"));
+    char *html = get("report.html");
+    assert_null(strstr(html, "Pipelines of somebody else"));
+    free(html);
+    json_object_set_new(
+        p, "runs",
+        json_pack("{s:i, s:i, s:i, s:i}", "started", 21, "failed", 3, "killed", 1, "skipped", 4));
+    json_object_set_new(p, "not_measured", json_pack("[s]", "Its <stations>: unseen."));
+    render(report);
+    html = get("report.html");
+    char *text = get("report.md");
+    assert_non_null(strstr(html, "Its &lt;stations&gt;: unseen."));
+    assert_non_null(strstr(text, "21 starts, 3 failed, 1 of them killed"));
+    assert_non_null(strstr(text, "## Pipelines of somebody else"));
+    free(html);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -630,6 +653,7 @@ int main(void)
         cmocka_unit_test(a_harness_that_contradicts_itself_is_the_headline),
         cmocka_unit_test(what_went_wrong_is_a_table_of_names_with_the_smallest_example_of_each),
         cmocka_unit_test(every_cause_names_its_station_its_rule_and_the_evidence),
+        cmocka_unit_test(a_pipeline_of_somebody_else_says_what_is_not_measured),
         cmocka_unit_test(words_have_units_people_use),
     };
     return cmocka_run_group_tests(tests, folder, no_folder);

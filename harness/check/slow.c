@@ -110,6 +110,24 @@ static void slow_batch(char *out, size_t out_bytes, const struct tm_match *m,
         (double)s->work_ns / 1e9);
 }
 
+static void slow_external(char *out, size_t out_bytes, const struct tm_match *m,
+                          const struct tm_timing *t, uint32_t v)
+{
+    const struct tm_sample *s = &m->samples[v];
+    char at[TM_TIME_BYTES];
+    if (t->polls_count == 0)
+        snprintf(out, out_bytes, "when its pipeline looks is not known");
+    else if (s->poll == TM_TRUTH_NONE || t->polls[s->poll].grid_ms == INT64_MIN)
+        snprintf(out, out_bytes, "it was shown before the first start that was due");
+    else
+        snprintf(out, out_bytes,
+                 "%.0f s of it was the wait for the start of %.8s%s; from there to its row it took "
+                 "%.1f s of wall time",
+                 (double)s->wait_us / 1e6, tm_time_z(at, t->polls[s->poll].grid_ms) + 11,
+                 t->polls[s->poll].skipped > 0 ? ", before which starts were passed over" : "",
+                 (double)s->work_ns / 1e9);
+}
+
 json_t *tm_slow_json(const struct tm_truth *truth, const struct tm_match *m,
                      const struct tm_timing *t, const struct tm_marks *marks)
 {
@@ -123,6 +141,8 @@ json_t *tm_slow_json(const struct tm_truth *truth, const struct tm_match *m,
         const char *rule = NULL;
         if (t->kind == TM_PIPELINE_BATCH)
             slow_batch(because, sizeof because, m, t, top[i]);
+        else if (t->kind == TM_PIPELINE_EXTERNAL)
+            slow_external(because, sizeof because, m, t, top[i]);
         else
             rule = slow_stream(because, sizeof because, truth, m, t, marks, top[i]);
         json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s, s:I, s:f, s:s?, s:s}", "object",

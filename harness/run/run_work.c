@@ -12,7 +12,10 @@
 
 #define WORK_WITNESS_MS 60000
 #define WORK_PROGRESS_S 5
-#define WORK_QUIET_S 2      /* streaming: no new row and no dirt for so long = drained */
+#define WORK_QUIET_S 2 /* streaming: no new row and no dirt for so long = drained */
+/* the witness's last probe falls after the last commit of a pipeline, and after the org, which
+ * writes the calls it counted once a second */
+#define WORK_LAST_MS 1200
 #define WORK_DRAIN_S_MAX 60 /* wall seconds beyond the last grid point before giving up */
 
 static json_t *work_objects(const struct tm_run *run)
@@ -275,8 +278,7 @@ static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
         rc = TM_OK;
     }
     if (rc == TM_OK)
-        tm_supervise_pause(
-            500); /* the witness's last probe falls after the last commit of a pipeline */
+        tm_supervise_pause(WORK_LAST_MS);
     return rc;
 }
 
