@@ -386,7 +386,10 @@ static void a_file_that_another_takes_the_place_of_is_read_anew(void **state)
     struct stand s;
     char sql[300], other[220];
     (void)state;
-    open_stand(&s, "moved", LOOSE, WAL);
+    open_stand(&s, "moved", LOOSE, "PRAGMA journal_mode=DELETE");
+    look(&s, 2);
+    look(&s, 4);
+    assert_true(s.reader->given->looks > 0);
     history_commit(s.org, 1, "UPDATE", "", 5, "{\"Stage\":\"won\"}");
     snprintf(other, sizeof other, "%s.new", s.path);
     snprintf(sql, sizeof sql, "VACUUM INTO '%s'", other);
