@@ -285,6 +285,48 @@ static void a_virtual_clock_has_no_place_for_real_processes(void **state)
                     "tidemark simulate fixtures/scenarios/external.json --out %s/never", folder);
 }
 
+#define REL                                                                                        \
+    "\"relations\":{\"Opportunity\":{\"query\":\"SELECT * FROM opp\",\"columns\":{\"StageName\":"  \
+    "\"stage\"}}}"
+
+/* Before anything is started, each in its own words. */
+static void mistakes_in_an_external_pipeline_are_named(void **state)
+{
+    static const struct {
+        const char *pipeline, *a, *b;
+    } all[] = {
+        { "\"comand\":\"x\"", "unknown key \"comand\"", "did you mean \"command\"" },
+        { "\"command\":\"x\",\"database\":\"x.db\"," REL, "\"every\"", "org's clock" },
+        { "\"command\":\"x\",\"every\":\"soon\",\"database\":\"x.db\"," REL, "soon",
+          "not a duration" },
+        { "\"command\":\"x\",\"every\":\"5s\",\"database\":\"x.db\"," REL, "compress",
+          "half a second" },
+        { "\"every\":\"5m\",\"database\":\"x.db\"," REL, "\"command\"", "there is none" },
+        { "\"command\":\"x\",\"every\":\"5m\",\"settle\":\"5s\",\"database\":\"x.db\"," REL,
+          "\"settle\"", "runs already" },
+        { "\"command\":\"x\",\"every\":\"5m\"," REL, "Opportunity", "\"database\"" },
+        { "\"command\":\"x\",\"every\":\"5m\",\"database\":\"x.db\"", "\"relations\"", "query" },
+        { "\"database\":\"x.db\",\"relations\":{\"Oportunity\":{\"query\":\"SELECT 1\"}}",
+          "Oportunity", "did you mean Opportunity" },
+        { "\"database\":\"x.db\",\"relations\":{\"Opportunity\":{\"query\":\"SELECT 1\","
+          "\"tolerances\":{\"Amount\":\"1s\"}}}",
+          "tolerance of Amount", "scale" },
+        { "\"database\":\"x.db\",\"slo\":{\"faild\":1}," REL, "faild", "did you mean \"failed\"" },
+    };
+    char path[100], text[1500];
+    (void)state;
+    snprintf(path, sizeof path, "%s/scenarios", folder);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        snprintf(text, sizeof text,
+                 "{\"compress\":60,\"objects\":[\"Opportunity\"],\"pipelines\":[{\"name\":\"mine\","
+                 "\"kind\":\"external\",%s}]}",
+                 all[i].pipeline);
+        tm_test_write_file(path, "wrong.json", text);
+        tm_test_refused(64, (const char *[]){ all[i].a, all[i].b, "mine", NULL }, 20,
+                        "tidemark run %s/wrong.json --out %s/wrong", path, folder);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_command_that_fails_fails_its_pipeline_with_its_last_words),
         cmocka_unit_test(a_command_that_hangs_is_killed_with_all_it_started),
         cmocka_unit_test(one_that_runs_already_is_followed_and_its_limits_are_said),
+        cmocka_unit_test(mistakes_in_an_external_pipeline_are_named),
         cmocka_unit_test(a_virtual_clock_has_no_place_for_real_processes),
     };
     return cmocka_run_group_tests(tests, run_both, forget_both);

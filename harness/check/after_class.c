@@ -10,7 +10,7 @@
 #define CLASS_READ_NS (INT64_MAX / 4)
 /* of one batch: bounds its memory */
 #define CLASS_RECORDS_MAX 20000
-#define CLASS_VERSIONS_MAX 1000000
+#define CLASS_VERSIONS_MAX 20000
 
 struct class_batch {
     struct tm_truth *truth;

@@ -9,6 +9,8 @@
 #define VALUE_EXACT_INT (INT64_C(1) << 53)
 #define VALUE_SEED_REAL UINT64_C(0x2545f4914f6cdd1d)
 #define VALUE_SEED_LONG UINT64_C(0x8cb92ba72f3d8dd7)
+#define VALUE_NAN UINT64_C(0x7ff8000000000000)
+#define VALUE_NAN_PAYLOAD UINT64_C(0x8007ffffffffffff) /* sign and 51 bits */
 
 static uint64_t value_not_null(uint64_t hash)
 {
@@ -37,11 +39,17 @@ static uint64_t value_double(double number)
     return value_not_null(value_mix(bits ^ VALUE_SEED_REAL));
 }
 
+/* What is no number below 2^53 reads back as NaN: no number is near it. */
+static uint64_t value_other(uint64_t hash)
+{
+    return value_not_null(value_mix((VALUE_NAN | (hash & VALUE_NAN_PAYLOAD)) ^ VALUE_SEED_REAL));
+}
+
 uint64_t tm_vhash_int(int64_t number)
 {
     if (number > -VALUE_EXACT_INT && number < VALUE_EXACT_INT)
         return value_double((double)number);
-    return value_not_null(value_mix((uint64_t)number ^ VALUE_SEED_LONG));
+    return value_other(value_mix((uint64_t)number ^ VALUE_SEED_LONG));
 }
 
 uint64_t tm_vhash_real(double number)
@@ -62,7 +70,7 @@ bool tm_vhash_number(double *out, uint64_t hash)
 
 uint64_t tm_vhash_text(const char *text, size_t bytes)
 {
-    return bytes == 0 ? TM_VHASH_NULL : value_not_null(XXH3_64bits(text, bytes));
+    return bytes == 0 ? TM_VHASH_NULL : value_other(XXH3_64bits(text, bytes));
 }
 
 uint64_t tm_vhash_json(const json_t *json)

@@ -16,7 +16,7 @@ uint64_t tm_vhash_int(int64_t number);
 uint64_t tm_vhash_real(double number);
 uint64_t tm_vhash_text(const char *text, size_t bytes);
 /* The number a hash of tm_vhash_int or tm_vhash_real stands for, if it is below 2^53 or has a
- * fraction. False: it is null. Of a text's hash, some number or other. */
+ * fraction; NaN of anything else. False: it is null. */
 bool tm_vhash_number(double *out, uint64_t hash);
 uint64_t tm_vhash_json(const json_t *json);
 uint64_t tm_vhash_column(sqlite3_stmt *stmt, int column);
