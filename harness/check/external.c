@@ -14,6 +14,10 @@ static json_t *external_not_measured(const struct tm_plan_pipeline *p, const str
     json_array_append_new(
         list,
         json_string("The closed forms of polling: what one start takes in is its own secret."));
+    json_array_append_new(
+        list,
+        json_string("Other tables it may keep: a state that its relation no longer shows counts "
+                    "as one that no kept table gives back."));
     if (p->runs == NULL)
         json_array_append_new(
             list,
