@@ -45,6 +45,9 @@ static enum tm_code topics_open(struct topics *t, const struct tm_kafka_access *
                             "reconnect.backoff.max.ms",
                             "1000" };
     char why[200];
+    if (access->brokers == NULL || *access->brokers == '\0')
+        return tm_fail(err, TM_E_ARG,
+                       "no Kafka broker given: say --brokers HOST:PORT or set TIDEMARK_BROKERS");
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     enum tm_code rc =
         tm_rdk_set_all(conf, pairs, sizeof pairs / sizeof pairs[0],
@@ -94,7 +97,7 @@ static enum tm_code topics_metadata(struct topics *t, const struct rd_kafka_meta
     } while (tm_clock_monotonic_ns() < until_ns);
     return tm_fail_retry(err, TM_E_IO,
                          "no Kafka broker answers at %s (tried for %d ms: %s); is it running, and "
-                         "are its TLS and sign-in what the client was told?",
+                         "are --brokers and --kafka-properties right?",
                          a->brokers, a->timeout_ms, rd_kafka_err2str(e));
 }
 
