@@ -584,8 +584,8 @@ static enum tm_code source_copy(struct tm_source *s, const struct tm_now *now, s
         return rc;
     s->part_at = 0;
     s->phase = PHASE_COPY_ACK;
-    tm_log(TM_LOG_INFO, "%s: asks for a %s at replay id %" PRId64 ", epoch %" PRId32, s->set.object,
-           s->copy_reason, s->copy_g, s->at.epoch);
+    tm_log(TM_LOG_INFO, "%s: asks for a whole copy (%s) at replay id %" PRId64 ", epoch %" PRId32,
+           s->set.object, s->copy_reason, s->copy_g, s->at.epoch);
     return TM_OK;
 }
 
