@@ -39,7 +39,6 @@ static void fuzz_client(const uint8_t *data, size_t bytes, const struct tm_descr
                                                .seed = 1 };
     static const char signed_in[] = "\x10\n{\"access_token\":\"T\",\"instance_url\":\"http://o\"}";
     struct fuzz_port p = { .base = { .ops = &ops },
-                           .strict = true,
                            .data = (const uint8_t *)signed_in,
                            .bytes = sizeof signed_in - 1 };
     struct tm_sf_session *s = NULL;

@@ -169,12 +169,7 @@ static void what_only_a_formula_would_tell_is_coverage_not_drift(void **state)
     assert_non_null(strstr(left, "SystemModstamp"));
     assert_non_null(strstr(left, "Place"));
     free(left);
-    free(c.from_truth);
-    free(c.from_shown);
-    free(c.truth_column);
-    free(c.shown_column);
-    free(c.names);
-    json_decref(c.left_out);
+    tm_coverage_free(&c);
     history_stand_close(&s);
 }
 

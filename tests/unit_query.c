@@ -202,7 +202,9 @@ static void lost_locator_and_bad_fields_are_surfaced_with_their_code(void **stat
 static void answers_that_are_no_page_are_protocol_errors(void **state)
 {
     static const char *const bodies[] = { "{}", "{\"records\":[]}",
-                                          "{\"records\":[],\"done\":false}", "[]" };
+                                          "{\"records\":[],\"done\":false}", "[]",
+                                          "{\"records\":[],\"done\":false,"
+                                          "\"nextRecordsUrl\":\"/a b HTTP/1.0\"}" };
     (void)state;
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         const struct fake_line lines[] = {

@@ -290,6 +290,21 @@ static void wrong_password_is_a_usage_error_in_the_servers_words_and_not_tried_a
     fake_http_done(&w->f);
 }
 
+/* It would stand in the line of every request. */
+static void an_instance_url_with_blanks_is_no_answer(void **state)
+{
+    struct world *w = *state;
+    static const struct fake_line lines[] = {
+        { .expect = "POST https://login.example/services/oauth2/token",
+          .status = 200,
+          .body = "{\"access_token\":\"A\",\"instance_url\":\"http://o /x\"}" },
+    };
+    STARTS(w, lines);
+    assert_int_equal(sign_in(w), TM_E_PROTO);
+    assert_non_null(strstr(w->err.msg, "no usable access_token and instance_url"));
+    fake_http_done(&w->f);
+}
+
 static void sign_in_outlasts_a_busy_server_but_not_its_budget(void **state)
 {
     struct world *w = *state;
@@ -565,6 +580,7 @@ int main(void)
         SESSION(a_keystore_that_does_not_open_is_told_before_anything_is_sent),
         SESSION(version_latest_takes_the_highest_the_server_lists),
         SESSION(wrong_password_is_a_usage_error_in_the_servers_words_and_not_tried_again),
+        SESSION(an_instance_url_with_blanks_is_no_answer),
         SESSION(sign_in_outlasts_a_busy_server_but_not_its_budget),
         SESSION(missing_credentials_name_their_config_key),
         SESSION(expired_token_is_renewed_and_the_call_repeated),

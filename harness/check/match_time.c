@@ -88,12 +88,12 @@ static void match_time_silent(struct match_work *w, size_t i, struct tm_sample *
     s->visible_us = tm_timing_org_us(t, hi_ns);
     if (!match_carrier(w, i, &with)) {
         s->flags |= TM_SAMPLE_COPY;
-    } else if (with > i) {
+    } else if (with > i && w->truth->versions[w->index[with]].intended_ns != INT64_MIN) {
         const struct tm_truth_version *c = &w->truth->versions[w->index[with]];
         int64_t start_ns = c->intended_ns + t->delay_ms * TM_NS_PER_MS / t->compress;
         s->work_ns = hi_ns - start_ns;
         s->visible_us = (c->intended_ms + t->delay_ms) * 1000 + s->work_ns / 1000;
-    } else if (tm_match_sample(w, with)->visible_us != INT64_MAX) {
+    } else if (with < i && tm_match_sample(w, with)->visible_us != INT64_MAX) {
         s->visible_us = tm_match_sample(w, with)->visible_us;
     }
     if (s->visible_us < v->intended_ms * 1000)
@@ -170,6 +170,8 @@ static int64_t match_place(struct match_work *w, const struct tm_shown_obs *o)
     }
     for (size_t i = w->first_counted; i < w->versions; i++) {
         const struct tm_truth_version *v = &w->truth->versions[w->index[i]];
+        if (v->intended_ns == INT64_MIN)
+            continue; /* nobody planned it */
         int64_t start_ns = v->intended_ns + t->delay_ms * TM_NS_PER_MS / t->compress;
         if (start_ns > o->hi_ns)
             break;

@@ -93,6 +93,8 @@ static enum tm_code query_follow(struct tm_sf_query *q, const json_t *page, stru
         next = strstr(next, "/services/");
     if (next == NULL || *next != '/')
         return tm_fail(err, TM_E_PROTO, "query: not done, but the answer has no nextRecordsUrl");
+    if (!tm_sf_fits_line(next))
+        return tm_fail(err, TM_E_PROTO, "query: nextRecordsUrl has blanks or control characters");
     q->path = strdup(next);
     return q->path != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "query");
 }

@@ -76,6 +76,14 @@ static bool session_unset(const char *text)
     return text == NULL || *text == '\0';
 }
 
+bool tm_sf_fits_line(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text <= ' ' || *text > '~')
+            return false;
+    return true;
+}
+
 enum tm_code tm_sf_session_open(struct tm_sf_session **out, struct tm_http *http,
                                 const struct tm_sf_settings *settings, struct tm_err *err)
 {
@@ -339,7 +347,8 @@ static enum tm_code session_take_token(struct tm_sf_session *s, const struct tm_
     const char *token = json_string_value(json_object_get(json, "access_token"));
     const char *url = json_string_value(json_object_get(json, "instance_url"));
     enum tm_code rc = TM_OK;
-    if (session_unset(token) || session_unset(url) || strpbrk(token, "\r\n") != NULL) {
+    if (session_unset(token) || session_unset(url) || strpbrk(token, "\r\n") != NULL ||
+        !tm_sf_fits_line(url)) {
         rc = tm_fail(err, TM_E_PROTO,
                      "sign-in at %.80s: the answer has no usable access_token and instance_url",
                      s->set.instance);
@@ -376,7 +385,8 @@ static enum tm_code session_take_version(struct tm_sf_session *s, const struct t
     {
         const char *version = json_string_value(json_object_get(item, "version"));
         double n = version != NULL ? strtod(version, NULL) : 0;
-        if (version != NULL && n > best && strlen(version) < sizeof s->version) {
+        if (version != NULL && n > best && strlen(version) < sizeof s->version &&
+            version[strspn(version, "0123456789.")] == '\0') {
             best = n;
             snprintf(s->version, sizeof s->version, "%s", version);
         }

@@ -77,4 +77,6 @@ void tm_sf_call_set_header(struct tm_sf_call *c, const char *header);
 void tm_sf_call_set_raw(struct tm_sf_call *c, struct tm_http_reply *reply);
 /* 0 before anything was sent */
 int64_t tm_sf_call_first_sent_ns(const struct tm_sf_call *c);
+/* Whether text that a server sent may stand in the line of a request: printable ASCII, no blank. */
+bool tm_sf_fits_line(const char *text);
 #endif
