@@ -39,7 +39,7 @@ static void must(enum tm_code rc, const struct tm_err *err)
 
 static void scale_id(char out[TM_ID_BYTES], int n)
 {
-    char id[16];
+    char id[24]; /* 15 are used; any int fits */
     snprintf(id, sizeof id, "006000000%06d", n + 1);
     assert_int_equal(tm_id18(out, id, NULL), TM_OK);
 }
