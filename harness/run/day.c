@@ -49,7 +49,7 @@ static uint64_t day_written(void *self, const char *database)
     for (size_t i = 0; i < d->stations_count; i++)
         if (d->stations[i].kind == DAY_BATCH && strcmp(d->stations[i].database, database) == 0)
             return d->stations[i].steps;
-    assert(!"a database that nobody writes");
+    assert(false); /* a database that nobody writes */
     return 0;
 }
 
