@@ -162,8 +162,8 @@ static void a_query_may_have_a_slash_and_spaces_of_both_kinds(void **state)
     static const char *const targets[] = {
         "GET /services/data/v59.0/query/?q=SELECT+Name+FROM+Account",
         "GET /services/data/v59.0/query?q=SELECT%20Name%20FROM%20Account",
-        "GET /services/data/v59.0/query/?q=SELECT+Name%20FROM%0AAccount+WHERE+Name+=+"
-        "'Tide+%26+Ebb+Ltd'",
+        ("GET /services/data/v59.0/query/?q=SELECT+Name%20FROM%0AAccount+WHERE+Name+=+"
+         "'Tide+%26+Ebb+Ltd'"),
         "GET /services/data/v59.0/query/?other=1&q=select+name+from+account&q2=",
     };
     struct world *w = *state;

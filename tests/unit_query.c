@@ -203,8 +203,8 @@ static void answers_that_are_no_page_are_protocol_errors(void **state)
 {
     static const char *const bodies[] = { "{}", "{\"records\":[]}",
                                           "{\"records\":[],\"done\":false}", "[]",
-                                          "{\"records\":[],\"done\":false,"
-                                          "\"nextRecordsUrl\":\"/a b HTTP/1.0\"}" };
+                                          ("{\"records\":[],\"done\":false,"
+                                           "\"nextRecordsUrl\":\"/a b HTTP/1.0\"}") };
     (void)state;
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         const struct fake_line lines[] = {

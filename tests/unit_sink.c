@@ -425,8 +425,8 @@ static void view_sql_can_make_and_drop_views_and_nothing_else(void **state)
                                            "PRAGMA writable_schema=1",
                                            "VACUUM INTO 'x'",
                                            "CREATE TEMP VIEW v AS SELECT 1",
-                                           "CREATE TRIGGER t INSTEAD OF INSERT ON made BEGIN "
-                                           "SELECT 1; END",
+                                           ("CREATE TRIGGER t INSTEAD OF INSERT ON made BEGIN "
+                                            "SELECT 1; END"),
                                            "ALTER TABLE \"a.b\" RENAME TO x",
                                            "CREATE INDEX i ON \"a.b\"(Id)",
                                            "SELECT load_extension('x')",

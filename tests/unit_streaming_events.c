@@ -229,8 +229,8 @@ static void a_wrong_channel_is_refused_and_changes_nothing(void **state)
         "{\"name\":\"Sales__chn\",\"members\":[\"PushTopic\"]}",
         "{\"name\":\"Sales__chn\",\"members\":[{\"object\":\"Account\",\"enriched\":[\"Nmae\"]}]}",
         "{\"name\":\"Sales__chn\",\"members\":[{\"object\":\"Account\",\"enrich\":[]}]}",
-        "{\"name\":\"Sales__chn\",\"members\":[{\"object\":\"Account\",\"enriched\":"
-        "[\"BillingAddress\"]}]}",
+        ("{\"name\":\"Sales__chn\",\"members\":[{\"object\":\"Account\",\"enriched\":"
+         "[\"BillingAddress\"]}]}"),
         "{\"name\":\"Sales__chn\",\"members\":{}}",
         "{\"name\":\"Sales__chn\",\"members\":[5]}",
         "{\"name\":\"Sales__chn\"}"

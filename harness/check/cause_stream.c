@@ -133,7 +133,7 @@ static bool stream_mark(const struct stream_look *l, enum tm_trace_kind kind)
 {
     const struct tm_truth_version *v = &l->s->truth->versions[l->v];
     int64_t ns;
-    return tm_marks_at(l->s->marks, l->s->truth->objects[l->object].name, v->replay_id, kind,
+    return tm_marks_at(l->s->marks, l->s->truth->objects[l->object].name, v->replay_id, (int)kind,
                        &ns) &&
            ns >= v->actual_ns;
 }

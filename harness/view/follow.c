@@ -465,7 +465,7 @@ static enum tm_code follow_table(struct tm_view_follow *f, enum tm_view_table t,
     }
     sqlite3_reset(stmt);
     f->counts->rows += *out_rows;
-    return rc == TM_OK && *out_rows > 0 ? follow_last(f, f->object.last[t], &row, t, err) : rc;
+    return rc == TM_OK && *out_rows > 0 ? follow_last(f, f->object.last[t], &row, (int)t, err) : rc;
 }
 
 /* R16: ids without an answer in a whole read are removed at its g. */
