@@ -12,6 +12,7 @@ struct kept_work {
     const struct tm_shown *shown;
     const struct tm_reader *raw;
     uint8_t *have; /* by version: KEPT_EVENT: its own plain event; KEPT_STATE: the state as it is */
+    uint32_t *by_replay; /* versions by replay id, then record; NULL without raw tables */
 };
 
 static const struct tm_coverage *kept_coverage(const struct kept_work *w, int truth_object)
@@ -33,15 +34,50 @@ static void kept_state(struct kept_work *w, uint32_t record, uint64_t hash)
 
 /* ---- streams ---- */
 
+/* By replay id, then record: a hot record has as many versions as events, each looked up once. */
+static int kept_order(const void *a, const void *b, void *versions)
+{
+    const struct tm_truth_version
+        *x = &((const struct tm_truth_version *)versions)[*(const uint32_t *)a],
+        *y = &((const struct tm_truth_version *)versions)[*(const uint32_t *)b];
+    if (x->replay_id != y->replay_id)
+        return x->replay_id < y->replay_id ? -1 : 1;
+    return x->record < y->record ? -1 : x->record > y->record;
+}
+
+static enum tm_code kept_index(struct kept_work *w, struct tm_err *err)
+{
+    size_t n = w->truth->versions_count;
+    w->by_replay = malloc((n + 1) * sizeof *w->by_replay);
+    if (w->by_replay == NULL)
+        return tm_fail(err, TM_E_NOMEM, "kept: %zu versions", n);
+    for (size_t v = 0; v < n; v++)
+        w->by_replay[v] = (uint32_t)v;
+    qsort_r(w->by_replay, n, sizeof *w->by_replay, kept_order, (void *)w->truth->versions);
+    return TM_OK;
+}
+
 static void kept_event(struct kept_work *w, uint32_t record, const struct tm_arrival *a)
 {
-    for (uint32_t v = w->truth->records[record].first; v != TM_TRUTH_NONE;
-         v = w->truth->versions[v].next) {
-        const struct tm_truth_version *version = &w->truth->versions[v];
+    const struct tm_truth_version *all = w->truth->versions;
+    int64_t replay_id = a->position / 2;
+    size_t low = 0, high = w->truth->versions_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        const struct tm_truth_version *v = &all[w->by_replay[mid]];
+        if (v->replay_id < replay_id || (v->replay_id == replay_id && v->record < record))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < w->truth->versions_count; low++) {
+        const struct tm_truth_version *version = &all[w->by_replay[low]];
+        if (version->replay_id != replay_id || version->record != record)
+            return;
         bool gone = tm_truth_is_gone(version->change);
-        if (version->replay_id == a->position / 2 && (a->txn == 0 || a->txn == version->txn) &&
-            version->event != TM_TRUTH_SILENT && (version->event == TM_TRUTH_PLAIN || gone))
-            w->have[v] |= KEPT_EVENT;
+        if ((a->txn == 0 || a->txn == version->txn) && version->event != TM_TRUTH_SILENT &&
+            (version->event == TM_TRUTH_PLAIN || gone))
+            w->have[w->by_replay[low]] |= KEPT_EVENT;
     }
 }
 
@@ -187,6 +223,8 @@ enum tm_code tm_kept_count(struct tm_kept *out, const struct tm_truth *truth,
         return tm_fail(err, TM_E_NOMEM, "kept: %zu versions", truth->versions_count);
     kept_standing(&w);
     if (raw != NULL)
+        rc = kept_index(&w, err);
+    if (raw != NULL && rc == TM_OK)
         kept_arrivals(&w);
     for (size_t i = 0; rc == TM_OK && database != NULL && i < m->coverage_count; i++)
         rc = kept_flagged(&w, &m->coverage[i], database, err);
@@ -201,5 +239,6 @@ enum tm_code tm_kept_count(struct tm_kept *out, const struct tm_truth *truth,
             out->example = v;
     }
     free(w.have);
+    free(w.by_replay);
     return rc;
 }
