@@ -190,8 +190,7 @@ static void match_commit(struct match_work *w)
     w->frontier = i;
 }
 
-/* Finds the versions whose row hash is `hash`: newest and, not before what was really shown,
- * oldest: what seemed visible at its commit only may be what is shown now. */
+/* Finds the versions whose row hash is `hash`: newest and, not before the frontier, oldest. */
 static bool match_find(struct match_work *w, uint64_t hash, int64_t *out_newest,
                        int64_t *out_oldest)
 {
@@ -201,7 +200,7 @@ static bool match_find(struct match_work *w, uint64_t hash, int64_t *out_newest,
             newest = newest == -2 ? i : newest;
             oldest = i;
         }
-        if (newest != -2 && i <= w->frontier && !w->coincident[i])
+        if (newest != -2 && i <= w->frontier)
             break;
     }
     if (hash == MATCH_ABSENT && newest == -2)
@@ -290,9 +289,8 @@ static void match_mixed(struct match_work *w, size_t obs)
 }
 
 /* What seemed visible at its commit, because an older state was not shown yet, was not: now that
- * older state is shown. maybe: it can also be a newer one, then the commit stays the lower bound.
- */
-static void match_not_coincident(struct match_work *w, int64_t shown, bool maybe)
+ * older state is shown. */
+static void match_not_coincident(struct match_work *w, int64_t shown)
 {
     int64_t k;
     for (k = w->frontier; k > shown; k--)
@@ -301,8 +299,7 @@ static void match_not_coincident(struct match_work *w, int64_t shown, bool maybe
     for (k = w->frontier; k >= 0 && w->coincident[k] && SIZE_MAX - 1 - w->hi_obs[k] > (size_t)shown;
          k--) {
         w->coincident[k] = false;
-        w->lo[k] = maybe ? w->lo[k] : INT64_MAX;
-        w->hi[k] = INT64_MAX;
+        w->lo[k] = w->hi[k] = INT64_MAX;
         w->hi_obs[k] = SIZE_MAX;
         tm_match_sample(w, (size_t)k)->flags &= (uint8_t)~TM_SAMPLE_EXACT;
     }
@@ -354,9 +351,7 @@ static void match_observe(struct match_work *w, size_t obs)
         return;
     }
     if (newest >= 0 && newest < w->frontier)
-        match_not_coincident(w, newest, false);
-    else if (oldest >= 0 && oldest < w->frontier)
-        match_not_coincident(w, oldest, true);
+        match_not_coincident(w, newest);
     o->version = newest;
     o->certain = oldest;
     o->back = newest < w->frontier;
@@ -369,19 +364,6 @@ static void match_observe(struct match_work *w, size_t obs)
             tm_match_sample(w, (size_t)i)->flags |= TM_SAMPLE_EXACT;
     match_show_up_to(w, newest, obs, false);
     match_show_up_to(w, oldest, obs, true);
-}
-
-/* The record ended in the state that is on display: it was shown, at the latest, when the display
- * last became so, whichever of the versions with that state it then was. */
-static void match_end(struct match_work *w)
-{
-    int64_t last = (int64_t)w->versions - 1;
-    if (w->obs_count == 0 || last < 0 || w->hi[last] != INT64_MAX || w->hash[last] != w->displayed)
-        return;
-    size_t obs = w->obs_count - 1;
-    if (w->obs[obs].shows != SHOWS_WHOLE || w->obs[obs].version != last)
-        return;
-    match_show_up_to(w, last, obs, true);
 }
 
 /* Pass over commits and reads in wall order. */
@@ -402,6 +384,5 @@ enum tm_code tm_match_walk(struct match_work *w, struct tm_err *err)
     }
     while (w->now + 1 < (int64_t)w->versions)
         match_commit(w);
-    match_end(w);
     return rc;
 }
