@@ -142,7 +142,8 @@ $(BUILD)/%.o: %.c
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 # The report's page travels inside the program.
-PAGE := template=reports/page/template.html sweep=reports/page/sweep.html history=reports/page/history.html uplot_js=reports/page/uplot.min.js uplot_css=reports/page/uplot.min.css
+PAGE := template=reports/page/template.html sweep=reports/page/sweep.html history=reports/page/history.html style=reports/page/style.css \
+	uplot_js=reports/page/uplot.min.js uplot_css=reports/page/uplot.min.css
 $(BUILD)/reports/page.c: reports/embed.sh $(foreach p,$(PAGE),$(lastword $(subst =, ,$(p))))
 	@mkdir -p $(@D)
 	sh reports/embed.sh $(PAGE) >$@

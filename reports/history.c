@@ -304,25 +304,20 @@ static void history_body(struct tm_buf *b, const json_t *trends)
            "charts need JavaScript.</p></div>\n");
 }
 
+static bool history_mark(struct tm_buf *out, const char *mark, const void *trends)
+{
+    if (strcmp(mark, "DATA") == 0)
+        tm_html_json(out, trends);
+    else if (strcmp(mark, "BODY") == 0)
+        history_body(out, trends);
+    else
+        return false;
+    return true;
+}
+
 enum tm_code tm_history_html(struct tm_buf *out, const json_t *trends, struct tm_err *err)
 {
-    const char *at = (const char *)tm_page_history, *open, *close;
-    while ((open = strstr(at, "{{")) != NULL && (close = strstr(open, "}}")) != NULL) {
-        size_t n = (size_t)(close - open) - 2;
-        tm_buf_add(out, at, (size_t)(open - at));
-        if (strncmp(open + 2, "UPLOT_CSS", n) == 0)
-            tm_buf_addz(out, (const char *)tm_page_uplot_css);
-        else if (strncmp(open + 2, "UPLOT_JS", n) == 0)
-            tm_buf_addz(out, (const char *)tm_page_uplot_js);
-        else if (strncmp(open + 2, "DATA", n) == 0)
-            tm_html_json(out, trends);
-        else if (strncmp(open + 2, "BODY", n) == 0)
-            history_body(out, trends);
-        else
-            return tm_fail(err, TM_E_ARG, "the history's page has an unknown mark {{%.*s}}", (int)n,
-                           open + 2);
-        at = close + 2;
-    }
-    tm_buf_addz(out, at);
-    return tm_buf_check(out, "history.html", err);
+    enum tm_code rc =
+        tm_page_fill(out, tm_page_history, "history's page", history_mark, trends, err);
+    return rc != TM_OK ? rc : tm_buf_check(out, "history.html", err);
 }

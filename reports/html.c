@@ -735,30 +735,31 @@ static void html_body(struct tm_buf *b, const json_t *report)
     html_foot(b, report);
 }
 
+struct html_page {
+    const json_t *report;
+    const struct tm_curves *curves;
+};
+
+static bool html_mark(struct tm_buf *out, const char *mark, const void *self)
+{
+    const struct html_page *p = self;
+    if (strcmp(mark, "TITLE") == 0) {
+        tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(p->report));
+        tm_html_text(out, tm_word_text(p->report, "scenario", ""));
+    } else if (strcmp(mark, "DATA") == 0) {
+        html_data(out, p->report, p->curves);
+    } else if (strcmp(mark, "BODY") == 0) {
+        html_body(out, p->report);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 enum tm_code tm_report_html(struct tm_buf *out, const json_t *report,
                             const struct tm_curves *curves, struct tm_err *err)
 {
-    const char *at = (const char *)tm_page_template, *open, *close;
-    while ((open = strstr(at, "{{")) != NULL && (close = strstr(open, "}}")) != NULL) {
-        size_t n = (size_t)(close - open) - 2;
-        tm_buf_add(out, at, (size_t)(open - at));
-        if (strncmp(open + 2, "TITLE", n) == 0) {
-            tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(report));
-            tm_html_text(out, tm_word_text(report, "scenario", ""));
-        } else if (strncmp(open + 2, "UPLOT_CSS", n) == 0) {
-            tm_buf_addz(out, (const char *)tm_page_uplot_css);
-        } else if (strncmp(open + 2, "UPLOT_JS", n) == 0) {
-            tm_buf_addz(out, (const char *)tm_page_uplot_js);
-        } else if (strncmp(open + 2, "DATA", n) == 0) {
-            html_data(out, report, curves);
-        } else if (strncmp(open + 2, "BODY", n) == 0) {
-            html_body(out, report);
-        } else {
-            return tm_fail(err, TM_E_ARG, "the page template has an unknown mark {{%.*s}}", (int)n,
-                           open + 2);
-        }
-        at = close + 2;
-    }
-    tm_buf_addz(out, at);
-    return tm_buf_check(out, "report.html", err);
+    const struct html_page page = { report, curves };
+    enum tm_code rc = tm_page_fill(out, tm_page_template, "page template", html_mark, &page, err);
+    return rc != TM_OK ? rc : tm_buf_check(out, "report.html", err);
 }

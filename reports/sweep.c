@@ -279,25 +279,19 @@ static void sweep_body(struct tm_buf *b, const json_t *sweep)
                 sweep_number(sweep, "hours"));
 }
 
+static bool sweep_mark(struct tm_buf *out, const char *mark, const void *sweep)
+{
+    if (strcmp(mark, "DATA") == 0)
+        tm_html_json(out, sweep);
+    else if (strcmp(mark, "BODY") == 0)
+        sweep_body(out, sweep);
+    else
+        return false;
+    return true;
+}
+
 enum tm_code tm_sweep_html(struct tm_buf *out, const json_t *sweep, struct tm_err *err)
 {
-    const char *at = (const char *)tm_page_sweep, *open, *close;
-    while ((open = strstr(at, "{{")) != NULL && (close = strstr(open, "}}")) != NULL) {
-        size_t n = (size_t)(close - open) - 2;
-        tm_buf_add(out, at, (size_t)(open - at));
-        if (strncmp(open + 2, "UPLOT_CSS", n) == 0)
-            tm_buf_addz(out, (const char *)tm_page_uplot_css);
-        else if (strncmp(open + 2, "UPLOT_JS", n) == 0)
-            tm_buf_addz(out, (const char *)tm_page_uplot_js);
-        else if (strncmp(open + 2, "DATA", n) == 0)
-            tm_html_json(out, sweep);
-        else if (strncmp(open + 2, "BODY", n) == 0)
-            sweep_body(out, sweep);
-        else
-            return tm_fail(err, TM_E_ARG, "the sweep's page has an unknown mark {{%.*s}}", (int)n,
-                           open + 2);
-        at = close + 2;
-    }
-    tm_buf_addz(out, at);
-    return tm_buf_check(out, "sweep.html", err);
+    enum tm_code rc = tm_page_fill(out, tm_page_sweep, "sweep's page", sweep_mark, sweep, err);
+    return rc != TM_OK ? rc : tm_buf_check(out, "sweep.html", err);
 }
