@@ -98,14 +98,6 @@ const char *tm_embedded_bootstrap(const struct tm_embedded *e)
     return rd_kafka_mock_cluster_bootstraps(e->cluster);
 }
 
-void tm_embedded_set_down(struct tm_embedded *e, bool down)
-{
-    if (down)
-        rd_kafka_mock_broker_set_down(e->cluster, 1);
-    else
-        rd_kafka_mock_broker_set_up(e->cluster, 1);
-}
-
 void tm_embedded_fail_produce(struct tm_embedded *e, unsigned count, bool retriable)
 {
     rd_kafka_resp_err_t code = retriable ? RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS

@@ -16,8 +16,6 @@ enum tm_code tm_embedded_topic(struct tm_embedded *e, const char *topic, int32_t
 /* "a:6,b:1": TM_E_ARG names the part that is not NAME:PARTITIONS; no count means 6. */
 enum tm_code tm_embedded_topics(struct tm_embedded *e, const char *list, struct tm_err *err);
 const char *tm_embedded_bootstrap(const struct tm_embedded *e); /* host:port */
-/* The broker refuses (is down) or serves again: connections are cut. */
-void tm_embedded_set_down(struct tm_embedded *e, bool down);
 /* The next `count` produce requests are answered with a retriable (NOT_ENOUGH_REPLICAS) or a final
  * error. */
 void tm_embedded_fail_produce(struct tm_embedded *e, unsigned count, bool retriable);

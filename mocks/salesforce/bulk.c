@@ -39,11 +39,6 @@ void tm_bulk_close(struct tm_bulk *b)
     free(b);
 }
 
-size_t tm_bulk_jobs(const struct tm_bulk *b)
-{
-    return b->jobs_count;
-}
-
 /* ---- jobs ---- */
 
 void bulk_id(struct tm_bulk *b, char out[TM_ID_BYTES], const char *prefix)

@@ -51,5 +51,4 @@ void tm_bulk_step(struct tm_bulk *b, const struct tm_now *now, struct tm_wake *w
 /* For /limits: 2.0 query jobs and 1.0 batches made in the last 24 h of org time (whole hours). */
 void tm_bulk_usage_day(const struct tm_bulk *b, int64_t now_org_ms, int64_t *out_jobs,
                        int64_t *out_batches);
-size_t tm_bulk_jobs(const struct tm_bulk *b);
 #endif

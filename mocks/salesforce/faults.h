@@ -123,7 +123,6 @@ bool tm_fault_chance(double probability, uint64_t seed, uint64_t a, uint64_t b);
 
 const char *tm_fault_name(enum tm_fault_kind kind);
 enum tm_fault_family tm_fault_family(enum tm_fault_kind kind);
-const char *tm_fault_class_name(enum tm_fault_class class);
 /* Is the request one of the class? */
 bool tm_fault_is_class(const struct tm_mock_request *r, enum tm_fault_class class);
 /* The rule as GET /tidemark/v1/faults shows it. */

@@ -93,11 +93,6 @@ enum tm_fault_family tm_fault_family(enum tm_fault_kind kind)
     assert((unsigned)kind < TM_FAULT_KINDS);
     return kinds[kind].family;
 }
-const char *tm_fault_class_name(enum tm_fault_class class)
-{
-    assert((unsigned)class < TM_FAULT_CLASSES);
-    return class_names[class];
-}
 
 static enum tm_code rule_unknown(const char *what, const char *word, const char *const *known,
                                  size_t known_count, const char *where, struct tm_err *err)
