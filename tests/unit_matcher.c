@@ -145,6 +145,85 @@ static void a_delete_passed_over_by_an_undelete_is_superseded(void **state)
     history_stand_close(&s);
 }
 
+/* A, B, A, B within one second, so that no stamp tells them apart. */
+static void return_to(struct history_stand *s, int64_t pos[3], const char *name)
+{
+    start(s, name);
+    history_commit(s->org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
+    history_show(s, 1, 10, 0.05, "a", "new", 2, 0, history_stamp(10), 0);
+    pos[0] = history_commit(s->org, 1, "UPDATE", "", 10 + 0.2 / 60, "{\"Amount\":3}");
+    pos[1] = history_commit(s->org, 1, "UPDATE", "", 10 + 0.4 / 60, "{\"Amount\":2}");
+    pos[2] = history_commit(s->org, 1, "UPDATE", "", 10 + 0.6 / 60, "{\"Amount\":3}");
+}
+
+static void a_state_that_returns_is_told_from_the_first_by_the_looks_that_follow(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    int64_t pos[3];
+    return_to(&s, pos, "returns");
+    history_show(&s, 1, 10, 25, "a", "new", 3, 0, history_stamp(10), 0);
+    history_show(&s, 1, 10, 26, "a", "new", 2, 0, history_stamp(10), 0);
+    history_show(&s, 1, 10, 27, "a", "new", 3, 0, history_stamp(10), 0);
+    history_match(&s);
+    for (int i = 0; i < 3; i++) { /* else the row would have gone back */
+        const struct tm_sample *m = history_sample(&s, pos[i]);
+        assert_int_equal(m->flags, TM_SAMPLE_OF | TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
+        assert_int_equal(m->lo_ns, history_wall_ns(10) + (24 + i) * MS);
+        assert_int_equal(m->hi_ns, history_wall_ns(10) + (25 + i) * MS);
+    }
+    assert_int_equal(s.match->time_travels, 0);
+    assert_int_equal(history_differing(&s), 0);
+    history_stand_close(&s);
+}
+
+/* One look at B, and then C: B was the first or the second. */
+static void a_state_that_returns_before_it_is_shown_has_a_lower_and_an_upper_bound(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    int64_t pos[3];
+    return_to(&s, pos, "bounds");
+    int64_t last = history_commit(s.org, 1, "UPDATE", "", 20, "{\"Amount\":4}");
+    history_show(&s, 1, 10, 25, "a", "new", 3, 0, history_stamp(10), 0);
+    history_show(&s, 1, 20, 25, "a", "new", 4, 0, history_stamp(20), 0);
+    history_match(&s);
+    const struct tm_sample *m[3];
+    for (int i = 0; i < 3; i++) {
+        m[i] = history_sample(&s, pos[i]);
+        assert_int_equal(m[i]->flags & (TM_SAMPLE_SEEN | TM_SAMPLE_COINCIDENT | TM_SAMPLE_EXACT),
+                         TM_SAMPLE_SEEN | TM_SAMPLE_EXACT);
+        assert_int_equal((m[i]->flags & TM_SAMPLE_AMBIGUOUS) != 0, 1);
+    }
+    /* as if the look at B was of the last: A again was on display when it was committed */
+    assert_int_equal(m[0]->lo_ns, history_wall_ns(10 + 0.4 / 60));
+    assert_int_equal(m[1]->lo_ns, history_wall_ns(10 + 0.4 / 60));
+    assert_int_equal(m[2]->lo_ns, history_wall_ns(10) + 24 * MS);
+    /* as if it was of the first */
+    assert_int_equal(m[0]->hi_ns, history_wall_ns(10) + 25 * MS);
+    assert_int_equal(m[1]->hi_ns, history_wall_ns(20) + 25 * MS);
+    assert_int_equal(m[2]->hi_ns, history_wall_ns(20) + 25 * MS);
+    assert_int_equal(history_sample(&s, last)->hi_ns, history_wall_ns(20) + 25 * MS);
+    assert_int_equal(s.match->ambiguous_reads, 1);
+    history_stand_close(&s);
+}
+
+static void a_state_that_returns_and_stays_was_shown_when_the_display_became_so(void **state)
+{
+    (void)state;
+    struct history_stand s;
+    int64_t pos[3];
+    return_to(&s, pos, "stays");
+    history_show(&s, 1, 10, 25, "a", "new", 3, 0, history_stamp(10), 0);
+    history_match(&s);
+    for (int i = 0; i < 3; i++) {
+        assert_int_not_equal(history_sample(&s, pos[i])->flags & TM_SAMPLE_SEEN, 0);
+        assert_int_equal(history_sample(&s, pos[i])->hi_ns, history_wall_ns(10) + 25 * MS);
+    }
+    assert_int_equal(history_differing(&s), 0);
+    history_stand_close(&s);
+}
+
 static void a_create_and_delete_between_reads_are_coincident_at_the_delete(void **state)
 {
     (void)state;
@@ -292,6 +371,9 @@ int main(void)
         cmocka_unit_test(a_change_never_shown_is_censored),
         cmocka_unit_test(a_delete_is_visible_when_the_id_is_no_longer_returned),
         cmocka_unit_test(a_delete_passed_over_by_an_undelete_is_superseded),
+        cmocka_unit_test(a_state_that_returns_is_told_from_the_first_by_the_looks_that_follow),
+        cmocka_unit_test(a_state_that_returns_before_it_is_shown_has_a_lower_and_an_upper_bound),
+        cmocka_unit_test(a_state_that_returns_and_stays_was_shown_when_the_display_became_so),
         cmocka_unit_test(a_create_and_delete_between_reads_are_coincident_at_the_delete),
         cmocka_unit_test(equal_states_give_a_lower_and_an_upper_bound),
         cmocka_unit_test(an_update_of_two_fields_is_shown_only_with_both),

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define CONTROL_TOLERANCE_S 2e-6     /* the timeline counts whole microseconds */
-#define CONTROL_LOOK_MAX 64          /* versions within which a state is looked for again */
 #define CONTROL_VERSIONS_MAX 1000000 /* shown; records beyond are left out: memory */
 
 struct control_work {
@@ -105,27 +104,6 @@ static bool control_same(const struct control_work *w, const struct tm_match *m,
     return true;
 }
 
-/* A state that comes back (A, B, A) while it is still on display cannot be told from the first. */
-static void control_returns(struct control_work *w, const struct tm_match *m)
-{
-    for (size_t r = 0; r < w->truth->records_count; r++) {
-        bool returns = false;
-        const uint32_t first = w->truth->records[r].first;
-        for (uint32_t a = first; a != TM_TRUTH_NONE && !returns; a = w->truth->versions[a].next) {
-            uint32_t b = w->truth->versions[a].next, looked = 0;
-            bool other = false;
-            for (; b != TM_TRUTH_NONE && looked++ < CONTROL_LOOK_MAX;
-                 b = w->truth->versions[b].next) {
-                returns |=
-                    other && m->version_hash[b] == m->version_hash[a] && m->version_hash[b] != 0;
-                other |= m->version_hash[b] != m->version_hash[a];
-            }
-        }
-        for (uint32_t v = first; returns && v != TM_TRUTH_NONE; v = w->truth->versions[v].next)
-            w->left_out[v] = true;
-    }
-}
-
 static enum tm_code control_judge(struct tm_control *out, struct control_work *w,
                                   const struct tm_match *m, struct tm_err *err)
 {
@@ -168,10 +146,8 @@ static enum tm_code control_measure(struct tm_control *out, struct control_work 
         rc = control_object(w, objects[i], err);
     if (rc == TM_OK)
         rc = tm_match_make(&m, w->truth, w->shown, &w->timing, objects, objects_count, err);
-    if (rc == TM_OK) {
-        control_returns(w, m);
+    if (rc == TM_OK)
         rc = control_judge(out, w, m, err);
-    }
     if (rc == TM_OK)
         rc = tm_selftest_area(&area, w->truth, m, &w->timing, err);
     out->area_expected_us = area.expected_us;

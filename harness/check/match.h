@@ -7,11 +7,12 @@
  * "before the create" or for a delete. Comparable = describe in force at the end, and in the
  * relation, less what no path carries (coverage). M2. A version is shown when the row equals it or
  * a later one, or when every column it changed has its value or a later one. A delete is shown when
- * the relation no longer returns the id, or a later full image is shown. M3. Where equal values
- * make two versions fit, the newer gives `lo` (optimistic), the older gives `hi`; both are counted
- * as ambiguous when they differ. A version whose state was shown already when it was committed is
- * coincident: visible at once, unless an older version is first shown after it (a create still
- * under way when its delete was committed). M4. Timeline: visible = intended
+ * the relation no longer returns the id, or a later full image is shown. M3. What
+ * was shown only goes forward, where the looks can be explained so: the oldest versions that explain
+ * them all give `hi`, the newest give `lo` (optimistic); a sample whose bounds differ is counted as
+ * ambiguous. A version whose state was shown already when it was committed is coincident: visible
+ * at once, unless a later look is of an older one (a create still under way when its delete was
+ * committed). A record that ends in the state on display has all its versions shown. M4. Timeline: visible = intended
  * commit + wait + work. stream: wait = D, work from intended + D on. batch: wait = up to the grid
  * point of the poll whose _seq range holds the row, work from there, or from the commit. An
  * external pipeline's command: as batch, up to the start that was under way when the row was read,

@@ -18,8 +18,8 @@ enum {
 struct match_obs { /* one observation of the record at hand */
     const struct tm_shown_obs *o;
     uint64_t hash;
-    int64_t version,
-        certain; /* newest and oldest version it equals; MATCH_BEFORE; only when WHOLE */
+    int64_t version, certain; /* newest and oldest it can be of; MATCH_BEFORE; only when WHOLE */
+    int64_t now;              /* newest version committed by then */
     size_t news_first, news_count; /* versions first shown by it: news[] */
     uint8_t shows;
     bool back; /* an older version than was shown before */

@@ -167,11 +167,11 @@ static void match_show_up_to(struct match_work *w, int64_t last, size_t obs, boo
         w->frontier = last;
 }
 
-/* The next commit happened: M3, its state may be on display already. */
-static void match_commit(struct match_work *w)
+/* The next commit happened: M3, its state may be on display already. `next`: the look to come. */
+static void match_commit(struct match_work *w, size_t next)
 {
     const struct tm_truth *t = w->truth;
-    int64_t i = ++w->now;
+    int64_t i = ++w->now, slowest = (int64_t)w->versions - 1, fastest = slowest;
     const struct tm_truth_version *v = &t->versions[w->index[i]];
     for (uint32_t d = 0; d < v->delta_count; d++) {
         uint32_t c = w->c->from_truth[t->deltas[v->delta_first + d].column];
@@ -180,41 +180,128 @@ static void match_commit(struct match_work *w)
     }
     if (w->hash[i] != w->displayed)
         return;
+    while (next < w->obs_count && (w->obs[next].shows != SHOWS_WHOLE || w->obs[next].back))
+        next++;
+    if (next < w->obs_count) {
+        slowest = w->obs[next].certain;
+        fastest = w->obs[next].version;
+    }
+    if (i > fastest)
+        return; /* an older state is yet to be shown: what is on display is older still */
     tm_match_sample(w, (size_t)i)->flags |= TM_SAMPLE_EXACT;
-    for (int64_t k = w->frontier + 1; k <= i; k++)
-        if (w->hi[k] == INT64_MAX) {
-            w->coincident[k] = true;
-            w->hi[k] = w->lo[k] = w->actual_ns[i];
-            w->hi_obs[k] = SIZE_MAX - 1 - (size_t)i; /* visible at the commit of version i */
-        }
-    w->frontier = i;
+    for (int64_t k = w->frontier + 1; k <= i; k++) {
+        if (w->lo[k] == INT64_MAX)
+            w->lo[k] = w->actual_ns[i];
+        if (i > slowest || w->hi[k] != INT64_MAX)
+            continue;
+        w->coincident[k] = true;
+        w->hi[k] = w->lo[k] = w->actual_ns[i];
+        w->hi_obs[k] = SIZE_MAX - 1 - (size_t)i; /* visible at the commit of version i */
+    }
+    w->frontier = i <= slowest && i > w->frontier ? i : w->frontier;
 }
 
-/* Finds the versions whose row hash is `hash`: newest and, not before the frontier, oldest. */
-static bool match_find(struct match_work *w, uint64_t hash, int64_t *out_newest,
-                       int64_t *out_oldest)
+/* ---- which versions a look can have shown ---- */
+
+static uint64_t match_state(const struct match_work *w, int64_t i)
 {
-    int64_t newest = -2, oldest = -2;
-    for (int64_t i = w->now; i > MATCH_BEFORE; i--) {
-        if (w->hash[i] == hash) {
-            newest = newest == -2 ? i : newest;
-            oldest = i;
-        }
-        if (newest != -2 && i <= w->frontier)
-            break;
+    return i < 0 ? MATCH_ABSENT : w->hash[i];
+}
+
+/* With it, those that changed nothing comparable. */
+static int64_t match_run(const struct match_work *w, int64_t i)
+{
+    while (i < w->now && w->hash[i + 1] == match_state(w, i))
+        i++;
+    return i;
+}
+
+/* The oldest version that the look can have shown, when all before it showed the oldest they can:
+ * not before the frontier, else one gone back to, else one shown before its stamped commit (a
+ * negative sample). False: none. */
+static bool match_oldest(struct match_work *w, struct match_obs *o)
+{
+    int64_t i = w->frontier;
+    while (i <= w->now && match_state(w, i) != o->hash)
+        i++;
+    if (i <= w->now || match_state(w, w->frontier) == o->hash) {
+        o->certain = match_run(w, i);
+        return true;
     }
-    if (hash == MATCH_ABSENT && newest == -2)
-        newest = oldest = MATCH_BEFORE;
-    for (int64_t i = w->now + 1; newest == -2 && i < (int64_t)w->versions; i++)
-        if (w->hash[i] == hash)
-            newest = oldest = i; /* shown before its stamped commit: a negative sample */
-    if (newest == -2)
-        return false;
-    while (oldest >= 0 && oldest < w->now && w->hash[oldest + 1] == hash)
-        oldest++; /* versions that changed nothing comparable */
-    *out_newest = newest;
-    *out_oldest = oldest < newest ? oldest : newest;
-    return true;
+    for (i = w->frontier - 1; i >= MATCH_BEFORE; i--)
+        if (match_state(w, i) == o->hash) {
+            o->certain = i;
+            o->back = true;
+            return true;
+        }
+    for (i = w->now + 1; i < (int64_t)w->versions; i++)
+        if (w->hash[i] == o->hash) {
+            o->certain = i;
+            return true;
+        }
+    return false;
+}
+
+/* The newest, when all after it showed the newest they can. */
+static int64_t match_newest(const struct match_work *w, const struct match_obs *o, int64_t most)
+{
+    int64_t i = w->now < most ? w->now : most;
+    while (i > o->certain && match_state(w, i) != o->hash)
+        i--;
+    return i > o->certain ? i : o->certain;
+}
+
+static void match_values(struct match_work *w, const struct tm_shown_obs *o)
+{
+    for (uint32_t d = 0; d < o->delta_count; d++) {
+        const struct tm_shown_delta *delta = &w->shown->deltas[o->delta_first + d];
+        uint32_t c = w->c->from_shown[delta->column];
+        if (c != TM_TRUTH_NONE)
+            w->values[c] = delta->hash;
+    }
+}
+
+static uint64_t match_row(const struct match_work *w, const struct tm_shown_obs *o)
+{
+    uint64_t hash = 0;
+    if ((o->flags & TM_SHOWN_PRESENT) == 0)
+        return MATCH_ABSENT;
+    for (uint32_t c = 0; c < w->c->count; c++)
+        hash ^= match_is_loose(w, c) ? 0 : tm_vhash_mix(c, w->values[c]);
+    if (w->c->loose_count > 0)
+        hash ^= match_named_by(w, hash);
+    return match_named(hash);
+}
+
+/* Every look's oldest version going forward, then its newest going backward. */
+static void match_explain(struct match_work *w)
+{
+    int64_t most = (int64_t)w->versions - 1;
+    w->now = w->frontier = MATCH_BEFORE;
+    memset(w->values, 0, w->c->count * sizeof *w->values);
+    for (size_t n = 0; n < w->obs_count; n++) {
+        struct match_obs *o = &w->obs[n];
+        while (w->now + 1 < (int64_t)w->versions && w->actual_ns[w->now + 1] <= o->o->hi_ns)
+            w->now++;
+        match_values(w, o->o);
+        o->hash = match_row(w, o->o);
+        o->shows = SHOWS_WHOLE;
+        if ((o->o->flags & TM_SHOWN_PARTIAL) != 0)
+            o->shows = SHOWS_PARTIAL;
+        else if (!match_oldest(w, o))
+            o->shows = SHOWS_MIXED; /* or wrong: match_mixed */
+        else if (!o->back)
+            w->frontier = o->certain;
+        o->now = w->now;
+    }
+    for (size_t n = w->obs_count; n-- > 0;) {
+        struct match_obs *o = &w->obs[n];
+        if (o->shows != SHOWS_WHOLE)
+            continue;
+        w->now = o->now;
+        o->version = o->back ? o->certain : match_newest(w, o, most);
+        most = o->back ? most : o->version;
+    }
 }
 
 /* Column c on display is what the delta set. */
@@ -288,24 +375,6 @@ static void match_mixed(struct match_work *w, size_t obs)
         }
 }
 
-/* What seemed visible at its commit, because an older state was not shown yet, was not: now that
- * older state is shown. */
-static void match_not_coincident(struct match_work *w, int64_t shown)
-{
-    int64_t k;
-    for (k = w->frontier; k > shown; k--)
-        if (!w->coincident[k])
-            return; /* really shown before: the row goes back in time */
-    for (k = w->frontier; k >= 0 && w->coincident[k] && SIZE_MAX - 1 - w->hi_obs[k] > (size_t)shown;
-         k--) {
-        w->coincident[k] = false;
-        w->lo[k] = w->hi[k] = INT64_MAX;
-        w->hi_obs[k] = SIZE_MAX;
-        tm_match_sample(w, (size_t)k)->flags &= (uint8_t)~TM_SAMPLE_EXACT;
-    }
-    w->frontier = k;
-}
-
 /* Which versions the values come from that changed with an observation of no single version. */
 static enum tm_code match_parts(struct match_work *w, const struct match_obs *o, struct tm_err *err)
 {
@@ -324,65 +393,67 @@ static enum tm_code match_parts(struct match_work *w, const struct match_obs *o,
     return TM_OK;
 }
 
-static void match_observe(struct match_work *w, size_t obs)
+static void match_whole(struct match_work *w, size_t obs)
 {
-    struct match_obs *o = &w->obs[obs];
-    uint64_t hash = 0;
-    int64_t newest, oldest;
-    for (uint32_t d = 0; d < o->o->delta_count; d++) {
-        const struct tm_shown_delta *delta = &w->shown->deltas[o->o->delta_first + d];
-        uint32_t c = w->c->from_shown[delta->column];
-        if (c != TM_TRUTH_NONE)
-            w->values[c] = delta->hash;
-    }
-    for (uint32_t c = 0; c < w->c->count; c++)
-        hash ^= match_is_loose(w, c) ? 0 : tm_vhash_mix(c, w->values[c]);
-    if (w->c->loose_count > 0)
-        hash ^= match_named_by(w, hash);
-    o->hash = (o->o->flags & TM_SHOWN_PRESENT) != 0 ? match_named(hash) : MATCH_ABSENT;
-    o->news_first = w->news_count;
-    w->displayed = o->hash;
-    if ((o->o->flags & TM_SHOWN_PARTIAL) != 0)
-        o->shows = SHOWS_PARTIAL;
-    if (o->shows == SHOWS_PARTIAL || !match_find(w, o->hash, &newest, &oldest)) {
-        match_mixed(w, obs);
-        if ((o->o->flags & TM_SHOWN_PARTIAL) != 0)
-            o->shows = SHOWS_PARTIAL;
-        return;
-    }
-    if (newest >= 0 && newest < w->frontier)
-        match_not_coincident(w, newest);
-    o->version = newest;
-    o->certain = oldest;
-    o->back = newest < w->frontier;
+    const struct match_obs *o = &w->obs[obs];
     if (o->back)
         w->m->time_travels++;
-    if (newest != oldest)
+    if (o->version != o->certain)
         w->m->ambiguous_reads++;
-    for (int64_t i = newest; i >= 0 && (i >= oldest || w->hash[i] == o->hash); i--)
+    for (int64_t i = o->version; i >= 0 && (i >= o->certain || w->hash[i] == o->hash); i--)
         if (w->hash[i] == o->hash)
             tm_match_sample(w, (size_t)i)->flags |= TM_SAMPLE_EXACT;
-    match_show_up_to(w, newest, obs, false);
-    match_show_up_to(w, oldest, obs, true);
+    match_show_up_to(w, o->version, obs, false);
+    match_show_up_to(w, o->certain, obs, true);
+}
+
+/* The last look shows the state in which the record ended: by then that was shown, whichever of the
+ * versions with that state the look was of. */
+static void match_end(struct match_work *w, size_t obs)
+{
+    struct match_obs *o = &w->obs[obs];
+    int64_t last = (int64_t)w->versions - 1;
+    if (obs + 1 != w->obs_count || last != w->now || last < 0 || w->hash[last] != o->hash)
+        return;
+    o->certain = last;
+    match_show_up_to(w, last, obs, true);
+}
+
+static enum tm_code match_observe(struct match_work *w, size_t obs, struct tm_err *err)
+{
+    struct match_obs *o = &w->obs[obs];
+    uint8_t shows = o->shows;
+    match_values(w, o->o);
+    o->news_first = w->news_count;
+    w->displayed = o->hash;
+    if (shows == SHOWS_WHOLE) {
+        match_whole(w, obs);
+        if (!o->back)
+            match_end(w, obs);
+        return TM_OK;
+    }
+    match_mixed(w, obs);
+    if (shows == SHOWS_PARTIAL)
+        o->shows = SHOWS_PARTIAL;
+    return match_parts(w, o, err);
 }
 
 /* Pass over commits and reads in wall order. */
 enum tm_code tm_match_walk(struct match_work *w, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
+    match_explain(w);
     memset(w->at, 0xff, w->c->count * sizeof *w->at);
     memset(w->values, 0, w->c->count * sizeof *w->values);
     w->now = w->frontier = MATCH_BEFORE;
     w->displayed = MATCH_ABSENT;
     w->news_count = 0;
-    for (size_t o = 0; o < w->obs_count; o++) {
-        while (w->now + 1 < (int64_t)w->versions && w->actual_ns[w->now + 1] <= w->obs[o].o->hi_ns)
-            match_commit(w);
-        match_observe(w, o);
-        if (w->obs[o].shows != SHOWS_WHOLE && (rc = match_parts(w, &w->obs[o], err)) != TM_OK)
-            return rc;
+    for (size_t o = 0; rc == TM_OK && o < w->obs_count; o++) {
+        while (w->now < w->obs[o].now)
+            match_commit(w, o);
+        rc = match_observe(w, o, err);
     }
     while (w->now + 1 < (int64_t)w->versions)
-        match_commit(w);
+        match_commit(w, w->obs_count);
     return rc;
 }
