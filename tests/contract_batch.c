@@ -206,7 +206,7 @@ static void day_run(struct day *d)
     day_change(d, TM_ORG_HARD_DELETE, 20, NULL, 302);
     org_make_opportunity(d->org.org, born, "new", d->account, ORG_ORIGIN_MS + 303 * MINUTE_MS);
     json_t *field = json_pack("{s:s, s:s, s:b}", "name", "Later__c", "type", "string", "custom", 1);
-    assert_int_equal(tm_org_field_add(d->org.org, "Opportunity", field, &d->err), TM_OK);
+    assert_int_equal(tm_org_field_add(d->org.org, "Opportunity", field, NULL, &d->err), TM_OK);
     json_decref(field);
     const struct tm_org_set later[] = { { "Later__c", org_text("came late") },
                                         { NULL, org_null() } };

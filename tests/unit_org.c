@@ -176,7 +176,7 @@ static void range_reads_see_the_org_as_it_was_v_ago(void **state)
     assert_string_equal(
         org_ask(f->org, "SELECT Name||coalesce(Phone,' none') FROM lag_Account", text), "A none");
     json_t *field = json_pack("{s:s,s:s,s:i}", "name", "New__c", "type", "string", "length", 20);
-    assert_int_equal(tm_org_field_add(f->org, "Account", field, NULL), TM_OK);
+    assert_int_equal(tm_org_field_add(f->org, "Account", field, NULL, NULL), TM_OK);
     json_decref(field);
     struct tm_org_set with[] = { { "Name", org_text("B") },
                                  { "New__c", org_text("n") },

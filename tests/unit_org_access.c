@@ -73,7 +73,7 @@ static void a_number_made_narrower_loses_its_decimals_in_the_recycle_bin_too(voi
     json_t *field = json_pack("{s:s,s:s}", "name", "Depth__c", "type", "int"),
            *wide = json_pack("{s:s,s:i}", "type", "double", "scale", 2),
            *narrow = json_pack("{s:s,s:i}", "type", "int", "scale", 0);
-    assert_int_equal(tm_org_field_add(f->org, "Account", field, NULL), TM_OK);
+    assert_int_equal(tm_org_field_add(f->org, "Account", field, NULL, NULL), TM_OK);
     assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", wide, NULL), TM_OK);
     org_make_account(f->org, id, "A", T0);
     struct tm_org_set sets[] = { { "Depth__c", org_real(3.75) }, { NULL, org_null() } };

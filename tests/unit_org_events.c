@@ -412,8 +412,8 @@ static void a_field_comes_and_goes_with_describe_and_events(void **state)
     snprintf(schema, sizeof schema, "%s", tm_org_schema_id(f->org, "Opportunity"));
     json_t *field = json_pack("{s:s,s:s,s:i,s:i}", "name", "Depth__c", "type", "double",
                               "precision", 18, "scale", 2);
-    assert_int_equal(tm_org_field_add(f->org, "Opportunity", field, NULL), TM_OK);
-    assert_int_equal(tm_org_field_add(f->org, "Opportunity", field, NULL), TM_E_ARG);
+    assert_int_equal(tm_org_field_add(f->org, "Opportunity", field, NULL, NULL), TM_OK);
+    assert_int_equal(tm_org_field_add(f->org, "Opportunity", field, NULL, NULL), TM_E_ARG);
     assert_string_not_equal(schema, tm_org_schema_id(f->org, "Opportunity"));
     struct tm_org_set sets[] = { { "Depth__c", org_real(3.456) }, { NULL, org_null() } };
     assert_int_equal(
@@ -439,9 +439,18 @@ static void a_field_comes_and_goes_with_describe_and_events(void **state)
                                 text),
                         "0,3,4");
     assert_int_equal(tm_org_field_remove(f->org, "Opportunity", "StageName", NULL), TM_E_ARG);
-    assert_int_equal(tm_org_field_add(f->org, "Opportunity", field, NULL),
+    const struct tm_now now = { T0 + 5000, 77 };
+    assert_int_equal(tm_org_field_add(f->org, "Opportunity", field, &now, NULL),
                      TM_OK); /* back, and empty */
     assert_string_equal(org_ask(f->org, "SELECT Depth__c FROM cur_Opportunity", text), "(null)");
+    assert_string_equal(
+        org_ask(f->org,
+                "SELECT h.version=c._version AND h.id=c.Id AND h.org_ms=1772438405000 AND "
+                "h.event IS NULL AND h.actual_ns=77 FROM cur_Opportunity c, history h WHERE "
+                "h.pos=(SELECT max(pos) FROM history) AND h.fields='{\"Depth__c\":null}'",
+                text),
+        "1");
+    assert_int_equal(tm_org_pos_last(f->org), 6);
     json_decref(field);
     org_fixture_reopen(f);
     assert_non_null(tm_describe_field(tm_org_describe(f->org, "Opportunity"), "Depth__c"));

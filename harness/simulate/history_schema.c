@@ -172,7 +172,8 @@ static enum tm_code schema_add(struct tm_sim_history *h, const struct tm_sim_eve
                                struct tm_err *err)
 {
     json_t *field = json_pack("{s:s, s:s, s:i}", "name", e->field, "type", "string", "length", 80);
-    enum tm_code rc = tm_org_field_add(h->org, h->objects[e->object], field, err);
+    const struct tm_now now = { e->org_ms, tm_sim_wall_at(e->org_ms) };
+    enum tm_code rc = tm_org_field_add(h->org, h->objects[e->object], field, &now, err);
     json_decref(field);
     if (strcmp(e->field, "Old__c") == 0) {
         h->removed[e->object] = false;

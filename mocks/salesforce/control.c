@@ -205,8 +205,8 @@ enum tm_code tm_control_commit(struct tm_org *org, const json_t *request, const 
 }
 
 /* ---- schema ---- */
-enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t **out,
-                               struct tm_err *err)
+enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, const struct tm_now *now,
+                               json_t **out, struct tm_err *err)
 {
     const char *object = json_string_value(json_object_get(request, "object"));
     json_t *add = json_object_get(request, "add"), *removed = json_object_get(request, "remove");
@@ -216,7 +216,7 @@ enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t
                           "schema: {\"object\": …, \"add\": {field}} or {\"object\": …, "
                           "\"remove\": \"Field__c\"}");
     enum tm_code rc = add != NULL
-                          ? tm_org_field_add(org, object, add, err)
+                          ? tm_org_field_add(org, object, add, now, err)
                           : tm_org_field_remove(org, object, json_string_value(removed), err);
     if (rc == TM_OK) {
         *out = json_pack("{s:s,s:s,s:I}", "object", tm_org_describe(org, object)->object, "schema",

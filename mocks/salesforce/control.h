@@ -24,8 +24,8 @@ enum tm_code tm_control_number(struct tm_org *org, int64_t *out, const json_t *r
 /* POST schema: {"object":"Account","add":{"name":"X__c","type":"string",…}} or
  * {"object":"Account","remove":"X__c"}
  * -> {"object":…,"schema":id,"from_pos":N} */
-enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, json_t **out,
-                               struct tm_err *err);
+enum tm_code tm_control_schema(struct tm_org *org, const json_t *request, const struct tm_now *now,
+                               json_t **out, struct tm_err *err);
 /* GET history: {"object":…,"id":…,"after_pos":N,"limit":N}, all optional (limit 1..2000, preset
  * 200; numbers may be text)
  * ->

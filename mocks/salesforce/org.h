@@ -75,9 +75,10 @@ uint64_t tm_org_schema_version(const struct tm_org *org);
  * object. */
 const char *tm_org_schema_id(const struct tm_org *org, const char *object);
 /* field: one describe field object (name and type at least; the rest is filled in). Records get
- * null. */
+ * null: those that held something when the field was removed have a version of it in the history,
+ * of `now` (NULL: before the clock started), with no event and no stamp. */
 enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *field,
-                              struct tm_err *err);
+                              const struct tm_now *now, struct tm_err *err);
 /* The field leaves describe and events; the column stays in cur_<object>, unreachable. System and
  * required fields refuse. */
 enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const char *field,

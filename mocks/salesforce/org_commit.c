@@ -506,8 +506,9 @@ enum tm_code tm_org_cancel(struct tm_org *org, struct tm_err *err)
     return rc == TM_E_AGAIN ? TM_OK : rc;
 }
 
-static void commit_key(struct tm_org *org, char out[40])
+void org_txn_key(struct tm_org *org, char out[40])
 {
+    org->txn_count++;
     uint64_t n = (uint64_t)org->txn_count, a = tm_hash64(&n, sizeof n, org->settings.seed ^ 0x5a),
              b = tm_hash64(&n, sizeof n, org->settings.seed ^ 0xa5);
     snprintf(out, 40, "%08x-%04x-%04x-%04x-%012" PRIx64, (unsigned)(n & 0xffffffffu),
@@ -538,9 +539,8 @@ static enum tm_code commit_prepare(struct org_commit *c, struct tm_err *err)
     c->second_ms = c->org_ms - c->org_ms % step_ms;
     c->stamp_ms = written_ms - written_ms % step_ms;
     org->ms_last = c->org_ms;
-    org->txn_count++;
+    org_txn_key(org, c->key);
     c->number = COMMIT_NUMBER_FIRST + org->txn_count * 3;
-    commit_key(org, c->key);
     return TM_OK;
 }
 

@@ -180,6 +180,8 @@ enum tm_code org_value_check(struct tm_org *org, struct tm_org_value *out,
 
 /* ---- org_quirk.c ---- */
 /* How the changes of a transaction are announced while quirks are in force. */
+/* The key of the next transaction; counts it. */
+void org_txn_key(struct tm_org *org, char out[40]);
 void org_quirk_announce(struct tm_org *org, struct tm_org_txn *txn);
 bool org_locked(const struct tm_org *org, const char *id18);
 enum tm_code org_quirks_load(struct tm_org *org, struct tm_err *err);

@@ -61,7 +61,7 @@ static enum tm_code schema_replace(struct tm_org *org, struct org_object *o, jso
 
 static enum tm_code schema_column_add(struct tm_org *org, struct org_object *o,
                                       const struct tm_describe *d, const struct tm_field *f,
-                                      struct tm_err *err)
+                                      bool *out_there, struct tm_err *err)
 {
     struct tm_buf sql, column;
     bool any = false, there = false;
@@ -91,11 +91,40 @@ static enum tm_code schema_column_add(struct tm_org *org, struct org_object *o,
         if (rc == TM_OK && org->lag_pos >= 0)
             rc = tm_sql_execf(org->db, err, "ALTER TABLE temp.\"%s\" ADD COLUMN %s", o->lag,
                               tm_buf_text(&column));
-    } else if (rc == TM_OK &&
-               there) /* what a removed field held is gone in the org: it comes back empty */
-        rc = tm_sql_execf(org->db, err, "UPDATE \"%s\" SET \"%s\"=NULL", o->cur, f->name);
+    }
     tm_buf_free(&sql);
     tm_buf_free(&column);
+    *out_there = there;
+    return rc;
+}
+
+/* What a removed field held is gone in the org: it comes back empty, which the history tells. */
+static enum tm_code schema_empty(struct tm_org *org, const struct org_object *o, const char *field,
+                                 const struct tm_now *now, struct tm_err *err)
+{
+    char key[40], wall[24] = "NULL";
+    int64_t org_ms = now != NULL && now->org_ms > org->ms_last ? now->org_ms : org->ms_last;
+    org_txn_key(org, key);
+    if (now != NULL)
+        snprintf(wall, sizeof wall, "%" PRId64, now->wall_ns);
+    enum tm_code rc = tm_sql_execf(
+        org->db, err,
+        "INSERT INTO history(pos,object,id,version,txn,seq,org_ms,intended_ms,intended_ns,"
+        "actual_ns,change,changed,fields) SELECT %lld+row_number() OVER (ORDER BY _row),%Q,Id,"
+        "_version+1,%Q,row_number() OVER (ORDER BY _row),%lld,%lld,%s,%s,'UPDATE',json_array(%Q),"
+        "json_object(%Q,NULL) FROM \"%w\" WHERE IsDeleted=0 AND \"%w\" IS NOT NULL",
+        (long long)org->pos_last, o->describe->object, key, (long long)org_ms, (long long)org_ms,
+        wall, wall, field, field, o->cur, field);
+    if (rc == TM_OK) {
+        org->pos_last += sqlite3_changes64(org->db);
+        org->ms_last = org_ms;
+        rc = tm_sql_execf(org->db, err,
+                          "UPDATE \"%w\" SET _version=_version+(IsDeleted=0),\"%w\"=NULL WHERE "
+                          "\"%w\" IS NOT NULL",
+                          o->cur, field, field);
+    }
+    if (rc == TM_OK && org->lag_pos >= 0)
+        rc = tm_sql_execf(org->db, err, "UPDATE temp.\"%w\" SET \"%w\"=NULL", o->lag, field);
     return rc;
 }
 
@@ -123,8 +152,10 @@ enum tm_code org_schema_replace(struct tm_org *org, struct org_object *o, json_t
 }
 
 enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *field,
-                              struct tm_err *err)
+                              const struct tm_now *now, struct tm_err *err)
 {
+    const int64_t pos = org->pos_last, ms = org->ms_last, txns = org->txn_count;
+    bool there = false;
     struct org_object *o = org_find(org, object);
     const char *name = json_string_value(json_object_get(field, "name"));
     if (o == NULL)
@@ -147,10 +178,17 @@ enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *fi
     if (rc == TM_OK)
         rc = schema_begin(org, err);
     if (rc == TM_OK) {
-        rc = schema_column_add(org, o, d, tm_describe_field(d, name), err);
+        rc = schema_column_add(org, o, d, tm_describe_field(d, name), &there, err);
         if (rc == TM_OK)
             rc = schema_replace(org, o, describe, err);
+        if (rc == TM_OK && there)
+            rc = schema_empty(org, o, tm_describe_field(d, name)->name, now, err);
         rc = schema_savepoint(org, rc, err);
+        if (rc != TM_OK) {
+            org->pos_last = pos;
+            org->ms_last = ms;
+            org->txn_count = txns;
+        }
     }
     tm_describe_close(d);
     json_decref(copy);

@@ -186,7 +186,7 @@ static enum tm_code routes_post(struct tm_salesforce *s, const struct tm_mock_re
     if (strcmp(name, "commit") == 0)
         return tm_disturb_commit(s->disturb, body, &r->now, out, err);
     if (strcmp(name, "schema") == 0)
-        return tm_control_schema(s->org, body, out, err);
+        return tm_control_schema(s->org, body, &r->now, out, err);
     if (strcmp(name, "faults") == 0)
         return tm_disturb_rules_add(s->disturb, body, &r->now, out, err);
     if (strcmp(name, "clock") == 0)

@@ -475,7 +475,7 @@ static enum tm_code kinds_field_add(struct wl_maker *m, struct tm_err *err)
     json_t *field =
         json_pack("{s:s,s:s,s:s,s:i,s:i,s:b}", "name", WL_ADDED_FIELD, "label", "Tide Level",
                   "type", "double", "precision", 18, "scale", 2, "custom", 1);
-    enum tm_code rc = field != NULL ? tm_org_field_add(m->org, o->name, field, err)
+    enum tm_code rc = field != NULL ? tm_org_field_add(m->org, o->name, field, NULL, err)
                                     : tm_fail(err, TM_E_NOMEM, "field");
     json_decref(field);
     if (rc == TM_OK)
