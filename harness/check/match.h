@@ -1,40 +1,38 @@
 /* match: which version of which record a shown row stands for, when every version became visible,
  * and what every row was worth at every instant. in: the history (truth), the observations of one
  * pipeline (shown), its timing; out: one sample a version, the steps of the drift curve, final
- * differences. Pure: no I/O, clock. Owner: the caller; one pipeline at a time.
- *
- * M1. A row equals a version when all comparable columns agree; a record with no row stands for
- * "before the create" or for a delete. Comparable = describe in force at the end, and in the
- * relation, less what no path carries (coverage). M2. A version is shown when the row equals it or
- * a later one, or when every column it changed has its value or a later one. A delete is shown when
- * the relation no longer returns the id, or a later full image is shown. M3. What
- * was shown only goes forward, where the looks can be explained so: the oldest versions that explain
- * them all give `hi`, the newest give `lo` (optimistic); a sample whose bounds differ is counted as
- * ambiguous. A version whose state was shown already when it was committed is coincident: visible
- * at once, unless a later look is of an older one (a create still under way when its delete was
- * committed). A record that ends in the state on display has all its versions shown. M4. Timeline: visible = intended
- * commit + wait + work. stream: wait = D, work from intended + D on. batch: wait = up to the grid
- * point of the poll whose _seq range holds the row, work from there, or from the commit. An
- * external pipeline's command: as batch, up to the start that was under way when the row was read,
- * or the last one before; one that nobody starts here: all is wait, on the org's clock, work is not
- * known. M5. An observation that shows no version for the first time (a row turning dirty, or
- * mixed) is put where its record's oldest change not yet shown puts it, or the last one begun:
- * start on the org clock + the wall time since it, unstretched. Where an older change was shown
- * after a newer one (a repaired gap), the timeline can run backwards: the display is moved forward
- * to stay in order, and the record is left out of the area self-test, counted (UNORDERED). M6.
- * Classes: missing = the org has it, no row (or a row whose fields were never all received);
- * phantom = a row, gone in the org; stale = one older whole version; mixed = values each held once,
- * of no single version; wrong = a value never held. M7. A change with no event of its own (hard
- * delete, silent conversion) is shown by a copy, which the org's clock schedules: it waits in org
- * time up to the org instant of the read that shows it (an upper bound), with no work of its own.
- * Where an event of a later version supersedes it in the same read it is shown with that; where it
- * left the state as it was (a purge of what was deleted), with the version before. M8. While `*`
- * stands, every row of the object is flagged, a missing one too: it says the whole object cannot be
- * trusted. It begins where the newest overflow, or change without an event, begun by then puts it
- * (as in M5), and lasts as long as it was there in wall time, unstretched. M9. A column with a
- * tolerance equals a version's value when it is within it. Neighbouring versions whose values are
- * within it of each other are not told apart by it: it takes the first one's value for all of them,
- * and the row too that equals one. */
+ * differences. Pure: no I/O, clock. Owner: the caller; one pipeline at a time. M1. A row equals a
+ * version when all comparable columns agree; a record with no row stands for "before the create" or
+ * for a delete. Comparable = describe in force at the end, and in the relation, less what no path
+ * carries (coverage). M2. A version is shown when the row equals it or a later one, or when every
+ * column it changed has its value or a later one. A delete is shown when the relation no longer
+ * returns the id, or a later full image is shown. M3. What was shown only goes forward, where the
+ * looks can be explained so: the oldest versions that explain them all give `hi`, the newest give
+ * `lo` (optimistic); a sample whose bounds differ is counted as ambiguous. A version whose state
+ * was shown already when it was committed is coincident: visible at once, unless a later look is of
+ * an older one (a create still under way when its delete was committed). A record that ends in the
+ * state on display has all its versions shown. M4. Timeline: visible = intended commit + wait +
+ * work. stream: wait = D, work from intended + D on. batch: wait = up to the grid point of the poll
+ * whose _seq range holds the row, work from there, or from the commit. An external pipeline's
+ * command: as batch, up to the start that was under way when the row was read, or the last one
+ * before; one that nobody starts here: all is wait, on the org's clock, work is not known. M5. An
+ * observation that shows no version for the first time (a row turning dirty, or mixed) is put where
+ * its record's oldest change not yet shown puts it, or the last one begun: start on the org clock +
+ * the wall time since it, unstretched. Where an older change was shown after a newer one (a
+ * repaired gap), the timeline can run backwards: the display is moved forward to stay in order, and
+ * the record is left out of the area self-test, counted (UNORDERED). M6. Classes: missing = the org
+ * has it, no row (or a row whose fields were never all received); phantom = a row, gone in the org;
+ * stale = one older whole version; mixed = values each held once, of no single version; wrong = a
+ * value never held. M7. A change with no event of its own (hard delete, silent conversion) is shown
+ * by a copy, which the org's clock schedules: it waits in org time up to the org instant of the
+ * read that shows it (an upper bound), with no work of its own. Where an event of a later version
+ * supersedes it in the same read it is shown with that; where it left the state as it was (a purge
+ * of what was deleted), with the version before. M8. While `*` stands, every row of the object is
+ * flagged, a missing one too: it says the whole object cannot be trusted. It begins where the
+ * newest overflow, or change without an event, begun by then puts it (as in M5), and lasts as long
+ * as it was there in wall time, unstretched. M9. A column with a tolerance equals a version's value
+ * when it is within it. Neighbouring versions whose values are within it of each other are not told
+ * apart by it: it takes the first one's value for all of them, and the row too that equals one. */
 #ifndef TM_CHECK_MATCH_H
 #define TM_CHECK_MATCH_H
 #include "check/plan.h"
