@@ -679,11 +679,8 @@ static enum tm_code session_call_answer(struct tm_sf_call *c, const struct tm_no
         *out = json_null();
         return TM_OK;
     }
-    *out = json_loadb(reply->body.data, reply->body.bytes, 0, NULL);
-    if (*out == NULL)
-        *out = c->same_again
-                   ? tm_json_kept(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e)
-                   : json_loadb(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e);
+    *out = c->same_again ? tm_json_kept(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e)
+                         : json_loadb(reply->body.data, reply->body.bytes, JSON_DECODE_ANY, &e);
     /* a maintenance page, or cut short: the next answer may be whole */
     if (*out == NULL)
         return session_repeat(c, now, 0, "the answer is not JSON", err);
