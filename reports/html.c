@@ -499,6 +499,7 @@ static void html_cost(struct tm_buf *b, const json_t *report)
         { "cost.api_calls", tm_word_count, 1, "" },
         { "cost.events", tm_word_count, 1, "" },
         { "cost.bytes", tm_word_bytes, 1, "" },
+        { "cost.kafka_bytes", tm_word_bytes, 1, "" },
         { "cost.polls", tm_word_count, 1, "" },
         { "cost.skipped_polls", tm_word_count, 1, "" },
         { "cost.cpu_s", tm_word_span, 1, "" },
@@ -506,14 +507,16 @@ static void html_cost(struct tm_buf *b, const json_t *report)
         { "cost.warehouse_bytes", tm_word_bytes, 1, "" },
         { "cost.query_ms", tm_word_span, 0.001, "" },
     };
-    tm_buf_addz(b, "<h2>What it cost</h2>\n<p class=\"note\">CPU and memory are summed over a "
-                   "pipeline's processes; the streaming pipelines share source, gap, reconcile and "
-                   "sink, which are counted in each. Snapshot query: reading the whole snapshot "
-                   "once.</p>\n");
+    tm_buf_addz(
+        b, "<h2>What it cost</h2>\n<p class=\"note\">CPU and memory are summed over a "
+           "pipeline's processes; the streaming pipelines share source, gap, reconcile and "
+           "sink, which are counted in each. Bytes: to and from Salesforce. Kafka: keys and values "
+           "produced and fetched. Snapshot query: reading the whole snapshot "
+           "once.</p>\n");
     tm_html_table(
         b,
         "<thead><tr><th>pipeline</th><th>API "
-        "calls</th><th>events</th><th>bytes</th><th>polls</th><th>skipped</th>"
+        "calls</th><th>events</th><th>bytes</th><th>Kafka</th><th>polls</th><th>skipped</th>"
         "<th>CPU</th><th>peak memory</th><th>warehouse</th><th>snapshot query</th></tr></thead>\n");
     html_rows(b, report, columns, HTML_COUNT(columns));
     tm_html_table_end(b);

@@ -280,12 +280,16 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
         { "share", "lost_history.share", tm_word_share, 1 },
         { "not kept", "lost_history.unkept_share", tm_word_share, 1 }
     };
-    static const struct md_column cost[] = { { "API calls", "cost.api_calls", tm_word_count, 1 },
-                                             { "events", "cost.events", tm_word_count, 1 },
-                                             { "bytes", "cost.bytes", tm_word_bytes, 1 },
-                                             { "CPU", "cost.cpu_s", tm_word_span, 1 },
-                                             { "peak memory", "cost.rss_peak_bytes", tm_word_bytes,
-                                               1 } };
+    static const struct md_column cost[] = {
+        { "API calls", "cost.api_calls", tm_word_count, 1 },
+        { "events", "cost.events", tm_word_count, 1 },
+        { "bytes", "cost.bytes", tm_word_bytes, 1 },
+        { "Kafka", "cost.kafka_bytes", tm_word_bytes, 1 },
+        { "CPU", "cost.cpu_s", tm_word_span, 1 },
+        { "peak memory", "cost.rss_peak_bytes", tm_word_bytes, 1 },
+        { "warehouse", "cost.warehouse_bytes", tm_word_bytes, 1 },
+        { "snapshot query", "cost.query_ms", tm_word_span, 0.001 }
+    };
     const json_t *reasons = json_object_get(report, "reasons"), *reason;
     size_t i;
     tm_buf_addz(out, "# ");

@@ -168,6 +168,21 @@ static void what_only_a_real_clock_can_tell_is_null_and_the_seconds_are_printed(
         assert_non_null(strstr(day_stdout, stations[i]));
 }
 
+/* The sink fetches all that is produced; gap and reconciler some of it once more. */
+static void what_goes_through_kafka_is_counted_for_who_uses_it(void **state)
+{
+    (void)state;
+    const json_t *stream = json_object_get(pipeline_of("stream-view"), "cost"),
+                 *batch = json_object_get(pipeline_of("batch-naive"), "cost");
+    int64_t produced = json_integer_value(json_object_get(stream, "kafka_bytes_produced")),
+            fetched = json_integer_value(json_object_get(stream, "kafka_bytes_fetched"));
+    assert_true(produced > 0);
+    assert_true(fetched > produced && fetched < 2 * produced);
+    assert_int_equal(json_integer_value(json_object_get(stream, "kafka_bytes")),
+                     produced + fetched);
+    assert_int_equal(json_integer_value(json_object_get(batch, "kafka_bytes")), 0);
+}
+
 static void two_runs_leave_the_same_report_byte_for_byte(void **state)
 {
     (void)state;
@@ -338,6 +353,7 @@ int main(void)
         cmocka_unit_test(every_self_test_holds),
         cmocka_unit_test(every_change_is_committed_at_its_intended_instant),
         cmocka_unit_test(what_only_a_real_clock_can_tell_is_null_and_the_seconds_are_printed),
+        cmocka_unit_test(what_goes_through_kafka_is_counted_for_who_uses_it),
         cmocka_unit_test(two_runs_leave_the_same_report_byte_for_byte),
         cmocka_unit_test(the_story_of_a_phantom_says_what_the_naive_poll_cannot_hear),
         cmocka_unit_test(the_story_of_a_gap_names_the_ask_the_answer_and_both_values),

@@ -384,13 +384,36 @@ static void command_usage(struct tm_buf *b)
     command_count(b, "rss_peak_bytes", (uint64_t)u.ru_maxrss * 1024u);
 }
 
+static uint64_t command_before(const json_t *json, const char *name)
+{
+    return (uint64_t)json_integer_value(json_object_get(json, name));
+}
+
+/* What earlier lives of this station counted: read once. */
+static const struct tm_topic_counts *command_earlier(const char *path)
+{
+    static struct tm_topic_counts earlier;
+    static bool read;
+    json_t *json = NULL;
+    struct tm_err quiet = { .code = TM_OK };
+    if (!read && access(path, F_OK) == 0 && tm_json_load(&json, path, &quiet) == TM_OK)
+        earlier = (struct tm_topic_counts){ command_before(json, "produced"),
+                                            command_before(json, "produced_bytes"),
+                                            command_before(json, "fetched"),
+                                            command_before(json, "fetched_bytes"),
+                                            command_before(json, "delivery_failed") };
+    json_decref(json);
+    read = true;
+    return &earlier;
+}
+
 void tm_stats_write(const char *path, const char *station, const struct tm_http *http,
                     struct tm_topic *const *topics, size_t topics_count)
 {
-    struct tm_topic_counts t = { 0 };
     struct tm_buf b, temporary;
     if (path == NULL)
         return;
+    struct tm_topic_counts t = *command_earlier(path);
     tm_buf_init(&b, 1u << 16);
     tm_buf_init(&temporary, 4096);
     tm_buf_addz(&b, "{\"station\":");

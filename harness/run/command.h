@@ -118,7 +118,9 @@ enum tm_code tm_drive(const struct tm_driven *driven, struct tm_err *err);
 /* Prints "tidemark <command>: <error>" with what to do, returns the exit code. */
 int tm_command_fail(const char *command, const struct tm_err *err);
 /* {"http_calls":…,"http_bytes_in":…,"produced":…, …} written atomically to path (NULL = off). http,
- * topics may be NULL. */
+ * topics may be NULL. What the topics counted goes on from the file that an earlier life of the
+ * station left there: a killed one loses what it counted since, about a second. Bytes are those of
+ * keys and values, before compression. */
 void tm_stats_write(const char *path, const char *station, const struct tm_http *http,
                     struct tm_topic *const *topics, size_t topics_count);
 #endif

@@ -27,7 +27,7 @@
 #define DAY_PROBE_US 200000           /* between two probes of one database */
 #define DAY_PROBE_LONG_US 1000000     /* the same, of a day of more than DAY_LONG_HOURS */
 #define DAY_LONG_HOURS 12
-#define DAY_SAMPLES 2                 /* full reads of option 1 over the hours, besides the last */
+#define DAY_SAMPLES 2 /* full reads of option 1 over the hours, besides the last */
 
 /* The witness's clock; it is asked in the middle of a step, when nothing moves. */
 static const struct tm_now *day_now;
@@ -452,8 +452,26 @@ static enum tm_code day_live(struct day *d, struct tm_err *err)
 
 /* ---- the report ---- */
 
+/* What the stations of a pipeline produced and fetched; a batch pipeline has none that do. */
+static void day_kafka(const struct day *d, const json_t *pipeline, json_t *cost)
+{
+    int64_t produced = 0, fetched = 0;
+    const char *name = json_string_value(json_object_get(pipeline, "name"));
+    const char *kind = json_string_value(json_object_get(pipeline, "kind"));
+    bool stream = kind != NULL && strcmp(kind, "stream") == 0;
+    bool option1 = strlen(name) > 4 && strcmp(name + strlen(name) - 4, "-sql") == 0;
+    for (size_t i = 0; stream && i < d->stations_count; i++) {
+        const struct day_station *s = &d->stations[i];
+        for (size_t t = 0; t < s->topics_count && !(option1 && s->kind == DAY_VIEW); t++) {
+            produced += (int64_t)s->topics[t]->counts.produced_bytes;
+            fetched += (int64_t)s->topics[t]->counts.fetched_bytes;
+        }
+    }
+    tm_run_kafka_cost(cost, true, produced, fetched);
+}
+
 /* What only a real clock can tell is null, not 0. */
-static void day_virtual(json_t *report)
+static void day_virtual(const struct day *d, json_t *report)
 {
     static const char *const unknown[] = { "cpu_s", "rss_peak_bytes", "query_ms",
                                            "query_ms_by_object" };
@@ -469,6 +487,7 @@ static void day_virtual(json_t *report)
         json_t *cost = json_object_get(pipeline, "cost");
         for (size_t k = 0; k < sizeof unknown / sizeof unknown[0]; k++)
             json_object_set_new(cost, unknown[k], json_null());
+        day_kafka(d, pipeline, cost);
     }
 }
 
@@ -488,7 +507,7 @@ static enum tm_code day_report(struct day *d, int *out_exit, struct tm_err *err)
         rc = tm_json_load(&report, path, err);
     if (rc != TM_OK)
         return tm_at(err, "measuring");
-    day_virtual(report);
+    day_virtual(d, report);
     rc = tm_run_undecodable(report, d->run->raw_path, err);
     if (rc == TM_OK)
         rc = tm_run_report(d->run, report, err);

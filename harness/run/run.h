@@ -130,6 +130,9 @@ enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err);
  * pipeline has finished a poll on a grid point after last_ms + V. */
 json_t *tm_run_witness_plan(const struct tm_run *run);
 bool tm_run_batch_drained(const struct tm_run *run, int64_t last_ms);
+/* kafka_bytes, kafka_bytes_produced and kafka_bytes_fetched of a pipeline's cost: of keys and
+ * values, by all its stations; null when a station left no counters. */
+void tm_run_kafka_cost(json_t *cost, bool known, int64_t produced, int64_t fetched);
 /* run_finish.c: report.json, run.db as one file, report.html, report.md, junit.xml. The exit code
  * that goes with the report, given the witness's own. */
 /* Adds the scenario's promises (slo) to the report. */

@@ -63,8 +63,30 @@ static bool finish_is(const char *name, const char *const *names)
     return false;
 }
 
-/* CPU and memory of the processes a report pipeline is made of. The broker and the registry are
- * shared: listed apart. */
+/* Adds what the station counted of Kafka, over all its lives; false: it left no counters. */
+static bool finish_kafka(const struct tm_run *run, const char *station, int64_t bytes[2])
+{
+    char path[TM_PATH_MAX];
+    json_t *stats = NULL;
+    struct tm_err quiet = { .code = TM_OK };
+    snprintf(path, sizeof path, "%.800s/stats/%.60s.json", run->dir, station);
+    bool there = tm_json_load(&stats, path, &quiet) == TM_OK;
+    bytes[0] += json_integer_value(json_object_get(stats, "produced_bytes"));
+    bytes[1] += json_integer_value(json_object_get(stats, "fetched_bytes"));
+    json_decref(stats);
+    return there;
+}
+
+void tm_run_kafka_cost(json_t *cost, bool known, int64_t produced, int64_t fetched)
+{
+    json_object_set_new(cost, "kafka_bytes",
+                        known ? json_integer(produced + fetched) : json_null());
+    json_object_set_new(cost, "kafka_bytes_produced", known ? json_integer(produced) : json_null());
+    json_object_set_new(cost, "kafka_bytes_fetched", known ? json_integer(fetched) : json_null());
+}
+
+/* CPU, memory and Kafka traffic of the processes a report pipeline is made of. The broker and the
+ * registry are shared: listed apart. */
 static void finish_pipeline_cost(struct tm_run *run, json_t *pipeline)
 {
     static const char *const option1[] = { "source", "gap", "reconcile", "sink", NULL };
@@ -73,8 +95,8 @@ static void finish_pipeline_cost(struct tm_run *run, json_t *pipeline)
     const char *kind = json_string_value(json_object_get(pipeline, "kind"));
     json_t *cost = json_object_get(pipeline, "cost");
     double cpu_s = 0;
-    int64_t rss = 0;
-    bool stream = kind != NULL && strcmp(kind, "stream") == 0;
+    int64_t rss = 0, kafka[2] = { 0, 0 };
+    bool known = true, stream = kind != NULL && strcmp(kind, "stream") == 0;
     size_t n = name != NULL ? strlen(name) : 0;
     const char *const *names = n > 4 && strcmp(name + n - 4, "-sql") == 0 ? option1 : option2;
     for (size_t i = 0; i < run->kids.count; i++) {
@@ -82,12 +104,15 @@ static void finish_pipeline_cost(struct tm_run *run, json_t *pipeline)
         if (stream ? finish_is(c->name, names) : name != NULL && strcmp(c->name, name) == 0) {
             cpu_s += c->cpu_s;
             rss += c->rss_peak_bytes;
+            known = finish_kafka(run, c->name, kafka) && known;
         }
     }
     if (cost == NULL)
         json_object_set_new(pipeline, "cost", cost = json_object());
     json_object_set_new(cost, "cpu_s", json_real(cpu_s));
     json_object_set_new(cost, "rss_peak_bytes", json_integer(rss));
+    if (kind == NULL || strcmp(kind, "external") != 0) /* nobody counts what those read */
+        tm_run_kafka_cost(cost, known, kafka[0], kafka[1]);
 }
 
 static json_t *finish_processes(const struct tm_run *run)
