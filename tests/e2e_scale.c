@@ -26,7 +26,7 @@
 #define SCALE_ORIGIN_MS INT64_C(1772438400000)
 #define SCALE_SIZES_MAX 8
 /* what the allocator and SQLite's caches may take more from one size to another */
-#define SCALE_SLACK_KB 16384
+#define SCALE_SLACK_KB 6144
 
 static char folder[64];
 
@@ -132,6 +132,23 @@ struct scale_result {
     json_t *report;
 };
 
+/* In a process of its own: what this one has held counts as held by whoever it starts. */
+static void scale_write(const char *org, const char *warehouse, int64_t changes)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        scale_org(org, changes);
+        scale_warehouse(warehouse, changes);
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    while (waitpid(pid, &status, 0) != pid)
+        assert_int_equal(errno, EINTR);
+    assert_int_equal(status, 0);
+}
+
 /* `tidemark check` as a child, with what the system says of its memory. */
 static struct scale_result scale_check(int64_t changes)
 {
@@ -144,8 +161,7 @@ static struct scale_result scale_check(int64_t changes)
     snprintf(warehouse, sizeof warehouse, "%s/warehouse.db", folder);
     snprintf(map, sizeof map, "%s/map.json", folder);
     snprintf(out, sizeof out, "%s/report.json", folder);
-    scale_org(org, changes);
-    scale_warehouse(warehouse, changes);
+    scale_write(org, warehouse, changes);
     tm_test_write_file(folder, "map.json", "{\"Opportunity\":{\"query\":\"SELECT * FROM opp\"}}");
     clock_gettime(CLOCK_MONOTONIC, &from);
     pid_t pid = fork();

@@ -145,6 +145,7 @@ static void after_free(struct after_work *w)
     }
     json_decref(w->map);
     json_decref(w->examples);
+    json_decref(w->causes);
     json_decref(w->anomalies);
     tm_shown_close(w->shown);
     tm_truth_close(w->truth);
@@ -159,6 +160,7 @@ enum tm_code tm_after_check(const struct tm_after_args *args, FILE *out, int *ou
         return tm_fail(err, TM_E_NOMEM, "check");
     w->args = args;
     w->examples = json_array();
+    w->causes = json_array();
     w->anomalies = json_object();
     enum tm_code rc = after_load(w, err);
     if (rc == TM_OK)

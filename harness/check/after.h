@@ -8,6 +8,7 @@
  *    {"differing", "lost", "extra", "near", "blanks", "other", "near_max" or "near_max_ms",
  *    "tolerance": that would cover it}}, "compared": [field], "left_out": [{"column", "why"}]}},
  *    "anomalies": {word: {"count" (null: one look at the end cannot tell), "when", "example"}},
+ *    "causes": as in check/causes.h, of every differing row,
  *    "examples": [see check/diff.h, at most 20]}
  * exit 0 equal, 1 different, 2 nothing to compare (no object has a record on either side, or one
  * gives no field). A user's mistake is TM_E_ARG naming map, object and column. */

@@ -1,7 +1,7 @@
 /* after_class: what differs is few, and for it the whole history is read: which version a row
  * stands for, what it should be, since when it is not (check/match.h, check/diff.h). */
 #include "check/after_inner.h"
-#include "check/cause.h"
+#include "check/causes.h"
 #include "check/diff.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #define CLASS_READ_NS (INT64_MAX / 4)
 /* of one batch: bounds its memory */
 #define CLASS_RECORDS_MAX 20000
-#define CLASS_VERSIONS_MAX 20000
+#define CLASS_VERSIONS_MAX 5000 /* about a kilobyte each, all told */
 
 struct class_batch {
     struct tm_truth *truth;
@@ -115,6 +115,23 @@ static enum tm_code class_examples(struct after_work *w, const struct class_batc
     return rc;
 }
 
+/* Every differing row counts, not the examples alone. */
+static void class_causes(struct after_work *w, const struct class_batch *b,
+                         const struct after_object *o)
+{
+    const struct tm_cause_stand stand = { .truth = b->truth, .m = b->m, .shown = b->shown };
+    for (size_t i = 0; i < b->m->differences_count; i++) {
+        const struct tm_difference *d = &b->m->differences[i];
+        const char *id = d->record != TM_TRUTH_NONE ? b->truth->records[d->record].id
+                                                    : b->shown->rows[d->row].id;
+        json_t *row = json_pack("{s:s, s:s}", "object", o->name, "id", id);
+        struct tm_cause cause;
+        tm_cause_of(&cause, &stand, d);
+        tm_causes_count(w->causes, row, &cause);
+        json_decref(row);
+    }
+}
+
 static void class_add(json_t *sums, const json_t *all)
 {
     const char *name;
@@ -155,6 +172,8 @@ static enum tm_code class_finish(struct after_work *w, struct class_batch *b,
         o->rows[(b->m->differences[i].code - 1) / 2]++;
     if (rc == TM_OK)
         rc = class_examples(w, b, o, err);
+    if (rc == TM_OK)
+        class_causes(w, b, o);
     json_t *all = rc == TM_OK ? tm_anomalies_json(b->truth, b->shown, b->m, &extra) : NULL;
     if (rc == TM_OK && all == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "anomalies");

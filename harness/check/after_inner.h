@@ -31,7 +31,7 @@ struct after_work {
     struct after_object objects[TM_TRUTH_OBJECTS_MAX];
     size_t objects_count;
     uint64_t changes;
-    json_t *examples, *anomalies;
+    json_t *examples, *anomalies, *causes;
 };
 /* Each differing row's class, its story from the log, and the anomalies, a bounded number of
  * records at a time. */

@@ -1,4 +1,5 @@
 #include "check/after_inner.h"
+#include "check/causes.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,12 +96,13 @@ json_t *after_report(const struct after_work *w, int *out_exit)
     report_tolerances(w, reasons);
     bool unseen = report_unseen(w, reasons);
     *out_exit = differing > 0 || duplicates > 0 ? 1 : unseen ? 2 : 0;
-    return json_pack("{s:s, s:s, s:o, s:o, s:O, s:I, s:O}", "tidemark", "1", "verdict",
+    return json_pack("{s:s, s:s, s:o, s:o, s:O, s:o, s:I, s:O}", "tidemark", "1", "verdict",
                      *out_exit == 1   ? "fail"
                      : *out_exit == 2 ? "inconclusive"
                                       : "pass",
-                     "reasons", reasons, "objects", objects, "anomalies", w->anomalies, "changes",
-                     (json_int_t)w->changes, "examples", w->examples);
+                     "reasons", reasons, "objects", objects, "anomalies", w->anomalies, "causes",
+                     tm_causes_by_rows(json_incref(w->causes)), "changes", (json_int_t)w->changes,
+                     "examples", w->examples);
 }
 
 /* ---- for people ---- */
@@ -143,6 +145,24 @@ static void print_anomalies(FILE *out, const json_t *report)
     }
     if (comma[0] == ',')
         fprintf(out, "\n");
+}
+
+/* Why, in how many rows. */
+static void print_causes(FILE *out, const json_t *report)
+{
+    json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(report, "causes"), i, one)
+    {
+        const char *rule = json_string_value(json_object_get(one, "rule")),
+                   *hint = json_string_value(json_object_get(one, "hint"));
+        json_int_t rows = json_integer_value(json_object_get(one, "rows"));
+        fprintf(out, "%s%s%s%s: %lld row%s%s%s\n", json_string_value(json_object_get(one, "cause")),
+                rule != NULL ? " (" : "", rule != NULL ? rule : "", rule != NULL ? ")" : "",
+                (long long)rows, rows == 1 ? "" : "s",
+                hint != NULL ? "; the org's log says of the first commit it does not show: " : "",
+                hint != NULL ? hint : "");
+    }
 }
 
 void after_print_fields(FILE *out, const json_t *report)
@@ -206,6 +226,7 @@ void after_print(FILE *out, const json_t *report)
     json_array_foreach(json_object_get(report, "examples"), i, one) print_example(out, one);
     after_print_fields(out, report);
     print_anomalies(out, report);
+    print_causes(out, report);
     after_print_verdict(out, report);
 }
 

@@ -292,9 +292,9 @@ static const char *cause_unusual(const struct tm_cause_stand *s, uint32_t v)
 static void cause_unseen(struct tm_cause *out, const struct tm_cause_stand *s, const char *why)
 {
     char what[120];
+    out->hint = cause_unusual(s, out->version);
     tm_cause_unknown(out, "%s: evidence missing. Of the %s the org's log says: %s.", why,
-                     tm_cause_version(what, s->truth, out->version),
-                     cause_unusual(s, out->version));
+                     tm_cause_version(what, s->truth, out->version), out->hint);
 }
 
 void tm_cause_of(struct tm_cause *out, const struct tm_cause_stand *s,

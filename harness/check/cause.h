@@ -50,6 +50,7 @@ struct tm_cause {
     const char *word, *station, *rule; /* station, rule: NULL where there is none to name */
     bool known;
     uint32_t version; /* the first commit not shown; TM_TRUTH_NONE: the org never had the id */
+    const char *hint; /* of a copy filled out of sight: what the log says of that commit; or NULL */
     char says[400];
 };
 struct tm_cause_stand { /* one pipeline; all borrowed */

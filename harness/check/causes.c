@@ -9,15 +9,14 @@ static bool causes_same(const json_t *one, const char *key, const char *text)
     return other == NULL || text == NULL ? other == text : strcmp(other, text) == 0;
 }
 
-/* One more row of its cause, station and rule. */
-static void causes_count(json_t *list, const json_t *row, const struct tm_cause *c)
+void tm_causes_count(json_t *list, const json_t *row, const struct tm_cause *c)
 {
     json_t *one;
     size_t i;
     json_array_foreach(list, i, one)
     {
         if (!causes_same(one, "cause", c->word) || !causes_same(one, "station", c->station) ||
-            !causes_same(one, "rule", c->rule))
+            !causes_same(one, "rule", c->rule) || !causes_same(one, "hint", c->hint))
             continue;
         json_int_t rows = json_integer_value(json_object_get(one, "rows"));
         json_object_set_new(one, "rows", json_integer(rows + 1));
@@ -26,14 +25,14 @@ static void causes_count(json_t *list, const json_t *row, const struct tm_cause 
     json_t *pos =
         c->version == TM_TRUTH_NONE ? json_null() : json_integer((json_int_t)c->version + 1);
     json_array_append_new(
-        list,
-        json_pack("{s:s, s:s?, s:s?, s:b, s:i, s:{s:O, s:O, s:o, s:O*, s:s}}", "cause", c->word,
-                  "station", c->station, "rule", c->rule, "known", c->known, "rows", 1, "example",
-                  "object", json_object_get(row, "object"), "id", json_object_get(row, "id"), "pos",
-                  pos, "org_ms", json_object_get(row, "first_org_ms"), "because", c->says));
+        list, json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:i, s:{s:O, s:O, s:o, s:O*, s:s}}", "cause",
+                        c->word, "station", c->station, "rule", c->rule, "hint", c->hint, "known",
+                        c->known, "rows", 1, "example", "object", json_object_get(row, "object"),
+                        "id", json_object_get(row, "id"), "pos", pos, "org_ms",
+                        json_object_get(row, "first_org_ms"), "because", c->says));
 }
 
-static json_t *causes_by_rows(json_t *list)
+json_t *tm_causes_by_rows(json_t *list)
 {
     json_t *sorted = json_array(), *one;
     size_t i;
@@ -104,9 +103,9 @@ enum tm_code tm_causes_tell(json_t *out, json_t *diff, const struct tm_results *
             struct tm_cause cause;
             tm_cause_of(&cause, &stand, &m->differences[i]);
             tm_cause_json(one, &cause);
-            causes_count(list, one, &cause);
+            tm_causes_count(list, one, &cause);
         }
-    json_object_set_new(out, "causes", causes_by_rows(list));
+    json_object_set_new(out, "causes", tm_causes_by_rows(list));
     tm_road_close(road);
     tm_planted_free(&planted);
     return rc;
