@@ -25,28 +25,35 @@ static void load_columns(struct tm_buf *out, const struct tm_store *s, const str
         }
 }
 
-static enum tm_code load_has_column(struct tm_store *s, const char *table, const char *column,
-                                    bool *out, struct tm_err *err)
+/* The names of a table's columns, each and a line end; empty = no such table. */
+static enum tm_code load_known(struct tm_buf *out, struct tm_store *s, const char *table,
+                               struct tm_err *err)
 {
     sqlite3_stmt *q = NULL;
-    enum tm_code rc = tm_sql_prepare(
-        &q, s->db, "SELECT 1 FROM pragma_table_info(?) WHERE lower(name) = lower(?)", err);
-    if (rc == TM_OK) {
-        sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
-        sqlite3_bind_text(q, 2, column, -1, SQLITE_STATIC);
-        rc = tm_sql_step(q, out, err);
-    }
+    bool row = false;
+    enum tm_code rc = tm_sql_columns(&q, s->db, table, err);
+    while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row)
+        tm_buf_addf(out, "%s\n", (const char *)sqlite3_column_text(q, TM_SQL_COLUMN_NAME));
     tm_sql_finalize(q);
-    return rc;
+    return rc == TM_OK ? tm_buf_check(out, "the columns of a table", err) : rc;
 }
 
-static enum tm_code load_add_column(struct tm_store *s, const char *object, const char *table,
+static bool load_is_known(const struct tm_buf *known, const char *column)
+{
+    size_t bytes = strlen(column);
+    const char *at = tm_buf_text(known);
+    for (; *at != '\0'; at = strchr(at, '\n') + 1)
+        if (sqlite3_strnicmp(at, column, (int)bytes) == 0 && at[bytes] == '\n')
+            return true;
+    return false;
+}
+
+static enum tm_code load_add_column(struct tm_store *s, const char *object, struct tm_buf *known,
                                     const char *column, uint64_t *added, struct tm_err *err)
 {
-    bool there = false;
-    enum tm_code rc = load_has_column(s, table, column, &there, err);
-    if (rc != TM_OK || there)
-        return rc;
+    if (load_is_known(known, column))
+        return TM_OK;
+    tm_buf_addf(known, "%s\n", column);
     tm_buf_addz(&s->sql, "ALTER TABLE ");
     tm_store_base(&s->sql, s, object);
     tm_buf_addz(&s->sql, " ADD COLUMN ");
@@ -56,13 +63,8 @@ static enum tm_code load_add_column(struct tm_store *s, const char *object, cons
 }
 
 /* deletes=flag: the relation is a view, made again when a column came. */
-static enum tm_code load_view(struct tm_store *s, const char *object, bool again,
-                              struct tm_err *err)
+static enum tm_code load_view(struct tm_store *s, const char *object, struct tm_err *err)
 {
-    bool there = false;
-    enum tm_code rc = load_has_column(s, object, "Id", &there, err);
-    if (rc != TM_OK || (there && !again))
-        return rc;
     tm_buf_addz(&s->sql, "DROP VIEW IF EXISTS ");
     tm_sql_ident(&s->sql, object);
     tm_buf_addz(&s->sql, "; CREATE VIEW ");
@@ -101,21 +103,29 @@ static enum tm_code load_tables(struct tm_store *s, const char *object, struct t
     return tm_store_exec_built(s, err);
 }
 
+/* All of it comes in one transaction: where the table is, the rest is. */
 static enum tm_code load_relations(struct tm_store *s, const struct tm_describe *d, uint64_t *added,
                                    struct tm_err *err)
 {
     bool flagged = s->settings->deletes == TM_BATCH_FLAG;
     char table[STORE_NAME_BYTES];
+    struct tm_buf known;
     uint64_t before = *added;
-    enum tm_code rc = load_tables(s, d->object, err);
+    tm_buf_init(&known, STORE_SQL_BYTES_MAX);
     sqlite3_snprintf(sizeof table, table, "%s%s", flagged ? "_all_" : "", d->object);
+    enum tm_code rc = load_known(&known, s, table, err);
+    if (rc == TM_OK && known.bytes == 0)
+        rc = load_tables(s, d->object, err);
+    if (rc == TM_OK && known.bytes == 0)
+        rc = load_known(&known, s, table, err);
     for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++)
         if (!load_is_id(d->fields[i].name) && tm_plan_selects(s->settings, &d->fields[i]))
-            rc = load_add_column(s, d->object, table, d->fields[i].name, added, err);
+            rc = load_add_column(s, d->object, &known, d->fields[i].name, added, err);
     if (rc == TM_OK && flagged)
-        rc = load_add_column(s, d->object, table, s->settings->flag_column, added, err);
-    if (rc == TM_OK && flagged)
-        rc = load_view(s, d->object, *added > before, err);
+        rc = load_add_column(s, d->object, &known, s->settings->flag_column, added, err);
+    if (rc == TM_OK && flagged && *added > before)
+        rc = load_view(s, d->object, err);
+    tm_buf_free(&known);
     return rc;
 }
 

@@ -80,9 +80,20 @@ static void merge_not_older(struct merge *m)
                     " AND (b.SystemModstamp IS NULL OR l.SystemModstamp >= b.SystemModstamp)");
 }
 
-static enum tm_code merge_exec(struct merge *m, uint64_t *out_changes, struct tm_err *err)
+/* The statement built, `seq` its ?1: the same text poll after poll, so that it is prepared once. */
+static enum tm_code merge_exec(struct merge *m, int64_t seq, uint64_t *out_changes,
+                               struct tm_err *err)
 {
-    enum tm_code rc = tm_store_exec_built(m->s, err);
+    sqlite3_stmt *q = NULL;
+    enum tm_code rc = tm_buf_check(&m->s->sql, "an SQL statement", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&q, m->s->db, tm_buf_text(&m->s->sql), err);
+    tm_buf_reset(&m->s->sql);
+    if (rc == TM_OK && sqlite3_bind_parameter_count(q) > 0)
+        sqlite3_bind_int64(q, 1, seq);
+    if (rc == TM_OK)
+        rc = tm_sql_run(q, err);
+    tm_sql_finalize(q);
     if (rc == TM_OK && out_changes != NULL)
         *out_changes = (uint64_t)sqlite3_changes64(m->s->db);
     return rc;
@@ -95,27 +106,25 @@ static enum tm_code merge_list_removed(struct merge *m, uint64_t *out_removed, s
     uint64_t gone = 0, missing = 0;
     tm_buf_addz(q, "INSERT OR REPLACE INTO ");
     merge_removed(m);
-    tm_buf_addf(q, "(Id, _seq) SELECT l.Id, %lld + row_number() OVER (ORDER BY l.rowid) FROM ",
-                (long long)m->seq);
+    tm_buf_addz(q, "(Id, _seq) SELECT l.Id, ?1 + row_number() OVER (ORDER BY l.rowid) FROM ");
     merge_load(m);
     tm_buf_addz(q, " l JOIN ");
     merge_base(m);
     tm_buf_addz(q, " b ON b.Id = l.Id WHERE l._gone = 1");
     merge_visible(m, "b");
     merge_not_older(m);
-    enum tm_code rc = merge_exec(m, &gone, err);
+    enum tm_code rc = merge_exec(m, m->seq, &gone, err);
     m->seq += (int64_t)gone;
     if (rc == TM_OK && m->missing_are_gone) {
         tm_buf_addz(q, "INSERT OR REPLACE INTO ");
         merge_removed(m);
-        tm_buf_addf(q, "(Id, _seq) SELECT b.Id, %lld + row_number() OVER (ORDER BY b.Id) FROM ",
-                    (long long)m->seq);
+        tm_buf_addz(q, "(Id, _seq) SELECT b.Id, ?1 + row_number() OVER (ORDER BY b.Id) FROM ");
         merge_base(m);
         tm_buf_addz(q, " b WHERE NOT EXISTS (SELECT 1 FROM ");
         merge_load(m);
         tm_buf_addz(q, " l WHERE l.Id = b.Id)");
         merge_visible(m, "b");
-        rc = merge_exec(m, &missing, err);
+        rc = merge_exec(m, m->seq, &missing, err);
         m->seq += (int64_t)missing;
     }
     *out_removed = gone + missing;
@@ -164,8 +173,7 @@ static enum tm_code merge_rows(struct merge *m, uint64_t *out_changed, struct tm
         tm_buf_addz(q, ", ");
         tm_sql_ident(q, m->s->settings->flag_column);
     }
-    tm_buf_addf(q, ") SELECT l.Id, 0, %lld + row_number() OVER (ORDER BY l.rowid)",
-                (long long)m->seq);
+    tm_buf_addz(q, ") SELECT l.Id, 0, ?1 + row_number() OVER (ORDER BY l.rowid)");
     merge_list(m, "l.");
     if (extra)
         tm_buf_addz(q, ", l._gone");
@@ -191,7 +199,7 @@ static enum tm_code merge_rows(struct merge *m, uint64_t *out_changed, struct tm
         tm_buf_addz(q, " = excluded.");
         tm_sql_ident(q, m->s->settings->flag_column);
     }
-    enum tm_code rc = merge_exec(m, out_changed, err);
+    enum tm_code rc = merge_exec(m, m->seq, out_changed, err);
     m->seq += (int64_t)*out_changed;
     return rc;
 }
@@ -212,8 +220,8 @@ static enum tm_code merge_removals(struct merge *m, int64_t seq_before, struct t
         tm_buf_addz(q, " WHERE Id IN (SELECT Id FROM ");
     }
     merge_removed(m);
-    tm_buf_addf(q, " WHERE _seq > %lld)", (long long)seq_before);
-    return merge_exec(m, NULL, err);
+    tm_buf_addz(q, " WHERE _seq > ?1)");
+    return merge_exec(m, seq_before, NULL, err);
 }
 
 static enum tm_code merge_returned(struct merge *m, struct tm_err *err)
@@ -227,9 +235,13 @@ static enum tm_code merge_returned(struct merge *m, struct tm_err *err)
     merge_removed(m);
     tm_buf_addz(q, ".Id");
     merge_visible(m, "b");
-    tm_buf_addz(q, "); DELETE FROM ");
+    tm_buf_addz(q, ")");
+    enum tm_code rc = merge_exec(m, 0, NULL, err);
+    if (rc != TM_OK)
+        return rc;
+    tm_buf_addz(q, "DELETE FROM ");
     merge_load(m);
-    return merge_exec(m, NULL, err);
+    return merge_exec(m, 0, NULL, err);
 }
 
 /* Where the cursor stands after the read (B3, B4). */
@@ -379,8 +391,8 @@ enum tm_code tm_store_remove(struct tm_store *s, const char *object, const json_
         merge_removed(m);
         tm_buf_addz(&s->sql, "(Id, _seq) VALUES(");
         tm_sql_literal(&s->sql, json_string_value(id));
-        tm_buf_addf(&s->sql, ", %lld)", (long long)++m->seq);
-        rc = merge_exec(m, NULL, err);
+        tm_buf_addz(&s->sql, ", ?1)");
+        rc = merge_exec(m, ++m->seq, NULL, err);
     }
     if (rc == TM_OK)
         rc = merge_removals(m, before, err);
