@@ -1,4 +1,5 @@
 #include "check/truth.h"
+#include "base/json_kept.h"
 #include "base/text.h"
 #include "check/tolerance.h"
 #include "check/vhash.h"
@@ -467,7 +468,8 @@ static enum tm_code truth_describes(struct tm_truth *t, struct tm_err *err)
         int object;
         json_error_t bad;
         struct tm_describe *d = NULL;
-        json_t *json = json_loads(truth_text(t->describes, 3), 0, &bad);
+        const char *text = truth_text(t->describes, 3);
+        json_t *json = tm_json_kept(text, strlen(text), 0, &bad);
         if (json == NULL)
             rc = tm_fail(err, TM_E_PROTO, "org.db: describe of %s: %s", truth_text(t->describes, 1),
                          bad.text);

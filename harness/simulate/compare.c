@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -65,7 +66,6 @@ static const char *compare_table(char *out, size_t out_bytes, const char *object
     return out;
 }
 
-/* A column the relation has not got yet was never in any row: NULL. */
 static enum tm_code compare_has(bool *out, struct tm_sim_relation *r, const char *column,
                                 struct tm_err *err)
 {
@@ -79,22 +79,40 @@ static enum tm_code compare_has(bool *out, struct tm_sim_relation *r, const char
     return rc;
 }
 
-/* The SELECT of a relation's comparable columns, */
+/* Which of the describe's fields it has: one walk for all of them. */
+static enum tm_code compare_columns(bool *has, struct tm_sim_relation *r,
+                                    const struct tm_describe *d, struct tm_err *err)
+{
+    bool row = false;
+    enum tm_code rc = TM_OK;
+    while (rc == TM_OK && (rc = tm_sql_step(r->columns, &row, err)) == TM_OK && row) {
+        const char *column = (const char *)sqlite3_column_text(r->columns, TM_SQL_COLUMN_NAME);
+        for (size_t i = 0; i < d->fields_count; i++)
+            has[i] |= strcasecmp(d->fields[i].name, column) == 0;
+    }
+    sqlite3_reset(r->columns);
+    return rc;
+}
+
+/* The SELECT of a relation's comparable columns; a column it has not got yet was never in any row:
+ * NULL. */
 static enum tm_code compare_select(struct tm_buf *sql, struct tm_sim_relation *r,
                                    const struct tm_describe *d, bool truth, struct tm_err *err)
 {
     char table[TM_SIM_FIELD_BYTES];
     enum tm_code rc = TM_OK;
     const char *from = truth ? compare_table(table, sizeof table, d->object) : d->object;
+    bool *has = calloc(d->fields_count, sizeof *has);
+    if (has == NULL)
+        return tm_fail(err, TM_E_NOMEM, "the columns of %s", d->object);
+    if (!truth)
+        rc = compare_columns(has, r, d, err);
     tm_buf_addz(sql, truth ? "SELECT Id, IsDeleted" : "SELECT Id, _dirty");
     for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++) {
-        bool there = true;
         if (!tm_contract_column(&d->fields[i]))
             continue;
-        if (!truth)
-            rc = compare_has(&there, r, d->fields[i].name, err);
         tm_buf_addc(sql, ',');
-        if (there)
+        if (truth || has[i])
             tm_sql_ident(sql, d->fields[i].name);
         else
             tm_buf_addz(sql, "NULL");
@@ -102,6 +120,7 @@ static enum tm_code compare_select(struct tm_buf *sql, struct tm_sim_relation *r
     tm_buf_addz(sql, " FROM ");
     tm_sql_ident(sql, from);
     tm_buf_addz(sql, truth ? " WHERE Id >= ?1 AND IsDeleted <= ?2 ORDER BY Id" : " ORDER BY Id");
+    free(has);
     return rc == TM_OK ? tm_buf_check(sql, "a comparison", err) : rc;
 }
 

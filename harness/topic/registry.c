@@ -1,4 +1,5 @@
 #include "topic/registry.h"
+#include "base/json_kept.h"
 #include "base/log.h"
 #include <assert.h>
 #include <jansson.h>
@@ -301,8 +302,9 @@ static enum tm_code registry_progress(struct tm_registry *r, const struct tm_now
         a->call = NULL;
     }
     bool good = rc == TM_OK && r->reply.status / 100 == 2;
-    json_t *body =
-        rc == TM_OK ? json_loadb(tm_buf_text(&r->reply.body), r->reply.body.bytes, 0, NULL) : NULL;
+    json_t *body = rc == TM_OK
+                       ? tm_json_kept(tm_buf_text(&r->reply.body), r->reply.body.bytes, 0, NULL)
+                       : NULL;
     /* By a proxy, say: nothing was answered. A page that never meant to be JSON is an answer. */
     bool cut = rc == TM_OK && body == NULL &&
                (good || strstr(tm_buf_text(&r->reply.headers), "json") != NULL);

@@ -191,8 +191,8 @@ static bool registry_compatible(const struct tm_mock_registry *r, const struct s
 static json_t *registry_body(struct call *c, const char **out_text)
 {
     struct tm_buf why;
-    json_t *body = json_loadb(c->request->body != NULL ? c->request->body : "",
-                              c->request->body_bytes, 0, NULL);
+    json_t *body = tm_json_kept(c->request->body != NULL ? c->request->body : "",
+                                c->request->body_bytes, 0, NULL);
     const char *type = json_string_value(json_object_get(body, "schemaType"));
     const json_t *text = json_object_get(body, "schema");
     json_t *schema = NULL;
