@@ -140,6 +140,13 @@ struct tm_seen_part { /* a column that changed in an observation that is not WHO
     uint32_t obs, column; /* of shown; of the coverage */
     int64_t held; /* version + 1 its value comes from; 0: null from the start; -1: never held */
 };
+/* From when on a row displays what, on the org timeline; of objects that have an Amount alone
+ * (check/amounts.h), a row's one after the other. */
+struct tm_display {
+    int64_t us;
+    uint32_t obs, version; /* TM_TRUTH_NONE: gone, before the create, or of no single version */
+};
+#define TM_DISPLAYS_OF "Amount"
 #define TM_BEHIND_BUCKETS 12 /* 0, 1 … 10, more */
 struct tm_match {
     struct tm_sample *samples;
@@ -153,6 +160,8 @@ struct tm_match {
     size_t coverage_count; /* by object of the pipeline */
     struct tm_curve_step *steps;
     size_t steps_count, steps_cap;
+    struct tm_display *displays;
+    size_t displays_count, displays_cap;
     struct tm_difference *differences;
     size_t differences_count, differences_cap;
     uint64_t initial[TM_ROW_CODES], final[TM_ROW_CODES]; /* rows by code at start_us and end_us */

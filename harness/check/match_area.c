@@ -127,6 +127,23 @@ static void match_area_shown(struct match_work *w, struct match_area *a, int64_t
         a->extra += w->events[k].kind == EVENT_MARK && w->events[k].version > a->shown;
 }
 
+static enum tm_code match_display(struct match_work *w, const struct match_event *e,
+                                  struct tm_err *err)
+{
+    struct tm_match *m = w->m;
+    const struct match_obs *o = &w->obs[e->obs];
+    if (!w->displays || e->kind != EVENT_STATE)
+        return TM_OK;
+    enum tm_code rc = tm_match_grow((void **)&m->displays, &m->displays_cap, m->displays_count + 1,
+                                    sizeof *m->displays, err);
+    bool one = o->shows == SHOWS_WHOLE && e->version >= 0;
+    if (rc == TM_OK)
+        m->displays[m->displays_count++] =
+            (struct tm_display){ e->us, (uint32_t)(o->o - w->shown->obs),
+                                 one ? w->index[e->version] : TM_TRUTH_NONE };
+    return rc;
+}
+
 static void match_area_display(struct match_work *w, struct match_area *a, size_t n)
 {
     const struct match_event *e = &w->events[n];
@@ -188,6 +205,10 @@ enum tm_code tm_match_sweep(struct match_work *w, struct match_area *a, struct t
     int64_t start = w->timing->start_us, end = w->timing->end_us;
     size_t v = 0, n = 0, s = 0;
     int64_t age_max_us = w->m->age_max_us;
+    for (size_t i = 0; rc == TM_OK && i < w->events_count; i++)
+        rc = match_display(w, &w->events[i], err);
+    if (rc != TM_OK)
+        return rc;
     *a = (struct match_area){
         .at_us = start, .truth = MATCH_BEFORE, .shown = MATCH_BEFORE, .display = SIZE_MAX
     };

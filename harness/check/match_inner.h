@@ -68,6 +68,7 @@ struct match_work { /* scratch for one record, grown to the largest */
     int64_t now;                        /* newest version committed, -1 none */
     int64_t frontier;                   /* newest version certainly shown by a whole row */
     uint64_t displayed;                 /* row hash of what is displayed */
+    bool displays;  /* those of this object are kept: tm_display */
     bool unordered; /* the record's displays had to be moved to stay in order: see M5 */
 };
 

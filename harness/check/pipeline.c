@@ -645,6 +645,15 @@ static json_t *pipeline_head(const struct pipeline_work *w)
     return out;
 }
 
+static enum tm_code pipeline_amounts(struct pipeline_work *w, struct tm_err *err)
+{
+    json_t *amounts = NULL;
+    enum tm_code rc = tm_amounts_json(&amounts, &w->r->amounts, w->r->check->truth, w->shown, w->m,
+                                      &w->timing, TM_AMOUNTS_STAGE, TM_AMOUNTS_AMOUNT, err);
+    json_object_set_new(w->out, "open_amount", amounts != NULL ? amounts : json_null());
+    return rc;
+}
+
 static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
 {
     enum tm_code rc = pipeline_match(w, err);
@@ -655,6 +664,8 @@ static enum tm_code pipeline_make(struct pipeline_work *w, struct tm_err *err)
     pipeline_adopt(w);
     if (rc == TM_OK)
         rc = tm_figures_json(w->out, w->r, w->p, w->m, &w->timing, w->curve, w->target->views, err);
+    if (rc == TM_OK)
+        rc = pipeline_amounts(w, err);
     if (rc == TM_OK)
         rc = pipeline_kept(w, err);
     if (rc == TM_OK)

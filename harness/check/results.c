@@ -252,6 +252,9 @@ enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *e
         rc = tm_run_db_changes(&r.db, c->truth, err);
     if (rc == TM_OK)
         rc = tm_marks_load(&r.marks, c->plan->traces, c->plan->traces_count, err);
+    if (rc == TM_OK)
+        rc = tm_amounts_read(&r.amounts, c->truth, TM_AMOUNTS_OBJECT, TM_AMOUNTS_STAGE,
+                             TM_AMOUNTS_AMOUNT, err);
     for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++) {
         rc = tm_results_pipeline(&r, i, err);
         tm_check_forget(&c->targets[i]);
@@ -262,6 +265,7 @@ enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *e
         rc = results_finish(&r, out_exit, err);
     tm_run_db_drop(&r.db);
     tm_marks_close(r.marks);
+    tm_amounts_free(&r.amounts);
     json_decref(r.self_tests);
     json_decref(r.pipelines);
     json_decref(r.reasons);

@@ -36,10 +36,13 @@
  * {segment: {count, p50, …, mean}} (streams, wall ms), examples[] (see check/diff.h, at most 20,
  * phantoms last; each with the keys of check/cause.h), slowest (check/slow.h), causes [{cause,
  * station, rule, known, rows, example {object, id, pos, because}}] (of every differing row; the
- * words of check/cause.h), phantoms {count, examples: [{object, id, deleted_org_ms, deleted, pos,
- * change}]}; reads {probes, reads, busy, observations}. */
+ * words of check/cause.h), open_amount (check/amounts.h; null: not shown); phantoms {count,
+ * examples:
+ * [{object, id, deleted_org_ms, deleted, pos, change}]}; reads {probes, reads, busy, observations}.
+ */
 #ifndef TM_CHECK_RESULTS_H
 #define TM_CHECK_RESULTS_H
+#include "check/amounts.h"
 #include "check/breakdown.h"
 #include "check/check.h"
 #include "check/rundb.h"
@@ -50,6 +53,7 @@ struct tm_results {
     struct tm_run_db db;
     struct tm_timing timing; /* of the run; kind and polls are set per pipeline */
     struct tm_marks *marks;
+    struct tm_amounts amounts; /* of the org's opportunities */
     json_t *self_tests, *pipelines, *reasons;
     bool failed, inconclusive, broken; /* broken: a self-test failed */
 };
