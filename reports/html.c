@@ -29,8 +29,8 @@ void tm_html_json(struct tm_buf *b, const json_t *json)
 {
     char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
     for (const char *at = text; at != NULL && *at != '\0'; at++)
-        if (*at == '<')
-            tm_buf_addz(b, "\\u003c");
+        if (*at == '<' || *at == '>' || *at == '&') /* in strings only */
+            tm_buf_addf(b, "\\u%04x", (unsigned)*at);
         else
             tm_buf_addc(b, *at);
     free(text);
@@ -231,6 +231,27 @@ static void html_freshness_chart(struct tm_buf *b)
         "Touch a name in the legend to hide its line.</p>\n<div class=\"chart\" id=\"freshness\">"
         "<p class=\"note\">This chart needs JavaScript; the table above has its "
         "numbers.</p></div>\n");
+}
+
+static void html_classes(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i;
+    if (!json_is_object(json_object_get(json_array_get(tm_html_pipelines(report), 0), "curve")))
+        return;
+    tm_buf_addz(b, "<h3>By class, one pipeline at a time</h3>\n<p class=\"note\"><label>Pipeline: "
+                   "<select id=\"of\">");
+    json_array_foreach(tm_html_pipelines(report), i, p)
+    {
+        tm_buf_addf(b, "<option value=\"%zu\">", i);
+        tm_html_text(b, tm_word_text(p, "name", "?"));
+        tm_buf_addz(b, "</option>");
+    }
+    tm_buf_addz(b, "</select></label> Rows on average in each of the spans drawn. Upright lines: "
+                   "schema changes (green) and planted or outside "
+                   "faults (red).</p>\n<div class=\"chart\" id=\"classes\"><p class=\"note\">This "
+                   "chart needs JavaScript; the table above has its numbers at the end.</p></div>\n"
+                   "<ul class=\"note\" id=\"marks\"></ul>\n");
 }
 
 static void html_drift(struct tm_buf *b, const json_t *report)
@@ -653,76 +674,16 @@ static void html_foot(struct tm_buf *b, const json_t *report)
 
 /* ---- the page ---- */
 
-/* JSON inside <script>: '<' never appears, so nothing in a name can end the element. */
-static void html_json_text(struct tm_buf *b, const char *text)
-{
-    struct tm_buf quoted;
-    tm_buf_init(&quoted, 1u << 16);
-    tm_buf_add_json_string(&quoted, text, strlen(text));
-    for (const char *p = tm_buf_text(&quoted); *p != '\0'; p++) {
-        if (*p == '<' || *p == '>' || *p == '&')
-            tm_buf_addf(b, "\\u%04x", (unsigned)*p);
-        else
-            tm_buf_addc(b, *p);
-    }
-    tm_buf_free(&quoted);
-}
-
-static void html_numbers(struct tm_buf *b, const double *v, size_t count)
-{
-    tm_buf_addc(b, '[');
-    for (size_t i = 0; i < count; i++) {
-        if (isfinite(v[i]))
-            tm_buf_addf(b, "%s%.8g", i > 0 ? "," : "", v[i]);
-        else
-            tm_buf_addf(b, "%snull", i > 0 ? "," : "");
-    }
-    tm_buf_addc(b, ']');
-}
-
-static void html_data(struct tm_buf *b, const json_t *report, const struct tm_curves *c)
-{
-    const json_t *p;
-    size_t i, ranks[3] = { 0 };
-    tm_buf_addz(b, "{\"pipelines\":[");
-    json_array_foreach(tm_html_pipelines(report), i, p)
-    {
-        const char *kind = tm_word_text(p, "kind", "");
-        int k = strcmp(kind, "stream") == 0 ? 0 : strcmp(kind, "batch") == 0 ? 1 : 2;
-        tm_buf_addz(b, i > 0 ? ",{\"name\":" : "{\"name\":");
-        html_json_text(b, tm_word_text(p, "name", "?"));
-        tm_buf_addf(b, ",\"kind\":\"%s\",\"rank\":%zu}",
-                    k == 0   ? "stream"
-                    : k == 1 ? "batch"
-                             : "external",
-                    ranks[k]++);
-    }
-    size_t pipelines = json_array_size(tm_html_pipelines(report));
-    tm_buf_addz(b, "],\"freshness\":{\"x\":");
-    html_numbers(b, c->freshness_x, c->freshness_count);
-    tm_buf_addz(b, ",\"y\":[");
-    for (i = 0; i < pipelines; i++) {
-        tm_buf_addz(b, i > 0 ? "," : "");
-        html_numbers(b, c->freshness_y[i], c->freshness_count);
-    }
-    tm_buf_addz(b, "]},\"drift\":{\"x\":");
-    html_numbers(b, c->drift_x, c->drift_count);
-    tm_buf_addz(b, ",\"y\":[");
-    for (i = 0; i < pipelines; i++) {
-        tm_buf_addz(b, i > 0 ? "," : "");
-        html_numbers(b, c->drift_y[i], c->drift_count);
-    }
-    tm_buf_addz(b, "]}}");
-}
-
 static void html_body(struct tm_buf *b, const json_t *report)
 {
     html_verdict(b, report);
+    tm_html_amounts(b, report);
     html_latency(b, report);
     html_changes(b, report);
     tm_html_slowest(b, report);
     html_freshness_chart(b);
     html_drift(b, report);
+    html_classes(b, report);
     tm_html_audits(b, report);
     tm_html_staleness(b, report);
     tm_html_visibility(b, report);
@@ -750,7 +711,7 @@ static bool html_mark(struct tm_buf *out, const char *mark, const void *self)
         tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(p->report));
         tm_html_text(out, tm_word_text(p->report, "scenario", ""));
     } else if (strcmp(mark, "DATA") == 0) {
-        html_data(out, p->report, p->curves);
+        tm_html_data(out, p->report, p->curves);
     } else if (strcmp(mark, "BODY") == 0) {
         html_body(out, p->report);
     } else {

@@ -115,8 +115,10 @@ void tm_html_visibility(struct tm_buf *b, const json_t *report)
     if (!json_is_array(
             json_object_get(json_array_get(tm_html_pipelines(report), 0), "t_visibility")))
         return;
-    tm_buf_addz(b, "<details><summary>Chance that a change can be read so long after its commit "
-                   "(t-visibility)</summary>\n");
+    tm_buf_addz(b, "<h2>Chance that a change can be read so long after its commit "
+                   "(t-visibility)</h2>\n<div class=\"chart\" id=\"visibility\"><p "
+                   "class=\"note\">This chart needs JavaScript; the table below has its "
+                   "numbers.</p></div>\n<details><summary>As numbers</summary>\n");
     tm_html_table(b, "<thead><tr><th>pipeline</th>");
     for (i = 0; i < sizeof ages / sizeof ages[0]; i++) {
         char word[WORD_BYTES];

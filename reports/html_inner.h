@@ -2,6 +2,7 @@
 #ifndef TM_REPORTS_HTML_INNER_H
 #define TM_REPORTS_HTML_INNER_H
 #include "base/buf.h"
+#include "reports/report.h"
 #include <jansson.h>
 
 /* Escaped for text and for attributes. */
@@ -33,6 +34,10 @@ void tm_html_external(struct tm_buf *b, const json_t *report);
 void tm_html_audits(struct tm_buf *b, const json_t *report);
 /* What befell the run's processes; nothing where nothing did. */
 void tm_html_faults(struct tm_buf *b, const json_t *report);
+/* html_amounts.c: the open pipeline's amount by stage; nothing where nobody shows it. */
+void tm_html_amounts(struct tm_buf *b, const json_t *report);
+/* html_data.c: what the page's script draws. */
+void tm_html_data(struct tm_buf *b, const json_t *report, const struct tm_curves *curves);
 /* The chance that a change can be read within some time; nothing without t_visibility. */
 void tm_html_visibility(struct tm_buf *b, const json_t *report);
 #endif

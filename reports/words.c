@@ -464,8 +464,10 @@ void tm_word_findings(const json_t *report, void (*each)(void *data, const char 
     struct findings f = { each, data, json_object_get(report, "pipelines") };
     const json_t *p;
     size_t i;
-    char cost[SENTENCE_BYTES];
+    char cost[SENTENCE_BYTES], amount[SENTENCE_BYTES];
     findings_speed(&f, findings_fastest(&f, "stream"), findings_fastest(&f, "batch"));
+    if (tm_word_open_amount(amount, sizeof amount, report))
+        each(data, amount);
     if (tm_word_cost(cost, sizeof cost, report))
         each(data, cost);
     json_array_foreach(f.pipelines, i, p) findings_final(&f, p);

@@ -29,6 +29,10 @@ void tm_word_findings(const json_t *report, void (*each)(void *data, const char 
 /* words_cost.c: a day's cost of what an org grants, and what a 5-minute poll would change (in
  * theory: even arrivals, a call an object); false where the report does not tell. */
 bool tm_word_cost(char *out, size_t out_bytes, const json_t *report);
+/* words_amount.c: the open pipeline by stage, as the best of streaming and of polling showed it;
+ * false where nobody shows it. An amount in words. */
+bool tm_word_open_amount(char *out, size_t out_bytes, const json_t *report);
+const char *tm_word_amount(char out[WORD_BYTES], double amount);
 /* A word of check/cause.h as a few plain ones; itself where it is none. */
 const char *tm_word_cause(const char *cause);
 /* "tidemark why RUN Object/Id[.Field] 2026-03-02T08:23:26.292Z" for an example of the report, to be

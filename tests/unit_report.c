@@ -27,8 +27,9 @@ static int folder(void **state)
 static int no_folder(void **state)
 {
     (void)state;
-    const char *const names[] = { "report.json", "report.html",  "report.md",      "junit.xml",
-                                  "bencher.json", "benchmark.json", "run.db",      "run.db-wal",  "run.db-shm" };
+    const char *const names[] = { "report.json", "report.html",  "report.md",
+                                  "junit.xml",   "bencher.json", "benchmark.json",
+                                  "run.db",      "run.db-wal",   "run.db-shm" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -164,6 +165,48 @@ static void a_days_cost_stands_among_the_findings_with_its_share_of_what_is_gran
     render(sample("other")); /* no clock, no sentence */
     html = get("report.html");
     assert_null(strstr(html, "A whole day at this rate"));
+    free(html);
+}
+
+static json_t *open_amount(double off, double shown)
+{
+    return json_pack(
+        "{s:s, s:[s,s], s:[i,i], s:[[f,f],[f,f]], s:[[f,f],[f,f]], s:f, s:f, s:f, s:s, "
+        "s:f, s:f, s:f}",
+        "object", "Opportunity", "stages", "Prospecting", "Qualification", "org_ms", 0, 60000,
+        "org", 100.0, 200.0, 150.4, 200.0, "shown", 100.0, 200.0, shown, 200.0, "org_peak",
+        32100000.0, "peak_error", 450000.0, "peak_error_share", 0.014, "peak_stage", "Prospecting",
+        "peak_stage_error", 440000.0, "off_share", off, "final_error", 0.0);
+}
+
+static void the_open_pipeline_is_told_in_a_sentence_a_table_and_a_chart(void **state)
+{
+    (void)state;
+    json_t *report = sample("other");
+    json_object_set_new(json_array_get(json_object_get(report, "pipelines"), 0), "open_amount",
+                        open_amount(0.05, 150.4));
+    json_object_set_new(json_array_get(json_object_get(report, "pipelines"), 1), "open_amount",
+                        open_amount(0.75, 100));
+    render(report);
+    char *html = get("report.html"), *text = get("report.md");
+    static const char told[] =
+        "Of the open pipeline (amount by stage, at most 32.1 million), stream-view showed some "
+        "stage wrong by more than 1 % for 5 % of the time, the total by at most 450 thousand "
+        "(1.4 %); batch-naive showed some stage wrong by more than 1 % for 75 % of the time";
+    assert_non_null(strstr(html, told));
+    assert_non_null(strstr(text, told));
+    assert_non_null(strstr(html, "<td class=\"words\">Prospecting</td><td>440 thousand</td>"));
+    assert_non_null(strstr(html, "id=\"amount\""));
+    /* by stage, by point; whoever shows none is null */
+    assert_non_null(strstr(html, "\"amount\":{\"x\":[0,60],\"stages\":[\"Prospecting\","
+                                 "\"Qualification\"],\"org\":[[100,150],[200,200]],\"y\":"
+                                 "[[[100,150],[200,200]],[[100,100],[200,200]],null]}"));
+    free(html);
+    free(text);
+    render(sample("other"));
+    html = get("report.html");
+    assert_null(strstr(html, "id=\"amount\""));
+    assert_null(strstr(html, "open pipeline"));
     free(html);
 }
 
@@ -636,6 +679,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trend_tools_get_one_value_a_figure_in_their_own_forms),
         cmocka_unit_test(a_days_cost_stands_among_the_findings_with_its_share_of_what_is_granted),
+        cmocka_unit_test(the_open_pipeline_is_told_in_a_sentence_a_table_and_a_chart),
         cmocka_unit_test(page_shows_the_verdict_and_its_reason_before_everything_else),
         cmocka_unit_test(page_and_text_name_every_pipeline_and_its_figures),
         cmocka_unit_test(page_is_self_contained),

@@ -1,6 +1,7 @@
 #include "check/results.h"
 #include "base/clock.h"
 #include "check/control.h"
+#include "check/happened.h"
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -201,7 +202,7 @@ static enum tm_code results_clock(struct tm_results *r, struct tm_err *err)
 static enum tm_code results_finish(struct tm_results *r, int *out_exit, struct tm_err *err)
 {
     const struct tm_plan *plan = r->check->plan;
-    json_t *offered = NULL;
+    json_t *offered = NULL, *happened = NULL;
     double share = 0, lateness_ms_p99 = 0;
     enum tm_code rc = results_offered(r, &offered, &share, &lateness_ms_p99, err);
     results_conditions(r, share, lateness_ms_p99);
@@ -226,6 +227,11 @@ static enum tm_code results_finish(struct tm_results *r, int *out_exit, struct t
         r->self_tests, "pipelines", r->pipelines);
     if (rc == TM_OK && report == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "the report");
+    if (rc == TM_OK)
+        rc = tm_happened_json(&happened, r->check->truth, err);
+    if (rc == TM_OK)
+        json_object_set(report, "happened", happened);
+    json_decref(happened);
     if (rc == TM_OK)
         rc = results_clock(r, err);
     if (rc == TM_OK)

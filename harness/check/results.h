@@ -1,6 +1,6 @@
 /* results: everything a live check leaves: run.db (check/rundb.h), measures.json, the verdict.
  * measures.json is the run's report.json with, besides (all numbers org clock unless the
- * name says otherwise): offered.lateness_ms_p50/_max, .achieved_share, .workload_done; clock
+ * name says otherwise): happened (check/happened.h); offered.lateness_ms_p50/_max, .achieved_share, .workload_done; clock
  * {compress, publish_delay_ms, index_lag_ms, start_ms, end_ms}; self_tests[] also {pipeline, test,
  * note, exercised (false: nothing to test, ok is null)}; pipelines[] also: option, interval_s,
  * objects; verdict (pass | fail | inconclusive | none: nothing was promised) and reasons[];
