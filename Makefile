@@ -28,7 +28,7 @@ SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support_*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 
-.PHONY: all run test test-clients test-real check asan tsan cov bench fuzz fuzz-run zoo small scale determinism layering tidy valgrind clean deps help tests-built
+.PHONY: all run test test-page test-clients test-real check asan tsan cov bench fuzz fuzz-run zoo small scale determinism layering tidy valgrind clean deps help tests-built
 .DEFAULT_GOAL := all
 all: $(BUILD)/tidemark tests-built
 tests-built: $(TESTS) $(FUZZERS)
@@ -49,6 +49,9 @@ deps:
 	@sh .ci/packages
 
 # Unmodified clients that teams really use, against `tidemark serve`; needs python3-venv, node, npm, javac and mvn.
+# The report's page in headless Chromium; RUN=DIR looks at that run's.
+test-page: $(BUILD)/tidemark
+	@sh tests/page/run.sh $(BUILD)/tidemark $(RUN)
 test-clients: $(BUILD)/tidemark
 	@sh tests/clients/run.sh $(BUILD)/tidemark
 

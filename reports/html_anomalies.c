@@ -9,20 +9,25 @@ static const json_t *anomalies_of(const json_t *p)
     return json_object_get(p, "anomalies");
 }
 
-/* One cell: the count, red where it is not nought; a dash where it was not measured. */
-static void anomalies_cell(struct tm_buf *b, const json_t *one)
+/* One cell: the count, red where it is not nought, and leading to its example; a dash where it was
+ * not measured. */
+static void anomalies_cell(struct tm_buf *b, const json_t *one, size_t pipeline, const char *name)
 {
     char word[WORD_BYTES];
     double count = 0;
     bool measured = tm_word_number(one, "count", &count);
-    tm_buf_addf(b, "<td class=\"%s\">%s</td>", measured && count > 0 ? "bad" : "zero",
-                measured ? tm_word_count(word, count) : "–");
+    const char *text = measured ? tm_word_count(word, count) : "–";
+    tm_buf_addf(b, "<td class=\"%s\">", measured && count > 0 ? "bad" : "zero");
+    if (measured && count > 0 && json_is_object(json_object_get(one, "example")))
+        tm_buf_addf(b, "<a href=\"#example-%zu-%s\">%s</a></td>", pipeline, name, text);
+    else
+        tm_buf_addf(b, "%s</td>", text);
 }
 
 static void anomalies_example(struct tm_buf *b, const json_t *report, const json_t *p,
-                              const char *name, const json_t *example)
+                              size_t pipeline, const char *name, const json_t *example)
 {
-    tm_buf_addz(b, "<li><b>");
+    tm_buf_addf(b, "<li id=\"example-%zu-%s\"><b>", pipeline, name);
     tm_html_text(b, tm_word_anomaly(name));
     tm_buf_addz(b, "</b>, ");
     tm_html_text(b, tm_word_text(p, "name", "?"));
@@ -56,7 +61,7 @@ static void anomalies_examples(struct tm_buf *b, const json_t *report)
     {
         const json_t *example = json_object_get(one, "example");
         if (json_is_object(example))
-            anomalies_example(b, report, p, name, example);
+            anomalies_example(b, report, p, i, name, example);
     }
     tm_buf_addz(b, "</ul></details>\n");
 }
@@ -83,14 +88,14 @@ void tm_html_anomalies(struct tm_buf *b, const json_t *report)
         tm_html_text(b, tm_word_anomaly(name));
         tm_buf_addz(b, "</td>");
         json_array_foreach(tm_html_pipelines(report), i, p)
-            anomalies_cell(b, json_object_get(anomalies_of(p), name));
+            anomalies_cell(b, json_object_get(anomalies_of(p), name), i, name);
         tm_buf_addz(b, "<td class=\"words\">");
         tm_html_text(b, tm_word_anomaly_means(name));
         tm_buf_addz(b, "</td></tr>\n");
     }
     tm_html_table_end(b);
     tm_buf_addz(b, "<p class=\"note\">– : not measured, running org time faster than real time "
-                   "would distort it.</p>\n");
+                   "would distort it. A number leads to its smallest example.</p>\n");
     anomalies_examples(b, report);
 }
 
