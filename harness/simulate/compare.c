@@ -269,7 +269,7 @@ static enum tm_code compare_relation(struct tm_sim_relation **out, struct tm_sim
         r->org_schema = org_schema;
     }
     if (rc == TM_OK && r->reader != NULL && r->copied != changes) {
-        rc = tm_sim_reader_fill(r->reader, r->copy, err);
+        rc = tm_sim_reader_fill(r->reader, r->copy, r->copied < 0, err);
         r->copied = changes;
     }
     return rc;

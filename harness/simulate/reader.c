@@ -28,6 +28,7 @@ struct tm_sim_reader {
     char *wants[TM_SIM_READER_TABLES];         /* SQL on raw.db; NULL = no such table */
     sqlite3_stmt *put[TM_SIM_READER_TABLES];   /* one row */
     sqlite3_stmt *clear[TM_SIM_READER_TABLES]; /* all rows */
+    int64_t copied[TM_SIM_READER_TABLES];      /* highest rowid it has of each */
     struct reader_statement statements[READER_STATEMENTS_MAX];
     size_t statements_count;
     struct tm_sim_flags flags;
@@ -168,6 +169,7 @@ static enum tm_code reader_table(struct tm_sim_reader *r, size_t i, struct tm_er
         goto done;
     tm_buf_addf(&sql, "SELECT rowid%s FROM ", tm_buf_text(&columns));
     tm_sql_ident(&sql, r->tables[i]);
+    tm_buf_addz(&sql, " WHERE rowid>?1");
     rc = tm_buf_check(&sql, "SQL of a copy", err);
     if (rc == TM_OK && (r->wants[i] = strdup(tm_buf_text(&sql))) == NULL)
         rc = tm_fail(err, TM_E_NOMEM, "SQL of a copy");
@@ -305,12 +307,17 @@ enum tm_code tm_sim_reader_wants(sqlite3_stmt *out[TM_SIM_READER_TABLES],
     return rc;
 }
 
-static enum tm_code reader_copy(struct tm_sim_reader *r, size_t i, sqlite3_stmt *from,
+/* Rows beyond the last one copied; from the first on where it is `anew`. */
+static enum tm_code reader_copy(struct tm_sim_reader *r, size_t i, sqlite3_stmt *from, bool anew,
                                 struct tm_err *err)
 {
     bool row = false;
-    enum tm_code rc = tm_sql_run(r->clear[i], err);
+    enum tm_code rc = anew ? tm_sql_run(r->clear[i], err) : TM_OK;
+    if (anew)
+        r->copied[i] = 0;
+    sqlite3_bind_int64(from, 1, r->copied[i]);
     while (rc == TM_OK && (rc = tm_sql_step(from, &row, err)) == TM_OK && row) {
+        r->copied[i] = sqlite3_column_int64(from, 0);
         for (int k = 0; k < sqlite3_column_count(from); k++)
             sqlite3_bind_value(r->put[i], k + 1, sqlite3_column_value(from, k));
         rc = tm_sql_run(r->put[i], err);
@@ -319,13 +326,13 @@ static enum tm_code reader_copy(struct tm_sim_reader *r, size_t i, sqlite3_stmt 
     return rc;
 }
 
-enum tm_code tm_sim_reader_fill(struct tm_sim_reader *r, sqlite3_stmt *const rows[],
+enum tm_code tm_sim_reader_fill(struct tm_sim_reader *r, sqlite3_stmt *const rows[], bool anew,
                                 struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     for (size_t i = 0; i < TM_SIM_READER_TABLES && rc == TM_OK; i++)
         if (rows[i] != NULL)
-            rc = reader_copy(r, i, rows[i], err);
+            rc = reader_copy(r, i, rows[i], anew, err);
     return rc == TM_OK ? rc : tm_at(err, "copying rows of %s", r->object);
 }
 

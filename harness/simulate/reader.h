@@ -25,8 +25,9 @@ enum tm_code tm_sim_reader_of(struct tm_sim_reader **out, sqlite3 *raw, const ch
 /* Of raw: the rows a reader wants, table by table; NULL where there is no such table. */
 enum tm_code tm_sim_reader_wants(sqlite3_stmt *out[TM_SIM_READER_TABLES],
                                  const struct tm_sim_reader *r, sqlite3 *raw, struct tm_err *err);
-/* Takes these rows in place of what it has. */
-enum tm_code tm_sim_reader_fill(struct tm_sim_reader *r, sqlite3_stmt *const rows[],
+/* Takes these rows: anew, in place of what it has; else those that came since, for raw tables only
+ * grow. */
+enum tm_code tm_sim_reader_fill(struct tm_sim_reader *r, sqlite3_stmt *const rows[], bool anew,
                                 struct tm_err *err);
 sqlite3 *tm_sim_reader_db(const struct tm_sim_reader *r);
 /* Statements of the reader's, prepared at most once. `text`: the SQL. */
