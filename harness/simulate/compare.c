@@ -185,8 +185,7 @@ static void compare_finalize(struct tm_sim_relation *r)
     if (r->reader == NULL) {
         tm_sql_finalize(r->rows);
         tm_sql_finalize(r->dirt);
-        tm_sql_finalize(r->flags.due);
-        tm_sql_finalize(r->flags.based);
+        tm_sql_finalize(r->flags.asked);
     }
     for (size_t i = 0; i < TM_SIM_READER_TABLES; i++)
         tm_sql_finalize(r->copy[i]);

@@ -14,8 +14,10 @@ struct flags {
     struct tm_sim_finding *out;
     const char *where, *object;
     char raw[TM_TOPIC_NAME_MAX], recon[TM_TOPIC_NAME_MAX]; /* tables */
-    char dirty[FLAGS_IDS_MAX][TM_ID_BYTES];                /* ids of X_dirty, `*` among them */
-    size_t dirty_count;
+    struct flags_ids {
+        char all[FLAGS_IDS_MAX][TM_ID_BYTES];
+        size_t count;
+    } dirty, based; /* of X_dirty, `*` among them; that have had a full image */
 };
 
 static void flags_found(struct flags *f, const char *rule, const char *id, const char *what)
@@ -33,25 +35,30 @@ static void flags_found(struct flags *f, const char *rule, const char *id, const
              id, what);
 }
 
-static bool flags_dirty(const struct flags *f, const char *id)
+static bool flags_has(const struct flags_ids *ids, const char *id)
 {
-    for (size_t i = 0; i < f->dirty_count; i++)
-        if (strcmp(f->dirty[i], id) == 0)
+    for (size_t i = 0; i < ids->count; i++)
+        if (strcmp(ids->all[i], id) == 0)
             return true;
     return false;
+}
+
+static enum tm_code flags_add(struct flags_ids *ids, const char *id, struct tm_err *err)
+{
+    if (flags_has(ids, id))
+        return TM_OK;
+    if (ids->count == FLAGS_IDS_MAX)
+        return tm_fail(err, TM_E_LIMIT, "more than %d ids", FLAGS_IDS_MAX);
+    snprintf(ids->all[ids->count++], TM_ID_BYTES, "%s", id);
+    return TM_OK;
 }
 
 static enum tm_code flags_load(struct flags *f, sqlite3_stmt *dirt, struct tm_err *err)
 {
     bool row = false;
     enum tm_code rc = TM_OK;
-    while (rc == TM_OK && (rc = tm_sql_step(dirt, &row, err)) == TM_OK && row) {
-        if (f->dirty_count == FLAGS_IDS_MAX)
-            rc = tm_fail(err, TM_E_LIMIT, "more than %d dirty ids", FLAGS_IDS_MAX);
-        else
-            snprintf(f->dirty[f->dirty_count++], TM_ID_BYTES, "%s",
-                     (const char *)sqlite3_column_text(dirt, 0));
-    }
+    while (rc == TM_OK && (rc = tm_sql_step(dirt, &row, err)) == TM_OK && row)
+        rc = flags_add(&f->dirty, (const char *)sqlite3_column_text(dirt, 0), err);
     sqlite3_reset(dirt);
     return rc;
 }
@@ -93,28 +100,28 @@ static void flags_rows(const struct flags *f, struct tm_buf *b, bool raw, bool r
         tm_buf_addz(b, "c(id,ep,g,k,whole) AS (SELECT NULL,NULL,NULL,NULL,NULL WHERE 0)\n");
 }
 
-/* Ids that must be flagged: a gap or a diff with no answer, no later lifecycle event and no whole
- * read beyond it; `*`: an overflow, a conversion or a first copy that no read has ended. */
-static const char flags_due[] =
-    "SELECT DISTINCT e.id FROM e WHERE instr(e.id,'*')=0 AND e.id<>'" TM_ID_OVERFLOW "'"
+/* 0: ids that must be flagged: a gap or a diff with no answer, no later lifecycle event and no
+ * whole read beyond it; `*`: an overflow, a conversion or a first copy that no read has ended.
+ * 1: ids that have had a full image. One statement, for what is dear is to take the headers
+ * apart. */
+static const char flags_question[] =
+    "SELECT 0,e.id FROM e WHERE instr(e.id,'*')=0 AND e.id<>'" TM_ID_OVERFLOW "'"
     " AND (e.t IN ('GAP_CREATE','GAP_UPDATE','GAP_UNDELETE') OR"
     " (e.df IS NOT NULL AND e.df<>'[]' AND e.t IN ('CREATE','UNDELETE','UPDATE')))"
     " AND NOT EXISTS (SELECT 1 FROM c WHERE (c.ep,c.g)>=(e.ep,e.pos) AND"
     " ((c.id=e.id AND c.k IN ('image','removed')) OR (c.k='end' AND c.whole)))"
     " AND NOT EXISTS (SELECT 1 FROM e v WHERE v.id=e.id AND v.t IN (" FLAGS_LIFE ")"
     " AND (v.ep,v.pos)>(e.ep,e.pos))\n"
-    "UNION ALL SELECT '*' WHERE EXISTS (SELECT 1 FROM e WHERE"
+    "UNION ALL SELECT 0,'*' WHERE EXISTS (SELECT 1 FROM e WHERE"
     " (e.t='GAP_OVERFLOW' AND NOT EXISTS (SELECT 1 FROM c WHERE c.k='end' AND"
     " (c.ep,c.g)>=(e.ep,e.pos))) OR (instr(e.id,'*')>0 AND NOT EXISTS (SELECT 1 FROM c WHERE"
     " c.k='end' AND c.whole AND (c.ep,c.g)>=(e.ep,e.pos))))"
-    " OR NOT EXISTS (SELECT 1 FROM c WHERE c.k='end' AND c.whole)";
-
-/* Ids that have had a full image. */
-static const char flags_based[] = "SELECT e.id FROM e WHERE e.t IN ('CREATE','UNDELETE')"
-                                  " UNION SELECT c.id FROM c WHERE c.k='image' ORDER BY 1";
+    " OR NOT EXISTS (SELECT 1 FROM c WHERE c.k='end' AND c.whole)\n"
+    "UNION ALL SELECT 1,e.id FROM e WHERE e.t IN ('CREATE','UNDELETE')"
+    " UNION ALL SELECT 1,c.id FROM c WHERE c.k='image'";
 
 static enum tm_code flags_prepare(sqlite3_stmt **out, const struct flags *f, sqlite3 *db,
-                                  const char *question, struct tm_err *err)
+                                  struct tm_err *err)
 {
     struct tm_buf b;
     bool raw = false, recon = false;
@@ -123,7 +130,7 @@ static enum tm_code flags_prepare(sqlite3_stmt **out, const struct flags *f, sql
     if (rc == TM_OK)
         rc = flags_there(&recon, db, f->recon, "_g", err);
     flags_rows(f, &b, raw, recon);
-    tm_buf_addz(&b, question);
+    tm_buf_addz(&b, flags_question);
     if (rc == TM_OK)
         rc = tm_buf_check(&b, "a question", err);
     if (rc == TM_OK)
@@ -132,16 +139,20 @@ static enum tm_code flags_prepare(sqlite3_stmt **out, const struct flags *f, sql
     return rc;
 }
 
-static enum tm_code flags_answers(struct flags *f, sqlite3_stmt *due, struct tm_err *err)
+static enum tm_code flags_answers(struct flags *f, sqlite3_stmt *asked, struct tm_err *err)
 {
     bool row = false;
     enum tm_code rc = TM_OK;
-    while (rc == TM_OK && !f->out->found && (rc = tm_sql_step(due, &row, err)) == TM_OK && row) {
-        const char *id = (const char *)sqlite3_column_text(due, 0);
-        if (!flags_dirty(f, id))
+    while (rc == TM_OK && !f->out->found && (rc = tm_sql_step(asked, &row, err)) == TM_OK && row) {
+        const char *id = (const char *)sqlite3_column_text(asked, 1);
+        if (id == NULL)
+            continue;
+        if (sqlite3_column_int(asked, 0) == 1)
+            rc = flags_add(&f->based, id, err);
+        else if (!flags_has(&f->dirty, id))
             flags_found(f, "R8", id, "something about it is unanswered, and it is not flagged");
     }
-    sqlite3_reset(due);
+    sqlite3_reset(asked);
     return rc;
 }
 
@@ -153,46 +164,26 @@ static enum tm_code flags_ask(sqlite3_stmt *s, const char *id, bool *out, struct
     return rc;
 }
 
-/* Is `id` among the answers of q, of which both ask in rising order? */
-static enum tm_code flags_among(sqlite3_stmt *q, bool *in_out_more, const char *id, bool *out,
-                                struct tm_err *err)
-{
-    enum tm_code rc = TM_OK;
-    *out = false;
-    while (rc == TM_OK && *in_out_more) {
-        const char *at = (const char *)sqlite3_column_text(q, 0);
-        int order = at == NULL ? -1 : strcmp(at, id);
-        *out = order == 0;
-        if (order >= 0)
-            break;
-        rc = tm_sql_step(q, in_out_more, err);
-    }
-    return rc;
-}
-
 static enum tm_code flags_shown(struct flags *f, const struct tm_sim_flags *q, sqlite3_stmt *rows,
                                 struct tm_err *err)
 {
-    bool row = false, more = false;
-    enum tm_code rc = tm_sql_step(q->based, &more, err);
+    bool row = false;
+    enum tm_code rc = TM_OK;
     sqlite3_bind_text(q->known, 2, f->object, -1, SQLITE_STATIC);
     while (rc == TM_OK && !f->out->found && (rc = tm_sql_step(rows, &row, err)) == TM_OK && row) {
         const char *id = (const char *)sqlite3_column_text(rows, 0);
-        bool dirty = sqlite3_column_int(rows, 1) != 0, is_known = false, is_based = false;
+        bool dirty = sqlite3_column_int(rows, 1) != 0, is_known = false;
         rc = flags_ask(q->known, id, &is_known, err);
-        if (rc == TM_OK)
-            rc = flags_among(q->based, &more, id, &is_based, err);
         if (rc != TM_OK)
             break;
         if (!is_known)
             flags_found(f, "R3", id, "has a row, and is no record of the org");
-        if (!dirty && !is_based)
+        if (!dirty && !flags_has(&f->based, id))
             flags_found(f, "R12", id, "has a row without a full image, and is not flagged");
-        if (dirty != flags_dirty(f, id))
+        if (dirty != flags_has(&f->dirty, id))
             flags_found(f, "R8", id, "its row and the list of dirt disagree");
     }
     sqlite3_reset(rows);
-    sqlite3_reset(q->based);
     return rc;
 }
 
@@ -215,9 +206,7 @@ enum tm_code tm_sim_flags_prepare(struct tm_sim_flags *q, sqlite3 *raw, sqlite3 
 {
     struct flags f = { .object = object };
     flags_tables(&f);
-    enum tm_code rc = flags_prepare(&q->due, &f, raw, flags_due, err);
-    if (rc == TM_OK)
-        rc = flags_prepare(&q->based, &f, raw, flags_based, err);
+    enum tm_code rc = flags_prepare(&q->asked, &f, raw, err);
     if (rc == TM_OK && q->known == NULL)
         rc = tm_sim_flags_known(&q->known, org, err);
     return rc == TM_OK ? rc : tm_at(err, "flags of %s", object);
@@ -230,7 +219,7 @@ enum tm_code tm_sim_flags_check(struct tm_sim_finding *out, const struct tm_sim_
     struct flags f = { .out = out, .where = where, .object = object };
     enum tm_code rc = flags_load(&f, dirt, err);
     if (rc == TM_OK)
-        rc = flags_answers(&f, q->due, err);
+        rc = flags_answers(&f, q->asked, err);
     if (rc == TM_OK)
         rc = flags_shown(&f, q, rows, err);
     return rc == TM_OK ? rc : tm_at(err, "flags of %s", object);

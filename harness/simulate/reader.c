@@ -372,7 +372,7 @@ enum tm_code tm_sim_reader_flags(struct tm_sim_flags *out, struct tm_sim_reader 
 {
     enum tm_code rc = TM_OK;
     r->flags.known = known;
-    if (r->flags.due == NULL)
+    if (r->flags.asked == NULL)
         rc = tm_sim_flags_prepare(&r->flags, r->db, org, r->object, err);
     else if (known == NULL)
         rc = tm_sim_flags_known(&r->flags.known, org, err);

@@ -85,7 +85,7 @@ struct tm_sim_settings { /* what a seed decides once */
 /* What is asked of one object, of one option or of the org, and what that was prepared for: the
  * life of the station whose database it is, and the columns of both sides. */
 struct tm_sim_flags {
-    sqlite3_stmt *due, *based, *known;
+    sqlite3_stmt *asked, *known;
 };
 struct tm_sim_relation {
     sqlite3_stmt *rows, *dirt, *applied, *columns;
