@@ -23,6 +23,7 @@
 
 static volatile sig_atomic_t run_interrupts;
 static int64_t run_interrupted_ns; /* of the handler alone */
+static bool run_terminal;          /* set before the handler is */
 
 enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err)
 {
@@ -42,7 +43,9 @@ static void run_on_signal(int number)
     (void)number;
     if (run_interrupts == 0) {
         run_interrupts = 1;
-        if (write(STDERR_FILENO, said, sizeof said - 1) < 0) { /* nobody reads: end all the same */
+        bool below = run_terminal; /* the line of progress stands there */
+        if ((below && write(STDERR_FILENO, "\n", 1) < 0) ||
+            write(STDERR_FILENO, said, sizeof said - 1) < 0) { /* nobody reads: end all the same */
         }
     } else if (now_ns - run_interrupted_ns > RUN_SAME_NS) {
         run_interrupts = 2;
@@ -56,6 +59,7 @@ static void run_catch(void)
 {
     static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction action = { .sa_handler = run_on_signal };
+    run_terminal = isatty(STDERR_FILENO);
     for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++)
         sigaddset(&action.sa_mask, caught[i]);
     for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++)

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "event/contract.h"
+#include "run/progress.h"
 #include "run/supervise.h"
 #include "topic/topic.h"
 #include <jansson.h>
@@ -49,8 +50,8 @@ struct tm_run {
     char scenario_path[TM_PATH_MAX], dir[TM_PATH_MAX];
     const char *brokers_given, *registry_given; /* NULL = embedded */
     const char *kafka_properties;               /* for every station; NULL = as its config says */
-    const char *ca_path; /* PEM, who signs https servers; NULL = the system's */
-    int64_t seed;        /* -1 = the scenario's */
+    const char *ca_path;     /* PEM, who signs https servers; NULL = the system's */
+    int64_t seed;            /* -1 = the scenario's */
     json_t *pipelines_given; /* instead of the scenario's; borrowed; NULL = as the scenario says */
     struct tm_baseline *baseline; /* what to compare with, read before the run; NULL = nothing */
     bool json;
@@ -72,6 +73,8 @@ struct tm_run {
     struct tm_children kids;
     struct tm_child *witness;
     struct tm_clock_file *clock;
+    struct tm_progress progress;
+    int64_t records_first; /* in the org's history before the org's clock starts */
     char clock_path[TM_PATH_MAX], org_path[TM_PATH_MAX], raw_path[TM_PATH_MAX],
         view_path[TM_PATH_MAX];
     struct tm_kafka_cluster cluster; /* of --brokers, as it answered */

@@ -4,15 +4,17 @@
  * (or a bound passed: then the witness counts what is missing). */
 #include "run/run.h"
 #include "base/log.h"
-#include "base/text.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define WORK_WITNESS_MS 60000
-#define WORK_PROGRESS_S 5
-#define WORK_QUIET_S 2 /* streaming: no new row and no dirt for so long = drained */
+#define WORK_TOLD_FIRST_S 5 /* into a phase: its first line of progress in the log; then every */
+#define WORK_TOLD_S 30
+#define WORK_SHOWN_S 1    /* between two on a terminal */
+#define WORK_ASKS_MAX 100 /* of a busy org, 50 ms apart */
+#define WORK_QUIET_S 2    /* streaming: no new row and no dirt for so long = drained */
 /* the witness's last probe falls after the last commit of a pipeline, and after the org, which
  * writes the calls it counted once a second */
 #define WORK_LAST_MS 1200
@@ -120,37 +122,50 @@ static enum tm_code work_witness(struct tm_run *run, struct tm_err *err)
     return tm_child_first_line(&run->kids, run->witness, WORK_WITNESS_MS, line, sizeof line, err);
 }
 
-static void work_progress(const struct tm_run *run, const char *phase)
+/* On a terminal with every call, otherwise in the log when `told`. bound_s as in tm_progress_line.
+ */
+static void work_progress(struct tm_run *run, const char *phase, double bound_s, bool told)
 {
-    char when[TM_TIME_BYTES];
+    char line[TM_PROGRESS_BYTES];
     struct tm_now now = tm_clock_now(run->clock);
     int64_t changes = tm_run_ask(run->org_path, "SELECT max(pos) FROM history");
-    int64_t first = tm_run_ask(
-        run->org_path, "SELECT count(*) FROM history WHERE event IS NULL AND actual_ns IS NULL");
-    tm_time_z(when, now.org_ms);
-    tm_log(TM_LOG_INFO, "%s: org time %.10s %.8s, %" PRId64 " changes so far", phase, when,
-           when + 11, changes - (first > 0 ? first : 0));
+    if (changes >= 0)
+        changes -= run->records_first;
+    tm_progress_look(&run->progress, now.wall_ns, changes);
+    tm_progress_line(line, &run->progress, phase, now.wall_ns, now.org_ms, changes, bound_s);
+    if (told)
+        tm_log(TM_LOG_INFO, "%s", line);
+    else
+        tm_log_status(line);
 }
 
-/* Waits until `done` says so; watches the children, prints progress. */
-static enum tm_code work_until(struct tm_run *run, const char *phase, int seconds_max,
+/* Waits until `done` says so; watches the children, prints progress. `bounded`: that it may end by
+ * seconds_max is no mistake, and what is left is told by it. */
+static enum tm_code work_until(struct tm_run *run, const char *phase, int seconds_max, bool bounded,
                                bool (*done)(struct tm_run *, void *), void *self,
                                struct tm_err *err)
 {
-    int64_t began_ns = tm_clock_monotonic_ns(), told_ns = began_ns;
+    int64_t began_ns = tm_clock_monotonic_ns(), shown_ns = 0;
+    const bool terminal = isatty(STDERR_FILENO);
+    int64_t tell_ns = began_ns + WORK_TOLD_FIRST_S * TM_NS_PER_S;
     for (;;) {
         int64_t now_ns = tm_clock_monotonic_ns();
+        double left_s = seconds_max - (double)(now_ns - began_ns) / 1e9;
         if (tm_children_watch(&run->kids, err) != TM_OK)
             return err->code;
         if (tm_run_interrupted(run, err) != TM_OK)
             return err->code;
         if (done(run, self))
             return TM_OK;
-        if (now_ns - began_ns > (int64_t)seconds_max * TM_NS_PER_S)
+        if (left_s < 0)
             return TM_E_AGAIN;
-        if (now_ns - told_ns > WORK_PROGRESS_S * TM_NS_PER_S) {
-            told_ns = now_ns;
-            work_progress(run, phase);
+        if (now_ns > tell_ns) {
+            tell_ns = now_ns + WORK_TOLD_S * TM_NS_PER_S;
+            work_progress(run, phase, bounded ? left_s : -1, true);
+        }
+        if (terminal && now_ns - shown_ns > WORK_SHOWN_S * TM_NS_PER_S) {
+            shown_ns = now_ns;
+            work_progress(run, phase, bounded ? left_s : -1, false);
         }
         tm_supervise_pause(100);
     }
@@ -267,11 +282,11 @@ static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
     }
     int bound_s =
         (int)((longest_ms + run->index_lag_ms) / 1000 / run->compress) + (int)(bound_ms / 1000);
-    enum tm_code rc = work_until(run, "draining", bound_s, work_batch_done, &last, err);
+    enum tm_code rc = work_until(run, "draining", bound_s, true, work_batch_done, &last, err);
     if (rc == TM_OK && stream != NULL)
         rc = tm_run_behind_open(&quiet.behind, run, stream, err);
     if (rc == TM_OK && stream != NULL)
-        rc = work_until(run, "draining", bound_s, work_stream_quiet, &quiet, err);
+        rc = work_until(run, "draining", bound_s, true, work_stream_quiet, &quiet, err);
     tm_run_behind_close(quiet.behind);
     if (rc == TM_E_AGAIN) {
         work_undrained(run, &last, quiet.since_ns != 0);
@@ -287,15 +302,28 @@ enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err)
     int hours_s = (int)(run->hours * 3600 / (double)run->compress);
     if (work_witness(run, err) != TM_OK)
         return tm_at(err, "starting the witness");
-    tm_clock_file_start(run->clock, tm_clock_monotonic_ns() + 100 * TM_NS_PER_MS);
+    run->records_first = -1;
+    for (int i = 0; i < WORK_ASKS_MAX && run->records_first < 0; i++, tm_supervise_pause(50))
+        run->records_first = tm_run_ask(run->org_path, "SELECT coalesce(max(pos),0) FROM history");
+    if (run->records_first < 0)
+        return tm_fail(err, TM_E_IO, "cannot read the history of %s", run->org_path);
+    int64_t starts_ns = tm_clock_monotonic_ns() + 100 * TM_NS_PER_MS;
+    tm_progress_init(&run->progress, run->org_origin_ms,
+                     run->org_origin_ms + (int64_t)(run->hours * 3600e3), run->offered, starts_ns);
+    tm_clock_file_start(run->clock, starts_ns);
     tm_log(TM_LOG_INFO,
            "every pipeline shows the org as it stands; the org's clock starts: %.4g hours in %d s",
            run->hours, hours_s);
-    enum tm_code rc = work_until(run, "working", hours_s * 2 + 120, work_workload_done, NULL, err);
+    enum tm_code rc =
+        work_until(run, "working", hours_s * 2 + 120, false, work_workload_done, NULL, err);
+    if (rc != TM_OK)
+        tm_log_status("");
     if (rc == TM_E_AGAIN)
         return tm_fail(err, TM_E_IO, "the workload did not end within %d s", hours_s * 2 + 120);
     if (rc != TM_OK)
         return rc;
-    work_progress(run, "workload done");
-    return work_drain(run, err);
+    work_progress(run, "workload done", -1, true);
+    rc = work_drain(run, err);
+    tm_log_status("");
+    return rc;
 }
