@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define READERS_MAX 256 /* of one history */
+#define READERS_KEPT 64 /* from those before */
 #define QUESTIONS_MAX 64
 
 static sqlite3 *raw_open(void)
@@ -77,6 +78,23 @@ static void shapes_of_earlier_histories_make_room(void **state)
     tm_sim_reader_done();
 }
 
+/* A hundred thousand histories take no more memory than some hundred. */
+static void what_is_kept_does_not_grow_with_the_histories(void **state)
+{
+    sqlite3 *raw = raw_open();
+    sqlite3_int64 full = 0;
+    (void)state;
+    for (int shape = 0; shape < 3 * READERS_KEPT; shape++) {
+        assert_int_equal(keep(raw, shape), TM_OK);
+        tm_sim_reader_done();
+        if (shape == READERS_KEPT - 1)
+            full = sqlite3_memory_used();
+    }
+    assert_true(full > 0);
+    assert_true(sqlite3_memory_used() < full + full / 4);
+    tm_sql_close(raw);
+}
+
 /* Whatever is kept from before, exactly as many fit; and those of this history stay. */
 static void only_a_history_with_too_many_shapes_of_its_own_finds_no_room(void **state)
 {
@@ -121,6 +139,7 @@ static void questions_of_earlier_histories_make_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_kept_does_not_grow_with_the_histories),
         cmocka_unit_test(shapes_of_earlier_histories_make_room),
         cmocka_unit_test(only_a_history_with_too_many_shapes_of_its_own_finds_no_room),
         cmocka_unit_test(questions_of_earlier_histories_make_room),

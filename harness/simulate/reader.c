@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READERS_MAX 256          /* that one history has, and that are kept */
-#define READER_STATEMENTS_MAX 64 /* of one reader, likewise */
+#define READERS_MAX 256          /* that one history has */
+#define READERS_KEPT 64          /* from histories before: some 2 MB each, and more hardly help */
+#define READER_STATEMENTS_MAX 64 /* of one reader: of one history, and kept */
 #define READER_SQL_BYTES_MAX (1u << 20)
 #define READER_KEY_BYTES 17
 static const char reader_none[] = "-- no such table\n";
@@ -74,22 +75,24 @@ static struct tm_sim_reader *reader_find(const char *key)
     return NULL;
 }
 
-/* Room for one more: the one that was not used for longest goes, if not in this history. So only a
- * history that has too many itself finds none: NULL. */
+/* Room for one more: of many, the one that was not used for longest goes, if not in this history.
+ * So only a history that has too many itself finds none: NULL. */
 static struct tm_sim_reader **reader_room(void)
 {
     size_t oldest = 0;
-    if (readers.count < READERS_MAX)
+    if (readers.count < READERS_KEPT)
         return &readers.all[readers.count];
     for (size_t i = 1; i < readers.count; i++)
         if (readers.all[i]->used < readers.all[oldest]->used)
             oldest = i;
-    return readers.all[oldest]->used < readers.history ? &readers.all[oldest] : NULL;
+    if (readers.all[oldest]->used < readers.history)
+        return &readers.all[oldest];
+    return readers.count < READERS_MAX ? &readers.all[readers.count] : NULL;
 }
 
 static void reader_put(struct tm_sim_reader **room, struct tm_sim_reader *r)
 {
-    if (room == &readers.all[readers.count])
+    if (*room == NULL)
         readers.count++;
     else
         reader_close(*room);
