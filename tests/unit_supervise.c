@@ -58,6 +58,9 @@ static int act(int argc, char **argv)
     } else if (strcmp(what, "hint") == 0) {
         fprintf(stderr, "tidemark x: no broker\n  this may pass\n");
         return 2;
+    } else if (strcmp(what, "serve") == 0) { /* --port N */
+        printf("http://127.0.0.1:%s\n", strcmp(argv[3], "0") == 0 ? "4711" : argv[3]);
+        fflush(stdout);
     } else if (strcmp(what, "crash") == 0) {
         raise(SIGKILL);
     } else if (strcmp(what, "work") == 0) {
@@ -183,6 +186,35 @@ static void a_crash_is_started_again_until_it_is_too_often(void **state)
     assert_non_null(strstr(err.msg, "crash was killed by signal 9"));
 }
 
+static void a_server_that_crashed_comes_back_on_the_address_it_had(void **state)
+{
+    struct tm_children *all = *state;
+    const char *argv[] = { "serve", "--port", "0", NULL };
+    struct tm_err err = { 0 };
+    struct tm_child *child;
+    char line[64];
+    assert_int_equal(tm_child_start(all, &child, "serve", false, argv, &err), TM_OK);
+    assert_int_equal(tm_child_first_line(all, child, WAIT_MS, line, sizeof line, &err), TM_OK);
+    assert_int_equal(tm_child_restart_on(child, "http://127.0.0.1", &err), TM_E_PROTO);
+    assert_false(child->restartable);
+    tm_err_clear(&err);
+    assert_int_equal(tm_child_restart_on(child, line, &err), TM_OK);
+    assert_string_equal(child->argv[3], "4711");
+    assert_int_equal(kill(child->pid, SIGKILL), 0);
+    for (int ms = 0; ms < WAIT_MS && child->restarts == 0; ms += 5, tm_test_pause(5))
+        assert_int_equal(tm_children_watch(all, &err), TM_OK);
+    assert_int_equal(child->restarts, 1);
+    static const char both[] = "http://127.0.0.1:4711\nhttp://127.0.0.1:4711\n";
+    char said[128] = "";
+    for (int ms = 0; ms < WAIT_MS && strlen(said) < strlen(both); ms += 5, tm_test_pause(5)) {
+        FILE *f = fopen(child->out_path, "r");
+        assert_non_null(f);
+        said[fread(said, 1, sizeof said - 1, f)] = '\0';
+        fclose(f);
+    }
+    assert_string_equal(said, both);
+}
+
 static void a_crash_of_what_may_not_start_again_ends_the_run_at_once(void **state)
 {
     struct tm_children *all = *state;
@@ -276,6 +308,7 @@ int main(int argc, char **argv)
         CHILD_TEST(last_words_are_the_error_not_the_hint_after_it),
         CHILD_TEST(a_silent_child_is_given_up_after_its_time),
         CHILD_TEST(a_crash_is_started_again_until_it_is_too_often),
+        CHILD_TEST(a_server_that_crashed_comes_back_on_the_address_it_had),
         CHILD_TEST(a_crash_of_what_may_not_start_again_ends_the_run_at_once),
         CHILD_TEST(an_exit_on_its_own_is_an_error_even_of_a_restartable_child),
         CHILD_TEST(stop_asks_first_and_kills_the_deaf),

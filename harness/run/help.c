@@ -70,8 +70,10 @@ static const struct tm_help helps[] = {
       "answer\n" FLAG_BROKERS FLAG_PROPERTIES,
       "tidemark kafka --topics sfdc.cdc.account_raw:6,tidemark.offsets:1" },
     { "registry", "[FLAGS]", "the embedded schema registry, alone",
-      "Prints its URL, serves the Confluent REST API until it is told to end. All is in memory.\n\n"
-      "  --port N               any free port without it\n",
+      "Prints its URL, serves the Confluent REST API until it is told to end.\n\n"
+      "  --port N               any free port without it\n"
+      "  --store FILE           keeps ids, versions and levels over any end; without it all is in "
+      "memory\n",
       "tidemark registry --port 8081" },
     { "clock", "[FLAGS]", "this host's clock against the org's",
       "Asks the mock for its time again and again, and prints how far its monotonic clock is "

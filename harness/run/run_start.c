@@ -59,15 +59,18 @@ static enum tm_code start_kafka(struct tm_run *run, struct tm_err *err)
 static enum tm_code start_registry(struct tm_run *run, struct tm_err *err)
 {
     struct tm_child *child;
-    const char *argv[] = { "registry", "--port", "0", NULL };
+    char store[TM_PATH_MAX];
+    snprintf(store, sizeof store, "%.800s/registry.db", run->dir);
+    const char *argv[] = { "registry", "--port", "0", "--store", store, NULL };
     if (run->registry_given != NULL) {
         snprintf(run->registry, sizeof run->registry, "%s", run->registry_given);
         return TM_OK;
     }
     if (tm_child_start(&run->kids, &child, "registry", false, argv, err) != TM_OK)
         return err->code;
-    return tm_child_first_line(&run->kids, child, START_SERVER_MS, run->registry,
-                               sizeof run->registry, err);
+    enum tm_code rc = tm_child_first_line(&run->kids, child, START_SERVER_MS, run->registry,
+                                          sizeof run->registry, err);
+    return rc == TM_OK ? tm_child_restart_on(child, run->registry, err) : rc;
 }
 
 static enum tm_code start_org(struct tm_run *run, struct tm_err *err)
@@ -90,9 +93,10 @@ static enum tm_code start_org(struct tm_run *run, struct tm_err *err)
     /* clang-format on */
     enum tm_code rc = tm_child_start(&run->kids, &child, "serve", false, argv, err);
     tm_buf_free(&users);
-    if (rc != TM_OK)
-        return rc;
-    return tm_child_first_line(&run->kids, child, START_SERVER_MS, run->url, sizeof run->url, err);
+    if (rc == TM_OK)
+        rc =
+            tm_child_first_line(&run->kids, child, START_SERVER_MS, run->url, sizeof run->url, err);
+    return rc == TM_OK ? tm_child_restart_on(child, run->url, err) : rc;
 }
 
 static void start_environment(const struct tm_run *run)

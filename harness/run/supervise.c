@@ -215,6 +215,25 @@ enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child
                    timeout_ms / 1000, child->log_path);
 }
 
+enum tm_code tm_child_restart_on(struct tm_child *child, const char *url, struct tm_err *err)
+{
+    const char *colon = strrchr(url, ':');
+    size_t i = 1;
+    while (child->argv[i] != NULL && strcmp(child->argv[i], "--port") != 0)
+        i++;
+    assert(child->argv[i] != NULL && child->argv[i + 1] != NULL);
+    char *port = colon != NULL ? strndup(colon + 1, strspn(colon + 1, "0123456789")) : NULL;
+    if (port == NULL || port[0] == '\0') {
+        free(port);
+        return tm_fail(err, TM_E_PROTO, "%s: \"%.200s\" is no address with a port", child->name,
+                       url);
+    }
+    free(child->argv[i + 1]);
+    child->argv[i + 1] = port;
+    child->restartable = true;
+    return TM_OK;
+}
+
 static struct tm_child_fault *child_fault(struct tm_child *c, int signal)
 {
     if (c->faults_count == TM_CHILD_FAULTS_MAX)

@@ -50,6 +50,9 @@ enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, cons
  * ends or is silent, and when the user interrupts. */
 enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms,
                                  char *out, size_t out_bytes, struct tm_err *err);
+/* A server that printed the URL it listens on: from now on a crash starts it again, on the same
+ * address. It was started with `--port 0` among its arguments. */
+enum tm_code tm_child_restart_on(struct tm_child *child, const char *url, struct tm_err *err);
 /* Collects what ended, restarts what crashed, and keeps both, and standstills, as faults. An error
  * names the child that ended on its own and the end of its log. */
 enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err);

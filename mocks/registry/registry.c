@@ -45,7 +45,7 @@ struct tm_mock_registry {
     size_t subjects_count;
     enum level level;
     bool read_only;
-    uint64_t refused;
+    uint64_t refused, changes;
 };
 struct call { /* one request being answered */
     struct tm_mock_registry *r;
@@ -78,6 +78,11 @@ void tm_mock_registry_lenient(struct tm_mock_registry *r)
 uint64_t tm_mock_registry_refused(const struct tm_mock_registry *r)
 {
     return r->refused;
+}
+
+uint64_t tm_mock_registry_changes(const struct tm_mock_registry *r)
+{
+    return r->changes;
 }
 
 void tm_mock_registry_close(struct tm_mock_registry *r)
@@ -136,6 +141,7 @@ static struct subject *registry_subject_add(struct call *c, const char *name)
         free(s);
         return NULL;
     }
+    r->changes++;
     return r->subjects[r->subjects_count++] = s;
 }
 
@@ -237,6 +243,7 @@ static int registry_keep(struct tm_mock_registry *r, json_t *schema, const char 
         return 0;
     }
     r->schemas[r->schemas_count] = (struct schema){ copy, json_incref(schema) };
+    r->changes++;
     return (int)++r->schemas_count;
 }
 
@@ -277,6 +284,7 @@ static void registry_register(struct call *c)
     }
     s->versions[s->versions_count++] = id;
     s->deleted = false;
+    c->r->changes++;
     registry_json(c, 200, json_pack("{s:i}", "id", id));
 done:
     tm_buf_free(&why);
@@ -363,6 +371,7 @@ static void registry_delete(struct call *c)
     } else {
         registry_json(c, 200, registry_versions(s));
         s->deleted = true;
+        c->r->changes++;
         if (hard) {
             s->deleted_before = s->versions_count;
             s->level = LEVEL_UNSET;
@@ -440,6 +449,7 @@ static void registry_config_put(struct call *c)
         registry_error(c, 50001, "the registry is full", "");
     } else {
         *(s != NULL ? &s->level : &c->r->level) = level;
+        c->r->changes++;
         registry_json(c, 200, json_pack("{s:s}", "compatibility", level_names[level]));
     }
     json_decref(body);

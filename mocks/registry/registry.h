@@ -1,8 +1,8 @@
 /* registry: an embedded schema registry that speaks Confluent's REST API. in: HTTP requests; out:
- * answers. Keeps everything in memory; ids are dense, never reused, and equal for equal schemas.
- * Compatibility is checked by the rules of Avro's schema resolution (avro_rules.c). Pure handler:
- * no socket, so that a server and a simulation call it alike. Facts: connectors.md 3.1. Not there:
- * references, PROTOBUF and JSON schemas, modes, contexts. */
+ * answers. Keeps everything in memory (store.h: on a file); ids are dense, never reused, and equal
+ * for equal schemas. Compatibility is checked by the rules of Avro's schema resolution
+ * (avro_rules.c). Pure handler: no socket, so that a server and a simulation call it alike. Facts:
+ * connectors.md 3.1. Not there: references, PROTOBUF and JSON schemas, modes, contexts. */
 #ifndef TM_MOCKS_REGISTRY_REGISTRY_H
 #define TM_MOCKS_REGISTRY_REGISTRY_H
 #include "mocks/http/message.h"
@@ -20,6 +20,8 @@ void tm_mock_registry_request(void *self, const struct tm_mock_request *request,
 void tm_mock_registry_read_only(struct tm_mock_registry *r, bool read_only);
 /* Every subject's compatibility is NONE from now on, as after PUT /config and no subject's own. */
 void tm_mock_registry_lenient(struct tm_mock_registry *r);
+/* Grows whenever a request changes what the registry is: same requests, same registry. */
+uint64_t tm_mock_registry_changes(const struct tm_mock_registry *r);
 uint64_t tm_mock_registry_refused(const struct tm_mock_registry *r); /* registrations, ever */
 struct tm_mock_handler tm_mock_registry_handler(struct tm_mock_registry *r);
 #endif
