@@ -198,6 +198,31 @@ static void range_reads_see_the_org_as_it_was_v_ago(void **state)
                         "Anew");
 }
 
+/* A copy made while the field had decimals keeps numbers as reals, whatever is put in. */
+static void a_number_made_narrower_is_whole_for_range_reads_as_well(void **state)
+{
+    struct org_fixture *f = *state;
+    char id[TM_ID_BYTES];
+    const char *relation;
+    json_t *field = json_pack("{s:s,s:s,s:i}", "name", "Depth__c", "type", "double", "scale", 2),
+           *narrow = json_pack("{s:s,s:i}", "type", "int", "scale", 0);
+    f->settings.index_lag_ms = 10000;
+    org_fixture_reopen(f);
+    assert_int_equal(tm_org_field_add(f->org, "Account", field, NULL, NULL), TM_OK);
+    org_make_account(f->org, id, "A", T0);
+    struct tm_org_set sets[] = { { "Depth__c", org_real(62) }, { NULL, org_null() } };
+    assert_int_equal(org_one(f->org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Account", id, sets, T0 + 1000),
+                     TM_OK);
+    assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 20000, &relation, NULL), TM_OK);
+    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", narrow, NULL), TM_OK);
+    assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 21000, &relation, NULL), TM_OK);
+    assert_string_equal(
+        org_ask(f->org, "SELECT typeof(Depth__c)||' '||Depth__c FROM lag_Account", text),
+        "integer 62");
+    json_decref(field);
+    json_decref(narrow);
+}
+
 static void lagged_copies_taken_over_bit_by_bit_are_what_a_range_read_sees(void **state)
 {
     struct org_fixture *f = *state;
@@ -358,6 +383,7 @@ int main(void)
         ON_AN_ORG(events_wait_for_the_publish_delay),
         ON_AN_ORG(events_are_kept_for_72_hours_and_older_positions_refused),
         ON_AN_ORG(range_reads_see_the_org_as_it_was_v_ago),
+        ON_AN_ORG(a_number_made_narrower_is_whole_for_range_reads_as_well),
         ON_AN_ORG(lagged_copies_taken_over_bit_by_bit_are_what_a_range_read_sees),
         ON_AN_ORG(deleted_records_are_listed_for_15_days_hard_ones_too),
         ON_AN_ORG(usage_is_counted_by_client_and_day),

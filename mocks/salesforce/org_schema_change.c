@@ -231,19 +231,16 @@ enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const c
     return rc;
 }
 
-/* What no commit has brought to whole numbers that fit: records in the recycle bin. */
+/* What no commit has brought to whole numbers that fit: records in the recycle bin. The lagging
+ * copy is made anew: one made while the field had decimals would make reals of whole numbers. */
 static enum tm_code schema_narrow(struct tm_org *org, const struct org_object *o, const char *field,
                                   struct tm_err *err)
 {
-    const char *const tables[] = { o->cur, org->lag_pos >= 0 ? o->lag : NULL };
-    enum tm_code rc = TM_OK;
-    for (size_t i = 0; i < 2 && rc == TM_OK; i++)
-        if (tables[i] != NULL)
-            rc = tm_sql_execf(org->db, err,
-                              "UPDATE \"%s\" SET \"%s\"=CASE WHEN abs(\"%s\")<2147483648 THEN "
-                              "CAST(\"%s\" AS INTEGER) END WHERE typeof(\"%s\")='real'",
-                              tables[i], field, field, field, field);
-    return rc;
+    org->lag_pos = -1;
+    return tm_sql_execf(org->db, err,
+                        "UPDATE \"%w\" SET \"%w\"=CASE WHEN abs(\"%w\")<2147483648 THEN "
+                        "CAST(\"%w\" AS INTEGER) END WHERE typeof(\"%w\")='real'",
+                        o->cur, field, field, field, field);
 }
 
 static bool schema_number(const struct tm_field *f)
