@@ -407,6 +407,35 @@ static enum tm_code story_relation(struct tm_case *out, sqlite3 *db, const char 
     return rc;
 }
 
+/* What is in doubt, where the finding is about that: as the option says that `db` belongs to, and
+ * what the finding says must be. Else nothing is said of it. */
+static enum tm_code story_doubt(struct tm_case *out, sqlite3 *db, const char *object,
+                                const struct tm_sim_finding *f, struct tm_err *err)
+{
+    char name[TM_SIM_FIELD_BYTES + 8], text[240];
+    bool missing = strstr(f->text, "not flagged") != NULL && f->id[0] != '\0' &&
+                   (strcmp(f->object, object) == 0 || f->object[0] == '\0');
+    json_t *line;
+    size_t i;
+    if (!missing && strstr(f->text, "dirt") == NULL)
+        return TM_OK;
+    snprintf(name, sizeof name, "%s_dirty", object);
+    json_array_append_new(out->expected, json_pack("{s:s}", "object", name));
+    snprintf(text, sizeof text, "SELECT Id FROM \"%s\" ORDER BY Id", name);
+    enum tm_code rc = db != NULL ? story_relation(out, db, text, name, err) : TM_OK;
+    json_array_foreach(out->expected, i, line)
+    {
+        const char *id = json_string_value(json_object_get(json_object_get(line, "row"), "Id"));
+        if (id != NULL && strcmp(id, f->id) == 0 &&
+            strcmp(json_string_value(json_object_get(line, "object")), name) == 0)
+            missing = false;
+    }
+    if (missing)
+        json_array_append_new(out->expected,
+                              json_pack("{s:s, s:{s:s}}", "object", name, "row", "Id", f->id));
+    return rc;
+}
+
 /* At rest: the org's rows, and no dirt. In flight there is no truth but the rules': where one
  * option is at fault, the other one's answer. */
 static enum tm_code story_expected(struct tm_case *out, struct tm_sim_world *w,
@@ -423,6 +452,8 @@ static enum tm_code story_expected(struct tm_case *out, struct tm_sim_world *w,
             char text[200];
             snprintf(text, sizeof text, "SELECT * FROM \"%s\" ORDER BY Id", w->objects[i]);
             rc = db != NULL ? story_relation(out, db, text, w->objects[i], err) : TM_OK;
+            if (rc == TM_OK)
+                rc = story_doubt(out, db, w->objects[i], f, err);
             continue;
         }
         tm_buf_init(&sql, STORY_SQL_BYTES_MAX);
