@@ -223,6 +223,30 @@ static void a_number_made_narrower_is_whole_for_range_reads_as_well(void **state
     json_decref(narrow);
 }
 
+/* A copy made while the field was not there has no column for it. */
+static void a_field_that_comes_back_is_there_for_range_reads_as_well(void **state)
+{
+    struct org_fixture *f = *state;
+    char id[TM_ID_BYTES];
+    const char *relation;
+    const struct tm_now now = { T0 + 21000, 77 };
+    json_t *field = json_pack("{s:s,s:s,s:i}", "name", "Old__c", "type", "string", "length", 20);
+    f->settings.index_lag_ms = 10000;
+    org_fixture_reopen(f);
+    assert_int_equal(tm_org_field_add(f->org, "Account", field, NULL, NULL), TM_OK);
+    org_make_account(f->org, id, "A", T0);
+    struct tm_org_set sets[] = { { "Old__c", org_text("x") }, { NULL, org_null() } };
+    assert_int_equal(org_one(f->org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Account", id, sets, T0 + 1000),
+                     TM_OK);
+    assert_int_equal(tm_org_field_remove(f->org, "Account", "Old__c", NULL), TM_OK);
+    assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 20000, &relation, NULL), TM_OK);
+    assert_int_equal(tm_org_field_add(f->org, "Account", field, &now, NULL), TM_OK);
+    assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 40000, &relation, NULL), TM_OK);
+    assert_string_equal(org_ask(f->org, "SELECT coalesce(Old__c,'empty') FROM lag_Account", text),
+                        "empty");
+    json_decref(field);
+}
+
 static void lagged_copies_taken_over_bit_by_bit_are_what_a_range_read_sees(void **state)
 {
     struct org_fixture *f = *state;
@@ -384,6 +408,7 @@ int main(void)
         ON_AN_ORG(events_are_kept_for_72_hours_and_older_positions_refused),
         ON_AN_ORG(range_reads_see_the_org_as_it_was_v_ago),
         ON_AN_ORG(a_number_made_narrower_is_whole_for_range_reads_as_well),
+        ON_AN_ORG(a_field_that_comes_back_is_there_for_range_reads_as_well),
         ON_AN_ORG(lagged_copies_taken_over_bit_by_bit_are_what_a_range_read_sees),
         ON_AN_ORG(deleted_records_are_listed_for_15_days_hard_ones_too),
         ON_AN_ORG(usage_is_counted_by_client_and_day),

@@ -9,7 +9,7 @@
 
 static const char *log_station = "tidemark";
 static enum tm_level log_lowest = TM_LOG_INFO;
-static char log_status[256]; /* "" = none stands there */
+static char log_status[512]; /* "" = none stands there */
 
 #define LOG_OVER "\r\033[K" /* to the line's begin, and nothing on it */
 #define LOG_COLUMNS 80      /* of a terminal that does not say */

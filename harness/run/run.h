@@ -45,6 +45,10 @@ struct tm_run_pipeline {
     bool common;       /* `database` is of all objects, as the scenario says */
     json_t *relations; /* by object, each with its database; owned */
 };
+struct tm_run_copies { /* zero-initialised */
+    int64_t next_ns;
+    char text[240];
+};
 struct tm_run {
     /* what was asked */
     char scenario_path[TM_PATH_MAX], dir[TM_PATH_MAX];
@@ -82,6 +86,7 @@ struct tm_run {
     char undrained[300]; /* names of pipelines that the drain's bound was too short for */
     double started_up_s; /* wall seconds from start to the org clock's start */
     double took_s;
+    struct tm_run_copies copies;
 };
 
 /* cmd_run.c: SCENARIO, --out, --seed, --json, --brokers, --registry; the verdict in words; and what
@@ -143,6 +148,9 @@ enum tm_code tm_run_report(const struct tm_run *run, json_t *report, struct tm_e
 int tm_run_exit(const json_t *report, int witness_exit);
 /* clock, workload, drain */
 enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err);
+/* run_copies.c: "; rows not as in the org: stream 3, batch-best 128", looked for rarely enough not
+ * to be a load of its own; "" while nothing can be told. */
+const char *tm_run_copies(struct tm_run_copies *c, const struct tm_run *run);
 /* run_behind.c: does the sink still have to read some of what its topics hold? True as well until
  * the broker has said; each answer takes a few looks, and is of the time of asking. */
 struct tm_run_behind;

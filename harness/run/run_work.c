@@ -133,10 +133,13 @@ static void work_progress(struct tm_run *run, const char *phase, double bound_s,
         changes -= run->records_first;
     tm_progress_look(&run->progress, now.wall_ns, changes);
     tm_progress_line(line, &run->progress, phase, now.wall_ns, now.org_ms, changes, bound_s);
-    if (told)
+    if (told) {
         tm_log(TM_LOG_INFO, "%s", line);
-    else
-        tm_log_status(line);
+    } else {
+        char both[TM_PROGRESS_BYTES + sizeof run->copies.text];
+        snprintf(both, sizeof both, "%s%s", line, tm_run_copies(&run->copies, run));
+        tm_log_status(both);
+    }
 }
 
 /* Waits until `done` says so; watches the children, prints progress. `bounded`: that it may end by

@@ -123,8 +123,6 @@ static enum tm_code schema_empty(struct tm_org *org, const struct org_object *o,
                           "\"%w\" IS NOT NULL",
                           o->cur, field, field);
     }
-    if (rc == TM_OK && org->lag_pos >= 0)
-        rc = tm_sql_execf(org->db, err, "UPDATE temp.\"%w\" SET \"%w\"=NULL", o->lag, field);
     return rc;
 }
 
@@ -179,6 +177,8 @@ enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *fi
         rc = schema_begin(org, err);
     if (rc == TM_OK) {
         rc = schema_column_add(org, o, d, tm_describe_field(d, name), &there, err);
+        if (there)
+            org->lag_pos = -1; /* the lagging copy may have no such column: it is made anew */
         if (rc == TM_OK)
             rc = schema_replace(org, o, describe, err);
         if (rc == TM_OK && there)
