@@ -37,8 +37,8 @@ static void a_quarter_of_the_hours_leaves_three_times_what_it_took(void **state)
     tm_progress_look(&p, BEGAN_NS + 30 * S, 2400);
     assert_true(tm_progress_left_s(&p, BEGAN_NS + 30 * S, ORIGIN_MS + 3 * HOUR_MS, 2400) == 90);
     line_is(&p, "working", 30, 3, 2400, -1,
-            "working: org time 2026-03-02 11:00:00, 2400 changes so far, 25.0 % done, 80.0 "
-            "changes/s, about 1 min 30 s left");
+            "working: org time 2026-03-02 11:00:00, 25.0 % done, about 1 min 30 s left, 2400 "
+            "changes so far, 80.0 changes/s");
 }
 
 static void nothing_is_claimed_before_there_is_a_pace(void **state)
@@ -48,9 +48,9 @@ static void nothing_is_claimed_before_there_is_a_pace(void **state)
     tm_progress_look(&p, BEGAN_NS, 0);
     tm_progress_look(&p, BEGAN_NS + 4 * S, 500); /* less than a window */
     line_is(&p, "working", 0, 0, 0, -1,
-            "working: org time 2026-03-02 08:00:00, 0 changes so far, 0.0 % done");
+            "working: org time 2026-03-02 08:00:00, 0.0 % done, 0 changes so far");
     line_is(&p, "working", -1, 0, -1, -1,
-            "working: org time 2026-03-02 08:00:00, 0 changes so far, 0.0 % done");
+            "working: org time 2026-03-02 08:00:00, 0.0 % done, 0 changes so far");
 }
 
 static void the_pace_is_of_the_last_window_and_not_of_the_whole_run(void **state)
@@ -73,10 +73,16 @@ static void a_late_generator_is_judged_by_the_changes_it_still_owes(void **state
     (void)state;
     tm_progress_look(&p, BEGAN_NS + 100 * S, 5000);
     line_is(&p, "working", 120, 12.5, 5000, -1,
-            "working: org time 2026-03-02 20:30:00, 5000 changes so far, 100.0 % done, 50.0 "
-            "changes/s, about 1 min 40 s left");
+            "working: org time 2026-03-02 20:30:00, 100.0 % done, about 1 min 40 s left, 5000 "
+            "changes so far, 50.0 changes/s");
+    line_is(&p, "working", 100, 12, 5000, -1, /* the same, at the last instant */
+            "working: org time 2026-03-02 20:00:00, 100.0 % done, about 1 min 40 s left, 5000 "
+            "changes so far, 50.0 changes/s");
+    line_is(&p, "working", 100, 11.99, 5000, -1, /* about a tenth of a second: not told */
+            "working: org time 2026-03-02 19:59:24, 99.9 % done, 5000 changes so far, 50.0 "
+            "changes/s");
     line_is(&p, "workload done", 220, 13, 10007, -1,
-            "workload done: org time 2026-03-02 21:00:00, 10007 changes so far, 100.0 % done, "
+            "workload done: org time 2026-03-02 21:00:00, 100.0 % done, 10007 changes so far, "
             "50.0 changes/s");
 }
 
@@ -85,9 +91,9 @@ static void a_drain_says_its_bound_and_hours_are_hours(void **state)
     struct tm_progress p = day();
     (void)state;
     line_is(&p, "draining", 200, 12.5, 10000, 7500,
-            "draining: org time 2026-03-02 20:30:00, 10000 changes so far, at most 2 h 5 min left");
+            "draining: org time 2026-03-02 20:30:00, at most 2 h 5 min left, 10000 changes so far");
     line_is(&p, "draining", 200, 12.5, 10000, 0.2,
-            "draining: org time 2026-03-02 20:30:00, 10000 changes so far, at most 0 s left");
+            "draining: org time 2026-03-02 20:30:00, at most 0 s left, 10000 changes so far");
 }
 
 int main(void)

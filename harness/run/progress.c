@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define PROGRESS_LEAST_S 0.5 /* less is nothing to tell of an estimate */
+
 void tm_progress_init(struct tm_progress *p, int64_t org_first_ms, int64_t org_last_ms,
                       int64_t offered, int64_t began_ns)
 {
@@ -69,12 +71,12 @@ void tm_progress_line(char out[TM_PROGRESS_BYTES], const struct tm_progress *p, 
     tm_time_z(when, org_ms);
     if (bound_s < 0 && part >= 0)
         snprintf(share, sizeof share, ", %.1f %% done", 100 * part);
-    if (p->per_s >= 0)
+    if (bound_s < 0 && p->per_s >= 0)
         snprintf(pace, sizeof pace, ", %.1f changes/s", p->per_s);
-    if (left_s >= 0) {
+    if (bound_s >= 0 || left_s >= PROGRESS_LEAST_S) {
         progress_time(words, left_s);
         snprintf(left, sizeof left, ", %s %s left", bound_s >= 0 ? "at most" : "about", words);
     }
-    snprintf(out, TM_PROGRESS_BYTES, "%.20s: org time %.10s %.8s, %" PRId64 " changes so far%s%s%s",
-             phase, when, when + 11, changes > 0 ? changes : 0, share, pace, left);
+    snprintf(out, TM_PROGRESS_BYTES, "%.20s: org time %.10s %.8s%s%s, %" PRId64 " changes so far%s",
+             phase, when, when + 11, share, left, changes > 0 ? changes : 0, pace);
 }

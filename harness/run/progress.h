@@ -1,5 +1,5 @@
 /* progress: how far a run is, in words. in: org time, changes and wall instants as the run goes;
- * out: one line: share done, changes/s of the last while, and what is left by the pace so far.
+ * out: one line: share done, what is left by the pace so far, changes/s of the last while.
  * Pure: no I/O, no clock, no heap. What is left is an estimate, and said to be one ("about"), or a
  * bound ("at most"); where nothing can be said yet, nothing is. */
 #ifndef TM_RUN_PROGRESS_H
