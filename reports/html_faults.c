@@ -18,8 +18,9 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
     if (json_array_size(list) == 0)
         return;
     tm_buf_addz(b, "<h2>What befell the run</h2>\n<p>Processes that were killed or stopped from "
-                   "outside, and how long after that a pipeline showed a change that was committed "
-                   "later (wall time).</p>\n");
+                   "outside, how many changes were under way to a pipeline then, how long after "
+                   "that it showed a change that was committed later (wall time), and how many "
+                   "committed until then it never showed.</p>\n");
     tm_html_table(b, "<thead><tr><th>process</th><th>what</th><th>org time</th><th>lasted</th>"
                      "<th>shown again</th></tr></thead>\n");
     json_array_foreach((json_t *)(uintptr_t)list, i, fault)
@@ -46,6 +47,9 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
                 tm_buf_addf(b, " after %.1f s", json_number_value(again));
             else
                 tm_buf_addz(b, " never");
+            tm_buf_addf(b, " (%lld under way, %lld never shown)",
+                        (long long)json_integer_value(json_object_get(p, "under_way")),
+                        (long long)json_integer_value(json_object_get(p, "never_shown")));
         }
         tm_buf_addz(b, "</td></tr>\n");
     }

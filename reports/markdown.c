@@ -251,6 +251,9 @@ static void md_faults(struct tm_buf *b, const json_t *report)
                 tm_buf_addf(b, " after %.1f s", json_number_value(again));
             else
                 tm_buf_addz(b, " never");
+            tm_buf_addf(b, " (%lld under way, %lld never shown)",
+                        (long long)json_integer_value(json_object_get(p, "under_way")),
+                        (long long)json_integer_value(json_object_get(p, "never_shown")));
         }
         tm_buf_addc(b, '\n');
     }

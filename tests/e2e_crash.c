@@ -54,7 +54,7 @@ static void restarted_only(const json_t *processes, char killed[][64], size_t ki
 }
 
 /* The report tells of every killed process when that was and how long both ways of rebuilding
- * needed to show something newer. */
+ * needed to show something newer; until then nothing was lost. */
 static void told_in_the_report(const json_t *report, char killed[][64], size_t killed_count)
 {
     const json_t *faults = json_object_get(report, "faults"), *fault, *p;
@@ -72,6 +72,8 @@ static void told_in_the_report(const json_t *report, char killed[][64], size_t k
             double again_s = json_number_value(json_object_get(p, "shown_again_s"));
             if (again_s <= 0 || again_s > 60)
                 fail_msg("%s: shown again after %g s", name, again_s);
+            assert_int_equal(json_integer_value(json_object_get(p, "never_shown")), 0);
+            assert_true(json_is_integer(json_object_get(p, "under_way")));
         }
     }
     assert_int_equal(json_array_size(faults), killed_count);

@@ -169,8 +169,9 @@ enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err);
 /* Records the sink could not decode and kept aside in `raw_path` (no such file: none): counted in
  * the report, and no run with any of them passes. */
 enum tm_code tm_run_undecodable(json_t *report, const char *raw_path, struct tm_err *err);
-/* run_faults.c: "faults" of the report: what befell the run's processes, when, for how long, and
- * when each streaming pipeline showed a later change again. Nothing when nothing did. */
+/* run_faults.c: "faults" of the report: what befell the run's processes, when, for how long,
+ * and for each streaming pipeline what was under way, when it showed a later change again and what
+ * it never showed. Nothing when nothing did. */
 enum tm_code tm_run_faults(json_t *report, const struct tm_run *run, struct tm_err *err);
 /* A run with pipelines in `which` (names; "" = none) says so and does not pass. */
 void tm_run_undrained(json_t *report, const char *which);

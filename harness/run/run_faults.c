@@ -1,32 +1,57 @@
 /* run_faults: what befell the processes of a run from outside (killed, stopped), for the report:
- * when, how long, and how long after it each streaming pipeline showed a change that was committed
- * later. Killed is noticed within a look of the supervisor, 50 ms; the clock is the run's own. */
+ * when, how long, and for each streaming pipeline how many changes were under way then, how long
+ * after it one was shown that was committed later, and how many of those committed until then were
+ * never shown. Killed is noticed within a look of the supervisor, 100 ms; the clock is the run's
+ * own. */
 #include "run/run.h"
-#include "base/buf.h"
 #include "base/sql.h"
-#include <inttypes.h>
 #include <string.h>
 
-/* Seconds from the fault until the first change committed after it was shown; null = none was. */
+/* ?1 pipeline, ?2 instant: when a change committed after it was shown first (0: never), how many
+ * committed until then were not shown yet. */
+#define FAULTS_AFTER                                                                               \
+    "SELECT coalesce(min(CASE WHEN c.actual_ns > ?2 AND s.visible_ns >= c.actual_ns "              \
+    "THEN s.visible_ns END), 0), "                                                                 \
+    "count(CASE WHEN c.actual_ns <= ?2 AND (s.visible_ns IS NULL OR s.visible_ns > ?2) "           \
+    "THEN 1 END) FROM sample s JOIN change c ON c.pos = s.pos WHERE s.pipeline = ?1"
+/* how many committed until ?2 were never shown */
+#define FAULTS_NEVER                                                                               \
+    "SELECT count(*) FROM sample s JOIN change c ON c.pos = s.pos "                                \
+    "WHERE s.pipeline = ?1 AND s.visible_ns IS NULL AND c.actual_ns <= ?2"
+
+/* out[columns]: the one row of `sql`. */
+static enum tm_code faults_ask(int64_t *out, int columns, sqlite3 *db, const char *sql,
+                               const char *pipeline, int64_t ns, struct tm_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    bool row = false;
+    enum tm_code rc = tm_sql_prepare(&q, db, sql, err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(q, 1, pipeline, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 2, ns);
+        rc = tm_sql_step(q, &row, err);
+    }
+    for (int i = 0; rc == TM_OK && row && i < columns; i++)
+        out[i] = sqlite3_column_int64(q, i);
+    tm_sql_finalize(q);
+    return rc;
+}
+
 static enum tm_code faults_recovered(json_t *list, sqlite3 *db, const char *pipeline, int64_t at_ns,
                                      struct tm_err *err)
 {
-    struct tm_buf sql;
-    int64_t shown_ns = 0;
-    tm_buf_init(&sql, 1024);
-    tm_buf_addz(&sql, "SELECT coalesce(min(s.visible_ns),0) FROM sample s JOIN change c ON "
-                      "c.pos=s.pos WHERE s.pipeline=");
-    tm_sql_literal(&sql, pipeline);
-    tm_buf_addf(&sql, " AND c.actual_ns>%" PRId64 " AND s.visible_ns>=c.actual_ns", at_ns);
-    enum tm_code rc = tm_buf_check(&sql, "faults", err);
+    int64_t after[2] = { 0, 0 }, never = 0;
+    enum tm_code rc = faults_ask(after, 2, db, FAULTS_AFTER, pipeline, at_ns, err);
+    int64_t shown_ns = after[0];
     if (rc == TM_OK)
-        rc = tm_sql_int64(&shown_ns, db, tm_buf_text(&sql), err);
+        rc = faults_ask(&never, 1, db, FAULTS_NEVER, pipeline, shown_ns == 0 ? INT64_MAX : shown_ns,
+                        err);
     if (rc == TM_OK)
         json_array_append_new(
             list,
-            json_pack("{s:s, s:o}", "name", pipeline, "shown_again_s",
-                      shown_ns == 0 ? json_null() : json_real((double)(shown_ns - at_ns) / 1e9)));
-    tm_buf_free(&sql);
+            json_pack("{s:s, s:o, s:I, s:I}", "name", pipeline, "shown_again_s",
+                      shown_ns == 0 ? json_null() : json_real((double)(shown_ns - at_ns) / 1e9),
+                      "under_way", (json_int_t)after[1], "never_shown", (json_int_t)never));
     return rc;
 }
 
