@@ -91,7 +91,7 @@ zoo: $(BUILD)/tidemark
 .PHONY: growth nightly
 EVENTS ?= 1000000
 growth: $(BUILD)/tests/bench_view
-	@$< growth $(EVENTS)
+	@mkdir -p reports/out/growth && $< growth $(EVENTS) reports/out/growth
 # The nightly gate: run, random histories, cases, a slice of the zoo, and comparisons with what was accepted last.
 nightly: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(ZOO),all,$(BUILD)/tidemark)
@@ -145,7 +145,7 @@ $(BUILD)/%.o: %.c
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 # The report's page travels inside the program.
-PAGE := template=reports/page/template.html sweep=reports/page/sweep.html history=reports/page/history.html style=reports/page/style.css \
+PAGE := template=reports/page/template.html sweep=reports/page/sweep.html history=reports/page/history.html growth=reports/page/growth.html style=reports/page/style.css \
 	uplot_js=reports/page/uplot.min.js uplot_css=reports/page/uplot.min.css
 $(BUILD)/reports/page.c: reports/embed.sh $(foreach p,$(PAGE),$(lastword $(subst =, ,$(p))))
 	@mkdir -p $(@D)

@@ -4,8 +4,8 @@
 #ifndef TM_REPORTS_PAGE_H
 #define TM_REPORTS_PAGE_H
 #include "base/buf.h"
-extern const unsigned char tm_page_template[], tm_page_sweep[], tm_page_history[], tm_page_style[],
-    tm_page_uplot_js[], tm_page_uplot_css[];
+extern const unsigned char tm_page_template[], tm_page_sweep[], tm_page_history[], tm_page_growth[],
+    tm_page_style[], tm_page_uplot_js[], tm_page_uplot_css[];
 
 /* Adds what stands for {{MARK}}; false: no such mark. */
 typedef bool tm_page_mark(struct tm_buf *out, const char *mark, const void *self);

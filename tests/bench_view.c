@@ -2,11 +2,13 @@
  * 20,000 images. option 2: raw rows applied a second, one core, and rows of a catch-up after a
  * restart; option 1: one full read of X and of X_dirty through the views. Prints what the machine
  * did; asserts nothing.
- * `bench_view growth EVENTS` (make growth): the snapshot read through both options while the
- * history grows tenfold from 10,000 events, what keeping option 2 costs an event, and how often the
- * snapshot must be read for that to pay. CPU seconds, which a busy machine leaves alone. */
+ * `bench_view growth EVENTS DIR` (make growth; DIR gets growth.html and growth.json): the snapshot
+ * read through both options while the history grows tenfold from 10,000 events, what keeping option
+ * 2 costs an event, and how often the snapshot must be read for that to pay. CPU seconds, which a
+ * busy machine leaves alone. */
 #include "base/clock.h"
 #include "base/rng.h"
+#include "reports/growth.h"
 #include "view/sql.h"
 #include "view/view.h"
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #define RECORDS 20000
 #define ROWS 200000
 #define FIELDS 25
+#define GROWTH_BYTES_MAX (4u << 20)
 static char dir[64], raw_path[96], view_path[96];
 
 static void need(enum tm_code rc, const struct tm_err *err)
@@ -227,6 +230,8 @@ struct growth {
     sqlite3 *raw, *db, *reader;
     int64_t events;
     double write_s; /* option 2, CPU, all events so far */
+    struct tm_growth_point points[TM_GROWTH_POINTS_MAX];
+    size_t points_count;
 };
 
 static double read_cpu(sqlite3 *db, int64_t *out_rows)
@@ -243,29 +248,61 @@ static void growth_line(struct growth *g)
     double began = cpu_s();
     follow(g->db, &rows);
     g->write_s += cpu_s() - began;
-    double q1 = read_cpu(g->reader, &one), q2 = read_cpu(g->db, &two),
-           per_event = g->write_s / (double)(g->events + RECORDS);
-    printf("%11lld  %10.3f s  %10.3f s  %9.1f us  ", (long long)g->events, q1, q2, per_event * 1e6);
-    if (q1 > q2)
-        printf("%9.0f events\n", (q1 - q2) / per_event);
-    else
-        printf("never\n");
-    if (one != two)
-        printf("  the options differ: %lld and %lld records\n", (long long)one, (long long)two);
-    fflush(stdout);
+    double q1 = read_cpu(g->reader, &one), q2 = read_cpu(g->db, &two);
+    if (one != two) {
+        fprintf(stderr, "bench_view: at %lld events the options differ: %lld and %lld records\n",
+                (long long)g->events, (long long)one, (long long)two);
+        exit(70);
+    }
+    g->points[g->points_count++] = (struct tm_growth_point){
+        g->events, { q1, q2 }, g->write_s / (double)(g->events + RECORDS)
+    };
+    fprintf(stderr, "%lld events: %.3f s and %.3f s\n", (long long)g->events, q1, q2);
+}
+
+static void growth_put(const char *out, const char *name, const struct tm_buf *text)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", out, name);
+    FILE *f = fopen(path, "w");
+    if (f == NULL || fwrite(tm_buf_text(text), 1, text->bytes, f) != text->bytes ||
+        fclose(f) != 0) {
+        fprintf(stderr, "bench_view: cannot write %s\n", path);
+        exit(70);
+    }
+}
+
+static void growth_tell(const struct growth *g, const char *out)
+{
+    struct tm_err err = { .code = TM_OK };
+    struct tm_buf words, page, data;
+    json_t *growth = NULL;
+    tm_buf_init(&words, GROWTH_BYTES_MAX);
+    tm_buf_init(&page, GROWTH_BYTES_MAX);
+    tm_buf_init(&data, GROWTH_BYTES_MAX);
+    need(tm_growth(&growth, g->points, g->points_count, RECORDS, FIELDS, &err), &err);
+    tm_growth_words(&words, growth);
+    fputs(tm_buf_text(&words), stdout);
+    need(tm_growth_html(&page, growth, &err), &err);
+    char *text = json_dumps(growth, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+    tm_buf_addz(&data, text != NULL ? text : "");
+    growth_put(out, "growth.html", &page);
+    growth_put(out, "growth.json", &data);
+    printf("chart: %s/growth.html\n", out);
+    free(text);
+    json_decref(growth);
+    tm_buf_free(&words);
+    tm_buf_free(&page);
+    tm_buf_free(&data);
 }
 
 /* Each size is the last one and as many events more as are missing. */
-static void growth(sqlite3 *raw, sqlite3 *db, struct tm_rng *rng, int64_t last)
+static void growth(sqlite3 *raw, sqlite3 *db, struct tm_rng *rng, int64_t last, const char *out)
 {
     struct tm_err err = { .code = TM_OK };
     struct growth g = { .raw = raw, .db = db };
     need(tm_sql_open(&g.reader, raw_path, TM_SQL_READ, &err), &err);
-    printf(
-        "%d records of %d fields; CPU seconds\n"
-        "     events  option 1: read  option 2: read  write/event  option 2 pays when read every\n",
-        RECORDS, FIELDS);
-    for (int64_t size = 10000; size <= last; size *= 10) {
+    for (int64_t size = 10000; size <= last && g.points_count < TM_GROWTH_POINTS_MAX; size *= 10) {
         sql(raw, "BEGIN");
         history(raw, rng, g.events + 1, size - g.events);
         sql(raw, "COMMIT");
@@ -273,6 +310,7 @@ static void growth(sqlite3 *raw, sqlite3 *db, struct tm_rng *rng, int64_t last)
         growth_line(&g);
     }
     tm_sql_close(g.reader);
+    growth_tell(&g, out);
 }
 
 int main(int argc, char **argv)
@@ -283,9 +321,9 @@ int main(int argc, char **argv)
     sqlite3 *raw = NULL, *db = NULL, *reader = NULL;
     int64_t n = 0;
     uint64_t rows = 0;
-    int64_t grow_to = argc == 3 && strcmp(argv[1], "growth") == 0 ? atoll(argv[2]) : 0;
+    int64_t grow_to = argc == 4 && strcmp(argv[1], "growth") == 0 ? atoll(argv[2]) : 0;
     if (argc > 1 && grow_to < 10000) {
-        fprintf(stderr, "usage: bench_view [growth EVENTS], at least 10000\n");
+        fprintf(stderr, "usage: bench_view [growth EVENTS DIR], at least 10000 events\n");
         return 64;
     }
     snprintf(dir, sizeof dir, "/tmp/bench_view_XXXXXX");
@@ -307,7 +345,7 @@ int main(int argc, char **argv)
     sql(raw, tm_buf_text(&b));
     need(tm_sql_open(&db, view_path, TM_SQL_CREATE, &err), &err);
     if (grow_to > 0) {
-        growth(raw, db, &rng, grow_to);
+        growth(raw, db, &rng, grow_to, argv[3]);
         goto done;
     }
     double cpu = cpu_s(), s = follow(db, &rows);
