@@ -1,14 +1,16 @@
 "use strict";
-// What a reader does with the page. Arguments: the browser, the page, where screenshots go. Exit 1 when a check fails.
+// What a reader does with the pages. Arguments: the browser, a run's page, where screenshots go, and NAME=PAGE of others, each
+// with one chart #NAME. Exit 1 when a check fails.
 const assert = require("node:assert");
 const path = require("node:path");
 const puppeteer = require("puppeteer-core");
-const [browserPath, page, shots] = process.argv.slice(2);
-const url = "file://" + path.resolve(page);
+const [browserPath, page, shots, ...others] = process.argv.slice(2);
+const address = file => "file://" + path.resolve(file);
 const charts = ["amount", "freshness", "drift", "classes", "visibility"];
 const complaints = [];
 
-async function open(browser, width, scheme) {
+async function open(browser, width, scheme, file = page) {
+  const url = address(file);
   const tab = await browser.newPage();
   tab.on("console", m => { if (m.type() !== "log") complaints.push(`${width} px ${scheme}: ${m.text()}`); });
   tab.on("pageerror", e => complaints.push(`${width} px ${scheme}: ${e.message}`));
@@ -117,6 +119,19 @@ const tests = {
     assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     for (const id of charts)
       assert.equal(await count(tab, `#${id} canvas`), 1, id);
+  },
+  async the_other_pages_draw_their_charts_in_either_light_and_narrow(browser) {
+    for (const [id, file] of others.map(o => o.split("=")))
+      for (const [width, scheme] of [[1200, "light"], [1200, "dark"], [390, "light"]]) {
+        const tab = await open(browser, width, scheme, file);
+        await tab.screenshot({ path: `${shots}/${id}-${width}-${scheme}.png`, fullPage: true });
+        assert.equal(await count(tab, `#${id} canvas`), 1, id);
+        assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${id} is wider than ${width} px`);
+        const before = await picture(tab, id);
+        await (await tab.$(`#${id} .u-legend .u-series:nth-child(2) th`)).click();
+        await tab.mouse.move(2, 2);
+        assert.notEqual(await picture(tab, id), before, `${id}: a touch on the legend changes nothing`);
+      }
   },
   async it_prints(browser) {
     const tab = await open(browser, 1200, "light");

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The report's page in headless Chromium: rendered, clicked, typed at, in dark and light, narrow and wide, printed, with no
+# The report's page, a sweep's and growth's in headless Chromium: rendered, clicked, typed at, in dark and light, narrow and wide, printed, with no
 # error on its console. A real report is made for it first, under the virtual clock.
 # run.sh TIDEMARK [RUN]: RUN is a run's folder to look at instead. Screenshots stay in build/page/shots/.
 set -u
@@ -32,4 +32,9 @@ if [ -z "$run" ]; then
     rm -rf "$run"
     "$tidemark" simulate fixtures/scenarios/short.json --out "$run" >"$at/run.log" 2>&1 || { tail -n 5 "$at/run.log"; exit 70; }
 fi
-NODE_PATH="$PWD/$at/node_modules" node "$here/page_test.js" "$browser" "$run/report.html" "$at/shots"
+rm -rf "$at/sweep" "$at/growth"
+mkdir -p "$at/growth"
+"$tidemark" sweep --intervals 2m,10m --modes incremental --out "$at/sweep" >"$at/sweep.log" 2>&1 || { tail -n 5 "$at/sweep.log"; exit 70; }
+"${tidemark%/*}/tests/bench_view" growth 100000 "$at/growth" >"$at/growth.log" 2>&1 || { tail -n 5 "$at/growth.log"; exit 70; }
+NODE_PATH="$PWD/$at/node_modules" node "$here/page_test.js" "$browser" "$run/report.html" "$at/shots" \
+    "sweep=$at/sweep/sweep.html" "growth=$at/growth/growth.html"
