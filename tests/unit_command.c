@@ -91,6 +91,7 @@ static void wrong_flags_are_usage_errors_with_the_nearest_name(void **state)
         { "--brokers=", "--brokers wants a value" },
         { "a.json b.json", "unexpected argument \"b.json\"" },
         { "-x", "unknown flag -x" },
+        { "--json", "sink has no --json" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {

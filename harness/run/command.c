@@ -118,6 +118,10 @@ static enum tm_code command_take(const struct command_flags *f, int argc, char *
     if (i == f->count)
         return command_unknown(word, bytes, f, err);
     const struct command_flag *flag = &f->items[i];
+    const struct tm_help *help = tm_help_of(argv[0]);
+    if (strcmp(flag->name, "json") == 0 && help != NULL && !tm_help_names(help, "json"))
+        return tm_fail(err, TM_E_ARG, "%s has no --json: it prints nothing for a program to read",
+                       argv[0]);
     if (flag->text == NULL) {
         bool on = equals == NULL || command_truth(equals + 1);
         if (flag->flag != NULL)
