@@ -52,16 +52,16 @@ static void odd_scenario(void)
 }
 
 /* What somebody else has started long ago: waits for the run to say where the org is, then looks
- * every half a second until it is told to stop. */
+ * every half a second until it is told to stop, or the folder is gone. */
 static void running_start(void)
 {
     char command[900];
     snprintf(
         command, sizeof command,
-        "( env=%s/odd/config/running.env; while [ ! -e $env ] && [ ! -e %s/stop ]; do sleep 0.1; "
-        "done; [ ! -e $env ] || . $env; while [ ! -e %s/stop ]; do sh "
-        "fixtures/etl/opportunity.sh; sleep 0.5; done ) >%s/running.log 2>&1 &",
-        folder, folder, folder, folder);
+        "( d=%s; env=$d/odd/config/running.env; on() { [ -d $d ] && [ ! -e $d/stop ]; }; "
+        "while [ ! -e $env ] && on; do sleep 0.1; done; [ ! -e $env ] || . $env; "
+        "while on; do sh fixtures/etl/opportunity.sh; sleep 0.5; done ) >%s/running.log 2>&1 &",
+        folder, folder);
     assert_int_equal(system(command), 0);
 }
 
