@@ -403,6 +403,26 @@ static void records_of_a_transaction_that_come_with_one_read_are_not_torn(void *
     expect(&s, "");
 }
 
+/* The record of the pair that was created and deleted between two reads: nobody could see it. */
+static void a_record_of_a_transaction_that_was_gone_before_any_read_tears_nothing(void **state)
+{
+    struct history_stand s;
+    struct tm_torn torn;
+    struct tm_err err = { 0 };
+    (void)state;
+    open_with_one(&s, "flash");
+    history_commit(s.org, 1, "UPDATE", "", 5, STAGE("won"));
+    history_commit(s.org, 2, "CREATE", "", 5, FIELDS("new"));
+    history_commit(s.org, 2, "DELETE", "", 7, "{}");
+    show(&s, 1, 9, "won", 5);
+    history_match(&s);
+    s.truth->versions[2].txn = s.truth->versions[1].txn;
+    assert_int_equal(tm_torn_count(&torn, s.truth, s.match, history_wall_ns(60), &err), TM_OK);
+    assert_int_equal(torn.transactions, 0);
+    assert_int_equal(torn.torn_ns, 0);
+    expect(&s, "");
+}
+
 /* ---- duplicates: of a view, which no key keeps single ---- */
 
 static int64_t wall_ns(void)
@@ -496,6 +516,7 @@ int main(void)
         cmocka_unit_test(records_of_a_transaction_that_come_one_after_the_other_are_torn),
         cmocka_unit_test(a_transaction_of_which_one_record_is_never_shown_is_torn),
         cmocka_unit_test(records_of_a_transaction_that_come_with_one_read_are_not_torn),
+        cmocka_unit_test(a_record_of_a_transaction_that_was_gone_before_any_read_tears_nothing),
         cmocka_unit_test(an_id_that_one_read_returns_twice_is_a_duplicate),
         cmocka_unit_test(equal_rows_of_two_ids_are_no_duplicates),
         cmocka_unit_test(the_example_is_the_record_with_the_shortest_history),

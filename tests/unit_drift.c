@@ -192,6 +192,43 @@ static void a_row_with_fields_never_received_differs_even_if_its_values_agree(vo
     history_stand_close(&s);
 }
 
+static void what_is_read_at_the_instant_of_its_commit_was_not_there_before_it(void **state)
+{
+    struct history_stand s;
+    struct tm_drift_run d;
+    (void)state;
+    history_stand_open(&s, "instant");
+    history_commit(s.org, 1, "CREATE", NULL, -1, FIELDS("a"));
+    history_show(&s, 1, 0, 0, "a", "a", 1, 0, history_stamp(-1), 0);
+    history_commit(s.org, 1, "UPDATE", "", 5, "{\"Stage\":\"b\"}");
+    history_show(&s, 1, 5, 0, "a", "b", 1, 0, history_stamp(5), 0);
+    replay(&s, &d);
+    assert_int_equal(d.commits_count, 1);
+    assert_int_equal(d.commits[0].differing, 0);
+    assert_int_equal(d.equal, 1);
+    assert_int_equal(d.unequal_ns_max, 0);
+    tm_drift_run_free(&d);
+    history_stand_close(&s);
+}
+
+static void of_equal_peaks_the_first_is_named(void **state)
+{
+    struct history_stand s;
+    struct tm_drift_run d;
+    (void)state;
+    history_stand_open(&s, "peaks");
+    history_commit(s.org, 1, "CREATE", NULL, -1, FIELDS("a"));
+    history_show(&s, 1, 0, 0, "a", "a", 1, 0, history_stamp(-1), 0);
+    history_commit(s.org, 1, "UPDATE", "", 5, "{\"Stage\":\"b\"}");
+    history_commit(s.org, 1, "UPDATE", "", 6, "{\"Stage\":\"c\"}");
+    history_commit(s.org, 1, "UPDATE", "", 7, "{\"Stage\":\"d\"}");
+    replay(&s, &d);
+    assert_int_equal(d.peak_rows, 1);
+    assert_int_equal(d.peak, 2); /* before the second update the first is to come */
+    tm_drift_run_free(&d);
+    history_stand_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +240,8 @@ int main(void)
         cmocka_unit_test(a_copy_that_ends_equal_ends_with_nothing_to_tell),
         cmocka_unit_test(an_id_the_org_never_had_is_a_row_that_differs),
         cmocka_unit_test(a_row_with_fields_never_received_differs_even_if_its_values_agree),
+        cmocka_unit_test(what_is_read_at_the_instant_of_its_commit_was_not_there_before_it),
+        cmocka_unit_test(of_equal_peaks_the_first_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,26 @@ static void an_update_without_a_base_gives_back_no_state(void **state)
     expect(&k, true, 1, 2);
 }
 
+/* What went before is lost, and none of it is needed: a delete leaves nothing, an undelete tells
+ * all.
+ */
+static void a_delete_and_an_undelete_need_no_base(void **state)
+{
+    (void)state;
+    struct kept k;
+    kept_open(&k, "anew");
+    history_commit(k.s.org, 1, "UPDATE", "", 10, STAGE("won"));
+    history_commit(k.s.org, 1, "DELETE", "", 20, "{}");
+    history_commit(k.s.org, 1, "UNDELETE", "", 30, "{}");
+    history_commit(k.s.org, 1, "UPDATE", "", 40, STAGE("lost"));
+    raw_event(k.raw, 1, 2, "UPDATE", "won", 10);
+    raw_event(k.raw, 1, 3, "DELETE", NULL, 20);
+    raw_event(k.raw, 1, 4, "UNDELETE", "won", 30);
+    raw_event(k.raw, 1, 5, "UPDATE", "lost", 40);
+    shows(&k, 41, "lost", 40);
+    expect(&k, true, 1, 4);
+}
+
 static void a_gap_whose_image_came_after_the_next_change_lost_its_state(void **state)
 {
     (void)state;
@@ -212,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_delete_that_is_flagged_keeps_the_last_state_before_it),
         cmocka_unit_test(raw_tables_give_back_every_state_that_had_an_event_on_a_base),
         cmocka_unit_test(an_update_without_a_base_gives_back_no_state),
+        cmocka_unit_test(a_delete_and_an_undelete_need_no_base),
         cmocka_unit_test(a_gap_whose_image_came_after_the_next_change_lost_its_state),
         cmocka_unit_test(a_gap_whose_image_came_in_time_lost_nothing),
         cmocka_unit_test(an_event_of_another_transaction_with_the_same_replay_id_keeps_nothing),

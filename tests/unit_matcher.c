@@ -360,6 +360,39 @@ static void a_row_a_poll_brings_after_its_delete_is_shown_and_the_delete_is_not(
     history_stand_close(&s);
 }
 
+/* One record of two changes: 10 to 20 two are not shown, the older 10 minutes old at the end; from
+ * 30 to the end of the window at 60 the third, never shown. Looks cost nothing (an external
+ * pipeline: org time of the look). In minutes. */
+static void age_is_of_the_oldest_change_not_shown_and_weighs_by_record_or_by_change(void **state)
+{
+    const double minute_us = (double)HISTORY_MINUTE_MS * 1000;
+    const double square = minute_us * minute_us;
+    struct history_stand s;
+    (void)state;
+    start(&s, "age");
+    s.timing.kind = TM_PIPELINE_EXTERNAL;
+    history_commit(s.org, 2, "CREATE", NULL, -1, ROW("quiet", "new", "1"));
+    history_show(&s, 2, 0, -100, "quiet", "new", 1, 0, history_stamp(-1), 0);
+    history_commit(s.org, 1, "UPDATE", "", 10, "{\"Amount\":2}");
+    history_commit(s.org, 1, "UPDATE", "", 12, "{\"Amount\":3}");
+    history_commit(s.org, 1, "UPDATE", "", 30, "{\"Amount\":4}");
+    history_show(&s, 1, 20, 0, "a", "new", 3, 0, history_stamp(12), 0);
+    history_match(&s);
+    const struct tm_match *m = s.match;
+    assert_true(m->age_us2 > 499.999 * square && m->age_us2 < 500.001 * square); /* 50 + 450 */
+    assert_int_equal(m->age_max_us, 30 * HISTORY_MINUTE_MS * 1000);
+    assert_int_equal(m->record_us, 120 * HISTORY_MINUTE_MS * 1000);
+    assert_int_equal(m->behind_us, (10 + 8 + 30) * HISTORY_MINUTE_MS * 1000);
+    assert_int_equal(m->behind_time_us[0], (60 + 20) * HISTORY_MINUTE_MS * 1000);
+    assert_int_equal(m->behind_time_us[1], (2 + 30) * HISTORY_MINUTE_MS * 1000);
+    assert_int_equal(m->behind_time_us[2], 8 * HISTORY_MINUTE_MS * 1000);
+    /* by change: three of the busy record, none of the quiet one */
+    assert_true(m->read_age_us2 > 1499.99 * square && m->read_age_us2 < 1500.01 * square);
+    assert_true(m->read_stale_us > 119.999 * minute_us && m->read_stale_us < 120.001 * minute_us);
+    assert_true(m->read_us > 179.999 * minute_us && m->read_us < 180.001 * minute_us);
+    history_stand_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_batch_waits_for_its_grid_point_and_works_from_there),
         cmocka_unit_test(going_back_in_time_is_counted),
         cmocka_unit_test(a_row_a_poll_brings_after_its_delete_is_shown_and_the_delete_is_not),
+        cmocka_unit_test(age_is_of_the_oldest_change_not_shown_and_weighs_by_record_or_by_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,7 @@ struct tm_drift_run {
     struct tm_drift_commit *commits; /* owned; [commits_count], in commit order */
     size_t commits_count;
     uint64_t equal;           /* commits before which nothing differed */
-    uint32_t peak_rows, peak; /* most rows differing, before this version */
+    uint32_t peak_rows, peak; /* most rows differing, before this version, the first so */
     int64_t unequal_ns_max;   /* longest time on end that something differed, wall */
     uint64_t asked, agreed;   /* list and set hashes, after every change */
     size_t final_differing;
