@@ -69,11 +69,10 @@ static enum tm_code figures_sample(struct figures_series *f, const struct tm_tru
     f->negative += fresh_s < 0;
     f->superseded += (s->flags & TM_SAMPLE_EXACT) == 0;
     f->ambiguous += (s->flags & TM_SAMPLE_AMBIGUOUS) != 0;
-    bool two = (s->flags & TM_SAMPLE_AMBIGUOUS) != 0;
+    double low_s = (double)(tm_timing_low_us(t, v, s) - v->intended_ms * 1000) / 1e6;
     enum tm_code rc = tm_series_add(&f->fresh_s, fresh_s, err);
     if (rc == TM_OK) /* the reader's own width is in reader_ms */
-        rc = tm_series_add(&f->low_s, two ? fresh_s - (double)(s->hi_ns - s->lo_ns) / 1e9 : fresh_s,
-                           err);
+        rc = tm_series_add(&f->low_s, low_s, err);
     if (rc == TM_OK)
         rc = tm_series_add(&f->by_change[v->change], fresh_s, err);
     bool during =

@@ -88,6 +88,10 @@ struct tm_timing {
 int64_t tm_timing_wall_ns(const struct tm_timing *t, int64_t org_ms);
 /* stretched, as the run's clock */
 int64_t tm_timing_org_us(const struct tm_timing *t, int64_t wall_ns);
+/* M4 from the other bound: where on the org timeline the version was visible if it was as early as
+ * `lo_ns`. s: seen, of M4; that of one look is its own visible_us. */
+int64_t tm_timing_low_us(const struct tm_timing *t, const struct tm_truth_version *v,
+                         const struct tm_sample *s);
 
 struct tm_coverage {                   /* one object */
     int truth, shown;                  /* object indexes; -1: the object is not there */

@@ -153,6 +153,37 @@ void tm_match_time(struct match_work *w, size_t i)
     s->visible_us = start_ms * 1000 + s->work_ns / 1000;
 }
 
+/* The grid point of the newest poll of the same object that was due by `at_ns`; INT64_MIN: none. */
+static int64_t match_grid_before(const struct tm_timing *t, uint32_t poll, int64_t at_ns)
+{
+    for (uint32_t i = poll + 1; i-- > 0;) {
+        const struct tm_poll *p = &t->polls[i];
+        if (t->kind == TM_PIPELINE_BATCH && p->object != t->polls[poll].object)
+            break;
+        if (p->grid_ms != INT64_MIN && tm_timing_wall_ns(t, p->grid_ms) <= at_ns)
+            return p->grid_ms;
+    }
+    return INT64_MIN;
+}
+
+int64_t tm_timing_low_us(const struct tm_timing *t, const struct tm_truth_version *v,
+                         const struct tm_sample *s)
+{
+    int64_t commit_us = v->intended_ms * 1000, low_us;
+    if ((s->flags & TM_SAMPLE_AMBIGUOUS) == 0)
+        return s->visible_us;
+    if (t->kind == TM_PIPELINE_STREAM)
+        return s->visible_us - (s->hi_ns - s->lo_ns) / 1000;
+    int64_t grid_ms =
+        s->poll == TM_TRUTH_NONE ? INT64_MIN : match_grid_before(t, s->poll, s->lo_ns);
+    if (grid_ms > v->intended_ms)
+        low_us = grid_ms * 1000 + (s->lo_ns - tm_timing_wall_ns(t, grid_ms)) / 1000;
+    else /* the commit of an equal state, which was on display already */
+        low_us = tm_timing_org_us(t, s->lo_ns);
+    low_us = low_us < commit_us ? commit_us : low_us;
+    return low_us < s->visible_us ? low_us : s->visible_us;
+}
+
 /* M5: where on the org timeline a read belongs that shows nothing for the first time. */
 static int64_t match_place(struct match_work *w, const struct tm_shown_obs *o)
 {
