@@ -145,7 +145,7 @@ $(BUILD)/%.o: %.c
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 # The report's page travels inside the program.
-PAGE := template=reports/page/template.html sweep=reports/page/sweep.html history=reports/page/history.html growth=reports/page/growth.html style=reports/page/style.css \
+PAGE := template=reports/page/template.html sweep=reports/page/sweep.html history=reports/page/history.html growth=reports/page/growth.html head=reports/page/head.html style=reports/page/style.css chart=reports/page/chart.js \
 	uplot_js=reports/page/uplot.min.js uplot_css=reports/page/uplot.min.css
 $(BUILD)/reports/page.c: reports/embed.sh $(foreach p,$(PAGE),$(lastword $(subst =, ,$(p))))
 	@mkdir -p $(@D)

@@ -6,7 +6,9 @@
 
 static bool page_shared(struct tm_buf *out, const char *mark)
 {
-    const unsigned char *text = strcmp(mark, "STYLE") == 0       ? tm_page_style
+    const unsigned char *text = strcmp(mark, "HEAD") == 0        ? tm_page_head
+                                : strcmp(mark, "STYLE") == 0     ? tm_page_style
+                                : strcmp(mark, "CHART") == 0     ? tm_page_chart
                                 : strcmp(mark, "UPLOT_CSS") == 0 ? tm_page_uplot_css
                                 : strcmp(mark, "UPLOT_JS") == 0  ? tm_page_uplot_js
                                                                  : NULL;

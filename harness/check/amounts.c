@@ -144,7 +144,6 @@ static enum tm_code amounts_add(struct amounts_work *w, int64_t us, int side, ui
 {
     if (slot == AMOUNTS_NONE || amount == 0)
         return TM_OK;
-    enum tm_code rc = TM_OK;
     if (w->steps_count == w->steps_cap) {
         size_t cap = w->steps_cap * 2 + 1024;
         struct amounts_step *grown = realloc(w->steps, cap * sizeof *grown);
@@ -154,7 +153,7 @@ static enum tm_code amounts_add(struct amounts_work *w, int64_t us, int side, ui
         w->steps_cap = cap;
     }
     w->steps[w->steps_count++] = (struct amounts_step){ us, amount, slot, (uint8_t)side };
-    return rc;
+    return TM_OK;
 }
 
 static enum tm_code amounts_org(struct amounts_work *w, int object, struct tm_err *err)
@@ -319,20 +318,15 @@ static json_t *amounts_tell(const struct amounts_work *w)
 /* Both columns compared: the object's index of truth, else -1. */
 static int amounts_columns(struct amounts_work *w, const char *stage, const char *amount)
 {
-    const char *names[2] = { stage, amount };
     for (size_t i = 0; i < w->m->coverage_count; i++) {
         const struct tm_coverage *c = &w->m->coverage[i];
-        int found = 0;
         if (c->truth < 0 || c->shown < 0 ||
             strcmp(w->truth->objects[c->truth].name, w->a->object) != 0)
             continue;
-        for (uint32_t k = 0; k < c->count; k++)
-            for (int n = 0; n < 2; n++)
-                if (strcmp(c->names[k], names[n]) == 0) {
-                    w->columns[n] = k;
-                    found++;
-                }
-        return found == 2 ? c->truth : -1;
+        w->columns[0] = tm_coverage_column(c, stage);
+        w->columns[1] = tm_coverage_column(c, amount);
+        bool both = w->columns[0] != TM_TRUTH_NONE && w->columns[1] != TM_TRUTH_NONE;
+        return both ? c->truth : -1;
     }
     return -1;
 }

@@ -30,6 +30,14 @@ static const char *coverage_why_not(const struct tm_field *f, int shown)
     return never != NULL ? never : shown < 0 ? TM_COVERAGE_NOT_THERE : NULL;
 }
 
+uint32_t tm_coverage_column(const struct tm_coverage *c, const char *name)
+{
+    for (uint32_t k = 0; k < c->count; k++)
+        if (strcmp(c->names[k], name) == 0)
+            return k;
+    return TM_TRUTH_NONE;
+}
+
 void tm_coverage_free(struct tm_coverage *c)
 {
     free(c->from_truth);

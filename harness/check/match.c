@@ -105,14 +105,6 @@ static int match_part_order(const void *a, const void *b)
     return (x->obs > y->obs) - (x->obs < y->obs);
 }
 
-static bool match_has(const struct tm_coverage *c, const char *name)
-{
-    uint32_t k = 0;
-    while (k < c->count && strcmp(c->names[k], name) != 0)
-        k++;
-    return k < c->count;
-}
-
 enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
                            const struct tm_shown *shown, const struct tm_timing *timing,
                            const char *const *objects, size_t objects_count, struct tm_err *err)
@@ -137,7 +129,7 @@ enum tm_code tm_match_make(struct tm_match **out, const struct tm_truth *truth,
         m->coverage_count = i + 1;
         w->c = &m->coverage[i];
         rc = tm_coverage_make(&m->coverage[i], truth, shown, objects[i], err);
-        w->displays = rc == TM_OK && match_has(w->c, TM_DISPLAYS_OF);
+        w->displays = rc == TM_OK && tm_coverage_column(w->c, TM_DISPLAYS_OF) != TM_TRUTH_NONE;
         if (rc == TM_OK)
             rc = tm_match_stars(w, err);
         if (rc == TM_OK)

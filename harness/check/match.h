@@ -190,6 +190,8 @@ void tm_anomaly_seen(struct tm_anomaly *a, const struct tm_truth *truth, uint32_
 enum tm_code tm_coverage_make(struct tm_coverage *out, const struct tm_truth *truth,
                               const struct tm_shown *shown, const char *object, struct tm_err *err);
 void tm_coverage_free(struct tm_coverage *c);
+/* Comparable index of a column; TM_TRUTH_NONE: it is not compared. */
+uint32_t tm_coverage_column(const struct tm_coverage *c, const char *name);
 /* Why a field is compared in no copy; NULL: it is. */
 const char *tm_coverage_never(const struct tm_field *f);
 /* What a delta's value is under the column's tolerance. */

@@ -459,7 +459,7 @@ static void day_kafka(const struct day *d, const json_t *pipeline, json_t *cost)
     const char *name = json_string_value(json_object_get(pipeline, "name"));
     const char *kind = json_string_value(json_object_get(pipeline, "kind"));
     bool stream = kind != NULL && strcmp(kind, "stream") == 0;
-    bool option1 = strlen(name) > 4 && strcmp(name + strlen(name) - 4, "-sql") == 0;
+    bool option1 = tm_run_is_option1(name);
     for (size_t i = 0; stream && i < d->stations_count; i++) {
         const struct day_station *s = &d->stations[i];
         for (size_t t = 0; t < s->topics_count && !(option1 && s->kind == DAY_VIEW); t++) {

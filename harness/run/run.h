@@ -138,6 +138,8 @@ enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err);
  * pipeline has finished a poll on a grid point after last_ms + V. */
 json_t *tm_run_witness_plan(const struct tm_run *run);
 bool tm_run_batch_drained(const struct tm_run *run, int64_t last_ms);
+/* A pipeline of the report is option 1: its views, without the station that keeps rows. */
+bool tm_run_is_option1(const char *name);
 /* kafka_bytes, kafka_bytes_produced and kafka_bytes_fetched of a pipeline's cost: of keys and
  * values, by all its stations; null when a station left no counters. */
 void tm_run_kafka_cost(json_t *cost, bool known, int64_t produced, int64_t fetched);

@@ -63,6 +63,12 @@ static bool finish_is(const char *name, const char *const *names)
     return false;
 }
 
+bool tm_run_is_option1(const char *name)
+{
+    size_t n = name != NULL ? strlen(name) : 0;
+    return n > 4 && strcmp(name + n - 4, "-sql") == 0;
+}
+
 /* Adds what the station counted of Kafka, over all its lives; false: it left no counters. */
 static bool finish_kafka(const struct tm_run *run, const char *station, int64_t bytes[2])
 {
@@ -97,8 +103,7 @@ static void finish_pipeline_cost(struct tm_run *run, json_t *pipeline)
     double cpu_s = 0;
     int64_t rss = 0, kafka[2] = { 0, 0 };
     bool known = true, stream = kind != NULL && strcmp(kind, "stream") == 0;
-    size_t n = name != NULL ? strlen(name) : 0;
-    const char *const *names = n > 4 && strcmp(name + n - 4, "-sql") == 0 ? option1 : option2;
+    const char *const *names = tm_run_is_option1(name) ? option1 : option2;
     for (size_t i = 0; i < run->kids.count; i++) {
         const struct tm_child *c = &run->kids.items[i];
         if (stream ? finish_is(c->name, names) : name != NULL && strcmp(c->name, name) == 0) {
