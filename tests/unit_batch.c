@@ -3,6 +3,7 @@
 #include "support_batch.h"
 #include "base/sql.h"
 #include "batch/plan.h"
+#include "batch/store.h"
 #include "mocks/salesforce/soql.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -343,6 +344,37 @@ static void flagged_deletes_stay_in_a_column_and_leave_the_relation(void **state
         assert_int_equal(poll_int(&w, "SELECT count(*) FROM Thing_removed"), 0);
         poll_world_close(&w);
     }
+}
+
+static void a_file_begun_with_other_deletes_is_refused_and_left_as_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        enum tm_batch_deletes deletes;
+        const char *column, *told;
+    } others[] = { { TM_BATCH_REMOVE, "_deleted", "say deleted rows gone" },
+                   { TM_BATCH_FLAG, "_gone2", "say deletes=flag in _gone2" } };
+    WITH_WORLD(w, 3);
+    w.settings.query_all = true;
+    w.settings.deletes = TM_BATCH_FLAG;
+    load(&w);
+    poll_crash(&w);
+    for (size_t i = 0; i < 2; i++) {
+        struct tm_store *store = NULL;
+        struct tm_batch_settings other = w.settings;
+        other.deletes = others[i].deletes;
+        other.flag_column = others[i].column;
+        struct tm_err err = { .code = TM_OK };
+        assert_int_equal(tm_store_open(&store, w.path, &other, &err), TM_E_MISMATCH);
+        assert_non_null(strstr(err.msg, w.path));
+        assert_non_null(strstr(err.msg, "deletes=flag in _deleted"));
+        assert_non_null(strstr(err.msg, others[i].told));
+    }
+    poll_start(&w);
+    poll_delete(&w, 2, 30);
+    poll_at(&w, 10);
+    assert_int_equal(rows(&w), 2);
+    poll_world_close(&w);
 }
 
 static void get_deleted_finds_hard_deletes_and_verifies_each(void **state)
@@ -709,6 +741,7 @@ int main(void)
         cmocka_unit_test(query_never_shows_that_a_row_was_deleted),
         cmocka_unit_test(query_all_removes_deleted_rows_and_brings_undeleted_ones_back),
         cmocka_unit_test(flagged_deletes_stay_in_a_column_and_leave_the_relation),
+        cmocka_unit_test(a_file_begun_with_other_deletes_is_refused_and_left_as_it_is),
         cmocka_unit_test(get_deleted_finds_hard_deletes_and_verifies_each),
         cmocka_unit_test(a_nightly_reload_happens_once_a_day),
         cmocka_unit_test(slices_read_from_the_start_date_and_nothing_older),

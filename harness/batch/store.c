@@ -6,7 +6,6 @@
 
 static const char store_schema[] =
     "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
-    "INSERT OR IGNORE INTO _meta VALUES('seq', 0);"
     "CREATE TABLE IF NOT EXISTS _polls("
     " poll INTEGER PRIMARY KEY, object TEXT NOT NULL, mode TEXT NOT NULL, grid_org_ms INTEGER, "
     "skipped INTEGER NOT NULL,"
@@ -35,6 +34,29 @@ const char *tm_read_mode_name(enum tm_read_mode mode)
     return names[mode];
 }
 
+/* How deletes are kept shapes the relations: a file goes on only as it began. */
+static enum tm_code store_shape(struct tm_store *s, const char *path, struct tm_err *err)
+{
+    bool flag = s->settings->deletes == TM_BATCH_FLAG, row = false;
+    const char *column = flag ? s->settings->flag_column : "";
+    sqlite3_stmt *q = NULL;
+    enum tm_code rc = tm_sql_execf(
+        s->db, err, "INSERT OR IGNORE INTO _meta VALUES('seq', 0), ('flag', %Q)", column);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&q, s->db, "SELECT value FROM _meta WHERE key = 'flag'", err);
+    if (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row) {
+        const char *kept = (const char *)sqlite3_column_text(q, 0);
+        if (strcmp(kept, column) != 0)
+            rc = tm_fail(err, TM_E_MISMATCH,
+                         "%s was begun with %s%s, these settings say %s%s: put the setting back or "
+                         "take another file",
+                         path, *kept ? "deletes=flag in " : "deleted rows gone", kept,
+                         flag ? "deletes=flag in " : "deleted rows gone", column);
+    }
+    tm_sql_finalize(q);
+    return rc;
+}
+
 enum tm_code tm_store_open(struct tm_store **out, const char *path,
                            const struct tm_batch_settings *settings, struct tm_err *err)
 {
@@ -47,7 +69,8 @@ enum tm_code tm_store_open(struct tm_store **out, const char *path,
     tm_buf_init(&s->arena, TM_HTTP_REPLY_BYTES_MAX);
     if ((rc = tm_sql_open(&s->db, path, TM_SQL_CREATE, err)) != TM_OK ||
         (rc = tm_sql_own(s->db, "_meta", err)) != TM_OK ||
-        (rc = tm_sql_exec(s->db, store_schema, err)) != TM_OK)
+        (rc = tm_sql_exec(s->db, store_schema, err)) != TM_OK ||
+        (rc = store_shape(s, path, err)) != TM_OK)
         goto done;
     *out = s;
     s = NULL;
