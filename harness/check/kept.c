@@ -13,6 +13,7 @@ struct kept_work {
     const struct tm_reader *raw;
     uint8_t *have; /* by version: KEPT_EVENT: its own plain event; KEPT_STATE: the state as it is */
     uint32_t *by_replay; /* versions by replay id, then record; NULL without raw tables */
+    uint32_t *by_state;  /* versions by record, then hash: a hot record is asked for often */
 };
 
 static const struct tm_coverage *kept_coverage(const struct kept_work *w, int truth_object)
@@ -23,13 +24,53 @@ static const struct tm_coverage *kept_coverage(const struct kept_work *w, int tr
     return NULL;
 }
 
+struct kept_states {
+    const struct tm_truth_version *versions;
+    const uint64_t *hash; /* by version */
+};
+
+static int kept_state_order(const void *a, const void *b, void *data)
+{
+    const struct kept_states *of = data;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    if (of->versions[x].record != of->versions[y].record)
+        return of->versions[x].record < of->versions[y].record ? -1 : 1;
+    return (of->hash[x] > of->hash[y]) - (of->hash[x] < of->hash[y]);
+}
+
+static enum tm_code kept_states(struct kept_work *w, struct tm_err *err)
+{
+    size_t n = w->truth->versions_count;
+    struct kept_states of = { w->truth->versions, w->m->version_hash };
+    w->by_state = malloc((n + 1) * sizeof *w->by_state);
+    if (w->by_state == NULL)
+        return tm_fail(err, TM_E_NOMEM, "kept: %zu versions", n);
+    for (size_t v = 0; v < n; v++)
+        w->by_state[v] = (uint32_t)v;
+    qsort_r(w->by_state, n, sizeof *w->by_state, kept_state_order, &of);
+    return TM_OK;
+}
+
 /* Every version of the record that has this state. */
 static void kept_state(struct kept_work *w, uint32_t record, uint64_t hash)
 {
-    for (uint32_t v = w->truth->records[record].first; v != TM_TRUTH_NONE;
-         v = w->truth->versions[v].next)
-        if (w->m->version_hash[v] == hash)
-            w->have[v] |= KEPT_STATE;
+    const struct tm_truth_version *versions = w->truth->versions;
+    size_t low = 0, high = w->truth->versions_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        uint32_t v = w->by_state[mid];
+        if (versions[v].record < record ||
+            (versions[v].record == record && w->m->version_hash[v] < hash))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < w->truth->versions_count; low++) {
+        uint32_t v = w->by_state[low];
+        if (versions[v].record != record || w->m->version_hash[v] != hash)
+            return;
+        w->have[v] |= KEPT_STATE;
+    }
 }
 
 /* ---- streams ---- */
@@ -222,7 +263,9 @@ enum tm_code tm_kept_count(struct tm_kept *out, const struct tm_truth *truth,
     if (w.have == NULL)
         return tm_fail(err, TM_E_NOMEM, "kept: %zu versions", truth->versions_count);
     kept_standing(&w);
-    if (raw != NULL)
+    if (raw != NULL || database != NULL)
+        rc = kept_states(&w, err);
+    if (raw != NULL && rc == TM_OK)
         rc = kept_index(&w, err);
     if (raw != NULL && rc == TM_OK)
         kept_arrivals(&w);
@@ -240,5 +283,6 @@ enum tm_code tm_kept_count(struct tm_kept *out, const struct tm_truth *truth,
     }
     free(w.have);
     free(w.by_replay);
+    free(w.by_state);
     return rc;
 }

@@ -82,11 +82,16 @@ struct polls_grid {
     int64_t until_ms_max; /* of this one and all before it */
     bool full;
 };
+struct polls_last { /* what the org held of a record when a poll asked */
+    int64_t grid_ms;
+    uint32_t version;
+};
 struct polls_work {
     const struct tm_truth *truth;
     const struct tm_match *m;
     const struct tm_timing *t;
     const struct tm_plan_pipeline *p;
+    struct polls_last *lasts; /* by record, of the poll asked for last */
     struct polls_grid *grids;
     size_t grids_count; /* of the object at hand, by grid point */
     unsigned carries;
@@ -181,6 +186,21 @@ static bool polls_planted(const struct polls_work *w, uint32_t v)
     return tm_planted_strikes(&w->planted, version->org_ms, version->intended_ms, w->lag_ms);
 }
 
+/* The newest version of v's record that the poll may know of: the same for all before it, and a hot
+ * record has thousands between two polls. */
+static uint32_t polls_last(const struct polls_work *w, uint32_t v, int64_t grid_ms)
+{
+    const struct tm_truth_version *versions = w->truth->versions;
+    struct polls_last *l = &w->lasts[versions[v].record];
+    if (l->version != TM_TRUTH_NONE && l->grid_ms == grid_ms && l->version >= v)
+        return l->version;
+    *l = (struct polls_last){ grid_ms, v };
+    while (versions[l->version].next != TM_TRUTH_NONE &&
+           versions[versions[l->version].next].org_ms + w->lag_ms <= grid_ms)
+        l->version = versions[l->version].next;
+    return l->version;
+}
+
 /* The grid point whose poll must show version v, or why none can be named. */
 static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_grid_ms)
 {
@@ -204,10 +224,7 @@ static int polls_expected(const struct polls_work *w, uint32_t v, int64_t *out_g
         return TM_POLL_SKIPPED;
     if (polls_planted(w, v))
         return TM_POLL_PLANTED;
-    uint32_t last = v; /* what the org holds when the poll asks */
-    while (w->truth->versions[last].next != TM_TRUTH_NONE &&
-           w->truth->versions[w->truth->versions[last].next].org_ms + w->lag_ms <= *out_grid_ms)
-        last = w->truth->versions[last].next;
+    uint32_t last = polls_last(w, v, *out_grid_ms);
     if (polls_planted(w, last)) /* it hides v, and is itself not shown in time */
         return TM_POLL_PLANTED;
     if ((w->carries & (1u << w->truth->versions[last].change)) == 0)
@@ -308,9 +325,12 @@ enum tm_code tm_selftest_polls(struct tm_poll_test *out, const struct tm_truth *
     struct polls_work w = { .truth = truth, .m = m, .t = t, .p = p, .lag_ms = index_lag_ms };
     *out = (struct tm_poll_test){ .first_wrong = TM_TRUTH_NONE, .first_lost_wrong = TM_TRUTH_NONE };
     w.grids = calloc(t->polls_count + 1, sizeof *w.grids);
-    if (w.grids == NULL)
-        return tm_fail(err, TM_E_NOMEM, "selftest: %zu polls", t->polls_count);
-    enum tm_code rc = tm_planted_read(&w.planted, truth->db, err);
+    w.lasts = calloc(truth->records_count + 1, sizeof *w.lasts);
+    for (size_t r = 0; w.lasts != NULL && r < truth->records_count; r++)
+        w.lasts[r].version = TM_TRUTH_NONE;
+    enum tm_code rc = w.grids == NULL || w.lasts == NULL
+                          ? tm_fail(err, TM_E_NOMEM, "selftest: %zu polls", t->polls_count)
+                          : tm_planted_read(&w.planted, truth->db, err);
     for (size_t i = 0; rc == TM_OK && i < m->coverage_count; i++) {
         polls_grids(&w, m->coverage[i].shown, out);
         for (uint32_t v = 0; v < truth->versions_count; v++)
@@ -320,5 +340,6 @@ enum tm_code tm_selftest_polls(struct tm_poll_test *out, const struct tm_truth *
     }
     tm_planted_free(&w.planted);
     free(w.grids);
+    free(w.lasts);
     return rc;
 }

@@ -122,8 +122,8 @@ int tm_truth_object(const struct tm_truth *t, const char *name)
 
 int tm_truth_column(const struct tm_truth_object *o, const char *name)
 {
-    for (size_t i = 0; i < o->columns_count; i++)
-        if (strcasecmp(o->columns[i], name) == 0)
+    for (size_t i = 0; i < o->columns_count; i++) /* few names begin alike */
+        if (((o->columns[i][0] ^ name[0]) & ~0x20) == 0 && strcasecmp(o->columns[i], name) == 0)
             return (int)i;
     return -1;
 }
