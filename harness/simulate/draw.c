@@ -21,13 +21,13 @@ struct tm_sim_scale tm_sim_draw_scale(const struct tm_sim_script *script)
                                                .crashes = 40,
                                                .looks = UINT64_MAX,
                                                .two_objects = 0.25,
-                                               .batch = 0.25 },
+                                               .batch = 0.17 },
                                      small = { .begin_ns = 4 * TM_NS_PER_S,
                                                .calm_ns = 2 * TM_NS_PER_S,
                                                .crashes = 6,
                                                .looks = 4,
                                                .two_objects = 0.15,
-                                               .batch = 0.25 };
+                                               .batch = 0.17 };
     struct tm_sim_scale s = tm_sim_script_large(script) ? large : small;
     if (script->choices.given) {
         s.begin_ns = large.begin_ns;
@@ -75,9 +75,13 @@ struct tm_sim_settings tm_sim_draw_settings(struct tm_sim_script *script,
     s.sees_all = !tm_sim_chance(c, at, 0.06) || options->own != NULL;
     s.longest_ms = tm_sim_chance(c, at, 0.5) ? 2000 : 600000;
     s.page_max = tm_sim_chance(c, at, 0.3) ? (size_t)tm_sim_between(c, at, 1, 4) : 0;
-    s.batch =
-        (enum tm_sim_batch)tm_sim_between(c, at, 0, tm_sim_chance(c, at, scale.batch) ? 2 : 0);
-    s.batch_keyset = tm_sim_chance(c, at, 0.5);
+    bool batch = tm_sim_chance(c, at, scale.batch), reload = tm_sim_chance(c, at, 0.3);
+    s.batch = !batch ? TM_SIM_NO_BATCH : reload ? TM_SIM_RELOAD : TM_SIM_INCREMENTAL;
+    s.batch_keyset = tm_sim_chance(c, at, 0.7);
+    /* Rows of one stamp on either side of a page's end. */
+    int64_t few = tm_sim_between(c, at, 0, 3);
+    if (s.batch == TM_SIM_INCREMENTAL && s.batch_keyset && s.page_max == 0)
+        s.page_max = (size_t)few;
     s.batch_query_all = tm_sim_chance(c, at, 0.5);
     s.batch_from_start = tm_sim_chance(c, at, 0.5);
     s.batch_ms = tm_sim_between(c, at, 3, 10) * 1000;

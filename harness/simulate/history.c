@@ -63,13 +63,15 @@ enum tm_code tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script 
     h->null = tm_rng_chance(&h->rng, 0.7) ? 0.3 : 0;
     h->same_ms = tm_rng_chance(&h->rng, 0.5) ? 0.4 : 0;
     h->same_second = tm_rng_chance(&h->rng, 0.7) ? 0.5 : 0;
-    h->schema = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
+    h->stick = tm_rng_chance(&h->rng, 0.3) ? 0.5 : 0;
+    h->revive = tm_rng_chance(&h->rng, 0.3) ? 0.5 : 0;
     h->vanish = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
     h->merge = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
     h->forget = tm_rng_chance(&h->rng, 0.15) ? 0.1 : 0;
     h->lead = tm_rng_chance(&h->rng, 0.2) ? 0.15 : 0;
-    h->hide = tm_rng_chance(&h->rng, 0.2) ? 0.15 : 0;
     h->restart = tm_rng_chance(&h->rng, 0.15) ? 0.1 : 0;
+    for (size_t i = TM_ORG_DELETE; h->revive > 0 && i <= TM_ORG_UNDELETE; i++)
+        h->kinds[i] += 2;
     h->picklist = true;
     h->large = tm_sim_script_large(script);
     h->records_max = TM_SIM_RECORDS_MAX;
@@ -80,7 +82,22 @@ enum tm_code tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script 
         h->records_max = (size_t)tm_rng_between(&h->rng, 1, HISTORY_SMALL_RECORDS_MAX);
     }
     h->org_ms = TM_SIM_ORIGIN_MS;
+    h->last_record = TM_SIM_RECORDS_MAX;
     return tm_org_replay_restart(org, tm_sim_history_line(h), err);
+}
+
+void tm_sim_history_within(struct tm_sim_history *h, bool audited, bool sees_all)
+{
+    h->audited = audited;
+    if (audited)
+        h->announce[TM_ORG_SILENT] = (unsigned)tm_rng_between(&h->rng, 0, 3);
+    if (!sees_all) { /* see tm_sim_fair */
+        h->announce[TM_ORG_SILENT] = h->kinds[TM_ORG_HARD_DELETE] = 0;
+        h->forget = h->restart = 0;
+        h->vanish = tm_rng_chance(&h->rng, 0.7) ? 0.3 : 0;
+    }
+    h->hide = tm_rng_chance(&h->rng, 0.2) ? (audited ? 0.4 : 0.15) : 0;
+    tm_sim_history_theme(h);
 }
 
 static void history_count(struct tm_sim_history *h, enum tm_sim_stat stat)
@@ -226,6 +243,9 @@ static size_t history_pick(struct tm_sim_history *h, const struct history_txn *t
                            enum tm_org_kind kind)
 {
     size_t fitting[TM_SIM_RECORDS_MAX], count = 0;
+    if (h->stays && t->count == 0 && h->records[h->last_record].object == object &&
+        history_fits(kind, h->records[h->last_record].state))
+        return h->last_record;
     for (size_t i = 0; i < h->records_count; i++) {
         bool taken = false;
         for (size_t k = 0; k < t->count; k++)
@@ -263,6 +283,8 @@ static void history_settle(struct tm_sim_history *h, const struct history_txn *t
                                                TM_ORG_ABSENT };
     for (size_t i = 0; i < t->count; i++) {
         struct tm_sim_record *r = &h->records[t->records[i]];
+        h->last_record = t->records[i];
+        h->last_announce = t->changes[i].announce;
         memcpy(r->id, t->changes[i].id, sizeof r->id);
         r->state = after[t->changes[i].kind];
         for (size_t k = 0; k < t->changes[i].sets_count; k++) {
@@ -426,8 +448,17 @@ static enum tm_code history_commit(struct tm_sim_history *h, struct history_txn 
     return rc == TM_OK ? history_write(h, t, e, err) : rc;
 }
 
+static bool history_in_bin(const struct tm_sim_history *h, size_t object)
+{
+    for (size_t i = 0; i < h->records_count; i++)
+        if (h->records[i].object == object && h->records[i].state == TM_ORG_IN_BIN)
+            return true;
+    return false;
+}
+
 /* One announcement for a group of changes, so that merged events, overflows and conversions have
- * several. */
+ * several. Two gaps of one record in one window, or a gap and its undelete, need more than chance:
+ * in some histories changes stay with a record, and what is deleted comes back. */
 static void history_group(struct tm_sim_history *h, struct history_txn *t)
 {
     enum tm_org_announce announce = (enum tm_org_announce)history_weighted(&h->rng, h->announce, 7);
@@ -435,6 +466,18 @@ static void history_group(struct tm_sim_history *h, struct history_txn *t)
     if (kind == TM_ORG_CREATE && h->records_count == h->records_max)
         kind = TM_ORG_UPDATE;
     size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count), count = 1;
+    h->stays = h->last_record < h->records_count && tm_rng_chance(&h->rng, h->stick);
+    if (h->stays) {
+        object = h->records[h->last_record].object;
+        announce = h->last_announce;
+        if (kind == TM_ORG_CREATE)
+            kind = TM_ORG_UPDATE;
+    }
+    if (tm_rng_chance(&h->rng, h->revive) && history_in_bin(h, object)) {
+        kind = TM_ORG_UNDELETE;
+        if (h->announce[TM_ORG_GAP] > 0 && tm_rng_chance(&h->rng, 0.3))
+            announce = TM_ORG_GAP;
+    }
     if (announce == TM_ORG_CONVERSION || announce == TM_ORG_DIFF)
         kind = TM_ORG_UPDATE;
     if (announce == TM_ORG_MERGED || announce == TM_ORG_OVERFLOW || tm_rng_chance(&h->rng, 0.1))
@@ -442,6 +485,7 @@ static void history_group(struct tm_sim_history *h, struct history_txn *t)
     for (size_t i = 0; i < count; i++)
         if (!history_add(h, t, object, kind, announce))
             break;
+    h->stays = false;
 }
 
 /* Two records become one: the loser goes, the winner takes values of it, others point to the winner

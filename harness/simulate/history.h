@@ -20,6 +20,12 @@ struct tm_sim_record {
     char name[48];  /* to be created again by; "" = too long to tell */
     int64_t gap_ms; /* of its last gap; 0 = none */
 };
+/* What a history's changes of fields are about: most need two of them, one after the other. */
+enum tm_sim_theme {
+    TM_SIM_THEME_ANY,
+    TM_SIM_THEME_BACK,   /* a field goes and comes back */
+    TM_SIM_THEME_NUMBER, /* a number has decimals and loses them */
+};
 struct tm_sim_history {
     struct tm_rng rng;
     struct tm_org *org;           /* borrowed */
@@ -33,6 +39,13 @@ struct tm_sim_history {
     unsigned announce[7]; /* weight of each enum tm_org_announce */
     unsigned kinds[5];    /* weight of each enum tm_org_kind */
     double null, same_ms, same_second, schema, vanish, merge, forget, lead, hide, restart;
+    double stick, revive; /* the record changed last is changed again; one in the bin comes back */
+    enum tm_sim_theme theme; /* of the changes of fields */
+    bool audited;            /* what no event tells is found all the same */
+    unsigned schema_changes;
+    bool stays;         /* this change is of last_record, if it can be */
+    size_t last_record; /* changed last, and how that was announced; records_count = none */
+    enum tm_org_announce last_announce;
     bool large;              /* script.h */
     size_t left;             /* being drawn: transactions still to come */
     size_t records_max;      /* being drawn: records that there ever are */
@@ -54,6 +67,9 @@ enum tm_code tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script 
                                  struct tm_org *org, const char *const *objects,
                                  size_t objects_count, struct tm_sim_stats *stats,
                                  struct tm_err *err);
+/* What a seed's settings allow. audited: whole reads are made now and then; sees_all: the user may
+ * see every record. Before populate. */
+void tm_sim_history_within(struct tm_sim_history *h, bool audited, bool sees_all);
 /* Records that were there before anybody listened. */
 enum tm_code tm_sim_history_populate(struct tm_sim_history *h, struct tm_err *err);
 /* Org time from now until the next transaction. */

@@ -5,7 +5,8 @@
 
 #define SCHEMA_FIELDS_ADDED_MAX 3
 #define SCHEMA_RESTARTS_MAX 3
-#define SCHEMA_SHORT 40 /* a line begins so many ids below a power of ten, at most */
+#define SCHEMA_CHANGES_MAX 6 /* of fields, of a history: each has SQL prepared again all over */
+#define SCHEMA_SHORT 40      /* a line begins so many ids below a power of ten, at most */
 #define SCHEMA_NUMBER "Seats__c"
 
 int64_t tm_sim_history_line(const struct tm_sim_history *h)
@@ -16,6 +17,19 @@ int64_t tm_sim_history_line(const struct tm_sim_history *h)
 }
 
 /* ---- draw ---- */
+
+/* Rates are such that a history of a few transactions has both halves of what it is about. */
+void tm_sim_history_theme(struct tm_sim_history *h)
+{
+    double at = tm_rng_unit(&h->rng);
+    h->theme = at < 0.1 ? TM_SIM_THEME_BACK : at < 0.16 ? TM_SIM_THEME_NUMBER : TM_SIM_THEME_ANY;
+    if (h->theme == TM_SIM_THEME_BACK && !h->audited) /* nobody would find that it is empty */
+        h->theme = TM_SIM_THEME_ANY;
+    if (h->theme != TM_SIM_THEME_ANY)
+        h->schema = 0.5;
+    else
+        h->schema = tm_rng_chance(&h->rng, 0.25) ? 0.1 : 0;
+}
 
 static bool schema_set(struct tm_sim_event *e, enum tm_sim_event_kind kind, const char *field)
 {
@@ -32,8 +46,7 @@ static bool schema_draw_hide(struct tm_sim_history *h, struct tm_sim_event *e)
     const char *fitting[64];
     size_t count = 0;
     if (h->hidden[e->object][0] != '\0')
-        return h->announce[TM_ORG_SILENT] > 0 &&
-               schema_set(e, TM_SIM_FIELD_SHOW, h->hidden[e->object]);
+        return h->audited && schema_set(e, TM_SIM_FIELD_SHOW, h->hidden[e->object]);
     for (size_t i = 0; i < d->fields_count && count < sizeof fitting / sizeof fitting[0]; i++) {
         const struct tm_field *f = &d->fields[i];
         bool retyped = strcmp(f->name, SCHEMA_NUMBER) == 0 || strcmp(f->name, "Stage__c") == 0 ||
@@ -47,6 +60,11 @@ static bool schema_draw_hide(struct tm_sim_history *h, struct tm_sim_event *e)
 static bool schema_draw_field(struct tm_sim_history *h, struct tm_sim_event *e)
 {
     char name[TM_SIM_FIELD_BYTES];
+    if (h->theme == TM_SIM_THEME_BACK)
+        return schema_set(e, h->removed[e->object] ? TM_SIM_FIELD_ADD : TM_SIM_FIELD_REMOVE,
+                          "Old__c");
+    if (h->theme == TM_SIM_THEME_NUMBER && e->object == 0 && !h->same_columns)
+        return schema_set(e, h->decimals ? TM_SIM_FIELD_NARROW : TM_SIM_FIELD_WIDEN, SCHEMA_NUMBER);
     if (!h->removed[e->object] && tm_rng_chance(&h->rng, 0.4))
         return schema_set(e, TM_SIM_FIELD_REMOVE, "Old__c");
     if (e->object == 0 && tm_rng_chance(&h->rng, 0.4))
@@ -56,7 +74,7 @@ static bool schema_draw_field(struct tm_sim_history *h, struct tm_sim_event *e)
     if (h->fields_added == SCHEMA_FIELDS_ADDED_MAX)
         return false;
     /* It comes back empty, which no event tells: only where there are audits. */
-    if (h->removed[e->object] && h->announce[TM_ORG_SILENT] > 0 && tm_rng_chance(&h->rng, 0.5))
+    if (h->removed[e->object] && h->audited && tm_rng_chance(&h->rng, 0.5))
         return schema_set(e, TM_SIM_FIELD_ADD, "Old__c");
     snprintf(name, sizeof name, "New%u__c", ++h->fields_added);
     return schema_set(e, TM_SIM_FIELD_ADD, name);
@@ -64,12 +82,14 @@ static bool schema_draw_field(struct tm_sim_history *h, struct tm_sim_event *e)
 
 bool tm_sim_history_schema_draw(struct tm_sim_history *h, struct tm_sim_event *e)
 {
-    if (tm_rng_chance(&h->rng, h->schema)) {
+    if (h->schema_changes < SCHEMA_CHANGES_MAX && tm_rng_chance(&h->rng, h->schema)) {
         e->object = (size_t)tm_rng_below(&h->rng, h->objects_count);
+        h->schema_changes++;
         (void)schema_draw_field(h, e);
         return true;
     }
-    if (tm_rng_chance(&h->rng, h->hide)) {
+    if (h->schema_changes < SCHEMA_CHANGES_MAX && tm_rng_chance(&h->rng, h->hide)) {
+        h->schema_changes++;
         e->object = (size_t)tm_rng_below(&h->rng, h->objects_count);
         (void)schema_draw_hide(h, e);
         return true;

@@ -9,6 +9,8 @@
 /* First replay id of the line that is in force: each begins below the one before it, far enough
  * that it never reaches that. */
 int64_t tm_sim_history_line(const struct tm_sim_history *h);
+/* What the history's changes of fields are about, and how often they come. */
+void tm_sim_history_theme(struct tm_sim_history *h);
 /* Is it one of these that happens now? False: a transaction. True and still TM_SIM_TXN: nothing. */
 bool tm_sim_history_schema_draw(struct tm_sim_history *h, struct tm_sim_event *e);
 /* Of a script that has lost some of its events: can this one still happen? */

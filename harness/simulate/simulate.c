@@ -15,7 +15,8 @@
 #define SIM_ENDS_MAX 60
 #define SIM_CONTRACT_EACH 3 /* seeds: it costs about as much as a small history */
 #define SIM_CRASH_MOVED 6   /* times as often after a step that made something durable */
-#define SIM_RESTART_NS (3 * TM_NS_PER_S) /* nobody commits while an org is moved */
+#define SIM_RESTART_NS (3 * TM_NS_PER_S)    /* nobody commits while an org is moved */
+#define SIM_LIVE_WAIT_NS (20 * TM_NS_PER_S) /* for sources that should have all */
 #define SIM_STATION_PAUSE_NS                                                                       \
     TM_NS_PER_MS /* a station that has nothing to do and does not say until when */
 
@@ -132,6 +133,7 @@ static void sim_advance(struct tm_sim *s)
     struct tm_sim_world *w = &s->world;
     int64_t next = sim_earlier(sim_earlier(s->commit_ns, s->fault_ns),
                                sim_earlier(s->release_ns, s->lenient_ns));
+    next = sim_earlier(next, s->live_ns);
     if (!s->calm)
         next = sim_earlier(next, s->calm_ns);
     if (s->calm && sim_rest_ns(s) > w->now.wall_ns)
@@ -188,10 +190,11 @@ static bool sim_has_all(const struct tm_sim *s)
 }
 
 /* Replay ids go back. Who listens on hears of it with the next event, which makes up for nothing
- * that it had not received: so only those do who have all. */
+ * that it had not received: so only those do who have all, and nobody commits until they have. */
 static enum tm_code sim_restart(struct tm_sim *s, struct tm_err *err)
 {
     bool live = s->history.restart_live && sim_has_all(s);
+    s->live_ns = TM_NEVER;
     s->line = tm_sim_history_line(&s->history);
     tm_sim_count(s, live ? TM_SIM_STAT_RESTART_LIVE : TM_SIM_STAT_RESTART, 1);
     if (!live)
@@ -199,6 +202,18 @@ static enum tm_code sim_restart(struct tm_sim *s, struct tm_err *err)
     enum tm_code rc = tm_org_replay_restart(s->world.org, s->line, err);
     tm_salesforce_restarted(s->world.salesforce);
     return rc;
+}
+
+static void sim_schedule(struct tm_sim *s, int64_t moved_ns)
+{
+    if (tm_sim_history_more(&s->history)) {
+        s->commit_ns =
+            s->world.now.wall_ns + moved_ns + tm_sim_history_pause_ms(&s->history) * TM_NS_PER_MS;
+    } else {
+        s->commit_ns = TM_NEVER;
+        s->calm_ns =
+            s->world.now.wall_ns + tm_sim_between(s->choices, TM_SIM_AT_CALM, 0, s->scale.calm_ns);
+    }
 }
 
 static enum tm_code sim_commit(struct tm_sim *s, struct tm_err *err)
@@ -213,7 +228,8 @@ static enum tm_code sim_commit(struct tm_sim *s, struct tm_err *err)
      * away. */
     if (rc == TM_OK && h->forgot)
         sim_away(s);
-    if (rc == TM_OK && h->restarted) {
+    bool waits = h->restarted && h->restart_live && !sim_has_all(s);
+    if (rc == TM_OK && h->restarted && !waits) {
         rc = sim_restart(s, err);
         moved_ns = SIM_RESTART_NS;
     }
@@ -221,14 +237,20 @@ static enum tm_code sim_commit(struct tm_sim *s, struct tm_err *err)
         s->lenient_ns = s->world.now.wall_ns +
                         tm_sim_between(s->choices, TM_SIM_AT_BROKER, 0, 12 * TM_NS_PER_S);
     h->forgot = h->restarted = h->narrowed = false;
-    if (tm_sim_history_more(h)) {
-        s->commit_ns = s->world.now.wall_ns + moved_ns + tm_sim_history_pause_ms(h) * TM_NS_PER_MS;
-    } else {
+    if (waits) {
         s->commit_ns = TM_NEVER;
-        s->calm_ns =
-            s->world.now.wall_ns + tm_sim_between(s->choices, TM_SIM_AT_CALM, 0, s->scale.calm_ns);
+        s->live_ns = s->world.now.wall_ns + SIM_LIVE_WAIT_NS;
+    } else {
+        sim_schedule(s, moved_ns);
     }
     tm_sim_digest(s, (uint64_t)tm_org_pos_last(s->world.org));
+    return rc;
+}
+
+static enum tm_code sim_restart_late(struct tm_sim *s, struct tm_err *err)
+{
+    enum tm_code rc = sim_restart(s, err);
+    sim_schedule(s, SIM_RESTART_NS);
     return rc;
 }
 
@@ -249,6 +271,8 @@ static enum tm_code sim_outside(struct tm_sim *s, bool *out_any, struct tm_err *
         tm_sim_release(s);
     else if (s->lenient_ns <= w->now.wall_ns)
         sim_let_in(s);
+    else if (s->live_ns != TM_NEVER && (s->live_ns <= w->now.wall_ns || sim_has_all(s)))
+        rc = sim_restart_late(s, err);
     else if (!s->calm && s->calm_ns <= w->now.wall_ns)
         tm_sim_calm(s);
     else if (s->commit_ns <= w->now.wall_ns && !tm_sim_chance(s->choices, TM_SIM_AT_COMMIT, 0.5))
@@ -360,7 +384,7 @@ static enum tm_code sim_open(struct tm_sim *s, const struct tm_sim_options *opti
     s->origin = s->world.now;
     s->quiet_ns =
         SIM_QUIET_NS * (tm_sim_chance(s->choices, TM_SIM_AT_CALM, 0.1) ? SIM_QUIET_MORE : 1);
-    s->release_ns = s->calm_ns = s->lenient_ns = TM_NEVER;
+    s->release_ns = s->calm_ns = s->lenient_ns = s->live_ns = TM_NEVER;
     s->hold_offset = -1;
     s->moved_ns = s->world.now.wall_ns;
     tm_sim_draw_swarm(s);
@@ -370,12 +394,7 @@ static enum tm_code sim_open(struct tm_sim *s, const struct tm_sim_options *opti
                              &s->result->stats, err);
     s->line = tm_sim_history_line(h);
     h->same_columns = options->own != NULL; /* SQL written before knows no others (own.h) */
-    if (set.audit_ms > 0)
-        h->announce[TM_ORG_SILENT] = (unsigned)tm_rng_between(&h->rng, 0, 3);
-    if (!set.sees_all) { /* see sim_fair */
-        h->announce[TM_ORG_SILENT] = h->kinds[TM_ORG_HARD_DELETE] = 0;
-        h->forget = h->restart = 0;
-    }
+    tm_sim_history_within(h, set.audit_ms > 0, set.sees_all);
     return rc == TM_OK ? sim_begin(s, err) : rc;
 }
 

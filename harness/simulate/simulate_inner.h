@@ -36,6 +36,7 @@ struct tm_sim {
     const char *hold_topic;
     int32_t hold_partition;
     int64_t lenient_ns; /* when somebody lets narrowed schemas in; TM_NEVER = nobody needs to */
+    int64_t live_ns;    /* replay ids go back at last, sources listening or not; TM_NEVER */
     int64_t commit_ns, fault_ns, release_ns, moved_ns, calm_ns, start_ns[TM_SIM_STATIONS_MAX];
     uint64_t moved; /* what `moved_ns` last saw */
     int64_t quiet_ns;
