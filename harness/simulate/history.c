@@ -469,7 +469,8 @@ static void history_group(struct tm_sim_history *h, struct history_txn *t)
     h->stays = h->last_record < h->records_count && tm_rng_chance(&h->rng, h->stick);
     if (h->stays) {
         object = h->records[h->last_record].object;
-        announce = h->last_announce;
+        if (h->announce[h->last_announce] > 0) /* a vanished one's is not drawn */
+            announce = h->last_announce;
         if (kind == TM_ORG_CREATE)
             kind = TM_ORG_UPDATE;
     }
