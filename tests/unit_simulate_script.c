@@ -54,6 +54,7 @@ static void a_script_that_was_drawn_and_then_given_is_the_same_run_byte_for_byte
 
 static void a_script_without_any_decision_has_no_fault_and_is_still_a_run(void **state)
 {
+    uint64_t commits = 0; /* none where it is no longer fair: what only audits find */
     (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++) {
         struct tm_sim_script drawn, given;
@@ -65,10 +66,11 @@ static void a_script_without_any_decision_has_no_fault_and_is_still_a_run(void *
         run(&r, &given);
         assert_int_equal(r.faults, 0);
         assert_int_equal(r.crashes, 0);
-        assert_true(r.commits > 0);
+        commits += r.commits;
         tm_sim_script_free(&drawn);
         tm_sim_script_free(&given);
     }
+    assert_true(commits > 0);
 }
 
 static void a_script_that_lost_events_leaves_out_what_no_longer_fits(void **state)
@@ -148,11 +150,13 @@ static void shrunk(struct tm_sim_shrunk *out, const char *from, const char *to)
                                             .planted_from = from,
                                             .planted_to = to };
     struct tm_err err = { .code = TM_OK };
+    char text[700];
     for (uint64_t seed = 1; seed <= SEEDS_MAX; seed++) {
         struct tm_sim_script script;
         struct tm_sim_result r;
         tm_sim_script_draw(&script, seed);
-        assert_int_equal(tm_simulate_script(&r, &script, &options, &err), TM_OK);
+        if (tm_simulate_script(&r, &script, &options, &err) != TM_OK)
+            fail_msg("%s", tm_err_text(&err, text, sizeof text));
         if (r.finding.found)
             assert_int_equal(tm_sim_shrink(out, &script, &r, &options, &err), TM_OK);
         tm_sim_script_free(&script);
