@@ -48,17 +48,25 @@ static bool load_is_known(const struct tm_buf *known, const char *column)
     return false;
 }
 
-static enum tm_code load_add_column(struct tm_store *s, const char *object, struct tm_buf *known,
-                                    const char *column, uint64_t *added, struct tm_err *err)
+/* A column more, where the table has none of that name: in its CREATE TABLE, which is being built,
+ * or by a statement of its own, for which SQLite reads the table's schema again. */
+static enum tm_code load_add_column(struct tm_store *s, const char *object, bool fresh,
+                                    struct tm_buf *known, const char *column, uint64_t *added,
+                                    struct tm_err *err)
 {
     if (load_is_known(known, column))
         return TM_OK;
     tm_buf_addf(known, "%s\n", column);
+    (*added)++;
+    if (fresh) {
+        tm_buf_addz(&s->sql, ", ");
+        tm_sql_ident(&s->sql, column);
+        return TM_OK;
+    }
     tm_buf_addz(&s->sql, "ALTER TABLE ");
     tm_store_base(&s->sql, s, object);
     tm_buf_addz(&s->sql, " ADD COLUMN ");
     tm_sql_ident(&s->sql, column);
-    (*added)++;
     return tm_store_exec_built(s, err);
 }
 
@@ -77,15 +85,21 @@ static enum tm_code load_view(struct tm_store *s, const char *object, struct tm_
     return tm_store_exec_built(s, err);
 }
 
-static enum tm_code load_tables(struct tm_store *s, const char *object, struct tm_err *err)
+static void load_table_begin(struct tm_store *s, const char *object, struct tm_buf *known)
+{
+    tm_buf_addz(known, "Id\n_dirty\n_seq\n");
+    tm_buf_addz(&s->sql, "CREATE TABLE ");
+    tm_store_base(&s->sql, s, object);
+    tm_buf_addz(
+        &s->sql,
+        "(Id TEXT PRIMARY KEY NOT NULL, _dirty INTEGER NOT NULL DEFAULT 0, _seq INTEGER NOT NULL");
+}
+
+/* And what goes with it. */
+static enum tm_code load_table_end(struct tm_store *s, const char *object, struct tm_err *err)
 {
     struct tm_buf *q = &s->sql;
-    tm_buf_addz(q, "CREATE TABLE IF NOT EXISTS ");
-    tm_store_base(q, s, object);
-    tm_buf_addz(
-        q,
-        "(Id TEXT PRIMARY KEY NOT NULL, _dirty INTEGER NOT NULL DEFAULT 0, _seq INTEGER NOT NULL);"
-        "CREATE INDEX IF NOT EXISTS ");
+    tm_buf_addz(q, "); CREATE INDEX IF NOT EXISTS ");
     tm_store_name(q, "_seq_", object, "");
     tm_buf_addz(q, " ON ");
     tm_store_base(q, s, object);
@@ -114,15 +128,16 @@ static enum tm_code load_relations(struct tm_store *s, const struct tm_describe 
     tm_buf_init(&known, STORE_SQL_BYTES_MAX);
     sqlite3_snprintf(sizeof table, table, "%s%s", flagged ? "_all_" : "", d->object);
     enum tm_code rc = load_known(&known, s, table, err);
-    if (rc == TM_OK && known.bytes == 0)
-        rc = load_tables(s, d->object, err);
-    if (rc == TM_OK && known.bytes == 0)
-        rc = load_known(&known, s, table, err);
+    bool fresh = rc == TM_OK && known.bytes == 0;
+    if (fresh)
+        load_table_begin(s, d->object, &known);
     for (size_t i = 0; i < d->fields_count && rc == TM_OK; i++)
         if (!load_is_id(d->fields[i].name) && tm_plan_selects(s->settings, &d->fields[i]))
-            rc = load_add_column(s, d->object, &known, d->fields[i].name, added, err);
+            rc = load_add_column(s, d->object, fresh, &known, d->fields[i].name, added, err);
     if (rc == TM_OK && flagged)
-        rc = load_add_column(s, d->object, &known, s->settings->flag_column, added, err);
+        rc = load_add_column(s, d->object, fresh, &known, s->settings->flag_column, added, err);
+    if (rc == TM_OK && fresh)
+        rc = load_table_end(s, d->object, err);
     if (rc == TM_OK && flagged && *added > before)
         rc = load_view(s, d->object, err);
     tm_buf_free(&known);
@@ -136,23 +151,24 @@ static enum tm_code load_fits(struct tm_store *s, const struct tm_describe *d, b
     char table[STORE_NAME_BYTES];
     sqlite3_stmt *q = NULL;
     bool row = false;
-    struct tm_buf want;
+    struct tm_buf want, has;
     tm_buf_init(&want, STORE_SQL_BYTES_MAX);
+    tm_buf_init(&has, STORE_SQL_BYTES_MAX);
     load_columns(&want, s, d, "\n");
-    *out = false;
     sqlite3_snprintf(sizeof table, table, "_load_%s", d->object);
-    enum tm_code rc = tm_sql_prepare(
-        &q, s->db,
-        "SELECT group_concat(char(10) || '\"' || replace(name, '\"', '\"\"') || '\"', '')"
-        " FROM pragma_table_info(?) WHERE name NOT IN ('Id', '_gone')",
-        err);
-    if (rc == TM_OK) {
-        sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
-        rc = tm_sql_step(q, &row, err);
+    enum tm_code rc = tm_sql_columns(&q, s->db, table, err);
+    while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row) {
+        const char *name = (const char *)sqlite3_column_text(q, TM_SQL_COLUMN_NAME);
+        if (tm_store_is_own(name))
+            continue;
+        tm_buf_addc(&has, '\n');
+        tm_sql_ident(&has, name);
     }
-    if (rc == TM_OK && row && sqlite3_column_text(q, 0) != NULL)
-        *out = strcmp((const char *)sqlite3_column_text(q, 0), tm_buf_text(&want)) == 0;
     tm_sql_finalize(q);
+    if (rc == TM_OK)
+        rc = tm_buf_check(&has, "the columns of a table", err);
+    *out = rc == TM_OK && has.bytes > 0 && strcmp(tm_buf_text(&has), tm_buf_text(&want)) == 0;
+    tm_buf_free(&has);
     tm_buf_free(&want);
     return rc;
 }
@@ -197,8 +213,7 @@ enum tm_code tm_store_begin(struct tm_store *s, const struct tm_describe *d,
     if (rc == TM_OK && !*out_resumed)
         rc = tm_store_keep(s, d->object, state, err);
     if (rc == TM_OK)
-        rc = tm_sql_execf(s->db, err, "INSERT OR REPLACE INTO _meta VALUES('last_grid', %lld)",
-                          (long long)state->grid_ms);
+        rc = tm_store_meta(s, "last_grid", state->grid_ms, err);
     rc = tm_store_end(s, rc, err);
     if (rc == TM_OK)
         *out_columns_added += added;

@@ -31,13 +31,11 @@ static enum tm_code merge_columns(struct merge *m, struct tm_err *err)
     sqlite3_stmt *q = NULL;
     bool row = false;
     sqlite3_snprintf(sizeof table, table, "_load_%s", m->object);
-    enum tm_code rc = tm_sql_prepare(
-        &q, m->s->db, "SELECT name FROM pragma_table_info(?) WHERE name NOT IN ('Id', '_gone')",
-        err);
-    if (rc == TM_OK)
-        sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
+    enum tm_code rc = tm_sql_columns(&q, m->s->db, table, err);
     while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row) {
-        const char *name = (const char *)sqlite3_column_text(q, 0);
+        const char *name = (const char *)sqlite3_column_text(q, TM_SQL_COLUMN_NAME);
+        if (tm_store_is_own(name))
+            continue;
         assert(m->columns_count < MERGE_COLUMNS_MAX);
         if ((m->columns[m->columns_count] = strdup(name)) == NULL)
             rc = tm_fail(err, TM_E_NOMEM, "batch: a column name");

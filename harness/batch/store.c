@@ -109,6 +109,11 @@ void tm_store_name(struct tm_buf *out, const char *prefix, const char *object, c
     tm_sql_ident(out, name);
 }
 
+bool tm_store_is_own(const char *column)
+{
+    return strcmp(column, "Id") == 0 || strcmp(column, "_gone") == 0;
+}
+
 void tm_store_base(struct tm_buf *out, const struct tm_store *s, const char *object)
 {
     tm_store_name(out, s->settings->deletes == TM_BATCH_FLAG ? "_all_" : "", object, "");
@@ -263,6 +268,19 @@ enum tm_code tm_store_keep(struct tm_store *s, const char *object,
     return rc == TM_OK && s->settings->bulk ? state_keep_job(s, object, &state->job, err) : rc;
 }
 
+enum tm_code tm_store_meta(struct tm_store *s, const char *key, int64_t value, struct tm_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    enum tm_code rc = tm_sql_prepare(&q, s->db, "INSERT OR REPLACE INTO _meta VALUES(?, ?)", err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 2, value);
+        rc = tm_sql_run(q, err);
+    }
+    tm_sql_finalize(q);
+    return rc;
+}
+
 enum tm_code tm_store_last_grid(struct tm_store *s, bool *out_any, int64_t *out_ms,
                                 struct tm_err *err)
 {
@@ -302,18 +320,25 @@ enum tm_code tm_store_log_poll(struct tm_store *s, const char *object, enum tm_r
                                const struct tm_batch_state *state, const struct tm_now *now,
                                int64_t seq_first, int64_t seq_last, struct tm_err *err)
 {
-    struct tm_buf *q = &s->sql;
-    tm_buf_addz(q, "INSERT INTO _polls(object, mode, grid_org_ms, skipped, started_org_ms, "
-                   "started_ns, finished_ns, seq_first,"
-                   " seq_last, calls, rows, bytes) VALUES(");
-    tm_sql_literal(q, object);
-    tm_buf_addf(q, ", '%s', %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld);",
-                tm_read_mode_name(mode), (long long)state->grid_ms, (long long)state->skipped,
-                (long long)state->started_org_ms, (long long)state->started_ns,
-                (long long)now->wall_ns, (long long)seq_first, (long long)seq_last,
-                (long long)state->calls, (long long)state->rows, (long long)state->bytes);
-    tm_buf_addf(q, "UPDATE _meta SET value = %lld WHERE key = 'seq'", (long long)seq_last);
-    return tm_store_exec_built(s, err);
+    const int64_t numbers[] = { state->grid_ms,    state->skipped, state->started_org_ms,
+                                state->started_ns, now->wall_ns,   seq_first,
+                                seq_last,          state->calls,   state->rows,
+                                state->bytes };
+    sqlite3_stmt *q = NULL;
+    enum tm_code rc = tm_sql_prepare(
+        &q, s->db,
+        "INSERT INTO _polls(object, mode, grid_org_ms, skipped, started_org_ms, started_ns, "
+        "finished_ns, seq_first, seq_last, calls, rows, bytes) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+        err);
+    if (rc == TM_OK) {
+        sqlite3_bind_text(q, 1, object, -1, SQLITE_STATIC);
+        sqlite3_bind_text(q, 2, tm_read_mode_name(mode), -1, SQLITE_STATIC);
+        for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+            sqlite3_bind_int64(q, (int)i + 3, numbers[i]);
+        rc = tm_sql_run(q, err);
+    }
+    tm_sql_finalize(q);
+    return rc == TM_OK ? tm_store_meta(s, "seq", seq_last, err) : rc;
 }
 
 enum tm_code tm_store_give_up(struct tm_store *s, const char *object,

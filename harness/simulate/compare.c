@@ -448,10 +448,9 @@ static enum tm_code compare_object(struct tm_sim_finding *out, struct tm_sim_wor
         compare_found(out, "R13", where, d->object, "*", "no relation at rest");
         return TM_OK;
     }
-    if (rc == TM_OK)
+    u.count = 0;
+    if (rc == TM_OK && !w->set.sees_all)
         rc = compare_unreadable(&u, shown->dirt, err);
-    if (w->set.sees_all)
-        u.count = 0;
     if (rc == TM_OK)
         rc = compare_rows(out, where, d, truth->rows, shown->rows, &u, err);
     return rc == TM_OK && !out->found
