@@ -49,7 +49,29 @@ static enum tm_code sql_cannot_open(sqlite3 *db, const char *path, enum tm_sql_m
                    sqlite3_errmsg(db));
 }
 
+static _Thread_local const struct tm_sql_lender *sql_lender;
+
+void tm_sql_lend(const struct tm_sql_lender *lender)
+{
+    sql_lender = lender;
+}
+
 enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode, struct tm_err *err)
+{
+    return sql_lender != NULL ? sql_lender->open(out, path, mode, err)
+                              : tm_sql_open_really(out, path, mode, err);
+}
+
+void tm_sql_close(sqlite3 *db)
+{
+    if (db != NULL && sql_lender != NULL)
+        sql_lender->close(db);
+    else
+        tm_sql_close_really(db);
+}
+
+enum tm_code tm_sql_open_really(sqlite3 **out, const char *path, enum tm_sql_mode mode,
+                                struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
     sqlite3 *db = NULL;
@@ -86,7 +108,7 @@ done:
     return rc;
 }
 
-void tm_sql_close(sqlite3 *db)
+void tm_sql_close_really(sqlite3 *db)
 {
     sqlite3_stmt *stmt;
     if (db == NULL)
@@ -95,6 +117,18 @@ void tm_sql_close(sqlite3 *db)
     while ((stmt = sqlite3_next_stmt(db, NULL)) != NULL)
         sqlite3_finalize(stmt);
     sqlite3_close(db);
+}
+
+void tm_sql_leave(sqlite3 *db)
+{
+    sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL), *next;
+    for (; stmt != NULL; stmt = next) {
+        next = sqlite3_next_stmt(db, stmt);
+        if (!tm_sql_kept_has(stmt))
+            sqlite3_finalize(stmt);
+    }
+    if (!sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* One short statement; BEGIN, COMMIT and the like come round and round. */
@@ -176,7 +210,8 @@ enum tm_code tm_sql_prepare(sqlite3_stmt **out, sqlite3 *db, const char *sql, st
     char doing[80];
     if ((*out = tm_sql_kept_take(db, sql)) != NULL)
         return TM_OK;
-    /* Not SQLITE_PREPARE_PERSISTENT: that turns the connection's own allocator off while parsing. */
+    /* Not SQLITE_PREPARE_PERSISTENT: that turns the connection's own allocator off while parsing.
+     */
     if (sqlite3_prepare_v3(db, sql, -1, 0, out, NULL) == SQLITE_OK)
         return TM_OK;
     sqlite3_snprintf(sizeof doing, doing, "%.70s", sql);

@@ -16,6 +16,19 @@ enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
 /* TM_E_ARG when the file holds tables, but not this one: it is somebody else's. */
 enum tm_code tm_sql_own(sqlite3 *db, const char *table, struct tm_err *err);
 void tm_sql_close(sqlite3 *db); /* NULL-safe */
+/* The simulation's seam: who opens and closes instead, in this thread, until another is set; NULL =
+ * nobody. It does so by the two functions behind it, and tm_sql_leave makes of a connection what a
+ * new one is: no transaction, nothing prepared but what is kept. */
+struct tm_sql_lender {
+    enum tm_code (*open)(sqlite3 **out, const char *path, enum tm_sql_mode mode,
+                         struct tm_err *err);
+    void (*close)(sqlite3 *db);
+};
+void tm_sql_lend(const struct tm_sql_lender *lender); /* borrowed */
+enum tm_code tm_sql_open_really(sqlite3 **out, const char *path, enum tm_sql_mode mode,
+                                struct tm_err *err);
+void tm_sql_close_really(sqlite3 *db);
+void tm_sql_leave(sqlite3 *db);
 enum tm_code tm_sql_exec(sqlite3 *db, const char *sql, struct tm_err *err);
 /* sqlite3_mprintf formats, %Q and %w among them: no compiler knows those, so none checks the
  * arguments. */

@@ -108,3 +108,12 @@ bool tm_sql_kept_give(sqlite3_stmt *stmt)
     k->stmts[k->count++] = stmt;
     return true;
 }
+
+bool tm_sql_kept_has(const sqlite3_stmt *stmt)
+{
+    struct kept *k = kept_find(sqlite3_db_handle((sqlite3_stmt *)stmt), false);
+    for (size_t i = 0; k != NULL && i < k->count; i++)
+        if (k->stmts[i] == stmt)
+            return true;
+    return false;
+}

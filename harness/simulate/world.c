@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "event/contract.h"
 #include "simulate/compare.h"
+#include "simulate/pool.h"
 #include "simulate/reader.h"
 #include "view/sql.h"
 #include <assert.h>
@@ -425,38 +426,21 @@ static void world_wake(void *data, uint64_t token)
 /* ---- databases ---- */
 
 #define WORLD_VFS "memdb"
-static const char *const world_databases[TM_SIM_DATABASES] = { "raw.db",
-                                                               "view.db",
-                                                               "gap-aside.db",
-                                                               "reconcile-reads.db",
-                                                               "reconcile-aside.db",
-                                                               "source-aside-0.db",
-                                                               "source-aside-1.db",
-                                                               "batch.db" };
-
-/* A database in memory goes with its last connection: one of our own outlives the stations. */
+/* Databases in memory; connections to them, and so they themselves, are the pool's. */
 static enum tm_code world_memory(struct tm_sim_world *w, struct tm_err *err)
 {
-    char path[TM_SIM_PATH_BYTES + 64];
     sqlite3_vfs *memory = sqlite3_vfs_find(WORLD_VFS);
     w->files = sqlite3_vfs_find(NULL);
     if (memory == NULL || sqlite3_vfs_register(memory, 1) != SQLITE_OK)
         return tm_fail(err, TM_E_ARG, "this SQLite (%s) cannot keep databases in memory by name",
                        sqlite3_libversion());
-    for (size_t i = 0; i < TM_SIM_DATABASES; i++) {
-        snprintf(path, sizeof path, "%s/%s", w->dir, world_databases[i]);
-        if (sqlite3_open_v2(path, &w->keeps[i],
-                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                            NULL) != SQLITE_OK)
-            return tm_fail(err, TM_E_NOMEM, "%s in memory: %s", path, sqlite3_errmsg(w->keeps[i]));
-    }
+    tm_sim_pool_begin(w->dir, w->set.objects_count);
     return TM_OK;
 }
 
 static void world_memory_close(struct tm_sim_world *w)
 {
-    for (size_t i = 0; i < TM_SIM_DATABASES; i++)
-        sqlite3_close(w->keeps[i]);
+    tm_sim_pool_end();
     if (w->files != NULL)
         sqlite3_vfs_register(w->files, 1);
 }
@@ -544,9 +528,12 @@ static enum tm_code world_org(struct tm_sim_world *w, struct tm_err *err)
                                                  .oauth = { .seed = w->set.seed, .seeded = true },
                                                  .bulk = { .job_ns =
                                                                w->set.bulk_ms * TM_NS_PER_MS } };
+    tm_sim_pool_org();
     enum tm_code rc = tm_org_open(&w->org, &org, err);
     if (rc == TM_OK)
         rc = tm_salesforce_open(&w->salesforce, w->org, &mock, err);
+    if (rc == TM_OK)
+        rc = tm_sim_pool_settled(tm_org_db(w->org), err);
     if (rc == TM_OK)
         rc = tm_mock_registry_open(&w->schemas, err);
     if (rc != TM_OK)
@@ -641,6 +628,7 @@ enum tm_code tm_sim_world_poison(struct tm_sim_world *w, const char *topic, int3
 
 void tm_sim_world_close(struct tm_sim_world *w)
 {
+    tm_sim_pool_closing();
     tm_sim_world_leave(w);
     tm_sim_compare_forget(w);
     tm_sim_reader_done();

@@ -23,7 +23,6 @@
 #define TM_SIM_OBJECTS_MAX 2
 #define TM_SIM_STATIONS_MAX (TM_SIM_OBJECTS_MAX + 5)
 #define TM_SIM_PATH_BYTES 256
-#define TM_SIM_DATABASES 8 /* that stations make, all in memory */
 /* Wall time goes with org time: compress 1. */
 static inline int64_t tm_sim_wall_at(int64_t org_ms)
 {
@@ -101,9 +100,8 @@ struct tm_sim_world {
     struct tm_sim_settings set;
     char dir[TM_SIM_PATH_BYTES], raw_path[TM_SIM_PATH_BYTES + 16],
         view_path[TM_SIM_PATH_BYTES + 16], batch_path[TM_SIM_PATH_BYTES + 16];
-    sqlite3_vfs *files;               /* SQLite's own, before and after */
-    sqlite3 *keeps[TM_SIM_DATABASES]; /* of every database, while no station has it open */
-    bool raw_made;                    /* by the sink's first life */
+    sqlite3_vfs *files; /* SQLite's own, before and after */
+    bool raw_made;      /* by the sink's first life */
     struct tm_now now;
     struct tm_sim_choices *choices; /* borrowed */
     struct tm_sim_faults faults;
