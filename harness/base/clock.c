@@ -10,13 +10,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLOCK_MAGIC 0x746d636c6f636b31ULL /* "tmclock1" */
+#define CLOCK_MAGIC 0x746d636c6f636b32ULL /* "tmclock2" */
 
 struct clock_page { /* shared memory: written by one process, read by many */
     uint64_t magic;
     char boot_id[40];
     _Atomic int64_t org_origin_ms, wall_origin_ns;
     int64_t compress;
+    int64_t alive_ns;                         /* the creator's last sign of life */
+    int64_t first_org_ms, first_wall_ns;      /* the origins, before any pause */
+    struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
+    _Atomic size_t pauses_count;
 };
 struct tm_clock_file {
     struct clock_page *page; /* mapped, sizeof(struct clock_page) bytes */
@@ -41,6 +45,15 @@ int64_t tm_clock_wall_at(const struct tm_clock_map *map, int64_t org_ms)
     __int128 ns = (__int128)(org_ms - map->org_origin_ms) * TM_NS_PER_MS;
     ns = (ns + map->compress - 1) / map->compress + map->wall_origin_ns;
     return ns > TM_NEVER ? TM_NEVER : (int64_t)ns;
+}
+
+int64_t tm_clock_without(const struct tm_clock_pause *pauses, size_t count, int64_t wall_ns)
+{
+    int64_t stood_ns = 0;
+    for (size_t i = 0; i < count && wall_ns > pauses[i].from_ns; i++)
+        stood_ns += (wall_ns < pauses[i].until_ns ? wall_ns : pauses[i].until_ns) -
+                    pauses[i].from_ns;
+    return wall_ns - stood_ns;
 }
 
 static int64_t clock_read(clockid_t id)
@@ -135,14 +148,18 @@ enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path,
     atomic_store(&p->org_origin_ms, org_origin_ms);
     p->compress = compress;
     atomic_store(&p->wall_origin_ns, TM_NEVER);
+    p->first_org_ms = org_origin_ms;
+    p->first_wall_ns = TM_NEVER;
     p->magic = CLOCK_MAGIC;
     return TM_OK;
 }
 
-enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, struct tm_err *err)
+/* Maps an existing file and checks what it is. */
+static enum tm_code clock_existing(struct tm_clock_file **out, const char *path, int flags,
+                                   int prot, struct tm_err *err)
 {
     char boot[40];
-    enum tm_code rc = clock_map(out, path, O_RDONLY, PROT_READ, err);
+    enum tm_code rc = clock_map(out, path, flags, prot, err);
     if (rc != TM_OK)
         return rc;
     clock_boot_id(boot);
@@ -158,10 +175,72 @@ enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, st
     return rc;
 }
 
+enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, struct tm_err *err)
+{
+    return clock_existing(out, path, O_RDONLY, PROT_READ, err);
+}
+
+enum tm_code tm_clock_file_resume(struct tm_clock_file **out, const char *path, int64_t last_ns,
+                                  struct tm_err *err)
+{
+    enum tm_code rc = clock_existing(out, path, O_RDWR, PROT_READ | PROT_WRITE, err);
+    if (rc != TM_OK)
+        return rc;
+    struct clock_page *p = (*out)->page;
+    size_t count = atomic_load(&p->pauses_count);
+    struct tm_clock_map map;
+    tm_clock_file_read(*out, &map);
+    if (map.wall_origin_ns == TM_NEVER && count == 0)
+        rc = tm_fail(err, TM_E_ARG, "%s: the org's clock had not started yet", path);
+    else if (count > TM_CLOCK_PAUSES_MAX || map.compress < 1)
+        rc = tm_fail(err, TM_E_PROTO, "clock file %s is damaged", path);
+    else if (map.wall_origin_ns != TM_NEVER && count == TM_CLOCK_PAUSES_MAX)
+        rc = tm_fail(err, TM_E_LIMIT, "%s: it was resumed %d times already, the most there can be",
+                     path, TM_CLOCK_PAUSES_MAX);
+    if (rc != TM_OK) {
+        tm_clock_file_close(*out);
+        *out = NULL;
+        return rc;
+    }
+    if (map.wall_origin_ns == TM_NEVER) /* the last try to resume did not come that far */
+        return TM_OK;
+    last_ns = p->alive_ns > last_ns ? p->alive_ns : last_ns;
+    last_ns = map.wall_origin_ns > last_ns ? map.wall_origin_ns : last_ns;
+    /* at the next full millisecond of the org: nothing is rounded away */
+    int64_t org_ms = tm_clock_org_at(&map, last_ns) + 1;
+    p->pauses[count] = (struct tm_clock_pause){ tm_clock_wall_at(&map, org_ms), TM_NEVER };
+    atomic_store(&p->pauses_count, count + 1);
+    atomic_store(&p->wall_origin_ns, TM_NEVER);
+    atomic_store(&p->org_origin_ms, org_ms);
+    return TM_OK;
+}
+
+void tm_clock_file_alive(struct tm_clock_file *file, int64_t wall_ns)
+{
+    file->page->alive_ns = wall_ns;
+}
+
+size_t tm_clock_file_history(const struct tm_clock_file *file, struct tm_clock_map *out_first,
+                             struct tm_clock_pause out[TM_CLOCK_PAUSES_MAX])
+{
+    const struct clock_page *p = file->page;
+    size_t count = atomic_load(&p->pauses_count);
+    assert(count <= TM_CLOCK_PAUSES_MAX);
+    *out_first = (struct tm_clock_map){ p->first_org_ms, p->first_wall_ns, p->compress };
+    memcpy(out, p->pauses, count * sizeof *out);
+    return count;
+}
+
 void tm_clock_file_start(struct tm_clock_file *file, int64_t wall_origin_ns)
 {
-    assert(file != NULL && atomic_load(&file->page->wall_origin_ns) == TM_NEVER);
-    atomic_store(&file->page->wall_origin_ns, wall_origin_ns);
+    struct clock_page *p = file->page;
+    size_t count = atomic_load(&p->pauses_count);
+    assert(atomic_load(&p->wall_origin_ns) == TM_NEVER);
+    if (count > 0)
+        p->pauses[count - 1].until_ns = wall_origin_ns;
+    else
+        p->first_wall_ns = wall_origin_ns;
+    atomic_store(&p->wall_origin_ns, wall_origin_ns);
 }
 
 void tm_clock_file_advance(struct tm_clock_file *file, int64_t ms)

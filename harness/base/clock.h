@@ -6,6 +6,7 @@
 #ifndef TM_BASE_CLOCK_H
 #define TM_BASE_CLOCK_H
 #include "base/err.h"
+#include <stddef.h>
 #include <stdint.h>
 
 #define TM_NEVER INT64_MAX
@@ -34,6 +35,15 @@ int64_t tm_clock_org_at(const struct tm_clock_map *map, int64_t wall_ns);
  * it. */
 int64_t tm_clock_wall_at(const struct tm_clock_map *map, int64_t org_ms);
 
+/* The org's clock stood still although it had been started: nothing ran. [from_ns, until_ns) */
+struct tm_clock_pause {
+    int64_t from_ns, until_ns; /* until_ns TM_NEVER: it lasts */
+};
+#define TM_CLOCK_PAUSES_MAX 16 /* a run can be resumed so often */
+/* wall_ns on a wall clock that stands still whenever the org's does: all instants of a pause are
+ * its first. By it org time runs evenly from the org's origin on. Pure. */
+int64_t tm_clock_without(const struct tm_clock_pause *pauses, size_t count, int64_t wall_ns);
+
 /* How far another host's monotonic clock is ahead of ours, by exchanges that ask it for its time.
  * Its answer was made between our sending and our receiving: the truth is within bound_ns of
  * offset_ns, whatever the way there and back took. Of several exchanges the quickest tells most.
@@ -60,6 +70,17 @@ enum tm_code tm_clock_file_create(struct tm_clock_file **out, const char *path,
  * would lie). */
 enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, struct tm_err *err);
 void tm_clock_file_start(struct tm_clock_file *file, int64_t wall_origin_ns);
+/* The run was interrupted and goes on: org time stands still where it was when it last gave a sign
+ * of life (tm_clock_file_alive), or at last_ns if that was later, until tm_clock_file_start.
+ * TM_E_MISMATCH on another boot of the machine; TM_E_ARG when the clock had never started;
+ * TM_E_LIMIT after TM_CLOCK_PAUSES_MAX times. */
+enum tm_code tm_clock_file_resume(struct tm_clock_file **out, const char *path, int64_t last_ns,
+                                  struct tm_err *err);
+/* Creator only, now and then. */
+void tm_clock_file_alive(struct tm_clock_file *file, int64_t wall_ns);
+/* The clock as it was first started, and when it stood still since; returns how many pauses. */
+size_t tm_clock_file_history(const struct tm_clock_file *file, struct tm_clock_map *out_first,
+                             struct tm_clock_pause out[TM_CLOCK_PAUSES_MAX]);
 /* Org time jumps by ms >= 0, for everybody who has mapped the file. Creator only. */
 void tm_clock_file_advance(struct tm_clock_file *file, int64_t ms);
 void tm_clock_file_read(const struct tm_clock_file *file, struct tm_clock_map *out);

@@ -6,7 +6,8 @@
 
 /* meta keys: format=1, org_id, seed, boot_id, compress, org_origin_ms, wall_origin_ns (once
  * started), publish_delay_ms (D), index_lag_ms (V), edition, workload_first_ms, workload_last_ms
- * (intended, inclusive), workload_done (0/1), scenario. */
+ * (intended, inclusive), workload_done (0/1), scenario, pauses ("from:until,…" in ns, wall clock:
+ * the run was interrupted and the org's clock stood still; oldest first). */
 /* clang-format off */
 #define TM_ORG_DB_SCHEMA \
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;" \

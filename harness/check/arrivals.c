@@ -135,6 +135,8 @@ static enum tm_code arrivals_events(struct tm_reader *r, struct tm_reader_object
         const char *many = (const char *)sqlite3_column_text(o->raw, 5);
         const char *txn = (const char *)sqlite3_column_text(o->raw, 6);
         bool diffs = diff != NULL && diff[0] != '\0' && strcmp(diff, "[]") != 0;
+        if (sqlite3_column_int64(o->raw, 0) > o->until.raw)
+            break;
         o->read.raw = sqlite3_column_int64(o->raw, 0);
         if (id == NULL)
             continue;
@@ -172,6 +174,8 @@ static enum tm_code arrivals_alerts(struct tm_reader *r, struct tm_reader_object
     while ((rc = tm_sql_step(o->alerts, &more, err)) == TM_OK && more) {
         const char *id = (const char *)sqlite3_column_text(o->alerts, 1);
         const char *kind = (const char *)sqlite3_column_text(o->alerts, 3);
+        if (sqlite3_column_int64(o->alerts, 0) > o->until.alerts)
+            break;
         o->read.alerts = sqlite3_column_int64(o->alerts, 0);
         int64_t epoch = sqlite3_column_int64(o->alerts, 4);
         bool dirt = id != NULL && kind != NULL && strlen(id) == 18 &&
@@ -269,7 +273,7 @@ static enum tm_code arrivals_answers(struct tm_reader *r, struct tm_reader_objec
         struct tm_reader_row row;
         size_t columns;
         rc = tm_reader_take(r, o, o->recon, &row, values, &columns, err);
-        if (rc != TM_OK)
+        if (rc != TM_OK || row.rowid > o->until.recon)
             break;
         o->read.recon = row.rowid;
         rc = arrivals_answer(r, o, &row, values, columns, now_ns, err);

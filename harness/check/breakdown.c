@@ -100,6 +100,15 @@ enum tm_code tm_marks_load(struct tm_marks **out, const char *const *paths, size
     return TM_OK;
 }
 
+void tm_marks_without(struct tm_marks *m, const struct tm_clock_pause *pauses, size_t count)
+{
+    for (size_t i = 0; count > 0 && i < m->cap; i++)
+        for (int k = 0; m->slots[i].used && k < MARKS_KINDS; k++)
+            if (m->slots[i].wall_ns[k] != 0)
+                m->slots[i].wall_ns[k] =
+                    tm_clock_without(pauses, count, m->slots[i].wall_ns[k]);
+}
+
 bool tm_marks_at(const struct tm_marks *m, const char *object, int64_t replay_id, int kind,
                  int64_t *out_ns)
 {

@@ -5,6 +5,7 @@
  * all marks count; the rest are counted as left out. Pure but for reading the files. */
 #ifndef TM_CHECK_BREAKDOWN_H
 #define TM_CHECK_BREAKDOWN_H
+#include "base/clock.h"
 #include "check/measure.h"
 
 enum tm_segment {
@@ -22,6 +23,8 @@ struct tm_marks; /* earliest mark by (object, replay id, kind) */
 enum tm_code tm_marks_load(struct tm_marks **out, const char *const *paths, size_t paths_count,
                            struct tm_err *err);
 void tm_marks_close(struct tm_marks *m);
+/* By a wall clock that stands still in the pauses (base/clock.h). */
+void tm_marks_without(struct tm_marks *m, const struct tm_clock_pause *pauses, size_t count);
 /* The earliest mark of one event; kind: base/trace.h. False: there is none. */
 bool tm_marks_at(const struct tm_marks *m, const char *object, int64_t replay_id, int kind,
                  int64_t *out_ns);

@@ -50,6 +50,10 @@ enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
     enum tm_code rc = tm_plan_load(&c->plan, plan_path, err);
     for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++)
         rc = check_target_open(c, i, err);
+    if (rc == TM_OK && c->plan->journal[0] != '\0')
+        rc = tm_journal_open(&c->journal, c->plan->journal, err);
+    for (size_t i = 0; rc == TM_OK && c->journal != NULL && i < c->plan->pipelines_count; i++)
+        rc = tm_journal_restore(c->journal, i, c->targets[i].reader, err);
     if (rc == TM_OK) {
         *out = c;
         c = NULL;
@@ -74,6 +78,7 @@ void tm_check_close(struct tm_check *c)
         return;
     for (size_t i = 0; i < TM_PLAN_PIPELINES_MAX; i++)
         tm_check_forget(&c->targets[i]);
+    tm_journal_close(c->journal);
     tm_truth_close(c->truth);
     tm_plan_close(c->plan);
     free(c);
@@ -150,6 +155,17 @@ static enum tm_code check_idle(struct tm_check *c, int64_t now_ns, struct tm_wak
     return TM_OK;
 }
 
+static enum tm_code check_journal(struct tm_check *c, int64_t now_ns, struct tm_err *err)
+{
+    c->journal_ns = now_ns + TM_JOURNAL_NS;
+    enum tm_code rc = tm_journal_begin(c->journal, err);
+    for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++)
+        rc = tm_journal_save(c->journal, i, c->targets[i].reader, err);
+    if (rc == TM_OK)
+        rc = tm_journal_end(c->journal, err);
+    return rc == TM_OK ? TM_OK : tm_at(err, "the witness's journal");
+}
+
 /* A snapshot stands so long that its writer's log would grow: it goes on even between busy probes.
  */
 static bool check_overdue(const struct tm_check *c, int64_t now_ns)
@@ -183,6 +199,8 @@ enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct 
         int64_t tail_ns = c->ports.virtual ? CHECK_TAIL_VIRTUAL_NS : CHECK_TAIL_NS;
         c->truth_next_ns = now->wall_ns + (rows == CHECK_TAIL_ROWS_MAX ? tail_ns / 10 : tail_ns);
     }
+    if (rc == TM_OK && c->journal != NULL && now->wall_ns >= c->journal_ns)
+        rc = check_journal(c, now->wall_ns, err);
     if (rc == TM_OK && (due_ns > now->wall_ns || check_overdue(c, now->wall_ns)))
         rc = check_idle(c, now->wall_ns, wake, err);
     int64_t next_ns = c->truth_next_ns;
@@ -231,6 +249,8 @@ enum tm_code tm_check_finish(struct tm_check *c, int *out_exit, struct tm_err *e
     for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++)
         rc = check_last(c, i, err);
     c->stop_ns = c->ports.wall_ns();
+    if (rc == TM_OK && c->journal != NULL)
+        rc = check_journal(c, c->stop_ns, err);
     do
         rc = rc == TM_OK ? check_tail(c, &rows, err) : rc;
     while (rc == TM_OK && rows > 0);

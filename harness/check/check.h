@@ -7,6 +7,7 @@
 #define TM_CHECK_CHECK_H
 #include "base/clock.h"
 #include "check/audit.h"
+#include "check/journal.h"
 #include "check/plan.h"
 #include "check/reader.h"
 #include "check/sampler.h"
@@ -35,6 +36,8 @@ struct tm_check {
     struct tm_check_ports ports;
     struct tm_truth *truth; /* NULL until org.db is there */
     int64_t truth_next_ns;
+    struct tm_journal *journal; /* NULL: the plan names none */
+    int64_t journal_ns;         /* when it is due */
     struct tm_check_target targets[TM_PLAN_PIPELINES_MAX];
     int64_t stop_ns; /* instant of the last read */
     uint64_t steps;

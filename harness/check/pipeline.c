@@ -707,6 +707,7 @@ enum tm_code tm_results_pipeline(struct tm_results *r, size_t index, struct tm_e
     w.timing.kind = w.p->kind;
     if (w.p->kind == TM_PIPELINE_BATCH)
         rc = tm_polls_load(&w.polls, &w.polls_count, w.target->reader, err);
+    tm_pauses_polls(&r->pauses, w.polls, w.polls_count);
     if (w.p->runs != NULL)
         rc = tm_runs_load(&w.runs, w.p->runs, err);
     w.timing.polls = w.p->runs != NULL ? w.runs.polls : w.polls;

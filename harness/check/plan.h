@@ -49,6 +49,7 @@ struct tm_plan_pipeline {
 struct tm_plan {
     json_t *json; /* owned */
     const char *org, *run_db, *out, *scenario, *broker;
+    const char *journal; /* check/journal.h; "": none */
     int64_t seed, compress, publish_delay_ms, index_lag_ms, offered, cpus;
     int64_t poll_ns, poll_batch_ns, sample_ns, audit_ns;
     double lateness_ms_p99_max, achieved_min;

@@ -48,6 +48,7 @@ enum tm_code tm_reader_open(struct tm_reader **out, const char *path, bool raw,
         rc = tm_shown_object(r->shown, objects[i], &r->objects[i].shown, err);
         if (rc == TM_OK)
             strcpy(r->objects[i].name, objects[i]);
+        r->objects[i].until = (struct tm_arrival_cut){ INT64_MAX, INT64_MAX, INT64_MAX };
         r->objects_count = i + 1;
     }
     if (rc == TM_OK) {
@@ -400,6 +401,29 @@ enum tm_code tm_reader_probe(struct tm_reader *r, int64_t now_ns, bool *out_chan
         r->written_seen = written;
         r->last_ns = now_ns;
     }
+    return rc;
+}
+
+enum tm_code tm_reader_again(struct tm_reader *r, size_t object, const struct tm_arrival_cut *until,
+                             int64_t lo_ns, int64_t hi_ns, struct tm_err *err)
+{
+    struct tm_reader_object *o = &r->objects[object];
+    bool ignored;
+    assert(r->raw && object < r->objects_count);
+    enum tm_code rc = tm_reader_connect(r, hi_ns, err);
+    if (rc == TM_E_AGAIN)
+        return tm_fail(err, TM_E_IO, "%s cannot be opened", r->path);
+    if (rc != TM_OK)
+        return rc;
+    tm_arrivals_prepare(r, o);
+    o->until = (struct tm_arrival_cut){
+        until->raw > o->read.raw ? until->raw : o->read.raw,
+        until->alerts > o->read.alerts ? until->alerts : o->read.alerts,
+        until->recon > o->read.recon ? until->recon : o->read.recon,
+    };
+    r->last_ns = lo_ns;
+    rc = tm_arrivals_read(r, o, hi_ns, &ignored, err);
+    o->until = (struct tm_arrival_cut){ INT64_MAX, INT64_MAX, INT64_MAX };
     return rc;
 }
 

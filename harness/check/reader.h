@@ -61,7 +61,8 @@ struct tm_reader_object {
     int map_count;
     int map_reprepared; /* statement column -> column of shown, or a MAP_ code */
     int64_t seq;
-    struct tm_arrival_cut read; /* newest rows read */
+    struct tm_arrival_cut read;  /* newest rows read */
+    struct tm_arrival_cut until; /* newest to read; all but in tm_reader_again: INT64_MAX */
     int64_t alert_epoch;        /* newest of any alert */
     bool starred, found;
 };

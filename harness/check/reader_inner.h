@@ -28,6 +28,10 @@ void tm_arrivals_prepare(struct tm_reader *r, struct tm_reader_object *o);
 /* New rows of the raw, alerts and recon tables, within the caller's read transaction. */
 enum tm_code tm_arrivals_read(struct tm_reader *r, struct tm_reader_object *o, int64_t now_ns,
                               bool *changed, struct tm_err *err);
+/* Option 1: the rows up to `until` of one object's tables, as the look of that time met them. A
+ * table whose `until` is not beyond what is read already is left alone. */
+enum tm_code tm_reader_again(struct tm_reader *r, size_t object, const struct tm_arrival_cut *until,
+                             int64_t lo_ns, int64_t hi_ns, struct tm_err *err);
 /* Newest rows there are: what a view can see in this read transaction. */
 void tm_arrivals_cut(struct tm_reader *r, const char *object, struct tm_arrival_cut *out);
 #endif

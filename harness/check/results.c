@@ -246,18 +246,35 @@ static enum tm_code results_finish(struct tm_results *r, int *out_exit, struct t
     return rc;
 }
 
+static enum tm_code results_pauses(struct tm_results *r, struct tm_err *err)
+{
+    struct tm_check *c = r->check;
+    enum tm_code rc = tm_pauses_read(&r->pauses, c->truth, err);
+    if (rc != TM_OK)
+        return rc;
+    tm_pauses_truth(&r->pauses, c->truth);
+    for (size_t i = 0; i < c->plan->pipelines_count; i++)
+        tm_pauses_target(&r->pauses, &c->targets[i]);
+    c->stop_ns = tm_pauses_without(&r->pauses, c->stop_ns);
+    return TM_OK;
+}
+
 enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *err)
 {
     struct tm_results r = {
         .check = c, .self_tests = json_array(), .pipelines = json_array(), .reasons = json_array()
     };
-    enum tm_code rc = results_timing(&r, err);
+    enum tm_code rc = results_pauses(&r, err);
+    if (rc == TM_OK)
+        rc = results_timing(&r, err);
     if (rc == TM_OK)
         rc = tm_run_db_open(&r.db, c->plan->run_db, err);
     if (rc == TM_OK)
         rc = tm_run_db_changes(&r.db, c->truth, err);
     if (rc == TM_OK)
         rc = tm_marks_load(&r.marks, c->plan->traces, c->plan->traces_count, err);
+    if (rc == TM_OK)
+        tm_marks_without(r.marks, r.pauses.items, r.pauses.count);
     if (rc == TM_OK)
         rc = tm_amounts_read(&r.amounts, c->truth, TM_AMOUNTS_OBJECT, TM_AMOUNTS_STAGE,
                              TM_AMOUNTS_AMOUNT, err);

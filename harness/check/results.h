@@ -45,6 +45,7 @@
 #include "check/amounts.h"
 #include "check/breakdown.h"
 #include "check/check.h"
+#include "check/pauses.h"
 #include "check/rundb.h"
 #include "check/selftest.h"
 
@@ -53,6 +54,7 @@ struct tm_results {
     struct tm_run_db db;
     struct tm_timing timing; /* of the run; kind and polls are set per pipeline */
     struct tm_marks *marks;
+    struct tm_pauses pauses; /* in which nothing ran; no instant knows of them any more */
     struct tm_amounts amounts; /* of the org's opportunities */
     json_t *self_tests, *pipelines, *reasons;
     bool failed, inconclusive, broken; /* broken: a self-test failed */

@@ -159,6 +159,12 @@ static enum tm_code why_open(struct why *w, struct tm_err *err)
     }
     if (rc == TM_OK && w->plan->traces_count > 0)
         rc = tm_marks_load(&w->marks, names, w->plan->traces_count, err);
+    if (rc == TM_OK)
+        rc = tm_pauses_read(&w->pauses, w->truth, err);
+    if (rc == TM_OK)
+        tm_pauses_truth(&w->pauses, w->truth);
+    if (rc == TM_OK && w->marks != NULL)
+        tm_marks_without(w->marks, w->pauses.items, w->pauses.count);
     return rc;
 }
 

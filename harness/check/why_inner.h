@@ -5,6 +5,7 @@
 #include "check/breakdown.h"
 #include "check/plan.h"
 #include "check/road.h"
+#include "check/pauses.h"
 #include "check/why.h"
 
 #define WHY_PATH_BYTES 1024
@@ -15,6 +16,7 @@ struct why {
     struct tm_truth *truth;
     struct tm_timing timing;
     struct tm_marks *marks;
+    struct tm_pauses pauses; /* in which nothing ran: run.db's instants do not know of them */
     int object;         /* of truth */
     uint32_t record;    /* of truth */
     char field[80];     /* "": the whole row */

@@ -151,7 +151,7 @@ static bool why_poll_row(struct why_road *r, sqlite3_stmt *q, const char *did)
     bool row = false;
     if (tm_sql_step(q, &row, NULL) != TM_OK || !row)
         return false;
-    why_step(r, "batch poll", sqlite3_column_int64(q, 3),
+    why_step(r, "batch poll", tm_pauses_without(&r->w->pauses, sqlite3_column_int64(q, 3)),
              "%s: the %s poll of %.8s, which began at %.12s; %lld rows in %lld API calls%s", did,
              (const char *)sqlite3_column_text(q, 0),
              sqlite3_column_type(q, 1) == SQLITE_NULL
@@ -185,7 +185,8 @@ static void why_batch(struct why_road *r, uint32_t v, int64_t visible_ns)
         return;
     sqlite3_bind_text(q, 1, r->w->truth->objects[r->w->object].name, -1, SQLITE_STATIC);
     sqlite3_bind_int64(
-        q, 2, visible_ns != INT64_MAX ? visible_ns : version->org_ms + r->w->plan->index_lag_ms);
+        q, 2, visible_ns != INT64_MAX ? tm_pauses_with(&r->w->pauses, visible_ns)
+                                 : version->org_ms + r->w->plan->index_lag_ms);
     if (!why_poll_row(r, q,
                       visible_ns != INT64_MAX ? "carried it" : "the first that could have seen it"))
         why_step(r, "batch poll", INT64_MIN, "no poll began after it could be seen");
@@ -198,9 +199,10 @@ static void why_batch(struct why_road *r, uint32_t v, int64_t visible_ns)
         return;
     sqlite3_bind_text(q, 1, r->w->truth->objects[r->w->object].name, -1, SQLITE_STATIC);
     sqlite3_bind_int64(q, 2, version->org_ms);
-    sqlite3_bind_int64(q, 3, visible_ns);
+    sqlite3_bind_int64(q, 3, tm_pauses_with(&r->w->pauses, visible_ns));
     while (tm_sql_step(q, &row, NULL) == TM_OK && row)
-        why_step(r, "batch poll", sqlite3_column_int64(q, 1), "given up at %.12s: %.200s",
+        why_step(r, "batch poll", tm_pauses_without(&r->w->pauses, sqlite3_column_int64(q, 1)),
+                 "given up at %.12s: %.200s",
                  tm_time_z(at, sqlite3_column_int64(q, 0)) + 11,
                  (const char *)sqlite3_column_text(q, 2));
     sqlite3_finalize(q);

@@ -405,16 +405,24 @@ static void serve_print(const struct serve *s)
 
 static enum tm_code serve_start(struct serve *s, struct tm_err *err)
 {
-    struct tm_clock_map map;
-    char text[32];
+    struct tm_clock_map map, first;
+    struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
+    char text[TM_CLOCK_PAUSES_MAX * 48] = "", origin[32];
+    size_t used = 0;
     /* without a scenario or a run, history itself says when things were */
     if (s->started || (s->workload == NULL && s->flags.clock_path == NULL))
         return TM_OK;
     tm_clock_file_read(s->clock, &map);
     if (map.wall_origin_ns == TM_NEVER)
         return TM_OK;
-    snprintf(text, sizeof text, "%" PRId64, map.wall_origin_ns);
-    enum tm_code rc = tm_org_meta_set(s->org, "wall_origin_ns", text, err);
+    size_t count = tm_clock_file_history(s->clock, &first, pauses);
+    for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64 ":%" PRId64,
+                                 i > 0 ? "," : "", pauses[i].from_ns, pauses[i].until_ns);
+    snprintf(origin, sizeof origin, "%" PRId64, first.wall_origin_ns);
+    enum tm_code rc = tm_org_meta_set(s->org, "wall_origin_ns", origin, err);
+    if (rc == TM_OK && count > 0)
+        rc = tm_org_meta_set(s->org, "pauses", text, err);
     if (rc == TM_OK && s->workload != NULL)
         tm_workload_clock(s->workload, &map);
     s->started = rc == TM_OK;

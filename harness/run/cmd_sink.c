@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "sink/offsets.h"
 #include "sink/sink.h"
 #include "topic/registry.h"
 #include "view/sql.h"
@@ -185,6 +186,17 @@ enum tm_code tm_sink_config(struct tm_config **out, const char *path, struct tm_
     enum tm_code rc = tm_sink_plan_load(&plan, path, err);
     *out = plan.config;
     return rc;
+}
+
+static enum tm_code sink_life(struct cmd_sink *c, const char *text, struct tm_err *err)
+{
+    char *end;
+    long life = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || life < 0 || life >= TM_SINK_LIVES_MAX)
+        return tm_fail(err, TM_E_ARG, "--broker-life %.40s: a whole number from 0 to %d is wanted",
+                       text, TM_SINK_LIVES_MAX - 1);
+    c->settings.broker_life = (int)life;
+    return TM_OK;
 }
 
 /* ---- views ---- */
@@ -414,17 +426,21 @@ static void sink_close(struct cmd_sink *c)
 
 int tm_cmd_sink(int argc, char **argv)
 {
-    static const char *const extra_names[] = { "views", NULL };
+    static const char *const extra_names[] = { "views", "broker-life", NULL };
     static struct cmd_sink c;
+    const char *extra[2] = { NULL, NULL };
     struct tm_err err;
     tm_err_clear(&err);
     tm_log_init("sink", TM_LOG_INFO);
-    enum tm_code rc = tm_flags_parse(&c.flags, argc, argv, extra_names, &c.views_dir, &err);
+    enum tm_code rc = tm_flags_parse(&c.flags, argc, argv, extra_names, extra, &err);
+    c.views_dir = extra[0];
     if (rc == TM_OK && c.flags.config_path == NULL)
         rc = tm_fail(&err, TM_E_ARG,
                      "no config given; usage: tidemark sink CONFIG.json --warehouse raw.db");
     if (rc == TM_OK)
         rc = sink_settings(&c, &err);
+    if (rc == TM_OK && extra[1] != NULL)
+        rc = sink_life(&c, extra[1], &err);
     if (rc == TM_OK)
         rc = tm_command_properties(&c.properties, &c.flags, c.config, &err);
     if (rc == TM_OK &&

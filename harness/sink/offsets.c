@@ -30,8 +30,18 @@ size_t tm_sink_offsets_find(struct tm_sink_offsets *o, const char *topic, int32_
     return o->last_hit = o->count++;
 }
 
-enum tm_code tm_sink_offsets_open(struct tm_sink_offsets *o, sqlite3 *db, struct tm_err *err)
+/* ?2, ?3: the warehouse's numbers of this life. */
+static void offsets_life(const struct tm_sink_offsets *o, sqlite3_stmt *stmt)
 {
+    sqlite3_bind_int(stmt, 2, o->base);
+    sqlite3_bind_int(stmt, 3, o->base + TM_SINK_LIFE_PARTITIONS - 1);
+}
+
+enum tm_code tm_sink_offsets_open(struct tm_sink_offsets *o, sqlite3 *db, int life,
+                                  struct tm_err *err)
+{
+    assert(life >= 0 && life < TM_SINK_LIVES_MAX);
+    o->base = life * TM_SINK_LIFE_PARTITIONS;
     sqlite3_stmt *stmt = NULL;
     bool row = false;
     enum tm_code rc = tm_sql_exec(
@@ -41,10 +51,15 @@ enum tm_code tm_sink_offsets_open(struct tm_sink_offsets *o, sqlite3 *db, struct
         " WITHOUT ROWID",
         err);
     if (rc == TM_OK)
-        rc = tm_sql_prepare(&stmt, db, "SELECT topic,partition,next_offset FROM _offsets", err);
+        rc = tm_sql_prepare(&stmt, db,
+                            "SELECT topic,partition,next_offset FROM _offsets WHERE partition "
+                            "BETWEEN ?2 AND ?3",
+                            err);
+    if (rc == TM_OK)
+        offsets_life(o, stmt);
     while (rc == TM_OK && (rc = tm_sql_step(stmt, &row, err)) == TM_OK && row) {
         size_t i = tm_sink_offsets_find(o, (const char *)sqlite3_column_text(stmt, 0),
-                                        sqlite3_column_int(stmt, 1));
+                                        sqlite3_column_int(stmt, 1) - o->base);
         if (i == SIZE_MAX)
             rc =
                 tm_fail(err, TM_E_LIMIT, "_offsets has more than %d partitions, or memory is short",
@@ -64,13 +79,18 @@ void tm_sink_offsets_close(struct tm_sink_offsets *o)
     memset(o, 0, sizeof *o);
 }
 
-enum tm_code tm_sink_offsets_check(sqlite3 *db, const char *cluster_id, struct tm_err *err)
+enum tm_code tm_sink_offsets_check(const struct tm_sink_offsets *o, sqlite3 *db,
+                                   const char *cluster_id, struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
     bool row = false;
     enum tm_code rc = tm_sql_prepare(
-        &stmt, db, "SELECT cluster_id FROM _offsets WHERE cluster_id<>?1 LIMIT 1", err);
+        &stmt, db,
+        "SELECT cluster_id FROM _offsets WHERE cluster_id<>?1 AND partition BETWEEN ?2 AND ?3 "
+        "LIMIT 1",
+        err);
     if (rc == TM_OK) {
+        offsets_life(o, stmt);
         sqlite3_bind_text(stmt, 1, cluster_id, -1, SQLITE_STATIC);
         rc = tm_sql_step(stmt, &row, err);
     }
@@ -86,11 +106,11 @@ enum tm_code tm_sink_offsets_check(sqlite3 *db, const char *cluster_id, struct t
 }
 
 static enum tm_code offsets_same(sqlite3_stmt *stmt, const struct tm_sink_partition *p,
-                                 struct tm_err *err)
+                                 int32_t base, struct tm_err *err)
 {
     bool row = false;
     sqlite3_bind_text(stmt, 1, p->topic, -1, SQLITE_STATIC);
-    sqlite3_bind_int(stmt, 2, p->partition);
+    sqlite3_bind_int(stmt, 2, base + p->partition);
     enum tm_code rc = tm_sql_step(stmt, &row, err);
     int64_t there = rc == TM_OK && row ? sqlite3_column_int64(stmt, 0) : -1;
     sqlite3_reset(stmt);
@@ -107,13 +127,13 @@ enum tm_code tm_sink_offsets_compare(const struct tm_sink_offsets *o, sqlite3 *d
                                      const char *cluster_id, struct tm_err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum tm_code rc = tm_sink_offsets_check(db, cluster_id, err);
+    enum tm_code rc = tm_sink_offsets_check(o, db, cluster_id, err);
     if (rc == TM_OK)
         rc = tm_sql_prepare(
             &stmt, db, "SELECT next_offset FROM _offsets WHERE topic=?1 AND partition=?2", err);
     for (size_t i = 0; i < o->count && rc == TM_OK; i++)
         if (o->items[i].moving)
-            rc = offsets_same(stmt, &o->items[i], err);
+            rc = offsets_same(stmt, &o->items[i], o->base, err);
     tm_sql_finalize(stmt);
     return rc;
 }
@@ -133,7 +153,7 @@ enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const 
             continue;
         assert(p->moving);
         sqlite3_bind_text(stmt, 1, p->topic, -1, SQLITE_STATIC);
-        sqlite3_bind_int(stmt, 2, p->partition);
+        sqlite3_bind_int(stmt, 2, o->base + p->partition);
         sqlite3_bind_int64(stmt, 3, p->next);
         sqlite3_bind_text(stmt, 4, cluster_id, -1, SQLITE_STATIC);
         rc = tm_sql_run(stmt, err);

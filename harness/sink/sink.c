@@ -104,7 +104,7 @@ enum tm_code tm_sink_open(struct tm_sink **out, const struct tm_sink_settings *s
                          "written_ns INTEGER NOT NULL,PRIMARY KEY(topic,partition,\"offset\"))",
                          err);
     if (rc == TM_OK)
-        rc = tm_sink_offsets_open(&s->offsets, ports->db, err);
+        rc = tm_sink_offsets_open(&s->offsets, ports->db, settings->broker_life, err);
     if (rc == TM_OK)
         rc = tm_sql_prepare(&s->aside, ports->db,
                             "INSERT INTO _undecodable VALUES(?1,?2,?3,?4,?5,?6,?7)", err);
@@ -392,7 +392,7 @@ static enum tm_code sink_keep_aside(struct tm_sink *s, const struct sink_item *i
 {
     const struct tm_record *r = &item->record;
     sqlite3_bind_text(s->aside, 1, r->topic, -1, SQLITE_STATIC);
-    sqlite3_bind_int(s->aside, 2, r->partition);
+    sqlite3_bind_int(s->aside, 2, s->offsets.base + r->partition);
     sqlite3_bind_int64(s->aside, 3, r->offset);
     sqlite3_bind_blob64(s->aside, 4, r->key, r->key_bytes, SQLITE_STATIC);
     sqlite3_bind_blob64(s->aside, 5, r->value, r->value_bytes, SQLITE_STATIC);
@@ -442,7 +442,8 @@ static enum tm_code sink_row(struct tm_sink *s, struct sink_item *item, const st
     rc = tm_sink_table_writer(&s->tables[topic->table], &w, s->ports.db, &s->settings.rules,
                               &item->schema, err);
     if (rc == TM_OK)
-        rc = tm_sink_writer_add(w, item->record.topic, item->record.partition, item->record.offset,
+        rc = tm_sink_writer_add(w, item->record.topic,
+                                s->offsets.base + item->record.partition, item->record.offset,
                                 now->wall_ns, &s->row, err);
     if (rc == TM_OK)
         sink_mark(s, topic, w);
@@ -582,7 +583,7 @@ static enum tm_code sink_cluster(struct tm_sink *s, const struct tm_now *now, st
     enum tm_code rc = s->consumers[0]->ops->cluster_id(s->consumers[0], &s->cluster_id, err);
     sink_wake(wake, now->wall_ns + SINK_IDLE_NS);
     if (rc == TM_OK)
-        rc = tm_sink_offsets_check(s->ports.db, s->cluster_id, err);
+        rc = tm_sink_offsets_check(&s->offsets, s->ports.db, s->cluster_id, err);
     if (rc == TM_OK)
         s->phase = SINK_VIEWS;
     return rc;

@@ -26,6 +26,7 @@ struct tm_sink_settings { /* strings borrowed for the sink's life */
     const char *const
         *tables; /* [topics_count]: table of each topic, NULL entry = from its name; may be NULL */
     bool sanitize_topics;
+    int broker_life; /* how often the broker lost its topics before (sink/offsets.h) */
     struct tm_sink_rules rules;
 };
 struct tm_sink_ports { /* all borrowed */

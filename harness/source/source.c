@@ -146,6 +146,12 @@ static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *
         tm_checkpoint_read(&s->reader, now, s->ports.registry, &home, &s->at, &found, err);
     if (rc != TM_OK)
         return rc;
+    if (!found && s->set.lost) {
+        s->at = (struct tm_checkpoint){ .replay_id = s->set.lost_replay_id,
+                                        .commit_ms = s->set.lost_commit_ms,
+                                        .epoch = s->set.lost_epoch };
+        s->after_loss = found = true;
+    }
     s->resumed = s->begun = found;
     s->high = s->at.replay_id;
     s->high_commit_ms = s->at.commit_ms;
@@ -560,7 +566,9 @@ static bool source_copy_is_due(struct tm_source *s, const struct tm_now *now)
     if (!tm_cometd_live(s->cometd))
         return false;
     if (!s->at.copy_asked) {
-        s->copy_reason = s->at.epoch == 0 ? "first copy" : "first copy of a new epoch";
+        s->copy_reason = s->after_loss      ? "the broker lost its topics"
+                         : s->at.epoch == 0 ? "first copy"
+                                            : "first copy of a new epoch";
         return true;
     }
     if (s->set.audit_ms <= 0)

@@ -46,6 +46,11 @@ struct tm_source_settings { /* strings are borrowed from the config */
     int64_t audit_ms;   /* org time; 0 = never */
     const char *const *reading_groups;
     size_t reading_groups_count; /* who consumes what is produced */
+    /* The broker lost its topics, checkpoints among them: where to go on instead of a first start,
+     * with a copy for what was lost on its way. */
+    bool lost;
+    int32_t lost_epoch;
+    int64_t lost_replay_id, lost_commit_ms; /* replay id -1: nothing was received */
 };
 const struct tm_key *tm_source_keys(size_t *out_count);
 /* Borrows from `config`. salesforce_url NULL = the config's salesforce.instance. */
