@@ -17,8 +17,8 @@ struct clock_page { /* shared memory: written by one process, read by many */
     char boot_id[40];
     _Atomic int64_t org_origin_ms, wall_origin_ns;
     int64_t compress;
-    int64_t alive_ns;                         /* the creator's last sign of life */
-    int64_t first_org_ms, first_wall_ns;      /* the origins, before any pause */
+    int64_t alive_ns;                    /* the creator's last sign of life */
+    int64_t first_org_ms, first_wall_ns; /* the origins, before any pause */
     struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
     _Atomic size_t pauses_count;
 };
@@ -51,8 +51,8 @@ int64_t tm_clock_without(const struct tm_clock_pause *pauses, size_t count, int6
 {
     int64_t stood_ns = 0;
     for (size_t i = 0; i < count && wall_ns > pauses[i].from_ns; i++)
-        stood_ns += (wall_ns < pauses[i].until_ns ? wall_ns : pauses[i].until_ns) -
-                    pauses[i].from_ns;
+        stood_ns +=
+            (wall_ns < pauses[i].until_ns ? wall_ns : pauses[i].until_ns) - pauses[i].from_ns;
     return wall_ns - stood_ns;
 }
 

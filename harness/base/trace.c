@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct tm_trace {
     FILE *f;
@@ -16,6 +17,15 @@ enum tm_code tm_trace_open(struct tm_trace **out, const char *path, struct tm_er
         return tm_fail(err, TM_E_NOMEM, "trace %s", path);
     t->f = fopen(path, "ab");
     if (t->f == NULL) {
+        free(t);
+        return tm_fail(err, TM_E_IO, "trace %s: %s", path, strerror(errno));
+    }
+    /* a process that was killed may have left half a mark, and all behind it would be read askew */
+    long bytes = fseek(t->f, 0, SEEK_END) == 0 ? ftell(t->f) : 0, over = 0;
+    if (bytes > 0)
+        over = bytes % (long)sizeof(struct tm_trace_mark);
+    if (over != 0 && ftruncate(fileno(t->f), bytes - over) != 0) {
+        fclose(t->f);
         free(t);
         return tm_fail(err, TM_E_IO, "trace %s: %s", path, strerror(errno));
     }

@@ -105,8 +105,7 @@ void tm_marks_without(struct tm_marks *m, const struct tm_clock_pause *pauses, s
     for (size_t i = 0; count > 0 && i < m->cap; i++)
         for (int k = 0; m->slots[i].used && k < MARKS_KINDS; k++)
             if (m->slots[i].wall_ns[k] != 0)
-                m->slots[i].wall_ns[k] =
-                    tm_clock_without(pauses, count, m->slots[i].wall_ns[k]);
+                m->slots[i].wall_ns[k] = tm_clock_without(pauses, count, m->slots[i].wall_ns[k]);
 }
 
 bool tm_marks_at(const struct tm_marks *m, const char *object, int64_t replay_id, int kind,

@@ -91,8 +91,8 @@ static enum tm_code journal_columns(struct tm_journal *j, size_t index, const st
     for (size_t o = 0; o < s->objects_count; o++) {
         size_t *saved = &j->saved[index].columns[o];
         for (; rc == TM_OK && *saved < s->objects[o].columns_count; *saved += rc == TM_OK) {
-            journal_bind(j->column, (const int64_t[]){ (int64_t)index, (int64_t)o, (int64_t)*saved },
-                         3);
+            journal_bind(j->column,
+                         (const int64_t[]){ (int64_t)index, (int64_t)o, (int64_t)*saved }, 3);
             sqlite3_bind_text(j->column, 4, s->objects[o].columns[*saved], -1, SQLITE_STATIC);
             rc = tm_sql_run(j->column, err);
         }
@@ -108,8 +108,10 @@ static enum tm_code journal_shown(struct tm_journal *j, size_t index, const stru
     for (; rc == TM_OK && saved->obs < s->obs_count; saved->obs += rc == TM_OK) {
         const struct tm_shown_obs *o = &s->obs[saved->obs];
         const struct tm_shown_row *r = &s->rows[o->row];
-        const int64_t values[] = { (int64_t)index, (int64_t)saved->obs, r->object, 0, o->lo_ns,
-                                   o->hi_ns,       o->seq,              o->flags,  o->read };
+        const int64_t values[] = {
+            (int64_t)index, (int64_t)saved->obs, r->object, 0, o->lo_ns, o->hi_ns, o->seq, o->flags,
+            o->read
+        };
         journal_bind(j->obs, values, 9);
         sqlite3_bind_text(j->obs, 4, r->id, -1, SQLITE_STATIC);
         sqlite3_bind_blob(j->obs, 10, s->deltas + o->delta_first,
@@ -316,8 +318,7 @@ enum tm_code tm_journal_restore(struct tm_journal *j, size_t index, struct tm_re
     sqlite3_stmt *q = NULL;
     bool row = false;
     assert(index < TM_PLAN_PIPELINES_MAX && j->saved[index].obs == 0);
-    enum tm_code rc =
-        journal_ask(j, &q, "SELECT last_ns FROM state WHERE pipeline=?1", index, err);
+    enum tm_code rc = journal_ask(j, &q, "SELECT last_ns FROM state WHERE pipeline=?1", index, err);
     if (rc == TM_OK)
         rc = tm_sql_step(q, &row, err);
     int64_t last_ns = rc == TM_OK && row ? sqlite3_column_int64(q, 0) : 0;

@@ -8,10 +8,9 @@
 #include <strings.h>
 
 static const char *const plan_keys[] = {
-    "org",       "run_db",           "out",          "scenario", "seed",
-    "compress",  "publish_delay_ms", "index_lag_ms", "traces",   "events",
-    "offered",   "broker",           "cpus",         "poll_us",  "poll_batch_us",
-    "journal",   "sample_ms", "audit_ms",         "slo",          "pipelines"
+    "org",           "run_db",  "out",       "scenario", "seed",   "compress", "publish_delay_ms",
+    "index_lag_ms",  "traces",  "events",    "offered",  "broker", "cpus",     "poll_us",
+    "poll_batch_us", "journal", "sample_ms", "audit_ms", "slo",    "pipelines"
 };
 static const char *const plan_pipeline_keys[] = { "name",    "kind",    "option",      "database",
                                                   "raw",     "objects", "interval_ms", "carries",
@@ -224,12 +223,9 @@ static enum tm_code plan_top(struct tm_plan *p, const char *where, struct tm_err
     struct {
         const char **out;
         const char *key, *missing;
-    } texts[] = { { &p->org, "org", NULL },
-                  { &p->run_db, "run_db", NULL },
-                  { &p->out, "out", NULL },
-                  { &p->journal, "journal", "" },
-                  { &p->scenario, "scenario", "" },
-                  { &p->broker, "broker", "embedded" } };
+    } texts[] = { { &p->org, "org", NULL },         { &p->run_db, "run_db", NULL },
+                  { &p->out, "out", NULL },         { &p->journal, "journal", "" },
+                  { &p->scenario, "scenario", "" }, { &p->broker, "broker", "embedded" } };
     struct {
         int64_t *out;
         const char *key;

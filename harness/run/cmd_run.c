@@ -1,7 +1,8 @@
 /* cmd_run: `tidemark run [SCENARIO] [--out DIR] [--brokers HOST:PORT] [--registry URL]
- * [--seed N] [--baseline RUN]`. */
+ * [--seed N] [--baseline RUN]`, or `tidemark run --resume RUN`. */
 #include "run/baseline.h"
 #include "run/command.h"
+#include "run/resume.h"
 #include "run/run.h"
 #include "base/config.h"
 #include "base/log.h"
@@ -79,11 +80,36 @@ static void run_default_dir(struct tm_run *run)
     snprintf(run->dir, sizeof run->dir, "reports/out/%s-%s", stem, when);
 }
 
+/* What the run was started with holds for the rest of it. */
+static enum tm_code run_resume_flags(struct tm_run *run, const struct tm_station_flags *flags,
+                                     const char *const given[5], struct tm_err *err)
+{
+    static const char *const names[] = { "--out", "--seed", "--reset-topics" };
+    const char *other = flags->config_path != NULL ? "the scenario" : NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        other = given[i] != NULL ? names[i] : other;
+    if (other != NULL)
+        return tm_fail(err, TM_E_ARG,
+                       "--resume goes on as the run was started: leave %s out, or start a run anew",
+                       other);
+    size_t bytes = strlen(given[4]);
+    while (bytes > 1 && given[4][bytes - 1] == '/')
+        bytes--;
+    if (bytes >= sizeof run->dir)
+        return tm_fail(err, TM_E_ARG, "the path of --resume is longer than %d bytes",
+                       TM_RUN_DIR_MAX);
+    snprintf(run->dir, sizeof run->dir, "%.*s", (int)bytes, given[4]);
+    run->resumes = true;
+    return TM_OK;
+}
+
 enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_err *err)
 {
-    static const char *const extra[] = { "out", "seed", "reset-topics!", "baseline", NULL };
+    static const char *const extra[] = {
+        "out", "seed", "reset-topics!", "baseline", "resume", NULL
+    };
     static struct tm_baseline baseline;
-    const char *given[4] = { NULL, NULL, NULL, NULL };
+    const char *given[5] = { NULL };
     struct tm_station_flags flags;
     if (tm_flags_parse(&flags, argc, argv, extra, given, err) != TM_OK)
         return err->code;
@@ -94,6 +120,8 @@ enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_e
     run->registry_given = flags.registry;
     run->kafka_properties = flags.kafka_properties;
     run->ca_path = flags.ca_path;
+    if (given[4] != NULL && run_resume_flags(run, &flags, given, err) != TM_OK)
+        return err->code;
     snprintf(run->scenario_path, sizeof run->scenario_path, "%s",
              flags.config_path != NULL ? flags.config_path : RUN_SCENARIO_PRESET);
     if (given[1] != NULL) {
@@ -110,7 +138,7 @@ enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_e
         return tm_fail(err, TM_E_ARG, "the scenario's path is too long");
     if (given[0] != NULL)
         snprintf(run->dir, sizeof run->dir, "%s", given[0]);
-    else
+    else if (!run->resumes)
         run_default_dir(run);
     if (run->kafka_properties != NULL) {
         struct tm_properties properties;
@@ -123,6 +151,8 @@ enum tm_code tm_run_flags(struct tm_run *run, int argc, char **argv, struct tm_e
         if (tm_baseline_load(&baseline, given[3], err) != TM_OK)
             return tm_at(err, "--baseline");
     }
+    if (run->resumes)
+        return tm_resume_load(run, err);
     if (run->brokers_given != NULL && run->registry_given == NULL)
         tm_log(TM_LOG_INFO, "--brokers without --registry: the embedded registry is used");
     return TM_OK;
@@ -182,6 +212,7 @@ void tm_run_free(struct tm_run *run)
     if (run->baseline != NULL)
         tm_baseline_free(run->baseline);
     tm_clock_file_close(run->clock);
+    json_decref(run->kept);
     json_decref(run->scenario);
     json_decref(run->events);
     for (size_t i = 0; i < run->pipelines_count; i++) {
@@ -190,6 +221,15 @@ void tm_run_free(struct tm_run *run)
         json_decref(run->pipelines[i].relations);
     }
     free(run->pipelines);
+}
+
+/* The folder is ours, and says what runs in it, or goes on. */
+static enum tm_code run_folder(struct tm_run *run, struct tm_err *err)
+{
+    if (run->resumes)
+        return tm_resume_begin(run, err) == TM_OK ? TM_OK : tm_at(err, "--resume");
+    enum tm_code rc = tm_resume_lock(run, err);
+    return rc == TM_OK ? tm_resume_save(run, err) : rc;
 }
 
 int tm_cmd_run(int argc, char **argv)
@@ -203,7 +243,8 @@ int tm_cmd_run(int argc, char **argv)
     tm_log_init("run", TM_LOG_INFO);
     run_catch();
     run.kids.interrupts = &run_interrupts;
-    if (tm_run_flags(&run, argc, argv, &err) != TM_OK || tm_run_plan(&run, &err) != TM_OK)
+    if (tm_run_flags(&run, argc, argv, &err) != TM_OK || tm_run_plan(&run, &err) != TM_OK ||
+        run_folder(&run, &err) != TM_OK)
         return tm_command_fail("run", &err);
     enum tm_code rc = tm_run_start(&run, &why);
     run.started_up_s = (double)(tm_clock_monotonic_ns() - began_ns) / 1e9;

@@ -6,6 +6,7 @@
 #include "source/push.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,6 +50,23 @@ static void cmd_source_second(void *self)
 {
     struct cmd_source *c = self;
     tm_stats_write(c->flags.stats_path, "source", c->http, &c->producer, 1);
+}
+
+/* EPOCH:REPLAYID */
+static enum tm_code cmd_source_lost(struct cmd_source *c, const char *text, struct tm_err *err)
+{
+    char *end;
+    long epoch = strtol(text, &end, 10);
+    bool good = end != text && *end == ':' && epoch >= 0 && epoch < INT32_MAX;
+    const char *replay = good ? end + 1 : text;
+    c->settings.lost_replay_id = strtoll(replay, &end, 10);
+    if (!good || end == replay || *end != '\0' || c->settings.lost_replay_id < -1)
+        return tm_fail(err, TM_E_ARG,
+                       "--broker-lost-after %.60s: EPOCH:REPLAYID is wanted, replay id -1 for none",
+                       text);
+    c->settings.lost = true;
+    c->settings.lost_epoch = (int32_t)epoch;
+    return TM_OK;
 }
 
 static enum tm_code cmd_source_config(struct cmd_source *c, struct tm_err *err)
@@ -188,14 +206,17 @@ static void cmd_source_close(struct cmd_source *c)
 
 int tm_cmd_source(int argc, char **argv)
 {
-    static const char *const none[] = { NULL };
+    static const char *const names[] = { "broker-lost-after", NULL };
+    const char *extra[1] = { NULL };
     struct cmd_source c = { .fds = { -1, -1, -1 } };
     struct tm_err err;
     tm_log_init("source", TM_LOG_INFO);
     tm_err_clear(&err);
-    enum tm_code rc = tm_flags_parse(&c.flags, argc, argv, none, NULL, &err);
+    enum tm_code rc = tm_flags_parse(&c.flags, argc, argv, names, extra, &err);
     if (rc == TM_OK)
         rc = cmd_source_config(&c, &err);
+    if (rc == TM_OK && extra[0] != NULL)
+        rc = cmd_source_lost(&c, extra[0], &err);
     if (rc == TM_OK)
         rc = cmd_source_open(&c, &err);
     if (rc == TM_OK) {

@@ -39,7 +39,9 @@ static const struct tm_help helps[] = {
       "  --baseline RUN         an earlier run of the same scenario and seed: what may not change "
       "is\n"
       "                         compared with it (as `tidemark compare --exact` does)\n"
-      "  --json                 prints report.json instead of the verdict in words\n\n"
+      "  --json                 prints report.json instead of the verdict in words\n"
+      "  --resume RUN           goes on with a run that was interrupted or killed, in its folder:\n"
+      "                         scenario, seed and flags are those it was started with\n\n"
       "Ctrl-C ends it in order and leaves a report that says it is partial; twice: at once.\n",
       "tidemark run fixtures/scenarios/short.json --out reports/out/first" },
     { "serve", "[FLAGS]", "the mock Salesforce, alone",

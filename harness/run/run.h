@@ -30,6 +30,7 @@ struct tm_run_pipeline {
     const char *name; /* borrowed from the scenario */
     enum tm_run_kind kind;
     char sources[TM_RUN_SOURCES_MAX][TM_PATH_MAX];
+    char reads[TM_RUN_SOURCES_MAX][128]; /* object of each source */
     size_t sources_count;
     char gap[TM_PATH_MAX], reconcile[TM_PATH_MAX], sink[TM_PATH_MAX], view[TM_PATH_MAX];
     char config[TM_PATH_MAX];   /* batch */
@@ -62,6 +63,9 @@ struct tm_run {
     bool reset_topics; /* on the user's broker: those of an earlier run are deleted */
     bool simulated;    /* under a virtual clock */
     bool dir_made;     /* the folder was not there before */
+    bool resumes;      /* an interrupted run of `dir` (run/resume.h) */
+    json_t *kept;      /* its run.json; owned; NULL: none is kept */
+    int broker_life;   /* how often the embedded broker's topics were lost */
     /* the scenario */
     json_t *scenario; /* owned */
     char objects[TM_RUN_OBJECTS_MAX][128];
@@ -166,6 +170,11 @@ int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *e
 /* One number out of a database that another process writes; -1 while it is not there yet or
  * busy. */
 int64_t tm_run_ask(const char *path, const char *sql);
+/* A wall instant on the run's clock, which stands still when the org's does: as in run.db. */
+int64_t tm_run_without_pauses(const struct tm_run *run, int64_t wall_ns);
+/* Streaming brings back what was under way when the run was interrupted; the org's clock stands
+ * still meanwhile. (run_work.c) */
+enum tm_code tm_run_catch_up(struct tm_run *run, struct tm_err *err);
 /* The user asked to end: TM_E_IO says so. */
 enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err);
 /* Records the sink could not decode and kept aside in `raw_path` (no such file: none): counted in

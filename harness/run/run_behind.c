@@ -4,6 +4,7 @@
 #include "run/run.h"
 #include "run/command.h"
 #include "base/log.h"
+#include "sink/offsets.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct behind_part {
 };
 struct tm_run_behind {
     const char *raw_path; /* borrowed */
+    int32_t base;         /* the warehouse's number of partition 0 */
     struct tm_config *config;
     struct tm_properties properties;
     struct tm_topic *kafka;
@@ -36,6 +38,7 @@ enum tm_code tm_run_behind_open(struct tm_run_behind **out, const struct tm_run 
     if (b == NULL)
         return tm_fail(err, TM_E_NOMEM, "draining");
     b->raw_path = run->raw_path;
+    b->base = run->broker_life * TM_SINK_LIFE_PARTITIONS;
     enum tm_code rc = tm_sink_config(&b->config, p->sink, err);
     if (rc == TM_OK)
         rc = tm_command_properties(&b->properties, &flags, b->config, err);
@@ -125,7 +128,7 @@ bool tm_run_behind(struct tm_run_behind *b)
         char sql[400];
         snprintf(sql, sizeof sql,
                  "SELECT next_offset FROM _offsets WHERE topic = '%.250s' AND partition = %" PRId32,
-                 b->topics[p->topic], p->partition);
+                 b->topics[p->topic], b->base + p->partition);
         behind = behind || (p->high > p->low && tm_run_ask(b->raw_path, sql) < p->high);
         p->high = -1; /* asked anew in the next round */
     }

@@ -3,6 +3,7 @@
  * after it one was shown that was committed later, and how many of those committed until then were
  * never shown. Killed is noticed within a look of the supervisor, 100 ms; the clock is the run's
  * own. */
+#include "run/resume.h"
 #include "run/run.h"
 #include "base/sql.h"
 #include <string.h>
@@ -55,30 +56,91 @@ static enum tm_code faults_recovered(json_t *list, sqlite3 *db, const char *pipe
     return rc;
 }
 
-static enum tm_code faults_add(json_t *list, const json_t *report, const struct tm_run *run,
-                               const struct tm_child *child, const struct tm_child_fault *fault,
-                               sqlite3 *db, struct tm_err *err)
+int64_t tm_run_without_pauses(const struct tm_run *run, int64_t wall_ns)
 {
-    struct tm_clock_map map;
+    struct tm_clock_map first;
+    struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
+    size_t count = tm_clock_file_history(run->clock, &first, pauses);
+    return tm_clock_without(pauses, count, wall_ns);
+}
+
+/* What each streaming pipeline showed after an instant of the run's clock. */
+static enum tm_code faults_pipelines(json_t **out, const json_t *report, int64_t at_ns, sqlite3 *db,
+                                     struct tm_err *err)
+{
     json_t *again = json_array(), *pipeline;
     enum tm_code rc = TM_OK;
     size_t i;
-    tm_clock_file_read(run->clock, &map);
     json_array_foreach(json_object_get(report, "pipelines"), i, pipeline)
     {
         const char *kind = json_string_value(json_object_get(pipeline, "kind"));
         if (rc == TM_OK && kind != NULL && strcmp(kind, "stream") == 0)
             rc = faults_recovered(again, db, json_string_value(json_object_get(pipeline, "name")),
-                                  fault->at_ns, err);
+                                  at_ns, err);
     }
+    *out = again;
+    return rc;
+}
+
+static enum tm_code faults_add(json_t *list, const json_t *report, const struct tm_run *run,
+                               const struct tm_child *child, const struct tm_child_fault *fault,
+                               sqlite3 *db, struct tm_err *err)
+{
+    struct tm_clock_map first;
+    struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
+    json_t *again = NULL;
+    int64_t at_ns = tm_run_without_pauses(run, fault->at_ns);
+    (void)tm_clock_file_history(run->clock, &first, pauses);
+    enum tm_code rc = faults_pipelines(&again, report, at_ns, db, err);
     json_array_append_new(
         list,
         json_pack("{s:s, s:s, s:i, s:I, s:o, s:o}", "process", child->name, "fault",
                   fault->signal == SIGSTOP ? "stopped" : "killed", "signal", fault->signal,
-                  "org_ms", (json_int_t)tm_clock_org_at(&map, fault->at_ns), "lasted_s",
+                  "org_ms", (json_int_t)tm_clock_org_at(&first, at_ns), "lasted_s",
                   fault->until_ns == 0 ? json_null()
                                        : json_real((double)(fault->until_ns - fault->at_ns) / 1e9),
                   "pipelines", again));
+    return rc;
+}
+
+/* The run itself was interrupted and resumed. Its clock stood still: no figure knows of it, but for
+ * this one. */
+static enum tm_code faults_pause(json_t *list, const json_t *report, const struct tm_run *run,
+                                 size_t index, sqlite3 *db, struct tm_err *err)
+{
+    struct tm_clock_map first;
+    struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
+    json_t *again = NULL;
+    (void)tm_clock_file_history(run->clock, &first, pauses);
+    const struct tm_clock_pause *p = &pauses[index];
+    int64_t at_ns = tm_run_without_pauses(run, p->from_ns);
+    bool embedded = run->brokers_given == NULL;
+    int life;
+    const char *how = tm_resume_how(run, index, &life);
+    if (p->until_ns == TM_NEVER) /* it did not come to its start */
+        return TM_OK;
+    int64_t again_rows = embedded ? tm_resume_again(run, life) : 0;
+    enum tm_code rc = faults_pipelines(&again, report, at_ns, db, err);
+    json_array_append_new(
+        list,
+        json_pack("{s:s, s:s, s:b, s:I, s:f, s:I, s:b, s:I, s:o}", "process", "the whole run",
+                  "fault", how, "resumed", 1, "org_ms", (json_int_t)tm_clock_org_at(&first, at_ns),
+                  "lasted_s", (double)(p->until_ns - p->from_ns) / 1e9, "real_ms",
+                  (json_int_t)(tm_clock_real_ms_at_zero() + p->from_ns / TM_NS_PER_MS),
+                  "topics_lost", embedded, "events_again", (json_int_t)again_rows, "pipelines",
+                  again));
+    return rc;
+}
+
+static enum tm_code faults_pauses(json_t *list, const json_t *report, const struct tm_run *run,
+                                  sqlite3 **db, const char *path, struct tm_err *err)
+{
+    struct tm_clock_map first;
+    struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
+    size_t count = tm_clock_file_history(run->clock, &first, pauses);
+    enum tm_code rc = count > 0 ? tm_sql_open(db, path, TM_SQL_READ, err) : TM_OK;
+    for (size_t i = 0; i < count && rc == TM_OK; i++)
+        rc = faults_pause(list, report, run, i, *db, err);
     return rc;
 }
 
@@ -87,8 +149,8 @@ enum tm_code tm_run_faults(json_t *report, const struct tm_run *run, struct tm_e
     char path[TM_PATH_MAX];
     sqlite3 *db = NULL;
     json_t *list = json_array();
-    enum tm_code rc = TM_OK;
     snprintf(path, sizeof path, "%.800s/run.db", run->dir);
+    enum tm_code rc = run->clock != NULL ? faults_pauses(list, report, run, &db, path, err) : TM_OK;
     for (size_t i = 0; i < run->kids.count && rc == TM_OK; i++)
         for (size_t k = 0; k < run->kids.items[i].faults_count && rc == TM_OK; k++) {
             if (db == NULL)

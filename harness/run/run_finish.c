@@ -313,6 +313,8 @@ int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *e
     if (run->witness != NULL)
         witness_exit = tm_child_stop(&run->kids, run->witness, FINISH_WITNESS_MS);
     tm_children_stop(&run->kids, why != NULL ? FINISH_BROKEN_MS : FINISH_CHILD_MS);
+    if (run->clock != NULL) /* the org's clock went on until here */
+        tm_clock_file_alive(run->clock, tm_clock_monotonic_ns());
     if (why != NULL)
         tm_err_text(why, why_text, sizeof why_text);
     if (!finish_measured(run, witness_exit))

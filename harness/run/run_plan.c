@@ -185,18 +185,18 @@ static enum tm_code plan_folder(struct tm_run *run, struct tm_err *err)
                            "cannot make the folder of %s: %s; choose another with --out", run->dir,
                            strerror(errno));
     }
-    run->dir_made = mkdir(run->dir, 0755) == 0;
-    if (!run->dir_made && errno != EEXIST)
+    run->dir_made = !run->resumes && mkdir(run->dir, 0755) == 0;
+    if (!run->resumes && !run->dir_made && errno != EEXIST)
         return tm_fail(err, TM_E_ARG, "cannot make %s: %s; choose another folder with --out",
                        run->dir, strerror(errno));
-    if (!run->dir_made && !plan_empty(run->dir))
+    if (!run->resumes && !run->dir_made && !plan_empty(run->dir))
         return tm_fail(err, TM_E_ARG,
                        "%s is no empty folder: what is in it, maybe an earlier run, would be mixed "
                        "with this one; choose another with --out",
                        run->dir);
     for (size_t i = 0; i < sizeof plan_folders / sizeof plan_folders[0]; i++) {
         snprintf(path, sizeof path, "%s%s", run->dir, plan_folders[i]);
-        if (mkdir(path, 0755) != 0)
+        if (mkdir(path, 0755) != 0 && !(run->resumes && errno == EEXIST))
             return tm_fail(err, TM_E_ARG,
                            "cannot write to %s: %s; choose another folder with --out", run->dir,
                            strerror(errno));
@@ -349,7 +349,7 @@ enum tm_code tm_run_plan(struct tm_run *run, struct tm_err *err)
     rc = plan_pipelines(run, json_object_get(run->scenario, "pipelines"), err);
     if (rc == TM_OK)
         rc = tm_run_reach(run, err);
-    if (rc != TM_OK)
+    if (rc != TM_OK && !run->resumes)
         plan_folder_undo(run);
     return rc;
 }

@@ -40,7 +40,7 @@ static enum tm_code reach_topics(struct tm_run *run, const struct tm_kafka_acces
         .compacted = TM_TOPIC_OFFSETS,
         .partitions = (int32_t)tm_config_int(config, "tidemark.partitions"),
         .replication = (int16_t)tm_config_int(config, "tidemark.replication.factor"),
-        .fresh = true,
+        .fresh = !run->resumes, /* then they are this run's own */
         .reset = run->reset_topics
     };
     for (size_t i = 0; i < plan.topics_count; i++)

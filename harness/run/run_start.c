@@ -1,6 +1,7 @@
 /* run_start: brings up broker, registry, org, stations, batch and witness, in that order, and waits
  * until every pipeline shows the org as it stood at its origin. The org's clock stands still all
  * the while. */
+#include "run/resume.h"
 #include "run/run.h"
 #include "base/log.h"
 #include "base/sql.h"
@@ -114,8 +115,13 @@ static void start_environment(const struct tm_run *run)
         setenv("TIDEMARK_EMBEDDED", "1", 1);
 }
 
-static enum tm_code start_station(struct tm_run *run, const char *command, const char *name,
-                                  const char *config, const char *warehouse, struct tm_err *err)
+struct start_more { /* of one station alone; NULL: nothing */
+    const char *flag, *value;
+};
+
+static enum tm_code start_station_with(struct tm_run *run, const char *command, const char *name,
+                                       const char *config, const char *warehouse,
+                                       struct start_more more, struct tm_err *err)
 {
     char state[TM_PATH_MAX], trace[TM_PATH_MAX], stats[TM_PATH_MAX];
     struct tm_child *child;
@@ -130,24 +136,44 @@ static enum tm_code start_station(struct tm_run *run, const char *command, const
                            "--registry", run->registry[0] ? run->registry : "none",
                            "--salesforce-url", run->url,
                            "--instance", name,
-                           warehouse != NULL ? "--warehouse" : NULL, warehouse,
-                           NULL };
+                           NULL, NULL, NULL, NULL, NULL };
     /* clang-format on */
+    size_t n = sizeof argv / sizeof argv[0] - 5;
+    if (warehouse != NULL) {
+        argv[n++] = "--warehouse";
+        argv[n++] = warehouse;
+    }
+    argv[n++] = more.flag;
+    argv[n++] = more.value;
     return tm_child_start(&run->kids, &child, name, true, argv, err);
+}
+
+static enum tm_code start_station(struct tm_run *run, const char *command, const char *name,
+                                  const char *config, const char *warehouse, struct tm_err *err)
+{
+    return start_station_with(run, command, name, config, warehouse,
+                              (struct start_more){ NULL, NULL }, err);
 }
 
 static enum tm_code start_stream(struct tm_run *run, const struct tm_run_pipeline *p,
                                  struct tm_err *err)
 {
-    char name[64];
-    if (start_station(run, "sink", "sink", p->sink, run->raw_path, err) != TM_OK ||
+    char name[64], life[16], after[48];
+    snprintf(life, sizeof life, "%d", run->broker_life);
+    if (start_station_with(
+            run, "sink", "sink", p->sink, run->raw_path,
+            (struct start_more){ run->broker_life > 0 ? "--broker-life" : NULL, life },
+            err) != TM_OK ||
         start_station(run, "view", "view", p->view, run->view_path, err) != TM_OK ||
         start_station(run, "gap", "gap", p->gap, NULL, err) != TM_OK ||
         start_station(run, "reconcile", "reconcile", p->reconcile, NULL, err) != TM_OK)
         return err->code;
     for (size_t i = 0; i < p->sources_count; i++) {
         snprintf(name, sizeof name, "source-%zu", i + 1);
-        if (start_station(run, "source", name, p->sources[i], NULL, err) != TM_OK)
+        bool lost = run->broker_life > 0 && tm_resume_after(run, p->reads[i], after);
+        if (start_station_with(run, "source", name, p->sources[i], NULL,
+                               (struct start_more){ lost ? "--broker-lost-after" : NULL, after },
+                               err) != TM_OK)
             return err->code;
     }
     return TM_OK;
@@ -248,8 +274,8 @@ static enum tm_code start_external(struct tm_run *run, struct tm_err *err)
 enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err)
 {
     const struct tm_run_pipeline *stream = NULL;
-    if (tm_clock_file_create(&run->clock, run->clock_path, run->org_origin_ms, run->compress,
-                             err) != TM_OK)
+    if (!run->resumes && tm_clock_file_create(&run->clock, run->clock_path, run->org_origin_ms,
+                                              run->compress, err) != TM_OK)
         return err->code;
     for (size_t i = 0; i < run->pipelines_count; i++)
         if (run->pipelines[i].kind == TM_RUN_STREAM)
@@ -269,6 +295,8 @@ enum tm_code tm_run_start(struct tm_run *run, struct tm_err *err)
         return tm_at(err, "starting up");
     if (start_batch(run, err) != TM_OK || start_external(run, err) != TM_OK)
         return tm_at(err, "starting up");
+    if (stream != NULL && run->resumes)
+        return tm_run_catch_up(run, err) == TM_OK ? TM_OK : tm_at(err, "starting up");
     for (size_t i = 0; stream != NULL && i < run->objects_count; i++)
         if (start_wait_copy(run, run->objects[i], err) != TM_OK)
             return tm_at(err, "starting up");

@@ -172,6 +172,7 @@ static enum tm_code stations_sources(struct tm_run *run, struct tm_run_pipeline 
         if (stations_source(run, p, i, out, err) != TM_OK)
             return err->code;
         objects[i] = out->objects[i];
+        memcpy(p->reads[i], out->objects[i], sizeof p->reads[i]);
         if (stations_has(objects, i, objects[i]))
             return tm_fail(err, TM_E_ARG, "sources: %s reads %s, as one before it does%s",
                            p->sources[i], objects[i],

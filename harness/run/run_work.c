@@ -2,6 +2,7 @@
  * every pipeline drains. Drained = every batch pipeline has finished a poll on a grid point later
  * than the last commit plus V, and the streaming views have been quiet and free of dirt for a while
  * (or a bound passed: then the witness counts what is missing). */
+#include "run/resume.h"
 #include "run/run.h"
 #include "base/log.h"
 #include <inttypes.h>
@@ -18,6 +19,10 @@
 /* the witness's last probe falls after the last commit of a pipeline, and after the org, which
  * writes the calls it counted once a second */
 #define WORK_LAST_MS 1200
+#define WORK_CATCH_UP_S 180 /* wall: copies of every object, after an interruption */
+/* history before the org's clock started, and as it stands */
+#define WORK_FIRST "SELECT coalesce(max(pos),0) FROM history WHERE actual_ns IS NULL"
+#define WORK_LAST "SELECT coalesce(max(pos),0) FROM history"
 #define WORK_DRAIN_S_MAX 60 /* wall seconds beyond the last grid point before giving up */
 
 static json_t *work_objects(const struct tm_run *run)
@@ -105,6 +110,8 @@ static enum tm_code work_plan_witness(struct tm_run *run, const char *path, stru
             json_array_append_new(traces, json_string(text));
     }
     json_object_set_new(plan, "traces", traces);
+    snprintf(text, sizeof text, "%.800s/witness.db", run->dir);
+    json_object_set_new(plan, "journal", json_string(text));
     int failed = json_dump_file(plan, path, JSON_INDENT(1));
     json_decref(plan);
     return failed ? tm_fail(err, TM_E_IO, "cannot write %s", path) : TM_OK;
@@ -153,6 +160,7 @@ static enum tm_code work_until(struct tm_run *run, const char *phase, int second
     int64_t tell_ns = began_ns + WORK_TOLD_FIRST_S * TM_NS_PER_S;
     for (;;) {
         int64_t now_ns = tm_clock_monotonic_ns();
+        tm_clock_file_alive(run->clock, now_ns);
         double left_s = seconds_max - (double)(now_ns - began_ns) / 1e9;
         if (tm_children_watch(&run->kids, err) != TM_OK)
             return err->code;
@@ -300,6 +308,41 @@ static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
     return rc;
 }
 
+static bool work_caught_up(struct tm_run *run, void *self)
+{
+    return tm_resume_copied(run) && work_stream_quiet(run, self);
+}
+
+enum tm_code tm_run_catch_up(struct tm_run *run, struct tm_err *err)
+{
+    struct work_quiet quiet = { .raw_rows = -1, .not_before_ms = INT64_MIN };
+    const struct tm_run_pipeline *stream = run->pipelines;
+    while (stream->kind != TM_RUN_STREAM)
+        stream++;
+    enum tm_code rc = tm_run_behind_open(&quiet.behind, run, stream, err);
+    if (rc == TM_OK)
+        rc = work_until(run, "catching up", WORK_CATCH_UP_S, true, work_caught_up, &quiet, err);
+    tm_run_behind_close(quiet.behind);
+    if (rc == TM_E_AGAIN)
+        return tm_fail(err, TM_E_IO,
+                       "what was under way when the run was interrupted is not back after %d s; "
+                       "the logs are in %s/log",
+                       WORK_CATCH_UP_S, run->dir);
+    return rc;
+}
+
+/* Of the org's clock, as if it had never stood still. */
+static void work_progress_init(struct tm_run *run, int64_t starts_ns)
+{
+    struct tm_clock_map first;
+    struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
+    size_t count = tm_clock_file_history(run->clock, &first, pauses);
+    if (count > 0) /* how long it had worked by then, before the start that is now */
+        starts_ns -= tm_run_without_pauses(run, starts_ns) - first.wall_origin_ns;
+    tm_progress_init(&run->progress, run->org_origin_ms,
+                     run->org_origin_ms + (int64_t)(run->hours * 3600e3), run->offered, starts_ns);
+}
+
 enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err)
 {
     int hours_s = (int)(run->hours * 3600 / (double)run->compress);
@@ -307,16 +350,19 @@ enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err)
         return tm_at(err, "starting the witness");
     run->records_first = -1;
     for (int i = 0; i < WORK_ASKS_MAX && run->records_first < 0; i++, tm_supervise_pause(50))
-        run->records_first = tm_run_ask(run->org_path, "SELECT coalesce(max(pos),0) FROM history");
+        run->records_first = tm_run_ask(run->org_path, run->resumes ? WORK_FIRST : WORK_LAST);
     if (run->records_first < 0)
         return tm_fail(err, TM_E_IO, "cannot read the history of %s", run->org_path);
     int64_t starts_ns = tm_clock_monotonic_ns() + 100 * TM_NS_PER_MS;
-    tm_progress_init(&run->progress, run->org_origin_ms,
-                     run->org_origin_ms + (int64_t)(run->hours * 3600e3), run->offered, starts_ns);
     tm_clock_file_start(run->clock, starts_ns);
-    tm_log(TM_LOG_INFO,
-           "every pipeline shows the org as it stands; the org's clock starts: %.4g hours in %d s",
-           run->hours, hours_s);
+    work_progress_init(run, starts_ns);
+    if (run->resumes)
+        tm_log(TM_LOG_INFO, "what was under way is back; the org's clock goes on");
+    else
+        tm_log(TM_LOG_INFO,
+               "every pipeline shows the org as it stands; the org's clock starts: %.4g hours in "
+               "%d s",
+               run->hours, hours_s);
     enum tm_code rc =
         work_until(run, "working", hours_s * 2 + 120, false, work_workload_done, NULL, err);
     if (rc != TM_OK)

@@ -1,8 +1,8 @@
 /* offsets: how far each partition was written, kept with the rows. in: next offsets; out: the same
  * after a restart. Compared and set inside the caller's transaction, so two writers of one file
- * cannot both advance; bound to one cluster. Where a broker lost its topics and they were made anew,
- * partitions go by other numbers in the warehouse, those of its next life: offsets begin at 0 again,
- * and a row's place stays its own. */
+ * cannot both advance; bound to one cluster. Where a broker lost its topics and they were made
+ * anew, partitions go by other numbers in the warehouse, those of its next life: offsets begin at 0
+ * again, and a row's place stays its own. */
 #ifndef TM_SINK_OFFSETS_H
 #define TM_SINK_OFFSETS_H
 #include "base/sql.h"

@@ -442,9 +442,8 @@ static enum tm_code sink_row(struct tm_sink *s, struct sink_item *item, const st
     rc = tm_sink_table_writer(&s->tables[topic->table], &w, s->ports.db, &s->settings.rules,
                               &item->schema, err);
     if (rc == TM_OK)
-        rc = tm_sink_writer_add(w, item->record.topic,
-                                s->offsets.base + item->record.partition, item->record.offset,
-                                now->wall_ns, &s->row, err);
+        rc = tm_sink_writer_add(w, item->record.topic, s->offsets.base + item->record.partition,
+                                item->record.offset, now->wall_ns, &s->row, err);
     if (rc == TM_OK)
         sink_mark(s, topic, w);
     return rc;

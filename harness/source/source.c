@@ -148,7 +148,6 @@ static enum tm_code source_checkpoint(struct tm_source *s, const struct tm_now *
         return rc;
     if (!found && s->set.lost) {
         s->at = (struct tm_checkpoint){ .replay_id = s->set.lost_replay_id,
-                                        .commit_ms = s->set.lost_commit_ms,
                                         .epoch = s->set.lost_epoch };
         s->after_loss = found = true;
     }

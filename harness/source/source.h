@@ -50,7 +50,7 @@ struct tm_source_settings { /* strings are borrowed from the config */
      * with a copy for what was lost on its way. */
     bool lost;
     int32_t lost_epoch;
-    int64_t lost_replay_id, lost_commit_ms; /* replay id -1: nothing was received */
+    int64_t lost_replay_id; /* -1: nothing was received */
 };
 const struct tm_key *tm_source_keys(size_t *out_count);
 /* Borrows from `config`. salesforce_url NULL = the config's salesforce.instance. */

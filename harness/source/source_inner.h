@@ -46,7 +46,7 @@ struct tm_source {
     /* where it stands */
     struct tm_checkpoint_reader reader;
     struct tm_checkpoint at;      /* acknowledged */
-    bool after_loss; /* of the broker's topics */
+    bool after_loss;              /* of the broker's topics */
     bool resumed;                 /* a checkpoint was found, or a position is known */
     int64_t high, high_commit_ms; /* highest received in this epoch; -1 = none */
     bool high_dated;              /* and that is when it was committed, not an earlier one */
