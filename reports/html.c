@@ -500,18 +500,25 @@ static void html_processes(struct tm_buf *b, const json_t *report)
     if (json_array_size(json_object_get(report, "processes")) == 0)
         return;
     tm_buf_addz(b, "<details><summary>By process</summary>\n");
-    tm_html_table(b, "<thead><tr><th>process</th><th>CPU</th><th>peak "
-                     "memory</th><th>restarts</th></tr></thead>\n");
+    tm_html_table(b, "<thead><tr><th>process</th><th>CPU</th><th>peak memory</th>"
+                     "<th>at first</th><th>at the end</th><th>growth a million changes</th>"
+                     "<th>restarts</th></tr></thead>\n");
     json_array_foreach(json_object_get(report, "processes"), i, p)
     {
         tm_buf_addz(b, "<tr><td>");
         tm_html_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addf(b, "</td><td>%s</td>", tm_word_at(word, p, "cpu_s", tm_word_span, 1));
-        tm_buf_addf(b, "<td>%s</td>", tm_word_at(word, p, "rss_peak_bytes", tm_word_bytes, 1));
+        static const char *const memory[] = { "rss_peak_bytes", "memory.first_bytes",
+                                              "memory.last_bytes", "memory.per_million_bytes" };
+        for (size_t m = 0; m < sizeof memory / sizeof memory[0]; m++)
+            tm_buf_addf(b, "<td>%s</td>", tm_word_at(word, p, memory[m], tm_word_bytes, 1));
         tm_buf_addf(b, "<td>%s</td></tr>\n", tm_word_at(word, p, "restarts", tm_word_count, 1));
     }
     tm_html_table_end(b);
-    tm_buf_addz(b, "</details>\n");
+    tm_buf_addz(
+        b, "<p>Memory is what is resident, looked at every 5 s (<code>usage.csv</code>); growth "
+           "is taken over the second half of the changes. The witness keeps the org's whole "
+           "history and all that was shown, and grows with them.</p></details>\n");
 }
 
 static void html_cost(struct tm_buf *b, const json_t *report)

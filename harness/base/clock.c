@@ -12,10 +12,13 @@
 
 #define CLOCK_MAGIC 0x746d636c6f636b32ULL /* "tmclock2" */
 
+#define CLOCK_READS_MAX 1000000
+
 struct clock_page { /* shared memory: written by one process, read by many */
     uint64_t magic;
     char boot_id[40];
     _Atomic int64_t org_origin_ms, wall_origin_ns;
+    _Atomic uint64_t turn; /* odd: the two are being changed together */
     int64_t compress;
     int64_t alive_ns;                    /* the creator's last sign of life */
     int64_t first_org_ms, first_wall_ns; /* the origins, before any pause */
@@ -180,6 +183,24 @@ enum tm_code tm_clock_file_open(struct tm_clock_file **out, const char *path, st
     return clock_existing(out, path, O_RDONLY, PROT_READ, err);
 }
 
+void tm_clock_file_stop(struct tm_clock_file *file, int64_t now_ns)
+{
+    struct clock_page *p = file->page;
+    size_t count = atomic_load(&p->pauses_count);
+    struct tm_clock_map map;
+    tm_clock_file_read(file, &map);
+    if (map.wall_origin_ns == TM_NEVER || count == TM_CLOCK_PAUSES_MAX)
+        return;
+    /* at the next full millisecond of the org: nothing is rounded away */
+    int64_t org_ms = tm_clock_org_at(&map, now_ns) + 1;
+    p->pauses[count] = (struct tm_clock_pause){ tm_clock_wall_at(&map, org_ms), TM_NEVER };
+    atomic_store(&p->pauses_count, count + 1);
+    atomic_fetch_add(&p->turn, 1);
+    atomic_store(&p->wall_origin_ns, TM_NEVER);
+    atomic_store(&p->org_origin_ms, org_ms);
+    atomic_fetch_add(&p->turn, 1);
+}
+
 enum tm_code tm_clock_file_resume(struct tm_clock_file **out, const char *path, int64_t last_ns,
                                   struct tm_err *err)
 {
@@ -205,13 +226,7 @@ enum tm_code tm_clock_file_resume(struct tm_clock_file **out, const char *path, 
     if (map.wall_origin_ns == TM_NEVER) /* the last try to resume did not come that far */
         return TM_OK;
     last_ns = p->alive_ns > last_ns ? p->alive_ns : last_ns;
-    last_ns = map.wall_origin_ns > last_ns ? map.wall_origin_ns : last_ns;
-    /* at the next full millisecond of the org: nothing is rounded away */
-    int64_t org_ms = tm_clock_org_at(&map, last_ns) + 1;
-    p->pauses[count] = (struct tm_clock_pause){ tm_clock_wall_at(&map, org_ms), TM_NEVER };
-    atomic_store(&p->pauses_count, count + 1);
-    atomic_store(&p->wall_origin_ns, TM_NEVER);
-    atomic_store(&p->org_origin_ms, org_ms);
+    tm_clock_file_stop(*out, map.wall_origin_ns > last_ns ? map.wall_origin_ns : last_ns);
     return TM_OK;
 }
 
@@ -251,9 +266,16 @@ void tm_clock_file_advance(struct tm_clock_file *file, int64_t ms)
 
 void tm_clock_file_read(const struct tm_clock_file *file, struct tm_clock_map *out)
 {
-    out->org_origin_ms = atomic_load(&file->page->org_origin_ms);
-    out->compress = file->page->compress;
-    out->wall_origin_ns = atomic_load(&file->page->wall_origin_ns);
+    struct clock_page *p = file->page;
+    /* bounded: whoever changes them may be killed in between, and then so are we */
+    for (int i = 0; i < CLOCK_READS_MAX; i++) {
+        uint64_t turn = atomic_load(&p->turn);
+        out->org_origin_ms = atomic_load(&p->org_origin_ms);
+        out->wall_origin_ns = atomic_load(&p->wall_origin_ns);
+        if (turn % 2 == 0 && atomic_load(&p->turn) == turn)
+            break;
+    }
+    out->compress = p->compress;
 }
 
 void tm_clock_file_close(struct tm_clock_file *file)

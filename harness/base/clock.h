@@ -76,6 +76,9 @@ void tm_clock_file_start(struct tm_clock_file *file, int64_t wall_origin_ns);
  * TM_E_LIMIT after TM_CLOCK_PAUSES_MAX times. */
 enum tm_code tm_clock_file_resume(struct tm_clock_file **out, const char *path, int64_t last_ns,
                                   struct tm_err *err);
+/* Creator only: org time stands still from now_ns on, until the run is resumed. Nothing where it has
+ * not started, stands still already, or has done so TM_CLOCK_PAUSES_MAX times. */
+void tm_clock_file_stop(struct tm_clock_file *file, int64_t now_ns);
 /* Creator only, now and then. */
 void tm_clock_file_alive(struct tm_clock_file *file, int64_t wall_ns);
 /* The clock as it was first started, and when it stood still since; returns how many pauses. */

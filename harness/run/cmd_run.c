@@ -211,6 +211,7 @@ void tm_run_free(struct tm_run *run)
 {
     if (run->baseline != NULL)
         tm_baseline_free(run->baseline);
+    tm_usage_close(&run->usage);
     tm_clock_file_close(run->clock);
     json_decref(run->kept);
     json_decref(run->scenario);
@@ -226,10 +227,13 @@ void tm_run_free(struct tm_run *run)
 /* The folder is ours, and says what runs in it, or goes on. */
 static enum tm_code run_folder(struct tm_run *run, struct tm_err *err)
 {
-    if (run->resumes)
-        return tm_resume_begin(run, err) == TM_OK ? TM_OK : tm_at(err, "--resume");
-    enum tm_code rc = tm_resume_lock(run, err);
-    return rc == TM_OK ? tm_resume_save(run, err) : rc;
+    char path[TM_PATH_MAX];
+    if (run->resumes && tm_resume_begin(run, err) != TM_OK)
+        return tm_at(err, "--resume");
+    if (!run->resumes && (tm_resume_lock(run, err) != TM_OK || tm_resume_save(run, err) != TM_OK))
+        return err->code;
+    snprintf(path, sizeof path, "%.900s/usage.csv", run->dir);
+    return tm_usage_open(&run->usage, path, err);
 }
 
 int tm_cmd_run(int argc, char **argv)

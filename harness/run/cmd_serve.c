@@ -439,7 +439,8 @@ static enum tm_code serve_step(void *self, const struct tm_now *now, struct tm_w
         *err = s->broken;
         return err->code;
     }
-    if (s->workload != NULL && (rc == TM_OK || rc == TM_E_AGAIN)) {
+    /* nobody works while a run's clock stands still */
+    if (s->workload != NULL && s->started && (rc == TM_OK || rc == TM_E_AGAIN)) {
         rc = tm_workload_step(s->workload, now, wake, err);
         more = rc == TM_OK;
     }

@@ -360,12 +360,26 @@ static void resume_tidy(const struct tm_run *run)
     }
 }
 
-/* The last instant that anything durable knows of: the org's last commit. */
+/* The last instant that anything durable knows of: a commit of the org, a poll, a look of the
+ * witness. Org time may not fall behind what anybody has met. */
 static int64_t resume_last_ns(const struct tm_run *run)
 {
-    return tm_run_ask(run->org_path,
-                      "SELECT coalesce(max(actual_ns), 0) FROM history WHERE pos > (SELECT "
-                      "max(pos) FROM history) - 1000");
+    char journal[TM_PATH_MAX];
+    resume_path(run, journal, "witness.db");
+    int64_t last = tm_run_ask(run->org_path,
+                              "SELECT coalesce(max(actual_ns), 0) FROM history WHERE pos > (SELECT "
+                              "max(pos) FROM history) - 1000");
+    int64_t look = tm_run_ask(journal, "SELECT coalesce(max(last_ns), 0) FROM state");
+    last = look > last ? look : last;
+    for (size_t i = 0; i < run->pipelines_count; i++) {
+        if (run->pipelines[i].kind != TM_RUN_BATCH)
+            continue;
+        int64_t poll =
+            tm_run_ask(run->pipelines[i].database, "SELECT max(coalesce(max(started_ns), 0), "
+                                                   "coalesce(max(finished_ns), 0)) FROM _polls");
+        last = poll > last ? poll : last;
+    }
+    return last;
 }
 
 enum tm_code tm_resume_begin(struct tm_run *run, struct tm_err *err)

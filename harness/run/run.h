@@ -15,6 +15,7 @@
 #include "event/contract.h"
 #include "run/progress.h"
 #include "run/supervise.h"
+#include "run/usage.h"
 #include "topic/topic.h"
 #include <jansson.h>
 
@@ -91,6 +92,7 @@ struct tm_run {
     double started_up_s; /* wall seconds from start to the org clock's start */
     double took_s;
     struct tm_run_copies copies;
+    struct tm_usage usage;
 };
 
 /* cmd_run.c: SCENARIO, --out, --seed, --json, --brokers, --registry; the verdict in words; and what

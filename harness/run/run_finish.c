@@ -4,15 +4,21 @@
 #include "run/run.h"
 #include "run/command.h"
 #include "base/config.h"
+#include "base/log.h"
 #include "base/sql.h"
 #include "reports/report.h"
+#include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+/* the witness measures at the end: some 60 us a change and pipeline on a quiet machine */
 #define FINISH_WITNESS_MS 180000
+#define FINISH_WITNESS_US_A_CHANGE 1000
+#define FINISH_LONG_CHANGES 200000 /* from then on the wait is announced */
 #define FINISH_CHILD_MS 20000
 /* where something ended on its own: others may wait for it in vain */
 #define FINISH_BROKEN_MS 2000
@@ -122,14 +128,19 @@ static void finish_pipeline_cost(struct tm_run *run, json_t *pipeline)
 
 static json_t *finish_processes(const struct tm_run *run)
 {
-    json_t *list = json_array();
+    char path[TM_PATH_MAX];
+    struct tm_err none = { .code = TM_OK };
+    json_t *list = json_array(), *memory;
+    snprintf(path, sizeof path, "%.900s/usage.csv", run->dir);
+    memory = tm_usage_json(path, &none); /* NULL: no memory for it, and no figures */
     for (size_t i = 0; i < run->kids.count; i++) {
         const struct tm_child *c = &run->kids.items[i];
-        json_array_append_new(list,
-                              json_pack("{s:s, s:f, s:I, s:i}", "name", c->name, "cpu_s", c->cpu_s,
-                                        "rss_peak_bytes", (json_int_t)c->rss_peak_bytes, "restarts",
-                                        c->restarts));
+        json_array_append_new(
+            list, json_pack("{s:s, s:f, s:I, s:i, s:O*}", "name", c->name, "cpu_s", c->cpu_s,
+                            "rss_peak_bytes", (json_int_t)c->rss_peak_bytes, "restarts",
+                            c->restarts, "memory", json_object_get(memory, c->name)));
     }
+    json_decref(memory);
     return list;
 }
 
@@ -305,16 +316,31 @@ static int finish_without(struct tm_run *run, int witness_exit, const struct tm_
     return witness_exit == TM_EXIT_OURS ? TM_EXIT_OURS : TM_EXIT_INCONCLUSIVE;
 }
 
+static int finish_witness_ms(const struct tm_run *run)
+{
+    int64_t changes = tm_run_ask(run->org_path, "SELECT max(pos) FROM history");
+    int64_t ms = FINISH_WITNESS_MS, each_us = FINISH_WITNESS_US_A_CHANGE;
+    changes = changes > 0 ? changes * (int64_t)run->pipelines_count : 0;
+    ms += changes * each_us / 1000;
+    if (changes >= FINISH_LONG_CHANGES)
+        tm_log(TM_LOG_INFO,
+               "measuring %" PRId64 " changes of %zu pipelines: minutes; given up after %" PRId64
+               " min",
+               changes / (int64_t)run->pipelines_count, run->pipelines_count, ms / 60000);
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
 int tm_run_finish(struct tm_run *run, const struct tm_err *why, struct tm_err *err)
 {
     char why_text[700];
     json_t *report = NULL;
     int witness_exit = -1, code;
+    if (why != NULL && run->clock != NULL) /* what is not done yet is for --resume */
+        tm_clock_file_stop(run->clock, tm_clock_monotonic_ns());
     if (run->witness != NULL)
-        witness_exit = tm_child_stop(&run->kids, run->witness, FINISH_WITNESS_MS);
+        witness_exit = tm_child_stop(&run->kids, run->witness, finish_witness_ms(run));
     tm_children_stop(&run->kids, why != NULL ? FINISH_BROKEN_MS : FINISH_CHILD_MS);
-    if (run->clock != NULL) /* the org's clock went on until here */
-        tm_clock_file_alive(run->clock, tm_clock_monotonic_ns());
+    tm_usage_add(&run->usage, &run->kids);
     if (why != NULL)
         tm_err_text(why, why_text, sizeof why_text);
     if (!finish_measured(run, witness_exit))

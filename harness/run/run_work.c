@@ -6,6 +6,7 @@
 #include "run/run.h"
 #include "base/log.h"
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 /* the witness's last probe falls after the last commit of a pipeline, and after the org, which
  * writes the calls it counted once a second */
 #define WORK_LAST_MS 1200
+#define WORK_STUCK_S 120    /* wall: a generator that is late and commits nothing for so long */
 #define WORK_CATCH_UP_S 180 /* wall: copies of every object, after an interruption */
 /* history before the org's clock started, and as it stands */
 #define WORK_FIRST "SELECT coalesce(max(pos),0) FROM history WHERE actual_ns IS NULL"
@@ -129,15 +131,19 @@ static enum tm_code work_witness(struct tm_run *run, struct tm_err *err)
     return tm_child_first_line(&run->kids, run->witness, WORK_WITNESS_MS, line, sizeof line, err);
 }
 
+static int64_t work_changes(const struct tm_run *run)
+{
+    int64_t changes = tm_run_ask(run->org_path, "SELECT max(pos) FROM history");
+    return changes >= 0 ? changes - run->records_first : -1;
+}
+
 /* On a terminal with every call, otherwise in the log when `told`. bound_s as in tm_progress_line.
  */
 static void work_progress(struct tm_run *run, const char *phase, double bound_s, bool told)
 {
     char line[TM_PROGRESS_BYTES];
     struct tm_now now = tm_clock_now(run->clock);
-    int64_t changes = tm_run_ask(run->org_path, "SELECT max(pos) FROM history");
-    if (changes >= 0)
-        changes -= run->records_first;
+    int64_t changes = work_changes(run);
     tm_progress_look(&run->progress, now.wall_ns, changes);
     tm_progress_line(line, &run->progress, phase, now.wall_ns, now.org_ms, changes, bound_s);
     if (told) {
@@ -147,6 +153,17 @@ static void work_progress(struct tm_run *run, const char *phase, double bound_s,
         snprintf(both, sizeof both, "%s%s", line, tm_run_copies(&run->copies, run));
         tm_log_status(both);
     }
+}
+
+/* A look at the processes, when it is due: once the org's clock runs. */
+static void work_usage(struct tm_run *run, int64_t now_ns)
+{
+    struct tm_clock_map map;
+    tm_clock_file_read(run->clock, &map);
+    if (map.wall_origin_ns == TM_NEVER || !tm_usage_due(&run->usage, now_ns))
+        return;
+    tm_usage_look(&run->usage, &run->kids, now_ns, tm_run_without_pauses(run, now_ns),
+                  work_changes(run));
 }
 
 /* Waits until `done` says so; watches the children, prints progress. `bounded`: that it may end by
@@ -161,6 +178,7 @@ static enum tm_code work_until(struct tm_run *run, const char *phase, int second
     for (;;) {
         int64_t now_ns = tm_clock_monotonic_ns();
         tm_clock_file_alive(run->clock, now_ns);
+        work_usage(run, now_ns);
         double left_s = seconds_max - (double)(now_ns - began_ns) / 1e9;
         if (tm_children_watch(&run->kids, err) != TM_OK)
             return err->code;
@@ -182,11 +200,26 @@ static enum tm_code work_until(struct tm_run *run, const char *phase, int second
     }
 }
 
+struct work_moves { /* the generator: until when it was seen to do something */
+    int64_t changes, since_ns;
+    bool stuck;
+};
+
+/* Or it is late, and has done nothing for a while. */
 static bool work_workload_done(struct tm_run *run, void *self)
 {
-    (void)self;
-    return tm_run_ask(run->org_path,
-                      "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1;
+    struct work_moves *m = self;
+    struct tm_now now = tm_clock_now(run->clock);
+    if (tm_run_ask(run->org_path,
+                   "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'workload_done'") == 1)
+        return true;
+    int64_t changes = work_changes(run);
+    if (changes != m->changes || now.org_ms < run->progress.org_last_ms) {
+        m->changes = changes;
+        m->since_ns = now.wall_ns;
+    }
+    m->stuck = now.wall_ns - m->since_ns > WORK_STUCK_S * TM_NS_PER_S;
+    return m->stuck;
 }
 
 /* It has looked at every object after the last change could be seen. */
@@ -308,6 +341,17 @@ static enum tm_code work_drain(struct tm_run *run, struct tm_err *err)
     return rc;
 }
 
+/* What the history holds from before the org's clock started. */
+static enum tm_code work_records(struct tm_run *run, struct tm_err *err)
+{
+    run->records_first = -1;
+    for (int i = 0; i < WORK_ASKS_MAX && run->records_first < 0; i++, tm_supervise_pause(50))
+        run->records_first = tm_run_ask(run->org_path, run->resumes ? WORK_FIRST : WORK_LAST);
+    if (run->records_first < 0)
+        return tm_fail(err, TM_E_IO, "cannot read the history of %s", run->org_path);
+    return TM_OK;
+}
+
 static bool work_caught_up(struct tm_run *run, void *self)
 {
     return tm_resume_copied(run) && work_stream_quiet(run, self);
@@ -319,7 +363,9 @@ enum tm_code tm_run_catch_up(struct tm_run *run, struct tm_err *err)
     const struct tm_run_pipeline *stream = run->pipelines;
     while (stream->kind != TM_RUN_STREAM)
         stream++;
-    enum tm_code rc = tm_run_behind_open(&quiet.behind, run, stream, err);
+    enum tm_code rc = work_records(run, err);
+    if (rc == TM_OK)
+        rc = tm_run_behind_open(&quiet.behind, run, stream, err);
     if (rc == TM_OK)
         rc = work_until(run, "catching up", WORK_CATCH_UP_S, true, work_caught_up, &quiet, err);
     tm_run_behind_close(quiet.behind);
@@ -348,11 +394,8 @@ enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err)
     int hours_s = (int)(run->hours * 3600 / (double)run->compress);
     if (work_witness(run, err) != TM_OK)
         return tm_at(err, "starting the witness");
-    run->records_first = -1;
-    for (int i = 0; i < WORK_ASKS_MAX && run->records_first < 0; i++, tm_supervise_pause(50))
-        run->records_first = tm_run_ask(run->org_path, run->resumes ? WORK_FIRST : WORK_LAST);
-    if (run->records_first < 0)
-        return tm_fail(err, TM_E_IO, "cannot read the history of %s", run->org_path);
+    if (work_records(run, err) != TM_OK)
+        return err->code;
     int64_t starts_ns = tm_clock_monotonic_ns() + 100 * TM_NS_PER_MS;
     tm_clock_file_start(run->clock, starts_ns);
     work_progress_init(run, starts_ns);
@@ -363,12 +406,13 @@ enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err)
                "every pipeline shows the org as it stands; the org's clock starts: %.4g hours in "
                "%d s",
                run->hours, hours_s);
-    enum tm_code rc =
-        work_until(run, "working", hours_s * 2 + 120, false, work_workload_done, NULL, err);
+    struct work_moves moves = { -1, starts_ns, false };
+    enum tm_code rc = work_until(run, "working", INT_MAX, false, work_workload_done, &moves, err);
     if (rc != TM_OK)
         tm_log_status("");
-    if (rc == TM_E_AGAIN)
-        return tm_fail(err, TM_E_IO, "the workload did not end within %d s", hours_s * 2 + 120);
+    if (rc == TM_OK && moves.stuck)
+        return tm_fail(err, TM_E_IO, "the workload is not done, and nothing was committed for %d s",
+                       WORK_STUCK_S);
     if (rc != TM_OK)
         return rc;
     work_progress(run, "workload done", -1, true);
