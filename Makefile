@@ -100,10 +100,13 @@ growth: $(BUILD)/tests/bench_view
 nightly: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(ZOO),all,$(BUILD)/tidemark)
 	@ZOO=$(ZOO) sh tests/nightly.sh $(BUILD)
-# Every small world of up to ROWS rows (tests/unit_small_worlds.c); with four, about an hour on one core. `make test` runs a slice.
+# Every small world of up to ROWS rows (tests/unit_small_worlds.c); with four, about an hour on one core, or a SLICES-th of it:
+# make small SLICES=12 SLICE=0 … SLICE=11 is all of it. `make test` runs a slice of three rows.
 ROWS ?= 4
+SLICES ?= 1
+SLICE ?= 0
 small: $(BUILD)/tests/unit_small_worlds
-	@TIDEMARK_SMALL=$(ROWS) $<
+	@TIDEMARK_SMALL=$(ROWS) TIDEMARK_SMALL_EACH=$(SLICES) TIDEMARK_SMALL_AT=$(SLICE) $<
 # The checker at scale: a history of so many changes and a warehouse, judged; prints what memory that takes. `make test` runs a slice.
 CHANGES ?= 1000000 3000000 10000000
 scale: $(BUILD)/tidemark $(BUILD)/tests/e2e_scale

@@ -5,7 +5,8 @@
  * long as the rows that concern the whole object are the same and come at the same time.
  *   TIDEMARK_SMALL=4 …        all worlds of up to 4 rows; without it all of up to 2, and one in
  *                             eight of those with 3
- *   TIDEMARK_SMALL_EACH=10 …  of the largest ones only one in ten
+ *   TIDEMARK_SMALL_EACH=10 …  of the largest ones only one in ten, those whose number leaves
+ *   TIDEMARK_SMALL_AT=3 …     3 when it is divided by ten; 0 without it
  * In every eighth database option 2 starts anew at every row, from what it kept. */
 #include "base/sql.h"
 #include "support_small.h"
@@ -56,7 +57,7 @@ static struct {
 } stories;
 static struct group *groups;
 static uint64_t worlds_run, rows_run, databases_run, flagged;
-static int rows_most, each; /* of the worlds with rows_most rows, one in `each` is run */
+static int rows_most, each, each_at; /* of the worlds with rows_most rows, one in `each` is run */
 
 static const struct small_story *story_of(const struct world *w)
 {
@@ -666,7 +667,7 @@ static void world_add(struct world *w)
     /* by databases, where they hold few worlds */
     bool wide = strpbrk(g->key, "oce") != NULL;
     if (story_of(w)->rows_count == rows_most &&
-        (wide ? (uint32_t)(g - groups) : w->story) % (uint32_t)each != 0)
+        (wide ? (uint32_t)(g - groups) : w->story) % (uint32_t)each != (uint32_t)each_at)
         return;
     w->records = (uint8_t)(1 + number++ % 2);
     if (g->count == g->cap) {
@@ -711,12 +712,12 @@ static void worlds_of(uint32_t story)
     }
 }
 
-static int number_of(const char *name, int preset, int most)
+static int number_of(const char *name, int preset, int least, int most)
 {
     const char *given = getenv(name);
     int n = given != NULL ? atoi(given) : preset;
-    if (n < 1 || n > most)
-        fail_msg("%s=%s: a number from 1 to %d", name, given, most);
+    if (n < least || n > most)
+        fail_msg("%s=%s: a number from %d to %d", name, given, least, most);
     return n;
 }
 
@@ -724,9 +725,10 @@ static void all_orders_losses_and_repetitions_of_small_histories_follow_the_rule
 {
     (void)state;
     struct timespec began, ended;
-    rows_most = number_of("TIDEMARK_SMALL", ROWS_PRESET, SMALL_ROWS_MAX);
-    each =
-        number_of("TIDEMARK_SMALL_EACH", getenv("TIDEMARK_SMALL") != NULL ? 1 : EACH_PRESET, 1000);
+    rows_most = number_of("TIDEMARK_SMALL", ROWS_PRESET, 1, SMALL_ROWS_MAX);
+    each = number_of("TIDEMARK_SMALL_EACH", getenv("TIDEMARK_SMALL") != NULL ? 1 : EACH_PRESET, 1,
+                     1000);
+    each_at = number_of("TIDEMARK_SMALL_AT", 0, 0, each - 1);
     clock_gettime(CLOCK_MONOTONIC, &began);
     base_open(&base);
     groups = calloc(GROUPS_MAX, sizeof *groups);
