@@ -214,7 +214,7 @@ static void a_number_made_narrower_is_whole_for_range_reads_as_well(void **state
     assert_int_equal(org_one(f->org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Account", id, sets, T0 + 1000),
                      TM_OK);
     assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 20000, &relation, NULL), TM_OK);
-    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", narrow, NULL), TM_OK);
+    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", narrow, NULL, NULL), TM_OK);
     assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 21000, &relation, NULL), TM_OK);
     assert_string_equal(
         org_ask(f->org, "SELECT typeof(Depth__c)||' '||Depth__c FROM lag_Account", text),

@@ -74,14 +74,14 @@ static void a_number_made_narrower_loses_its_decimals_in_the_recycle_bin_too(voi
            *wide = json_pack("{s:s,s:i}", "type", "double", "scale", 2),
            *narrow = json_pack("{s:s,s:i}", "type", "int", "scale", 0);
     assert_int_equal(tm_org_field_add(f->org, "Account", field, NULL, NULL), TM_OK);
-    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", wide, NULL), TM_OK);
+    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", wide, NULL, NULL), TM_OK);
     org_make_account(f->org, id, "A", T0);
     struct tm_org_set sets[] = { { "Depth__c", org_real(3.75) }, { NULL, org_null() } };
     assert_int_equal(org_one(f->org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Account", id, sets, T0 + 1000),
                      TM_OK);
     assert_int_equal(org_one(f->org, TM_ORG_DELETE, TM_ORG_NORMAL, "Account", id, NULL, T0 + 2000),
                      TM_OK);
-    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", narrow, NULL), TM_OK);
+    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", narrow, NULL, NULL), TM_OK);
     assert_int_equal(
         org_one(f->org, TM_ORG_UNDELETE, TM_ORG_NORMAL, "Account", id, NULL, T0 + 3000), TM_OK);
     json_t *e = org_last_event(f->org, "Account");

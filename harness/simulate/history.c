@@ -516,6 +516,14 @@ static void history_lead(struct tm_sim_history *h, struct history_txn *t)
 
 /* ---- a given script ---- */
 
+/* A value drawn when the field was of another kind does not fit any longer, or not yet. */
+static bool history_suits(const struct tm_field *f, const struct tm_org_value *v)
+{
+    bool number = f != NULL && (f->kind == TM_FIELD_INT || f->kind == TM_FIELD_NUMBER);
+    return f != NULL && (v->kind == TM_ORG_NULL || number == (v->kind != TM_ORG_TEXT) ||
+                         f->kind == TM_FIELD_BOOLEAN || f->kind == TM_FIELD_DATETIME);
+}
+
 /* What of the event still fits: an update of a record that was never created does not. */
 static void history_take(struct tm_sim_history *h, struct history_txn *t,
                          const struct tm_sim_event *e)
@@ -537,8 +545,9 @@ static void history_take(struct tm_sim_history *h, struct history_txn *t,
                                      .sets = t->sets[t->count] };
         memcpy(c->id, r->id, sizeof c->id);
         for (size_t k = 0; k < from->sets_count; k++)
-            if (tm_describe_field(tm_org_describe_whole(h->org, c->object), from->sets[k].field) !=
-                NULL)
+            if (history_suits(tm_describe_field(tm_org_describe_whole(h->org, c->object),
+                                                from->sets[k].field),
+                              &from->sets[k].value))
                 t->sets[t->count][c->sets_count++] =
                     (struct tm_org_set){ from->sets[k].field, from->sets[k].value };
         t->records[t->count++] = from->record;

@@ -25,6 +25,7 @@ enum tm_sim_theme {
     TM_SIM_THEME_ANY,
     TM_SIM_THEME_BACK,   /* a field goes and comes back */
     TM_SIM_THEME_NUMBER, /* a number has decimals and loses them */
+    TM_SIM_THEME_KIND    /* a number becomes text and one again */
 };
 struct tm_sim_history {
     struct tm_rng rng;
@@ -54,7 +55,7 @@ struct tm_sim_history {
     bool removed[TM_SIM_OBJECTS_MAX];                    /* Old__c is gone */
     char hidden[TM_SIM_OBJECTS_MAX][TM_SIM_FIELD_BYTES]; /* one field at most; "" = none */
     bool picklist;                                       /* Stage__c is one */
-    bool decimals;                                       /* Seats__c may have some */
+    bool decimals, textual;                              /* Seats__c may have some; is text */
     bool same_columns; /* no number changes its type, which gives it another column */
     unsigned restarts; /* how often replay ids went back */
     /* for the driver, which clears them: events have just expired; replay ids went back; a schema

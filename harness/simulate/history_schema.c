@@ -8,6 +8,7 @@
 #define SCHEMA_CHANGES_MAX 6 /* of fields, of a history: each has SQL prepared again all over */
 #define SCHEMA_SHORT 40      /* a line begins so many ids below a power of ten, at most */
 #define SCHEMA_NUMBER "Seats__c"
+#define SCHEMA_TEXT_BYTES 80
 
 int64_t tm_sim_history_line(const struct tm_sim_history *h)
 {
@@ -22,7 +23,12 @@ int64_t tm_sim_history_line(const struct tm_sim_history *h)
 void tm_sim_history_theme(struct tm_sim_history *h)
 {
     double at = tm_rng_unit(&h->rng);
-    h->theme = at < 0.1 ? TM_SIM_THEME_BACK : at < 0.16 ? TM_SIM_THEME_NUMBER : TM_SIM_THEME_ANY;
+    h->theme = at < 0.1    ? TM_SIM_THEME_BACK
+               : at < 0.14 ? TM_SIM_THEME_NUMBER
+               : at < 0.18 ? TM_SIM_THEME_KIND
+                           : TM_SIM_THEME_ANY;
+    if (h->same_columns && h->theme >= TM_SIM_THEME_NUMBER)
+        h->theme = TM_SIM_THEME_ANY;
     if (h->theme == TM_SIM_THEME_BACK && !h->audited) /* nobody would find that it is empty */
         h->theme = TM_SIM_THEME_ANY;
     if (h->theme != TM_SIM_THEME_ANY)
@@ -63,13 +69,16 @@ static bool schema_draw_field(struct tm_sim_history *h, struct tm_sim_event *e)
     if (h->theme == TM_SIM_THEME_BACK)
         return schema_set(e, h->removed[e->object] ? TM_SIM_FIELD_ADD : TM_SIM_FIELD_REMOVE,
                           "Old__c");
-    if (h->theme == TM_SIM_THEME_NUMBER && e->object == 0 && !h->same_columns)
+    if (h->theme == TM_SIM_THEME_KIND && e->object == 0)
+        return schema_set(e, h->textual ? TM_SIM_FIELD_NUMBER : TM_SIM_FIELD_TEXT, SCHEMA_NUMBER);
+    if (h->theme == TM_SIM_THEME_NUMBER && e->object == 0)
         return schema_set(e, h->decimals ? TM_SIM_FIELD_NARROW : TM_SIM_FIELD_WIDEN, SCHEMA_NUMBER);
     if (!h->removed[e->object] && tm_rng_chance(&h->rng, 0.4))
         return schema_set(e, TM_SIM_FIELD_REMOVE, "Old__c");
     if (e->object == 0 && tm_rng_chance(&h->rng, 0.4))
         return schema_set(e, TM_SIM_FIELD_RETYPE, "Stage__c");
-    if (e->object == 0 && !h->same_columns && tm_rng_chance(&h->rng, 0.5))
+    if (e->object == 0 && h->theme == TM_SIM_THEME_ANY && !h->same_columns &&
+        tm_rng_chance(&h->rng, 0.5))
         return schema_set(e, h->decimals ? TM_SIM_FIELD_NARROW : TM_SIM_FIELD_WIDEN, SCHEMA_NUMBER);
     if (h->fields_added == SCHEMA_FIELDS_ADDED_MAX)
         return false;
@@ -119,7 +128,9 @@ bool tm_sim_history_schema_fits(const struct tm_sim_history *h, const struct tm_
         tm_describe_field(tm_org_describe_whole(h->org, h->objects[e->object]), e->field);
     switch (e->kind) {
     case TM_SIM_FIELD_ADD: return f == NULL;
-    case TM_SIM_FIELD_WIDEN: return f != NULL && f->kind == TM_FIELD_INT;
+    case TM_SIM_FIELD_WIDEN:
+    case TM_SIM_FIELD_TEXT: return f != NULL && f->kind == TM_FIELD_INT;
+    case TM_SIM_FIELD_NUMBER: return f != NULL && f->kind == TM_FIELD_TEXT;
     case TM_SIM_FIELD_NARROW: return f != NULL && f->kind == TM_FIELD_NUMBER;
     case TM_SIM_FIELD_HIDE: return f != NULL && !f->hidden;
     case TM_SIM_FIELD_SHOW: return f != NULL && f->hidden;
@@ -127,63 +138,114 @@ bool tm_sim_history_schema_fits(const struct tm_sim_history *h, const struct tm_
     }
 }
 
-/* What the conversion makes of the values that are there: one transaction, one event without ids.
- */
-static enum tm_code schema_cut(struct tm_sim_history *h, const struct tm_sim_event *e,
-                               struct tm_err *err)
-{
+/* What a conversion makes of the values that are there: one transaction, one event without ids. */
+struct schema_converted {
     struct tm_org_change changes[TM_SIM_RECORDS_MAX];
     struct tm_org_set sets[TM_SIM_RECORDS_MAX];
-    struct tm_org_txn txn = { .changes = changes, .org_ms = e->org_ms };
-    const char *object = h->objects[e->object];
+    char texts[TM_SIM_RECORDS_MAX][SCHEMA_TEXT_BYTES];
+    size_t count;
+};
+
+/* sql: rows of Id and what its value becomes. */
+static enum tm_code schema_convert(struct schema_converted *c, const struct tm_sim_history *h,
+                                   const struct tm_sim_event *e, const char *sql,
+                                   struct tm_err *err)
+{
     sqlite3_stmt *s = NULL;
     bool row = false;
-    enum tm_code rc = tm_sql_prepare(
-        &s, tm_org_db(h->org),
+    c->count = 0;
+    enum tm_code rc = tm_sql_prepare(&s, tm_org_db(h->org), sql, err);
+    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
+        size_t at = c->count++;
+        assert(at < TM_SIM_RECORDS_MAX && strcmp(h->objects[e->object], "Deal") == 0);
+        struct tm_org_value v = { .kind = TM_ORG_NULL };
+        if (sqlite3_column_type(s, 1) == SQLITE_INTEGER) {
+            v = (struct tm_org_value){ .kind = TM_ORG_INT, .i = sqlite3_column_int64(s, 1) };
+        } else if (sqlite3_column_type(s, 1) == SQLITE_TEXT) {
+            snprintf(c->texts[at], sizeof c->texts[at], "%s",
+                     (const char *)sqlite3_column_text(s, 1));
+            v = (struct tm_org_value){ .kind = TM_ORG_TEXT, .text = c->texts[at] };
+        }
+        c->sets[at] = (struct tm_org_set){ SCHEMA_NUMBER, v };
+        c->changes[at] = (struct tm_org_change){ .kind = TM_ORG_UPDATE,
+                                                 .announce = TM_ORG_CONVERSION,
+                                                 .object = h->objects[e->object],
+                                                 .sets = &c->sets[at],
+                                                 .sets_count = 1 };
+        snprintf(c->changes[at].id, TM_ID_BYTES, "%s", (const char *)sqlite3_column_text(s, 0));
+    }
+    tm_sql_finalize(s);
+    return rc;
+}
+
+static enum tm_code schema_commit(struct schema_converted *c, struct tm_sim_history *h,
+                                  const struct tm_sim_event *e, struct tm_err *err)
+{
+    struct tm_org_txn txn = { .changes = c->changes,
+                              .changes_count = c->count,
+                              .org_ms = e->org_ms };
+    return c->count > 0 ? tm_org_commit(h->org, &txn, err) : TM_OK;
+}
+
+static enum tm_code schema_type(struct tm_sim_history *h, const struct tm_sim_event *e,
+                                const char *type, int scale, struct tm_err *err)
+{
+    const struct tm_now now = { e->org_ms, tm_sim_wall_at(e->org_ms) };
+    json_t *patch = json_pack("{s:s, s:i, s:i}", "type", type, "scale", scale, "length",
+                              strcmp(type, "string") == 0 ? SCHEMA_TEXT_BYTES : 0);
+    enum tm_code rc =
+        tm_org_field_retype(h->org, h->objects[e->object], e->field, patch, &now, err);
+    json_decref(patch);
+    return rc;
+}
+
+/* Whole numbers and text: what is a number stays one, all else becomes null. */
+static enum tm_code schema_kind(struct tm_sim_history *h, const struct tm_sim_event *e,
+                                struct tm_err *err)
+{
+    static _Thread_local struct schema_converted c;
+    static const char to_text[] = "SELECT Id,CAST(" SCHEMA_NUMBER " AS TEXT) FROM cur_Deal WHERE "
+                                  "IsDeleted=0 AND " SCHEMA_NUMBER " IS NOT NULL",
+                      to_number[] =
+                          "SELECT Id,CASE WHEN CAST(CAST(" SCHEMA_NUMBER " AS INTEGER) AS TEXT)"
+                          "=" SCHEMA_NUMBER " THEN CAST(" SCHEMA_NUMBER " AS INTEGER) END FROM "
+                          "cur_Deal WHERE IsDeleted=0 AND " SCHEMA_NUMBER " IS NOT NULL";
+    h->textual = e->kind == TM_SIM_FIELD_TEXT;
+    h->narrowed = true;
+    enum tm_code rc = schema_convert(&c, h, e, h->textual ? to_text : to_number, err);
+    if (rc == TM_OK)
+        rc = schema_type(h, e, h->textual ? "string" : "int", 0, err);
+    return rc == TM_OK ? schema_commit(&c, h, e, err) : rc;
+}
+
+static enum tm_code schema_narrow(struct tm_sim_history *h, const struct tm_sim_event *e,
+                                  struct tm_err *err)
+{
+    static _Thread_local struct schema_converted c;
+    h->decimals = false;
+    h->narrowed = true;
+    enum tm_code rc = schema_convert(
+        &c, h, e,
         "SELECT Id,cut FROM (SELECT Id," SCHEMA_NUMBER " AS was,CASE WHEN abs(" SCHEMA_NUMBER
         ")<2147483648 THEN CAST(" SCHEMA_NUMBER " AS INTEGER) END AS cut FROM cur_Deal WHERE "
         "IsDeleted=0) WHERE was IS NOT cut",
         err);
-    while (rc == TM_OK && (rc = tm_sql_step(s, &row, err)) == TM_OK && row) {
-        size_t at = txn.changes_count++;
-        assert(at < TM_SIM_RECORDS_MAX && strcmp(object, "Deal") == 0);
-        bool fits = sqlite3_column_type(s, 1) != SQLITE_NULL;
-        sets[at] = (struct tm_org_set){ SCHEMA_NUMBER,
-                                        { .kind = fits ? TM_ORG_REAL : TM_ORG_NULL,
-                                          .d = (double)sqlite3_column_int64(s, 1) } };
-        changes[at] = (struct tm_org_change){ .kind = TM_ORG_UPDATE,
-                                              .announce = TM_ORG_CONVERSION,
-                                              .object = object,
-                                              .sets = &sets[at],
-                                              .sets_count = 1 };
-        snprintf(changes[at].id, TM_ID_BYTES, "%s", (const char *)sqlite3_column_text(s, 0));
-    }
-    tm_sql_finalize(s);
-    if (rc == TM_OK && txn.changes_count > 0)
-        rc = tm_org_commit(h->org, &txn, err);
-    return rc;
+    if (rc == TM_OK)
+        rc = schema_commit(&c, h, e, err);
+    return rc == TM_OK ? schema_type(h, e, "int", 0, err) : rc;
 }
 
 static enum tm_code schema_retype(struct tm_sim_history *h, const struct tm_sim_event *e,
                                   struct tm_err *err)
 {
-    const char *type = "string";
-    enum tm_code rc = TM_OK;
-    int scale = 0;
-    if (e->kind == TM_SIM_FIELD_RETYPE) {
-        h->picklist = !h->picklist;
-        type = h->picklist ? "picklist" : "string";
-    } else {
-        h->decimals = e->kind == TM_SIM_FIELD_WIDEN;
-        h->narrowed = !h->decimals;
-        type = h->decimals ? "double" : "int";
-        scale = h->decimals ? 2 : 0;
-        if (h->narrowed)
-            rc = schema_cut(h, e, err);
+    if (e->kind == TM_SIM_FIELD_WIDEN) {
+        h->decimals = true;
+        return schema_type(h, e, "double", 2, err);
     }
-    json_t *patch = json_pack("{s:s, s:i}", "type", type, "scale", scale);
-    if (rc == TM_OK)
-        rc = tm_org_field_retype(h->org, h->objects[e->object], e->field, patch, err);
+    h->picklist = !h->picklist;
+    json_t *patch = json_pack("{s:s}", "type", h->picklist ? "picklist" : "string");
+    enum tm_code rc =
+        tm_org_field_retype(h->org, h->objects[e->object], e->field, patch, NULL, err);
     json_decref(patch);
     return rc;
 }
@@ -219,6 +281,8 @@ enum tm_code tm_sim_history_schema_do(struct tm_sim_history *h, const struct tm_
         [TM_SIM_FIELD_RETYPE] = TM_SIM_STAT_FIELD_RETYPE,
         [TM_SIM_FIELD_WIDEN] = TM_SIM_STAT_FIELD_WIDEN,
         [TM_SIM_FIELD_NARROW] = TM_SIM_STAT_FIELD_NARROW,
+        [TM_SIM_FIELD_TEXT] = TM_SIM_STAT_FIELD_TEXT,
+        [TM_SIM_FIELD_NUMBER] = TM_SIM_STAT_FIELD_NUMBER,
         [TM_SIM_FIELD_HIDE] = TM_SIM_STAT_FIELD_HIDE,
         [TM_SIM_FIELD_SHOW] = TM_SIM_STAT_FIELD_SHOW,
         [TM_SIM_FORGET] = TM_SIM_STAT_FORGET,
@@ -232,8 +296,10 @@ enum tm_code tm_sim_history_schema_do(struct tm_sim_history *h, const struct tm_
         h->removed[e->object] = true;
         return tm_org_field_remove(h->org, h->objects[e->object], e->field, err);
     case TM_SIM_FIELD_RETYPE:
-    case TM_SIM_FIELD_WIDEN:
-    case TM_SIM_FIELD_NARROW: return schema_retype(h, e, err);
+    case TM_SIM_FIELD_WIDEN: return schema_retype(h, e, err);
+    case TM_SIM_FIELD_NARROW: return schema_narrow(h, e, err);
+    case TM_SIM_FIELD_TEXT:
+    case TM_SIM_FIELD_NUMBER: return schema_kind(h, e, err);
     case TM_SIM_FIELD_HIDE:
     case TM_SIM_FIELD_SHOW: return schema_hide(h, e, err);
     case TM_SIM_FORGET: h->forgot = true; return tm_org_forget(h->org, e->org_ms, err);

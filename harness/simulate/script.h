@@ -16,6 +16,8 @@ enum tm_sim_event_kind {
     TM_SIM_FIELD_WIDEN,  /* whole numbers to numbers with decimals: values stay, no event */
     TM_SIM_FIELD_NARROW, /* and back: decimals are cut off, a conversion event, and a schema that
                             the registry refuses until somebody lets it in */
+    TM_SIM_FIELD_TEXT,   /* whole numbers to text, and */
+    TM_SIM_FIELD_NUMBER, /* text to whole numbers, or null: as above, and a column of its own */
     TM_SIM_FIELD_HIDE,   /* field-level security: the user no longer sees it */
     TM_SIM_FIELD_SHOW,
     TM_SIM_FORGET,      /* the sources were away for days: what is published can no longer be

@@ -36,6 +36,8 @@ const char *tm_sim_stat_name(enum tm_sim_stat s)
         [TM_SIM_STAT_FIELD_RETYPE] = "field retyped",
         [TM_SIM_STAT_FIELD_WIDEN] = "number widened",
         [TM_SIM_STAT_FIELD_NARROW] = "number narrowed",
+        [TM_SIM_STAT_FIELD_TEXT] = "number to text",
+        [TM_SIM_STAT_FIELD_NUMBER] = "text to number",
         [TM_SIM_STAT_FIELD_HIDE] = "field hidden",
         [TM_SIM_STAT_FIELD_SHOW] = "field shown again",
         [TM_SIM_STAT_HIDDEN_SET] = "hidden field changed",

@@ -41,6 +41,8 @@ enum tm_sim_stat {
     TM_SIM_STAT_FIELD_RETYPE,
     TM_SIM_STAT_FIELD_WIDEN,
     TM_SIM_STAT_FIELD_NARROW,
+    TM_SIM_STAT_FIELD_TEXT, /* incompatible: a column of its own */
+    TM_SIM_STAT_FIELD_NUMBER,
     TM_SIM_STAT_FIELD_HIDE,
     TM_SIM_STAT_FIELD_SHOW,
     TM_SIM_STAT_HIDDEN_SET, /* a change of a hidden field */

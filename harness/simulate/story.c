@@ -140,6 +140,17 @@ static void story_schema(struct story *s, const struct tm_sim_event *e)
             "it in",
             field, object);
         break;
+    case TM_SIM_FIELD_TEXT:
+    case TM_SIM_FIELD_NUMBER:
+        tm_buf_addf(b,
+                    "field %s of %s becomes %s; a type conversion event tells of the values, the "
+                    "registry refuses the new schema until somebody lets it in, and the raw tables "
+                    "have another column for it",
+                    field, object,
+                    e->kind == TM_SIM_FIELD_TEXT
+                        ? "text"
+                        : "a whole number, and null where the text was none");
+        break;
     case TM_SIM_FIELD_HIDE:
         tm_buf_addf(b, "field %s of %s is hidden from the user", field, object);
         break;

@@ -83,12 +83,12 @@ enum tm_code tm_org_field_add(struct tm_org *org, const char *object, json_t *fi
  * required fields refuse. */
 enum tm_code tm_org_field_remove(struct tm_org *org, const char *object, const char *field,
                                  struct tm_err *err);
-/* Another type for a field, its values staying of the same kind (string -> picklist) or numbers
- * (int
- * <-> double: who makes it narrower commits what becomes of the values): keys of `patch` replace
- * the field's. */
+/* Another type for a field: keys of `patch` replace the field's. Values stay where they are of the
+ * same kind (string -> picklist) or numbers (int <-> double). Between text and numbers records get
+ * null, as when a field is added again. What becomes of values that did not stay, or were made
+ * narrower, whoever does it commits. */
 enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field,
-                                 json_t *patch, struct tm_err *err);
+                                 json_t *patch, const struct tm_now *now, struct tm_err *err);
 
 /* Field-level security: the integration user no longer sees the field, or sees it again. Hidden, it
  * is in no describe, no event and no changedFields, and SOQL refuses its name (INVALID_FIELD); it

@@ -248,9 +248,32 @@ static bool schema_number(const struct tm_field *f)
     return f->kind == TM_FIELD_INT || f->kind == TM_FIELD_NUMBER;
 }
 
-enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field,
-                                 json_t *patch, struct tm_err *err)
+/* Text and numbers: the column is made anew, empty. Only where no formula or index hangs on it. */
+static enum tm_code schema_other_kind(struct tm_org *org, struct org_object *o,
+                                      const struct tm_describe *d, const struct tm_field *after,
+                                      const struct tm_now *now, struct tm_err *err)
 {
+    bool there = false;
+    enum tm_code rc = schema_empty(org, o, after->name, now, err);
+    if (rc == TM_OK)
+        rc = tm_sql_execf(org->db, err, "ALTER TABLE \"%w\" DROP COLUMN \"%w\"", o->cur,
+                          after->name);
+    org->lag_pos = -1; /* the lagging copy has a column of the old kind: it is made anew */
+    return rc == TM_OK ? schema_column_add(org, o, d, after, &there, err) : rc;
+}
+
+/* Can values of one become values of the other? */
+static bool schema_converts(const struct tm_field *from, const struct tm_field *to)
+{
+    return to->kind == from->kind || (schema_number(to) && schema_number(from)) ||
+           (to->nillable && ((schema_number(to) && from->kind == TM_FIELD_TEXT) ||
+                             (to->kind == TM_FIELD_TEXT && schema_number(from))));
+}
+
+enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const char *field,
+                                 json_t *patch, const struct tm_now *now, struct tm_err *err)
+{
+    const int64_t pos = org->pos_last, ms = org->ms_last, txns = org->txn_count;
     struct org_object *o = org_find(org, object);
     if (o == NULL)
         return org_refuse(org, "INVALID_TYPE", "", err, "sObject type '%s' is not supported",
@@ -270,19 +293,26 @@ enum tm_code tm_org_field_retype(struct tm_org *org, const char *object, const c
     enum tm_code rc = tm_describe_parse(&d, describe, err);
     const struct tm_field *after = rc == TM_OK ? tm_describe_field(d, f->name) : NULL;
     if (rc == TM_OK && (name != NULL || !f->custom || f->calculated || after->calculated ||
-                        !(after->kind == f->kind || (schema_number(after) && schema_number(f)))))
+                        !schema_converts(f, after)))
         rc = org_refuse(org, "INVALID_FIELD", field, err,
                         "%s.%s: only a custom field can be retyped, to a type of the same kind "
-                        "of value, or from one kind of number to another",
+                        "of value, to another kind of number, or between text and numbers",
                         o->describe->object, f->name);
     if (rc == TM_OK)
         rc = schema_begin(org, err);
     if (rc == TM_OK) {
         if (f->kind == TM_FIELD_NUMBER && after->kind == TM_FIELD_INT)
             rc = schema_narrow(org, o, after->name, err);
+        else if (schema_number(f) != schema_number(after))
+            rc = schema_other_kind(org, o, d, after, now, err);
         if (rc == TM_OK)
             rc = schema_replace(org, o, describe, err);
         rc = schema_savepoint(org, rc, err);
+        if (rc != TM_OK) {
+            org->pos_last = pos;
+            org->ms_last = ms;
+            org->txn_count = txns;
+        }
     }
     tm_describe_close(d);
     json_decref(describe);

@@ -185,6 +185,9 @@ enum tm_code tm_org_value_of_json(struct tm_org_value *out, char scratch[TM_TIME
 void org_value_of_history(struct tm_org_value *out, const struct tm_field *f, const json_t *json)
 {
     *out = (struct tm_org_value){ TM_ORG_NULL, 0, 0, NULL };
+    bool number = f->kind == TM_FIELD_NUMBER || f->kind == TM_FIELD_INT;
+    if (json_is_string(json) ? number : json_is_number(json) && f->kind == TM_FIELD_TEXT)
+        return; /* from before it was of another kind */
     if (json_is_string(json)) {
         out->kind = TM_ORG_TEXT;
         out->text = json_string_value(json);

@@ -447,7 +447,7 @@ static enum tm_code kinds_conversion(struct wl_maker *m, const struct tm_org_txn
                                "\"label\":\"New\",\"validFor\":null,\"value\":\"New\"}]}",
                                0, NULL);
     if (rc == TM_OK)
-        rc = tm_org_field_retype(m->org, o->name, WL_CONVERSION_FIELD, patch, err);
+        rc = tm_org_field_retype(m->org, o->name, WL_CONVERSION_FIELD, patch, NULL, err);
     json_decref(patch);
     if (rc == TM_OK)
         rc = wl_fields(m, err);
