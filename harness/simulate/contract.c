@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "event/change.h"
 #include "event/contract.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,6 +137,29 @@ static enum tm_code contract_bare(const struct contract *c, struct tm_err *err)
     return rc;
 }
 
+/* Every record of the topic that has a value is one row, or kept aside; none is two. */
+static enum tm_code contract_rows(const struct contract *c, const struct tm_mem_broker *broker,
+                                  const char *topic, const char *table, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    for (int32_t p = 0; p < c->partitions && rc == TM_OK && !c->out->found; p++) {
+        char sql[2048];
+        struct tm_record r;
+        int64_t sent = 0;
+        for (int64_t o = 0; tm_mem_record(broker, topic, p, o, &r); o++)
+            sent += r.value != NULL;
+        snprintf(sql, sizeof sql,
+                 "SELECT printf('partition %d holds %" PRId64 " records; there are %%d rows of %%d "
+                 "of them, and %%d kept aside',n,offsets,aside) FROM (SELECT count(*) AS "
+                 "n,count(DISTINCT _offset) AS offsets,(SELECT count(*) FROM _undecodable WHERE "
+                 "topic='%s' AND partition=%d) AS aside FROM \"%s\" WHERE _partition=%d) WHERE "
+                 "n<>offsets OR n+aside<>%" PRId64,
+                 (int)p, sent, topic, (int)p, table, (int)p, sent);
+        rc = contract_ask(c, "rows", sql, err);
+    }
+    return rc;
+}
+
 static enum tm_code contract_there(bool *out, const struct contract *c, const char *table,
                                    struct tm_err *err)
 {
@@ -147,7 +171,8 @@ static enum tm_code contract_there(bool *out, const struct contract *c, const ch
     return rc;
 }
 
-static enum tm_code contract_object(const struct contract *c, struct tm_err *err)
+static enum tm_code contract_object(const struct contract *c, const struct tm_sim_world *w,
+                                    size_t object, struct tm_err *err)
 {
     bool raw = false, alerts = false, recon = false;
     enum tm_code rc = contract_there(&raw, c, c->raw, err);
@@ -163,6 +188,12 @@ static enum tm_code contract_object(const struct contract *c, struct tm_err *err
         rc = contract_reads(c, err);
     if (rc == TM_OK && recon && !c->out->found)
         rc = contract_bare(c, err);
+    if (rc == TM_OK && raw && !c->out->found)
+        rc = contract_rows(c, w->broker, w->raw[object], c->raw, err);
+    if (rc == TM_OK && alerts && !c->out->found)
+        rc = contract_rows(c, w->broker, w->alerts[object], c->alerts, err);
+    if (rc == TM_OK && recon && !c->out->found)
+        rc = contract_rows(c, w->broker, w->recon[object], c->recon, err);
     return rc;
 }
 
@@ -178,7 +209,7 @@ enum tm_code tm_sim_contract_check(struct tm_sim_world *w, struct tm_sim_finding
         tm_name_sanitize(c.raw, sizeof c.raw, w->raw[i]);
         tm_name_sanitize(c.alerts, sizeof c.alerts, w->alerts[i]);
         tm_name_sanitize(c.recon, sizeof c.recon, w->recon[i]);
-        rc = contract_object(&c, err);
+        rc = contract_object(&c, w, i, err);
     }
     return rc == TM_OK ? rc : tm_at(err, "what the topics promise");
 }
