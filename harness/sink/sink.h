@@ -58,6 +58,7 @@ struct tm_topic_owner tm_sink_owner(struct tm_sink *s);
 void tm_sink_consume(struct tm_sink *s, struct tm_topic *const *consumers, size_t consumers_count);
 /* When nothing has come it looks again so much later, and does nothing else meanwhile. */
 int64_t tm_sink_idle_ns(void);
+/* After an error nothing of the batch is written and all of it is kept: it may be stepped again. */
 enum tm_code tm_sink_step(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
                           struct tm_err *err);
 void tm_sink_close(struct tm_sink *s);
