@@ -223,6 +223,50 @@ static void a_number_made_narrower_is_whole_for_range_reads_as_well(void **state
     json_decref(narrow);
 }
 
+/* Another kind of value: records get null, and the history says so; range reads as well, whatever
+ * the history holds of the kind before. */
+static void a_number_that_becomes_text_and_a_number_again_is_empty_each_time(void **state)
+{
+    struct org_fixture *f = *state;
+    char id[TM_ID_BYTES];
+    const char *relation;
+    struct tm_err err = { .code = TM_OK };
+    const struct tm_now now = { T0 + 2000, 77 };
+    json_t *field = json_pack("{s:s,s:s,s:i}", "name", "Depth__c", "type", "int", "length", 0),
+           *words = json_pack("{s:s,s:i}", "type", "string", "length", 20),
+           *number = json_pack("{s:s,s:i}", "type", "double", "scale", 1),
+           *yes = json_pack("{s:s}", "type", "boolean");
+    f->settings.index_lag_ms = 10000;
+    org_fixture_reopen(f);
+    assert_int_equal(tm_org_field_add(f->org, "Account", field, NULL, NULL), TM_OK);
+    org_make_account(f->org, id, "A", T0);
+    struct tm_org_set sets[] = { { "Depth__c", org_int(62) }, { NULL, org_null() } };
+    assert_int_equal(org_one(f->org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Account", id, sets, T0 + 1000),
+                     TM_OK);
+    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", words, &now, &err), TM_OK);
+    assert_string_equal(org_ask(f->org, "SELECT ifnull(Depth__c,'none') FROM cur_Account", text),
+                        "none");
+    assert_string_equal(
+        org_ask(f->org, "SELECT changed||fields FROM history ORDER BY pos DESC LIMIT 1", text),
+        "[\"Depth__c\"]{\"Depth__c\":null}");
+    struct tm_org_set later[] = { { "Depth__c", org_text("deep") }, { NULL, org_null() } };
+    assert_int_equal(
+        org_one(f->org, TM_ORG_UPDATE, TM_ORG_CONVERSION, "Account", id, later, T0 + 3000), TM_OK);
+    /* as it was while it was a number: the text column has nothing of it */
+    assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 11500, &relation, NULL), TM_OK);
+    assert_string_equal(org_ask(f->org, "SELECT ifnull(Depth__c,'none') FROM lag_Account", text),
+                        "none");
+    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", number, &now, &err), TM_OK);
+    assert_int_equal(tm_org_relation(f->org, "Account", true, T0 + 14000, &relation, NULL), TM_OK);
+    assert_string_equal(org_ask(f->org, "SELECT ifnull(Depth__c,'none') FROM lag_Account", text),
+                        "none");
+    assert_int_equal(tm_org_field_retype(f->org, "Account", "Depth__c", yes, &now, &err), TM_E_ARG);
+    json_decref(field);
+    json_decref(words);
+    json_decref(number);
+    json_decref(yes);
+}
+
 /* A copy made while the field was not there has no column for it. */
 static void a_field_that_comes_back_is_there_for_range_reads_as_well(void **state)
 {
@@ -408,6 +452,7 @@ int main(void)
         ON_AN_ORG(events_are_kept_for_72_hours_and_older_positions_refused),
         ON_AN_ORG(range_reads_see_the_org_as_it_was_v_ago),
         ON_AN_ORG(a_number_made_narrower_is_whole_for_range_reads_as_well),
+        ON_AN_ORG(a_number_that_becomes_text_and_a_number_again_is_empty_each_time),
         ON_AN_ORG(a_field_that_comes_back_is_there_for_range_reads_as_well),
         ON_AN_ORG(lagged_copies_taken_over_bit_by_bit_are_what_a_range_read_sees),
         ON_AN_ORG(deleted_records_are_listed_for_15_days_hard_ones_too),
