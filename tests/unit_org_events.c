@@ -307,7 +307,7 @@ static void conversion_is_one_event_for_the_object_and_moves_the_system_stamp_on
     assert_int_equal(
         org_one(f->org, TM_ORG_UPDATE, TM_ORG_NORMAL, "Opportunity", id, first, T0 + 1000), TM_OK);
     json_t *patch = json_pack("{s:s}", "type", "picklist"),
-           *other = json_pack("{s:s}", "type", "double");
+           *other = json_pack("{s:s}", "type", "boolean");
     assert_int_equal(tm_org_field_retype(f->org, "Opportunity", "LegacyCode__c", other, NULL, NULL),
                      TM_E_ARG);
     assert_int_equal(tm_org_field_retype(f->org, "Opportunity", "LegacyCode__c", patch, NULL, NULL),

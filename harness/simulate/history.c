@@ -467,6 +467,12 @@ static void history_group(struct tm_sim_history *h, struct history_txn *t)
         kind = TM_ORG_UPDATE;
     size_t object = (size_t)tm_rng_below(&h->rng, h->objects_count), count = 1;
     h->stays = h->last_record < h->records_count && tm_rng_chance(&h->rng, h->stick);
+    if (h->again && h->last_record < h->records_count) {
+        h->stays = true;
+        h->last_announce = TM_ORG_NORMAL;
+        kind = TM_ORG_UPDATE;
+    }
+    h->again = false;
     if (h->stays) {
         object = h->records[h->last_record].object;
         if (h->announce[h->last_announce] > 0) /* a vanished one's is not drawn */

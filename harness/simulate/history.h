@@ -44,6 +44,7 @@ struct tm_sim_history {
     enum tm_sim_theme theme; /* of the changes of fields */
     bool audited;            /* what no event tells is found all the same */
     unsigned schema_changes;
+    bool again;         /* the next change is an update of last_record */
     bool stays;         /* this change is of last_record, if it can be */
     size_t last_record; /* changed last, and how that was announced; records_count = none */
     enum tm_org_announce last_announce;

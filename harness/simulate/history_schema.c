@@ -108,7 +108,9 @@ bool tm_sim_history_schema_draw(struct tm_sim_history *h, struct tm_sim_event *e
         return true;
     }
     if (h->restarts < SCHEMA_RESTARTS_MAX && tm_rng_chance(&h->rng, h->restart)) {
-        e->kind = tm_rng_chance(&h->rng, 0.5) ? TM_SIM_RESTART : TM_SIM_RESTART_LIVE;
+        e->kind = tm_rng_chance(&h->rng, 0.4) ? TM_SIM_RESTART : TM_SIM_RESTART_LIVE;
+        h->again = true; /* whose events of before stand at higher replay ids */
+        h->left += h->left == 0;
         return true;
     }
     return false;
