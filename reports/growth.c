@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GROWTH_LINE_BYTES 240
+#define GROWTH_LINE_BYTES 320
 
 /* The snapshot is read once in so many events; 0: the reader alone. */
 static const int64_t growth_reads[] = { 0, 1000, 10000, 100000, 1000000 };
@@ -41,9 +41,10 @@ static json_t *growth_crossing(const struct tm_growth_point *points, size_t coun
 static json_t *growth_point(const struct tm_growth_point *p)
 {
     double gain = p->read_s[0] - p->read_s[1];
-    return json_pack("{s:I, s:f, s:f, s:f, s:o}", "events", (json_int_t)p->events, "option_1_s",
-                     p->read_s[0], "option_2_s", p->read_s[1], "write_event_s", p->write_event_s,
-                     "pays_every_events",
+    return json_pack("{s:I, s:f, s:f, s:f, s:I, s:I, s:o}", "events", (json_int_t)p->events,
+                     "option_1_s", p->read_s[0], "option_2_s", p->read_s[1], "write_event_s",
+                     p->write_event_s, "raw_bytes", (json_int_t)p->bytes[0], "kept_bytes",
+                     (json_int_t)p->bytes[1], "pays_every_events",
                      gain > 0 ? json_real(gain / p->write_event_s) : json_null());
 }
 
@@ -51,7 +52,7 @@ static bool growth_sound(const struct tm_growth_point *points, size_t i)
 {
     const struct tm_growth_point *p = &points[i];
     return p->events > (i > 0 ? points[i - 1].events : 0) && p->read_s[0] > 0 && p->read_s[1] > 0 &&
-           p->write_event_s > 0;
+           p->write_event_s > 0 && p->bytes[0] > 0 && p->bytes[1] > 0;
 }
 
 enum tm_code tm_growth(json_t **out, const struct tm_growth_point *points, size_t count,
@@ -112,11 +113,13 @@ static bool growth_finding(char out[GROWTH_LINE_BYTES], const json_t *growth, si
     }
     snprintf(out, GROWTH_LINE_BYTES,
              "From %.0f to %.0f events, a read at query time grew %.3g times, one of the kept "
-             "snapshot %.3g times; keeping it cost %.3g us an event at the end.",
+             "snapshot %.3g times. Keeping it cost %.3g us an event at the end, and %.3g MB beside "
+             "the %.3g MB of raw tables that both need.",
              growth_number(first, "events"), growth_number(last, "events"),
              growth_number(last, "option_1_s") / growth_number(first, "option_1_s"),
              growth_number(last, "option_2_s") / growth_number(first, "option_2_s"),
-             growth_number(last, "write_event_s") * 1e6);
+             growth_number(last, "write_event_s") * 1e6, growth_number(last, "kept_bytes") / 1e6,
+             growth_number(last, "raw_bytes") / 1e6);
     return i == 0;
 }
 
@@ -136,14 +139,16 @@ void tm_growth_words(struct tm_buf *out, const json_t *growth)
     size_t i;
     tm_buf_addf(out,
                 "%.0f records of %.0f fields; CPU seconds\n     events  option 1: read  option 2: "
-                "read  write/event  option 2 pays when read every\n",
+                "read  keep/event     raw MB  kept MB  option 2 pays when read every\n",
                 growth_number(growth, "records"), growth_number(growth, "fields"));
     json_array_foreach(json_object_get(growth, "points"), i, p)
     {
         growth_pays_word(pays, p);
-        tm_buf_addf(out, "%11.0f  %12.3f s  %12.3f s  %8.1f us  %s\n", growth_number(p, "events"),
-                    growth_number(p, "option_1_s"), growth_number(p, "option_2_s"),
-                    growth_number(p, "write_event_s") * 1e6, pays);
+        tm_buf_addf(out, "%11.0f  %12.3f s  %12.3f s  %7.1f us  %9.1f  %7.1f  %s\n",
+                    growth_number(p, "events"), growth_number(p, "option_1_s"),
+                    growth_number(p, "option_2_s"), growth_number(p, "write_event_s") * 1e6,
+                    growth_number(p, "raw_bytes") / 1e6, growth_number(p, "kept_bytes") / 1e6,
+                    pays);
     }
     for (i = 0; growth_finding(line, growth, i); i++)
         tm_buf_addf(out, "%s\n", line);
@@ -157,13 +162,15 @@ static void growth_table(struct tm_buf *b, const json_t *growth)
     const json_t *p;
     size_t i;
     tm_html_table(b, "<th>events<th>option 1: a read<th>option 2: a read<th>option 2: keeping an "
-                     "event<th>option 2 pays when read every");
+                     "event<th>raw tables<th>kept beside<th>option 2 pays when read every");
     json_array_foreach(json_object_get(growth, "points"), i, p)
     {
         growth_pays_word(pays, p);
-        tm_buf_addf(b, "<tr><td>%.0f<td>%.3f s<td>%.3f s<td>%.1f µs<td>%s\n",
+        tm_buf_addf(b, "<tr><td>%.0f<td>%.3f s<td>%.3f s<td>%.1f µs<td>%.1f MB<td>%.1f MB<td>%s\n",
                     growth_number(p, "events"), growth_number(p, "option_1_s"),
-                    growth_number(p, "option_2_s"), growth_number(p, "write_event_s") * 1e6, pays);
+                    growth_number(p, "option_2_s"), growth_number(p, "write_event_s") * 1e6,
+                    growth_number(p, "raw_bytes") / 1e6, growth_number(p, "kept_bytes") / 1e6,
+                    pays);
     }
     tm_html_table_end(b);
 }

@@ -17,7 +17,8 @@
 struct tm_growth_point {
     int64_t events;       /* of the history; grows from point to point */
     double read_s[2];     /* one read of the whole snapshot: option 1, option 2; > 0 */
-    double write_event_s; /* option 2, an event, over all events so far; > 0 */
+    double write_event_s; /* option 2, keeping an event, over those since the last size; > 0 */
+    int64_t bytes[2];     /* the raw tables both need, what option 2 keeps besides them; > 0 */
 };
 /* TM_E_ARG: no point, too many, not growing, or a cost that is not above 0. The caller owns *out.
  */

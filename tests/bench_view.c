@@ -3,9 +3,9 @@
  * restart; option 1: one full read of X and of X_dirty through the views. Prints what the machine
  * did; asserts nothing.
  * `bench_view growth EVENTS DIR` (make growth; DIR gets growth.html and growth.json): the snapshot
- * read through both options while the history grows tenfold from 10,000 events, what keeping option
- * 2 costs an event, and how often the snapshot must be read for that to pay. CPU seconds, which a
- * busy machine leaves alone. */
+ * read through both options while the history grows from 10,000 events on, two sizes a decade, what
+ * keeping option 2 costs an event and how many bytes, and how often the snapshot must be read for
+ * that to pay. CPU seconds, which a busy machine leaves alone. */
 #include "base/clock.h"
 #include "base/rng.h"
 #include "reports/growth.h"
@@ -21,6 +21,7 @@
 #define ROWS 200000
 #define FIELDS 25
 #define GROWTH_BYTES_MAX (4u << 20)
+#define GROWTH_SLICE 100000 /* events a transaction: a longer one's log is as long as its rows */
 static char dir[64], raw_path[96], view_path[96];
 
 static void need(enum tm_code rc, const struct tm_err *err)
@@ -229,7 +230,6 @@ static double query(sqlite3 *db, const char *what, int64_t *out_rows)
 struct growth {
     sqlite3 *raw, *db, *reader;
     int64_t events;
-    double write_s; /* option 2, CPU, all events so far */
     struct tm_growth_point points[TM_GROWTH_POINTS_MAX];
     size_t points_count;
 };
@@ -241,23 +241,45 @@ static double read_cpu(sqlite3 *db, int64_t *out_rows)
     return cpu_s() - began;
 }
 
-static void growth_line(struct growth *g)
+static int64_t bytes_of(sqlite3 *db)
+{
+    struct tm_err err = { .code = TM_OK };
+    int64_t bytes = 0;
+    need(tm_sql_int64(&bytes, db,
+                      "SELECT page_count*page_size FROM pragma_page_count,pragma_page_size", &err),
+         &err);
+    return bytes;
+}
+
+/* Option 2 keeps up with `size`; both are read. */
+static void growth_line(struct growth *g, int64_t size)
 {
     int64_t one = 0, two = 0;
     uint64_t rows = 0;
     double began = cpu_s();
     follow(g->db, &rows);
-    g->write_s += cpu_s() - began;
+    double write_s = (cpu_s() - began) / (double)(size - g->events);
     double q1 = read_cpu(g->reader, &one), q2 = read_cpu(g->db, &two);
+    g->events = size;
     if (one != two) {
         fprintf(stderr, "bench_view: at %lld events the options differ: %lld and %lld records\n",
                 (long long)g->events, (long long)one, (long long)two);
         exit(70);
     }
     g->points[g->points_count++] = (struct tm_growth_point){
-        g->events, { q1, q2 }, g->write_s / (double)(g->events + RECORDS)
+        g->events, { q1, q2 }, write_s, { bytes_of(g->raw), bytes_of(g->db) }
     };
-    fprintf(stderr, "%lld events: %.3f s and %.3f s\n", (long long)g->events, q1, q2);
+    fprintf(stderr, "%lld events: %.3f s and %.3f s, %.1f us an event to keep\n",
+            (long long)g->events, q1, q2, write_s * 1e6);
+}
+
+static void growth_more(struct growth *g, struct tm_rng *rng, int64_t size)
+{
+    for (int64_t n = g->events; n < size; n += GROWTH_SLICE) {
+        sql(g->raw, "BEGIN");
+        history(g->raw, rng, n + 1, size - n < GROWTH_SLICE ? size - n : GROWTH_SLICE);
+        sql(g->raw, "COMMIT");
+    }
 }
 
 static void growth_put(const char *out, const char *name, const struct tm_buf *text)
@@ -296,18 +318,19 @@ static void growth_tell(const struct growth *g, const char *out)
     tm_buf_free(&data);
 }
 
-/* Each size is the last one and as many events more as are missing. */
+/* Each size is the last one and as many events more as are missing. The first copy is kept before
+ * the first of them: it is no part of what an event costs. */
 static void growth(sqlite3 *raw, sqlite3 *db, struct tm_rng *rng, int64_t last, const char *out)
 {
     struct tm_err err = { .code = TM_OK };
     struct growth g = { .raw = raw, .db = db };
+    uint64_t copied = 0;
     need(tm_sql_open(&g.reader, raw_path, TM_SQL_READ, &err), &err);
-    for (int64_t size = 10000; size <= last && g.points_count < TM_GROWTH_POINTS_MAX; size *= 10) {
-        sql(raw, "BEGIN");
-        history(raw, rng, g.events + 1, size - g.events);
-        sql(raw, "COMMIT");
-        g.events = size;
-        growth_line(&g);
+    follow(db, &copied);
+    for (int64_t size = 10000, ten = size; size <= last && g.points_count < TM_GROWTH_POINTS_MAX;
+         size = size == ten ? ten * 3 : (ten *= 10)) {
+        growth_more(&g, rng, size);
+        growth_line(&g, size);
     }
     tm_sql_close(g.reader);
     growth_tell(&g, out);

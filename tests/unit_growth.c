@@ -14,7 +14,9 @@ static void costs(struct tm_growth_point out[COUNT])
 {
     int64_t events = 100;
     for (size_t i = 0; i < COUNT; i++, events *= 10)
-        out[i] = (struct tm_growth_point){ events, { (double)events * 1e-5, 0.01 }, 1e-5 };
+        out[i] = (struct tm_growth_point){
+            events, { (double)events * 1e-5, 0.01 }, 1e-5, { events * 700, 5000 }
+        };
 }
 
 static json_t *grown(const struct tm_growth_point *points)
@@ -112,6 +114,10 @@ static void sizes_that_do_not_grow_and_costs_of_nothing_are_refused(void **state
     tm_err_clear(&err);
     assert_int_equal(tm_growth(&growth, points, 0, 20, 25, &err), TM_E_ARG);
     points[2].events = points[1].events;
+    tm_err_clear(&err);
+    assert_int_equal(tm_growth(&growth, points, COUNT, 20, 25, &err), TM_E_ARG);
+    costs(points);
+    points[3].bytes[1] = 0;
     tm_err_clear(&err);
     assert_int_equal(tm_growth(&growth, points, COUNT, 20, 25, &err), TM_E_ARG);
     costs(points);
