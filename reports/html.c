@@ -318,66 +318,6 @@ static void html_drift(struct tm_buf *b, const json_t *report)
     tm_buf_addz(b, "</p>\n");
 }
 
-/* ---- stations ---- */
-
-static double html_median(const json_t *segment)
-{
-    double ms;
-    return tm_word_number(segment, "p50", &ms) && ms > 0 ? ms : 0;
-}
-
-static void html_station_bar(struct tm_buf *b, const json_t *segments, double total_ms)
-{
-    const char *name;
-    json_t *s;
-    char word[WORD_BYTES];
-    int stage = 0;
-    tm_buf_addz(b, "<div class=\"bar\">");
-    json_object_foreach((json_t *)segments, name, s)
-    {
-        tm_buf_addf(b, "<span data-stage=\"%d\" style=\"width:%.2f%%\"></span>", stage,
-                    100 * html_median(s) / total_ms);
-        stage++;
-    }
-    stage = 0;
-    tm_buf_addz(b, "</div><ul class=\"parts\">");
-    json_object_foreach((json_t *)segments, name, s)
-    {
-        tm_buf_addf(b, "<li><span class=\"swatch\" data-stage=\"%d\"></span>", stage++);
-        tm_html_text(b, name);
-        tm_buf_addf(b, " <b>%s</b>", tm_word_at(word, s, "p50", tm_word_span, 0.001));
-        tm_buf_addf(b, " <span class=\"kind\">p99 %s</span></li>",
-                    tm_word_at(word, s, "p99", tm_word_span, 0.001));
-    }
-    tm_buf_addz(b, "</ul>\n");
-}
-
-static void html_stations(struct tm_buf *b, const json_t *report)
-{
-    const json_t *p;
-    size_t i, shown = 0;
-    json_array_foreach(tm_html_pipelines(report), i, p)
-    {
-        json_t *segments = json_object_get(p, "breakdown"), *s;
-        const char *name;
-        double total_ms = 0;
-        json_object_foreach(segments, name, s) total_ms += html_median(s);
-        if (total_ms <= 0)
-            continue;
-        if (shown++ == 0)
-            tm_buf_addz(b, "<h2>Where the work goes</h2>\n<p class=\"note\">Median wall time of a "
-                           "change on each leg of the road, "
-                           "commit to visible.</p>\n<div class=\"bars\">\n");
-        tm_buf_addz(b, "<div><b>");
-        tm_html_text(b, tm_word_text(p, "name", "?"));
-        tm_buf_addz(b, "</b>");
-        html_station_bar(b, segments, total_ms);
-        tm_buf_addz(b, "</div>\n");
-    }
-    if (shown > 0)
-        tm_buf_addz(b, "</div>\n");
-}
-
 /* ---- what differs at the end ---- */
 
 #define HTML_VALUE_BYTES_MAX 80
@@ -699,7 +639,8 @@ static void html_body(struct tm_buf *b, const json_t *report)
     html_differences(b, report);
     tm_html_causes(b, report);
     tm_html_external(b, report);
-    html_stations(b, report);
+    tm_html_road(b, report);
+    tm_html_query(b, report);
     html_cost(b, report);
     html_coverage(b, report);
     html_self_tests(b, report);

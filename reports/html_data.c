@@ -1,7 +1,8 @@
 /* html_data: what the page's script draws, as JSON: curves (curves.c), and what report.json holds
  * in lists. {"pipelines": [{name, kind, rank}], "freshness": {x, y}, "drift": {x, y}, "amount": {x,
  * stages, org, y} or null, "visibility": {x, y} or null, "classes": [{x, missing, …} or null],
- * "marks": [{x, until, kind, says}]}; x: seconds; y: by pipeline, null where there is none. */
+ * "marks": [{x, until, kind, says}], "legs": [{legs, bands, ms, changes} or null], "query":
+ * [[[rows, seconds], …] or null] or null}; x: seconds; y: by pipeline, null where there is none. */
 #include "reports/html_inner.h"
 #include "reports/report.h"
 #include "reports/run_db.h"
@@ -99,6 +100,64 @@ static json_t *data_classes(const json_t *pipelines)
     return out;
 }
 
+/* {legs: [words], bands: [words], ms: [leg][band], changes: [by band]} or null. */
+static json_t *data_legs(const json_t *p)
+{
+    const json_t *legs = json_object_get(p, "legs_by_rank"),
+                 *bands = json_object_get(legs, "bands"), *one;
+    size_t i, k;
+    char word[60];
+    if (json_array_size(bands) == 0)
+        return json_null();
+    json_t *names = json_array(), *shares = json_array(), *ms = json_array(),
+           *changes = json_array();
+    json_array_foreach(json_object_get(legs, "legs"), k, one)
+    {
+        json_array_append_new(names, json_string(tm_word_leg(json_string_value(one))));
+        json_array_append_new(ms, json_array());
+    }
+    json_array_foreach(bands, i, one)
+    {
+        double from, to;
+        if (!tm_word_number(one, "from", &from) || !tm_word_number(one, "to", &to))
+            continue;
+        snprintf(word, sizeof word, to < 1 ? "p%.4g–p%.4g" : "p%.4g–max", 100 * from, 100 * to);
+        json_array_append_new(shares, json_string(word));
+        json_array_append(changes, json_object_get(one, "changes"));
+        for (k = 0; k < json_array_size(names); k++)
+            json_array_append(json_array_get(ms, k), json_array_get(json_object_get(one, "ms"), k));
+    }
+    return json_pack("{s:o, s:o, s:o, s:o}", "legs", names, "bands", shares, "ms", ms, "changes",
+                     changes);
+}
+
+/* [[rows of history, seconds], …] by pipeline, null where its reads were not timed; null: none's
+ * were. */
+static json_t *data_query(const json_t *pipelines)
+{
+    json_t *y = json_array();
+    const json_t *p, *ms;
+    size_t i, k;
+    bool any = false;
+    json_array_foreach(pipelines, i, p)
+    {
+        const json_t *query = json_object_get(p, "query_by_history"),
+                     *rows = json_object_get(query, "rows");
+        json_t *own = NULL;
+        if (json_array_size(rows) > 0) {
+            own = json_array();
+            any = true;
+            json_array_foreach(json_object_get(query, "ms"), k, ms) json_array_append_new(
+                own, json_pack("[O, f]", json_array_get(rows, k), json_number_value(ms) / 1000));
+        }
+        json_array_append_new(y, own != NULL ? own : json_null());
+    }
+    if (any)
+        return y;
+    json_decref(y);
+    return json_null();
+}
+
 static void data_mark(json_t *out, const char *kind, const json_t *ms, const json_t *until_ms,
                       const char *says)
 {
@@ -170,15 +229,21 @@ void tm_html_data(struct tm_buf *b, const json_t *report, const struct tm_curves
 {
     const json_t *pipelines = tm_html_pipelines(report);
     size_t count = json_array_size(pipelines);
-    json_t *data = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pipelines", data_pipelines(pipelines), "freshness",
-        data_curves(c->freshness_x, (const double(*)[TM_CURVE_POINTS_MAX])c->freshness_y,
-                    c->freshness_count, count, false),
-        "drift",
-        data_curves(c->drift_x, (const double(*)[TM_CURVE_POINTS_MAX])c->drift_y, c->drift_count,
-                    count, true),
-        "amount", data_amount(pipelines), "visibility", data_visibility(pipelines), "classes",
-        data_classes(pipelines), "marks", data_marks(report));
+    json_t *legs = json_array();
+    const json_t *p;
+    size_t i;
+    json_array_foreach(pipelines, i, p) json_array_append_new(legs, data_legs(p));
+    json_t *data =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pipelines",
+                  data_pipelines(pipelines), "freshness",
+                  data_curves(c->freshness_x, (const double(*)[TM_CURVE_POINTS_MAX])c->freshness_y,
+                              c->freshness_count, count, false),
+                  "drift",
+                  data_curves(c->drift_x, (const double(*)[TM_CURVE_POINTS_MAX])c->drift_y,
+                              c->drift_count, count, true),
+                  "amount", data_amount(pipelines), "visibility", data_visibility(pipelines),
+                  "classes", data_classes(pipelines), "marks", data_marks(report), "legs", legs,
+                  "query", data_query(pipelines));
     tm_html_json(b, data);
     json_decref(data);
 }

@@ -36,6 +36,10 @@ void tm_html_audits(struct tm_buf *b, const json_t *report);
 void tm_html_faults(struct tm_buf *b, const json_t *report);
 /* html_amounts.c: the open pipeline's amount by stage; nothing where nobody shows it. */
 void tm_html_amounts(struct tm_buf *b, const json_t *report);
+/* html_road.c: the legs of the streaming road, nothing where none were marked; what a read of the
+ * snapshot took as the history grew, nothing where the report does not say. */
+void tm_html_road(struct tm_buf *b, const json_t *report);
+void tm_html_query(struct tm_buf *b, const json_t *report);
 /* html_data.c: what the page's script draws. */
 void tm_html_data(struct tm_buf *b, const json_t *report, const struct tm_curves *curves);
 /* The chance that a change can be read within some time; nothing without t_visibility. */

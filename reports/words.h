@@ -33,6 +33,11 @@ bool tm_word_cost(char *out, size_t out_bytes, const json_t *report);
  * false where nobody shows it. An amount in words. */
 bool tm_word_open_amount(char *out, size_t out_bytes, const json_t *report);
 const char *tm_word_amount(char out[WORD_BYTES], double amount);
+/* words_road.c: a leg of the streaming road; itself where it is none. What one read of the whole
+ * snapshot took as the history grew, by either option, or why nothing tells; false where the report
+ * is older than the question. */
+const char *tm_word_leg(const char *leg);
+bool tm_word_query(char *out, size_t out_bytes, const json_t *report);
 /* A word of check/cause.h as a few plain ones; itself where it is none. */
 const char *tm_word_cause(const char *cause);
 /* "tidemark why RUN Object/Id[.Field] 2026-03-02T08:23:26.292Z" for an example of the report, to be

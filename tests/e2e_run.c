@@ -5,6 +5,7 @@
 #include "support_command.h"
 #include "support_recount.h"
 #include <jansson.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -182,6 +183,47 @@ static void streaming_is_fresher_than_the_best_poller_at_every_percentile(void *
     }
 }
 
+/* Both options' whole reads, timed while the history grew. */
+static void a_read_of_the_snapshot_is_timed_at_several_lengths_of_the_history(void **state)
+{
+    static const char *const names[] = { "stream-view", "stream-sql" };
+    json_t *row;
+    size_t i;
+    (void)state;
+    for (size_t n = 0; n < 2; n++) {
+        json_t *query = json_object_get(pipeline_of(names[n]), "query_by_history");
+        json_t *rows = json_object_get(query, "rows"), *ms = json_object_get(query, "ms");
+        json_int_t before = 0;
+        assert_true(json_array_size(rows) >= 3);
+        assert_int_equal(json_array_size(rows), json_array_size(ms));
+        json_array_foreach(rows, i, row)
+        {
+            assert_true(json_integer_value(row) >= before);
+            before = json_integer_value(row);
+            assert_true(json_number_value(json_array_get(ms, i)) > 0);
+        }
+        assert_true(before > json_integer_value(json_array_get(rows, 0)));
+    }
+    assert_true(file_says("report.html", "while the raw tables grew from"));
+}
+
+/* Of every band the legs add up to the whole, and all bands to the mean of all changes. */
+static void the_legs_of_the_road_by_rank_add_up_to_those_of_all_changes(void **state)
+{
+    (void)state;
+    json_t *legs = json_object_get(pipeline_of("stream-view"), "legs_by_rank"), *band, *ms, *leg;
+    double by_rank = 0, by_leg = 0, changes = json_number_value(json_object_get(legs, "changes"));
+    const char *name;
+    size_t i, k;
+    assert_true(changes > 1000);
+    json_array_foreach(json_object_get(legs, "bands"), i, band)
+        json_array_foreach(json_object_get(band, "ms"), k, ms) by_rank +=
+        json_number_value(ms) * json_number_value(json_object_get(band, "changes")) / changes;
+    json_object_foreach(json_object_get(pipeline_of("stream-view"), "breakdown"), name, leg)
+        by_leg += json_number_value(json_object_get(leg, "mean"));
+    assert_true(by_leg > 0 && fabs(by_rank / by_leg - 1) < 1e-6);
+}
+
 /* The figures by plain SQL over the org and the warehouses, without a line of the checker. */
 static void a_second_count_of_the_figures_agrees_with_the_report(void **state)
 {
@@ -227,6 +269,8 @@ int main(void)
         cmocka_unit_test(the_naive_script_keeps_phantoms_and_the_report_names_them),
         cmocka_unit_test(every_self_test_holds),
         cmocka_unit_test(streaming_is_fresher_than_the_best_poller_at_every_percentile),
+        cmocka_unit_test(a_read_of_the_snapshot_is_timed_at_several_lengths_of_the_history),
+        cmocka_unit_test(the_legs_of_the_road_by_rank_add_up_to_those_of_all_changes),
         cmocka_unit_test(a_second_count_of_the_figures_agrees_with_the_report),
         cmocka_unit_test(the_second_count_finds_every_figure_that_is_made_wrong),
     };

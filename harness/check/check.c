@@ -1,5 +1,6 @@
 #include "check/check.h"
 #include "check/given.h"
+#include "check/query.h"
 #include "check/results.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -40,6 +41,20 @@ static enum tm_code check_target_open(struct tm_check *c, size_t index, struct t
     return rc == TM_OK ? TM_OK : tm_at(err, "pipeline %s", p->name);
 }
 
+/* Where option 2 keeps what option 1 computes, the sampler times both. */
+static enum tm_code check_beside(struct tm_check *c, struct tm_err *err)
+{
+    const struct tm_plan_pipeline *all = c->plan->pipelines;
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++) {
+        size_t k;
+        struct tm_sampler *s = c->targets[i].sampler;
+        if (s != NULL && tm_query_beside(c->plan, i, &k))
+            rc = tm_sampler_beside(s, all[k].database, all[k].objects, all[k].objects_count, err);
+    }
+    return rc;
+}
+
 enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
                            const struct tm_check_ports *ports, struct tm_err *err)
 {
@@ -54,6 +69,8 @@ enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
         rc = tm_journal_open(&c->journal, c->plan->journal, err);
     for (size_t i = 0; rc == TM_OK && c->journal != NULL && i < c->plan->pipelines_count; i++)
         rc = tm_journal_restore(c->journal, i, c->targets[i].reader, err);
+    if (rc == TM_OK && !ports->virtual)
+        rc = check_beside(c, err);
     if (rc == TM_OK) {
         *out = c;
         c = NULL;

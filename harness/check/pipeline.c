@@ -6,6 +6,7 @@
 #include "check/external.h"
 #include "check/given.h"
 #include "check/kept.h"
+#include "check/legs.h"
 #include "check/predict.h"
 #include "check/results.h"
 #include "check/selftest.h"
@@ -282,12 +283,15 @@ static enum tm_code pipeline_breakdown(struct pipeline_work *w, struct tm_err *e
     struct tm_breakdown b;
     char note[160];
     enum tm_code rc = tm_breakdown_make(&b, w->r->check->truth, w->m, &w->timing, w->r->marks, err);
-    json_t *out = json_object();
+    json_t *out = json_object(), *legs = NULL;
+    if (rc == TM_OK)
+        rc = tm_legs_json(&legs, &b, err);
     for (int i = 0; rc == TM_OK && i < TM_SEGMENTS; i++)
         if (b.have[i])
             json_object_set_new(out, tm_segment_name((enum tm_segment)i),
                                 tm_series_json(&b.segments[i]));
     json_object_set_new(w->out, "breakdown", out);
+    json_object_set_new(w->out, "legs_by_rank", legs != NULL ? legs : json_null());
     if (rc == TM_OK) {
         double off = b.sum_ms - b.expected_ms;
         snprintf(note, sizeof note, "mean ms over %llu changes; %llu without all marks left out",
@@ -623,6 +627,9 @@ static enum tm_code pipeline_selftests(struct pipeline_work *w, struct tm_err *e
                                  w->target->final.example, err);
     if (rc == TM_OK && w->p->kind == TM_PIPELINE_STREAM)
         rc = pipeline_breakdown(w, err);
+    if (w->p->kind == TM_PIPELINE_STREAM)
+        json_object_set(w->out, "query_by_history",
+                        json_array_get(w->r->queries, (size_t)(w->target - w->r->check->targets)));
     return rc;
 }
 

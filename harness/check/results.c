@@ -1,4 +1,5 @@
 #include "check/results.h"
+#include "check/query.h"
 #include "base/clock.h"
 #include "check/control.h"
 #include "check/happened.h"
@@ -261,9 +262,13 @@ static enum tm_code results_pauses(struct tm_results *r, struct tm_err *err)
 
 enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *err)
 {
-    struct tm_results r = {
-        .check = c, .self_tests = json_array(), .pipelines = json_array(), .reasons = json_array()
-    };
+    struct tm_results r = { .check = c,
+                            .self_tests = json_array(),
+                            .pipelines = json_array(),
+                            .reasons = json_array(),
+                            .queries = json_array() };
+    for (size_t i = 0; i < c->plan->pipelines_count; i++)
+        json_array_append_new(r.queries, tm_query_history(c, i));
     enum tm_code rc = results_pauses(&r, err);
     if (rc == TM_OK)
         rc = results_timing(&r, err);
@@ -292,5 +297,6 @@ enum tm_code tm_results_make(struct tm_check *c, int *out_exit, struct tm_err *e
     json_decref(r.self_tests);
     json_decref(r.pipelines);
     json_decref(r.reasons);
+    json_decref(r.queries);
     return rc;
 }

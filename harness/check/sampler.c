@@ -1,4 +1,5 @@
 #include "check/sampler.h"
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -16,8 +17,11 @@ static void sampler_read(struct tm_sampler *s)
 {
     struct tm_full_read *read = &s->reads[s->reads_count];
     struct tm_err err = { 0 };
-    if (tm_reader_full(s->reader, false, read, &err) == TM_OK &&
-        s->reads_count + 1 < TM_SAMPLER_READS_MAX)
+    if (tm_reader_full(s->reader, false, read, &err) != TM_OK)
+        return;
+    if (s->beside != NULL)
+        tm_reader_full(s->beside, false, &s->beside_reads[s->reads_count], &err);
+    if (s->reads_count + 1 < TM_SAMPLER_READS_MAX)
         s->reads_count++;
 }
 
@@ -73,6 +77,13 @@ done:
     return rc;
 }
 
+enum tm_code tm_sampler_beside(struct tm_sampler *s, const char *path, const char *const *objects,
+                               size_t objects_count, struct tm_err *err)
+{
+    assert(s->beside == NULL && s->reads_count == 0);
+    return tm_reader_open(&s->beside, path, false, objects, objects_count, s->thread->wall_ns, err);
+}
+
 void tm_sampler_ask(struct tm_sampler *s)
 {
     struct sampler_thread *t = s->thread;
@@ -119,5 +130,6 @@ void tm_sampler_close(struct tm_sampler *s)
         free(s->thread);
     }
     tm_reader_close(s->reader);
+    tm_reader_close(s->beside);
     free(s);
 }

@@ -11,6 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* both options' snapshots are read whole so many times while the history grows, at least so many ms
+ * apart */
+#define WORK_SAMPLES 12
+#define WORK_SAMPLE_MS 1000
 #define WORK_WITNESS_MS 60000
 #define WORK_TOLD_FIRST_S 5 /* into a phase: its first line of progress in the log; then every */
 #define WORK_TOLD_S 30
@@ -114,6 +118,9 @@ static enum tm_code work_plan_witness(struct tm_run *run, const char *path, stru
     json_object_set_new(plan, "traces", traces);
     snprintf(text, sizeof text, "%.800s/witness.db", run->dir);
     json_object_set_new(plan, "journal", json_string(text));
+    int64_t sample_ms = (int64_t)(run->hours * 3600e3 / (double)run->compress) / WORK_SAMPLES;
+    json_object_set_new(plan, "sample_ms",
+                        json_integer(sample_ms > WORK_SAMPLE_MS ? sample_ms : WORK_SAMPLE_MS));
     int failed = json_dump_file(plan, path, JSON_INDENT(1));
     json_decref(plan);
     return failed ? tm_fail(err, TM_E_IO, "cannot write %s", path) : TM_OK;

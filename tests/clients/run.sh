@@ -4,6 +4,7 @@
 # Nothing is skipped: what is missing on this machine is named, and that is a failure.
 set -u
 tidemark=$1
+who=test-clients
 here=tests/clients
 at=build/clients
 missing=
@@ -16,28 +17,9 @@ if [ -n "$missing" ]; then
     echo "test-clients: missing here:$missing. On Debian: apt-get install python3-venv nodejs npm default-jdk-headless maven" >&2
     exit 64
 fi
-mkdir -p "$at/log"
-
-# install WHAT COMMAND...: unless done before with the same pins
-install() {
-    stamp=$at/$1.installed
-    sum=$(cat "$here/$1" | cksum)
-    [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return 0
-    what=$1
-    shift
-    echo "test-clients: installing what $here/$what pins"
-    if ! "$@" >"$at/log/install.log" 2>&1; then
-        tail -n 20 "$at/log/install.log"
-        echo "test-clients: $what could not be installed" >&2
-        return 1
-    fi
-    echo "$sum" >"$stamp"
-}
+. tests/pins.sh
 python() { # VENV REQUIREMENTS
     rm -rf "$at/$1" && python3 -m venv "$at/$1" && "$at/$1/bin/pip" install --quiet --no-deps -r "$here/$2"
-}
-node_modules() {
-    cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$at/" && (cd "$at" && npm ci --ignore-scripts)
 }
 java_libraries() {
     rm -rf "$at/java" && mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$PWD/$at/java"

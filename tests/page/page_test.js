@@ -1,12 +1,12 @@
 "use strict";
-// What a reader does with the pages. Arguments: the browser, a run's page, where screenshots go, and NAME=PAGE of others, each
+// What a reader does with the pages. Arguments: the browser, a run's page, that page with timed reads, where screenshots go, and NAME=PAGE of others, each
 // with one chart #NAME. Exit 1 when a check fails.
 const assert = require("node:assert");
 const path = require("node:path");
 const puppeteer = require("puppeteer-core");
-const [browserPath, page, shots, ...others] = process.argv.slice(2);
+const [browserPath, page, timed, shots, ...others] = process.argv.slice(2);
 const address = file => "file://" + path.resolve(file);
-const charts = ["amount", "freshness", "drift", "classes", "visibility"];
+const charts = ["amount", "freshness", "drift", "classes", "visibility", "legs"];
 const complaints = [];
 
 async function open(browser, width, scheme, file = page) {
@@ -23,6 +23,14 @@ async function open(browser, width, scheme, file = page) {
 const count = (tab, selector) => tab.$$eval(selector, all => all.length);
 // The pixels of a chart.
 const picture = (tab, id) => tab.$eval(`#${id} canvas`, c => c.toDataURL());
+// A browser answers when it can: asked again for five seconds at most.
+async function becomes(what) {
+  for (let i = 0; i < 50; i++) {
+    if (await what()) return true;
+    await new Promise(done => setTimeout(done, 100));
+  }
+  return false;
+}
 
 const tests = {
   async every_chart_is_drawn_and_says_what_it_is_of(browser) {
@@ -67,20 +75,18 @@ const tests = {
     await tab.mouse.move(box.x + box.width * .5, box.y + 60, { steps: 4 });
     await tab.mouse.up();
     await tab.mouse.move(2, 2);
-    await new Promise(done => setTimeout(done, 100));
-    assert.notEqual(await picture(tab, "drift"), all);
+    assert.ok(await becomes(async () => await picture(tab, "drift") !== all), "a drag changes nothing");
     await tab.mouse.click(box.x + box.width * .4, box.y + 40, { clickCount: 2 });
     await tab.mouse.move(2, 2);
-    await new Promise(done => setTimeout(done, 300));
-    assert.equal(await picture(tab, "drift"), all);
+    assert.ok(await becomes(async () => await picture(tab, "drift") === all), "a double click does not show all again");
   },
   async a_stage_and_a_pipeline_are_chosen_by_keyboard(browser) {
     const tab = await open(browser, 1200, "light");
-    for (const [select, chart] of [["stage", "amount"], ["of", "classes"]]) {
+    for (const [select, chart] of [["stage", "amount"], ["of", "classes"], ["road", "legs"]]) {
       const before = await picture(tab, chart);
       await tab.focus(`#${select}`);
       await tab.keyboard.press("ArrowDown");
-      await tab.keyboard.press("ArrowDown");
+      if (chart !== "legs") await tab.keyboard.press("ArrowDown");
       assert.notEqual(await picture(tab, chart), before, chart);
       assert.equal(await count(tab, `#${chart} canvas`), 1);
     }
@@ -102,6 +108,46 @@ const tests = {
       const e = document.getElementById(id);
       return e != null && e.checkVisibility() && e.textContent.includes("tidemark why");
     }, to), to);
+  },
+  async a_leg_left_out_is_taken_from_every_column(browser) {
+    const tab = await open(browser, 1200, "light");
+    await tab.evaluate(() => document.getElementById("legs").scrollIntoView());
+    const whole = await picture(tab, "legs");
+    const box = await (await tab.$("#legs .u-over")).boundingBox();
+    await tab.mouse.move(box.x + box.width * .5, box.y + box.height * .5);
+    const values = await tab.$$eval("#legs .u-legend .u-value", all => all.map(e => e.textContent));
+    assert.ok(values.length >= 5 && values.every(v => /\d/.test(v)), values.join(" | "));
+    // What the reader sees is what the report holds: the legs of a column are its whole.
+    assert.ok(await tab.evaluate(() => {
+      const l = JSON.parse(document.getElementById("data").textContent).legs.find(one => one);
+      return l.bands.length >= 10 && l.ms.every(leg => leg.length === l.bands.length) && l.changes.length === l.bands.length;
+    }));
+    const name = await tab.$("#legs .u-legend .u-series:nth-child(2) th");
+    await name.click();
+    await tab.mouse.move(2, 2);
+    assert.equal(await count(tab, "#legs .u-series.u-off"), 1);
+    assert.notEqual(await picture(tab, "legs"), whole);
+    await (await tab.$("#legs .u-legend .u-series:nth-child(2) th")).click();
+    await tab.mouse.move(2, 2);
+    assert.ok(await becomes(async () => await picture(tab, "legs") === whole), "the leg does not come back");
+  },
+  async a_run_without_timed_reads_says_why_and_one_with_them_draws_both_options(browser) {
+    const tab = await open(browser, 1200, "light");
+    assert.ok(await tab.$eval("#query", e => /no query has a duration|the raw tables grew from/.test(e.previousElementSibling.textContent)));
+    for (const [width, scheme] of [[1200, "light"], [1200, "dark"], [390, "light"]]) {
+      const with_reads = await open(browser, width, scheme, timed);
+      const says = await with_reads.$eval("#query", e => e.previousElementSibling.textContent);
+      assert.ok(/grew from 1,000 rows to 32,000/.test(says) && /option 2 was 195 times faster/.test(says), says);
+      assert.equal(await count(with_reads, "#query canvas"), 1);
+      assert.equal(await count(with_reads, "#query .u-legend .u-series"), 3);
+      await with_reads.evaluate(() => document.getElementById("query").scrollIntoView());
+      const box = await (await with_reads.$("#query .u-over")).boundingBox();
+      await with_reads.mouse.move(box.x + box.width - 4, box.y + 40);
+      const values = await with_reads.$$eval("#query .u-legend .u-value", all => all.map(e => e.textContent));
+      assert.equal(values[0], "32,000 rows");
+      assert.ok(values.includes("1.6 s"), values.join(" | "));
+      await (await with_reads.$("#query")).screenshot({ path: `${shots}/query-${width}-${scheme}.png` });
+    }
   },
   async dark_is_dark_and_light_is_light(browser) {
     const ground = async scheme => {

@@ -5,6 +5,7 @@
 set -u
 tidemark=$1
 run=${2:-}
+who=test-page
 here=tests/page
 at=build/page
 missing=
@@ -16,25 +17,19 @@ if [ -n "$missing" ]; then
     echo "test-page: missing here:$missing. On Debian: apt-get install chromium nodejs npm" >&2
     exit 64
 fi
+. tests/pins.sh
+install package-lock.json node_modules || exit 70
 mkdir -p "$at/shots"
-sum=$(cat "$here/package-lock.json" | cksum)
-if [ "$(cat "$at/installed" 2>/dev/null)" != "$sum" ]; then
-    cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$at/"
-    if ! (cd "$at" && npm ci --ignore-scripts) >"$at/install.log" 2>&1; then
-        tail -n 20 "$at/install.log"
-        echo "test-page: what $here/package-lock.json pins could not be installed" >&2
-        exit 70
-    fi
-    echo "$sum" >"$at/installed"
-fi
 if [ -z "$run" ]; then
     run=$at/run
     rm -rf "$run"
     "$tidemark" simulate fixtures/scenarios/short.json --out "$run" >"$at/run.log" 2>&1 || { tail -n 5 "$at/run.log"; exit 70; }
 fi
-rm -rf "$at/sweep" "$at/growth"
-mkdir -p "$at/growth"
+rm -rf "$at/sweep" "$at/growth" "$at/timed"
+mkdir -p "$at/growth" "$at/timed"
+# The same run as if its reads had been timed, which the virtual clock does not.
+cp "$run/run.db" "$at/timed/" && node "$here/timed.js" "$run/report.json" "$at/timed/report.json" && "$tidemark" report "$at/timed" >/dev/null || exit 70
 "$tidemark" sweep --intervals 2m,10m --modes incremental --out "$at/sweep" >"$at/sweep.log" 2>&1 || { tail -n 5 "$at/sweep.log"; exit 70; }
 "${tidemark%/*}/tests/bench_view" growth 100000 "$at/growth" >"$at/growth.log" 2>&1 || { tail -n 5 "$at/growth.log"; exit 70; }
-NODE_PATH="$PWD/$at/node_modules" node "$here/page_test.js" "$browser" "$run/report.html" "$at/shots" \
+NODE_PATH="$PWD/$at/node_modules" node "$here/page_test.js" "$browser" "$run/report.html" "$at/timed/report.html" "$at/shots" \
     "sweep=$at/sweep/sweep.html" "growth=$at/growth/growth.html"
