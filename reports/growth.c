@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define GROWTH_LINE_BYTES 320
+#define GROWTH_PAYS_BYTES (WORD_BYTES + 8)
 
 /* The snapshot is read once in so many events; 0: the reader alone. */
 static const int64_t growth_reads[] = { 0, 1000, 10000, 100000, 1000000 };
@@ -84,18 +85,25 @@ static double growth_number(const json_t *object, const char *key)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
+/* A count of three digits and noughts: what lies between two sizes is not known to the event. */
+static const char *growth_about(char out[WORD_BYTES], double value)
+{
+    double unit = pow(10, fmax(0, floor(log10(value)) - 2));
+    return tm_word_count(out, round(value / unit) * unit);
+}
+
 static void growth_crossing_word(char out[GROWTH_LINE_BYTES], const json_t *crossing)
 {
     double every = growth_number(crossing, "read_every_events"),
            at = growth_number(crossing, "events");
     const char *ahead = tm_word_text(crossing, "ahead_at_the_end", "?");
-    char who[60] = "For the reader alone";
+    char who[60] = "For the reader alone", number[WORD_BYTES];
     if (every > 0)
-        snprintf(who, sizeof who, "Read once in %.0f events", every);
+        snprintf(who, sizeof who, "Read once in %s events", tm_word_count(number, every));
     if (isfinite(at))
         snprintf(out, GROWTH_LINE_BYTES,
-                 "%s, the options cross at a history of %.3g events; %s is ahead at the longest.",
-                 who, at, ahead);
+                 "%s, the options cross at a history of %s events; %s is ahead at the longest.",
+                 who, growth_about(number, at), ahead);
     else
         snprintf(out, GROWTH_LINE_BYTES, "%s, %s is ahead at every size measured.", who, ahead);
 }
@@ -111,30 +119,34 @@ static bool growth_finding(char out[GROWTH_LINE_BYTES], const json_t *growth, si
         growth_crossing_word(out, json_array_get(crossings, i - 1));
         return true;
     }
+    char from[WORD_BYTES], to[WORD_BYTES], kept[WORD_BYTES], raw[WORD_BYTES];
     snprintf(out, GROWTH_LINE_BYTES,
-             "From %.0f to %.0f events, a read at query time grew %.3g times, one of the kept "
-             "snapshot %.3g times. Keeping it cost %.3g us an event at the end, and %.3g MB beside "
-             "the %.3g MB of raw tables that both need.",
-             growth_number(first, "events"), growth_number(last, "events"),
+             "From %s to %s events, a read at query time grew %.3g times, one of the kept snapshot "
+             "%.3g times. Keeping it cost %.3g us an event at the end, and %s beside the %s of raw "
+             "tables that both need.",
+             tm_word_count(from, growth_number(first, "events")),
+             tm_word_count(to, growth_number(last, "events")),
              growth_number(last, "option_1_s") / growth_number(first, "option_1_s"),
              growth_number(last, "option_2_s") / growth_number(first, "option_2_s"),
-             growth_number(last, "write_event_s") * 1e6, growth_number(last, "kept_bytes") / 1e6,
-             growth_number(last, "raw_bytes") / 1e6);
+             growth_number(last, "write_event_s") * 1e6,
+             tm_word_bytes(kept, growth_number(last, "kept_bytes")),
+             tm_word_bytes(raw, growth_number(last, "raw_bytes")));
     return i == 0;
 }
 
-static void growth_pays_word(char out[32], const json_t *p)
+static void growth_pays_word(char out[GROWTH_PAYS_BYTES], const json_t *p)
 {
+    char number[WORD_BYTES];
     double pays = growth_number(p, "pays_every_events");
     if (isfinite(pays))
-        snprintf(out, 32, "%.0f events", pays);
+        snprintf(out, GROWTH_PAYS_BYTES, "%s events", growth_about(number, pays));
     else
-        snprintf(out, 32, "never");
+        snprintf(out, GROWTH_PAYS_BYTES, "never");
 }
 
 void tm_growth_words(struct tm_buf *out, const json_t *growth)
 {
-    char line[GROWTH_LINE_BYTES], pays[32];
+    char line[GROWTH_LINE_BYTES], pays[GROWTH_PAYS_BYTES];
     const json_t *p;
     size_t i;
     tm_buf_addf(out,
@@ -158,7 +170,7 @@ void tm_growth_words(struct tm_buf *out, const json_t *growth)
 
 static void growth_table(struct tm_buf *b, const json_t *growth)
 {
-    char pays[32];
+    char pays[GROWTH_PAYS_BYTES], number[WORD_BYTES];
     const json_t *p;
     size_t i;
     tm_html_table(b, "<th>events<th>option 1: a read<th>option 2: a read<th>option 2: keeping an "
@@ -166,11 +178,11 @@ static void growth_table(struct tm_buf *b, const json_t *growth)
     json_array_foreach(json_object_get(growth, "points"), i, p)
     {
         growth_pays_word(pays, p);
-        tm_buf_addf(b, "<tr><td>%.0f<td>%.3f s<td>%.3f s<td>%.1f µs<td>%.1f MB<td>%.1f MB<td>%s\n",
-                    growth_number(p, "events"), growth_number(p, "option_1_s"),
-                    growth_number(p, "option_2_s"), growth_number(p, "write_event_s") * 1e6,
-                    growth_number(p, "raw_bytes") / 1e6, growth_number(p, "kept_bytes") / 1e6,
-                    pays);
+        tm_buf_addf(b, "<tr><td>%s<td>%.3f s<td>%.3f s<td>%.1f µs<td>%.1f MB<td>%.1f MB<td>%s\n",
+                    tm_word_count(number, growth_number(p, "events")),
+                    growth_number(p, "option_1_s"), growth_number(p, "option_2_s"),
+                    growth_number(p, "write_event_s") * 1e6, growth_number(p, "raw_bytes") / 1e6,
+                    growth_number(p, "kept_bytes") / 1e6, pays);
     }
     tm_html_table_end(b);
 }

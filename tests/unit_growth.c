@@ -83,7 +83,7 @@ static void the_page_and_the_words_tell_the_same_findings(void **state)
 {
     (void)state;
     static const char finding[] =
-        "Read once in 10000 events, the options cross at a history of 1.1e+04 events";
+        "Read once in 10,000 events, the options cross at a history of 11,000 events";
     struct tm_growth_point points[COUNT];
     struct tm_buf words, page;
     struct tm_err err;

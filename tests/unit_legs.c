@@ -11,16 +11,25 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* Changes i = 0, 1, …: leg PUBLISHED count-i, leg VISIBLE 10*i: the slowest is the last although
- * its first leg is the fastest. */
+/* Changes k = 0, 1, … in a mixed order, change k in count + 9 * k ms, of which its last leg is
+ * visible_ms(k): neither leg alone orders them. */
+static int visible_ms(int k)
+{
+    return k * 7 % 13;
+}
+
 static void crossing(struct tm_breakdown *b, int count)
 {
     struct tm_err err = { 0 };
     *b = (struct tm_breakdown){ .counted = (uint64_t)count };
     b->have[TM_SEGMENT_PUBLISHED] = b->have[TM_SEGMENT_VISIBLE] = true;
     for (int i = 0; i < count; i++) {
-        assert_int_equal(tm_series_add(&b->segments[TM_SEGMENT_PUBLISHED], count - i, &err), TM_OK);
-        assert_int_equal(tm_series_add(&b->segments[TM_SEGMENT_VISIBLE], 10 * i, &err), TM_OK);
+        int k = i * 11 % count; /* every one once: no count here is a multiple of 11 */
+        assert_int_equal(
+            tm_series_add(&b->segments[TM_SEGMENT_PUBLISHED], count + 9 * k - visible_ms(k), &err),
+            TM_OK);
+        assert_int_equal(tm_series_add(&b->segments[TM_SEGMENT_VISIBLE], visible_ms(k), &err),
+                         TM_OK);
     }
 }
 
@@ -52,11 +61,16 @@ static void a_change_stands_where_its_whole_time_puts_it_not_where_one_leg_would
     assert_int_equal(json_array_size(json_object_get(legs, "legs")), 2);
     assert_int_equal(json_array_size(bands), 13);
     const json_t *first = json_array_get(bands, 0), *last = json_array_get(bands, 12);
-    assert_int_equal(of(first, "changes"), 100); /* i = 0 .. 99 */
-    assert_true(fabs(leg(first, 0) - 950.5) < 1e-9 && fabs(leg(first, 1) - 495) < 1e-9);
-    assert_int_equal(of(last, "changes"), 1); /* i = 999 */
+    assert_int_equal(of(first, "changes"), 100); /* k = 0 .. 99 */
+    double mean_ms = 0;
+    for (int k = 0; k < 100; k++)
+        mean_ms += visible_ms(k) / 100.0;
+    assert_true(fabs(leg(first, 1) - mean_ms) < 1e-9);
+    assert_true(fabs(leg(first, 0) - (1000 + 9 * 49.5 - mean_ms)) < 1e-9);
+    assert_int_equal(of(last, "changes"), 1); /* k = 999 */
     assert_true(of(last, "from") == 0.999 && of(last, "to") == 1);
-    assert_true(fabs(leg(last, 0) - 1) < 1e-9 && fabs(leg(last, 1) - 9990) < 1e-9);
+    assert_true(fabs(leg(last, 1) - visible_ms(999)) < 1e-9);
+    assert_true(fabs(of(last, "total_ms") - (1000 + 9 * 999)) < 1e-9);
     json_decref(legs);
 }
 
@@ -78,7 +92,7 @@ static void the_bands_together_are_all_changes_and_the_legs_of_each_add_up(void 
     }
     assert_int_equal(changes, 777);
     assert_int_equal(of(legs, "changes"), 777);
-    /* sum of 777 - i + 10 i over i < 777 */
+    /* sum of 777 + 9 k over k < 777 */
     assert_true(fabs(sum_ms - (777.0 * 777 + 9 * 777.0 * 776 / 2)) < 1e-3);
     json_decref(legs);
 }
