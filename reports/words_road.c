@@ -78,8 +78,6 @@ bool tm_word_query(char *out, size_t out_bytes, const json_t *report)
     struct road_query one, two;
     char from[WORD_BYTES], to[WORD_BYTES];
     bool has_one = road_query(&one, report, 1), has_two = road_query(&two, report, 2);
-    const json_t *first = json_object_get(json_array_get(json_object_get(report, "pipelines"), 0),
-                                          "query_by_history");
     size_t n = 0;
     if (!has_one && !has_two) {
         snprintf(out, out_bytes, "%s" ROAD_GROWTH,
