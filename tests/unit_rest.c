@@ -537,6 +537,29 @@ static void a_clock_that_moved_says_so_although_the_org_is_locked(void **state)
     sqlite3_close(other);
 }
 
+static struct tm_now later(void *data)
+{
+    struct tm_now now = *(const struct tm_now *)data;
+    return (struct tm_now){ now.org_ms + 7, now.wall_ns + 7 * TM_NS_PER_MS };
+}
+
+/* A step began before the question came: its instant would break the bound of who compares. */
+static void the_clock_is_told_as_it_is_when_the_answer_is_made(void **state)
+{
+    struct rest_world *w = *state;
+    const struct tm_salesforce_settings settings = { .oauth = { .seeded = true, .seed = 9 },
+                                                     .instant = later,
+                                                     .instant_data = &w->now };
+    tm_salesforce_close(w->salesforce);
+    assert_int_equal(tm_salesforce_open(&w->salesforce, w->f.org, &settings, NULL), TM_OK);
+    w->handler = tm_salesforce_handler(w->salesforce);
+    json_t *json = rest_get(w, "/tidemark/v1/clock");
+    assert_int_equal(json_integer_value(json_object_get(json, "org_ms")), w->now.org_ms + 7);
+    assert_int_equal(json_integer_value(json_object_get(json, "wall_ns")),
+                     w->now.wall_ns + 7 * TM_NS_PER_MS);
+    json_decref(json);
+}
+
 /* Nobody but the mock holds or breaks anything here: the rows are those of a lookup that fails. */
 static void a_lookup_that_cannot_be_made_is_no_fault_of_the_record(void **state)
 {
@@ -652,6 +675,7 @@ int main(void)
         T(the_control_api_commits_and_tells_history),
         T(while_the_org_is_locked_by_another_program_the_answer_is_try_again),
         T(a_clock_that_moved_says_so_although_the_org_is_locked),
+        T(the_clock_is_told_as_it_is_when_the_answer_is_made),
         T(a_lookup_that_cannot_be_made_is_no_fault_of_the_record),
         T(the_control_api_refuses_pages_of_other_sites),
         T(an_explained_query_says_whether_an_index_leads_and_what_it_leaves),

@@ -265,6 +265,12 @@ static enum tm_code serve_advance(void *data, int64_t ms, struct tm_now *now, st
     return TM_OK;
 }
 
+/* Of a question about the clock. */
+static struct tm_now serve_instant(void *data)
+{
+    return tm_clock_now(((const struct serve *)data)->clock);
+}
+
 static int64_t serve_hold(void *data, uint64_t number, const struct tm_now *now)
 {
     struct serve *s = data;
@@ -279,6 +285,8 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
         .faults = s->scenario->faults,
         .advance = s->flags.clock_path == NULL ? serve_advance : NULL,
         .advance_data = s,
+        .instant = serve_instant,
+        .instant_data = s,
         .oauth = { .username = s->given[SERVE_USERNAME],
                    .password = s->given[SERVE_PASSWORD],
                    .password_token = s->given[SERVE_PASSWORD_TOKEN],

@@ -350,6 +350,7 @@ static enum tm_code sink_consumers(struct cmd_sink *c, struct tm_err *err)
                                                   .group = tm_config_text(c->config, "group.id"),
                                                   .topics = c->settings.topics,
                                                   .topics_count = c->settings.topics_count,
+                                                  .together = true,
                                                   .owner = tm_sink_owner(c->sink),
                                                   .properties =
                                                       (const char *const *)c->properties.items,

@@ -85,6 +85,9 @@ struct tm_kafka_options {
     const char *instance;
     const char *const *topics;
     size_t topics_count; /* subscribed, when group is set */
+    /* Partition n of every subscribed topic goes to the same member (range): for who keeps what
+     * several topics say of one key. Else cooperative, each partition on its own. */
+    bool together;
     struct tm_topic_owner owner;
     const char *const *reading_groups;
     size_t reading_groups_count; /* producer: who reads what I write, so that it

@@ -64,7 +64,7 @@ struct rdk {
     char **wanted; /* topics of the subscription */
     size_t wanted_count;
     struct tm_topic_owner owner;
-    bool embedded, closing, full; /* full: the last fetch may have left records behind */
+    bool embedded, together, closing, full; /* full: the last fetch may have left records behind */
     struct rdk_part **parts;
     size_t parts_count, part_last; /* appended by the main thread under `lock` */
     rd_kafka_message_t *held[TM_TOPIC_FETCH_MAX];

@@ -155,7 +155,9 @@ static enum tm_code rdk_consumer(struct rdk *k, struct tm_err *err)
                             "heartbeat.interval.ms",
                             k->embedded ? "300" : "1000",
                             "partition.assignment.strategy",
-                            k->embedded ? "range,roundrobin" : "cooperative-sticky" };
+                            k->together   ? "range"
+                            : k->embedded ? "range,roundrobin"
+                                          : "cooperative-sticky" };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_rebalance_cb(conf, tm_rdk_on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, tm_rdk_on_commit);
@@ -349,6 +351,7 @@ enum tm_code tm_topic_kafka_open(struct tm_topic **out, const struct tm_kafka_op
     k->pipe_fds[0] = k->pipe_fds[1] = -1;
     k->owner = options->owner;
     k->embedded = options->embedded;
+    k->together = options->together;
     k->commit_wait_ns = RDK_COMMIT_NS;
     pthread_mutex_init(&k->lock, NULL);
     pthread_cond_init(&k->wake, NULL);

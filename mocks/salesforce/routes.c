@@ -20,6 +20,8 @@ struct tm_salesforce {
     char *base_url, *names;
     enum tm_code (*advance)(void *data, int64_t ms, struct tm_now *now, struct tm_err *err);
     void *advance_data;
+    struct tm_now (*instant)(void *data);
+    void *instant_data;
     void (*wake)(void *data, uint64_t token);
     void *wake_data;
 };
@@ -111,13 +113,13 @@ static json_t *routes_parameters(const struct tm_mock_request *r)
     return map;
 }
 
-static json_t *routes_clock(const struct tm_salesforce *s, const struct tm_mock_request *r)
+static json_t *routes_clock(const struct tm_salesforce *s, const struct tm_now *at)
 {
     const struct tm_org_settings *settings = tm_org_settings(s->org);
     char now[TM_TIME_BYTES];
-    return json_pack("{s:I,s:I,s:s,s:I,s:I,s:I,s:I}", "wall_ns", (json_int_t)r->now.wall_ns,
-                     "org_ms", (json_int_t)r->now.org_ms, "org_time", tm_time_z(now, r->now.org_ms),
-                     "compress", (json_int_t)settings->compress, "publish_delay_ms",
+    return json_pack("{s:I,s:I,s:s,s:I,s:I,s:I,s:I}", "wall_ns", (json_int_t)at->wall_ns, "org_ms",
+                     (json_int_t)at->org_ms, "org_time", tm_time_z(now, at->org_ms), "compress",
+                     (json_int_t)settings->compress, "publish_delay_ms",
                      (json_int_t)settings->publish_delay_ms, "index_lag_ms",
                      (json_int_t)settings->index_lag_ms, "pos_last",
                      (json_int_t)tm_org_pos_last(s->org));
@@ -174,7 +176,7 @@ static enum tm_code routes_advance(struct tm_salesforce *s, const struct tm_mock
     if (moved && rc == TM_E_AGAIN)
         rc = TM_OK;
     if (rc == TM_OK)
-        *out = routes_clock(s, &then);
+        *out = routes_clock(s, &then.now);
     return rc;
 }
 
@@ -204,12 +206,13 @@ static enum tm_code routes_get(struct tm_salesforce *s, const struct tm_mock_req
 {
     json_t *parameters = routes_parameters(r);
     enum tm_code rc = TM_OK;
+    const struct tm_now now = s->instant != NULL ? s->instant(s->instant_data) : r->now;
     if (strcmp(name, "history") == 0)
         rc = tm_control_history(s->org, parameters, out, err);
     else if (strcmp(name, "faults") == 0)
         rc = tm_disturb_rules_list(s->disturb, parameters, &r->now, out, err);
     else if (strcmp(name, "clock") == 0)
-        *out = routes_clock(s, r);
+        *out = routes_clock(s, &now);
     else if (strcmp(name, "usage") == 0)
         *out = routes_usage(s, r);
     else if (s->streaming != NULL && strcmp(name, "channels") == 0)
@@ -476,6 +479,8 @@ enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
             settings->faults, tm_org_settings(org)->origin_ms, tm_org_settings(org)->seed, err);
     s->advance = settings->advance;
     s->advance_data = settings->advance_data;
+    s->instant = settings->instant;
+    s->instant_data = settings->instant_data;
     s->rest = (struct tm_rest){
         .org = org, .oauth = s->oauth, .query = s->query, .bulk = s->bulk, .streaming = s->streaming
     };

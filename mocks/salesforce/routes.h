@@ -31,6 +31,10 @@ struct tm_salesforce_settings {
      */
     enum tm_code (*advance)(void *data, int64_t ms, struct tm_now *now, struct tm_err *err);
     void *advance_data;
+    /* GET clock: the instant at which it is answered, lest whoever compares clocks is told that of
+     * the server's step, which may be older than the question. NULL = the step's. */
+    struct tm_now (*instant)(void *data);
+    void *instant_data;
 };
 struct tm_salesforce;
 enum tm_code tm_salesforce_open(struct tm_salesforce **out, struct tm_org *org,
