@@ -77,6 +77,45 @@ void tm_clock_compare(struct tm_clock_offset *best, int64_t sent_ns, int64_t rec
     best->bound_ns = bound_ns;
 }
 
+static void clock_widen(int64_t *low_ns, int64_t *high_ns, const struct tm_clock_seen *seen,
+                        int64_t at_ns)
+{
+    int64_t apart_ns = seen->at_ns > at_ns ? seen->at_ns - at_ns : at_ns - seen->at_ns;
+    int64_t bound_ns = seen->offset.bound_ns + apart_ns / 1000000 * TM_CLOCK_DRIFT_PPM +
+                       (apart_ns % 1000000 * TM_CLOCK_DRIFT_PPM + 999999) / 1000000;
+    int64_t low = seen->offset.offset_ns - bound_ns, high = seen->offset.offset_ns + bound_ns;
+    assert(seen->offset.bound_ns >= 0);
+    *low_ns = low > *low_ns ? low : *low_ns;
+    *high_ns = high < *high_ns ? high : *high_ns;
+}
+
+enum tm_code tm_clock_offset_at(struct tm_clock_offset *out, const struct tm_clock_seen *all,
+                                size_t count, int64_t at_ns, struct tm_err *err)
+{
+    size_t after = 0, end = count;
+    int64_t low_ns = INT64_MIN, high_ns = INT64_MAX;
+    assert(count > 0);
+    while (after < end) {
+        size_t middle = (after + end) / 2;
+        if (all[middle].at_ns < at_ns)
+            after = middle + 1;
+        else
+            end = middle;
+    }
+    if (after > 0)
+        clock_widen(&low_ns, &high_ns, &all[after - 1], at_ns);
+    if (after < count)
+        clock_widen(&low_ns, &high_ns, &all[after], at_ns);
+    if (low_ns > high_ns)
+        return tm_fail(err, TM_E_MISMATCH,
+                       "between two comparisons a clock moved by more than %d ppm of the time: one "
+                       "of the hosts was suspended, or its clock was set",
+                       TM_CLOCK_DRIFT_PPM);
+    out->offset_ns = low_ns + (high_ns - low_ns) / 2;
+    out->bound_ns = (high_ns - low_ns + 1) / 2;
+    return TM_OK;
+}
+
 int64_t tm_clock_monotonic_ns(void)
 {
     return clock_read(CLOCK_MONOTONIC);

@@ -54,6 +54,19 @@ struct tm_clock_offset {
 void tm_clock_compare(struct tm_clock_offset *best, int64_t sent_ns, int64_t received_ns,
                       int64_t theirs_ns);
 
+/* Two clocks drift apart between comparisons, by no more than this while both are steered as the
+ * kernel allows (adjtimex(2): a frequency is off by at most 500 ppm). */
+#define TM_CLOCK_DRIFT_PPM 500
+struct tm_clock_seen { /* one comparison */
+    int64_t at_ns;     /* of our clock */
+    struct tm_clock_offset offset;
+};
+/* The offset at an instant of our clock, from the comparisons before and after it (all[count], by
+ * at_ns, each with a bound): within bound_ns of offset_ns as far as the drift keeps its limit.
+ * TM_E_MISMATCH where two comparisons contradict that: a clock jumped. Pure. */
+enum tm_code tm_clock_offset_at(struct tm_clock_offset *out, const struct tm_clock_seen *all,
+                                size_t count, int64_t at_ns, struct tm_err *err);
+
 /* adapters and drivers only; `make layering` keeps stations off it */
 int64_t tm_clock_monotonic_ns(void);
 /* likewise; for manifests and log lines */

@@ -55,14 +55,18 @@ static enum tm_code check_beside(struct tm_check *c, struct tm_err *err)
     return rc;
 }
 
-enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
-                           const struct tm_check_ports *ports, struct tm_err *err)
+enum tm_code tm_check_on(struct tm_check **out, struct tm_plan *plan,
+                         const struct tm_check_ports *ports, struct tm_err *err)
 {
     struct tm_check *c = calloc(1, sizeof *c);
-    if (c == NULL)
+    if (c == NULL) {
+        tm_plan_close(plan);
         return tm_fail(err, TM_E_NOMEM, "check");
+    }
+    enum tm_code rc = TM_OK;
     c->ports = *ports;
-    enum tm_code rc = tm_plan_load(&c->plan, plan_path, err);
+    c->plan = plan;
+    c->truth_next_ns = plan->org[0] == '\0' ? TM_NEVER : 0;
     for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++)
         rc = check_target_open(c, i, err);
     if (rc == TM_OK && c->plan->journal[0] != '\0')
@@ -77,6 +81,14 @@ enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
     }
     tm_check_close(c);
     return rc;
+}
+
+enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
+                           const struct tm_check_ports *ports, struct tm_err *err)
+{
+    struct tm_plan *plan = NULL;
+    enum tm_code rc = tm_plan_load(&plan, plan_path, err);
+    return rc == TM_OK ? tm_check_on(out, plan, ports, err) : rc;
 }
 
 void tm_check_forget(struct tm_check_target *t)
@@ -232,12 +244,13 @@ bool tm_check_ready(const struct tm_check *c)
     for (size_t i = 0; i < c->plan->pipelines_count; i++)
         if (c->targets[i].reader->reads == 0 && check_there(c->targets[i].reader))
             return false;
-    return c->truth != NULL && c->steps > 2 * c->plan->pipelines_count;
+    return (c->truth != NULL || c->truth_next_ns == TM_NEVER) &&
+           c->steps > 2 * c->plan->pipelines_count;
 }
 
 /* The last read of one pipeline, in full; option 1: then of the raw rows, so that all the views
  * could show is known, also where a writer is still at work. */
-static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *err)
+static enum tm_code check_last_of(struct tm_check *c, size_t index, struct tm_err *err)
 {
     struct tm_check_target *t = &c->targets[index];
     bool changed;
@@ -259,20 +272,34 @@ static enum tm_code check_last(struct tm_check *c, size_t index, struct tm_err *
     return rc == TM_E_AGAIN ? TM_OK : rc; /* a warehouse that never came is told by the verdict */
 }
 
-enum tm_code tm_check_finish(struct tm_check *c, int *out_exit, struct tm_err *err)
+enum tm_code tm_check_last(struct tm_check *c, struct tm_err *err)
 {
     enum tm_code rc = TM_OK;
-    size_t rows;
     for (size_t i = 0; rc == TM_OK && i < c->plan->pipelines_count; i++)
-        rc = check_last(c, i, err);
+        rc = check_last_of(c, i, err);
     c->stop_ns = c->ports.wall_ns();
     if (rc == TM_OK && c->journal != NULL)
         rc = check_journal(c, c->stop_ns, err);
+    return rc;
+}
+
+enum tm_code tm_check_history(struct tm_check *c, struct tm_err *err)
+{
+    enum tm_code rc;
+    size_t rows;
     do
-        rc = rc == TM_OK ? check_tail(c, &rows, err) : rc;
+        rc = check_tail(c, &rows, err);
     while (rc == TM_OK && rows > 0);
     if (rc == TM_E_AGAIN)
         return tm_fail(err, TM_E_IO, "%s: no history to compare with (was the org ever started?)",
                        c->plan->org);
+    return rc;
+}
+
+enum tm_code tm_check_finish(struct tm_check *c, int *out_exit, struct tm_err *err)
+{
+    enum tm_code rc = tm_check_last(c, err);
+    if (rc == TM_OK)
+        rc = tm_check_history(c, err);
     return rc == TM_OK ? tm_results_make(c, out_exit, err) : rc;
 }

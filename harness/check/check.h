@@ -42,12 +42,20 @@ struct tm_check {
     int64_t stop_ns; /* instant of the last read */
     uint64_t steps;
 };
+/* The plan is taken, also after an error. `org` "" in it: no history is at hand, what is seen is
+ * written down for who has it (check/part.h). */
+enum tm_code tm_check_on(struct tm_check **out, struct tm_plan *plan,
+                         const struct tm_check_ports *ports, struct tm_err *err);
 enum tm_code tm_check_open(struct tm_check **out, const char *plan_path,
                            const struct tm_check_ports *ports, struct tm_err *err);
 enum tm_code tm_check_step(struct tm_check *c, const struct tm_now *now, struct tm_wake *wake,
                            struct tm_err *err);
 /* Every pipeline's database was read once, as far as it is there. */
 bool tm_check_ready(const struct tm_check *c);
+/* The last read of every pipeline, in full. */
+enum tm_code tm_check_last(struct tm_check *c, struct tm_err *err);
+/* The rest of the history. */
+enum tm_code tm_check_history(struct tm_check *c, struct tm_err *err);
 /* The last read, all measures, run.db and measures.json. *out_exit: 0 pass, 1 fail, 2 inconclusive,
  * 70 a self-test failed. */
 enum tm_code tm_check_finish(struct tm_check *c, int *out_exit, struct tm_err *err);

@@ -2,6 +2,7 @@
  * SIGTERM, then measures;
  * --org, --warehouse and --relations judge a finished warehouse. Results on stdout, progress on
  * stderr. */
+#include "run/check_parts.h"
 #include "run/command.h"
 #include "base/log.h"
 #include "check/after.h"
@@ -36,12 +37,23 @@ static void check_sleep_until(int64_t wall_ns)
 
 /* A probe is timed by the instant its step begins, so this loop sleeps to the nanosecond instead of
  * polling in ms. */
-static enum tm_code check_follow(struct tm_check *c, struct tm_err *err)
+enum tm_code tm_check_follow(struct tm_check *c, const struct tm_follow_also *also,
+                             struct tm_err *err)
 {
+    struct sigaction on = { .sa_handler = check_on_signal };
     enum tm_code rc = TM_OK;
     bool told = false;
+    int64_t also_ns = also != NULL ? tm_clock_monotonic_ns() + also->every_ns : TM_NEVER;
+    sigemptyset(&on.sa_mask);
+    sigaction(SIGTERM, &on, NULL);
+    sigaction(SIGINT, &on, NULL);
     while (rc == TM_OK && !check_stop) {
         struct tm_now now = { .wall_ns = tm_clock_monotonic_ns() };
+        if (now.wall_ns >= also_ns) {
+            also->what(also->self);
+            now.wall_ns = tm_clock_monotonic_ns();
+            also_ns = now.wall_ns + also->every_ns;
+        }
         struct tm_wake wake = { TM_NEVER, TM_NEVER };
         rc = tm_check_step(c, &now, &wake, err);
         if (!told && tm_check_ready(c)) { /* whoever started the witness may now start the clock */
@@ -60,15 +72,11 @@ static int check_live(const char *plan_path)
     struct tm_err err = { 0 };
     struct tm_check *c = NULL;
     struct tm_check_ports ports = { .wall_ns = tm_clock_monotonic_ns };
-    struct sigaction on = { .sa_handler = check_on_signal };
     int exit_code = TM_EXIT_OURS;
-    sigemptyset(&on.sa_mask);
-    sigaction(SIGTERM, &on, NULL);
-    sigaction(SIGINT, &on, NULL);
     tm_log_init("check", TM_LOG_INFO);
     enum tm_code rc = tm_check_open(&c, plan_path, &ports, &err);
     if (rc == TM_OK) {
-        rc = check_follow(c, &err);
+        rc = tm_check_follow(c, NULL, &err);
     }
     if (rc == TM_OK) {
         tm_log(TM_LOG_INFO, "measuring");
@@ -97,14 +105,26 @@ static enum tm_code check_number(int *out, const char *flag, const char *text, l
 
 int tm_cmd_check(int argc, char **argv)
 {
-    static const char *const names[] = { "live",    "org",     "relations",         "steps-max",
-                                         "threads", "against", "against-relations", NULL };
-    const char *extra[7] = { NULL };
+    static const char *const names[] = {
+        "live", "org", "relations", "steps-max", "threads",        "against", "against-relations",
+        "part", "raw", "merge!",    "out",       "clock-bound-ms", "...",     NULL
+    };
+    const char *extra[12] = { NULL };
     struct tm_station_flags flags = { 0 };
     struct tm_err err = { 0 };
     int exit_code = TM_EXIT_OURS;
     if (tm_flags_parse(&flags, argc, argv, names, extra, &err) != TM_OK)
         return tm_command_fail("check", &err);
+    const struct tm_check_parts parts = {
+        &flags, extra[7], extra[8], extra[1], extra[10], extra[11]
+    };
+    if (extra[7] != NULL || extra[9] != NULL)
+        return extra[7] != NULL ? tm_check_part(&parts) : tm_check_merge(&parts);
+    if (flags.config_path != NULL) {
+        tm_fail(&err, TM_E_ARG, "\"%.80s\": files are named by flags; --help lists them",
+                flags.config_path);
+        return tm_command_fail("check", &err);
+    }
     if (extra[0] != NULL && (extra[1] != NULL || extra[2] != NULL)) {
         tm_fail(&err, TM_E_ARG,
                 "--live PLAN.json names everything itself; leave --org and --relations out");

@@ -142,7 +142,15 @@ static const struct tm_help helps[] = {
       "  --steps-max N          bound of one query, in millions of SQLite steps\n"
       "  --threads N            that compare at a time; the machine's cores, at most 4, without "
       "it\n"
-      "  --live PLAN            instead of all these: follows a run, as `tidemark run` has it do\n",
+      "  --live PLAN            instead of all these: follows a run, as `tidemark run` has it do\n"
+      "  --part DIR OBJECT…     instead: follows the view.db of one sink of a group (--warehouse,\n"
+      "                         --raw, --salesforce-url) until SIGTERM, and leaves DIR/part.db\n"
+      "  --raw FILE             of --part: the sink's database behind the warehouse\n"
+      "  --merge DIR…           instead: one report of such folders and --org, in the folder "
+      "--out\n"
+      "  --out DIR              of --merge: where the report goes\n"
+      "  --clock-bound-ms N     of --merge: clocks known less well are refused; 50 without "
+      "it\n" FLAG_URL FLAG_CA,
       "tidemark check --org org.db --warehouse mine.db --relations map.json" },
     { "simulate", "--seeds A..B | SCENARIO [FLAGS]",
       "random histories and faults, or a day; virtual time",

@@ -116,13 +116,14 @@ static json_t *routes_parameters(const struct tm_mock_request *r)
 static json_t *routes_clock(const struct tm_salesforce *s, const struct tm_now *at)
 {
     const struct tm_org_settings *settings = tm_org_settings(s->org);
-    char now[TM_TIME_BYTES];
-    return json_pack("{s:I,s:I,s:s,s:I,s:I,s:I,s:I}", "wall_ns", (json_int_t)at->wall_ns, "org_ms",
-                     (json_int_t)at->org_ms, "org_time", tm_time_z(now, at->org_ms), "compress",
-                     (json_int_t)settings->compress, "publish_delay_ms",
-                     (json_int_t)settings->publish_delay_ms, "index_lag_ms",
-                     (json_int_t)settings->index_lag_ms, "pos_last",
-                     (json_int_t)tm_org_pos_last(s->org));
+    char now[TM_TIME_BYTES], boot[64] = "";
+    (void)tm_org_meta_get(s->org, "boot_id", boot, sizeof boot, NULL);
+    return json_pack(
+        "{s:I,s:I,s:s,s:I,s:I,s:I,s:I,s:s,s:s}", "wall_ns", (json_int_t)at->wall_ns, "org_ms",
+        (json_int_t)at->org_ms, "org_time", tm_time_z(now, at->org_ms), "compress",
+        (json_int_t)settings->compress, "publish_delay_ms", (json_int_t)settings->publish_delay_ms,
+        "index_lag_ms", (json_int_t)settings->index_lag_ms, "pos_last",
+        (json_int_t)tm_org_pos_last(s->org), "org_id", tm_org_id(s->org), "boot_id", boot);
 }
 
 static json_t *routes_usage(const struct tm_salesforce *s, const struct tm_mock_request *r)

@@ -1,0 +1,308 @@
+#include "check/part.h"
+#include "base/text.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PART_DELTA_BYTES 12
+#define PART_NAME_BYTES 160
+
+struct part_work {
+    const struct tm_check *c;
+    const struct tm_part_facts *facts;
+    const struct tm_check_target *target;
+    sqlite3 *db; /* part.db; raw.db is attached as "raw" */
+    struct tm_buf bytes;
+};
+
+static enum tm_code part_file(struct part_work *w, struct tm_err *err)
+{
+    static const char *const suffixes[] = { "", "-wal", "-shm" };
+    char side[600];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(side, sizeof side, "%.580s%s", w->facts->path, suffixes[i]);
+        if (unlink(side) != 0 && errno != ENOENT)
+            return tm_fail(err, TM_E_IO, "cannot replace %s: %s", side, strerror(errno));
+    }
+    if (access(w->facts->raw, R_OK) != 0)
+        return tm_fail(err, TM_E_ARG, "--raw %s: %s", w->facts->raw, strerror(errno));
+    enum tm_code rc = tm_sql_open(&w->db, w->facts->path, TM_SQL_CREATE, err);
+    if (rc == TM_OK) /* one file, that can be carried elsewhere */
+        rc = tm_sql_exec(w->db, "PRAGMA journal_mode=DELETE", err);
+    if (rc == TM_OK)
+        rc = tm_sql_execf(w->db, err, "ATTACH %Q AS raw", w->facts->raw);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(w->db, "BEGIN;" TM_PART_SCHEMA, err);
+    return rc;
+}
+
+/* ---- meta ---- */
+
+static enum tm_code part_number(struct part_work *w, const char *key, int64_t value,
+                                struct tm_err *err)
+{
+    return tm_sql_execf(w->db, err, "INSERT INTO meta VALUES(%Q,%lld)", key, (long long)value);
+}
+
+static enum tm_code part_text(struct part_work *w, const char *key, const char *value,
+                              struct tm_err *err)
+{
+    return tm_sql_execf(w->db, err, "INSERT INTO meta VALUES(%Q,%Q)", key, value);
+}
+
+static enum tm_code part_meta(struct part_work *w, struct tm_err *err)
+{
+    static const struct tm_audit none;
+    const struct tm_full_read *f = &w->target->final;
+    const struct tm_audit *a = w->target->audit != NULL ? w->target->audit : &none;
+    const struct tm_reader *r = w->target->reader;
+    const struct {
+        const char *key;
+        int64_t value;
+    } numbers[] = { { "format", TM_PART_FORMAT },
+                    { "stop_ns", w->c->stop_ns },
+                    { "probes", (int64_t)r->probes },
+                    { "reads", (int64_t)r->reads },
+                    { "busy", (int64_t)r->busy },
+                    { "final_ok", f->ok },
+                    { "final_rows", (int64_t)f->rows },
+                    { "final_changed", (int64_t)f->changed },
+                    { "final_begun_ns", f->begun_ns },
+                    { "duplicates",
+                      (int64_t)(f->duplicates > a->total.duplicates ? f->duplicates
+                                                                    : a->total.duplicates) },
+                    { "audit_count", (int64_t)a->total_count },
+                    { "audit_rows", (int64_t)a->total.rows },
+                    { "audit_left_out", (int64_t)a->total.left_out },
+                    { "audit_differing", (int64_t)a->total.differing } };
+    const struct {
+        const char *key, *value;
+    } texts[] = { { "host", w->facts->host },
+                  { "warehouse", r->path },
+                  { "raw", w->facts->raw },
+                  { "org_id", w->facts->org_id },
+                  { "org_boot_id", w->facts->org_boot_id },
+                  { "final_example", f->example },
+                  { "duplicate", f->duplicates > 0 ? f->duplicate : a->total.duplicate },
+                  { "audit_example", a->total.example } };
+    enum tm_code rc = TM_OK;
+    for (size_t i = 0; rc == TM_OK && i < sizeof numbers / sizeof numbers[0]; i++)
+        rc = part_number(w, numbers[i].key, numbers[i].value, err);
+    for (size_t i = 0; rc == TM_OK && i < sizeof texts / sizeof texts[0]; i++)
+        rc = part_text(w, texts[i].key, texts[i].value, err);
+    for (size_t i = 0; rc == TM_OK && i < w->facts->clocks_count; i++)
+        rc = tm_sql_execf(w->db, err, "INSERT OR REPLACE INTO clock VALUES(%lld,%lld,%lld)",
+                          (long long)w->facts->clocks[i].at_ns,
+                          (long long)w->facts->clocks[i].offset.offset_ns,
+                          (long long)w->facts->clocks[i].offset.bound_ns);
+    return rc;
+}
+
+/* ---- what raw.db says of partitions ---- */
+
+static const char *const part_tables[] = { "sfdc_cdc_%s_raw", "alerts_sfdc_%s_gap_events",
+                                           "sfdc_recon_%s" };
+enum { PART_RAW, PART_ALERTS, PART_RECON, PART_TABLES };
+
+static void part_table(char out[PART_NAME_BYTES], const char *object, int table)
+{
+    char lower[80];
+    tm_name_lower(lower, sizeof lower, object);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(out, PART_NAME_BYTES, part_tables[table], lower);
+#pragma GCC diagnostic pop
+}
+
+static enum tm_code part_there(struct part_work *w, const char *table, bool *out,
+                               struct tm_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    enum tm_code rc = tm_sql_prepare(
+        &q, w->db, "SELECT 1 FROM raw.sqlite_master WHERE type='table' AND name=?1", err);
+    *out = false;
+    if (rc == TM_OK) {
+        sqlite3_bind_text(q, 1, table, -1, SQLITE_STATIC);
+        rc = tm_sql_step(q, out, err);
+    }
+    tm_sql_finalize(q);
+    return rc;
+}
+
+/* Which partition each record lies in; a record in two is told by the merge. */
+static enum tm_code part_places(struct part_work *w, size_t object, const char *table,
+                                struct tm_err *err)
+{
+    return tm_sql_execf(w->db, err,
+                        "INSERT INTO temp.place SELECT %d, Id, min(_partition), max(_partition) "
+                        "FROM raw.\"%w\" WHERE length(Id)=18 GROUP BY Id",
+                        (int)object, table);
+}
+
+static enum tm_code part_object(struct part_work *w, size_t n, struct tm_err *err)
+{
+    const struct tm_reader_object *o = &w->target->reader->objects[n];
+    char table[PART_NAME_BYTES];
+    bool there = false;
+    enum tm_code rc = tm_sql_execf(w->db, err, "INSERT INTO relation VALUES(%d,%Q,%d,%d,%lld,NULL)",
+                                   (int)n, o->name, (int)o->found, (int)o->starred,
+                                   (long long)w->target->final.query_ns[n]);
+    for (int t = 0; rc == TM_OK && t < PART_TABLES; t++) {
+        part_table(table, o->name, t);
+        rc = part_there(w, table, &there, err);
+        if (rc == TM_OK && there && t != PART_ALERTS)
+            rc = part_places(w, n, table, err);
+        if (rc == TM_OK && there && t == PART_RECON)
+            rc = tm_sql_execf(w->db, err,
+                              "UPDATE relation SET partitions=(SELECT max(_partitions) FROM "
+                              "raw.\"%w\" WHERE _kind='end') WHERE object=%d",
+                              table, (int)n);
+    }
+    return rc;
+}
+
+/* The object whose topic this is, or -1. */
+static int part_object_of(const struct part_work *w, const char *topic)
+{
+    char sanitized[PART_NAME_BYTES], table[PART_NAME_BYTES];
+    tm_name_sanitize(sanitized, sizeof sanitized, topic);
+    for (size_t n = 0; n < w->target->reader->objects_count; n++)
+        for (int t = 0; t < PART_TABLES; t++) {
+            part_table(table, w->target->reader->objects[n].name, t);
+            if (strcmp(sanitized, table) == 0)
+                return (int)n;
+        }
+    return -1;
+}
+
+static enum tm_code part_offsets(struct part_work *w, struct tm_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    bool there = false, row = false;
+    enum tm_code rc = part_there(w, "_offsets", &there, err);
+    if (rc == TM_OK && !there)
+        return tm_fail(err, TM_E_ARG, "--raw %s: no table _offsets: not the file of a sink",
+                       w->facts->raw);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(w->db,
+                         "INSERT INTO meta SELECT 'cluster_id', coalesce(max(cluster_id),'') FROM "
+                         "raw._offsets",
+                         err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&q, w->db, "SELECT topic,partition,next_offset FROM raw._offsets", err);
+    while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row) {
+        const char *topic = (const char *)sqlite3_column_text(q, 0);
+        int object = part_object_of(w, topic);
+        rc = tm_sql_execf(w->db, err,
+                          object < 0 ? "INSERT INTO offset VALUES(%Q,%d,%lld,NULL)"
+                                     : "INSERT INTO offset VALUES(%Q,%d,%lld,%d)",
+                          topic, sqlite3_column_int(q, 1), (long long)sqlite3_column_int64(q, 2),
+                          object);
+    }
+    tm_sql_finalize(q);
+    return rc;
+}
+
+static enum tm_code part_partitions(struct part_work *w, struct tm_err *err)
+{
+    enum tm_code rc = tm_sql_exec(
+        w->db, "CREATE TEMP TABLE place(object INTEGER, id TEXT, least INTEGER, most INTEGER)",
+        err);
+    if (rc == TM_OK)
+        rc = part_offsets(w, err);
+    for (size_t n = 0; rc == TM_OK && n < w->target->reader->objects_count; n++)
+        rc = part_object(w, n, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(w->db, "CREATE INDEX temp.place_id ON place(object, id)", err);
+    return rc;
+}
+
+/* ---- what was shown ---- */
+
+/* A record whose rows lie in two partitions is in -1 of them. */
+static enum tm_code part_rows(struct part_work *w, struct tm_err *err)
+{
+    const struct tm_shown *s = w->target->reader->shown;
+    sqlite3_stmt *q = NULL;
+    enum tm_code rc = tm_sql_prepare(
+        &q, w->db,
+        "INSERT INTO row SELECT ?1,?2,?3,(SELECT CASE WHEN min(least)=max(most) THEN min(least) "
+        "WHEN count(*)=0 THEN NULL ELSE -1 END FROM temp.place WHERE object=?2 AND id=?3)",
+        err);
+    for (size_t i = 0; rc == TM_OK && i < s->rows_count; i++) {
+        sqlite3_bind_int64(q, 1, (int64_t)i);
+        sqlite3_bind_int(q, 2, s->rows[i].object);
+        sqlite3_bind_text(q, 3, s->rows[i].id, -1, SQLITE_STATIC);
+        rc = tm_sql_run(q, err);
+    }
+    tm_sql_finalize(q);
+    for (size_t o = 0; rc == TM_OK && o < s->objects_count; o++)
+        for (size_t c = 0; rc == TM_OK && c < s->objects[o].columns_count; c++)
+            rc = tm_sql_execf(w->db, err, "INSERT INTO col VALUES(%d,%d,%Q)", (int)o, (int)c,
+                              s->objects[o].columns[c]);
+    return rc;
+}
+
+static void part_deltas(struct tm_buf *out, const struct tm_shown *s, const struct tm_shown_obs *o)
+{
+    tm_buf_reset(out);
+    for (size_t d = o->delta_first; d < (size_t)o->delta_first + o->delta_count; d++)
+        for (int i = 0; i < PART_DELTA_BYTES; i++)
+            tm_buf_addc(out, (char)(i < 4 ? s->deltas[d].column >> (8 * i)
+                                          : s->deltas[d].hash >> (8 * (i - 4))));
+}
+
+static enum tm_code part_observations(struct part_work *w, struct tm_err *err)
+{
+    const struct tm_shown *s = w->target->reader->shown;
+    sqlite3_stmt *q = NULL;
+    enum tm_code rc =
+        tm_sql_prepare(&q, w->db, "INSERT INTO obs VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", err);
+    for (size_t i = 0; rc == TM_OK && i < s->obs_count; i++) {
+        const struct tm_shown_obs *o = &s->obs[i];
+        const int64_t numbers[] = { (int64_t)i, o->row,  o->lo_ns, o->hi_ns,
+                                    o->seq,     o->read, o->flags };
+        for (int k = 0; k < 7; k++)
+            sqlite3_bind_int64(q, k + 1, numbers[k]);
+        part_deltas(&w->bytes, s, o);
+        rc = tm_buf_check(&w->bytes, "an observation", err);
+        if (rc != TM_OK)
+            break;
+        sqlite3_bind_blob(q, 8, w->bytes.bytes > 0 ? w->bytes.data : (const void *)"",
+                          (int)w->bytes.bytes, SQLITE_STATIC);
+        rc = tm_sql_run(q, err);
+    }
+    tm_sql_finalize(q);
+    for (size_t i = 0; rc == TM_OK && i < s->stars_count; i++)
+        rc = tm_sql_execf(w->db, err,
+                          s->stars[i].until_ns == INT64_MAX
+                              ? "INSERT INTO star VALUES(%d,%d,%lld,NULL)"
+                              : "INSERT INTO star VALUES(%d,%d,%lld,%lld)",
+                          (int)i, s->stars[i].object, (long long)s->stars[i].from_ns,
+                          (long long)s->stars[i].until_ns);
+    return rc;
+}
+
+enum tm_code tm_part_write(const struct tm_check *c, const struct tm_part_facts *facts,
+                           struct tm_err *err)
+{
+    struct part_work w = { .c = c, .facts = facts, .target = &c->targets[0] };
+    assert(c->plan->pipelines_count == 1 && facts->clocks_count > 0);
+    tm_buf_init(&w.bytes, TM_SHOWN_COLUMNS_MAX * PART_DELTA_BYTES);
+    enum tm_code rc = part_file(&w, err);
+    if (rc == TM_OK)
+        rc = part_meta(&w, err);
+    if (rc == TM_OK)
+        rc = part_partitions(&w, err);
+    if (rc == TM_OK)
+        rc = part_rows(&w, err);
+    if (rc == TM_OK)
+        rc = part_observations(&w, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(w.db, "COMMIT", err);
+    tm_buf_free(&w.bytes);
+    tm_sql_close(w.db);
+    return rc == TM_OK ? TM_OK : tm_at(err, "%s", facts->path);
+}
