@@ -1,8 +1,10 @@
 #!/bin/sh
 # Three hosts that have nothing but the network in common, as three network namespaces of this machine:
-#   a  the org, a real Kafka broker, a registry      b  sources and gap      c  reconcile, sink, view
-# What must hold: the snapshots end equal, by `tidemark check`; also after b's network is cut while the org goes on
-# changing and healed, and after the org is killed and started again on its file. Prints how long equality took.
+#   a  the org, a real Kafka broker, a registry      b  sources, gap, a sink with its view      c  reconcile, a sink with its view
+# The sinks are one group: each has the partitions it was given, and a witness beside its view.db follows it. What must hold:
+# both witnesses' parts, merged, show one copy that is equal to the org, with every change seen once and instants on one clock;
+# also after b's network is cut while the org goes on changing and healed, and after the org is killed and started again on its
+# file. Parts that do not make a whole are refused. Prints how long equality took.
 #   hosts.sh BUILD      needs root, ip (iproute2) and java; exits 77 where namespaces are not permitted
 set -eu
 build=$1
@@ -75,7 +77,7 @@ start_station() { # host, command, config, flags...
     host=$1 command=$2 config=$3
     shift 3
     start "$host" "$config" "$tidemark" "$command" "fixtures/connectors/$config.json" --state "$folder/$host/$config" \
-        --instance "$config" "$@"
+        --instance "$config-$host" "$@"
 }
 # changes FROM TO KIND: so many accounts, each a commit of its own
 changes() {
@@ -90,11 +92,27 @@ changes() {
         n=$((n + 1))
     done
 }
-cat >"$folder/map.json" <<'MAP'
-{"Account": {"query": "SELECT * FROM Account"}, "Opportunity": {"query": "SELECT * FROM Opportunity"}, "User": {"query": "SELECT * FROM User"}}
-MAP
-# The checker sees files of two hosts: it is the one that compares, as a person would who has copied them.
-equal() { "$tidemark" check --org "$folder/a/org.db" --warehouse "$folder/c/view.db" --relations "$folder/map.json"; }
+# A witness beside each view.db follows it, and leaves its part when it is told to end. Merging sees folders of two hosts, as a
+# person would who has copied them.
+start_witnesses() { # name
+    for h in b c; do
+        start $h "$1" "$tidemark" check --part "$folder/$h/$1" --warehouse "$folder/$h/view.db" --raw "$folder/$h/raw.db" \
+            Account Opportunity User
+        eval "witness_$h=$!"
+    done
+}
+end_witness() { kill "$1" && wait "$1"; }
+merge() { # out, parts...: their report; exit code by its verdict
+    out=$1
+    shift
+    "$tidemark" check --merge --org "$folder/a/org.db" --out "$folder/$out" "$@"
+}
+equal() { # what witnesses see that look for a second
+    start_witnesses probe
+    sleep 1
+    end_witness $witness_b && end_witness $witness_c || return 1
+    merge probe "$folder/b/probe" "$folder/c/probe" >"$folder/a/verdict.log" 2>&1
+}
 
 cat >"$folder/broker.properties" <<EOT
 listeners=PLAINTEXT://$net.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
@@ -108,8 +126,12 @@ until_true "the registry answers" ip netns exec $id-b curl -fs "$TIDEMARK_REGIST
 for o in account opportunity user; do start_station b source source-$o; done
 start_station b gap gap
 start_station c reconcile reconcile
-start_station c sink sink-bigquery --warehouse "$folder/c/raw.db"
-start_station c view view --raw "$folder/c/raw.db" --warehouse "$folder/c/view.db" --objects fixtures/objects
+for h in b c; do
+    start_station $h sink sink-bigquery --warehouse "$folder/$h/raw.db"
+    start_station $h view view --raw "$folder/$h/raw.db" --warehouse "$folder/$h/view.db" --objects fixtures/objects
+done
+start_witnesses witness
+long_b=$witness_b long_c=$witness_c
 
 for h in b c; do echo "hosts: $h: $(ip netns exec $id-$h "$tidemark" clock)"; done
 changes 1 40 create
@@ -120,7 +142,7 @@ ip -n $id-a link set to-b down
 changes 100 140 update
 changes 141 145 gap
 sleep "${CUT_S:-20}"
-! equal >/dev/null 2>&1 || { echo "hosts: equal although b's network is cut: what did this test cut?" >&2; exit 1; }
+! ip netns exec $id-b "$tidemark" clock >/dev/null 2>&1 || { echo "hosts: b still reaches the org: what did this test cut?" >&2; exit 1; }
 ip -n $id-a link set to-b up
 until_true "equal again after b's network was cut for ${CUT_S:-20} s" equal
 kill -KILL "$org"
@@ -129,3 +151,25 @@ start_org
 changes 200 220 update
 changes 221 225 gap
 until_true "equal again after the org was killed" equal
+
+# The whole time, as the two witnesses that never stopped saw it.
+refused() { # word, parts...: nothing is merged of them, for this reason
+    word=$1
+    shift
+    merge refused "$@" >"$folder/said" 2>&1 && code=0 || code=$?
+    [ $code -eq 64 ] && grep -q "$word" "$folder/said" || { echo "hosts: exit $code, not 64 with \"$word\":"; cat "$folder/said"; exit 1; } >&2
+}
+end_witness $long_b
+end_witness $long_c
+merge report "$folder/b/witness" "$folder/c/witness" || { cat "$folder"/*/witness.log; exit 1; } >&2
+jq -e '.verdict == "pass" and (.parts | length) == 2 and all(.parts[]; .clock_bound_ms > 0 and .comparisons > 20) and
+    all(.parts[].partitions; .Account | length > 0) and (.parts | map(.partitions.Account[]) | sort) == [range(6)] and
+    (.pipelines[0].freshness_s | .count > 100 and .never == 0 and .unseen == 0) and
+    .pipelines[0].anomalies.duplicate.count == 0 and (.self_tests | all(.ok != false))' "$folder/report/report.json" >/dev/null ||
+    { echo "hosts: not what a merged report says:"; jq '{verdict, parts, f: .pipelines[0].freshness_s}' "$folder/report/report.json"; exit 1; } >&2
+jq -r '.parts[] | "hosts: \(.folder | split("/")[-2]): partitions of Account \(.partitions.Account), clock ahead \(.clock_ahead_ms) ms +- \(.clock_bound_ms) ms in \(.comparisons) comparisons"' \
+    "$folder/report/report.json"
+refused 'no folder has partition' "$folder/b/witness"
+refused 'is given twice' "$folder/b/witness" "$folder/b/witness"
+refused 'clock-bound-ms' --clock-bound-ms 0.0001 "$folder/b/witness" "$folder/c/witness"
+echo "hosts: parts that make no whole are refused"

@@ -626,6 +626,34 @@ static void the_quickest_exchange_tells_another_clock_best(void **state)
     }
 }
 
+/* Two clocks that stand 50 us apart, and run 100 ppm apart from then on. */
+static void between_comparisons_a_clock_is_known_by_its_drift(void **state)
+{
+    const struct tm_clock_seen seen[] = { { 1000000000, { 50000, 200 } },
+                                          { 2000000000, { 150000, 300 } } };
+    struct tm_clock_offset at;
+    struct tm_err err = { .code = TM_OK };
+    (void)state;
+    assert_int_equal(tm_clock_offset_at(&at, seen, 2, 1000000000, &err), TM_OK);
+    assert_int_equal(at.offset_ns, 50000); /* a comparison holds where it was made */
+    assert_int_equal(at.bound_ns, 200);
+    for (int64_t t = 1000000000; t <= 2000000000; t += 50000000) {
+        int64_t truth = 50000 + (t - 1000000000) / 10000;
+        assert_int_equal(tm_clock_offset_at(&at, seen, 2, t, &err), TM_OK);
+        assert_true(llabs(at.offset_ns - truth) <= at.bound_ns);
+        assert_true(at.bound_ns <= 250300); /* half a second of 500 ppm, and the comparison's own */
+    }
+    /* Beyond the last one only the drift bounds it: 2 s of 500 ppm are 1 ms. */
+    assert_int_equal(tm_clock_offset_at(&at, seen, 2, 4000000000, &err), TM_OK);
+    assert_int_equal(at.offset_ns, 150000);
+    assert_int_equal(at.bound_ns, 1000300);
+    assert_int_equal(tm_clock_offset_at(&at, seen, 2, 0, &err), TM_OK);
+    assert_int_equal(at.bound_ns, 500200);
+    /* No clock drifts by a millisecond in a second: one was set. */
+    const struct tm_clock_seen set[] = { seen[0], { 2000000000, { 2050000, 300 } } };
+    assert_int_equal(tm_clock_offset_at(&at, set, 2, 1500000000, &err), TM_E_MISMATCH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,6 +685,7 @@ int main(void)
         cmocka_unit_test(sql_the_first_open_waits_for_who_is_looking),
         cmocka_unit_test(trace_appends_marks_of_24_bytes),
         cmocka_unit_test(the_quickest_exchange_tells_another_clock_best),
+        cmocka_unit_test(between_comparisons_a_clock_is_known_by_its_drift),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

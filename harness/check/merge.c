@@ -26,7 +26,11 @@ static enum tm_code merge_alike(const struct merge_work *w, struct tm_err *err)
     enum tm_code rc = TM_OK;
     for (size_t i = 1; rc == TM_OK && i < w->parts_count; i++) {
         const struct merge_part *p = &w->parts[i];
-        rc = merge_same(first, p, "Kafka cluster", first->cluster, p->cluster, err);
+        const struct merge_part *filled = first; /* a sink that was given nothing knows none */
+        while (filled < p && filled->cluster[0] == '\0')
+            filled++;
+        if (p->cluster[0] != '\0')
+            rc = merge_same(filled, p, "Kafka cluster", filled->cluster, p->cluster, err);
         if (rc == TM_OK)
             rc = merge_same(first, p, "org", first->org_id, p->org_id, err);
         if (rc == TM_OK)
@@ -219,16 +223,13 @@ static int64_t merge_meta(sqlite3 *db, const char *key, int64_t missing)
     return tm_sql_int64(&value, db, sql, NULL) == TM_OK ? value : missing;
 }
 
-static enum tm_code merge_plan(const struct merge_work *w, sqlite3 *org, struct tm_plan **out,
-                               struct tm_err *err)
+static enum tm_code merge_plan(const struct merge_work *w, sqlite3 *org, const char *copy,
+                               struct tm_plan **out, struct tm_err *err)
 {
-    char measures[600], run_db[600], database[500] = "";
+    char measures[600], run_db[600];
     json_t *objects = json_array();
     snprintf(measures, sizeof measures, "%.580s/measures.json", w->args->out);
     snprintf(run_db, sizeof run_db, "%.580s/run.db", w->args->out);
-    for (size_t i = 0, used = 0; i < w->parts_count && used < sizeof database; i++)
-        used += (size_t)snprintf(database + used, sizeof database - used, "%s%s", i > 0 ? ", " : "",
-                                 w->parts[i].folder);
     for (size_t o = 0; o < w->parts[0].objects_count; o++)
         json_array_append_new(objects, json_string(w->parts[0].objects[o].name));
     json_t *plan =
@@ -239,7 +240,7 @@ static enum tm_code merge_plan(const struct merge_work *w, sqlite3 *org, struct 
                   (json_int_t)merge_meta(org, "publish_delay_ms", 0), "index_lag_ms",
                   (json_int_t)merge_meta(org, "index_lag_ms", 0), "broker", "external", "cpus",
                   w->args->cpus, "pipelines", "name", MERGE_PIPELINE, "kind", "stream", "option", 2,
-                  "database", database, "objects", objects);
+                  "database", copy, "objects", objects);
     enum tm_code rc = plan != NULL
                           ? tm_plan_from_json(out, plan, w->args->org, err)
                           : tm_fail(err, TM_E_NOMEM, "the plan of %zu parts", w->parts_count);
@@ -357,9 +358,12 @@ static enum tm_code merge_judge(struct merge_work *w, json_t **out_parts, int *o
     struct tm_check *c = NULL;
     struct tm_plan *plan = NULL;
     sqlite3 *org = NULL;
+    char copy[500];
+    if (snprintf(copy, sizeof copy, "%s/" TM_MERGE_COPY, w->args->out) >= (int)sizeof copy)
+        return tm_fail(err, TM_E_ARG, "%.200s…: the path is too long", w->args->out);
     enum tm_code rc = tm_sql_open(&org, w->args->org, TM_SQL_READ, err);
     if (rc == TM_OK)
-        rc = merge_plan(w, org, &plan, err);
+        rc = merge_plan(w, org, copy, &plan, err);
     tm_sql_close(org);
     if (rc == TM_OK)
         rc = tm_check_on(&c, plan, &ports, err);
@@ -369,6 +373,10 @@ static enum tm_code merge_judge(struct merge_work *w, json_t **out_parts, int *o
         rc = merge_org(w, c->truth, err);
     if (rc == TM_OK)
         rc = merge_target(w, c, err);
+    if (rc == TM_OK)
+        rc = merge_copy(w, copy, err);
+    if (rc == TM_OK) /* what is quoted of a row is looked up there */
+        rc = tm_sql_open(&c->targets[0].reader->db, copy, TM_SQL_READ, err);
     if (rc == TM_OK)
         rc = merge_told(w, out_parts, err);
     if (rc == TM_OK)

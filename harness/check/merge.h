@@ -1,7 +1,8 @@
 /* merge: one verdict and one set of measures from the parts of a sink group (check/part.h): what
  * each host's witness saw of its own view.db, put together on the org's clock and judged by the
  * org's history as one copy. in: org.db, folders with a part.db each; out: run.db and
- * measures.json, as a live check leaves them (check/results.h), and what became of each part.
+ * measures.json, as a live check leaves them (check/results.h), copy.db: the relations put
+ * together, and what became of each part.
  *
  *   of a record     its partition's owner alone counts: the part that has all of that partition, of
  *                   every topic of the object, that anybody has. What other files still hold of it,
@@ -17,10 +18,11 @@
 #define TM_CHECK_MERGE_H
 #include "check/part.h"
 
+#define TM_MERGE_COPY "copy.db"
 #define TM_MERGE_PARTS_MAX 64
 #define TM_MERGE_PARTITIONS_MAX 4096 /* of a topic */
 struct tm_merge_args {
-    const char *org, *out; /* org.db; folder of measures.json and run.db, which exists */
+    const char *org, *out; /* org.db; folder of what is left, which exists */
     const char *const *folders;
     size_t folders_count;
     int64_t bound_ns_max;

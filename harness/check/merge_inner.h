@@ -67,6 +67,8 @@ void merge_part_close(struct merge_part *p);
 /* An instant of the part on the org's clock; the bound must be within what is allowed. */
 enum tm_code merge_offset_at(const struct merge_work *w, struct merge_part *p,
                              struct tm_clock_offset *out, int64_t at_ns, struct tm_err *err);
+/* Replaces copy.db at `path`. (merge_copy.c) */
+enum tm_code merge_copy(const struct merge_work *w, const char *path, struct tm_err *err);
 /* Every observation of owned records into `s`, oldest first; stars too. */
 enum tm_code merge_shown(struct merge_work *w, struct tm_shown *s, struct tm_err *err);
 #endif

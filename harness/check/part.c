@@ -13,7 +13,7 @@ struct part_work {
     const struct tm_check *c;
     const struct tm_part_facts *facts;
     const struct tm_check_target *target;
-    sqlite3 *db; /* part.db; raw.db is attached as "raw" */
+    sqlite3 *db; /* part.db; raw.db is attached as "raw", view.db as "view" */
     struct tm_buf bytes;
 };
 
@@ -33,6 +33,8 @@ static enum tm_code part_file(struct part_work *w, struct tm_err *err)
         rc = tm_sql_exec(w->db, "PRAGMA journal_mode=DELETE", err);
     if (rc == TM_OK)
         rc = tm_sql_execf(w->db, err, "ATTACH %Q AS raw", w->facts->raw);
+    if (rc == TM_OK)
+        rc = tm_sql_execf(w->db, err, "ATTACH %Q AS view", w->target->reader->path);
     if (rc == TM_OK)
         rc = tm_sql_exec(w->db, "BEGIN;" TM_PART_SCHEMA, err);
     return rc;
@@ -102,6 +104,15 @@ static enum tm_code part_meta(struct part_work *w, struct tm_err *err)
 
 /* ---- what raw.db says of partitions ---- */
 
+/* The rows themselves, for what a difference looks like: hashes cannot be read back. */
+static enum tm_code part_copy(struct part_work *w, size_t n, struct tm_err *err)
+{
+    const struct tm_reader_object *o = &w->target->reader->objects[n];
+    return o->found ? tm_sql_execf(w->db, err, "CREATE TABLE shown_%d AS SELECT * FROM view.\"%w\"",
+                                   (int)n, o->name)
+                    : TM_OK;
+}
+
 static const char *const part_tables[] = { "sfdc_cdc_%s_raw", "alerts_sfdc_%s_gap_events",
                                            "sfdc_recon_%s" };
 enum { PART_RAW, PART_ALERTS, PART_RECON, PART_TABLES };
@@ -149,6 +160,8 @@ static enum tm_code part_object(struct part_work *w, size_t n, struct tm_err *er
     enum tm_code rc = tm_sql_execf(w->db, err, "INSERT INTO relation VALUES(%d,%Q,%d,%d,%lld,NULL)",
                                    (int)n, o->name, (int)o->found, (int)o->starred,
                                    (long long)w->target->final.query_ns[n]);
+    if (rc == TM_OK)
+        rc = part_copy(w, n, err);
     for (int t = 0; rc == TM_OK && t < PART_TABLES; t++) {
         part_table(table, o->name, t);
         rc = part_there(w, table, &there, err);

@@ -31,6 +31,7 @@
     "CREATE TABLE obs(n INTEGER PRIMARY KEY, row INTEGER NOT NULL, lo_ns INTEGER NOT NULL," \
     " hi_ns INTEGER NOT NULL, seq INTEGER NOT NULL, read INTEGER NOT NULL, flags INTEGER NOT NULL," \
     " deltas BLOB NOT NULL);" \
+    /* and shown_<object> for each relation that was found: its rows at the end, as they stand */ \
     /* until_ns NULL: it stands */ \
     "CREATE TABLE star(n INTEGER PRIMARY KEY, object INTEGER NOT NULL, from_ns INTEGER NOT NULL," \
     " until_ns INTEGER);" \

@@ -341,8 +341,10 @@ static enum tm_code sink_consumers(struct cmd_sink *c, struct tm_err *err)
     for (size_t i = 0; i < tasks; i++) {
         char client[64], instance[240];
         snprintf(client, sizeof client, "tidemark-sink-%zu", i);
-        snprintf(instance, sizeof instance, "%.200s-%zu",
-                 c->flags.instance != NULL ? c->flags.instance : "", i);
+        /* Partitions are dealt out in the order of names: by turns to the processes, not all to
+         * the tasks of the first. */
+        snprintf(instance, sizeof instance, "%zu-%.200s", i,
+                 c->flags.instance != NULL ? c->flags.instance : "");
         const struct tm_kafka_options options = { .brokers = c->flags.brokers,
                                                   .client_id = client,
                                                   .instance =
