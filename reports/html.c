@@ -636,6 +636,7 @@ static void html_body(struct tm_buf *b, const json_t *report)
     tm_html_visibility(b, report);
     tm_html_anomalies(b, report);
     tm_html_faults(b, report);
+    tm_html_parts(b, report);
     html_differences(b, report);
     tm_html_causes(b, report);
     tm_html_external(b, report);

@@ -34,6 +34,8 @@ void tm_html_external(struct tm_buf *b, const json_t *report);
 void tm_html_audits(struct tm_buf *b, const json_t *report);
 /* What befell the run's processes; nothing where nothing did. */
 void tm_html_faults(struct tm_buf *b, const json_t *report);
+/* html_parts.c: the hosts a merged report is of; nothing in the report of one. */
+void tm_html_parts(struct tm_buf *b, const json_t *report);
 /* html_amounts.c: the open pipeline's amount by stage; nothing where nobody shows it. */
 void tm_html_amounts(struct tm_buf *b, const json_t *report);
 /* html_road.c: the legs of the streaming road, nothing where none were marked; what a read of the

@@ -259,6 +259,34 @@ static void md_faults(struct tm_buf *b, const json_t *report)
     }
 }
 
+static void md_parts(struct tm_buf *b, const json_t *report)
+{
+    const json_t *list = json_object_get(report, "parts"), *part;
+    size_t i;
+    if (json_array_size(list) == 0)
+        return;
+    tm_buf_addz(b, "\n## Hosts\n\n");
+    tm_word_parts(b, report);
+    tm_buf_addz(b, "\n\n| folder | host | records | partitions | left out: whole elsewhere | the "
+                   "org's clock, ahead of its own |\n|---|---|--:|---|---|---|\n");
+    json_array_foreach(list, i, part)
+    {
+        struct tm_part_words words;
+        char count[WORD_BYTES];
+        tm_word_part(&words, part);
+        tm_buf_addz(b, "| ");
+        md_text(b, tm_word_text(part, "folder", "?"));
+        tm_buf_addz(b, " | ");
+        md_text(b, tm_word_text(part, "host", "?"));
+        tm_buf_addf(b, " | %s | ", tm_word_at(count, part, "records", tm_word_count, 1));
+        md_text(b, tm_buf_text(&words.partitions));
+        tm_buf_addz(b, " | ");
+        md_text(b, tm_buf_text(&words.left_out));
+        tm_buf_addf(b, " | %s |\n", tm_buf_text(&words.clock));
+        tm_word_part_free(&words);
+    }
+}
+
 enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct tm_err *err)
 {
     static const struct md_column latency[] = { { "p50", "freshness_s.p50", tm_word_span, 1 },
@@ -309,6 +337,7 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
     md_table(out, report, drift, sizeof drift / sizeof drift[0]);
     md_anomalies(out, report);
     md_faults(out, report);
+    md_parts(out, report);
     md_differences(out, report);
     md_causes(out, report);
     md_external(out, report);

@@ -43,4 +43,11 @@ const char *tm_word_cause(const char *cause);
 /* "tidemark why RUN Object/Id[.Field] 2026-03-02T08:23:26.292Z" for an example of the report, to be
  * pasted into a shell; nothing where it names no record. */
 void tm_word_why(struct tm_buf *b, const json_t *report, const json_t *example);
+/* words_parts.c: one host of a merged report ("parts" of check/merge.h), and what holds for all. */
+struct tm_part_words {
+    struct tm_buf partitions, left_out, clock; /* left_out: "" when nothing is */
+};
+void tm_word_part(struct tm_part_words *out, const json_t *part);
+void tm_word_part_free(struct tm_part_words *words);
+void tm_word_parts(struct tm_buf *b, const json_t *report);
 #endif
