@@ -127,7 +127,7 @@ for o in account opportunity user; do start_station b source source-$o; done
 start_station b gap gap
 start_station c reconcile reconcile
 for h in b c; do
-    start_station $h sink sink-bigquery --warehouse "$folder/$h/raw.db"
+    start_station $h sink sink-bigquery --shared --warehouse "$folder/$h/raw.db"
     start_station $h view view --raw "$folder/$h/raw.db" --warehouse "$folder/$h/view.db" --objects fixtures/objects
 done
 start_witnesses witness

@@ -74,6 +74,7 @@ struct cmd_sink {
     struct tm_station_flags flags;
     struct tm_config *config;
     struct tm_properties properties;
+    const char *extra[2]; /* --views: NULL = built in; --shared */
     const char *views_dir; /* NULL = built in */
     const char *tables[TM_SINK_TOPICS_MAX];
     char objects[TM_SINK_TOPICS_MAX][SINK_TOPIC_BYTES];
@@ -429,9 +430,9 @@ static void sink_close(struct cmd_sink *c)
 
 int tm_cmd_sink(int argc, char **argv)
 {
-    static const char *const extra_names[] = { "views", "broker-life", NULL };
+    static const char *const extra_names[] = { "views", "shared!", "broker-life", NULL };
     static struct cmd_sink c;
-    const char *extra[2] = { NULL, NULL };
+    const char *extra[3] = { NULL, NULL, NULL };
     struct tm_err err;
     tm_err_clear(&err);
     tm_log_init("sink", TM_LOG_INFO);
@@ -442,8 +443,9 @@ int tm_cmd_sink(int argc, char **argv)
                      "no config given; usage: tidemark sink CONFIG.json --warehouse raw.db");
     if (rc == TM_OK)
         rc = sink_settings(&c, &err);
-    if (rc == TM_OK && extra[1] != NULL)
-        rc = sink_life(&c, extra[1], &err);
+    c.settings.shared = extra[1] != NULL;
+    if (rc == TM_OK && extra[2] != NULL)
+        rc = sink_life(&c, extra[2], &err);
     if (rc == TM_OK)
         rc = tm_command_properties(&c.properties, &c.flags, c.config, &err);
     if (rc == TM_OK &&

@@ -107,8 +107,10 @@ static const struct tm_help helps[] = {
       "(fixtures/connectors/sink-bigquery.json), and keeps the snapshot views (option 1).\n\n"
       "  --warehouse FILE       SQLite database it writes, one of its own\n"
       "  --views DIR            your own views, <Object>.sql, instead of the built-in "
-      "ones\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES FLAG_CLOCK FLAG_TRACE FLAG_STATS
-          FLAG_INSTANCE FLAG_EMBEDDED,
+      "ones\n"
+      "  --shared               other processes of the group have some of the "
+      "partitions\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES FLAG_CLOCK FLAG_TRACE
+          FLAG_STATS FLAG_INSTANCE FLAG_EMBEDDED,
       "tidemark sink fixtures/connectors/sink-bigquery.json --warehouse raw.db \\\n"
       "    --brokers localhost:9092 --registry http://localhost:8081" },
     { "view", "CONFIG.json [FLAGS]", "raw tables to kept snapshots (option 2)",

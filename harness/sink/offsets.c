@@ -26,7 +26,7 @@ size_t tm_sink_offsets_find(struct tm_sink_offsets *o, const char *topic, int32_
     char *name = strdup(topic);
     if (name == NULL)
         return SIZE_MAX;
-    o->items[o->count] = (struct tm_sink_partition){ name, partition, -1, -1, false };
+    o->items[o->count] = (struct tm_sink_partition){ name, partition, -1, -1, false, false };
     return o->last_hit = o->count++;
 }
 
@@ -174,4 +174,45 @@ void tm_sink_offsets_undo(struct tm_sink_offsets *o)
 {
     for (size_t i = 0; i < o->count; i++)
         o->items[i].next = o->items[i].stored;
+}
+
+enum tm_code tm_sink_assigned_open(sqlite3 *db, struct tm_err *err)
+{
+    return tm_sql_exec(db,
+                       "CREATE TABLE IF NOT EXISTS _assigned(\"table\" TEXT NOT NULL,partition "
+                       "INTEGER NOT NULL,PRIMARY KEY(\"table\",partition)) WITHOUT ROWID",
+                       err);
+}
+
+static enum tm_code assigned_rows(const struct tm_sink_offsets *o, sqlite3 *db,
+                                  const char *(*name)(const void *self, const char *topic),
+                                  const void *self, struct tm_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum tm_code rc = tm_sql_exec(db, "DELETE FROM _assigned", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&stmt, db, "INSERT OR IGNORE INTO _assigned VALUES(?1,?2)", err);
+    for (size_t i = 0; i < o->count && rc == TM_OK; i++) {
+        if (!o->items[i].held)
+            continue;
+        sqlite3_bind_text(stmt, 1, name(self, o->items[i].topic), -1, SQLITE_STATIC);
+        sqlite3_bind_int(stmt, 2, o->items[i].partition);
+        rc = tm_sql_run(stmt, err);
+    }
+    tm_sql_finalize(stmt);
+    return rc;
+}
+
+enum tm_code tm_sink_assigned_save(const struct tm_sink_offsets *o, sqlite3 *db,
+                                   const char *(*name)(const void *self, const char *topic),
+                                   const void *self, struct tm_err *err)
+{
+    enum tm_code rc = tm_sql_exec(db, "BEGIN IMMEDIATE", err);
+    if (rc == TM_OK)
+        rc = assigned_rows(o, db, name, self, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(db, "COMMIT", err);
+    if (rc != TM_OK && !sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
 }

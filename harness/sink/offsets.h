@@ -15,6 +15,7 @@ struct tm_sink_partition {
     int64_t next;   /* next offset to write; in memory */
     int64_t stored; /* as the file has it; -1 = no row */
     bool moving;    /* a batch not yet committed has records of it */
+    bool held;      /* the group gave it to this process */
 };
 struct tm_sink_offsets {
     struct tm_sink_partition *items;
@@ -37,6 +38,12 @@ enum tm_code tm_sink_offsets_compare(const struct tm_sink_offsets *o, sqlite3 *d
 /* Writes every partition whose next moved, in the same transaction. */
 enum tm_code tm_sink_offsets_save(struct tm_sink_offsets *o, sqlite3 *db, const char *cluster_id,
                                   struct tm_err *err);
+/* Table _assigned("table", partition): what this process was given, of a group that has others.
+ * `name`: the table of a topic. Its own transaction. */
+enum tm_code tm_sink_assigned_open(sqlite3 *db, struct tm_err *err);
+enum tm_code tm_sink_assigned_save(const struct tm_sink_offsets *o, sqlite3 *db,
+                                   const char *(*name)(const void *self, const char *topic),
+                                   const void *self, struct tm_err *err);
 void tm_sink_offsets_saved(struct tm_sink_offsets *o); /* the transaction is committed */
 void tm_sink_offsets_undo(struct tm_sink_offsets *o);  /* it was rolled back */
 #endif

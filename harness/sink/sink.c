@@ -10,6 +10,7 @@
 
 /* ask the topics again, whatever their descriptors say */
 #define SINK_IDLE_NS (50 * TM_NS_PER_MS)
+#define SINK_ASSIGNED_NS (5 * TM_NS_PER_S)
 #define SINK_BUSY_NS TM_NS_PER_MS
 #define SINK_SQL_BYTES_MAX (64u << 20)
 #define SINK_WHY_BYTES 240
@@ -51,6 +52,8 @@ struct tm_sink {
     struct sink_mark *marks;
     size_t marks_count; /* written in the last transaction, to be traced in the next step */
     int64_t fetched_ns;
+    bool assigned_moved; /* the group gave or took a partition */
+    int64_t assigned_ns; /* when what was given is written down; 0: it is */
     struct tm_row row;
     sqlite3_stmt *aside;
     struct tm_sink_counts counts;
@@ -105,6 +108,8 @@ enum tm_code tm_sink_open(struct tm_sink **out, const struct tm_sink_settings *s
                          err);
     if (rc == TM_OK)
         rc = tm_sink_offsets_open(&s->offsets, ports->db, settings->broker_life, err);
+    if (rc == TM_OK && settings->shared) /* the views ask for it */
+        rc = tm_sink_assigned_open(ports->db, err);
     if (rc == TM_OK)
         rc = tm_sql_prepare(&s->aside, ports->db,
                             "INSERT INTO _undecodable VALUES(?1,?2,?3,?4,?5,?6,?7)", err);
@@ -154,13 +159,24 @@ static int64_t sink_start(void *self, const char *topic, int32_t partition)
 {
     struct tm_sink *s = self;
     size_t i = tm_sink_offsets_find(&s->offsets, topic, partition);
-    return i == SIZE_MAX || s->offsets.items[i].stored < 0 ? TM_OFFSET_BEGINNING
-                                                           : s->offsets.items[i].stored;
+    if (i == SIZE_MAX)
+        return TM_OFFSET_BEGINNING;
+    s->offsets.items[i].held = s->assigned_moved = true;
+    return s->offsets.items[i].stored < 0 ? TM_OFFSET_BEGINNING : s->offsets.items[i].stored;
+}
+
+static void sink_revoked(void *self, const char *topic, int32_t partition)
+{
+    struct tm_sink *s = self;
+    size_t i = tm_sink_offsets_find(&s->offsets, topic, partition);
+    if (i != SIZE_MAX)
+        s->offsets.items[i].held = false;
+    s->assigned_moved = true;
 }
 
 struct tm_topic_owner tm_sink_owner(struct tm_sink *s)
 {
-    return (struct tm_topic_owner){ .start = sink_start, .revoked = NULL, .self = s };
+    return (struct tm_topic_owner){ .start = sink_start, .revoked = sink_revoked, .self = s };
 }
 
 void tm_sink_consume(struct tm_sink *s, struct tm_topic *const *consumers, size_t consumers_count)
@@ -605,6 +621,42 @@ static enum tm_code sink_first_views(struct tm_sink *s, const struct tm_now *now
     return rc;
 }
 
+/* The consumers of one process are given their partitions one by one, and in a rebalance lose them
+ * all for a while: what has stood for some time is what the process has. Nothing is no answer. */
+static bool sink_assigned_due(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake)
+{
+    bool any = false;
+    if (s->assigned_moved)
+        s->assigned_ns = now->wall_ns + SINK_ASSIGNED_NS;
+    s->assigned_moved = false;
+    if (s->assigned_ns == 0)
+        return false;
+    sink_wake(wake, s->assigned_ns);
+    if (now->wall_ns < s->assigned_ns)
+        return false;
+    for (size_t i = 0; i < s->offsets.count; i++)
+        any |= s->offsets.items[i].held;
+    s->assigned_ns = any ? s->assigned_ns : 0;
+    return any;
+}
+
+static const char *sink_assigned_name(const void *self, const char *topic)
+{
+    const struct tm_sink *s = self;
+    size_t i = sink_table_of(s, topic);
+    return i == SIZE_MAX ? topic : s->tables[s->topics[i].table].name;
+}
+
+static enum tm_code sink_assigned(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
+                                  struct tm_err *err)
+{
+    enum tm_code rc = tm_sink_assigned_save(&s->offsets, s->ports.db, sink_assigned_name, s, err);
+    if (rc == TM_OK)
+        s->assigned_ns = 0;
+    sink_wake(wake, rc == TM_E_AGAIN ? now->wall_ns + SINK_BUSY_NS : now->wall_ns);
+    return rc;
+}
+
 enum tm_code tm_sink_step(struct tm_sink *s, const struct tm_now *now, struct tm_wake *wake,
                           struct tm_err *err)
 {
@@ -623,6 +675,8 @@ enum tm_code tm_sink_step(struct tm_sink *s, const struct tm_now *now, struct tm
         return sink_cluster(s, now, wake, err);
     if (s->phase == SINK_VIEWS)
         return sink_first_views(s, now, wake, err);
+    if (s->phase == SINK_FETCH && s->settings.shared && sink_assigned_due(s, now, wake))
+        return sink_assigned(s, now, wake, err);
     if (s->phase == SINK_FETCH) {
         rc = sink_fetch(s, now, wake, err);
         if (rc != TM_OK)

@@ -27,6 +27,8 @@ struct tm_sink_settings { /* strings borrowed for the sink's life */
         *tables; /* [topics_count]: table of each topic, NULL entry = from its name; may be NULL */
     bool sanitize_topics;
     int broker_life; /* how often the broker lost its topics before (sink/offsets.h) */
+    bool shared; /* the group has other processes: `_assigned` says which partitions are this one's
+                  */
     struct tm_sink_rules rules;
 };
 struct tm_sink_ports { /* all borrowed */

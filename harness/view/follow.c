@@ -526,12 +526,13 @@ enum tm_code tm_view_follow_apply(struct tm_view_follow *f, size_t rows_max, int
         rc = follow_table(f, (enum tm_view_table)t, rows_max, &rows[t], err);
         *out_rows += rows[t];
     }
-    if (rc == TM_OK && rows[TM_VIEW_RECON] > 0)
+    uint64_t reads = f->counts->reads;
+    if (rc == TM_OK && (rows[TM_VIEW_RECON] > 0 || f->shape.shared))
         rc = follow_reads(f, seq, err);
     tm_view_ids_free(&f->touched);
     if (rc == TM_OK)
         rc = follow_save(f, seq, err);
-    if (rc == TM_OK && *out_rows > 0)
+    if (rc == TM_OK && (*out_rows > 0 || f->counts->reads > reads))
         rc = tm_view_store_object_save(f->db, &f->object, err);
     return rc;
 }

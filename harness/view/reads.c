@@ -62,15 +62,18 @@ static enum tm_code reads_check_prepare(sqlite3_stmt **out, sqlite3 *raw,
 {
     struct tm_buf b;
     tm_buf_init(&b, READS_SQL_BYTES_MAX);
-    tm_buf_addz(&b,
-                "SELECT count(*),max(f.parts),max(f.epoch),max(f.g),max(f.seq),max(f.whole) FROM"
-                " (SELECT _partition AS part,max(_count) AS n,max(_partitions) AS parts,max(");
+    tm_buf_addz(&b, "SELECT count(*),");
+    tm_view_shape_needed(shape, &b, "max(f.parts)");
+    tm_buf_addz(&b, ",max(f.epoch),max(f.g),max(f.seq),max(f.whole) FROM"
+                    " (SELECT _partition AS part,max(_count) AS n,max(_partitions) AS parts,max(");
     tm_view_shape_epoch(shape, &b, TM_VIEW_RECON, "r");
     tm_buf_addz(&b,
                 ") AS epoch,max(CAST(_g AS INTEGER)) AS g,max(CAST(_read_seq AS INTEGER)) AS seq,"
                 "max(_read_kind='whole') AS whole FROM ");
     tm_sql_ident(&b, shape->tables[TM_VIEW_RECON]);
-    tm_buf_addz(&b, " r WHERE _kind='end' AND _read_id=?1 AND rowid<=?2 GROUP BY 1) f LEFT JOIN"
+    tm_buf_addz(&b, " r WHERE _kind='end' AND _read_id=?1 AND rowid<=?2");
+    tm_view_shape_ours(shape, &b, "_partition");
+    tm_buf_addz(&b, " GROUP BY 1) f LEFT JOIN"
                     " (SELECT _partition AS part,count(DISTINCT Id) AS n FROM ");
     tm_sql_ident(&b, shape->tables[TM_VIEW_RECON]);
     tm_buf_addz(&b, " WHERE " READS_ANSWERS
@@ -124,8 +127,8 @@ enum tm_code tm_view_reads_in_force(struct tm_view_read *out, size_t out_cap, si
            row) {
         bool in_force = false;
         const char *id = (const char *)sqlite3_column_text(pending, 0);
-        if (!reads_has(touched, id))
-            continue;
+        if (!shape->shared && !reads_has(touched, id))
+            continue; /* shared: what is needed may have changed instead */
         if (check == NULL && (rc = reads_check_prepare(&check, raw, shape, err)) != TM_OK)
             break;
         rc = reads_check(&out[*out_count], &in_force, check, id, row_last, err);

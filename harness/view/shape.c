@@ -245,6 +245,12 @@ enum tm_code tm_view_shape_read(struct tm_view_shape *out, sqlite3 *db, const ch
     shape_name(out->tables[TM_VIEW_RAW], tm_contract_topic_raw, object);
     shape_name(out->tables[TM_VIEW_ALERTS], tm_contract_topic_alerts, object);
     shape_name(out->tables[TM_VIEW_RECON], tm_contract_topic_recon, object);
+    int64_t shared = 0;
+    enum tm_code known =
+        tm_sql_int64(&shared, db, "SELECT count(*) FROM sqlite_master WHERE name='_assigned'", err);
+    if (known != TM_OK)
+        return known;
+    out->shared = shared > 0;
     for (int t = 0; t < TM_VIEW_TABLES; t++) {
         enum tm_code rc = shape_table(out, db, (enum tm_view_table)t, err);
         if (rc != TM_OK) {
@@ -253,6 +259,35 @@ enum tm_code tm_view_shape_read(struct tm_view_shape *out, sqlite3 *db, const ch
         }
     }
     return TM_OK;
+}
+
+static void shape_assigned(const struct tm_view_shape *shape, struct tm_buf *out, const char *what)
+{
+    tm_buf_addf(out, "(SELECT %s FROM _assigned WHERE \"table\"=", what);
+    tm_sql_literal(out, shape->tables[TM_VIEW_RECON]);
+    tm_buf_addc(out, ')');
+}
+
+void tm_view_shape_ours(const struct tm_view_shape *shape, struct tm_buf *out, const char *column)
+{
+    if (!shape->shared)
+        return;
+    tm_buf_addf(out, " AND (%s IN ", column);
+    shape_assigned(shape, out, "partition");
+    tm_buf_addz(out, " OR NOT EXISTS ");
+    shape_assigned(shape, out, "1");
+    tm_buf_addc(out, ')');
+}
+
+void tm_view_shape_needed(const struct tm_view_shape *shape, struct tm_buf *out, const char *parts)
+{
+    if (!shape->shared) {
+        tm_buf_addz(out, parts);
+        return;
+    }
+    tm_buf_addz(out, "coalesce(nullif(");
+    shape_assigned(shape, out, "count(*)");
+    tm_buf_addf(out, ",0),%s)", parts);
 }
 
 void tm_view_shape_free(struct tm_view_shape *shape)

@@ -26,6 +26,9 @@ struct tm_view_shape {
     char object[TM_VIEW_NAME_MAX];
     char tables[TM_VIEW_TABLES][TM_VIEW_NAME_MAX];
     bool there[TM_VIEW_TABLES];
+    /* raw.db is that of one process of several: its table _assigned says which partitions it has,
+     * and a read is in force with the ends of those (R16). */
+    bool shared;
     /* A table of another connector may lack them: 0, none, and no name of a row then. */
     bool has_epoch[TM_VIEW_TABLES], has_diff, has_place[TM_VIEW_TABLES];
     struct tm_view_column *columns;
@@ -38,6 +41,11 @@ void tm_view_shape_free(struct tm_view_shape *shape); /* safe on a zeroed struct
  * it has none. */
 void tm_view_shape_value(const struct tm_view_shape *shape, struct tm_buf *out,
                          enum tm_view_table table, const char *alias, size_t column);
+/* Appends SQL, where raw.db is shared: " AND " and whether partition `column` is one of ours, as
+ * far as that is known; and how many partitions' ends a read needs, of `parts` ones. Elsewhere
+ * nothing, and `parts`. */
+void tm_view_shape_ours(const struct tm_view_shape *shape, struct tm_buf *out, const char *column);
+void tm_view_shape_needed(const struct tm_view_shape *shape, struct tm_buf *out, const char *parts);
 /* Appends SQL for the row's epoch: "r"."_epoch", or 0. */
 void tm_view_shape_epoch(const struct tm_view_shape *shape, struct tm_buf *out,
                          enum tm_view_table table, const char *alias);

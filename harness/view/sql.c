@@ -92,19 +92,23 @@ static void sql_answers(const struct tm_view_shape *s, struct tm_buf *b)
 /* reads, gone: R16. A read is in force once all its ends, and as many answers as they count, are
  * there. The missing answers are found by an outer join: (a, b) NOT IN scans the whole list for
  * NULLs at every miss. */
-static void sql_reads(struct tm_buf *b)
+static void sql_reads(const struct tm_view_shape *s, struct tm_buf *b)
 {
     tm_buf_addz(b, "reads AS MATERIALIZED (SELECT f.\"read\",max(f.\"key\") AS "
                    "\"key\",max(f.rk='whole') AS whole FROM\n"
                    "  (SELECT \"read\",part,max(n) AS n,max(parts) AS parts,max(\"key\") AS "
                    "\"key\",max(rk) AS rk FROM c"
-                   " WHERE k='end' GROUP BY 1,2) f\n"
+                   " WHERE k='end'");
+    tm_view_shape_ours(s, b, "part");
+    tm_buf_addz(b, " GROUP BY 1,2) f\n"
                    "  LEFT JOIN (SELECT \"read\",part,count(DISTINCT id) AS n FROM c"
                    " WHERE k IN ('image','removed','unreadable') AND \"read\" IN (SELECT \"read\" "
                    "FROM c WHERE k='end')"
                    " GROUP BY 1,2) g ON g.\"read\"=f.\"read\" AND g.part=f.part\n"
                    "  WHERE coalesce(g.n,0)>=coalesce(f.n,0) GROUP BY f.\"read\" HAVING "
-                   "count(*)>=max(f.parts)),\n"
+                   "count(*)>=");
+    tm_view_shape_needed(s, b, "max(f.parts)");
+    tm_buf_addz(b, "),\n"
                    "answered AS MATERIALIZED (SELECT \"read\",id FROM c WHERE k IN "
                    "('image','removed','unreadable')),\n"
                    "gone AS (SELECT w.id,max(r.\"key\") AS \"key\" FROM (SELECT id FROM e UNION "
@@ -192,7 +196,7 @@ static void sql_common(const struct tm_view_shape *s, struct tm_buf *b, const ch
     tm_buf_addz(b, "WITH\n");
     sql_events(s, b);
     sql_answers(s, b);
-    sql_reads(b);
+    sql_reads(s, b);
     sql_life(b);
     sql_fields(s, b, fields_of);
     sql_dirt(b);
