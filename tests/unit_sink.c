@@ -400,6 +400,44 @@ static void evicted_records_are_loss_and_stop_the_sink(void **state)
     assert_int_equal(ss_run(w, &err), TM_E_GAP);
 }
 
+/* What stood for some seconds is what the process has: in a rebalance partitions come one by one.
+ */
+static void a_shared_sink_says_which_partitions_the_group_gave_it(void **state)
+{
+    struct ss_world *w = *state;
+    struct tm_err err = { .code = TM_OK };
+    struct tm_topic *other = NULL;
+    struct tm_record records[4];
+    size_t count = 0;
+    ss_schema(w, 1, "Id:string");
+    w->settings.shared = true;
+    put(w, 1, VALUES("1"));
+    run(w);
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM _assigned"), 0);
+    w->wall_ns += 6 * TM_NS_PER_S;
+    ss_run_ok(w);
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM _assigned"), 4);
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM _assigned WHERE \"table\"='a.b'"), 2);
+    assert_int_equal(
+        tm_topic_mem_open(&other, w->broker,
+                          &(struct tm_kafka_options){ .client_id = "other",
+                                                      .group = "sink",
+                                                      .topics = w->settings.topics,
+                                                      .topics_count = w->settings.topics_count },
+                          &err),
+        TM_OK);
+    for (int i = 0; i < 4; i++) {
+        (void)other->ops->fetch(other, records, 4, &count, &err);
+        ss_run_ok(w);
+    }
+    assert_int_equal(ss_int(w, "SELECT count(*) FROM _assigned"), 4); /* not yet */
+    w->wall_ns += 6 * TM_NS_PER_S;
+    ss_run_ok(w);
+    int64_t left = ss_int(w, "SELECT count(*) FROM _assigned");
+    assert_true(left > 0 && left < 4);
+    other->ops->close(other);
+}
+
 static void views_are_made_at_the_start_and_whenever_columns_change(void **state)
 {
     struct ss_world *w = *state;
@@ -566,6 +604,7 @@ int main(void)
         WORLD(a_second_writer_of_the_file_is_found_out_and_doubles_nothing),
         WORLD(a_partition_begun_by_another_process_is_found_out),
         WORLD(evicted_records_are_loss_and_stop_the_sink),
+        WORLD(a_shared_sink_says_which_partitions_the_group_gave_it),
         WORLD(views_are_made_at_the_start_and_whenever_columns_change),
         WORLD(view_sql_can_make_and_drop_views_and_nothing_else),
         WORLD(view_sql_that_runs_for_ever_is_stopped),

@@ -329,6 +329,43 @@ static void r16_a_read_is_in_force_with_all_its_ends_and_as_many_answers_as_they
     sv_close(&w);
 }
 
+/* raw.db of one process of several: of partitions 0 and 1 it has 0. */
+static void r16_a_shared_file_waits_for_the_ends_of_its_own_partitions(void **state)
+{
+    struct sv_world w;
+    (void)state;
+    sv_open(&w);
+    sv_sql(w.raw, "CREATE TABLE _assigned(\"table\" TEXT, partition INTEGER)");
+    sv_views(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "z", VALUES("1", "1", "1"));
+    IMAGE(.g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .id = "a", VALUES("5", "5", "5"));
+    ANSWER(.kind = "end", .g = 5, .seq = 1, .read_id = "w", .read_kind = "whole", .partition = 0,
+           .count = 1, .partitions = 2);
+    /* as long as nobody says what it has, it may have all of them */
+    sv_expect(&w, "a 5 5 5 0\nz 1 1 1 0\n" COPY);
+    /* nothing but this comes: no row to look again for */
+    sv_sql(w.raw, "INSERT INTO _assigned VALUES('sfdc_recon_thing',0),('sfdc_recon_other',1)");
+    sv_expect(&w, "a 5 5 5 0\n");
+    /* It is given the other one too: a read wants the ends of both. */
+    sv_sql(w.raw, "INSERT INTO _assigned VALUES('sfdc_recon_thing',1)");
+    E(.replay_id = 6, .type = "CREATE", .own = "y", VALUES("6", "6", "6"));
+    ANSWER(.kind = "end", .g = 7, .seq = 2, .read_id = "v", .read_kind = "whole", .partition = 1,
+           .count = 0, .partitions = 2);
+    ANSWER(.kind = "end", .g = 7, .seq = 2, .read_id = "v", .read_kind = "whole", .partition = 0,
+           .count = 1, .partitions = 2);
+    IMAGE(.g = 7, .seq = 2, .read_id = "v", .read_kind = "whole", .id = "a", VALUES("7", "7", "7"));
+    sv_expect(&w, "a 7 7 7 0\n");
+    /* It loses 0: an end that is left over from there is none of its own. */
+    sv_sql(w.raw, "DELETE FROM _assigned WHERE partition=0");
+    ANSWER(.kind = "end", .g = 9, .seq = 3, .read_id = "u", .read_kind = "whole", .partition = 0,
+           .count = 0, .partitions = 2);
+    sv_expect(&w, "a 7 7 7 0\n");
+    ANSWER(.kind = "end", .g = 9, .seq = 3, .read_id = "u", .read_kind = "whole", .partition = 1,
+           .count = 0, .partitions = 2);
+    sv_expect(&w, ""); /* nothing is left of what the other process has now */
+    sv_close(&w);
+}
+
 static void r16_an_answer_that_came_twice_counts_once(void **state)
 {
     struct sv_world w;
@@ -405,6 +442,7 @@ int main(void)
             r16_a_read_is_in_force_with_all_its_ends_and_as_many_answers_as_they_count),
         cmocka_unit_test(r16_however_many_reads_come_into_force_at_once_all_do),
         cmocka_unit_test(r16_an_answer_that_came_twice_counts_once),
+        cmocka_unit_test(r16_a_shared_file_waits_for_the_ends_of_its_own_partitions),
         cmocka_unit_test(r16_ends_clear_the_whole_objects_dirt_at_or_below_their_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
