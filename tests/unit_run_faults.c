@@ -69,8 +69,8 @@ static void befell(struct after *a, int signal, int at_s, int until_s)
 {
     struct tm_child *child = &a->run.kids.items[a->run.kids.count++];
     snprintf(child->name, sizeof child->name, "sink");
-    child->faults[child->faults_count++] =
-        (struct tm_child_fault){ .at_ns = at_s * S, .until_ns = until_s * S, .signal = signal };
+    struct tm_fault_seen *fault = tm_befallen_add(&child->befell, signal, at_s * S);
+    fault->until_ns = until_s * S;
 }
 
 static void told(struct after *a, const char *expected)

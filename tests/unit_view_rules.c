@@ -363,6 +363,14 @@ static void r16_a_shared_file_waits_for_the_ends_of_its_own_partitions(void **st
     ANSWER(.kind = "end", .g = 9, .seq = 3, .read_id = "u", .read_kind = "whole", .partition = 1,
            .count = 0, .partitions = 2);
     sv_expect(&w, ""); /* nothing is left of what the other process has now */
+    /* It is given 0 again, with what came there meanwhile, and reads it from where it was. */
+    sv_sql(w.raw, "INSERT INTO _assigned VALUES('sfdc_recon_thing',0)");
+    E(.replay_id = 10, .type = "UPDATE", .own = "b", .changed = "[\"A\"]",
+      VALUES("10", NULL, NULL));
+    sv_expect(&w, "~b no_base 10 1 -\n");
+    IMAGE(.g = 9, .seq = 3, .read_id = "u", .read_kind = "whole", .id = "b", VALUES("9", "9", "9"));
+    IMAGE(.g = 9, .seq = 3, .read_id = "u", .read_kind = "whole", .id = "c", VALUES("9", "9", "9"));
+    sv_expect(&w, "b 10 9 9 0\nc 9 9 9 0\n");
     sv_close(&w);
 }
 

@@ -212,6 +212,7 @@ void tm_run_free(struct tm_run *run)
     if (run->baseline != NULL)
         tm_baseline_free(run->baseline);
     tm_usage_close(&run->usage);
+    tm_outages_close(run->outages);
     tm_clock_file_close(run->clock);
     json_decref(run->kept);
     json_decref(run->scenario);

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "event/contract.h"
+#include "run/outages.h"
 #include "run/progress.h"
 #include "run/supervise.h"
 #include "run/usage.h"
@@ -81,6 +82,8 @@ struct tm_run {
     /* what runs */
     struct tm_children kids;
     struct tm_child *witness;
+    struct tm_outages
+        *outages; /* of what the user gave; while the run works. NULL = nothing given */
     struct tm_clock_file *clock;
     struct tm_progress progress;
     int64_t records_first; /* in the org's history before the org's clock starts */
@@ -182,7 +185,9 @@ enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err);
 /* Records the sink could not decode and kept aside in `raw_path` (no such file: none): counted in
  * the report, and no run with any of them passes. */
 enum tm_code tm_run_undecodable(json_t *report, const char *raw_path, struct tm_err *err);
-/* run_faults.c: "faults" of the report: what befell the run's processes, when, for how long,
+/* run_faults.c: "faults" of the report: what befell the run's processes, its brokers and registry
+ * where they are the user's ("gone"), and, as "faults_not_kept": {process: number}, how many more
+ * than are kept; when, for how long,
  * and for each streaming pipeline what was under way, when it showed a later change again and what
  * it never showed. Nothing when nothing did. */
 enum tm_code tm_run_faults(json_t *report, const struct tm_run *run, struct tm_err *err);

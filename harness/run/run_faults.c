@@ -1,12 +1,13 @@
-/* run_faults: what befell the processes of a run from outside (killed, stopped), for the report:
- * when, how long, and for each streaming pipeline how many changes were under way then, how long
- * after it one was shown that was committed later, and how many of those committed until then were
- * never shown. Killed is noticed within a look of the supervisor, 100 ms; the clock is the run's
- * own. */
+/* run_faults: what befell the processes of a run from outside (killed, stopped, gone), for the
+ * report: when, how long, and for each streaming pipeline how many changes were under way then, how
+ * long after it one was shown that was committed later, and how many of those committed until then
+ * were never shown. Killed is noticed within a look of the supervisor, 100 ms; the clock is the
+ * run's own. */
 #include "run/resume.h"
 #include "run/run.h"
 #include "base/sql.h"
 #include <string.h>
+#include <unistd.h>
 
 /* ?1 pipeline, ?2 instant: when a change committed after it was shown first (0: never), how many
  * committed until then were not shown yet. */
@@ -83,8 +84,8 @@ static enum tm_code faults_pipelines(json_t **out, const json_t *report, int64_t
 }
 
 static enum tm_code faults_add(json_t *list, const json_t *report, const struct tm_run *run,
-                               const struct tm_child *child, const struct tm_child_fault *fault,
-                               sqlite3 *db, struct tm_err *err)
+                               const char *name, const char *what,
+                               const struct tm_fault_seen *fault, sqlite3 *db, struct tm_err *err)
 {
     struct tm_clock_map first;
     struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
@@ -94,9 +95,8 @@ static enum tm_code faults_add(json_t *list, const json_t *report, const struct 
     enum tm_code rc = faults_pipelines(&again, report, at_ns, db, err);
     json_array_append_new(
         list,
-        json_pack("{s:s, s:s, s:i, s:I, s:o, s:o}", "process", child->name, "fault",
-                  fault->signal == SIGSTOP ? "stopped" : "killed", "signal", fault->signal,
-                  "org_ms", (json_int_t)tm_clock_org_at(&first, at_ns), "lasted_s",
+        json_pack("{s:s, s:s, s:i, s:I, s:o, s:o}", "process", name, "fault", what, "signal",
+                  fault->signal, "org_ms", (json_int_t)tm_clock_org_at(&first, at_ns), "lasted_s",
                   fault->until_ns == 0 ? json_null()
                                        : json_real((double)(fault->until_ns - fault->at_ns) / 1e9),
                   "pipelines", again));
@@ -144,24 +144,101 @@ static enum tm_code faults_pauses(json_t *list, const json_t *report, const stru
     return rc;
 }
 
-enum tm_code tm_run_faults(json_t *report, const struct tm_run *run, struct tm_err *err)
+struct faults_work {
+    const struct tm_run *run;
+    const json_t *report;
+    json_t *list, *missed;
+    sqlite3 *db; /* opened with the first fault: a run without any need not have it */
+};
+
+/* what: NULL = as the signal says. */
+static enum tm_code faults_of(struct faults_work *w, const char *name, const char *what,
+                              const struct tm_befallen *b, struct tm_err *err)
 {
     char path[TM_PATH_MAX];
-    sqlite3 *db = NULL;
-    json_t *list = json_array();
+    enum tm_code rc = TM_OK;
+    snprintf(path, sizeof path, "%.800s/run.db", w->run->dir);
+    if (w->db == NULL && b->count > 0)
+        rc = tm_sql_open(&w->db, path, TM_SQL_READ, err);
+    for (size_t i = 0; i < b->count && rc == TM_OK; i++) {
+        const char *said = b->faults[i].signal == SIGSTOP ? "stopped"
+                           : b->faults[i].signal == 0     ? "gone"
+                                                          : "killed";
+        rc = faults_add(w->list, w->report, w->run, name, what != NULL ? what : said, &b->faults[i],
+                        w->db, err);
+    }
+    if (b->missed > 0)
+        json_object_set_new(w->missed, name, json_integer((json_int_t)b->missed));
+    return rc;
+}
+
+/* What was planted in the org at an instant, and is got over or not: of its own log, since the
+ * clock started. */
+static enum tm_code faults_planted(struct faults_work *w, sqlite3 *org, struct tm_err *err)
+{
+    struct tm_clock_map first;
+    struct tm_clock_pause pauses[TM_CLOCK_PAUSES_MAX];
+    sqlite3_stmt *q = NULL;
+    bool row = false;
+    int64_t kept = 0, missed = 0;
+    (void)tm_clock_file_history(w->run->clock, &first, pauses);
+    enum tm_code rc =
+        tm_sql_prepare(&q, org,
+                       "SELECT what,wall_ns FROM fault WHERE what IN ('expire_tokens',"
+                       "'forget_clients','expire_events','reset_replay_ids') AND wall_ns>=?1 "
+                       "ORDER BY n",
+                       err);
+    if (rc == TM_OK)
+        sqlite3_bind_int64(q, 1, first.wall_origin_ns);
+    while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row) {
+        int64_t at_ns = sqlite3_column_int64(q, 1);
+        const struct tm_befallen one = { .faults = { { at_ns, at_ns, 0 } }, .count = 1 };
+        if (kept++ < TM_BEFALLEN_MAX)
+            rc = faults_of(w, "org", (const char *)sqlite3_column_text(q, 0), &one, err);
+        else
+            missed++;
+    }
+    tm_sql_finalize(q);
+    if (missed > 0)
+        json_object_set_new(w->missed, "org", json_integer(missed));
+    return rc;
+}
+
+static enum tm_code faults_org(struct faults_work *w, struct tm_err *err)
+{
+    sqlite3 *org = NULL;
+    if (access(w->run->org_path, R_OK) != 0)
+        return TM_OK; /* it never came up: nothing befell it */
+    enum tm_code rc = tm_sql_open(&org, w->run->org_path, TM_SQL_READ, err);
+    if (rc == TM_OK)
+        rc = faults_planted(w, org, err);
+    tm_sql_close(org);
+    return rc;
+}
+
+enum tm_code tm_run_faults(json_t *report, const struct tm_run *run, struct tm_err *err)
+{
+    struct faults_work w = {
+        .run = run, .report = report, .list = json_array(), .missed = json_object()
+    };
+    const struct tm_befallen *gone;
+    const char *name = NULL;
+    char path[TM_PATH_MAX];
     snprintf(path, sizeof path, "%.800s/run.db", run->dir);
-    enum tm_code rc = run->clock != NULL ? faults_pauses(list, report, run, &db, path, err) : TM_OK;
+    enum tm_code rc =
+        run->clock != NULL ? faults_pauses(w.list, report, run, &w.db, path, err) : TM_OK;
     for (size_t i = 0; i < run->kids.count && rc == TM_OK; i++)
-        for (size_t k = 0; k < run->kids.items[i].faults_count && rc == TM_OK; k++) {
-            if (db == NULL)
-                rc = tm_sql_open(&db, path, TM_SQL_READ, err);
-            if (rc == TM_OK)
-                rc = faults_add(list, report, run, &run->kids.items[i],
-                                &run->kids.items[i].faults[k], db, err);
-        }
-    tm_sql_close(db);
-    if (rc == TM_OK && json_array_size(list) > 0)
-        json_object_set(report, "faults", list);
-    json_decref(list);
+        rc = faults_of(&w, run->kids.items[i].name, NULL, &run->kids.items[i].befell, err);
+    for (size_t i = 0; rc == TM_OK && (gone = tm_outages_at(run->outages, i, &name)) != NULL; i++)
+        rc = faults_of(&w, name, NULL, gone, err);
+    if (rc == TM_OK)
+        rc = faults_org(&w, err);
+    tm_sql_close(w.db);
+    if (rc == TM_OK && json_array_size(w.list) > 0)
+        json_object_set(report, "faults", w.list);
+    if (rc == TM_OK && json_object_size(w.missed) > 0)
+        json_object_set(report, "faults_not_kept", w.missed);
+    json_decref(w.list);
+    json_decref(w.missed);
     return rc;
 }

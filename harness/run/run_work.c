@@ -189,6 +189,7 @@ static enum tm_code work_until(struct tm_run *run, const char *phase, int second
         double left_s = seconds_max - (double)(now_ns - began_ns) / 1e9;
         if (tm_children_watch(&run->kids, err) != TM_OK)
             return err->code;
+        tm_outages_look(run->outages);
         if (tm_run_interrupted(run, err) != TM_OK)
             return err->code;
         if (done(run, self))
@@ -402,6 +403,9 @@ enum tm_code tm_run_work(struct tm_run *run, struct tm_err *err)
     if (work_witness(run, err) != TM_OK)
         return tm_at(err, "starting the witness");
     if (work_records(run, err) != TM_OK)
+        return err->code;
+    if ((run->brokers_given != NULL || run->registry_given != NULL) &&
+        tm_outages_open(&run->outages, run->brokers_given, run->registry_given, err) != TM_OK)
         return err->code;
     int64_t starts_ns = tm_clock_monotonic_ns() + 100 * TM_NS_PER_MS;
     tm_clock_file_start(run->clock, starts_ns);

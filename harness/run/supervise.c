@@ -234,13 +234,21 @@ enum tm_code tm_child_restart_on(struct tm_child *child, const char *url, struct
     return TM_OK;
 }
 
-static struct tm_child_fault *child_fault(struct tm_child *c, int signal)
+struct tm_fault_seen *tm_befallen_add(struct tm_befallen *b, int signal, int64_t at_ns)
 {
-    if (c->faults_count == TM_CHILD_FAULTS_MAX)
+    if (b->count == TM_BEFALLEN_MAX) {
+        b->missed++;
         return NULL;
-    struct tm_child_fault *f = &c->faults[c->faults_count++];
-    *f = (struct tm_child_fault){ .at_ns = tm_clock_monotonic_ns(), .signal = signal };
+    }
+    struct tm_fault_seen *f = &b->faults[b->count++];
+    *f = (struct tm_fault_seen){ .at_ns = at_ns, .signal = signal };
     return f;
+}
+
+struct tm_fault_seen *tm_befallen_standing(struct tm_befallen *b)
+{
+    struct tm_fault_seen *last = b->count > 0 ? &b->faults[b->count - 1] : NULL;
+    return last != NULL && last->until_ns == 0 ? last : NULL;
 }
 
 /* Stopped or continued since the last look; who was killed meanwhile is left to child_reap. */
@@ -250,10 +258,10 @@ static void child_look(struct tm_child *c)
     if (waitid(P_PID, (id_t)c->pid, &seen, WSTOPPED | WCONTINUED | WNOHANG) != 0 ||
         seen.si_pid != c->pid)
         return;
-    struct tm_child_fault *last = c->faults_count > 0 ? &c->faults[c->faults_count - 1] : NULL;
-    bool stands = last != NULL && last->signal == SIGSTOP && last->until_ns == 0;
+    struct tm_fault_seen *last = tm_befallen_standing(&c->befell);
+    bool stands = last != NULL && last->signal == SIGSTOP;
     if (seen.si_code == CLD_STOPPED && !stands) {
-        (void)child_fault(c, SIGSTOP);
+        (void)tm_befallen_add(&c->befell, SIGSTOP, tm_clock_monotonic_ns());
         tm_log(TM_LOG_WARN, "%s was stopped", c->name);
     } else if (seen.si_code == CLD_CONTINUED && stands) {
         last->until_ns = tm_clock_monotonic_ns();
@@ -273,7 +281,8 @@ enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err)
         if (!c->restartable || c->exit_code < 128 || c->restarts == TM_CHILD_RESTARTS_MAX)
             return tm_child_told(c, err);
         c->restarts++;
-        struct tm_child_fault *fault = child_fault(c, c->exit_code - 128);
+        struct tm_fault_seen *fault =
+            tm_befallen_add(&c->befell, c->exit_code - 128, tm_clock_monotonic_ns());
         tm_log(TM_LOG_WARN, "%s was killed by signal %d; starting it again (%d of %d)", c->name,
                c->exit_code - 128, c->restarts, TM_CHILD_RESTARTS_MAX);
         if (child_spawn(c, err) != TM_OK)

@@ -14,13 +14,22 @@
 #define TM_CHILD_RESTARTS_MAX 5 /* a station that crashes more often than this ends the run */
 #define TM_PATH_MAX 1024
 
-#define TM_CHILD_FAULTS_MAX 16 /* of one child that are remembered: the first ones */
-/* What befell a child from outside: killed and started again, or stopped (SIGSTOP) and continued.
- * Monotonic clock, as seen by tm_children_watch. */
-struct tm_child_fault {
+#define TM_BEFALLEN_MAX 16 /* of one process that are remembered: the first ones; all are counted  \
+                            */
+/* What befell a process from outside: killed and started again, stopped (SIGSTOP) and continued, or
+ * gone, where it is not ours (run/outages.h). Monotonic clock, as seen by who looks. */
+struct tm_fault_seen {
     int64_t at_ns, until_ns; /* 0 = not over */
-    int signal;
+    int signal;              /* 0 = gone */
 };
+struct tm_befallen { /* zero-initialised */
+    struct tm_fault_seen faults[TM_BEFALLEN_MAX];
+    size_t count, missed; /* missed: beyond those kept */
+};
+/* One that began at at_ns; NULL: there is no room, it is counted alone. */
+struct tm_fault_seen *tm_befallen_add(struct tm_befallen *b, int signal, int64_t at_ns);
+/* The last one, where it is not over; else NULL. */
+struct tm_fault_seen *tm_befallen_standing(struct tm_befallen *b);
 struct tm_child {
     char name[64];
     char *argv[TM_CHILD_ARGS_MAX + 1]; /* owned copies, argv[0] = this program */
@@ -31,8 +40,7 @@ struct tm_child {
     int restarts, exit_code; /* exit_code: 128 + signal when killed; -1 = never ended */
     double cpu_s;            /* user + system of all its lives so far */
     int64_t rss_peak_bytes;
-    struct tm_child_fault faults[TM_CHILD_FAULTS_MAX];
-    size_t faults_count;
+    struct tm_befallen befell;
 };
 struct tm_children {
     char dir[TM_PATH_MAX]; /* logs go to dir/log/ */

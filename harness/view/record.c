@@ -99,8 +99,11 @@ enum tm_code tm_view_record_life(struct tm_view_record *r, const struct tm_view_
                                  sqlite3_value *const *values, struct tm_err *err)
 {
     assert(tm_view_key_given(key));
-    /* R2, R9: an older one is hidden by what is there */
-    if (tm_view_key_compare(key, &r->life) <= 0)
+    /* R2, R9: an older one is hidden by what is there. R16: an image of the very read that the record
+     * was removed by, for want of an answer, is that answer: its partition came to this file later
+     * than the read was in force here. */
+    int order = tm_view_key_compare(key, &r->life);
+    if (order < 0 || (order == 0 && (values == NULL || r->full)))
         return TM_OK;
     enum tm_code kept = record_keep(&r->life, &r->life_read, key, err);
     if (kept != TM_OK)
