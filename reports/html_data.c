@@ -181,7 +181,7 @@ static json_t *data_marks(const json_t *report)
     json_array_foreach(json_object_get(report, "faults"), i, one)
     {
         snprintf(says, sizeof says, "%s: %s", tm_word_text(one, "process", "?"),
-                 tm_word_text(one, "fault", "?"));
+                 tm_word_fault(tm_word_text(one, "fault", "?")));
         data_mark(out, "fault", json_object_get(one, "org_ms"), NULL, says);
     }
     return out;

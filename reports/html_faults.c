@@ -1,4 +1,5 @@
 #include "reports/html_inner.h"
+#include "reports/words.h"
 #include <time.h>
 
 static void faults_when(struct tm_buf *b, const json_t *fault)
@@ -18,7 +19,8 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
     if (json_array_size(list) == 0)
         return;
     tm_buf_addz(b, "<h2>What befell the run</h2>\n<p>Processes that were killed or stopped from "
-                   "outside, how many changes were under way to a pipeline then, how long after "
+                   "outside, brokers and registries that were gone, what was planted in the org: "
+                   "how many changes were under way to a pipeline then, how long after "
                    "that it showed a change that was committed later (wall time), and how many "
                    "committed until then it never showed.</p>\n");
     tm_html_table(b, "<thead><tr><th>process</th><th>what</th><th>org time</th><th>lasted</th>"
@@ -29,7 +31,7 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
         tm_buf_addz(b, "<tr><td>");
         tm_html_text(b, json_string_value(json_object_get(fault, "process")));
         tm_buf_addz(b, "</td><td>");
-        tm_html_text(b, json_string_value(json_object_get(fault, "fault")));
+        tm_html_text(b, tm_word_fault(tm_word_text(fault, "fault", "?")));
         tm_buf_addz(b, "</td><td>");
         faults_when(b, fault);
         tm_buf_addz(b, "</td><td>");
@@ -54,4 +56,12 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
         tm_buf_addz(b, "</td></tr>\n");
     }
     tm_html_table_end(b);
+    struct tm_buf missed;
+    tm_buf_init(&missed, TM_REPORT_BYTES_MAX);
+    if (tm_word_faults_missed(&missed, report)) {
+        tm_buf_addz(b, "<p class=\"note\">Not listed: ");
+        tm_html_text(b, tm_buf_text(&missed));
+        tm_buf_addz(b, ".</p>\n");
+    }
+    tm_buf_free(&missed);
 }

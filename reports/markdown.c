@@ -238,7 +238,7 @@ static void md_faults(struct tm_buf *b, const json_t *report)
         const json_t *lasted = json_object_get(fault, "lasted_s");
         tm_buf_addz(b, "- ");
         md_text(b, tm_word_text(fault, "process", "?"));
-        tm_buf_addf(b, " was %s", tm_word_text(fault, "fault", "?"));
+        tm_buf_addf(b, " was %s", tm_word_fault(tm_word_text(fault, "fault", "?")));
         if (json_is_number(lasted))
             tm_buf_addf(b, " for %.1f s", json_number_value(lasted));
         tm_buf_addz(b, "; a later change was shown:");
@@ -257,6 +257,14 @@ static void md_faults(struct tm_buf *b, const json_t *report)
         }
         tm_buf_addc(b, '\n');
     }
+    struct tm_buf missed;
+    tm_buf_init(&missed, TM_REPORT_BYTES_MAX);
+    if (tm_word_faults_missed(&missed, report)) {
+        tm_buf_addz(b, "- Not listed: ");
+        md_text(b, tm_buf_text(&missed));
+        tm_buf_addz(b, "\n");
+    }
+    tm_buf_free(&missed);
 }
 
 static void md_parts(struct tm_buf *b, const json_t *report)

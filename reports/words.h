@@ -43,6 +43,10 @@ const char *tm_word_cause(const char *cause);
 /* "tidemark why RUN Object/Id[.Field] 2026-03-02T08:23:26.292Z" for an example of the report, to be
  * pasted into a shell; nothing where it names no record. */
 void tm_word_why(struct tm_buf *b, const json_t *report, const json_t *example);
+/* What befell a process, behind "was": killed, stopped, made to revoke every token. */
+const char *tm_word_fault(const char *fault);
+/* "3 more of sink, 1 more of gap": what is not kept in the report; false: nothing. */
+bool tm_word_faults_missed(struct tm_buf *b, const json_t *report);
 /* words_parts.c: one host of a merged report ("parts" of check/merge.h), and what holds for all. */
 struct tm_part_words {
     struct tm_buf partitions, left_out, clock; /* left_out: "" when nothing is */

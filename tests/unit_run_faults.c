@@ -1,5 +1,6 @@
 /* What the report says of a fault: how much was under way, when something newer was shown, what was
  * never shown. Of a run.db that the test writes. */
+#include "base/org_db.h"
 #include "base/sql.h"
 #include "check/rundb.h"
 #include "run/run.h"
@@ -124,6 +125,34 @@ static void a_fault_that_nothing_came_after_says_so(void **state)
             "\"under_way\":1,\"never_shown\":2}]}]");
 }
 
+static void tokens_revoked_in_the_org_and_what_was_not_kept_are_told_too(void **state)
+{
+    struct after *a = *state;
+    sqlite3 *org = NULL;
+    snprintf(a->run.org_path, sizeof a->run.org_path, "%s/org.db", a->folder);
+    assert_int_equal(tm_sql_open(&org, a->run.org_path, TM_SQL_CREATE, NULL), TM_OK);
+    assert_int_equal(
+        tm_sql_exec(org,
+                    TM_ORG_DB_SCHEMA
+                    "INSERT INTO fault VALUES(1,1,'expire_tokens',1,9000000000,NULL,'','',''),"
+                    "(2,2,'late_rows',1,9000000000,NULL,'','',''),"
+                    "(3,3,'expire_tokens',1,-1,NULL,'','','')",
+                    NULL),
+        TM_OK);
+    tm_sql_close(org);
+    change(a, 1, 8, 12);
+    change(a, 2, 11, 13);
+    struct tm_child *child = &a->run.kids.items[a->run.kids.count++];
+    snprintf(child->name, sizeof child->name, "gap");
+    child->befell.missed = 2; /* none of them kept: of a test alone */
+    told(a, "[{\"process\":\"org\",\"fault\":\"expire_tokens\",\"signal\":0,\"org_ms\":1090000,"
+            "\"lasted_s\":0.0,\"pipelines\":[{\"name\":\"it's\",\"shown_again_s\":4.0,"
+            "\"under_way\":1,\"never_shown\":0}]}]");
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(a->report, "faults_not_kept"), "gap")),
+        2);
+}
+
 static void a_quiet_run_has_no_faults_in_its_report(void **state)
 {
     struct after *a = *state;
@@ -138,6 +167,7 @@ int main(void)
         FAULTS_TEST(a_fault_tells_what_was_under_way_and_when_newer_was_shown),
         FAULTS_TEST(what_a_fault_lost_is_counted_up_to_the_recovery_and_no_further),
         FAULTS_TEST(a_fault_that_nothing_came_after_says_so),
+        FAULTS_TEST(tokens_revoked_in_the_org_and_what_was_not_kept_are_told_too),
         FAULTS_TEST(a_quiet_run_has_no_faults_in_its_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

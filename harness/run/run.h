@@ -186,10 +186,10 @@ enum tm_code tm_run_interrupted(const struct tm_run *run, struct tm_err *err);
  * the report, and no run with any of them passes. */
 enum tm_code tm_run_undecodable(json_t *report, const char *raw_path, struct tm_err *err);
 /* run_faults.c: "faults" of the report: what befell the run's processes, its brokers and registry
- * where they are the user's ("gone"), and, as "faults_not_kept": {process: number}, how many more
- * than are kept; when, for how long,
- * and for each streaming pipeline what was under way, when it showed a later change again and what
- * it never showed. Nothing when nothing did. */
+ * where they are the user's ("gone"), its org (planted: "expire_tokens", …), and, as
+ * "faults_not_kept": {process: number}, how many more than are kept; when, for how long, and for
+ * each streaming pipeline what was under way, when it showed a later change again and what it never
+ * showed. Nothing when nothing did. */
 enum tm_code tm_run_faults(json_t *report, const struct tm_run *run, struct tm_err *err);
 /* A run with pipelines in `which` (names; "" = none) says so and does not pass. */
 void tm_run_undrained(json_t *report, const char *which);
