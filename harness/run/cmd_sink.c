@@ -74,7 +74,6 @@ struct cmd_sink {
     struct tm_station_flags flags;
     struct tm_config *config;
     struct tm_properties properties;
-    const char *extra[2]; /* --views: NULL = built in; --shared */
     const char *views_dir; /* NULL = built in */
     const char *tables[TM_SINK_TOPICS_MAX];
     char objects[TM_SINK_TOPICS_MAX][SINK_TOPIC_BYTES];
