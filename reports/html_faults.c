@@ -24,7 +24,7 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
                    "that it showed a change that was committed later (wall time), and how many "
                    "committed until then it never showed.</p>\n");
     tm_html_table(b, "<thead><tr><th>process</th><th>what</th><th>org time</th><th>lasted</th>"
-                     "<th>shown again</th></tr></thead>\n");
+                     "<th class=\"words\">shown again</th></tr></thead>\n");
     json_array_foreach((json_t *)(uintptr_t)list, i, fault)
     {
         const json_t *lasted = json_object_get(fault, "lasted_s");
@@ -39,7 +39,7 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
             tm_buf_addf(b, "%.1f s", json_number_value(lasted));
         else
             tm_buf_addz(b, "not over");
-        tm_buf_addz(b, "</td><td>");
+        tm_buf_addz(b, "</td><td class=\"words\">");
         json_array_foreach(json_object_get(fault, "pipelines"), k, p)
         {
             const json_t *again = json_object_get(p, "shown_again_s");
