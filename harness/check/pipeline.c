@@ -167,7 +167,7 @@ static enum tm_code pipeline_audits(struct pipeline_work *w, struct tm_err *err)
                                   (json_int_t)all->rows, "left_out", (json_int_t)all->left_out,
                                   "differing", (json_int_t)all->differing, "org_ms", at));
     snprintf(note, sizeof note,
-             "rows of %zu full comparisons, one every %.3g s of wall time; %llu that changed "
+             "rows of %zu full comparisons, one every %.1f s of wall time; %llu that changed "
              "meanwhile left out%s",
              a->total_count, interval_s, (unsigned long long)all->left_out, example);
     return tm_results_selftest(w->r, w->p->name, "audit", all->differing == 0,
