@@ -15,6 +15,7 @@
 #define SIM_ENDS_MAX 60
 #define SIM_CONTRACT_EACH 3 /* seeds: it costs about as much as a small history */
 #define SIM_CRASH_MOVED 6   /* times as often after a step that made something durable */
+#define SIM_CRASH_NEWS 4    /* times as often after a step that was given an answer */
 #define SIM_RESTART_NS (3 * TM_NS_PER_S)    /* nobody commits while an org is moved */
 #define SIM_LIVE_WAIT_NS (20 * TM_NS_PER_S) /* for sources that should have all */
 #define SIM_STATION_PAUSE_NS                                                                       \
@@ -67,6 +68,7 @@ static void sim_step(struct tm_sim *s, size_t i, struct tm_err *err)
     int64_t now_ns = s->world.now.wall_ns;
     station->seen = tm_sim_world_records(&s->world);
     uint64_t before = sim_durable(s, station);
+    bool news = station->http.news;
     enum tm_code rc = tm_sim_station_step(station, &wake, err);
     s->result->steps++;
     tm_sim_digest(s, (uint64_t)now_ns ^ (i << 56) ^ ((uint64_t)rc << 48));
@@ -81,8 +83,11 @@ static void sim_step(struct tm_sim *s, size_t i, struct tm_err *err)
         sim_ended(s, i, err);
         return;
     }
-    /* Between what has just become durable and what was to follow it is where crashes hurt. */
-    double crash = s->swarm.crash * (sim_durable(s, station) != before ? SIM_CRASH_MOVED : 1);
+    /* Between what has just become durable and what was to follow it is where crashes hurt, and
+     * between what has just been heard and what was to be made of it. */
+    double crash = s->swarm.crash * (sim_durable(s, station) != before ? SIM_CRASH_MOVED
+                                     : news                            ? SIM_CRASH_NEWS
+                                                                       : 1);
     if (tm_sim_chance(s->choices, TM_SIM_AT_CRASH + i, crash) &&
         s->result->crashes < s->scale.crashes) {
         bool down = tm_sim_chance(s->choices, TM_SIM_AT_DOWN + i, 0.5);
