@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #define COMPARE_SQL_BYTES_MAX 65536
-#define COMPARE_UNREADABLE_MAX 64
+#define COMPARE_UNREADABLE_MAX 256
 #define COMPARE_FIRST 2 /* columns before the fields: Id, _dirty */
 static const char *const compare_options[] = { "option 1", "option 2" };
 
@@ -305,8 +305,9 @@ static const char *compare_column(const struct tm_describe *d, int at)
 /* ---- at rest ---- */
 
 /* Records that no read returned to a user who may not see all (R11): there is no way to know
- * better. */
+ * better. Or, with `all`, whatever is in doubt. */
 struct compare_unreadable {
+    bool all;
     char ids[COMPARE_UNREADABLE_MAX][TM_ID_BYTES];
     size_t count;
 };
@@ -318,11 +319,10 @@ static enum tm_code compare_unreadable(struct compare_unreadable *out, sqlite3_s
     enum tm_code rc = TM_OK;
     out->count = 0;
     while (rc == TM_OK && (rc = tm_sql_step(dirt, &row, err)) == TM_OK && row) {
-        if (strcmp((const char *)sqlite3_column_text(dirt, 1), "unreadable") != 0)
+        if (!out->all && strcmp((const char *)sqlite3_column_text(dirt, 1), "unreadable") != 0)
             continue;
         if (out->count == COMPARE_UNREADABLE_MAX)
-            rc =
-                tm_fail(err, TM_E_LIMIT, "more than %d unreadable records", COMPARE_UNREADABLE_MAX);
+            rc = tm_fail(err, TM_E_LIMIT, "more than %d records in doubt", COMPARE_UNREADABLE_MAX);
         else
             snprintf(out->ids[out->count++], TM_ID_BYTES, "%s",
                      (const char *)sqlite3_column_text(dirt, 0));
@@ -377,10 +377,11 @@ static enum tm_code compare_rows(struct tm_sim_finding *out, const char *where,
                     : !b ? -1
                          : strcmp((const char *)sqlite3_column_text(truth, 0),
                                   (const char *)sqlite3_column_text(shown, 0));
-        if (order < 0)
-            compare_found(out, "R13", where, d->object, (const char *)sqlite3_column_text(truth, 0),
-                          "missing");
-        else if (compare_is_unreadable(u, (const char *)sqlite3_column_text(shown, 0)))
+        if (order < 0) {
+            const char *id = (const char *)sqlite3_column_text(truth, 0);
+            if (!u->all || !compare_is_unreadable(u, id))
+                compare_found(out, "R13", where, d->object, id, "missing");
+        } else if (compare_is_unreadable(u, (const char *)sqlite3_column_text(shown, 0)))
             order = order > 0 ? 1 : 0;
         else if (order > 0)
             compare_found(out, "R13", where, d->object, (const char *)sqlite3_column_text(shown, 0),
@@ -426,6 +427,7 @@ static enum tm_code compare_dirt(struct tm_sim_finding *out, const char *where, 
                  (const char *)sqlite3_column_text(s, 1), (const char *)sqlite3_column_text(s, 2));
         compare_found_field(out, "R10", where, object, (const char *)sqlite3_column_text(s, 0),
                             "_dirty", what);
+        out->about = TM_SIM_ABOUT_DIRT;
         strcpy(out->expected, "no dirt");
         compare_word(out->shown, s, 1);
     }
@@ -449,6 +451,7 @@ static enum tm_code compare_object(struct tm_sim_finding *out, struct tm_sim_wor
         return TM_OK;
     }
     u.count = 0;
+    u.all = false;
     if (rc == TM_OK && !w->set.sees_all)
         rc = compare_unreadable(&u, shown->dirt, err);
     if (rc == TM_OK)
@@ -642,8 +645,10 @@ static enum tm_code compare_object_flight(struct tm_sim_finding *out, struct tm_
         rc = compare_held(out, w, object, 0, views->rows, err);
     if (rc == TM_OK && !out->found && caught_up) /* so option 1's were held, too */
         rc = compare_same(out, name, "row", views->rows, state->rows, err);
-    if (rc == TM_OK && !out->found && caught_up)
+    if (rc == TM_OK && !out->found && caught_up) {
         rc = compare_same(out, name, "dirt", views->dirt, state->dirt, err);
+        out->about = out->found ? TM_SIM_ABOUT_DIRT : TM_SIM_ABOUT_ROWS;
+    }
     /* Where both are the same rows and the same dirt, one answer is both's: the cheaper one is
      * asked.
      */
@@ -661,4 +666,52 @@ enum tm_code tm_sim_compare_flight(struct tm_sim_world *w, struct tm_sim_finding
     for (size_t i = 0; i < w->set.objects_count && rc == TM_OK && !out->found; i++)
         rc = compare_object_flight(out, w, i, err);
     return rc;
+}
+
+/* ---- all told, not all answered ---- */
+
+/* The sink has written every record there is. */
+static bool compare_all_written(const struct tm_sim_world *w)
+{
+    for (size_t i = 0; i < w->set.objects_count * 3; i++)
+        for (int32_t p = 0; p < w->set.partitions; p++) {
+            int64_t high = tm_mem_high(w->broker, w->sink_topics[i], p);
+            if (high > 0 &&
+                tm_mem_committed(w->broker, "tidemark-sink", w->sink_topics[i], p) != high)
+                return false;
+        }
+    return true;
+}
+
+static enum tm_code compare_object_told(struct tm_sim_finding *out, struct tm_sim_world *w,
+                                        size_t object, struct tm_err *err)
+{
+    static _Thread_local struct compare_unreadable doubt;
+    const struct tm_describe *d = tm_org_describe(w->org, w->objects[object]);
+    struct tm_sim_relation *truth = NULL, *shown = NULL;
+    enum tm_code rc = compare_truth(&truth, w, object, "", false, err);
+    if (rc == TM_OK)
+        rc = compare_relation(&shown, w, object, 0, err);
+    doubt.all = true;
+    if (rc != TM_OK || !shown->there)
+        return rc;
+    rc = compare_unreadable(&doubt, shown->dirt, err);
+    if (rc == TM_OK && !compare_is_unreadable(&doubt, "*"))
+        rc = compare_rows(out, "option 1, in flight", d, truth->rows, shown->rows, &doubt, err);
+    if (out->found) {
+        size_t at = strlen(out->text);
+        snprintf(out->text + at, sizeof out->text - at,
+                 "; every event is in the raw tables, and it is not flagged");
+    }
+    return rc;
+}
+
+enum tm_code tm_sim_compare_told(struct tm_sim_world *w, struct tm_sim_finding *out,
+                                 bool *out_asked, struct tm_err *err)
+{
+    enum tm_code rc = TM_OK;
+    *out_asked = compare_station(w, 0)->db != NULL && compare_all_written(w);
+    for (size_t i = 0; *out_asked && i < w->set.objects_count && rc == TM_OK && !out->found; i++)
+        rc = compare_object_told(out, w, i, err);
+    return rc == TM_OK ? rc : tm_at(err, "what is told and not flagged");
 }

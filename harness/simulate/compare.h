@@ -8,8 +8,14 @@
 
 #define TM_SIM_TEXT_BYTES 600
 #define TM_SIM_WORD_BYTES 64
+enum tm_sim_about { /* what a finding is about, which its story must tell */
+                    TM_SIM_ABOUT_ROWS,
+                    TM_SIM_ABOUT_DIRT, /* X_dirty says something else than it should */
+                    TM_SIM_ABOUT_FLAG  /* what should be flagged is not */
+};
 struct tm_sim_finding {
     bool found;
+    enum tm_sim_about about;
     char rule[16];
     char where[32]; /* "option 1", "option 2, in flight" … */
     char object[41], id[TM_ID_BYTES], field[TM_SIM_FIELD_BYTES];
@@ -26,6 +32,11 @@ enum tm_code tm_sim_compare_rest(struct tm_sim_world *w, struct tm_sim_finding *
  * flagged (flags.h). */
 enum tm_code tm_sim_compare_flight(struct tm_sim_world *w, struct tm_sim_finding *out,
                                    struct tm_err *err);
+/* R8, R13: while every event is in raw.db, and nothing has happened that no event tells of, a row
+ * of option 1 that is not flagged is as the org's. Before any whole read could have mended it.
+ * *out_asked: raw.db has all records. For who knows that sources have sent all. */
+enum tm_code tm_sim_compare_told(struct tm_sim_world *w, struct tm_sim_finding *out,
+                                 bool *out_asked, struct tm_err *err);
 /* Before the org's database is closed. */
 void tm_sim_compare_forget(struct tm_sim_world *w);
 #endif

@@ -30,6 +30,7 @@ static void flags_found(struct flags *f, const char *rule, const char *id, const
     snprintf(f->out->object, sizeof f->out->object, "%s", f->object);
     snprintf(f->out->id, sizeof f->out->id, "%s", id);
     strcpy(f->out->expected, strcmp(rule, "R3") == 0 ? "no row" : "flagged");
+    f->out->about = strcmp(rule, "R3") == 0 ? TM_SIM_ABOUT_ROWS : TM_SIM_ABOUT_FLAG;
     strcpy(f->out->shown, strcmp(rule, "R3") == 0 ? "a row" : "not flagged");
     snprintf(f->out->text, sizeof f->out->text, "%s, in flight: %s %.18s: %s", f->where, f->object,
              id, what);

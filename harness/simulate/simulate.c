@@ -16,7 +16,8 @@
 #define SIM_CONTRACT_EACH 3 /* seeds: it costs about as much as a small history */
 #define SIM_CRASH_MOVED 6   /* times as often after a step that made something durable */
 #define SIM_CRASH_NEWS 4    /* times as often after a step that was given an answer */
-#define SIM_RESTART_NS (3 * TM_NS_PER_S)    /* nobody commits while an org is moved */
+#define SIM_RESTART_NS (3 * TM_NS_PER_S) /* nobody commits while an org is moved */
+#define SIM_TOLD_MAX 2 /* times that all that is told is judged after the last commit */
 #define SIM_LIVE_WAIT_NS (20 * TM_NS_PER_S) /* for sources that should have all */
 #define SIM_STATION_PAUSE_NS                                                                       \
     TM_NS_PER_MS /* a station that has nothing to do and does not say until when */
@@ -221,11 +222,36 @@ static void sim_schedule(struct tm_sim *s, int64_t moved_ns)
     }
 }
 
+/* Nothing has happened that only a whole read could find: then gaps must be repaired without one.
+ */
+static bool sim_all_told(const struct tm_sim *s)
+{
+    struct tm_sim_settings set = s->world.set;
+    set.audit_ms = 0;
+    return set.sees_all && tm_sim_fair(s->script, &set);
+}
+
+/* What is shown as certain is judged before the next commit, and at the end before whole reads. */
+static enum tm_code sim_told(struct tm_sim *s, bool *out_asked, struct tm_err *err)
+{
+    const struct tm_sim_station *sink = &s->world.stations[s->world.stations_count - 2];
+    *out_asked = false;
+    if (s->look_never || sink->self == NULL || !sink->up || !sim_all_told(s) || !sim_has_all(s))
+        return TM_OK;
+    return tm_sim_compare_told(&s->world, &s->result->finding, out_asked, err);
+}
+
 static enum tm_code sim_commit(struct tm_sim *s, struct tm_err *err)
 {
     struct tm_sim_history *h = &s->history;
     int64_t moved_ns = 0;
+    bool asked = false;
     enum tm_code rc = tm_sim_witness_look(&s->witness, &s->world, err);
+    if (rc == TM_OK)
+        rc = sim_told(s, &asked, err);
+    s->result->told += asked;
+    if (rc != TM_OK || s->result->finding.found)
+        return rc;
     if (rc == TM_OK)
         rc = tm_sim_history_next(h, s->world.now.org_ms, err);
     tm_salesforce_news(s->world.salesforce);
@@ -313,7 +339,12 @@ static enum tm_code sim_turn(struct tm_sim *s, struct tm_err *err)
     else if (tm_sim_station_start(&w->stations[at], err) != TM_OK)
         sim_ended(s, at, err);
     sim_watch(s);
-    return sim_look(s, at, err);
+    bool asked = false;
+    if (s->calm && s->told < SIM_TOLD_MAX && s->moved_ns == w->now.wall_ns)
+        rc = sim_told(s, &asked, err);
+    s->told += asked;
+    s->result->told += asked;
+    return rc == TM_OK && !s->result->finding.found ? sim_look(s, at, err) : rc;
 }
 
 /* Quiet long enough: compare. A difference counts only when the longest timer could not mend it. */

@@ -18,7 +18,8 @@
 
 struct tm_sim_result {
     uint64_t seed, digest /* of every step and record */, steps, commits, records, faults, crashes,
-        ended, looks, at_commits, at_commits_equal; /* see witness.h */
+        ended, looks, told /* times that all events were there, and what they tell was judged */,
+        at_commits, at_commits_equal; /* see witness.h */
     int64_t virtual_ms;
     struct tm_sim_stats stats;
     struct tm_sim_finding finding;

@@ -40,6 +40,7 @@ struct tm_sim {
     int64_t commit_ns, fault_ns, release_ns, moved_ns, calm_ns, start_ns[TM_SIM_STATIONS_MAX];
     uint64_t moved; /* what `moved_ns` last saw */
     int64_t quiet_ns;
+    unsigned told; /* times that it was judged since the calm */
     char last_end[300];
     struct tm_sim_result *result;
 };

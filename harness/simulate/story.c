@@ -424,11 +424,11 @@ static enum tm_code story_doubt(struct tm_case *out, sqlite3 *db, const char *ob
                                 const struct tm_sim_finding *f, struct tm_err *err)
 {
     char name[TM_SIM_FIELD_BYTES + 8], text[240];
-    bool missing = strstr(f->text, "not flagged") != NULL && f->id[0] != '\0' &&
+    bool missing = f->about == TM_SIM_ABOUT_FLAG && f->id[0] != '\0' &&
                    (strcmp(f->object, object) == 0 || f->object[0] == '\0');
     json_t *line;
     size_t i;
-    if (!missing && strstr(f->text, "dirt") == NULL)
+    if (!missing && f->about != TM_SIM_ABOUT_DIRT)
         return TM_OK;
     snprintf(name, sizeof name, "%s_dirty", object);
     json_array_append_new(out->expected, json_pack("{s:s}", "object", name));
