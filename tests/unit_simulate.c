@@ -187,6 +187,20 @@ static void a_view_that_does_not_flag_gaps_is_noticed(void **state)
             "SELECT id,'gap' AS kind,\"key\" FROM e WHERE 0 AND t NOT IN");
 }
 
+/* Where audits run as well: what they would mend is seen before. */
+static void what_is_told_is_judged_before_a_whole_read_mends_it(void **state)
+{
+    uint64_t told = 0, seeds = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct tm_sim_result r;
+        run(&r, seed, NULL, NULL);
+        told += r.told;
+        seeds += r.told > 0;
+    }
+    assert_true(seeds > 10 && told > 2 * seeds);
+}
+
 /* ---- the checker of real runs beside every simulated one ---- */
 
 static void every_seed_is_judged_at_every_commit_by_the_checker_too(void **state)
@@ -350,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_view_that_keeps_what_a_read_found_removed_is_noticed),
         cmocka_unit_test(a_view_that_keeps_what_a_whole_read_did_not_find_is_noticed),
         cmocka_unit_test(a_view_that_does_not_flag_gaps_is_noticed),
+        cmocka_unit_test(what_is_told_is_judged_before_a_whole_read_mends_it),
         cmocka_unit_test(every_seed_is_judged_at_every_commit_by_the_checker_too),
         cmocka_unit_test(a_row_that_changes_without_its_seq_is_noticed),
         cmocka_unit_test(a_row_that_goes_without_a_word_is_noticed),

@@ -228,7 +228,8 @@ static bool sim_all_told(const struct tm_sim *s)
 {
     struct tm_sim_settings set = s->world.set;
     set.audit_ms = 0;
-    return set.sees_all && tm_sim_fair(s->script, &set);
+    size_t happened = s->choices->given ? s->history.event : s->script->events_count;
+    return set.sees_all && tm_sim_fair(s->script, happened, &set);
 }
 
 /* What is shown as certain is judged before the next commit, and at the end before whole reads. */
@@ -451,7 +452,8 @@ enum tm_code tm_simulate_script(struct tm_sim_result *out, struct tm_sim_script 
     if (s.choices->given)
         tm_sim_choices_rewind(s.choices);
     enum tm_code rc = sim_open(&s, options, err);
-    if (rc == TM_OK && (!s.choices->given || tm_sim_fair(script, &s.world.set)))
+    if (rc == TM_OK &&
+        (!s.choices->given || tm_sim_fair(script, script->events_count, &s.world.set)))
         rc = sim_run(&s, err);
     if (rc == TM_OK && out->finding.found && !s.choices->given && tm_sim_history_more(&s.history))
         rc = tm_sim_history_cut(&s.history, s.world.now.org_ms, err);

@@ -6,6 +6,8 @@
  * happened, and the first broken rule. Same seed and build: the same result, byte for byte.
  *
  *   RUN: commits, faults, looks in flight ─last commit→ CALM: no more faults
+ *        whenever all events are in raw.db: what is not flagged is as the org, unless
+ *        something happened that no event tells
  *        CALM ─nothing moves for QUIET→ compared (R13, no dirt); a difference counts only when it
  * is still there after QUIET_LONG, when the longest timer has run out
  *

@@ -49,7 +49,9 @@ struct tm_sim_settings tm_sim_draw_settings(struct tm_sim_script *script,
                                             const struct tm_sim_options *options);
 struct tm_sim_scale tm_sim_draw_scale(const struct tm_sim_script *script);
 void tm_sim_draw_swarm(struct tm_sim *s);
-bool tm_sim_fair(const struct tm_sim_script *script, const struct tm_sim_settings *set);
+/* Of its first events_count events. */
+bool tm_sim_fair(const struct tm_sim_script *script, size_t events_count,
+                 const struct tm_sim_settings *set);
 /* ---- trouble ---- */
 /* Draws what goes wrong now, and when the next time is. */
 enum tm_code tm_sim_fault(struct tm_sim *s, struct tm_err *err);
