@@ -29,7 +29,9 @@ static enum tm_code kafka_wait(const struct tm_station_flags *flags, const char 
                                             properties.count, (int)s * 1000 };
     if (rc == TM_OK)
         rc = tm_topic_kafka_cluster(&cluster, &access, err);
-    if (rc == TM_OK)
+    if (rc == TM_OK && flags->json)
+        tm_command_json(json_pack("{s:s, s:i}", "cluster", cluster.id, "brokers", cluster.brokers));
+    else if (rc == TM_OK)
         printf("cluster %s, %d broker%s\n", cluster.id, cluster.brokers,
                cluster.brokers == 1 ? "" : "s");
     tm_properties_free(&properties);
@@ -67,7 +69,10 @@ int tm_cmd_kafka(int argc, char **argv)
     if (rc == TM_OK && topics != NULL)
         rc = tm_embedded_topics(broker, topics, &err);
     if (rc == TM_OK) {
-        printf("%s\n", tm_embedded_bootstrap(broker));
+        if (flags.json)
+            tm_command_json(json_pack("{s:s}", "bootstrap", tm_embedded_bootstrap(broker)));
+        else
+            printf("%s\n", tm_embedded_bootstrap(broker));
         fflush(stdout);
         sigwait(&signals, &caught);
     }

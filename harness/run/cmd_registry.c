@@ -73,7 +73,10 @@ int tm_cmd_registry(int argc, char **argv)
         const struct tm_driven driven = {
             .step = cmd_registry_step, .self = &c, .fds = fds, .fds_count = 1
         };
-        printf("%s\n", tm_mock_server_url(c.server));
+        if (flags.json)
+            tm_command_json(json_pack("{s:s}", "url", tm_mock_server_url(c.server)));
+        else
+            printf("%s\n", tm_mock_server_url(c.server));
         fflush(stdout);
         rc = tm_drive(&driven, &err);
     }

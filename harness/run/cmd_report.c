@@ -106,6 +106,11 @@ int tm_cmd_report(int argc, char **argv)
     if (rc == TM_OK && given[0] == NULL && flags.rest_count > 0)
         rc = tm_fail(&err, TM_E_ARG, "unexpected argument \"%.80s\" after \"%.80s\"", flags.rest[0],
                      flags.config_path);
+    if (rc == TM_OK && given[0] == NULL && flags.json)
+        rc = tm_fail(&err, TM_E_ARG,
+                     "--json goes with --history; what a program reads of one run is "
+                     "%.200s/report.json",
+                     flags.config_path);
     if (rc == TM_OK)
         rc = given[0] != NULL ? report_history(given[0], &flags, &err)
                               : tm_report_render(flags.config_path, &err);

@@ -350,6 +350,10 @@ static enum tm_code serve_listen(struct serve *s, struct tm_err *err)
 static enum tm_code serve_open(struct serve *s, int argc, char **argv, struct tm_err *err)
 {
     enum tm_code rc = tm_flags_parse(&s->flags, argc, argv, serve_names, s->given, err);
+    if (rc == TM_OK && s->flags.json && s->given[SERVE_QUIET] != NULL)
+        rc = tm_fail(err, TM_E_ARG,
+                     "--json prints the address with what to sign in with, --quiet "
+                     "the address alone: give either");
     if (rc == TM_OK && s->flags.config_path != NULL)
         rc = tm_fail(err, TM_E_ARG,
                      "\"%.80s\": this command takes no file; did you mean --scenario %.80s?",
@@ -397,7 +401,9 @@ static void serve_print(const struct serve *s)
     };
     struct tm_buf text;
     tm_buf_init(&text, TM_SERVE_TEXT_BYTES_MAX);
-    if (s->given[SERVE_QUIET] == NULL)
+    if (s->flags.json)
+        tm_command_json(tm_serve_json(&facts));
+    else if (s->given[SERVE_QUIET] == NULL)
         tm_serve_show(&text, &facts);
     else
         tm_buf_addf(&text, "%s\n", facts.url);

@@ -357,6 +357,14 @@ const char *tm_command_agent(char out[TM_AGENT_BYTES], const char *name)
     return out;
 }
 
+void tm_command_json(json_t *json)
+{
+    json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    putchar('\n');
+    fflush(stdout);
+    json_decref(json);
+}
+
 int tm_command_fail(const char *command, const struct tm_err *err)
 {
     char text[sizeof err->msg + sizeof err->ctx + 8];

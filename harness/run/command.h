@@ -3,6 +3,7 @@
  * those of the README: 0 pass, 1 fail, 2 inconclusive, 64 usage, 70 our own fault. */
 #ifndef TM_RUN_COMMAND_H
 #define TM_RUN_COMMAND_H
+#include <jansson.h>
 #include "base/clock.h"
 #include "base/http.h"
 #include "sink/sink.h"
@@ -20,8 +21,7 @@ enum {
 typedef int tm_command_main(int argc, char **argv); /* argv[0] is the command's name */
 tm_command_main tm_cmd_run, tm_cmd_serve, tm_cmd_kafka, tm_cmd_registry, tm_cmd_source, tm_cmd_gap,
     tm_cmd_reconcile, tm_cmd_sink, tm_cmd_view, tm_cmd_batch, tm_cmd_check, tm_cmd_report,
-    tm_cmd_simulate, tm_cmd_test, tm_cmd_why, tm_cmd_compare,
-    tm_cmd_sweep;
+    tm_cmd_simulate, tm_cmd_test, tm_cmd_why, tm_cmd_compare, tm_cmd_sweep;
 tm_command_main tm_cmd_clock;
 tm_command_main tm_cmd_external;
 
@@ -115,6 +115,8 @@ struct tm_driven {
 };
 /* Runs until SIGTERM/SIGINT (returns TM_OK, so that the caller closes cleanly) or an error. */
 enum tm_code tm_drive(const struct tm_driven *driven, struct tm_err *err);
+/* One line on stdout for programs, flushed. Takes over `json`. */
+void tm_command_json(json_t *json);
 /* Prints "tidemark <command>: <error>" with what to do, returns the exit code. */
 int tm_command_fail(const char *command, const struct tm_err *err);
 /* {"http_calls":…,"http_bytes_in":…,"produced":…, …} written atomically to path (NULL = off). http,

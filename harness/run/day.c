@@ -592,6 +592,11 @@ bool tm_day_wanted(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--seeds") == 0 || strncmp(argv[i], "--seeds=", 8) == 0)
             return false;
+    for (int i = 2; i < argc; i++) { /* behind flags too */
+        size_t n = strlen(argv[i]);
+        if (argv[i][0] != '-' && n > 5 && strcmp(argv[i] + n - 5, ".json") == 0)
+            return true;
+    }
     return argc > 1 && argv[1][0] != '-';
 }
 

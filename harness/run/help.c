@@ -63,17 +63,22 @@ static const struct tm_help helps[] = {
       "  --tls                  HTTPS by a private certificate authority, kept beside the org's "
       "file\n"
       "  --tls-names A,B        further names the server goes by, with --tls or without\n"
-      "  --quiet                prints the address alone\n" FLAG_CLOCK FLAG_STATS,
+      "  --quiet                prints the address alone\n"
+      "  --json                 prints the address and the credentials for programs, in one "
+      "line\n" FLAG_CLOCK FLAG_STATS,
       "tidemark serve --org org.db --port 8080" },
     { "kafka", "[FLAGS]", "the embedded broker, alone",
       "Prints its address, serves until it is told to end. All is in memory, 5 MB a partition.\n\n"
       "  --topics NAME:N,…      topics to create, with N partitions\n"
       "  --wait SECONDS         no broker of its own: waits until those of --brokers "
-      "answer\n" FLAG_BROKERS FLAG_PROPERTIES,
+      "answer\n"
+      "  --json                 the address, with --wait the cluster, for "
+      "programs\n" FLAG_BROKERS FLAG_PROPERTIES,
       "tidemark kafka --topics sfdc.cdc.account_raw:6,tidemark.offsets:1" },
     { "registry", "[FLAGS]", "the embedded schema registry, alone",
       "Prints its URL, serves the Confluent REST API until it is told to end.\n\n"
       "  --port N               any free port without it\n"
+      "  --json                 the URL for programs\n"
       "  --store FILE           keeps ids, versions and levels over any end; without it all is in "
       "memory\n",
       "tidemark registry --port 8081" },
@@ -87,7 +92,10 @@ static const struct tm_help helps[] = {
     { "source", "CONFIG.json [FLAGS]", "Salesforce change events to Kafka",
       "One object's change events to its raw topic, from the config of the Salesforce CDC source\n"
       "connector (fixtures/connectors/source-*.json).\n\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA
-          FLAG_PROPERTIES FLAG_URL FLAG_STATE FLAG_CLOCK FLAG_TRACE FLAG_STATS FLAG_EMBEDDED,
+          FLAG_PROPERTIES FLAG_URL FLAG_STATE FLAG_CLOCK FLAG_TRACE FLAG_STATS FLAG_EMBEDDED
+      "  --broker-lost-after EPOCH:REPLAYID  the broker's topics, checkpoints among them, are "
+      "lost:\n"
+      "                         goes on from there, replay id -1 for none\n",
       "tidemark source fixtures/connectors/source-account.json --state state "
       "--brokers localhost:9092 \\\n    --registry http://localhost:8081" },
     { "gap", "CONFIG.json [FLAGS]", "gap events to the alerts topic",
@@ -106,11 +114,12 @@ static const struct tm_help helps[] = {
       "Writes topics to the warehouse, from the config of the BigQuery sink connector\n"
       "(fixtures/connectors/sink-bigquery.json), and keeps the snapshot views (option 1).\n\n"
       "  --warehouse FILE       SQLite database it writes, one of its own\n"
-      "  --views DIR            your own views, <Object>.sql, instead of the built-in "
-      "ones\n"
-      "  --shared               other processes of the group have some of the "
-      "partitions\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA FLAG_PROPERTIES FLAG_CLOCK FLAG_TRACE
-          FLAG_STATS FLAG_INSTANCE FLAG_EMBEDDED,
+      "  --views DIR            your own views, <Object>.sql, instead of the built-in ones\n"
+      "  --shared               other processes of the group have some of the partitions\n"
+      "  --broker-life N        how often the broker lost its topics before: each life has "
+      "offsets\n"
+      "                         of its own; 0 without it\n" FLAG_BROKERS FLAG_REGISTRY FLAG_CA
+          FLAG_PROPERTIES FLAG_CLOCK FLAG_TRACE FLAG_STATS FLAG_INSTANCE FLAG_EMBEDDED,
       "tidemark sink fixtures/connectors/sink-bigquery.json --warehouse raw.db \\\n"
       "    --brokers localhost:9092 --registry http://localhost:8081" },
     { "view", "CONFIG.json [FLAGS]", "raw tables to kept snapshots (option 2)",

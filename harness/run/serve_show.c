@@ -185,3 +185,12 @@ void tm_serve_show(struct tm_buf *out, const struct tm_serve_facts *f)
     show_connector(out, f);
     tm_buf_addc(out, '\n');
 }
+
+json_t *tm_serve_json(const struct tm_serve_facts *f)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "url", f->url,
+                     "username", f->username, "password", f->password, "password_token",
+                     f->password_token, "consumer_key", f->consumer_key, "consumer_secret",
+                     f->consumer_secret, "refresh_token", f->refresh_token, "jwt_certificate",
+                     f->jwt_certificate, "org", f->org_path, "ca_file", f->ca_path);
+}

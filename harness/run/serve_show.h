@@ -4,6 +4,7 @@
 #ifndef TM_RUN_SERVE_SHOW_H
 #define TM_RUN_SERVE_SHOW_H
 #include "base/buf.h"
+#include <jansson.h>
 #include <stdbool.h>
 
 #define TM_SERVE_TEXT_BYTES_MAX (64u << 10)
@@ -19,4 +20,6 @@ struct tm_serve_facts {
 };
 /* The first line is the URL alone: programs read it. */
 void tm_serve_show(struct tm_buf *out, const struct tm_serve_facts *f);
+/* The same facts as one object, of which what is NULL is left out. The caller owns it. */
+json_t *tm_serve_json(const struct tm_serve_facts *f);
 #endif
