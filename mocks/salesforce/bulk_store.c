@@ -1,5 +1,6 @@
 /* bulk_store: written rows on disk. A chunk is one SQLite row: key = run << 24 | chunk. The file is
- * nobody's but this process's, and goes with it: no journal, nothing is waited for. */
+ * nobody's but this process's, and goes with it: no journal, nothing is waited for. Made by the
+ * first row: most orgs never have a job. */
 #include "mocks/salesforce/bulk_impl.h"
 #include <assert.h>
 #include <stdio.h>
@@ -11,20 +12,33 @@
 #define STORE_DROP_CHUNKS 64         /* removed in one step */
 
 struct bulk_store {
-    sqlite3 *db;
+    sqlite3 *db;     /* NULL = no row yet */
     char path[4096]; /* "" = a temporary file of SQLite's own */
     sqlite3_stmt *put, *get, *drop;
     int64_t *dropped; /* runs */
     size_t dropped_count;
 };
 
-static enum tm_code store_tables(struct bulk_store *s, struct tm_err *err)
+static void store_shut(struct bulk_store *s)
 {
-    enum tm_code rc =
-        tm_sql_exec(s->db,
-                    "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-                    "CREATE TABLE chunk(key INTEGER PRIMARY KEY, ends BLOB, body BLOB)",
-                    err);
+    tm_sql_finalize(s->put);
+    tm_sql_finalize(s->get);
+    tm_sql_finalize(s->drop);
+    tm_sql_close(s->db);
+    s->put = s->get = s->drop = NULL;
+    s->db = NULL;
+}
+
+static enum tm_code store_ready(struct bulk_store *s, struct tm_err *err)
+{
+    if (s->db != NULL)
+        return TM_OK;
+    enum tm_code rc = tm_sql_open(&s->db, s->path, TM_SQL_CREATE, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(s->db,
+                         "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+                         "CREATE TABLE chunk(key INTEGER PRIMARY KEY, ends BLOB, body BLOB)",
+                         err);
     if (rc == TM_OK)
         rc = tm_sql_prepare(&s->put, s->db, "INSERT OR REPLACE INTO chunk VALUES(?,?,?)", err);
     if (rc == TM_OK)
@@ -34,6 +48,8 @@ static enum tm_code store_tables(struct bulk_store *s, struct tm_err *err)
                             "DELETE FROM chunk WHERE key IN (SELECT key FROM chunk WHERE key>=?1 "
                             "AND key<?2 LIMIT ?3)",
                             err);
+    if (rc != TM_OK)
+        store_shut(s); /* whole, or not at all */
     return rc;
 }
 
@@ -46,24 +62,15 @@ enum tm_code bulk_store_open(struct bulk_store **out, const char *org_path, stru
         snprintf(s->path, sizeof s->path, "%s-bulk", org_path);
     if (s->path[0] != '\0')
         unlink(s->path); /* of a life that was cut short */
-    enum tm_code rc = tm_sql_open(&s->db, s->path, TM_SQL_CREATE, err);
-    if (rc == TM_OK)
-        rc = store_tables(s, err);
-    if (rc == TM_OK)
-        *out = s;
-    else
-        bulk_store_close(s);
-    return rc;
+    *out = s;
+    return TM_OK;
 }
 
 void bulk_store_close(struct bulk_store *s)
 {
     if (s == NULL)
         return;
-    tm_sql_finalize(s->put);
-    tm_sql_finalize(s->get);
-    tm_sql_finalize(s->drop);
-    tm_sql_close(s->db);
+    store_shut(s);
     if (s->path[0] != '\0')
         unlink(s->path);
     free(s->dropped);
@@ -76,6 +83,9 @@ enum tm_code bulk_store_put(struct bulk_store *s, int64_t run, int64_t chunk,
 {
     assert(chunk < STORE_CHUNKS_MAX && ends_count > 0 && ends_count <= BULK_CHUNK_ROWS);
     assert(ends[ends_count - 1] == text->bytes);
+    enum tm_code rc = store_ready(s, err);
+    if (rc != TM_OK)
+        return rc;
     sqlite3_bind_int64(s->put, 1, run << 24 | chunk);
     sqlite3_bind_blob(s->put, 2, ends, (int)(ends_count * sizeof *ends), SQLITE_STATIC);
     sqlite3_bind_blob(s->put, 3, tm_buf_text(text), (int)text->bytes, SQLITE_STATIC);
@@ -87,8 +97,11 @@ enum tm_code bulk_store_get(struct bulk_store *s, int64_t run, int64_t chunk, si
 {
     uint32_t ends[BULK_CHUNK_ROWS];
     bool there = false;
+    enum tm_code rc = store_ready(s, err);
+    if (rc != TM_OK)
+        return rc;
     sqlite3_bind_int64(s->get, 1, run << 24 | chunk);
-    enum tm_code rc = tm_sql_step(s->get, &there, err);
+    rc = tm_sql_step(s->get, &there, err);
     if (rc == TM_OK && !there)
         rc = tm_fail(err, TM_E_IO, "results of a Bulk job: chunk %lld is not there",
                      (long long)chunk);
@@ -116,6 +129,8 @@ void bulk_store_drop(struct bulk_store *s, int64_t run)
 
 bool bulk_store_step(struct bulk_store *s)
 {
+    if (s->db == NULL)
+        s->dropped_count = 0;
     if (s->dropped_count == 0)
         return false;
     int64_t run = s->dropped[s->dropped_count - 1];

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define REST_VERSIONS_BYTES_MAX 8192
+
 /* ---- answers ---- */
 
 void tm_rest_error(struct tm_mock_response *out, int status, const char *code, const char *message)
@@ -87,20 +89,25 @@ static void rest_limit_info(struct tm_rest *rest, const struct tm_mock_request *
 
 /* ---- the root and the lists ---- */
 
+/* Every client asks first of all: written, not built and dumped. */
 static void rest_versions(struct tm_mock_response *out)
 {
     static const char *const seasons[] = { "Winter", "Spring", "Summer" };
-    json_t *list = json_array();
+    struct tm_buf list;
+    tm_buf_init(&list, REST_VERSIONS_BYTES_MAX);
     for (int v = TM_REST_VERSION_FIRST; v <= TM_REST_VERSION_LAST; v++) {
-        char label[32], url[40], version[16];
         int since = v - 38 + 3; /* v38 is Winter '17 */
-        snprintf(label, sizeof label, "%s '%02d", seasons[since % 3], 16 + since / 3);
-        snprintf(version, sizeof version, "%d.0", v);
-        snprintf(url, sizeof url, "/services/data/v%s", version);
-        json_array_append_new(
-            list, json_pack("{s:s,s:s,s:s}", "label", label, "url", url, "version", version));
+        tm_buf_addf(
+            &list,
+            "%c{\"label\":\"%s '%02d\",\"url\":\"/services/data/v%d.0\",\"version\":\"%d.0\"}",
+            v == TM_REST_VERSION_FIRST ? '[' : ',', seasons[since % 3], 16 + since / 3, v, v);
     }
-    tm_rest_json(out, 200, list);
+    tm_buf_addc(&list, ']');
+    if (tm_buf_check(&list, "the list of versions", NULL) == TM_OK)
+        tm_mock_answer(out, 200, "application/json;charset=UTF-8", tm_buf_text(&list));
+    else
+        tm_rest_error(out, 500, "UNKNOWN_EXCEPTION", "out of memory");
+    tm_buf_free(&list);
 }
 
 static void rest_resources(struct rest_call *c)
