@@ -7,6 +7,7 @@
 #include "run/day.h"
 #include "run/help.h"
 #include "run/simulate_own.h"
+#include "simulate/memory.h"
 #include "simulate/story.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -440,6 +441,7 @@ int tm_cmd_simulate(int argc, char **argv)
         return TM_EXIT_PASS;
     }
     /* One thread: no locks, and nobody asks how much memory is in use. */
+    tm_sim_memory();
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_config(SQLITE_CONFIG_LOOKASIDE, SIMULATE_LOOKASIDE_BYTES, SIMULATE_LOOKASIDE_SLOTS);
