@@ -5,7 +5,7 @@
 #define TM_BASE_JSON_KEPT_H
 #include <jansson.h>
 
-#define TM_JSON_KEPT_MAX 32        /* texts; the oldest goes */
+#define TM_JSON_KEPT_MAX 128       /* texts; the oldest goes */
 #define TM_JSON_KEPT_BYTES_MIN 256 /* shorter ones are parsed faster than found */
 #define TM_JSON_KEPT_BYTES_MAX 65536
 /* As json_loadb; the caller decrefs. */

@@ -263,11 +263,11 @@ enum tm_code tm_sql_int64(int64_t *out, sqlite3 *db, const char *sql, struct tm_
 static void sql_quoted(struct tm_buf *out, const char *text, char quote)
 {
     tm_buf_addc(out, quote);
-    for (; *text; text++) {
-        if (*text == quote)
-            tm_buf_addc(out, quote);
-        tm_buf_addc(out, *text);
+    for (const char *at; (at = strchr(text, quote)) != NULL; text = at + 1) {
+        tm_buf_add(out, text, (size_t)(at - text) + 1);
+        tm_buf_addc(out, quote);
     }
+    tm_buf_addz(out, text);
     tm_buf_addc(out, quote);
 }
 

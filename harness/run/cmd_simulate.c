@@ -43,6 +43,8 @@ struct simulate {
     struct tm_sim_result total, failed[SIMULATE_SHRUNK_MAX];
     struct tm_sim_stats stats; /* how many seeds had each kind */
     uint64_t failed_count;
+    uint64_t small_count; /* seeds whose history is small (script.h), and what they took here */
+    double small_cpu_s;
 };
 
 static enum tm_code simulate_seeds(uint64_t *out_first, uint64_t *out_last, const char *text,
@@ -183,14 +185,35 @@ static void simulate_join(struct simulate *s)
         waitpid(s->jobs[i].pid, NULL, 0);
 }
 
+static double simulate_cpu_s(int who)
+{
+    struct rusage u;
+    getrusage(who, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* A small history's own figure: a large one costs several times as much. */
+static void simulate_account(struct simulate *s, uint64_t seed, double before_s)
+{
+    struct tm_sim_script script = { .seed = seed };
+    if (tm_sim_script_large(&script))
+        return;
+    s->small_count++;
+    s->small_cpu_s += simulate_cpu_s(RUSAGE_SELF) - before_s;
+}
+
 static enum tm_code simulate_result(struct simulate *s, struct tm_sim_result *out, uint64_t seed,
                                     struct tm_err *err)
 {
     size_t have = 0;
     if (s->flags.jobs == 1) {
         struct tm_sim_options options = { .dir = s->dir };
+        double before_s = simulate_cpu_s(RUSAGE_SELF);
         tm_simulate_own_options(&s->own, &options);
-        return tm_simulate(out, seed, &options, err);
+        enum tm_code rc = tm_simulate(out, seed, &options, err);
+        simulate_account(s, seed, before_s);
+        return rc;
     }
     while (have < sizeof *out) {
         ssize_t n = read(s->jobs[(seed - s->flags.first) % s->flags.jobs].from, (char *)out + have,
@@ -303,26 +326,22 @@ static void simulate_summary(const struct simulate *s, uint64_t seeds)
     tm_buf_free(&never);
 }
 
-static double simulate_cpu_s(int who)
-{
-    struct rusage u;
-    getrusage(who, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
 /* How fast, and what a history was: seeds a second say little without it. */
 static void simulate_speed(const struct simulate *s, uint64_t seeds, double wall_s)
 {
+    char small[80] = "";
     const struct tm_sim_result *t = &s->total;
     double cpu_s = simulate_cpu_s(RUSAGE_SELF) + simulate_cpu_s(RUSAGE_CHILDREN),
            n = seeds > 0 ? (double)seeds : 1;
+    if (s->small_cpu_s > 0)
+        snprintf(small, sizeof small, " (small ones alone %.1f)",
+                 (double)s->small_count / s->small_cpu_s);
     tm_log(TM_LOG_ERROR,
-           "%.1f s, %.1f seeds a second, %.1f a CPU second; a history on average: %.1f "
+           "%.1f s, %.1f seeds a second, %.1f a CPU second%s; a history on average: %.1f "
            "transactions, %.0f steps, %.1f looks in flight, %.1f faults, %.1f crashes",
-           wall_s, wall_s > 0 ? n / wall_s : 0, cpu_s > 0 ? n / cpu_s : 0, (double)t->commits / n,
-           (double)t->steps / n, (double)t->looks / n, (double)t->faults / n,
-           (double)t->crashes / n);
+           wall_s, wall_s > 0 ? n / wall_s : 0, cpu_s > 0 ? n / cpu_s : 0, small,
+           (double)t->commits / n, (double)t->steps / n, (double)t->looks / n,
+           (double)t->faults / n, (double)t->crashes / n);
 }
 
 /* ---- shrinking ---- */

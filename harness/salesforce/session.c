@@ -378,7 +378,7 @@ done:
 static enum tm_code session_take_version(struct tm_sf_session *s, const struct tm_http_reply *reply,
                                          struct tm_err *err)
 {
-    json_t *json = json_loadb(tm_buf_text(&reply->body), reply->body.bytes, 0, NULL), *item;
+    json_t *json = tm_json_kept(tm_buf_text(&reply->body), reply->body.bytes, 0, NULL), *item;
     double best = 0;
     size_t i;
     json_array_foreach(json, i, item)
