@@ -22,7 +22,8 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
                    "outside, brokers and registries that were gone, what was planted in the org: "
                    "how many changes were under way to a pipeline then, how long after "
                    "that it showed a change that was committed later (wall time), and how many "
-                   "committed until then it never showed.</p>\n");
+                   "committed until then it never showed. While the whole run stood still, org "
+                   "time did as well, and no other figure counts that time.</p>\n");
     tm_html_table(b, "<thead><tr><th>process</th><th>what</th><th>org time</th><th>lasted</th>"
                      "<th class=\"words\">shown again</th></tr></thead>\n");
     json_array_foreach((json_t *)(uintptr_t)list, i, fault)
@@ -32,6 +33,11 @@ void tm_html_faults(struct tm_buf *b, const json_t *report)
         tm_html_text(b, json_string_value(json_object_get(fault, "process")));
         tm_buf_addz(b, "</td><td>");
         tm_html_text(b, tm_word_fault(tm_word_text(fault, "fault", "?")));
+        if (json_is_true(json_object_get(fault, "resumed")))
+            tm_buf_addz(b, ", resumed; the org's clock stood still");
+        if (json_is_true(json_object_get(fault, "topics_lost")))
+            tm_buf_addf(b, "; the embedded broker's topics were lost, %lld events came again",
+                        (long long)json_integer_value(json_object_get(fault, "events_again")));
         tm_buf_addz(b, "</td><td>");
         faults_when(b, fault);
         tm_buf_addz(b, "</td><td>");

@@ -239,7 +239,14 @@ static void md_faults(struct tm_buf *b, const json_t *report)
         tm_buf_addz(b, "- ");
         md_text(b, tm_word_text(fault, "process", "?"));
         tm_buf_addf(b, " was %s", tm_word_fault(tm_word_text(fault, "fault", "?")));
-        if (json_is_number(lasted))
+        bool resumed = json_is_true(json_object_get(fault, "resumed"));
+        if (resumed)
+            tm_buf_addf(b, ", and resumed %.1f s later; the org's clock stood still",
+                        json_number_value(lasted));
+        if (json_is_true(json_object_get(fault, "topics_lost")))
+            tm_buf_addf(b, ", the embedded broker's topics were lost, %lld events came again",
+                        (long long)json_integer_value(json_object_get(fault, "events_again")));
+        if (json_is_number(lasted) && !resumed)
             tm_buf_addf(b, " for %.1f s", json_number_value(lasted));
         tm_buf_addz(b, "; a later change was shown:");
         json_array_foreach(json_object_get(fault, "pipelines"), k, p)

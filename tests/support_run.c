@@ -25,6 +25,24 @@ struct tm_test_run tm_test_run_start(const char *scenario)
     return tm_test_run_start_with(scenario, NULL);
 }
 
+/* argv: behind "tidemark run". */
+static void run_spawn(struct tm_test_run *run, char *const argv[])
+{
+    pid_t parent = getpid();
+    run->pid = fork();
+    assert_true(run->pid >= 0);
+    if (run->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != parent)
+            _exit(1);
+        int fd = open(run->log, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        dup2(fd, 1);
+        dup2(fd, 2);
+        execv(tm_test_binary(), argv);
+        _exit(127);
+    }
+}
+
 struct tm_test_run tm_test_run_start_with(const char *scenario, const char *flag)
 {
     struct tm_test_run run = { .pid = -1 };
@@ -32,20 +50,16 @@ struct tm_test_run tm_test_run_start_with(const char *scenario, const char *flag
     snprintf(run.folder, sizeof run.folder, "%s", tm_test_folder());
     snprintf(run.log, sizeof run.log, "%s/stderr", run.folder);
     snprintf(out, sizeof out, "%s/run", run.folder);
-    pid_t parent = getpid();
-    run.pid = fork();
-    assert_true(run.pid >= 0);
-    if (run.pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        if (getppid() != parent)
-            _exit(1);
-        int fd = open(run.log, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-        dup2(fd, 1);
-        dup2(fd, 2);
-        execl(tm_test_binary(), "tidemark", "run", scenario, "--out", out, flag, (char *)NULL);
-        _exit(127);
-    }
+    run_spawn(&run, (char *[]){ "tidemark", "run", (char *)(uintptr_t)scenario, "--out", out,
+                                (char *)(uintptr_t)flag, NULL });
     return run;
+}
+
+void tm_test_run_resume(struct tm_test_run *run)
+{
+    char out[96];
+    snprintf(out, sizeof out, "%s/run", run->folder);
+    run_spawn(run, (char *[]){ "tidemark", "run", "--resume", out, NULL });
 }
 
 char *tm_test_run_said(const struct tm_test_run *run)

@@ -19,6 +19,8 @@ struct tm_test_run {
 struct tm_test_run tm_test_run_start(const char *scenario);
 /* With one flag more; NULL = none. */
 struct tm_test_run tm_test_run_start_with(const char *scenario, const char *flag);
+/* `tidemark run --resume` of the same folder; its process and its words are those of `run` then. */
+void tm_test_run_resume(struct tm_test_run *run);
 /* short.json with a few records and the streaming pipeline alone: it is up in seconds. Into
  * folder/scenarios/, with the fixtures it names beside it. */
 void tm_test_run_tiny(const char *folder, char out[128]);

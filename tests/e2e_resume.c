@@ -1,0 +1,223 @@
+/* A run that is interrupted or killed as a whole, and resumed: it ends as if nothing had been. Its
+ * org's history, the records at the end and the verdict are those of an undisturbed run of the same
+ * seed; the report says when it stood still, for how long, and what was under way. What cannot be
+ * resumed is refused with the reason. */
+#include "support_command.h"
+#include "support_run.h"
+#include "base/sql.h"
+#include <jansson.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char folder[64], scenario[128];
+static char undisturbed[40]; /* digest of the history of a run that nobody disturbed */
+
+static int64_t number(const struct tm_test_run *run, const char *file, const char *sql)
+{
+    struct tm_err err = { .code = TM_OK };
+    sqlite3 *db = NULL;
+    int64_t n = -1;
+    char path[160];
+    snprintf(path, sizeof path, "%s/run/%s", run->folder, file);
+    assert_int_equal(tm_sql_open(&db, path, TM_SQL_READ, &err), TM_OK);
+    assert_int_equal(tm_sql_int64(&n, db, sql, &err), TM_OK);
+    tm_sql_close(db);
+    return n;
+}
+
+/* What happened to every record, in order, without when: lateness is the machine's. */
+static void history(const struct tm_test_run *run, char out[40])
+{
+    char line[400], found[64] = "";
+    snprintf(line, sizeof line,
+             "sqlite3 %s/run/org.db \"SELECT object,id,version,change,event,seq,changed,"
+             "intended_ms FROM history ORDER BY object,id,version\" | sha1sum",
+             run->folder);
+    FILE *f = popen(line, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(found, sizeof found, f));
+    assert_int_equal(pclose(f), 0);
+    snprintf(out, 40, "%.39s", found);
+}
+
+static int prepare(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", tm_test_folder());
+    tm_test_run_tiny(folder, scenario);
+    struct tm_test_run run = tm_test_run_start(scenario);
+    assert_int_equal(tm_test_run_wait(&run), 0);
+    history(&run, undisturbed);
+    tm_test_run_forget(&run);
+    return 0;
+}
+
+static int forget(void **state)
+{
+    (void)state;
+    tm_test_folder_remove(folder);
+    return 0;
+}
+
+static void killed(struct tm_test_run *run, int signal, int exit_code)
+{
+    tm_test_run_look(run);
+    assert_int_equal(kill(run->pid, signal), 0);
+    assert_int_equal(tm_test_run_wait(run), exit_code);
+    assert_true(tm_test_run_all_gone(run));
+}
+
+static const json_t *fault(const json_t *report, size_t index, const char *how)
+{
+    const json_t *one = json_array_get(json_object_get(report, "faults"), index), *p;
+    size_t i;
+    assert_string_equal(json_string_value(json_object_get(one, "process")), "the whole run");
+    assert_string_equal(json_string_value(json_object_get(one, "fault")), how);
+    assert_true(json_is_true(json_object_get(one, "resumed")));
+    assert_true(json_is_true(json_object_get(one, "topics_lost")));
+    assert_true(json_real_value(json_object_get(one, "lasted_s")) > 0.5);
+    assert_int_equal(json_array_size(json_object_get(one, "pipelines")), 2);
+    json_array_foreach(json_object_get(one, "pipelines"), i, p)
+    {
+        assert_true(json_is_number(json_object_get(p, "shown_again_s")));
+        assert_int_equal(json_integer_value(json_object_get(p, "never_shown")), 0);
+    }
+    return one;
+}
+
+/* As an undisturbed run would have ended, and not later for having stood still. */
+static json_t *ended_well(struct tm_test_run *run)
+{
+    char digest[40];
+    size_t i;
+    int code = tm_test_run_wait(run);
+    if (code != 0)
+        fail_msg("exit %d:\n%s", code, tm_test_run_said(run));
+    json_t *report = tm_test_run_report(run), *p, *test;
+    history(run, digest);
+    assert_string_equal(digest, undisturbed);
+    json_array_foreach(json_object_get(report, "self_tests"), i, test)
+        assert_false(json_is_false(json_object_get(test, "ok")));
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+    {
+        const json_t *drift = json_object_get(p, "drift"),
+                     *fresh = json_object_get(p, "freshness_s");
+        assert_int_equal(json_integer_value(json_object_get(fresh, "never")), 0);
+        assert_int_equal(json_integer_value(json_object_get(drift, "final_rows")), 0);
+        assert_int_equal(json_integer_value(json_object_get(drift, "dirty")), 0);
+    }
+    const json_t *offered = json_object_get(report, "offered");
+    assert_true(json_number_value(json_object_get(offered, "achieved_share")) > 0.99);
+    assert_int_equal(
+        json_integer_value(json_object_get(offered, "committed")),
+        number(run, "org.db", "SELECT count(*) FROM history WHERE actual_ns NOT NULL"));
+    /* the cost is of all its lives: the stations' first ones worked as well */
+    assert_true(number(run, "run.db", "SELECT count(*) FROM change") > 1000);
+    return report;
+}
+
+static void killed_as_a_whole_it_goes_on_and_ends_as_if_nothing_had_been(void **state)
+{
+    char line[200];
+    (void)state;
+    struct tm_test_run run = tm_test_run_start(scenario);
+    tm_test_run_wait_changes(&run, 300 + (int)(getpid() % 400)); /* at some moment */
+    killed(&run, SIGKILL, 128 + SIGKILL);
+    assert_false(tm_test_run_left(&run, "report.json"));
+    tm_test_run_resume(&run);
+    json_t *report = ended_well(&run);
+    (void)fault(report, 0, "killed");
+    assert_int_equal(json_array_size(json_object_get(report, "faults")), 1);
+    json_decref(report);
+    snprintf(line, sizeof line, "grep -q 'the whole run was killed, and resumed' %s/run/report.md",
+             run.folder);
+    assert_int_equal(system(line), 0);
+    snprintf(line, sizeof line, "grep -q 'topics were lost' %s/run/report.html", run.folder);
+    assert_int_equal(system(line), 0);
+    tm_test_run_forget(&run);
+}
+
+static void interrupted_and_then_killed_it_goes_on_twice(void **state)
+{
+    (void)state;
+    struct tm_test_run run = tm_test_run_start(scenario);
+    tm_test_run_wait_changes(&run, 250);
+    killed(&run, SIGINT, 2);
+    assert_true(tm_test_run_left(&run, "report.json"));
+    tm_test_run_resume(&run);
+    tm_test_run_wait_changes(&run, 700);
+    assert_false(tm_test_run_left(&run, "report.json")); /* nothing looks whole that is not */
+    killed(&run, SIGKILL, 128 + SIGKILL);
+    tm_test_run_resume(&run);
+    json_t *report = ended_well(&run);
+    (void)fault(report, 0, "interrupted");
+    (void)fault(report, 1, "killed");
+    json_decref(report);
+    tm_test_run_forget(&run);
+}
+
+/* ---- what is refused ---- */
+
+static void refused(const struct tm_test_run *run, const char *more, const char *words)
+{
+    const char *const texts[] = { words, NULL };
+    tm_test_refused(64, texts, 60, "tidemark run --resume %s/run %s", run->folder, more);
+}
+
+static void what_cannot_be_resumed_is_refused_and_nothing_is_changed(void **state)
+{
+    char line[600];
+    (void)state;
+    struct tm_test_run none = { .pid = -1 }, run = tm_test_run_start(scenario);
+    snprintf(none.folder, sizeof none.folder, "%s", folder);
+    refused(&none, "", "is no run that can be resumed");
+    tm_test_run_wait_for(&run, "org at");
+    refused(&run, "", "a run is still at work in this folder");
+    killed(&run, SIGKILL, 128 + SIGKILL);
+    refused(&run, "", "had not come so far");
+    tm_test_run_forget(&run);
+
+    run = tm_test_run_start(scenario);
+    tm_test_run_wait_changes(&run, 200);
+    killed(&run, SIGKILL, 128 + SIGKILL);
+    refused(&run, scenario, "leave the scenario out");
+    refused(&run, "--seed 3", "leave --seed out");
+    refused(&run, "--out x", "leave --out out");
+    refused(&run, "--brokers 127.0.0.1:1", "started on the embedded one");
+    snprintf(line, sizeof line, "cp %s %s.was && sed -i 's/1200/1201/' %s", scenario, scenario,
+             scenario);
+    assert_int_equal(system(line), 0);
+    refused(&run, "", "has changed since the run was started");
+    snprintf(line, sizeof line, "mv %s.was %s", scenario, scenario);
+    assert_int_equal(system(line), 0);
+    snprintf(line, sizeof line,
+             "sed -i.was 's/\"program\": \"../\"program\": \"zz/' %s/run/run.json", run.folder);
+    assert_int_equal(system(line), 0);
+    refused(&run, "", "another build of tidemark");
+    snprintf(line, sizeof line, "echo '{' > %s/run/run.json", run.folder);
+    assert_int_equal(system(line), 0);
+    refused(&run, "", "is damaged");
+    snprintf(line, sizeof line, "mv %s/run/run.json.was %s/run/run.json", run.folder, run.folder);
+    assert_int_equal(system(line), 0);
+    tm_test_run_resume(&run); /* and after all that it goes on */
+    json_decref(ended_well(&run));
+    refused(&run, "", "has come to its end");
+    tm_test_run_forget(&run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_as_a_whole_it_goes_on_and_ends_as_if_nothing_had_been),
+        cmocka_unit_test(interrupted_and_then_killed_it_goes_on_twice),
+        cmocka_unit_test(what_cannot_be_resumed_is_refused_and_nothing_is_changed),
+    };
+    return cmocka_run_group_tests(tests, prepare, forget);
+}
