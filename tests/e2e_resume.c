@@ -47,11 +47,23 @@ static void history(const struct tm_test_run *run, char out[40])
     snprintf(out, 40, "%.39s", found);
 }
 
+/* Half an hour of org time: five seconds. */
+static void shorter(void)
+{
+    json_error_t error;
+    json_t *json = json_load_file(scenario, 0, &error);
+    assert_non_null(json);
+    json_object_set_new(json, "hours", json_real(0.5));
+    assert_int_equal(json_dump_file(json, scenario, JSON_INDENT(1)), 0);
+    json_decref(json);
+}
+
 static int prepare(void **state)
 {
     (void)state;
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
     tm_test_run_tiny(folder, scenario);
+    shorter();
     struct tm_test_run run = tm_test_run_start(scenario);
     assert_int_equal(tm_test_run_wait(&run), 0);
     history(&run, undisturbed);
@@ -123,46 +135,6 @@ static json_t *ended_well(struct tm_test_run *run)
     return report;
 }
 
-static void killed_as_a_whole_it_goes_on_and_ends_as_if_nothing_had_been(void **state)
-{
-    char line[200];
-    (void)state;
-    struct tm_test_run run = tm_test_run_start(scenario);
-    tm_test_run_wait_changes(&run, 300 + (int)(getpid() % 400)); /* at some moment */
-    killed(&run, SIGKILL, 128 + SIGKILL);
-    assert_false(tm_test_run_left(&run, "report.json"));
-    tm_test_run_resume(&run);
-    json_t *report = ended_well(&run);
-    (void)fault(report, 0, "killed");
-    assert_int_equal(json_array_size(json_object_get(report, "faults")), 1);
-    json_decref(report);
-    snprintf(line, sizeof line, "grep -q 'the whole run was killed, and resumed' %s/run/report.md",
-             run.folder);
-    assert_int_equal(system(line), 0);
-    snprintf(line, sizeof line, "grep -q 'topics were lost' %s/run/report.html", run.folder);
-    assert_int_equal(system(line), 0);
-    tm_test_run_forget(&run);
-}
-
-static void interrupted_and_then_killed_it_goes_on_twice(void **state)
-{
-    (void)state;
-    struct tm_test_run run = tm_test_run_start(scenario);
-    tm_test_run_wait_changes(&run, 250);
-    killed(&run, SIGINT, 2);
-    assert_true(tm_test_run_left(&run, "report.json"));
-    tm_test_run_resume(&run);
-    tm_test_run_wait_changes(&run, 700);
-    assert_false(tm_test_run_left(&run, "report.json")); /* nothing looks whole that is not */
-    killed(&run, SIGKILL, 128 + SIGKILL);
-    tm_test_run_resume(&run);
-    json_t *report = ended_well(&run);
-    (void)fault(report, 0, "interrupted");
-    (void)fault(report, 1, "killed");
-    json_decref(report);
-    tm_test_run_forget(&run);
-}
-
 /* ---- what is refused ---- */
 
 static void refused(const struct tm_test_run *run, const char *more, const char *words)
@@ -171,43 +143,75 @@ static void refused(const struct tm_test_run *run, const char *more, const char 
     tm_test_refused(64, texts, 60, "tidemark run --resume %s/run %s", run->folder, more);
 }
 
-static void what_cannot_be_resumed_is_refused_and_nothing_is_changed(void **state)
+static void changed(const char *command, const struct tm_test_run *run)
 {
-    char line[600];
-    (void)state;
-    struct tm_test_run none = { .pid = -1 }, run = tm_test_run_start(scenario);
+    char line[700];
+    snprintf(line, sizeof line, "S=%s R=%s/run/run.json; %s", scenario, run->folder, command);
+    assert_int_equal(system(line), 0);
+}
+
+static void what_cannot_be_resumed_is_refused(const struct tm_test_run *run)
+{
+    struct tm_test_run none = { .pid = -1 };
     snprintf(none.folder, sizeof none.folder, "%s", folder);
     refused(&none, "", "is no run that can be resumed");
+    refused(run, scenario, "leave the scenario out");
+    refused(run, "--seed 3", "leave --seed out");
+    refused(run, "--out x", "leave --out out");
+    refused(run, "--brokers 127.0.0.1:1", "started on the embedded one");
+    changed("cp $S $S.was && sed -i 's/1200/1201/' $S", run);
+    refused(run, "", "has changed since the run was started");
+    changed("mv $S.was $S; sed -i.was 's/\"program\": \"../\"program\": \"zz/' $R", run);
+    refused(run, "", "another build of tidemark");
+    changed("echo '{' >$R", run);
+    refused(run, "", "is damaged");
+    changed("mv $R.was $R", run);
+}
+
+static void a_run_without_an_org_at_work_cannot_be_resumed(void **state)
+{
+    (void)state;
+    struct tm_test_run run = tm_test_run_start(scenario);
     tm_test_run_wait_for(&run, "org at");
     refused(&run, "", "a run is still at work in this folder");
     killed(&run, SIGKILL, 128 + SIGKILL);
     refused(&run, "", "had not come so far");
     tm_test_run_forget(&run);
+}
 
-    run = tm_test_run_start(scenario);
-    tm_test_run_wait_changes(&run, 200);
+static void told_in_the_report(const struct tm_test_run *run, const char *file, const char *words)
+{
+    char line[300];
+    snprintf(line, sizeof line, "grep -q \"%s\" %s/run/%s", words, run->folder, file);
+    if (system(line) != 0)
+        fail_msg("%s does not say \"%s\"", file, words);
+}
+
+/* kill -9 at some moment, which takes everything with it; then, of the second life, Ctrl-C. */
+static void killed_and_then_interrupted_it_ends_as_if_nothing_had_been(void **state)
+{
+    (void)state;
+    struct tm_test_run run = tm_test_run_start(scenario);
+    int moment = 150 + (int)(getpid() % 400);
+    print_message("killed after %d changes\n", moment);
+    tm_test_run_wait_changes(&run, moment);
     killed(&run, SIGKILL, 128 + SIGKILL);
-    refused(&run, scenario, "leave the scenario out");
-    refused(&run, "--seed 3", "leave --seed out");
-    refused(&run, "--out x", "leave --out out");
-    refused(&run, "--brokers 127.0.0.1:1", "started on the embedded one");
-    snprintf(line, sizeof line, "cp %s %s.was && sed -i 's/1200/1201/' %s", scenario, scenario,
-             scenario);
-    assert_int_equal(system(line), 0);
-    refused(&run, "", "has changed since the run was started");
-    snprintf(line, sizeof line, "mv %s.was %s", scenario, scenario);
-    assert_int_equal(system(line), 0);
-    snprintf(line, sizeof line,
-             "sed -i.was 's/\"program\": \"../\"program\": \"zz/' %s/run/run.json", run.folder);
-    assert_int_equal(system(line), 0);
-    refused(&run, "", "another build of tidemark");
-    snprintf(line, sizeof line, "echo '{' > %s/run/run.json", run.folder);
-    assert_int_equal(system(line), 0);
-    refused(&run, "", "is damaged");
-    snprintf(line, sizeof line, "mv %s/run/run.json.was %s/run/run.json", run.folder, run.folder);
-    assert_int_equal(system(line), 0);
-    tm_test_run_resume(&run); /* and after all that it goes on */
-    json_decref(ended_well(&run));
+    assert_false(tm_test_run_left(&run, "report.json"));
+    what_cannot_be_resumed_is_refused(&run);
+    tm_test_run_resume(&run);
+    tm_test_run_wait_changes(&run, moment + 200);
+    killed(&run, SIGINT, 2);
+    assert_true(tm_test_run_left(&run, "report.json"));
+    tm_test_run_resume(&run);
+    tm_test_run_wait_for(&run, "org at");
+    assert_false(tm_test_run_left(&run, "report.json")); /* nothing looks whole that is not */
+    json_t *report = ended_well(&run);
+    (void)fault(report, 0, "killed");
+    (void)fault(report, 1, "interrupted");
+    assert_int_equal(json_array_size(json_object_get(report, "faults")), 2);
+    json_decref(report);
+    told_in_the_report(&run, "report.md", "the whole run was killed, and resumed");
+    told_in_the_report(&run, "report.html", "topics were lost");
     refused(&run, "", "has come to its end");
     tm_test_run_forget(&run);
 }
@@ -215,9 +219,8 @@ static void what_cannot_be_resumed_is_refused_and_nothing_is_changed(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_as_a_whole_it_goes_on_and_ends_as_if_nothing_had_been),
-        cmocka_unit_test(interrupted_and_then_killed_it_goes_on_twice),
-        cmocka_unit_test(what_cannot_be_resumed_is_refused_and_nothing_is_changed),
+        cmocka_unit_test(a_run_without_an_org_at_work_cannot_be_resumed),
+        cmocka_unit_test(killed_and_then_interrupted_it_ends_as_if_nothing_had_been),
     };
     return cmocka_run_group_tests(tests, prepare, forget);
 }

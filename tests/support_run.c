@@ -29,6 +29,7 @@ struct tm_test_run tm_test_run_start(const char *scenario)
 static void run_spawn(struct tm_test_run *run, char *const argv[])
 {
     pid_t parent = getpid();
+    (void)unlink(run->log); /* an earlier life's words are not this one's */
     run->pid = fork();
     assert_true(run->pid >= 0);
     if (run->pid == 0) {

@@ -231,14 +231,14 @@ static void day_advance(struct day *d, int64_t until_ns)
 
 static void day_progress(struct day *d, const char *phase)
 {
-    char when[TM_TIME_BYTES];
-    int64_t now_ns = tm_clock_monotonic_ns();
+    char line[TM_PROGRESS_BYTES];
+    int64_t now_ns = tm_clock_monotonic_ns(), changes = tm_workload_counts(d->workload)->changes;
     if (now_ns - d->told_ns < DAY_TOLD_NS)
         return;
     d->told_ns = now_ns;
-    tm_time_z(when, d->now.org_ms);
-    tm_log(TM_LOG_INFO, "%s: org time %.10s %.8s, %" PRId64 " changes so far", phase, when,
-           when + 11, tm_workload_counts(d->workload)->changes);
+    tm_progress_look(&d->progress, now_ns, changes);
+    tm_progress_line(line, &d->progress, phase, now_ns, d->now.org_ms, changes, -1);
+    tm_log(TM_LOG_INFO, "%s", line);
 }
 
 /* ---- phases ---- */
@@ -402,6 +402,9 @@ static enum tm_code day_start(struct day *d, struct tm_err *err)
     if (rc != TM_OK)
         return rc;
     d->clock.wall_origin_ns = d->now.wall_ns + 100 * TM_NS_PER_MS;
+    tm_progress_init(&d->progress, d->run->org_origin_ms,
+                     d->run->org_origin_ms + (int64_t)(d->run->hours * 3600e3), d->run->offered,
+                     tm_clock_monotonic_ns());
     for (size_t i = 0; i < d->stations_count; i++) /* org instants are known from now on */
         d->stations[i].run_ns = d->clock.wall_origin_ns;
     return day_org_started(d, err);
@@ -437,6 +440,7 @@ static enum tm_code day_drain(struct day *d, struct tm_err *err)
 
 static enum tm_code day_live(struct day *d, struct tm_err *err)
 {
+    tm_progress_init(&d->progress, 0, 0, 0, tm_clock_monotonic_ns()); /* how far: not known yet */
     enum tm_code rc = day_org_open(d, err);
     if (rc == TM_OK)
         rc = day_stations_open(d, err);

@@ -100,6 +100,7 @@ struct day {
      * read ten thousand times a second; bills are scaled to the CPU seconds that were used. */
     int64_t *meter, meter_ns, slots[DAY_SLOTS], began_ns, cpu_began_ns;
     int64_t told_ns;
+    struct tm_progress progress; /* of our own time; set anew when the org's clock starts */
 };
 
 /* What is computed from here on is charged to *whose. */

@@ -391,15 +391,23 @@ enum tm_code tm_resume_begin(struct tm_run *run, struct tm_err *err)
         return err->code;
     resume_path(run, path, "report.json");
     const char *how = access(path, F_OK) == 0 ? "interrupted" : "killed";
-    enum tm_code rc = tm_clock_file_resume(&run->clock, run->clock_path, resume_last_ns(run), err);
-    if (rc != TM_OK)
-        return rc == TM_E_ARG ? tm_fail(err, rc,
-                                        "the run had not come so far that there is "
-                                        "anything to go on with; start it anew")
-               : rc == TM_E_MISMATCH
-                   ? tm_at(err, "instants of another boot cannot be compared with today's, start "
-                                "the run anew")
-                   : rc;
+    struct tm_err why = { .code = TM_OK };
+    enum tm_code rc = tm_clock_file_resume(&run->clock, run->clock_path, resume_last_ns(run), &why);
+    if (rc == TM_E_ARG)
+        return tm_fail(err, rc,
+                       "%s: the run had not come so far that there is anything to go on with: its "
+                       "org was not at work yet; start it anew",
+                       run->dir);
+    if (rc == TM_E_MISMATCH)
+        return tm_fail(
+            err, TM_E_ARG,
+            "%s: the machine was started anew since, and instants of another boot cannot "
+            "be compared with today's; start the run anew",
+            run->dir);
+    if (rc != TM_OK) {
+        *err = why;
+        return rc;
+    }
     size_t count = tm_clock_file_history(run->clock, &first, pauses);
     json_t *ended = json_object_get(run->kept, "ended");
     run->broker_life = (int)json_integer_value(json_object_get(run->kept, "broker_life"));
