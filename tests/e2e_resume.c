@@ -104,6 +104,19 @@ static const json_t *fault(const json_t *report, size_t index, const char *how)
     return one;
 }
 
+/* It was shut down in order under running stations, and started again on what it had. */
+static void org_came_back(const json_t *report)
+{
+    const json_t *faults = json_object_get(report, "faults"), *org = json_array_get(faults, 2), *p;
+    size_t i;
+    assert_int_equal(json_array_size(faults), 3);
+    assert_string_equal(json_string_value(json_object_get(org, "process")), "serve");
+    assert_string_equal(json_string_value(json_object_get(org, "fault")), "shut down");
+    assert_true(json_is_real(json_object_get(org, "lasted_s")));
+    json_array_foreach(json_object_get(org, "pipelines"), i, p)
+        assert_int_equal(json_integer_value(json_object_get(p, "never_shown")), 0);
+}
+
 /* As an undisturbed run would have ended, and not later for having stood still. */
 static json_t *ended_well(struct tm_test_run *run)
 {
@@ -205,10 +218,12 @@ static void killed_and_then_interrupted_it_ends_as_if_nothing_had_been(void **st
     tm_test_run_resume(&run);
     tm_test_run_wait_for(&run, "org at");
     assert_false(tm_test_run_left(&run, "report.json")); /* nothing looks whole that is not */
+    tm_test_run_wait_changes(&run, moment + 300);
+    assert_int_equal(kill(tm_test_run_child(&run, "serve"), SIGTERM), 0);
     json_t *report = ended_well(&run);
     (void)fault(report, 0, "killed");
     (void)fault(report, 1, "interrupted");
-    assert_int_equal(json_array_size(json_object_get(report, "faults")), 2);
+    org_came_back(report);
     json_decref(report);
     told_in_the_report(&run, "report.md", "the whole run was killed, and resumed");
     told_in_the_report(&run, "report.html", "topics were lost");

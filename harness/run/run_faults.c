@@ -161,9 +161,10 @@ static enum tm_code faults_of(struct faults_work *w, const char *name, const cha
     if (w->db == NULL && b->count > 0)
         rc = tm_sql_open(&w->db, path, TM_SQL_READ, err);
     for (size_t i = 0; i < b->count && rc == TM_OK; i++) {
-        const char *said = b->faults[i].signal == SIGSTOP ? "stopped"
-                           : b->faults[i].signal == 0     ? "gone"
-                                                          : "killed";
+        const char *said = b->faults[i].signal == SIGSTOP   ? "stopped"
+                           : b->faults[i].signal == SIGTERM ? "shut down"
+                           : b->faults[i].signal == 0       ? "gone"
+                                                            : "killed";
         rc = faults_add(w->list, w->report, w->run, name, what != NULL ? what : said, &b->faults[i],
                         w->db, err);
     }

@@ -230,7 +230,7 @@ enum tm_code tm_child_restart_on(struct tm_child *child, const char *url, struct
     }
     free(child->argv[i + 1]);
     child->argv[i + 1] = port;
-    child->restartable = true;
+    child->restartable = child->server = true;
     return TM_OK;
 }
 
@@ -278,13 +278,18 @@ enum tm_code tm_children_watch(struct tm_children *all, struct tm_err *err)
             child_look(c);
         if (c->pid == 0 || !child_reap(c) || c->stopping)
             continue;
-        if (!c->restartable || c->exit_code < 128 || c->restarts == TM_CHILD_RESTARTS_MAX)
+        bool shut = c->server && c->exit_code == 0;
+        if (!c->restartable || (c->exit_code < 128 && !shut) ||
+            c->restarts == TM_CHILD_RESTARTS_MAX)
             return tm_child_told(c, err);
         c->restarts++;
-        struct tm_fault_seen *fault =
-            tm_befallen_add(&c->befell, c->exit_code - 128, tm_clock_monotonic_ns());
-        tm_log(TM_LOG_WARN, "%s was killed by signal %d; starting it again (%d of %d)", c->name,
-               c->exit_code - 128, c->restarts, TM_CHILD_RESTARTS_MAX);
+        struct tm_fault_seen *fault = tm_befallen_add(
+            &c->befell, shut ? SIGTERM : c->exit_code - 128, tm_clock_monotonic_ns());
+        char how[40] = "shut down";
+        if (!shut)
+            snprintf(how, sizeof how, "killed by signal %d", c->exit_code - 128);
+        tm_log(TM_LOG_WARN, "%s was %s; starting it again (%d of %d)", c->name, how, c->restarts,
+               TM_CHILD_RESTARTS_MAX);
         if (child_spawn(c, err) != TM_OK)
             return err->code;
         if (fault != NULL)

@@ -14,10 +14,12 @@
 #define TM_CHILD_RESTARTS_MAX 5 /* a station that crashes more often than this ends the run */
 #define TM_PATH_MAX 1024
 
-#define TM_BEFALLEN_MAX 16 /* of one process that are remembered: the first ones; all are counted  \
-                            */
-/* What befell a process from outside: killed and started again, stopped (SIGSTOP) and continued, or
- * gone, where it is not ours (run/outages.h). Monotonic clock, as seen by who looks. */
+#define TM_BEFALLEN_MAX                                                                            \
+    16 /* of one process that are remembered: the first ones; all are counted                      \
+        */
+/* What befell a process from outside: killed and started again, shut down in order
+ * (SIGTERM) and started again, stopped (SIGSTOP) and continued, or gone, where it is not ours
+ * (run/outages.h). Monotonic clock, as seen by who looks. */
 struct tm_fault_seen {
     int64_t at_ns, until_ns; /* 0 = not over */
     int signal;              /* 0 = gone */
@@ -36,6 +38,7 @@ struct tm_child {
     char out_path[TM_PATH_MAX], log_path[TM_PATH_MAX];
     pid_t pid;               /* 0 = not running */
     bool restartable;        /* a crash (death by signal) starts it again */
+    bool server;             /* so does an end in order that nobody here asked for: maintenance */
     bool stopping;           /* we asked it to end */
     int restarts, exit_code; /* exit_code: 128 + signal when killed; -1 = never ended */
     double cpu_s;            /* user + system of all its lives so far */
@@ -58,8 +61,9 @@ enum tm_code tm_child_start(struct tm_children *all, struct tm_child **out, cons
  * ends or is silent, and when the user interrupts. */
 enum tm_code tm_child_first_line(struct tm_children *all, struct tm_child *child, int timeout_ms,
                                  char *out, size_t out_bytes, struct tm_err *err);
-/* A server that printed the URL it listens on: from now on a crash starts it again, on the same
- * address. It was started with `--port 0` among its arguments. */
+/* A server that printed the URL it listens on: from now on a crash, or being shut down by somebody
+ * else, starts it again, on the same address. It was started with `--port 0` among its arguments.
+ */
 enum tm_code tm_child_restart_on(struct tm_child *child, const char *url, struct tm_err *err);
 /* Collects what ended, restarts what crashed, and keeps both, and standstills, as faults. An error
  * names the child that ended on its own and the end of its log. */
