@@ -54,27 +54,46 @@ static void md_table(struct tm_buf *b, const json_t *report, const struct md_col
     }
 }
 
+static void md_self_test(struct tm_buf *b, const json_t *t)
+{
+    double expected = 0, measured = 0;
+    bool ok = json_is_true(json_object_get(t, "ok")), nothing = tm_word_untested(t);
+    tm_word_number(t, "expected", &expected);
+    tm_word_number(t, "measured", &measured);
+    tm_buf_addz(b, nothing ? "- nothing to test: " : ok ? "- holds: " : "- **broken**: ");
+    md_text(b, tm_word_text(t, "name", "?"));
+    if (*tm_word_self_test(t) != '\0')
+        tm_buf_addf(b, ": %s", tm_word_self_test(t));
+    if (!nothing)
+        tm_buf_addf(b, " (expected %.6g, measured %.6g)", expected, measured);
+    tm_buf_addc(b, '\n');
+}
+
+/* Those that hold are counted, and folded; whatever is broken stands open. */
 static void md_self_tests(struct tm_buf *b, const json_t *report)
 {
-    const json_t *t;
-    size_t i;
-    if (json_array_size(json_object_get(report, "self_tests")) == 0)
+    const json_t *tests = json_object_get(report, "self_tests"), *t;
+    size_t i, held = 0, untested = 0, all = json_array_size(tests);
+    if (all == 0)
         return;
-    tm_buf_addz(b, "\n## Self-tests\n\n");
-    json_array_foreach(json_object_get(report, "self_tests"), i, t)
+    json_array_foreach(tests, i, t)
     {
-        double expected = 0, measured = 0;
-        tm_word_number(t, "expected", &expected);
-        tm_word_number(t, "measured", &measured);
-        bool ok = json_is_true(json_object_get(t, "ok")), nothing = tm_word_untested(t);
-        tm_buf_addz(b, nothing ? "- nothing to test: " : ok ? "- holds: " : "- **broken**: ");
-        md_text(b, tm_word_text(t, "name", "?"));
-        if (nothing) {
-            tm_buf_addz(b, "\n");
-            continue;
-        }
-        tm_buf_addf(b, " (expected %.6g, measured %.6g)\n", expected, measured);
+        untested += tm_word_untested(t);
+        held += !tm_word_untested(t) && json_is_true(json_object_get(t, "ok"));
     }
+    tm_buf_addf(b, "\n## Is the measuring right?\n\n%zu of %zu self-tests hold", held,
+                all - untested);
+    if (untested > 0)
+        tm_buf_addf(b, "; %zu found nothing to test", untested);
+    tm_buf_addz(b, held + untested < all ? ".\n\n" : ".\n");
+    json_array_foreach(tests, i, t) if (!tm_word_untested(t) &&
+                                        !json_is_true(json_object_get(t, "ok"))) md_self_test(b, t);
+    if (held + untested == 0)
+        return;
+    tm_buf_addz(b, "\n<details><summary>Each of them</summary>\n\n");
+    json_array_foreach(tests, i, t) if (tm_word_untested(t) ||
+                                        json_is_true(json_object_get(t, "ok"))) md_self_test(b, t);
+    tm_buf_addz(b, "\n</details>\n");
 }
 
 static void md_phantoms(struct tm_buf *b, const json_t *p)
@@ -197,34 +216,94 @@ static void md_external(struct tm_buf *b, const json_t *report)
     }
 }
 
-/* Anomaly by pipeline. */
-static void md_anomalies(struct tm_buf *b, const json_t *report)
+/* Measured and found nowhere, or measured nowhere: a name in a line; else a row of the table. */
+enum md_anomaly { MD_FOUND, MD_NOWHERE, MD_UNMEASURED };
+
+static enum md_anomaly md_anomaly_is(const json_t *report, const char *name)
 {
-    const json_t *pipelines = json_object_get(report, "pipelines"), *p, *one;
-    const json_t *first = json_object_get(json_array_get(pipelines, 0), "anomalies");
-    const char *name;
+    const json_t *p;
+    enum md_anomaly is = MD_UNMEASURED;
+    char path[80];
+    double count;
     size_t i;
-    if (!json_is_object(first))
-        return;
-    tm_buf_addz(b, "\n## What went wrong, by name\n\n| anomaly |");
-    json_array_foreach(pipelines, i, p)
+    snprintf(path, sizeof path, "anomalies.%s.count", name);
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+    {
+        if (!tm_word_number(p, path, &count))
+            continue;
+        if (count != 0)
+            return MD_FOUND;
+        is = MD_NOWHERE;
+    }
+    return is;
+}
+
+static void md_anomaly_names(struct tm_buf *b, const json_t *report, const json_t *names,
+                             enum md_anomaly which, const char *says)
+{
+    const char *name;
+    json_t *one;
+    size_t shown = 0;
+    json_object_foreach((json_t *)(uintptr_t)names, name, one)
+    {
+        if (md_anomaly_is(report, name) != which)
+            continue;
+        tm_buf_addf(b, "%s%s", shown++ == 0 ? says : ", ", tm_word_anomaly(name));
+    }
+    if (shown > 0)
+        tm_buf_addz(b, ".\n");
+}
+
+static void md_anomaly_row(struct tm_buf *b, const json_t *report, const char *name)
+{
+    const json_t *p;
+    char word[WORD_BYTES], path[80];
+    size_t i;
+    snprintf(path, sizeof path, "anomalies.%s.count", name);
+    tm_buf_addf(b, "| %s |", tm_word_anomaly(name));
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+        tm_buf_addf(b, " %s |", tm_word_at(word, p, path, tm_word_count, 1));
+    tm_buf_addc(b, '\n');
+}
+
+static void md_anomalies_head(struct tm_buf *b, const json_t *report)
+{
+    const json_t *p;
+    size_t i;
+    tm_buf_addz(b, "| anomaly |");
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
     {
         tm_buf_addc(b, ' ');
         md_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addz(b, " |");
     }
     tm_buf_addz(b, "\n|---|");
-    json_array_foreach(pipelines, i, p) tm_buf_addz(b, "--:|");
+    json_array_foreach(json_object_get(report, "pipelines"), i, p) tm_buf_addz(b, "--:|");
     tm_buf_addc(b, '\n');
-    json_object_foreach((json_t *)(uintptr_t)first, name, one)
+}
+
+/* Anomaly by pipeline. */
+static void md_anomalies(struct tm_buf *b, const json_t *report)
+{
+    const json_t *names =
+        json_object_get(json_array_get(json_object_get(report, "pipelines"), 0), "anomalies");
+    const char *name;
+    json_t *one;
+    size_t shown = 0;
+    if (!json_is_object(names))
+        return;
+    tm_buf_addz(b, "\n## What went wrong, by name\n\n");
+    json_object_foreach((json_t *)(uintptr_t)names, name, one)
     {
-        char word[WORD_BYTES], path[80];
-        snprintf(path, sizeof path, "anomalies.%s.count", name);
-        tm_buf_addf(b, "| %s |", tm_word_anomaly(name));
-        json_array_foreach(pipelines, i, p)
-            tm_buf_addf(b, " %s |", tm_word_at(word, p, path, tm_word_count, 1));
-        tm_buf_addc(b, '\n');
+        if (md_anomaly_is(report, name) != MD_FOUND)
+            continue;
+        if (shown++ == 0)
+            md_anomalies_head(b, report);
+        md_anomaly_row(b, report, name);
     }
+    tm_buf_addz(b, shown > 0 ? "\n" : "");
+    md_anomaly_names(b, report, names, MD_NOWHERE, "In no pipeline: ");
+    md_anomaly_names(b, report, names, MD_UNMEASURED, "Not measured in this run: ");
 }
 
 static void md_faults(struct tm_buf *b, const json_t *report)
@@ -342,6 +421,8 @@ enum tm_code tm_report_markdown(struct tm_buf *out, const json_t *report, struct
     tm_buf_addf(out, "%s: tidemark ", tm_word_verdict(report));
     md_text(out, tm_word_text(report, "scenario", ""));
     tm_buf_addz(out, "\n\n");
+    if (json_array_size(reasons) == 0)
+        tm_buf_addz(out, "Every promise the pipelines made was kept.\n");
     json_array_foreach(reasons, i, reason) if (json_is_string(reason))
         md_line(out, json_string_value(reason));
     tm_buf_addz(out, "\n## Findings\n\n");

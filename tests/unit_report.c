@@ -444,7 +444,8 @@ static void what_went_wrong_is_a_table_of_names_with_the_smallest_example_of_eac
     assert_non_null(strstr(matrix, "<td>torn transaction</td><td class=\"zero\">–</td>"));
     assert_non_null(strstr(matrix, "001000000000009AAA"));
     assert_non_null(strstr(md, "| phantom | 0 | 1,234 | 0 |"));
-    assert_non_null(strstr(md, "| torn transaction | – | – | – |"));
+    assert_null(strstr(md, "| torn transaction |"));
+    assert_non_null(strstr(md, "Not measured in this run: torn transaction"));
     assert_non_null(strstr(html, "<td>25 %</td>"));
     assert_non_null(strstr(html, "<td>12 %</td>"));
     assert_non_null(strstr(html, "every 20 s"));
@@ -508,6 +509,41 @@ static void a_self_test_of_nothing_is_neither_good_nor_bad(void **state)
     free(html);
     free(md);
     free(xml);
+}
+
+static void text_counts_what_holds_and_shows_what_is_broken_before_it(void **state)
+{
+    (void)state;
+    json_t *report = sample("other"), *tests = json_array();
+    json_array_append_new(tests, json_pack("{s:s,s:b,s:f,s:f}", "name", "x: area", "ok", 1,
+                                           "expected", 1.0, "measured", 1.0));
+    json_array_append_new(tests, json_pack("{s:s,s:b,s:f,s:f}", "name", "x: legs", "ok", 0,
+                                           "expected", 1.0, "measured", 2.0));
+    json_object_set_new(report, "self_tests", tests);
+    render(report);
+    char *md = get("report.md");
+    const char *count = strstr(md, "1 of 2 self-tests hold.\n"),
+               *broken = strstr(md, "- **broken**: x: legs (expected 1, measured 2)\n"),
+               *fold = strstr(md, "<details><summary>Each of them</summary>"),
+               *holds = strstr(md, "- holds: x: area");
+    assert_true(count != NULL && broken > count && fold > broken && holds > fold);
+    free(md);
+}
+
+static void text_has_a_row_for_what_went_wrong_and_a_line_for_what_did_not(void **state)
+{
+    (void)state;
+    json_t *report = with_anomalies(), *p;
+    size_t i;
+    json_array_foreach(json_object_get(report, "pipelines"), i, p)
+        json_object_set_new(json_object_get(p, "anomalies"), "duplicate",
+                            json_pack("{s:i,s:s,s:n}", "count", 0, "when", "end", "example"));
+    render(report);
+    char *md = get("report.md");
+    assert_non_null(strstr(md, "| phantom | 0 | 1,234 | 0 |"));
+    assert_null(strstr(md, "| duplicate |"));
+    assert_non_null(strstr(md, "In no pipeline: duplicate.\n"));
+    free(md);
 }
 
 static void text_names_five_missed_deletes_and_says_where_the_rest_is(void **state)
@@ -692,6 +728,8 @@ int main(void)
         cmocka_unit_test(figures_that_were_not_measured_are_dashes_not_zeros),
         cmocka_unit_test(deletes_that_were_missed_are_named),
         cmocka_unit_test(a_self_test_of_nothing_is_neither_good_nor_bad),
+        cmocka_unit_test(text_counts_what_holds_and_shows_what_is_broken_before_it),
+        cmocka_unit_test(text_has_a_row_for_what_went_wrong_and_a_line_for_what_did_not),
         cmocka_unit_test(text_names_five_missed_deletes_and_says_where_the_rest_is),
         cmocka_unit_test(polls_that_look_longer_than_they_are_are_told),
         cmocka_unit_test(curves_come_from_every_sample_of_run_db),
