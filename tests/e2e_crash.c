@@ -148,6 +148,7 @@ static void a_sink_that_stands_still_is_waited_for(void **state)
     pid_t sink = tm_test_run_child(&run, "sink");
     assert_true(sink > 0);
     assert_int_equal(kill(sink, SIGSTOP), 0);
+    tm_test_run_tell_org(&run, "faults", "{\"expire_tokens\": {}}");
     tm_test_run_wait_for(&run, "draining: org time");
     assert_int_equal(kill(sink, SIGCONT), 0);
     (void)tm_test_run_wait(&run);
@@ -160,6 +161,7 @@ static void a_sink_that_stands_still_is_waited_for(void **state)
     assert_string_equal(json_string_value(json_object_get(fault, "process")), "sink");
     assert_string_equal(json_string_value(json_object_get(fault, "fault")), "stopped");
     assert_true(json_number_value(json_object_get(fault, "lasted_s")) > 1);
+    (void)tm_test_run_fault(report, "org", "expire_tokens");
     free(said);
     json_decref(report);
     tm_test_run_forget(&run);

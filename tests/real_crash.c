@@ -90,7 +90,12 @@ static void a_run_outlives_its_broker_and_its_registry_killed_and_started_again(
     tm_test_run_wait_changes(&run, 800);
     tm_test_registry_kill(&registry);
     tm_test_registry_start(&registry);
-    json_decref(ends_equal(&run));
+    json_t *report = ends_equal(&run);
+    const json_t *gone = tm_test_run_fault(report, "broker 127.0.0.1:", "gone");
+    assert_true(json_number_value(json_object_get(gone, "lasted_s")) > 0.1);
+    gone = tm_test_run_fault(report, "registry 127.0.0.1:", "gone");
+    assert_true(json_number_value(json_object_get(gone, "lasted_s")) > 0.1);
+    json_decref(report);
     tm_test_run_forget(&run);
 }
 
@@ -111,6 +116,7 @@ static void stations_killed_at_random_and_one_that_stands_still_lose_nothing(voi
         tm_test_run_wait_changes(&run, moment);
         tm_test_run_kill(&run, stations[i], killed[i]);
     }
+    tm_test_run_tell_org(&run, "faults", "{\"expire_tokens\": {}}");
     pid_t reconcile = tm_test_run_child(&run, "reconcile");
     assert_true(reconcile > 0);
     assert_int_equal(kill(reconcile, SIGSTOP), 0);
@@ -121,11 +127,12 @@ static void stations_killed_at_random_and_one_that_stands_still_lose_nothing(voi
     json_array_foreach(json_object_get(report, "faults"), i, fault)
     {
         bool stopped = json_integer_value(json_object_get(fault, "signal")) == SIGSTOP;
-        kills += !stopped;
+        kills += json_integer_value(json_object_get(fault, "signal")) == SIGKILL;
         stops += stopped;
         if (stopped)
             assert_true(json_number_value(json_object_get(fault, "lasted_s")) > 19);
     }
+    (void)tm_test_run_fault(report, "org", "expire_tokens");
     assert_int_equal(kills, 5);
     assert_int_equal(stops, 1);
     json_decref(report);

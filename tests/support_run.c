@@ -300,3 +300,38 @@ void tm_test_run_tiny(const char *folder, char out[128])
     assert_int_equal(json_dump_file(scenario, out, JSON_INDENT(1)), 0);
     json_decref(scenario);
 }
+
+void tm_test_run_tell_org(const struct tm_test_run *run, const char *path, const char *body)
+{
+    char command[600];
+    snprintf(command, sizeof command,
+             "curl -sSf -o /dev/null -d '%s' \"$(head -n 1 %s/run/log/serve.out)/tidemark/v1/%s\"",
+             body, run->folder, path);
+    assert_int_equal(system(command), 0);
+}
+
+const json_t *tm_test_run_fault(const json_t *report, const char *process, const char *fault)
+{
+    const json_t *list = json_object_get(report, "faults"), *one, *p;
+    size_t i, k;
+    json_array_foreach(list, i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "process"));
+        if (strncmp(name, process, strlen(process)) != 0 ||
+            strcmp(json_string_value(json_object_get(one, "fault")), fault) != 0)
+            continue;
+        assert_true(json_array_size(json_object_get(one, "pipelines")) > 0);
+        json_array_foreach(json_object_get(one, "pipelines"), k, p)
+        {
+            double again_s = json_number_value(json_object_get(p, "shown_again_s"));
+            if (again_s <= 0 || again_s > 120 ||
+                json_integer_value(json_object_get(p, "never_shown")) != 0)
+                fail_msg("%s %s: shown again after %g s", process, fault, again_s);
+        }
+        return one;
+    }
+    char *text = json_dumps(list, JSON_INDENT(1) | JSON_ENCODE_ANY);
+    fail_msg("no \"%s\" that was \"%s\" in the report: %s", process, fault,
+             text != NULL ? text : "no faults");
+    return NULL;
+}

@@ -726,6 +726,34 @@ static void a_scenarios_instants_are_not_met_twice_after_a_restart(void **state)
     assert_int_equal(happened(w, "purge_bin"), 2);
 }
 
+/* Which of so many requests are struck, from the first on; `restart`: the server is started again
+ * after that stroke. */
+static uint64_t struck(struct world *w, const char *rules, int restart)
+{
+    uint64_t out = 0;
+    int strokes = 0;
+    world_serve(w, rules);
+    for (int i = 0; i < 40; i++) {
+        bool hit = get(w, DATA "/limits") != 200;
+        out |= (uint64_t)hit << i;
+        strokes += hit;
+        if (hit && strokes == restart)
+            world_serve(w, rules);
+    }
+    return out;
+}
+
+static void a_scenarios_chances_and_counts_go_on_after_a_restart(void **state)
+{
+    static const char rules[] = "{\"server_error\":{\"path\":\"*/limits\",\"probability\":0.3,"
+                                "\"count\":9}}";
+    uint64_t whole = struck(*state, rules, 0);
+    assert_int_equal(__builtin_popcountll(whole), 9);
+    world_close(state);
+    world_open(state);
+    assert_int_equal(struck(*state, rules, 4), whole);
+}
+
 static void a_scenarios_rule_must_name_an_object_of_the_org(void **state)
 {
     struct world *w = *state;
@@ -785,6 +813,7 @@ int main(void)
         TEST(wrong_rules_are_refused_whole_and_by_name),
         TEST(there_are_no_more_rules_than_the_table_holds),
         TEST(a_scenarios_instants_are_not_met_twice_after_a_restart),
+        TEST(a_scenarios_chances_and_counts_go_on_after_a_restart),
         TEST(a_scenarios_rule_must_name_an_object_of_the_org),
         TEST(the_log_says_whom_it_struck_and_when),
     };

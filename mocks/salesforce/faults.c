@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FAULTS_ASKED_MAX 10000000 /* draws gone through after a restart */
+
 struct tm_faults {
     uint64_t seed;
     struct tm_fault_rule rules[TM_FAULT_RULES_MAX]; /* [count], by number */
@@ -119,6 +121,17 @@ static int64_t fault_instant_after(const struct tm_fault_rule *rule, int64_t ms)
     return next < rule->until_ms && !fault_used_up(rule) ? next : TM_NEVER;
 }
 
+/* How often it was asked until it had struck so often: the draws are the seed's, so they are the
+ * same again. What was asked beyond its last stroke, in vain, is asked again, in vain. */
+static int64_t fault_asked(const struct tm_faults *f, const struct tm_fault_rule *rule)
+{
+    int64_t asked = 0;
+    for (int64_t struck = 0; struck < rule->happened && asked < FAULTS_ASKED_MAX; asked++)
+        struck +=
+            tm_fault_chance(rule->probability, f->seed, (uint64_t)rule->number, (uint64_t)asked);
+    return asked;
+}
+
 void tm_faults_resume(struct tm_faults *f, int64_t number, int64_t happened, int64_t last_ms)
 {
     if (number > f->number_last)
@@ -128,6 +141,7 @@ void tm_faults_resume(struct tm_faults *f, int64_t number, int64_t happened, int
         if (rule->number != number)
             continue;
         rule->happened = happened;
+        rule->asked = tm_fault_family(rule->kind) == TM_FAULT_OF_REQUEST ? fault_asked(f, rule) : 0;
         if (tm_fault_family(rule->kind) == TM_FAULT_OF_INSTANT)
             rule->next_ms = fault_instant_after(rule, last_ms);
     }
