@@ -1,8 +1,10 @@
-/* A real broker that speaks TLS only and wants a user: a whole run goes through it with the
- * properties of --kafka-properties, and who comes with other ones is told what is wrong. */
+/* A real broker that speaks TLS only and wants a user, by PLAIN or by SCRAM: a whole run goes
+ * through it with the properties of --kafka-properties, and who comes with other ones is told what
+ * is wrong. */
 #include "support_command.h"
 #include "support_real.h"
 #include "support_run.h"
+#include "topic/topic.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,13 +17,14 @@
 static char folder[64];
 static struct tm_test_broker broker;
 
-static void client(const char *name, const char *user, const char *password, const char *ca)
+static void client(const char *name, const char *mechanism, const char *user, const char *password,
+                   const char *ca)
 {
     char text[600];
     snprintf(text, sizeof text,
-             "security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.username=%s\n"
+             "security.protocol=SASL_SSL\nsasl.mechanism=%s\nsasl.username=%s\n"
              "sasl.password=%s\nssl.ca.location=%s/%s\n",
-             user, password, folder, ca);
+             mechanism, user, password, folder, ca);
     tm_test_write_file(folder, name, text);
 }
 
@@ -58,28 +61,34 @@ static int setup(void **state)
     snprintf(folder, sizeof folder, "%s", tm_test_folder());
     tm_test_broker_new(&broker, folder);
     certificates();
-    snprintf(text, sizeof text,
-             "listeners=SASL_SSL://127.0.0.1:%1$d,CONTROLLER://127.0.0.1:%2$d\n"
-             "advertised.listeners=SASL_SSL://127.0.0.1:%1$d\n"
-             "listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT\n"
-             "inter.broker.listener.name=SASL_SSL\n"
-             "sasl.enabled.mechanisms=PLAIN\nsasl.mechanism.inter.broker.protocol=PLAIN\n"
-             "listener.name.sasl_ssl.plain.sasl.jaas.config="
-             "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"admin\" "
-             "password=\"tide\" user_admin=\"tide\" user_guest=\"guest\";\n"
-             "ssl.keystore.type=PKCS12\nssl.keystore.location=%3$s/server.p12\n"
-             "ssl.keystore.password=secret\nssl.key.password=secret\n"
-             "ssl.truststore.type=PKCS12\nssl.truststore.location=%3$s/server.p12\n"
-             "ssl.truststore.password=secret\n"
-             "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n"
-             "super.users=User:admin;User:ANONYMOUS\n",
-             broker.port, broker.port + 1, folder);
+    snprintf(
+        text, sizeof text,
+        "listeners=SASL_SSL://127.0.0.1:%1$d,CONTROLLER://127.0.0.1:%2$d\n"
+        "advertised.listeners=SASL_SSL://127.0.0.1:%1$d\n"
+        "listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT\n"
+        "inter.broker.listener.name=SASL_SSL\n"
+        "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\nsasl.mechanism.inter.broker.protocol=PLAIN\n"
+        "listener.name.sasl_ssl.plain.sasl.jaas.config="
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"admin\" "
+        "password=\"tide\" user_admin=\"tide\" user_guest=\"guest\";\n"
+        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config="
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
+        "ssl.keystore.type=PKCS12\nssl.keystore.location=%3$s/server.p12\n"
+        "ssl.keystore.password=secret\nssl.key.password=secret\n"
+        "ssl.truststore.type=PKCS12\nssl.truststore.location=%3$s/server.p12\n"
+        "ssl.truststore.password=secret\n"
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n"
+        "super.users=User:admin;User:ANONYMOUS\n",
+        broker.port, broker.port + 1, folder);
     tm_test_write_file(folder, "server.properties", text);
-    client("admin.properties", "admin", "${env:TIDEMARK_TEST_TIDE}", "server.pem");
-    client("wrong.properties", "admin", "ebb-and-flow", "server.pem");
-    client("guest.properties", "guest", "guest", "server.pem");
-    client("other.properties", "admin", "${env:TIDEMARK_TEST_TIDE}", "other.pem");
+    client("admin.properties", "PLAIN", "admin", "${env:TIDEMARK_TEST_TIDE}", "server.pem");
+    client("wrong.properties", "PLAIN", "admin", "ebb-and-flow", "server.pem");
+    client("guest.properties", "PLAIN", "guest", "guest", "server.pem");
+    client("other.properties", "PLAIN", "admin", "${env:TIDEMARK_TEST_TIDE}", "other.pem");
+    client("scram.properties", "SCRAM-SHA-512", "moon", "${env:TIDEMARK_TEST_TIDE}", "server.pem");
+    client("unscram.properties", "SCRAM-SHA-512", "moon", "sun", "server.pem");
     setenv("TIDEMARK_TEST_TIDE", "tide", 1);
+    setenv("BROKER_SCRAM", "SCRAM-SHA-512=[name=moon,password=tide]", 1);
     snprintf(server_path, sizeof server_path, "%s/server.properties", folder);
     snprintf(client_path, sizeof client_path, "%s/admin.properties", folder);
     broker.properties = server_path;
@@ -140,6 +149,28 @@ static void who_comes_with_other_properties_is_told_what_is_wrong(void **state)
     refused(2, NULL, WORDS(broker.address));
 }
 
+/* The client library of a distribution may be too old for the broker's SCRAM: then it is named. */
+static void scram_signs_in_or_the_library_that_cannot_is_named(void **state)
+{
+    const char *version = getenv("KAFKA_VERSION");
+    int major = 0, minor = 0, patch = 0;
+    (void)state;
+    sscanf(tm_topic_kafka_client(), "%d.%d.%d", &major, &minor, &patch);
+    bool old = major * 10000 + minor * 100 + patch < 20601;
+    refused(64, "unscram.properties", WORDS("sign-in", broker.address));
+    if (old && version != NULL && atoi(version) >= 4) {
+        refused(64, "scram.properties",
+                WORDS("SCRAM", "librdkafka 2.6.1", tm_topic_kafka_client()));
+        return;
+    }
+    struct tm_test_output o =
+        tm_test_command(60, "tidemark kafka --wait 8 --brokers %s --kafka-properties %s/%s",
+                        broker.address, folder, "scram.properties");
+    if (o.code != 0 || strstr(o.out, "cluster ") == NULL)
+        fail_msg("exit %d: %s", o.code, o.out);
+    tm_test_output_free(&o);
+}
+
 static void a_user_without_rights_is_told_which(void **state)
 {
     char config[200];
@@ -157,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_run_goes_over_tls_and_sign_in),
         cmocka_unit_test(who_comes_with_other_properties_is_told_what_is_wrong),
+        cmocka_unit_test(scram_signs_in_or_the_library_that_cannot_is_named),
         cmocka_unit_test(a_user_without_rights_is_told_which),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TOPICS_SCRAM_VERSION 0x020601ff
 #define TOPICS_STEP_US 50000 /* between two looks at what a broker knows */
 #define TOPICS_SLICE_MS 1000 /* one of several tries */
 
@@ -73,6 +74,20 @@ static void topics_close(struct topics *t)
     rd_kafka_destroy(t->rk);
 }
 
+/* A right password is refused by brokers from 4.0 on (seen with 4.1.2) when a librdkafka before
+ * 2.6.1 signs in by SCRAM; 3.9.2 takes it. Fact: edenhill/kcat issue 462, read 2026-12-01. */
+static enum tm_code topics_no_entry(const struct topics *t, struct tm_err *err)
+{
+    if (strstr(t->refused, "SCRAM") != NULL && rd_kafka_version() < TOPICS_SCRAM_VERSION)
+        return tm_fail(
+            err, TM_E_ARG,
+            "kafka at %.60s: sign-in by SCRAM failed: wrong user or password, or brokers "
+            "from 4.0 on: librdkafka 2.6.1 can, this is %.12s",
+            t->access->brokers, rd_kafka_version_str());
+    return tm_fail(err, TM_E_ARG, "kafka at %.80s: TLS or sign-in failed: %.200s",
+                   t->access->brokers, t->refused);
+}
+
 /* All topics, not ours by name: asked for by name, a broker could make them with a count of its
  * own. */
 static enum tm_code topics_metadata(struct topics *t, const struct rd_kafka_metadata **out,
@@ -91,8 +106,7 @@ static enum tm_code topics_metadata(struct topics *t, const struct rd_kafka_meta
             return TM_OK;
         rd_kafka_poll(t->rk, 0); /* errors of the connections */
         if (t->refused[0] != '\0')
-            return tm_fail(err, TM_E_ARG, "kafka at %.80s: TLS or sign-in failed: %.200s",
-                           a->brokers, t->refused);
+            return topics_no_entry(t, err);
         usleep(TOPICS_STEP_US); /* refused at once while a broker starts: ask again */
     } while (tm_clock_monotonic_ns() < until_ns);
     return tm_fail_retry(err, TM_E_IO,

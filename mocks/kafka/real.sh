@@ -4,7 +4,8 @@
 #   real.sh with COMMAND [ARGUMENT...] both for as long as COMMAND runs, which finds TIDEMARK_BROKERS and TIDEMARK_REGISTRY
 #   real.sh broker DIR PORT            the broker alone, in the foreground; its log and data in DIR outlive it
 #   real.sh registry DIR PORT          the registry alone, in the foreground; its data in DIR outlives it
-# BROKER_PROPERTIES names a file of further server properties (listeners, TLS), which win. What is started here ends
+# BROKER_PROPERTIES names a file of further server properties (listeners, TLS), which win; BROKER_SCRAM is a user that a new
+# broker knows from the start, as Kafka's StorageTool takes one: SCRAM-SHA-512=[name=N,password=P]. What is started here ends
 # with whoever started it, however that ends. Needs java 17 and mvn, fetched by .ci/packages kafka, and the program built.
 # Exit code of `with`: COMMAND's; 69 when a part did not come up.
 set -eu
@@ -76,7 +77,8 @@ EOF
     [ -z "${BROKER_PROPERTIES:-}" ] || cat "$BROKER_PROPERTIES" >>"$1/server.properties"
     if [ ! -e "$1/data/meta.properties" ]; then
         id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | cut -c1-22) # a leading - would be an option
-        java -cp "$parts/kafka-$kafka/*" kafka.tools.StorageTool format -t "$id" -c "$1/server.properties" >"$1/format.log" 2>&1 ||
+        java -cp "$parts/kafka-$kafka/*" kafka.tools.StorageTool format -t "$id" -c "$1/server.properties" \
+            ${BROKER_SCRAM:+--add-scram "$BROKER_SCRAM"} >"$1/format.log" 2>&1 ||
             { tail -n 20 "$1/format.log" >&2; die "Kafka could not format $1, its words are above"; }
     fi
     exec java -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.showDateTime=true \
