@@ -61,7 +61,7 @@ static void copy_open(struct world *w, int which, const char *name, int64_t (*wa
     struct tm_err err = { .code = TM_OK };
     struct tm_plan *plan = NULL;
     const struct tm_check_ports ports = { .wall_ns = wall_ns, .virtual = true };
-    char measures[250], run_db[250];
+    char measures[250], run_db[250], journal[250];
     const char *folder = history_path(name);
     mkdir(folder, 0777);
     snprintf(c->folder, sizeof c->folder, "%s", folder);
@@ -69,15 +69,16 @@ static void copy_open(struct world *w, int which, const char *name, int64_t (*wa
     snprintf(c->raw, sizeof c->raw, "%s/raw.db", folder);
     snprintf(measures, sizeof measures, "%s/measures.json", folder);
     snprintf(run_db, sizeof run_db, "%s/run.db", folder);
+    snprintf(journal, sizeof journal, "%s/" TM_PART_JOURNAL, folder);
     c->warehouse = history_warehouse(c->view);
     c->wall_ns = wall_ns;
     c->offset_ns = offset_ns;
     c->clocks_count = 0;
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:s, s:i, s:[{s:s, s:s, s:i, s:s, s:[s]}]}", "org",
-                  which == WHOLE ? w->org_path : "", "run_db", run_db, "out", measures, "broker",
-                  "external", "compress", HISTORY_COMPRESS, "pipelines", "name", "stream-view",
-                  "kind", "stream", "option", 2, "database", c->view, "objects", "Opportunity");
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:[{s:s, s:s, s:i, s:s, s:[s]}]}",
+                             "org", which == WHOLE ? w->org_path : "", "run_db", run_db, "out",
+                             measures, "journal", journal, "broker", "external", "compress",
+                             HISTORY_COMPRESS, "pipelines", "name", "stream-view", "kind", "stream",
+                             "option", 2, "database", c->view, "objects", "Opportunity");
     if (tm_plan_from_json(&plan, json, "test", &err) != TM_OK ||
         tm_check_on(&c->check, plan, &ports, &err) != TM_OK)
         fail_msg("%s", err.msg);
@@ -417,11 +418,11 @@ static void refused(const struct tm_merge_args *args, const char *const *words)
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-static void alter(const struct copy *c, const char *sql)
+static void alter(const struct copy *c, const char *file, const char *sql)
 {
     sqlite3 *db;
     char path[250];
-    snprintf(path, sizeof path, "%s/" TM_PART_FILE, c->folder);
+    snprintf(path, sizeof path, "%s/%s", c->folder, file);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     history_exec(db, sql);
     sqlite3_close(db);
@@ -464,33 +465,32 @@ static void parts_that_make_no_whole_are_refused_by_name(void **state)
           "'%raw'",
           "INSERT INTO offset VALUES('sfdc.cdc.opportunity_raw',0,99,0)",
           { "no folder has all of partition 0", "sfdc.recon.opportunity" } },
-        { "UPDATE row SET partition=1",
-          "UPDATE row SET partition=NULL WHERE n=0",
+        { "INSERT INTO place SELECT 0,id,1 FROM place_was",
+          "CREATE TABLE place_was AS SELECT id FROM place ORDER BY id LIMIT 1;"
+          "DELETE FROM place WHERE id IN (SELECT id FROM place_was)",
           { "no raw row of its own" } },
-        { "UPDATE row SET partition=1",
-          "UPDATE row SET partition=-1 WHERE n=0",
+        { "UPDATE place SET partition=1",
+          "UPDATE place SET partition=-1",
           { "several partitions" } },
-        { "UPDATE row SET object=0",
-          "UPDATE row SET object=5 WHERE n=1",
-          { "not a part", "a row" } },
-        { "UPDATE obs SET row=row-1000 WHERE row>=1000",
-          "UPDATE obs SET row=row+1000 WHERE n=1",
-          { "an observation" } },
-        { "DELETE FROM col WHERE n=99", "INSERT INTO col VALUES(0,99,'Far')", { "a column" } },
+        { "UPDATE place SET partition=1",
+          "UPDATE place SET partition=-7",
+          { "not a part", "the place of a record" } },
     };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
-        alter(&w.copies[RIGHT], broken[i].sql);
+        alter(&w.copies[RIGHT], TM_PART_FILE, broken[i].sql);
         refused(&args, broken[i].words);
-        alter(&w.copies[RIGHT], broken[i].undo);
+        alter(&w.copies[RIGHT], TM_PART_FILE, broken[i].undo);
     }
     json_t *parts = NULL;
     int code = -1;
     json_decref(merged(&w, &parts, &code)); /* undone, it is a whole again */
     json_decref(parts);
-    alter(&w.copies[RIGHT], "UPDATE obs SET deltas=x'0102' WHERE n=(SELECT max(n) FROM obs)");
-    refused(&args, WORDS(right, "was cut"));
     history_exec(w.org, "UPDATE meta SET value='00Dy' WHERE key='org_id'");
     refused(&args, WORDS(left, "another org"));
+    history_exec(w.org, "UPDATE meta SET value='00Dx' WHERE key='org_id'");
+    alter(&w.copies[RIGHT], TM_PART_JOURNAL,
+          "UPDATE obs SET deltas=x'0102' WHERE number=(SELECT max(number) FROM obs)");
+    refused(&args, WORDS(right, "the witness's journal"));
     world_close(&w);
 }
 
@@ -506,8 +506,9 @@ static void a_clock_that_is_not_known_well_enough_is_refused(void **state)
     args.bound_ns_max = 3 * TM_NS_PER_MS;
     refused(&args, WORDS(w.copies[LEFT].folder, "+-4.0 ms", "3.0 ms", "--clock-bound-ms"));
     args.bound_ns_max = 50 * TM_NS_PER_MS;
-    alter(&w.copies[RIGHT], "UPDATE clock SET offset_ns=offset_ns+1000000000 WHERE "
-                            "at_ns=(SELECT max(at_ns) FROM clock)");
+    alter(&w.copies[RIGHT], TM_PART_FILE,
+          "UPDATE clock SET offset_ns=offset_ns+1000000000 WHERE "
+          "at_ns=(SELECT max(at_ns) FROM clock)");
     refused(&args, WORDS(w.copies[RIGHT].folder, "a clock moved by more than 500 ppm"));
     world_close(&w);
 }

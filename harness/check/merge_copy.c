@@ -75,11 +75,12 @@ static enum tm_code copy_object(const struct merge_work *w, size_t part, size_t 
     if (rc == TM_OK)
         rc = tm_buf_check(&names, "columns of a part", err);
     if (rc == TM_OK && there > 0)
-        rc = tm_sql_execf(db, err,
-                          "INSERT OR IGNORE INTO main.\"%w\"(%s) SELECT %s FROM part.\"%w\" WHERE "
-                          "Id IN (SELECT id FROM part.row WHERE object=%d AND partition IN (SELECT "
-                          "n FROM temp.owned))",
-                          name, tm_buf_text(&names), tm_buf_text(&names), from, (int)object);
+        rc = tm_sql_execf(
+            db, err,
+            "INSERT OR IGNORE INTO main.\"%w\"(%s) SELECT %s FROM part.\"%w\" WHERE "
+            "Id IN (SELECT id FROM part.place WHERE object=%d AND partition IN (SELECT "
+            "n FROM temp.owned))",
+            name, tm_buf_text(&names), tm_buf_text(&names), from, (int)object);
     tm_buf_free(&names);
     return rc;
 }

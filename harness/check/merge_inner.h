@@ -8,11 +8,6 @@ enum { MERGE_NOWHERE = -2, MERGE_SEVERAL = -1 }; /* instead of a partition */
 #define MERGE_TOPICS 3                           /* of an object */
 #define MERGE_TEXT_BYTES 300
 
-struct merge_row {
-    char id[20];
-    int object;
-    int32_t partition;
-};
 struct merge_offset {
     char topic[250];
     int object;
@@ -24,8 +19,7 @@ struct merge_object {
     bool found, starred;
     int64_t query_ns;
     int32_t partitions; /* 0: not known */
-    uint32_t *columns;  /* [columns_count]: of the merged relation */
-    size_t columns_count;
+    uint32_t *columns;  /* [of the part's relation]: of the merged one */
 };
 struct merge_part {
     const char *folder; /* borrowed */
@@ -39,16 +33,14 @@ struct merge_part {
     size_t clocks_count;
     struct merge_object objects[TM_SHOWN_OBJECTS_MAX];
     size_t objects_count;
-    struct merge_row *rows; /* by their number */
-    size_t rows_count;
+    struct tm_reader *reader; /* what it saw, out of its journal */
+    int32_t *partitions;      /* [reader->shown->rows_count] */
     struct merge_offset *offsets;
     size_t offsets_count;
     /* of merge_shown.c: the observation at hand, on the org's clock */
-    sqlite3_stmt *obs;
-    bool more;
-    uint32_t row, read, read_before;
-    int64_t lo_ns, hi_ns, seq, bound_ns_max;
-    unsigned flags;
+    size_t obs; /* index; obs_count: no more */
+    int64_t lo_ns, hi_ns, bound_ns_max;
+    uint32_t read_before;
     size_t records; /* whose partitions it owns */
 };
 struct merge_owners { /* of one object */

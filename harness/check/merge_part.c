@@ -1,10 +1,11 @@
 /* merge_part: one part.db, read and looked at: it came from elsewhere. */
 #include "check/merge_inner.h"
+#include "check/journal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define PART_ROWS_MAX 100000000
 #define PART_OFFSETS_MAX (TM_MERGE_PARTITIONS_MAX * MERGE_TOPICS * TM_SHOWN_OBJECTS_MAX)
 #define PART_CLOCKS_MAX 10000000
 
@@ -128,24 +129,46 @@ static enum tm_code part_room(void **out, size_t *count, struct merge_part *p, c
     return rc;
 }
 
-static enum tm_code part_rows(struct merge_part *p, struct tm_err *err)
+/* What it saw; and where each record that it saw lies. */
+static enum tm_code part_shown(struct merge_part *p, struct tm_err *err)
 {
+    const char *names[TM_SHOWN_OBJECTS_MAX];
+    char path[620];
+    struct tm_journal *journal = NULL;
+    snprintf(path, sizeof path, "%.580s/" TM_PART_JOURNAL, p->folder);
+    if (access(path, R_OK) != 0) /* opening would make it */
+        return part_broken(p, TM_PART_JOURNAL " is missing beside it", err);
+    for (size_t o = 0; o < p->objects_count; o++)
+        names[o] = p->objects[o].name;
+    enum tm_code rc =
+        tm_reader_open(&p->reader, p->warehouse, false, names, p->objects_count, NULL, err);
+    if (rc == TM_OK)
+        rc = tm_journal_open(&journal, path, err);
+    if (rc == TM_OK)
+        rc = tm_journal_restore(journal, 0, p->reader, err);
+    tm_journal_close(journal);
+    return rc == TM_OK ? TM_OK : tm_at(err, "%s", p->folder);
+}
+
+static enum tm_code part_places(struct merge_part *p, struct tm_err *err)
+{
+    const struct tm_shown *s = p->reader->shown;
     sqlite3_stmt *q = NULL;
     bool row = false;
-    enum tm_code rc = part_room((void **)&p->rows, &p->rows_count, p, "SELECT count(*) FROM row",
-                                sizeof *p->rows, PART_ROWS_MAX, err);
-    if (rc == TM_OK)
-        rc = tm_sql_prepare(&q, p->db, "SELECT n,object,id,partition FROM row ORDER BY n", err);
-    for (size_t i = 0; rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row; i++) {
-        struct merge_row *r = &p->rows[i < p->rows_count ? i : 0];
-        int64_t object = sqlite3_column_int64(q, 1), partition = sqlite3_column_int64(q, 3);
-        if (sqlite3_column_int64(q, 0) != (int64_t)i || i >= p->rows_count || object < 0 ||
-            object >= (int64_t)p->objects_count || !part_column(r->id, 19, q, 2) ||
-            partition < MERGE_SEVERAL || partition >= TM_MERGE_PARTITIONS_MAX)
-            rc = part_broken(p, "a row", err);
-        r->object = (int)object;
-        r->partition =
-            sqlite3_column_type(q, 3) == SQLITE_NULL ? MERGE_NOWHERE : (int32_t)partition;
+    p->partitions = calloc(s->rows_count + 1, sizeof *p->partitions);
+    if (p->partitions == NULL)
+        return tm_fail(err, TM_E_NOMEM, "%s: %zu rows", p->path, s->rows_count);
+    enum tm_code rc =
+        tm_sql_prepare(&q, p->db, "SELECT partition FROM place WHERE object=?1 AND id=?2", err);
+    for (size_t i = 0; rc == TM_OK && i < s->rows_count; i++) {
+        sqlite3_bind_int(q, 1, s->rows[i].object);
+        sqlite3_bind_text(q, 2, s->rows[i].id, -1, SQLITE_STATIC);
+        rc = tm_sql_step(q, &row, err);
+        int64_t partition = rc == TM_OK && row ? sqlite3_column_int64(q, 0) : MERGE_NOWHERE;
+        sqlite3_reset(q);
+        if (rc == TM_OK && (partition < MERGE_NOWHERE || partition >= TM_MERGE_PARTITIONS_MAX))
+            rc = part_broken(p, "the place of a record", err);
+        p->partitions[i] = (int32_t)partition;
     }
     tm_sql_finalize(q);
     return rc;
@@ -221,7 +244,9 @@ enum tm_code merge_part_open(struct merge_part *p, const char *folder, struct tm
     if (rc == TM_OK)
         rc = part_clocks(p, err);
     if (rc == TM_OK)
-        rc = part_rows(p, err);
+        rc = part_shown(p, err);
+    if (rc == TM_OK)
+        rc = part_places(p, err);
     if (rc == TM_OK)
         rc = part_offsets(p, err);
     return rc;
@@ -229,10 +254,10 @@ enum tm_code merge_part_open(struct merge_part *p, const char *folder, struct tm
 
 void merge_part_close(struct merge_part *p)
 {
-    tm_sql_finalize(p->obs);
     tm_sql_close(p->db);
+    tm_reader_close(p->reader);
     free(p->clocks);
-    free(p->rows);
+    free(p->partitions);
     free(p->offsets);
     for (size_t o = 0; o < p->objects_count; o++)
         free(p->objects[o].columns);

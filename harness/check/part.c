@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PART_DELTA_BYTES 12
 #define PART_NAME_BYTES 160
 
 struct part_work {
@@ -14,7 +13,6 @@ struct part_work {
     const struct tm_part_facts *facts;
     const struct tm_check_target *target;
     sqlite3 *db; /* part.db; raw.db is attached as "raw", view.db as "view" */
-    struct tm_buf bytes;
 };
 
 static enum tm_code part_file(struct part_work *w, struct tm_err *err)
@@ -142,7 +140,7 @@ static enum tm_code part_there(struct part_work *w, const char *table, bool *out
     return rc;
 }
 
-/* Which partition each record lies in; a record in two is told by the merge. */
+/* Which partitions each record lies in. */
 static enum tm_code part_places(struct part_work *w, size_t object, const char *table,
                                 struct tm_err *err)
 {
@@ -228,73 +226,10 @@ static enum tm_code part_partitions(struct part_work *w, struct tm_err *err)
     for (size_t n = 0; rc == TM_OK && n < w->target->reader->objects_count; n++)
         rc = part_object(w, n, err);
     if (rc == TM_OK)
-        rc = tm_sql_exec(w->db, "CREATE INDEX temp.place_id ON place(object, id)", err);
-    return rc;
-}
-
-/* ---- what was shown ---- */
-
-/* A record whose rows lie in two partitions is in -1 of them. */
-static enum tm_code part_rows(struct part_work *w, struct tm_err *err)
-{
-    const struct tm_shown *s = w->target->reader->shown;
-    sqlite3_stmt *q = NULL;
-    enum tm_code rc = tm_sql_prepare(
-        &q, w->db,
-        "INSERT INTO row SELECT ?1,?2,?3,(SELECT CASE WHEN min(least)=max(most) THEN min(least) "
-        "WHEN count(*)=0 THEN NULL ELSE -1 END FROM temp.place WHERE object=?2 AND id=?3)",
-        err);
-    for (size_t i = 0; rc == TM_OK && i < s->rows_count; i++) {
-        sqlite3_bind_int64(q, 1, (int64_t)i);
-        sqlite3_bind_int(q, 2, s->rows[i].object);
-        sqlite3_bind_text(q, 3, s->rows[i].id, -1, SQLITE_STATIC);
-        rc = tm_sql_run(q, err);
-    }
-    tm_sql_finalize(q);
-    for (size_t o = 0; rc == TM_OK && o < s->objects_count; o++)
-        for (size_t c = 0; rc == TM_OK && c < s->objects[o].columns_count; c++)
-            rc = tm_sql_execf(w->db, err, "INSERT INTO col VALUES(%d,%d,%Q)", (int)o, (int)c,
-                              s->objects[o].columns[c]);
-    return rc;
-}
-
-static void part_deltas(struct tm_buf *out, const struct tm_shown *s, const struct tm_shown_obs *o)
-{
-    tm_buf_reset(out);
-    for (size_t d = o->delta_first; d < (size_t)o->delta_first + o->delta_count; d++)
-        for (int i = 0; i < PART_DELTA_BYTES; i++)
-            tm_buf_addc(out, (char)(i < 4 ? s->deltas[d].column >> (8 * i)
-                                          : s->deltas[d].hash >> (8 * (i - 4))));
-}
-
-static enum tm_code part_observations(struct part_work *w, struct tm_err *err)
-{
-    const struct tm_shown *s = w->target->reader->shown;
-    sqlite3_stmt *q = NULL;
-    enum tm_code rc =
-        tm_sql_prepare(&q, w->db, "INSERT INTO obs VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", err);
-    for (size_t i = 0; rc == TM_OK && i < s->obs_count; i++) {
-        const struct tm_shown_obs *o = &s->obs[i];
-        const int64_t numbers[] = { (int64_t)i, o->row,  o->lo_ns, o->hi_ns,
-                                    o->seq,     o->read, o->flags };
-        for (int k = 0; k < 7; k++)
-            sqlite3_bind_int64(q, k + 1, numbers[k]);
-        part_deltas(&w->bytes, s, o);
-        rc = tm_buf_check(&w->bytes, "an observation", err);
-        if (rc != TM_OK)
-            break;
-        sqlite3_bind_blob(q, 8, w->bytes.bytes > 0 ? w->bytes.data : (const void *)"",
-                          (int)w->bytes.bytes, SQLITE_STATIC);
-        rc = tm_sql_run(q, err);
-    }
-    tm_sql_finalize(q);
-    for (size_t i = 0; rc == TM_OK && i < s->stars_count; i++)
-        rc = tm_sql_execf(w->db, err,
-                          s->stars[i].until_ns == INT64_MAX
-                              ? "INSERT INTO star VALUES(%d,%d,%lld,NULL)"
-                              : "INSERT INTO star VALUES(%d,%d,%lld,%lld)",
-                          (int)i, s->stars[i].object, (long long)s->stars[i].from_ns,
-                          (long long)s->stars[i].until_ns);
+        rc = tm_sql_exec(w->db,
+                         "INSERT INTO main.place SELECT object, id, CASE WHEN min(least)=max(most) "
+                         "THEN min(least) ELSE -1 END FROM temp.place GROUP BY object, id",
+                         err);
     return rc;
 }
 
@@ -302,20 +237,14 @@ enum tm_code tm_part_write(const struct tm_check *c, const struct tm_part_facts 
                            struct tm_err *err)
 {
     struct part_work w = { .c = c, .facts = facts, .target = &c->targets[0] };
-    assert(c->plan->pipelines_count == 1 && facts->clocks_count > 0);
-    tm_buf_init(&w.bytes, TM_SHOWN_COLUMNS_MAX * PART_DELTA_BYTES);
+    assert(c->plan->pipelines_count == 1 && c->journal != NULL && facts->clocks_count > 0);
     enum tm_code rc = part_file(&w, err);
     if (rc == TM_OK)
         rc = part_meta(&w, err);
     if (rc == TM_OK)
         rc = part_partitions(&w, err);
     if (rc == TM_OK)
-        rc = part_rows(&w, err);
-    if (rc == TM_OK)
-        rc = part_observations(&w, err);
-    if (rc == TM_OK)
         rc = tm_sql_exec(w.db, "COMMIT", err);
-    tm_buf_free(&w.bytes);
     tm_sql_close(w.db);
     return rc == TM_OK ? TM_OK : tm_at(err, "%s", facts->path);
 }

@@ -71,18 +71,35 @@ static void part_compare_again(void *self)
     f->lost = lost;
 }
 
-static enum tm_code part_plan(struct tm_plan **out, const struct tm_station_flags *flags,
+/* A witness begins anew: what an earlier one left in the folder was another part. */
+static enum tm_code part_journal(char path[TM_PATH_MAX], const char *folder, struct tm_err *err)
+{
+    static const char *const suffixes[] = { "-wal", "-shm", "" };
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, TM_PATH_MAX, "%.900s/" TM_PART_JOURNAL "%s", folder, suffixes[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
+            return tm_fail(err, TM_E_IO, "cannot replace %s: %s", path, strerror(errno));
+    }
+    return TM_OK;
+}
+
+static enum tm_code part_plan(struct tm_plan **out, const struct tm_check_parts *given,
                               struct tm_err *err)
 {
+    const struct tm_station_flags *flags = given->flags;
+    char journal[TM_PATH_MAX];
     json_t *objects = json_array();
+    enum tm_code rc = part_journal(journal, given->part, err);
     json_array_append_new(objects, json_string(flags->config_path));
     for (size_t i = 0; i < flags->rest_count; i++)
         json_array_append_new(objects, json_string(flags->rest[i]));
-    json_t *plan = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:i, s:s, s:o}]}", "org", "", "run_db",
-                             "", "out", "", "pipelines", "name", "part", "kind", "stream", "option",
-                             2, "database", flags->warehouse, "objects", objects);
-    enum tm_code rc = plan != NULL ? tm_plan_from_json(out, plan, "--part", err)
-                                   : tm_fail(err, TM_E_ARG, "--part: what is given is no UTF-8");
+    json_t *plan =
+        json_pack("{s:s, s:s, s:s, s:s, s:[{s:s, s:s, s:i, s:s, s:o}]}", "org", "", "run_db", "",
+                  "out", "", "journal", journal, "pipelines", "name", "part", "kind", "stream",
+                  "option", 2, "database", flags->warehouse, "objects", objects);
+    if (rc == TM_OK)
+        rc = plan != NULL ? tm_plan_from_json(out, plan, "--part", err)
+                          : tm_fail(err, TM_E_ARG, "--part: what is given is no UTF-8");
     json_decref(plan);
     return rc;
 }
@@ -135,7 +152,7 @@ int tm_check_part(const struct tm_check_parts *given)
     if (rc == TM_OK)
         rc = part_compare(&f, PARTS_FIRST_MS, &err);
     if (rc == TM_OK)
-        rc = part_plan(&plan, given->flags, &err);
+        rc = part_plan(&plan, given, &err);
     if (rc == TM_OK)
         rc = tm_check_on(&c, plan, &ports, &err);
     if (rc == TM_OK)
