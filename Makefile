@@ -72,6 +72,13 @@ test-hosts:
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tidemark
 	@sh tests/hosts.sh $(BUILD) || [ $$? -eq 77 ]
 
+# What a second of one core carries, by partitions and tasks, on a real broker.
+.PHONY: sizing
+sizing:
+	@sh .ci/packages kafka
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tidemark
+	@sh tests/sizing.sh $(BUILD)
+
 check: all layering
 	@sh tests/run.sh $(BUILD)
 asan tsan: ; @$(MAKE) --no-print-directory -j$(JOBS) MODE=$@ check

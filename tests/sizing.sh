@@ -1,7 +1,7 @@
 #!/bin/sh
 # What a second of one core carries, on a real broker: for so many partitions, a sink that reads a backlog with so many tasks, two
-# processes of one group, and a view beside. Prints a Markdown table. The backlog is of an org at work (tests/sizing.json's makings:
-# day.json with fewer hours). Times are those of this machine as it is; CPU is what the processes took.
+# processes of one group, and a view beside. Prints a Markdown table. The backlog is of an org at work:
+# day.json with fewer hours. Times are those of this machine as it is; CPU is what the processes took.
 #   sizing.sh BUILD [PARTITIONS...]      needs java 17, mvn once, jq, sqlite3
 set -eu
 build=$1
