@@ -127,12 +127,13 @@ enum tm_code tm_resume_save(struct tm_run *run, struct tm_err *err)
     /* without user:password@, which belongs in no file of ours */
     const char *registry =
         run->registry_given != NULL ? tm_run_no_secret(shown, run->registry_given) : NULL;
-    run->kept = json_pack("{s:i, s:s, s:o, s:o, s:I, s:s?, s:s?, s:o, s:o, s:i, s:[], s:{}}",
-                          "format", RESUME_FORMAT, "program", program, "inputs", inputs, "scenario",
-                          resume_absolute(run->scenario_path), "seed", (json_int_t)run->seed,
-                          "brokers", run->brokers_given, "registry", registry, "kafka_properties",
-                          resume_absolute(run->kafka_properties), "ca_file",
-                          resume_absolute(run->ca_path), "broker_life", 0, "ended", "after");
+    run->kept = json_pack(
+        "{s:i, s:s, s:o, s:o, s:I, s:s?, s:s?, s:o, s:o, s:s?, s:i, s:[], s:{}}", "format", RESUME_FORMAT,
+        "program", program, "inputs", inputs, "scenario", resume_absolute(run->scenario_path),
+        "seed", (json_int_t)run->seed, "brokers", run->brokers_given, "registry", registry,
+        "kafka_properties", resume_absolute(run->kafka_properties), "ca_file",
+        resume_absolute(run->ca_path), "cluster",
+        run->brokers_given != NULL ? run->cluster.id : NULL, "broker_life", 0, "ended", "after");
     return run->kept != NULL ? resume_write(run, err) : tm_fail(err, TM_E_NOMEM, "run.json");
 }
 

@@ -45,8 +45,15 @@ static enum tm_code reach_topics(struct tm_run *run, const struct tm_kafka_acces
     };
     for (size_t i = 0; i < plan.topics_count; i++)
         topics[i] = names[i];
+    const char *was = json_string_value(json_object_get(run->kept, "cluster"));
     if (tm_topic_kafka_cluster(&run->cluster, access, err) != TM_OK)
         return err->code;
+    if (run->resumes && was != NULL && strcmp(was, run->cluster.id) != 0)
+        return tm_fail(
+            err, TM_E_ARG,
+            "%.200s is cluster %.100s, the run was started on %.100s: its topics are not "
+            "there",
+            access->brokers, run->cluster.id, was);
     return tm_topic_kafka_ensure(access, &plan, err);
 }
 

@@ -164,7 +164,8 @@ static json_t *usage_one(const struct usage_line *lines, size_t count, const cha
     int64_t from =
         first->changes + (int64_t)((double)(last->changes - first->changes) * (1 - TM_USAGE_TAIL));
     for (const struct usage_line *at = first; at <= last; at++) {
-        if (strcmp(at->process, process) != 0 || at->changes < from)
+        /* the drain, in which nothing is committed, has copies and full polls of its own */
+        if (strcmp(at->process, process) != 0 || at->changes < from || at->changes == last->changes)
             continue;
         double x = (double)(at->changes - from), y = (double)at->rss;
         fit.n++;
