@@ -107,7 +107,7 @@ enum tm_code tm_clock_offset_at(struct tm_clock_offset *out, const struct tm_clo
     if (after < count)
         clock_widen(&low_ns, &high_ns, &all[after], at_ns);
     if (low_ns > high_ns)
-        return tm_fail(err, TM_E_MISMATCH,
+        return tm_fail(err, TM_E_ARG,
                        "between two comparisons a clock moved by more than %d ppm of the time: one "
                        "of the hosts was suspended, or its clock was set",
                        TM_CLOCK_DRIFT_PPM);

@@ -63,7 +63,7 @@ struct tm_clock_seen { /* one comparison */
 };
 /* The offset at an instant of our clock, from the comparisons before and after it (all[count], by
  * at_ns, each with a bound): within bound_ns of offset_ns as far as the drift keeps its limit.
- * TM_E_MISMATCH where two comparisons contradict that: a clock jumped. Pure. */
+ * TM_E_ARG where two comparisons contradict that: a clock jumped. Pure. */
 enum tm_code tm_clock_offset_at(struct tm_clock_offset *out, const struct tm_clock_seen *all,
                                 size_t count, int64_t at_ns, struct tm_err *err);
 

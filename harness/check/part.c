@@ -31,7 +31,7 @@ static enum tm_code part_file(struct part_work *w, struct tm_err *err)
         rc = tm_sql_exec(w->db, "PRAGMA journal_mode=DELETE", err);
     if (rc == TM_OK)
         rc = tm_sql_execf(w->db, err, "ATTACH %Q AS raw", w->facts->raw);
-    if (rc == TM_OK)
+    if (rc == TM_OK && access(w->target->reader->path, F_OK) == 0) /* attaching would make it */
         rc = tm_sql_execf(w->db, err, "ATTACH %Q AS view", w->target->reader->path);
     if (rc == TM_OK)
         rc = tm_sql_exec(w->db, "BEGIN;" TM_PART_SCHEMA, err);

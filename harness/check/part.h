@@ -3,8 +3,8 @@
  * to its end, with no history at hand (check/check.h: org ""), the raw.db behind it, and how this
  * host's clock stood to the org's; out: a folder with the check's journal.db (check/journal.h),
  * which has what was shown and when, and part.db, written in one transaction. Hashes of values
- * (check/vhash.h) travel in the journal: `format` says of which kind. Never writes the files it is
- * about. Clocks: *_ns of a part are CLOCK_MONOTONIC of the host that wrote it. */
+ * (check/vhash.h) travel in the journal: `format` says of which kind. Changes nothing in the files
+ * it is about. Clocks: *_ns of a part are CLOCK_MONOTONIC of the host that wrote it. */
 #ifndef TM_CHECK_PART_H
 #define TM_CHECK_PART_H
 #include "check/check.h"

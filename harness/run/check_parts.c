@@ -240,6 +240,14 @@ static enum tm_code merge_folders(const struct tm_check_parts *given, const char
         folders[(*count)++] = flags->rest[i];
     if (mkdir(given->out, 0777) != 0 && errno != EEXIST)
         return tm_fail(err, TM_E_ARG, "--out %s: %s", given->out, strerror(errno));
+    char run_db[TM_PATH_MAX], copy[TM_PATH_MAX];
+    snprintf(run_db, sizeof run_db, "%.900s/run.db", given->out);
+    snprintf(copy, sizeof copy, "%.900s/" TM_MERGE_COPY, given->out);
+    if (access(run_db, F_OK) == 0 && access(copy, F_OK) != 0)
+        return tm_fail(err, TM_E_ARG,
+                       "--out %s holds a run: give an empty folder, or one that was "
+                       "merged into before",
+                       given->out);
     return TM_OK;
 }
 
