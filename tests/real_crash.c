@@ -94,6 +94,9 @@ static void a_run_outlives_its_broker_and_its_registry_killed_and_started_again(
     json_t *report = ends_equal(&run);
     const json_t *gone = tm_test_run_fault(report, "broker 127.0.0.1:", "gone");
     assert_true(json_number_value(json_object_get(gone, "lasted_s")) > 0.1);
+    tm_test_run_recovered(gone);
+    /* while it starts again the last change may have been made: nothing newer is to be shown then
+     */
     gone = tm_test_run_fault(report, "registry 127.0.0.1:", "gone");
     assert_true(json_number_value(json_object_get(gone, "lasted_s")) > 0.1);
     json_decref(report);
@@ -117,7 +120,7 @@ static void stations_killed_at_random_and_one_that_stands_still_lose_nothing(voi
     for (size_t i = 0; i < STATIONS; i++) {
         moment += 20 + (int)tm_rng_below(&rng, 130);
         tm_test_run_wait_changes(&run, moment);
-        tm_test_run_kill(&run, stations[i], killed[i]);
+        tm_test_run_kill(&run, stations[i], i + 1 < STATIONS ? killed[i] : NULL);
     }
     pid_t reconcile = tm_test_run_child(&run, "reconcile");
     assert_true(reconcile > 0);
@@ -134,7 +137,7 @@ static void stations_killed_at_random_and_one_that_stands_still_lose_nothing(voi
         if (stopped)
             assert_true(json_number_value(json_object_get(fault, "lasted_s")) > 19);
     }
-    (void)tm_test_run_fault(report, "org", "expire_tokens");
+    tm_test_run_recovered(tm_test_run_fault(report, "org", "expire_tokens"));
     assert_int_equal(kills, STATIONS);
     assert_int_equal(stops, 1);
     json_decref(report);

@@ -42,8 +42,10 @@ void tm_test_run_look(struct tm_test_run *run);
 /* POST /tidemark/v1/PATH of the run's org, which is up. */
 void tm_test_run_tell_org(const struct tm_test_run *run, const char *path, const char *body);
 /* The entry of the report's "faults" that says so; the test fails where there is none, and where it
- * does not say that every streaming pipeline showed something newer and lost nothing. */
+ * says that some streaming pipeline lost something. */
 const json_t *tm_test_run_fault(const json_t *report, const char *process, const char *fault);
+/* Every streaming pipeline showed something newer. */
+void tm_test_run_recovered(const json_t *fault);
 bool tm_test_run_all_gone(const struct tm_test_run *run);
 /* report.json; the test fails when there is none. The caller owns it. */
 json_t *tm_test_run_report(const struct tm_test_run *run);
