@@ -196,7 +196,7 @@ static enum tm_code assigned_rows(const struct tm_sink_offsets *o, sqlite3 *db,
         if (!o->items[i].held)
             continue;
         sqlite3_bind_text(stmt, 1, name(self, o->items[i].topic), -1, SQLITE_STATIC);
-        sqlite3_bind_int(stmt, 2, o->items[i].partition);
+        sqlite3_bind_int(stmt, 2, o->base + o->items[i].partition);
         rc = tm_sql_run(stmt, err);
     }
     tm_sql_finalize(stmt);
