@@ -52,10 +52,10 @@ test: deps
 deps:
 	@sh .ci/packages
 
-# Unmodified clients that teams really use, against `tidemark serve`; needs python3-venv, node, npm, javac and mvn.
 # The report's, a sweep's and growth's page in headless Chromium; RUN=DIR looks at that run's.
 test-page: $(BUILD)/tidemark $(BUILD)/tests/bench_view
 	@sh tests/page/run.sh $(BUILD)/tidemark $(RUN)
+# Unmodified clients that teams really use, against `tidemark serve`; needs python3-venv, node, npm, javac and mvn.
 test-clients: $(BUILD)/tidemark
 	@sh tests/clients/run.sh $(BUILD)/tidemark
 
