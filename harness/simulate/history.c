@@ -67,9 +67,9 @@ enum tm_code tm_sim_history_init(struct tm_sim_history *h, struct tm_sim_script 
     h->revive = tm_rng_chance(&h->rng, 0.3) ? 0.5 : 0;
     h->vanish = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
     h->merge = tm_rng_chance(&h->rng, 0.3) ? 0.1 : 0;
-    h->forget = tm_rng_chance(&h->rng, 0.15) ? 0.1 : 0;
+    h->forget = tm_rng_chance(&h->rng, 0.2) ? 0.15 : 0;
     h->lead = tm_rng_chance(&h->rng, 0.2) ? 0.15 : 0;
-    h->restart = tm_rng_chance(&h->rng, 0.15) ? 0.1 : 0;
+    h->restart = tm_rng_chance(&h->rng, 0.2) ? 0.12 : 0;
     for (size_t i = TM_ORG_DELETE; h->revive > 0 && i <= TM_ORG_UNDELETE; i++)
         h->kinds[i] += 2;
     h->picklist = true;
