@@ -1,4 +1,5 @@
 #include "simulate/story.h"
+#include "simulate/history.h"
 #include "event/contract.h"
 #include "simulate/own.h"
 #include "base/text.h"
@@ -19,7 +20,22 @@ struct story {
     struct tm_buf text;
     const struct tm_sim_own *own; /* NULL = things have their own names */
     struct tm_sim_naming naming;
+    size_t records[TM_SIM_RECORDS_MAX],
+        records_count; /* of the history, as they are first told of */
 };
+
+/* Numbers of a shrunk history have holes: records are counted as they come. */
+static size_t story_record(struct story *s, size_t record)
+{
+    size_t at = 0;
+    while (at < s->records_count && s->records[at] != record)
+        at++;
+    if (at == s->records_count) {
+        assert(at < TM_SIM_RECORDS_MAX);
+        s->records[s->records_count++] = record;
+    }
+    return at + 1;
+}
 
 static const char *story_object(const struct story *s, size_t object)
 {
@@ -85,7 +101,7 @@ static void story_value(struct tm_buf *b, const struct tm_org_value *v)
     switch (v->kind) {
     case TM_ORG_NULL: tm_buf_addz(b, "null"); break;
     case TM_ORG_INT: tm_buf_addf(b, "%" PRId64, v->i); break;
-    case TM_ORG_REAL: tm_buf_addf(b, "%g", v->d); break;
+    case TM_ORG_REAL: tm_buf_addf(b, "%.15g", v->d); break;
     case TM_ORG_TEXT: story_text(b, v->text); break;
     }
 }
@@ -95,8 +111,8 @@ static void story_change(struct story *s, const struct tm_sim_event *e,
 {
     struct tm_buf *b = &s->text;
     size_t told = 0;
-    tm_buf_addf(b, "%s %zu (%s) is %s", story_object(s, c->object), c->record + 1, c->id,
-                story_kinds[c->kind]);
+    tm_buf_addf(b, "%s %zu (%s) is %s", story_object(s, c->object), story_record(s, c->record),
+                c->id, story_kinds[c->kind]);
     for (size_t i = 0; i < c->sets_count; i++) {
         const char *field = story_field(s, c->object, c->sets[i].field);
         if (field == NULL)
