@@ -1,6 +1,7 @@
 #include "event/contract.h"
 #include "reconcile/numbers.h"
 #include "reconcile/reconcile.h"
+#include "reconcile/window.h"
 #include "tests/support_command.h"
 #include "tests/support_recon_org.h"
 #include "tests/support_stand.h"
@@ -420,6 +421,31 @@ static void one_range_answers_all_overflows_of_a_window(void **state)
     json_decref(all);
 }
 
+/* In whatever order they come: the highest position, all of the commits, and a whole read where one
+ * of them needs it. */
+static void a_window_that_must_be_read_whole_is_whatever_else_it_is_asked(void **state)
+{
+    static const struct {
+        int64_t g, commit_ms;
+        bool whole;
+    } asks[] = { { 50, 4000, true }, { 70, 9000, false }, { 60, 1000, false } };
+    (void)state;
+    for (size_t first = 0; first < 3; first++) {
+        struct tm_window *w = tm_window_open(0, 10, 0, 0);
+        assert_non_null(w);
+        for (size_t i = 0; i < 3; i++) {
+            size_t k = (first + i) % 3;
+            const struct tm_position at = { .g = asks[k].g };
+            tm_window_ask_all(w, &at, asks[k].commit_ms, asks[k].whole);
+        }
+        assert_true(w->all && w->all_whole);
+        assert_int_equal(w->at.g, 70);
+        assert_int_equal(w->commit_first_ms, 1000);
+        assert_int_equal(w->commit_last_ms, 9000);
+        tm_window_close(w);
+    }
+}
+
 /* R11, R16: what the overflowing transaction deleted and somebody purged since has no event and is
  * not in queryAll. */
 static void a_range_read_removes_what_was_purged_from_the_recycle_bin(void **state)
@@ -753,6 +779,7 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_range_answers_all_overflows_of_a_window, set_up,
                                         tear_down),
+        cmocka_unit_test(a_window_that_must_be_read_whole_is_whatever_else_it_is_asked),
         cmocka_unit_test_setup_teardown(the_range_begins_the_longest_transaction_before_the_commit,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_range_read_removes_what_was_purged_from_the_recycle_bin,

@@ -148,6 +148,19 @@ static void r5_a_diff_keeps_the_value_and_makes_the_record_dirty(void **state)
     sv_close(&w);
 }
 
+/* Its own full image does not clear what it raises itself. */
+static void r5_a_full_image_that_carries_a_diff_is_in_doubt(void **state)
+{
+    struct sv_world w;
+    (void)state;
+    begin(&w);
+    E(.replay_id = 1, .type = "CREATE", .own = "a", .diff = "[\"B\"]", VALUES("1", NULL, "1"));
+    sv_expect(&w, "a 1 - 1 1\n~a diff 1 1 -\n");
+    IMAGE(.g = 1, .seq = 1, .read_id = "r", .id = "a", VALUES("1", "whole", "1"));
+    sv_expect(&w, "a 1 whole 1 0\n");
+    sv_close(&w);
+}
+
 static void r6_per_field_the_highest_position_wins_in_any_order_of_arrival(void **state)
 {
     struct sv_world w;
@@ -435,6 +448,7 @@ int main(void)
         cmocka_unit_test(r5_names_of_fields_are_the_same_in_any_case),
         cmocka_unit_test(r5_values_of_many_megabytes_are_values),
         cmocka_unit_test(r5_a_diff_keeps_the_value_and_makes_the_record_dirty),
+        cmocka_unit_test(r5_a_full_image_that_carries_a_diff_is_in_doubt),
         cmocka_unit_test(r6_per_field_the_highest_position_wins_in_any_order_of_arrival),
         cmocka_unit_test(r7_delete_removes_until_a_full_image_and_an_update_does_not_bring_back),
         cmocka_unit_test(r8_gaps_make_dirty_and_a_record_without_a_row_is_listed),
