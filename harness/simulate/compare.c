@@ -1,4 +1,5 @@
 #include "simulate/compare.h"
+#include "base/text.h"
 #include "event/contract.h"
 #include "simulate/flags.h"
 #include "simulate/reader.h"
@@ -670,17 +671,41 @@ enum tm_code tm_sim_compare_flight(struct tm_sim_world *w, struct tm_sim_finding
 
 /* ---- all told, not all answered ---- */
 
-/* The sink has written every record there is. */
+/* The sink has written every record there is, also of those that the broker still holds back. */
 static bool compare_all_written(const struct tm_sim_world *w)
 {
     for (size_t i = 0; i < w->set.objects_count * 3; i++)
         for (int32_t p = 0; p < w->set.partitions; p++) {
-            int64_t high = tm_mem_high(w->broker, w->sink_topics[i], p);
-            if (high > 0 &&
-                tm_mem_committed(w->broker, "tidemark-sink", w->sink_topics[i], p) != high)
+            struct tm_record next;
+            int64_t written = tm_mem_committed(w->broker, "tidemark-sink", w->sink_topics[i], p);
+            if (tm_mem_record(w->broker, w->sink_topics[i], p, written < 0 ? 0 : written, &next))
                 return false;
         }
     return true;
+}
+
+/* Has every copy that was asked for been read? A source that lost its checkpoint asks again in the
+ * same epoch, and nothing flags what it missed until that copy is there. */
+static enum tm_code compare_copied(bool *out, const struct tm_sim_world *w, size_t object,
+                                   sqlite3 *raw, struct tm_err *err)
+{
+    char alerts[TM_TOPIC_NAME_MAX], recon[TM_TOPIC_NAME_MAX], sql[1024];
+    int64_t columns = 0, missing = 1;
+    tm_name_sanitize(alerts, sizeof alerts, w->alerts[object]);
+    tm_name_sanitize(recon, sizeof recon, w->recon[object]);
+    snprintf(sql, sizeof sql,
+             "SELECT (SELECT count(*) FROM pragma_table_info('%s') WHERE name='_kind')+(SELECT "
+             "count(*) FROM pragma_table_info('%s') WHERE name='_kind')",
+             alerts, recon);
+    enum tm_code rc = tm_sql_int64(&columns, raw, sql, err);
+    snprintf(sql, sizeof sql,
+             "SELECT (SELECT count(*) FROM \"%s\" WHERE _kind='copy' AND _partition=0)-(SELECT "
+             "count(DISTINCT _read_id) FROM \"%s\" WHERE _kind='end' AND _read_kind='whole')",
+             alerts, recon);
+    if (rc == TM_OK && columns == 2)
+        rc = tm_sql_int64(&missing, raw, sql, err);
+    *out = rc == TM_OK && missing <= 0;
+    return rc;
 }
 
 static enum tm_code compare_object_told(struct tm_sim_finding *out, struct tm_sim_world *w,
@@ -693,7 +718,10 @@ static enum tm_code compare_object_told(struct tm_sim_finding *out, struct tm_si
     if (rc == TM_OK)
         rc = compare_relation(&shown, w, object, 0, err);
     doubt.all = true;
-    if (rc != TM_OK || !shown->there)
+    bool copied = false;
+    if (rc == TM_OK && shown->there)
+        rc = compare_copied(&copied, w, object, compare_station(w, 0)->db, err);
+    if (rc != TM_OK || !copied)
         return rc;
     rc = compare_unreadable(&doubt, shown->dirt, err);
     if (rc == TM_OK && !compare_is_unreadable(&doubt, "*"))

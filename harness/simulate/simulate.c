@@ -236,7 +236,10 @@ static bool sim_all_told(const struct tm_sim *s)
 static enum tm_code sim_told(struct tm_sim *s, bool *out_asked, struct tm_err *err)
 {
     const struct tm_sim_station *sink = &s->world.stations[s->world.stations_count - 2];
+    const uint32_t *had = s->result->stats.count;
     *out_asked = false;
+    if (had[TM_SIM_STAT_CRASH_RECONCILE] > 0 || had[TM_SIM_STAT_REBALANCE] > 0)
+        return TM_OK; /* one ask may have been read twice: nobody can count them */
     if (s->look_never || sink->self == NULL || !sink->up || !sim_all_told(s) || !sim_has_all(s))
         return TM_OK;
     return tm_sim_compare_told(&s->world, &s->result->finding, out_asked, err);
