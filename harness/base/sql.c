@@ -62,6 +62,11 @@ enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
                               : tm_sql_open_really(out, path, mode, err);
 }
 
+enum tm_code tm_sql_fleeting(sqlite3 *db, struct tm_err *err)
+{
+    return tm_sql_exec(db, "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY", err);
+}
+
 void tm_sql_close(sqlite3 *db)
 {
     if (db != NULL && sql_lender != NULL)

@@ -13,6 +13,11 @@ enum tm_sql_mode { TM_SQL_CREATE, TM_SQL_WRITE /* must exist */, TM_SQL_READ };
  * is allowed. */
 enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
                          struct tm_err *err);
+/* For a file that no crash has to survive (a simulated day, measures written in one go): rolls back
+ * as ever, from memory, but waits for no disk and writes every page once, where WAL writes it twice
+ * and sums it. Right after tm_sql_open. Readers are shut out while a transaction is written, so: no
+ * reader beside the writer that stays within a transaction. */
+enum tm_code tm_sql_fleeting(sqlite3 *db, struct tm_err *err);
 /* TM_E_ARG when the file holds tables, but not this one: it is somebody else's. */
 enum tm_code tm_sql_own(sqlite3 *db, const char *table, struct tm_err *err);
 void tm_sql_close(sqlite3 *db); /* NULL-safe */

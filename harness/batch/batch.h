@@ -60,6 +60,7 @@ struct tm_batch_settings { /* text is borrowed from the config */
     bool get_deleted, describe_each_poll, formulas;
     int64_t full_at_ms; /* ms after midnight UTC, org time; -1 = no nightly full reload */
     enum tm_batch_checkpoint checkpoint;
+    bool fleeting; /* the driver's: no crash has to be survived (base/sql.h) */
     struct tm_sf_settings salesforce;
 };
 /* The preset file. `url` overrides salesforce.instance when not NULL. Owner of *out_config: the

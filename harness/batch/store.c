@@ -68,6 +68,7 @@ enum tm_code tm_store_open(struct tm_store **out, const char *path,
     tm_buf_init(&s->sql, STORE_SQL_BYTES_MAX);
     tm_buf_init(&s->arena, TM_HTTP_REPLY_BYTES_MAX);
     if ((rc = tm_sql_open(&s->db, path, TM_SQL_CREATE, err)) != TM_OK ||
+        (settings->fleeting && (rc = tm_sql_fleeting(s->db, err)) != TM_OK) ||
         (rc = tm_sql_own(s->db, "_meta", err)) != TM_OK ||
         (rc = tm_sql_exec(s->db, store_schema, err)) != TM_OK ||
         (rc = store_shape(s, path, err)) != TM_OK)

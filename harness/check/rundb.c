@@ -18,7 +18,9 @@ enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_e
     }
     enum tm_code rc = tm_sql_open(&out->db, path, TM_SQL_CREATE, err);
     if (rc == TM_OK)
-        rc = tm_sql_exec(out->db, "PRAGMA synchronous=OFF; BEGIN; " TM_RUN_DB_SCHEMA, err);
+        rc = tm_sql_fleeting(out->db, err);
+    if (rc == TM_OK)
+        rc = tm_sql_exec(out->db, "BEGIN; " TM_RUN_DB_SCHEMA, err);
     struct {
         sqlite3_stmt **stmt;
         const char *sql;

@@ -179,10 +179,7 @@ static enum tm_code sink_views(void *self, sqlite3 *db, struct tm_buf *out, stru
 static enum tm_code station_db(struct day_station *s, const char *path, struct tm_err *err)
 {
     enum tm_code rc = tm_sql_open(&s->db, path, TM_SQL_CREATE, err);
-    /* No power fails here, and pages are written again and again: to the file itself seldom. */
-    return rc == TM_OK
-               ? tm_sql_exec(s->db, "PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=20000", err)
-               : rc;
+    return rc == TM_OK ? tm_sql_fleeting(s->db, err) : rc;
 }
 
 static enum tm_code open_sink(struct day_station *s, const char *path, struct tm_err *err)
@@ -280,6 +277,7 @@ static enum tm_code open_batch(struct day_station *s, const char *path, struct t
     if (rc != TM_OK)
         return rc;
     tm_command_agent(s->agent, s->set.batch.name);
+    s->set.batch.fleeting = true;
     rc = station_ports(s, &s->set.batch.salesforce, err);
     if (rc == TM_OK)
         rc = tm_batch_open(&batch, &s->set.batch, s->session, &s->http.port, database, NULL, NULL,
