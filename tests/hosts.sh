@@ -16,6 +16,7 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/tidemark-hosts-XXXXXX")
 pids=''
 patience_s=90
 
+sh mocks/kafka/real.sh fetch # here: a namespace reaches nothing but the others
 ip netns add $id-a 2>/dev/null || { echo "hosts: network namespaces are not permitted here"; rmdir "$folder"; exit 77; }
 end() {
     code=$?
@@ -162,7 +163,7 @@ refused() { # word, parts...: nothing is merged of them, for this reason
 end_witness $long_b
 end_witness $long_c
 merge report "$folder/b/witness" "$folder/c/witness" || { cat "$folder"/*/witness.log; exit 1; } >&2
-jq -e '.verdict == "pass" and (.parts | length) == 2 and all(.parts[]; .clock_bound_ms > 0 and .comparisons > 20) and
+jq -e '.verdict == "pass" and (.parts | length) == 2 and all(.parts[]; .clock_bound_ms > 0 and .comparisons > 5) and # one every 2 s, none while cut
     all(.parts[].partitions; .Account | length > 0) and (.parts | map(.partitions.Account[]) | sort) == [range(6)] and
     (.pipelines[0].freshness_s | .count > 100 and .never == 0 and .unseen == 0) and
     .pipelines[0].anomalies.duplicate.count == 0 and (.self_tests | all(.ok != false))' "$folder/report/report.json" >/dev/null ||
