@@ -446,13 +446,16 @@ static void parts_that_make_no_whole_are_refused_by_name(void **state)
     static const struct {
         const char *undo, *sql, *words[3];
     } broken[] = {
+        { "UPDATE offset SET assigned=NULL",
+          "UPDATE offset SET assigned=0",
+          { "no folder was left partition 1 of 2", "moved on" } },
         { "UPDATE meta SET value='tide' WHERE key='cluster_id'",
           "UPDATE meta SET value='ebb' WHERE key='cluster_id'",
           { "Kafka cluster", "ebb" } },
         { "UPDATE meta SET value='boot' WHERE key='org_boot_id'",
           "UPDATE meta SET value='later' WHERE key='org_boot_id'",
           { "boot", "later" } },
-        { "UPDATE meta SET value=1 WHERE key='format'",
+        { "UPDATE meta SET value=2 WHERE key='format'",
           "UPDATE meta SET value=9 WHERE key='format'",
           { "format 9" } },
         { "UPDATE relation SET name='Opportunity'",
@@ -463,7 +466,7 @@ static void parts_that_make_no_whole_are_refused_by_name(void **state)
           { "3 partitions" } },
         { "DELETE FROM offset WHERE partition=0;UPDATE offset SET next_offset=21 WHERE topic LIKE "
           "'%raw'",
-          "INSERT INTO offset VALUES('sfdc.cdc.opportunity_raw',0,99,0)",
+          "INSERT INTO offset VALUES('sfdc.cdc.opportunity_raw',0,99,0,NULL)",
           { "no folder has all of partition 0", "sfdc.recon.opportunity" } },
         { "INSERT INTO place SELECT 0,id,1 FROM place_was",
           "CREATE TABLE place_was AS SELECT id FROM place ORDER BY id LIMIT 1;"
@@ -491,6 +494,32 @@ static void parts_that_make_no_whole_are_refused_by_name(void **state)
     alter(&w.copies[RIGHT], TM_PART_JOURNAL,
           "UPDATE obs SET deltas=x'0102' WHERE number=(SELECT max(number) FROM obs)");
     refused(&args, WORDS(right, "the witness's journal"));
+    world_close(&w);
+}
+
+/* Its offsets alone look like a whole: it had everything, until another host took its share. */
+static void a_part_whose_sink_lost_a_partition_to_a_host_not_given_is_refused(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w);
+    live(&w);
+    tables(&w, LEFT, 0, 20, 3);
+    tables(&w, RIGHT, 1, 21, 3);
+    tables(&w, RIGHT, 0, 2, 3);
+    history_exec(w.copies[RIGHT].tables,
+                 "CREATE TABLE _assigned(\"table\" TEXT,partition INTEGER);"
+                 "INSERT INTO _assigned VALUES('sfdc_cdc_opportunity_raw',1),"
+                 "('sfdc_recon_opportunity',1)");
+    leave_part(&w.copies[LEFT]);
+    leave_part(&w.copies[RIGHT]);
+    const char *right = w.copies[RIGHT].folder;
+    const struct tm_merge_args args = merge_args(&w, &right, 1);
+    refused(&args, WORDS("no folder was left partition 0 of 2", right));
+    json_t *parts = NULL;
+    int code = -1;
+    json_decref(merged(&w, &parts, &code)); /* with whoever has it, a whole */
+    json_decref(parts);
     world_close(&w);
 }
 
@@ -541,6 +570,7 @@ int main(void)
         cmocka_unit_test(what_a_clock_leaves_open_is_in_every_interval),
         cmocka_unit_test(what_a_host_kept_of_a_partition_it_lost_does_not_count),
         cmocka_unit_test(parts_that_make_no_whole_are_refused_by_name),
+        cmocka_unit_test(a_part_whose_sink_lost_a_partition_to_a_host_not_given_is_refused),
         cmocka_unit_test(a_clock_that_is_not_known_well_enough_is_refused),
         cmocka_unit_test(a_part_wants_the_file_of_a_sink_behind_it),
     };

@@ -150,11 +150,24 @@ static size_t merge_furthest(const struct merge_work *w, const struct merge_topi
     return best;
 }
 
+/* Somebody's still: that all who have some of it lost it means that who got it is not here. */
+static bool merge_left(const struct merge_work *w, size_t object, int32_t partition)
+{
+    for (size_t i = 0; i < w->parts_count; i++)
+        for (size_t k = 0; k < w->parts[i].offsets_count; k++) {
+            const struct merge_offset *o = &w->parts[i].offsets[k];
+            if ((size_t)o->object == object && o->partition == partition && !o->lost)
+                return true;
+        }
+    return false;
+}
+
 /* A part that has, of every topic, as much of the partition as anybody. */
-static enum tm_code merge_owner(const struct merge_work *w, const char *object,
+static enum tm_code merge_owner(const struct merge_work *w, size_t object_number,
                                 const struct merge_topics *t, int32_t partition,
                                 struct merge_owners *out, struct tm_err *err)
 {
+    const char *object = w->parts[0].objects[object_number].name;
     uint8_t owner = MERGE_NONE;
     size_t holders = 0;
     for (size_t i = 0; i < w->parts_count; i++) {
@@ -172,6 +185,12 @@ static enum tm_code merge_owner(const struct merge_work *w, const char *object,
         return tm_fail(err, TM_E_ARG,
                        "%s: no folder has partition %d of %d: of %s and the others given, one is "
                        "missing, or one sink has not come so far",
+                       object, (int)partition, (int)t->partitions, w->parts[0].folder);
+    if (!merge_left(w, object_number, partition))
+        return tm_fail(err, TM_E_ARG,
+                       "%s: no folder was left partition %d of %d: of %s and the others given, "
+                       "whoever had some of it says that it moved on; one is missing, or the group "
+                       "was not at rest",
                        object, (int)partition, (int)t->partitions, w->parts[0].folder);
     if (owner == MERGE_NONE) {
         size_t a = merge_furthest(w, t, 0, partition), k = 1;
@@ -203,7 +222,7 @@ static enum tm_code merge_owners(struct merge_work *w, struct tm_err *err)
         if (rc == TM_OK)
             rc = merge_offsets(w, o, &t, err);
         for (int32_t i = 0; rc == TM_OK && i < t.partitions; i++)
-            rc = merge_owner(w, w->parts[0].objects[o].name, &t, i, &w->owners[o], err);
+            rc = merge_owner(w, o, &t, i, &w->owners[o], err);
         w->owners[o].count = t.partitions;
         free(t.next);
     }

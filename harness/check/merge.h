@@ -12,8 +12,8 @@
  *                   is too long by at most twice the bound, and never too short
  *
  * Refused (TM_E_ARG, naming the folder): parts of different clusters, orgs or boots of the org's
- * host, or of different objects; partitions that no folder has, or that none has whole; records
- * that do not lie in one partition; clocks known less well than bound_ns_max.  */
+ * host, or of different objects; partitions that no folder has, that all who held some say
+ * they lost, or that none has whole; records that do not lie in one partition; clocks known less well than bound_ns_max.  */
 #ifndef TM_CHECK_MERGE_H
 #define TM_CHECK_MERGE_H
 #include "check/part.h"

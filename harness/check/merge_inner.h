@@ -13,6 +13,7 @@ struct merge_offset {
     int object;
     int32_t partition;
     int64_t next;
+    bool lost; /* the sink says that it is no longer, or not yet, its own */
 };
 struct merge_object {
     char name[80];

@@ -183,7 +183,7 @@ static enum tm_code part_offsets(struct merge_part *p, struct tm_err *err)
                                 sizeof *p->offsets, PART_OFFSETS_MAX, err);
     if (rc == TM_OK)
         rc = tm_sql_prepare(&q, p->db,
-                            "SELECT topic,partition,next_offset,object FROM offset WHERE object IS "
+                            "SELECT topic,partition,next_offset,object,assigned=0 FROM offset WHERE object IS "
                             "NOT NULL",
                             err);
     for (size_t i = 0; rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row; i++) {
@@ -198,6 +198,7 @@ static enum tm_code part_offsets(struct merge_part *p, struct tm_err *err)
         o->object = (int)object;
         o->partition = (int32_t)partition;
         o->next = sqlite3_column_int64(q, 2);
+        o->lost = sqlite3_column_int(q, 4) != 0;
     }
     tm_sql_finalize(q);
     return rc;

@@ -188,6 +188,30 @@ static int part_object_of(const struct part_work *w, const char *topic)
     return -1;
 }
 
+/* A sink that shares its topics says what it was given last. */
+static enum tm_code part_assigned(struct part_work *w, struct tm_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    bool there = false, row = false;
+    enum tm_code rc = part_there(w, "_assigned", &there, err);
+    if (rc != TM_OK || !there)
+        return rc;
+    rc = tm_sql_exec(w->db, "UPDATE offset SET assigned=0", err);
+    if (rc == TM_OK)
+        rc = tm_sql_prepare(&q, w->db, "SELECT DISTINCT topic FROM offset", err);
+    while (rc == TM_OK && (rc = tm_sql_step(q, &row, err)) == TM_OK && row) {
+        const char *topic = (const char *)sqlite3_column_text(q, 0);
+        char table[PART_NAME_BYTES];
+        tm_name_sanitize(table, sizeof table, topic);
+        rc = tm_sql_execf(w->db, err,
+                          "UPDATE offset SET assigned=1 WHERE topic=%Q AND partition IN (SELECT "
+                          "partition FROM raw._assigned WHERE \"table\"=%Q)",
+                          topic, table);
+    }
+    tm_sql_finalize(q);
+    return rc;
+}
+
 static enum tm_code part_offsets(struct part_work *w, struct tm_err *err)
 {
     sqlite3_stmt *q = NULL;
@@ -207,13 +231,13 @@ static enum tm_code part_offsets(struct part_work *w, struct tm_err *err)
         const char *topic = (const char *)sqlite3_column_text(q, 0);
         int object = part_object_of(w, topic);
         rc = tm_sql_execf(w->db, err,
-                          object < 0 ? "INSERT INTO offset VALUES(%Q,%d,%lld,NULL)"
-                                     : "INSERT INTO offset VALUES(%Q,%d,%lld,%d)",
+                          object < 0 ? "INSERT INTO offset VALUES(%Q,%d,%lld,NULL,NULL)"
+                                     : "INSERT INTO offset VALUES(%Q,%d,%lld,%d,NULL)",
                           topic, sqlite3_column_int(q, 1), (long long)sqlite3_column_int64(q, 2),
                           object);
     }
     tm_sql_finalize(q);
-    return rc;
+    return rc == TM_OK ? part_assigned(w, err) : rc;
 }
 
 static enum tm_code part_partitions(struct part_work *w, struct tm_err *err)

@@ -9,7 +9,7 @@
 #define TM_CHECK_PART_H
 #include "check/check.h"
 
-#define TM_PART_FORMAT 1
+#define TM_PART_FORMAT 2
 #define TM_PART_FILE "part.db"
 #define TM_PART_JOURNAL "journal.db"
 /* clang-format off */
@@ -28,9 +28,11 @@
     "CREATE TABLE place(object INTEGER NOT NULL, id TEXT NOT NULL, partition INTEGER NOT NULL," \
     " PRIMARY KEY(object, id)) WITHOUT ROWID;" \
     /* and shown_<object> for each relation that was found: its rows at the end, as they stand */ \
-    /* of raw.db: how far each partition was written; object NULL: a topic of none of them */ \
+    /* of raw.db: how far each partition was written; object NULL: a topic of none of them; \
+       assigned: whether it was this sink's last (its table _assigned), NULL: a sink that shares \
+       with nobody */ \
     "CREATE TABLE offset(topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT" \
-    " NULL, object INTEGER, PRIMARY KEY(topic, partition)) WITHOUT ROWID;"
+    " NULL, object INTEGER, assigned INTEGER, PRIMARY KEY(topic, partition)) WITHOUT ROWID;"
 /* clang-format on */
 
 struct tm_part_facts {
