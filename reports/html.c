@@ -228,7 +228,7 @@ static void html_freshness_chart(struct tm_buf *b)
         "read within a time; the "
         "time axis is logarithmic. A line that stops below 100 % never showed the rest. Solid: "
         "streaming; dashed: polling. "
-        "Touch a name in the legend to hide its line.</p>\n<div class=\"chart\" id=\"freshness\">"
+        "<span class=\"screen\">Touch a name in the legend to hide its line.</span></p>\n<div class=\"chart\" id=\"freshness\">"
         "<p class=\"note\">This chart needs JavaScript; the table above has its "
         "numbers.</p></div>\n");
 }
@@ -524,7 +524,7 @@ static void html_coverage(struct tm_buf *b, const json_t *report)
     {
         const json_t *compared = json_object_get(json_object_get(p, "coverage"), "compared");
         const json_t *left = json_object_get(json_object_get(p, "coverage"), "left_out");
-        tm_buf_addz(b, "<details><summary>");
+        tm_buf_addz(b, "<details class=\"names\"><summary>");
         tm_html_text(b, tm_word_text(p, "name", "?"));
         tm_buf_addf(b,
                     ": %zu columns compared, %zu left out</summary>\n<p class=\"note\">Compared: ",

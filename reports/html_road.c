@@ -55,8 +55,8 @@ void tm_html_road(struct tm_buf *b, const json_t *report)
     tm_buf_addz(b, "<h2>Where the time goes</h2>\n<p class=\"note\">All changes in order, the "
                    "fastest tenth first, the slowest thousandth last; of each group, the mean "
                    "wall time on every leg from the intended commit to the first read that showed "
-                   "it. The legs of a column add up to its whole. Touch a leg in the legend to "
-                   "leave it out. Changes that came by a repair instead of an event of their own "
+                   "it. The legs of a column add up to its whole. <span class=\"screen\">Touch a "
+                   "leg in the legend to leave it out.</span> Changes that came by a repair instead of an event of their own "
                    "are not among them.</p>\n");
     road_choice(b, report);
     tm_buf_addz(b, "<div class=\"chart\" id=\"legs\"><p class=\"note\">This chart needs "

@@ -179,6 +179,25 @@ const tests = {
         assert.notEqual(await picture(tab, id), before, `${id}: a touch on the legend changes nothing`);
       }
   },
+  async paper_is_white_and_unfolded_whatever_the_screen_and_the_screen_is_as_before_afterwards(browser) {
+    const folded = tab => count(tab, "details:not([open])"), paper = [];
+    for (const scheme of ["light", "dark"]) {
+      const tab = await open(browser, 1200, scheme);
+      await (await tab.$("#freshness .u-legend .u-series:nth-child(4) th")).click();
+      const before = await folded(tab);
+      await tab.emulateMediaType("print");
+      await tab.evaluate(() => dispatchEvent(new Event("beforeprint")));
+      const rgb = await tab.$eval("body", e => getComputedStyle(e).backgroundColor);
+      assert.equal(rgb, "rgb(255, 255, 255)");
+      assert.equal(await folded(tab), await count(tab, "details.names"), "what is no list of names is open");
+      paper.push(await picture(tab, "freshness"));
+      await tab.emulateMediaType("screen");
+      await tab.evaluate(() => dispatchEvent(new Event("afterprint")));
+      assert.equal(await folded(tab), before);
+      assert.equal(await count(tab, "#freshness .u-series.u-off"), 1, "the line that was left out still is");
+    }
+    assert.equal(paper[0], paper[1], "a chart printed from the dark is as one printed from the light");
+  },
   async it_prints(browser) {
     const tab = await open(browser, 1200, "light");
     const pdf = await tab.pdf({ path: `${shots}/print.pdf`, format: "A4" });
