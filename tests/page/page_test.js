@@ -91,6 +91,19 @@ const tests = {
       assert.equal(await count(tab, `#${chart} canvas`), 1);
     }
   },
+  async a_name_in_the_legend_is_reached_by_tab_seen_and_switched_by_keyboard(browser) {
+    const tab = await open(browser, 1200, "light");
+    await tab.focus("#stage");
+    await tab.keyboard.press("Tab");
+    const here = () => tab.evaluate(() => { const e = document.activeElement; return [e.tagName, e.getAttribute("aria-pressed"), getComputedStyle(e).outlineStyle]; });
+    assert.deepEqual((await here()).slice(0, 2), ["TH", "true"]);
+    assert.notEqual((await here())[2], "none", "focus is seen");
+    for (const [key, off] of [["Enter", 1], ["Space", 0]]) {
+      await tab.keyboard.press(key);
+      assert.equal(await count(tab, "#amount .u-series.u-off"), off, key);
+      assert.equal((await here())[1], String(!off));
+    }
+  },
   async what_is_folded_opens_by_keyboard(browser) {
     const tab = await open(browser, 1200, "light");
     await tab.focus("details summary");
