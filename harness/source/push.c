@@ -71,10 +71,6 @@ bool tm_push_needs_offsets(const struct tm_push *p)
 {
     return p->state <= PUSH_CHECKPOINT && p->cometd == NULL;
 }
-const struct tm_source_counts *tm_push_counts(const struct tm_push *p)
-{
-    return &p->counts;
-}
 bool tm_push_live(const struct tm_push *p)
 {
     return p->cometd != NULL && tm_cometd_live(p->cometd);
@@ -98,7 +94,6 @@ static enum tm_code push_describe(struct tm_push *p, const struct tm_now *now, s
         return tm_at(err, "%s, which %s is about", p->set.object, p->set.channel);
     tm_describe_close(p->describe);
     p->describe = d;
-    p->counts.describes++;
     p->registered = 0;
     p->state =
         p->set.kind == TM_SOURCE_PUSH_TOPIC && p->cometd == NULL ? PUSH_TOPIC : PUSH_REGISTER;
@@ -291,7 +286,6 @@ static enum tm_code push_begun(struct tm_push *p, struct tm_err *err)
         return TM_E_AGAIN;
     }
     p->found = p->found || rc == TM_OK;
-    p->counts.checkpoints += rc == TM_OK;
     return rc;
 }
 
@@ -301,7 +295,7 @@ static enum tm_code push_aside(struct tm_push *p, int64_t replay_id, struct tm_e
 {
     char why[sizeof err->msg + sizeof err->ctx + 4], reason[sizeof why + 40];
     struct tm_aside *aside = p->ports.aside;
-    if (aside == NULL || p->counts.aside >= TM_ASIDE_EVENTS_MAX)
+    if (aside == NULL || p->aside_count >= TM_ASIDE_EVENTS_MAX)
         return tm_at(err, "%s: no more events are kept aside", p->set.channel);
     snprintf(reason, sizeof reason, "an event could not be read: %s",
              tm_err_text(err, why, sizeof why));
@@ -312,7 +306,7 @@ static enum tm_code push_aside(struct tm_push *p, int64_t replay_id, struct tm_e
         return rc;
     tm_log(TM_LOG_WARN, "%s: %s; kept aside in %s, and passed over", p->set.channel, reason,
            tm_aside_path(aside));
-    p->counts.aside++;
+    p->aside_count++;
     if (replay_id > p->batch_high)
         p->batch_high = replay_id;
     p->event_at++;
@@ -331,7 +325,6 @@ static bool push_is_stale(struct tm_push *p, const struct push_event *event)
         return true;
     }
     json_object_set_new(p->dropped, unknown, json_true());
-    p->counts.unknown_fields++;
     tm_log(TM_LOG_WARN, "%s: events name the field %s, which %s does not have; it is left out",
            p->set.channel, unknown, p->set.object);
     return false;
@@ -359,8 +352,6 @@ static enum tm_code push_event(struct tm_push *p, struct tm_err *err)
         p->batch_high = event.replay_id;
     p->event_at++;
     p->renewed = false;
-    p->counts.events++;
-    p->counts.records++;
     return TM_OK;
 }
 
@@ -379,7 +370,6 @@ static enum tm_code push_refused(struct tm_push *p, struct tm_err *err)
     tm_err_clear(err);
     p->at = (struct tm_checkpoint){ .replay_id = -1, .epoch = p->at.epoch + 1, .copy_asked = true };
     p->found = p->begin_sent = false;
-    p->counts.epochs++;
     tm_cometd_resume(p->cometd,
                      p->set.invalid_replay == TM_SOURCE_ALL ? TM_REPLAY_ALL : TM_REPLAY_NEW);
     return TM_OK;
@@ -410,7 +400,6 @@ static enum tm_code push_take(struct tm_push *p, const struct tm_now *now, struc
         p->checkpoint_next_ns = now->wall_ns + PUSH_CHECKPOINT_NS;
         enum tm_code rc = push_put_checkpoint(p, err);
         p->checkpoint_due = rc != TM_OK;
-        p->counts.checkpoints += rc == TM_OK;
         return rc == TM_E_AGAIN ? TM_OK : rc;
     }
     if (p->checkpoint_due)

@@ -36,7 +36,6 @@ void tm_push_set_offsets(struct tm_push *p, struct tm_topic *offsets);
 bool tm_push_needs_offsets(const struct tm_push *p);
 enum tm_code tm_push_step(struct tm_push *p, const struct tm_now *now, struct tm_wake *wake,
                           struct tm_err *err);
-const struct tm_source_counts *tm_push_counts(const struct tm_push *p);
 bool tm_push_live(const struct tm_push *p);
 /* The Avro schema of its records. */
 enum tm_code tm_push_schema(struct tm_buf *out, const struct tm_source_settings *settings,

@@ -27,7 +27,7 @@ struct push_event { /* borrowed from its delivery */
 struct tm_push {
     struct tm_source_settings set;
     struct tm_source_ports ports;
-    struct tm_source_counts counts;
+    uint64_t aside_count; /* events that could not be read */
     enum push_state state;
     enum push_phase phase;
     struct tm_cometd *cometd;
