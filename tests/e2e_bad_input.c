@@ -32,6 +32,14 @@ static int remove_folder(void **state)
 }
 #define TEXTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
+static void left_nothing(const char *name)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (access(path, F_OK) == 0)
+        fail_msg("%s was left behind", path);
+}
+
 static void an_unknown_command_is_answered_with_the_nearest(void **state)
 {
     (void)state;
@@ -63,8 +71,18 @@ static void comparisons_sweeps_and_histories_refuse_what_they_cannot_use(void **
                     folder);
     tm_test_refused(64, TEXTS("--intervals", "5x"), 10, "tidemark sweep --intervals 5x");
     tm_test_refused(64, TEXTS("--modes", "fast"), 10, "tidemark sweep --modes fast");
-    tm_test_refused(64, TEXTS("has no streaming pipeline"), 10,
+    tm_test_write_file(folder, "object.json", "{\"nme\": \"no report\"}");
+    tm_test_refused(64, TEXTS("--baseline", "object.json", "lacks \"tidemark\""), 10,
+                    "tidemark run fixtures/scenarios/short.json --baseline %s/object.json --out "
+                    "%s/never",
+                    folder, folder);
+    tm_test_refused(64, TEXTS("Account.json", "unknown key"), 10,
                     "tidemark sweep fixtures/objects/Account.json");
+    tm_test_refused(64, TEXTS("object.json", "unknown key \"nme\""), 10,
+                    "tidemark sweep %s/object.json", folder);
+    tm_test_refused(64, TEXTS("/nowhere/part.db", "tidemark check --part"), 10,
+                    "tidemark check --merge /nowhere --org x.db --out %s/merged", folder);
+    left_nothing("merged");
     tm_test_refused(64, TEXTS("unexpected argument \"b\""), 10, "tidemark report a b");
     tm_test_refused(64, TEXTS("frobnicate"), 10, "tidemark help frobnicate");
 }
@@ -205,6 +223,14 @@ static void a_port_in_use_is_named(void **state)
     assert_int_equal(tm_test_server_stop(&registry), 0);
 }
 /* Each command that keeps a database: another kind of file in its place is the user's mistake. */
+static void an_org_that_cannot_be_made_leaves_no_file_behind(void **state)
+{
+    (void)state;
+    tm_test_refused(64, TEXTS("/nowhere", "objects folder"), 10,
+                    "tidemark serve --quiet --port 0 --objects /nowhere --org %s/half.db", folder);
+    left_nothing("half.db");
+    left_nothing("half.db-wal");
+}
 static void a_file_that_is_no_database_is_named_and_left_as_it_is(void **state)
 {
     static const char garbage[] = "minutes of the harbour board, not a database of any kind\n";
@@ -249,6 +275,7 @@ int main(void)
         cmocka_unit_test(output_that_cannot_be_written_is_no_success),
         cmocka_unit_test(a_view_says_for_which_file_it_waits),
         cmocka_unit_test(a_port_in_use_is_named),
+        cmocka_unit_test(an_org_that_cannot_be_made_leaves_no_file_behind),
         cmocka_unit_test(a_file_that_is_no_database_is_named_and_left_as_it_is),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,5 +1,6 @@
 #include "run/baseline.h"
 #include "base/config.h"
+#include "reports/report.h"
 #include "run/command.h"
 #include "run/supervise.h"
 #include <dirent.h>
@@ -17,10 +18,14 @@ static enum tm_code baseline_file(struct tm_baseline *b, const char *path, struc
     if (b->count == TM_COMPARE_RUNS_MAX)
         return tm_fail(err, TM_E_ARG, "more than %d runs on one side, with %.200s",
                        TM_COMPARE_RUNS_MAX, path);
-    if (tm_json_load(&b->runs[b->count], path, err) != TM_OK)
-        return err->code;
-    b->count++;
-    return TM_OK;
+    json_t *report = NULL;
+    enum tm_code rc = tm_json_load(&report, path, err);
+    if (rc == TM_OK)
+        rc = tm_report_check(report, path, err);
+    if (rc == TM_OK)
+        b->runs[b->count++] = json_incref(report);
+    json_decref(report);
+    return rc;
 }
 
 static bool baseline_has(char path[TM_PATH_MAX], const char *dir, const char *name)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/sql.h"
 #include "check/merge.h"
+#include "check/part.h"
 #include "reports/report.h"
 #include "run/clock_ask.h"
 #include "run/supervise.h"
@@ -238,6 +239,15 @@ static enum tm_code merge_folders(const struct tm_check_parts *given, const char
     folders[(*count)++] = flags->config_path;
     for (size_t i = 0; i < flags->rest_count; i++)
         folders[(*count)++] = flags->rest[i];
+    char part[TM_PATH_MAX];
+    for (size_t i = 0; i < *count; i++) {
+        snprintf(part, sizeof part, "%.900s/" TM_PART_FILE, folders[i]);
+        if (access(part, R_OK) != 0)
+            return tm_fail(err, TM_E_ARG,
+                           "cannot read %.300s: %s; give the folders that `tidemark check --part` "
+                           "left",
+                           part, strerror(errno));
+    }
     if (mkdir(given->out, 0777) != 0 && errno != EEXIST)
         return tm_fail(err, TM_E_ARG, "--out %s: %s", given->out, strerror(errno));
     char run_db[TM_PATH_MAX], copy[TM_PATH_MAX];

@@ -5,6 +5,7 @@
 #include "run/run.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "mocks/salesforce/scenario.h"
 #include "reports/sweep.h"
 #include <errno.h>
 #include <stdio.h>
@@ -129,23 +130,24 @@ static enum tm_code sweep_polling(struct sweep *s, int64_t interval_s, int64_t p
 
 static enum tm_code sweep_pipelines(struct sweep *s, const char *scenario, struct tm_err *err)
 {
-    json_t *json = NULL, *p;
+    struct tm_scenario *asked = NULL;
+    const json_t *p;
     size_t i;
-    enum tm_code rc = tm_json_load(&json, scenario, err);
+    enum tm_code rc = tm_scenario_load(&asked, scenario, err);
     s->pipelines = json_array();
     if (rc == TM_OK)
-        json_array_foreach(json_object_get(json, "pipelines"), i, p)
+        json_array_foreach(json_object_get(asked->json, "pipelines"), i, p)
         {
             const char *kind = json_string_value(json_object_get(p, "kind"));
             const char *name = json_string_value(json_object_get(p, "name"));
             char view[64];
             if (kind == NULL || strcmp(kind, "stream") != 0 || name == NULL)
                 continue;
-            json_array_append(s->pipelines, p);
+            json_array_append_new(s->pipelines, json_deep_copy(p));
             snprintf(view, sizeof view, "%.50s-view", name);
             rc = sweep_add(s, view, "streaming", 0, err);
         }
-    json_decref(json);
+    tm_scenario_close(asked);
     if (rc == TM_OK && s->count == 0)
         rc = tm_fail(err, TM_E_ARG, "%s has no streaming pipeline to compare polling with",
                      scenario);

@@ -245,7 +245,10 @@ static enum tm_code org_lock(struct tm_org *org, struct tm_err *err)
     const char *path = org->settings.path;
     if (strcmp(path, ":memory:") == 0)
         return TM_OK;
-    org->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    org->lock_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    org->made_file = org->lock_fd >= 0;
+    if (org->lock_fd < 0 && errno == EEXIST)
+        org->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (org->lock_fd < 0)
         return tm_fail(err, TM_E_ARG, "cannot write the org's file %s: %s", path, strerror(errno));
     if (flock(org->lock_fd, LOCK_EX | LOCK_NB) == 0)
@@ -297,8 +300,11 @@ enum tm_code tm_org_open(struct tm_org **out, const struct tm_org_settings *sett
     if (rc == TM_E_AGAIN)
         rc = tm_fail_retry(err, TM_E_IO, "%s is locked by another process", settings->path);
     if (rc != TM_OK) {
+        bool made_file = org->made_file;
         org->usage_count = 0;
         tm_org_close(org);
+        if (made_file) /* nothing half-made is left, which the next start would take for an org */
+            unlink(settings->path);
         return rc;
     }
     *out = org;

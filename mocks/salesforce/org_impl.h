@@ -57,6 +57,7 @@ struct tm_org {
     struct tm_org_settings settings;
     char *texts[4]; /* copies the settings point to */
     int lock_fd;    /* holds the file against a second writer; -1 = in memory */
+    bool made_file; /* it was not there before */
     sqlite3 *db;
     struct org_object objects[TM_ORG_OBJECTS_MAX];
     size_t objects_count;
