@@ -229,7 +229,7 @@ static const struct tm_help helps[] = {
       "  --pipeline NAME        of one pipeline only\n"
       "  --last N               commits told of without a time\n"
       "  --json                 the story for programs\n",
-      "tidemark why reports/out/first Opportunity/006Py00000000DtIAI.StageName 14:05" },
+      "tidemark why reports/out/first Opportunity/006Py000000007uIAA.Name 08:02" },
     { "compare", "BASE NEW [FLAGS]", "is the new one worse than the old one?",
       "Judges runs of one scenario and seed against earlier ones. Each side is a run's folder, "
       "its\n"
@@ -245,7 +245,7 @@ static const struct tm_help helps[] = {
       "without it\n"
       "  --exact                counters alone; one run a side is enough\n"
       "  --json                 the whole comparison for programs\n",
-      "tidemark compare reports/out/nightly/base reports/out/nightly/new" },
+      "tidemark compare reports/out/old reports/out/new --exact" },
     { "sweep", "[SCENARIO] [FLAGS]", "what freshness costs: the decision chart",
       "Lets streaming and polling at several intervals, page sizes and modes work on one history\n"
       "under a virtual clock, and draws freshness against cost (API calls, bytes, CPU), with what\n"
