@@ -65,8 +65,7 @@ static enum tm_code match_record(struct match_work *w, uint32_t record, uint32_t
         return rc;
     match_hashes(w);
     tm_match_anomalies(w, record, row);
-    for (size_t i = 0; i < w->versions; i++)
-        tm_match_time(w, i);
+    tm_match_times(w);
     rc = tm_match_timeline(w, err);
     if (rc == TM_OK)
         rc = tm_match_sweep(w, &area, err);

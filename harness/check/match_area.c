@@ -187,6 +187,14 @@ static void match_weigh(struct match_work *w, const struct match_area *a)
     m->read_us += changes * (double)(w->timing->end_us - w->timing->start_us);
 }
 
+/* A coincident version is shown with its commit, or with the display that it rides on. */
+static void match_area_riding(struct match_work *w, struct match_area *a, size_t n)
+{
+    if (a->riding <= a->shown || tm_match_sample(w, (size_t)a->riding)->visible_us > a->at_us)
+        return;
+    match_area_shown(w, a, a->riding, n);
+}
+
 static int64_t match_next_us(const struct match_work *w, size_t version, size_t event, size_t star)
 {
     int64_t next = version < w->versions ? w->commit_us[version] : INT64_MAX;
@@ -210,7 +218,11 @@ enum tm_code tm_match_sweep(struct match_work *w, struct match_area *a, struct t
     if (rc != TM_OK)
         return rc;
     *a = (struct match_area){
-        .at_us = start, .truth = MATCH_BEFORE, .shown = MATCH_BEFORE, .display = SIZE_MAX
+        .at_us = start,
+        .truth = MATCH_BEFORE,
+        .shown = MATCH_BEFORE,
+        .riding = MATCH_BEFORE,
+        .display = SIZE_MAX,
     };
     while (v < w->versions && w->commit_us[v] <= start)
         a->truth = (int64_t)v++;
@@ -232,12 +244,12 @@ enum tm_code tm_match_sweep(struct match_work *w, struct match_area *a, struct t
             a->stars += w->stars[s++].by;
         } else if (commit_us <= display_us) {
             a->truth = (int64_t)v;
-            if (w->coincident[v] && tm_match_sample(w, v)->visible_us <= w->commit_us[v])
-                match_area_shown(w, a, (int64_t)v, n);
+            a->riding = w->coincident[v] ? (int64_t)v : a->riding;
             v++;
         } else {
             match_area_display(w, a, n++);
         }
+        match_area_riding(w, a, n);
         if (match_next_us(w, v, n, s) > us) /* several at one instant are one step of the curve */
             rc = match_area_step(w, a, err);
     }

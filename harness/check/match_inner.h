@@ -68,12 +68,14 @@ struct match_work { /* scratch for one record, grown to the largest */
     int64_t now;                        /* newest version committed, -1 none */
     int64_t frontier;                   /* newest version certainly shown by a whole row */
     uint64_t displayed;                 /* row hash of what is displayed */
+    int64_t visible_us_max;             /* of the versions timed so far */
     bool displays;  /* those of this object are kept: tm_display */
     bool unordered; /* the record's displays had to be moved to stay in order: see M5 */
 };
 
 struct match_area {              /* running state of the sweep of one record */
     int64_t at_us, truth, shown; /* newest committed; newest shown by a whole row */
+    int64_t riding;              /* newest coincident one committed, that is not shown yet */
     int64_t extra;               /* shown by columns, beyond `shown` */
     size_t display;              /* event on display, SIZE_MAX: nothing yet */
     int64_t behind_us, stale_us; /* stale: behind by one version or more */
@@ -98,8 +100,8 @@ enum tm_code tm_match_walk(struct match_work *w, struct tm_err *err);
 void tm_match_anomalies(struct match_work *w, uint32_t record, uint32_t row);
 
 /* ---- match_time.c ---- */
-/* M4 for one version. */
-void tm_match_time(struct match_work *w, size_t i);
+/* M4 for every version. */
+void tm_match_times(struct match_work *w);
 /* What is displayed from when on, on the org timeline. */
 enum tm_code tm_match_timeline(struct match_work *w, struct tm_err *err);
 

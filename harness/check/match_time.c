@@ -101,8 +101,15 @@ static void match_time_silent(struct match_work *w, size_t i, struct tm_sample *
     s->wait_us = s->visible_us - v->intended_ms * 1000 - s->work_ns / 1000;
 }
 
-/* M4 for one version. */
-void tm_match_time(struct match_work *w, size_t i)
+/* M3: visible with the commit that made it so, but not before what it rides on: behind a late
+ * generator that commit was planned for before the display was there. */
+static int64_t match_time_coincident(const struct match_work *w, size_t i)
+{
+    size_t with = SIZE_MAX - 1 - w->hi_obs[i]; /* see match_commit */
+    return w->commit_us[with] < w->visible_us_max ? w->visible_us_max : w->commit_us[with];
+}
+
+static void match_time_one(struct match_work *w, size_t i)
 {
     const struct tm_timing *t = w->timing;
     const struct tm_truth_version *v = &w->truth->versions[w->index[i]];
@@ -118,9 +125,8 @@ void tm_match_time(struct match_work *w, size_t i)
         return;
     s->flags |= TM_SAMPLE_SEEN;
     if (w->coincident[i]) {
-        size_t with = SIZE_MAX - 1 - w->hi_obs[i]; /* see match_commit */
         s->flags |= TM_SAMPLE_COINCIDENT;
-        s->visible_us = w->commit_us[with];
+        s->visible_us = match_time_coincident(w, i);
         return;
     }
     const struct tm_shown_obs *o = w->obs[w->hi_obs[i]].o;
@@ -151,6 +157,17 @@ void tm_match_time(struct match_work *w, size_t i)
     s->wait_us = (start_ms - v->intended_ms) * 1000;
     s->work_ns = o->hi_ns - start_ns;
     s->visible_us = start_ms * 1000 + s->work_ns / 1000;
+}
+
+void tm_match_times(struct match_work *w)
+{
+    w->visible_us_max = INT64_MIN;
+    for (size_t i = 0; i < w->versions; i++) {
+        match_time_one(w, i);
+        int64_t us = tm_match_sample(w, i)->visible_us;
+        if (us != INT64_MAX && us > w->visible_us_max)
+            w->visible_us_max = us;
+    }
 }
 
 /* The grid point of the newest poll of the same object that was due by `at_ns`; INT64_MIN: none. */
