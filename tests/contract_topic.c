@@ -288,6 +288,52 @@ static void the_owner_says_where_a_partition_begins(void **state)
     r->ops->close(r);
 }
 
+static int64_t start_at_10(void *self, const char *topic, int32_t partition)
+{
+    (void)self, (void)topic, (void)partition;
+    return 10;
+}
+
+static int64_t committed_of(const char *group, const char *topic)
+{
+    return world.mem != NULL ? tm_mem_committed(world.mem, group, topic, 0)
+                             : tm_test_kafka_committed(world.brokers, group, topic);
+}
+
+/* Its last commit was lost, with the process or with a rebalance; a producer may be waiting for it,
+ * and nothing that could be read and committed comes before that producer goes on. */
+static void what_an_owner_has_of_its_own_its_group_is_told(void **state)
+{
+    static struct tm_record records[10];
+    char topic[100], group[40];
+    struct tm_err err = { 0 };
+    size_t n = 0;
+    (void)state;
+    snprintf(group, sizeof group, "told-%d-%u", (int)getpid(), world.topics);
+    fresh(topic, "told", 1);
+    struct tm_topic *w = open_with((struct tm_kafka_options){ 0 });
+    for (int i = 0; i < 10; i++)
+        put(w, topic, 0, NULL, &i, sizeof i);
+    flush_all(w);
+    w->ops->close(w);
+    struct tm_topic *r = open_reader(group, topic, start_at_10, NULL);
+    int64_t until = tm_clock_monotonic_ns() + PATIENCE_NS;
+    do {
+        for (int i = 0; i < 20; i++) {
+            assert_int_equal(r->ops->fetch(r, records, 10, &n, &err), TM_E_AGAIN);
+            wait_for(r);
+        }
+    } while (committed_of(group, topic) != 10 && tm_clock_monotonic_ns() < until);
+    assert_int_equal(committed_of(group, topic), 10);
+    r->ops->close(r);
+    r = open_reader(group, topic, start_at_7, &(int){ 0 }); /* never told backwards */
+    int64_t last = -1;
+    assert_int_equal(take(r, 1, remember, &last, &err), TM_OK);
+    assert_int_equal(last, 7);
+    assert_int_equal(committed_of(group, topic), 10);
+    r->ops->close(r);
+}
+
 static enum tm_code ask_watermarks(struct tm_topic *t, const char *topic, int64_t *low,
                                    int64_t *high, struct tm_err *err)
 {
@@ -708,6 +754,7 @@ static int in_two_processes(int (*first)(void), int (*second)(void))
 #define FIRST_CASES                                                                                \
     cmocka_unit_test(two_groups_each_see_every_record_in_order_in_the_partition_of_its_key),       \
         cmocka_unit_test(the_owner_says_where_a_partition_begins),                                 \
+        cmocka_unit_test(what_an_owner_has_of_its_own_its_group_is_told),                          \
         cmocka_unit_test(watermarks_partitions_and_cluster_are_told),                              \
         cmocka_unit_test(what_was_evicted_unread_is_an_error_never_a_jump),                        \
         cmocka_unit_test(flush_tells_of_a_record_that_was_not_delivered),                          \

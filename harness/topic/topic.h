@@ -26,7 +26,9 @@ struct tm_record {
 #define TM_OFFSET_BEGINNING (-2)
 #define TM_OFFSET_END (-1)
 struct tm_topic_owner { /* how the station answers a rebalance; called inside fetch */
-    /* Next offset to read, >= 0, or one of TM_OFFSET_*. NULL function = TM_OFFSET_COMMITTED. */
+    /* Next offset to read, >= 0, or one of TM_OFFSET_*. NULL function = TM_OFFSET_COMMITTED. What
+     * is beyond the group's committed offset is done, and committed for it: producers may wait for
+     * a commit that was lost with a process or a rebalance. */
     int64_t (*start)(void *self, const char *topic, int32_t partition);
     /* Partitions go away: finish nothing, forget what is not durable. May be NULL. */
     void (*revoked)(void *self, const char *topic, int32_t partition);

@@ -178,6 +178,7 @@ static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int
     int64_t start = TM_OFFSET_COMMITTED, low = 0, high = 0;
     if (k->owner.start != NULL)
         start = k->owner.start(k->owner.self, tp->topic, tp->partition);
+    bool done = start > 0 && start > committed; /* and the group was not told, or it was lost */
     if (start == TM_OFFSET_COMMITTED)
         start = committed >= 0 ? committed : TM_OFFSET_BEGINNING;
     rd_kafka_resp_err_t e = tm_rdk_marks(k->consumer, tp->topic, tp->partition, true, &low, &high);
@@ -196,8 +197,10 @@ static enum tm_code rdk_begin(struct rdk *k, rd_kafka_topic_partition_t *tp, int
     if (p == NULL)
         return tm_fail(err, TM_E_LIMIT, "kafka: more than %d partitions", RDK_PARTS_MAX);
     p->owned = true;
-    p->dirty = false;
-    p->commit_next = -1; /* what an earlier assignment left unsent must never be sent in this one */
+    /* what an earlier assignment left unsent must never be sent in this one */
+    p->commit_next = done ? start : -1;
+    p->dirty = done;
+    k->dirty |= done;
     p->position = tp->offset = start;
     return TM_OK;
 }

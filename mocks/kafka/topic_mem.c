@@ -344,6 +344,8 @@ static enum tm_code mem_place(struct topic_mem *m, size_t topic, int32_t partiti
                        "topic %s partition %" PRId32 ": offset %" PRId64
                        " is beyond the log's end %zu",
                        t->name, partition, claim->position, part->records_count);
+    if (start > 0 && start > claim->committed)
+        claim->committed = start;
     return TM_OK;
 }
 
