@@ -1,7 +1,6 @@
 #include "batch/batch.h"
 #include "base/text.h"
-#include "batch/fetch.h"
-#include "batch/store.h"
+#include "batch/batch_inner.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,66 +12,8 @@
     (2 * TM_NS_PER_S) /* first load that failed for a passing reason: again after so long */
 #define BATCH_BUSY_NS TM_NS_PER_MS        /* database busy: again after so long */
 #define BATCH_LOCATORS_LOST_MAX 3         /* in one poll of one object; one more fails it */
-#define BATCH_SOQL_BYTES_MAX (100u << 10) /* SOQL's own limit: 100,000 characters */
 
-enum batch_phase {
-    PHASE_IDLE,
-    PHASE_DESCRIBE,
-    PHASE_BEGIN,
-    PHASE_QUERY,
-    PHASE_JOB,
-    PHASE_STORE,
-    PHASE_MERGE,
-    PHASE_DELETED,
-    PHASE_VERIFY,
-    PHASE_REMOVE
-};
-struct batch_object {
-    const char *name;
-    struct tm_describe *describe; /* of the last poll that asked; owned */
-    struct tm_batch_state state;
-    int64_t whole_ms; /* grid point of the last whole read that ended well; INT64_MIN = none */
-    bool gap;         /* getDeleted could not reach back far enough: the next read is a whole one */
-};
-struct tm_batch {
-    const struct tm_batch_settings *settings;
-    struct tm_sf_session *session;
-    const struct tm_http *http;
-    struct tm_store *store;
-    tm_batch_note *note;
-    void *note_data;
-    struct tm_batch_counts counts;
-    struct batch_object objects[TM_BATCH_OBJECTS_MAX];
-    size_t objects_count;
-
-    bool started;             /* the grid and the stored state are known */
-    bool polling, first;      /* a poll is under way; it is the first load */
-    int64_t last_grid_ms;     /* of the last poll that was on the grid */
-    int64_t next_ms;          /* grid point of the next */
-    int64_t grid_ms, skipped; /* of the poll under way */
-    int64_t retry_ns;         /* TM_NEVER, or when a first load is tried again */
-    size_t at;                /* object of the poll */
-
-    enum batch_phase phase;              /* of that object */
-    bool described_again;                /* after INVALID_FIELD, once a poll and object */
-    unsigned locators_lost;              /* of this poll and object */
-    uint64_t calls_before, bytes_before; /* HTTP counters when the object's read began */
-    int64_t calls_kept, bytes_kept;      /* of the same read before a restart */
-    struct tm_fetch *fetch;
-    struct tm_sf_query *query; /* verifying what getDeleted said */
-    struct tm_sf_call *call;
-    json_t *page;       /* fetched, not stored yet */
-    bool page_last;     /* the query has no page behind it */
-    int64_t query_rows; /* rows of this query so far: a full LIMIT means another query */
-    uint64_t read_pages;
-    json_t *suspects, *alive; /* getDeleted: ids to verify; of those the ones that answered */
-    size_t suspects_asked;
-    int64_t deleted_until_ms;
-};
-
-static void batch_tell(struct tm_batch *b, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void batch_tell(struct tm_batch *b, const char *fmt, ...)
+void batch_tell(struct tm_batch *b, const char *fmt, ...)
 {
     char text[800];
     va_list ap;
@@ -332,7 +273,7 @@ static enum tm_code batch_give_up(struct tm_batch *b, const struct tm_now *now,
 
 /* ---- one object's read ---- */
 
-static struct batch_object *batch_object(struct tm_batch *b)
+struct batch_object *batch_object(struct tm_batch *b)
 {
     return &b->objects[b->at];
 }
@@ -431,7 +372,7 @@ static enum tm_code batch_begin(struct tm_batch *b, const struct tm_now *now, st
     return TM_OK;
 }
 
-static void batch_count_http(struct tm_batch *b)
+void batch_count_http(struct tm_batch *b)
 {
     struct tm_batch_state *s = &batch_object(b)->state;
     s->calls = b->calls_kept + (int64_t)(b->http->counts.calls - b->calls_before);
@@ -587,7 +528,7 @@ static enum tm_code batch_store(struct tm_batch *b, struct tm_err *err)
     return batch_after_page(b, &before, err);
 }
 
-static void batch_object_done(struct tm_batch *b)
+void batch_object_done(struct tm_batch *b)
 {
     batch_drop_read(b);
     b->at++;
@@ -621,123 +562,6 @@ static enum tm_code batch_merge(struct tm_batch *b, const struct tm_now *now, st
         b->phase = PHASE_DELETED;
         return TM_OK;
     }
-    batch_object_done(b);
-    return TM_OK;
-}
-
-/* ---- getDeleted ---- */
-
-static enum tm_code batch_deleted(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
-{
-    struct batch_object *o = batch_object(b);
-    struct tm_sf_deleted answer;
-    int64_t end_ms = now->org_ms - now->org_ms % 60000,
-            oldest_ms = end_ms - TM_BATCH_DELETED_DAYS_MAX * TM_BATCH_DAY_MS;
-    int64_t from_ms = o->state.deleted_until_ms - b->settings->overlap_ms;
-    enum tm_code rc = TM_OK;
-    if (b->call == NULL) {
-        if (from_ms < oldest_ms)
-            from_ms = oldest_ms + 60000;
-        if (from_ms > end_ms - 60000)
-            from_ms = end_ms - 60000;
-        rc = tm_sf_deleted_start(&b->call, b->session, o->name, from_ms, end_ms, err);
-        if (rc != TM_OK)
-            return rc;
-    }
-    rc = tm_sf_deleted_poll(b->call, now, &answer, err);
-    if (rc != TM_OK)
-        return rc;
-    tm_sf_call_close(b->call);
-    b->call = NULL;
-    if (answer.earliest_available_ms > o->state.deleted_until_ms) {
-        batch_tell(
-            b, "getDeleted of %s reaches back only part of the way: the next poll reads everything",
-            o->name);
-        o->gap =
-            true; /* not known up to now until that read has ended: found again after a crash */
-    }
-    b->deleted_until_ms = !o->gap && answer.latest_covered_ms > o->state.deleted_until_ms
-                              ? answer.latest_covered_ms
-                              : o->state.deleted_until_ms;
-    o->state.rows = (int64_t)json_array_size(answer.records);
-    rc = tm_store_suspects(b->store, o->name, answer.records, &b->suspects, err);
-    json_decref(answer.records);
-    if (rc != TM_OK)
-        return rc;
-    b->alive = json_object();
-    b->phase = json_array_size(b->suspects) > 0 ? PHASE_VERIFY : PHASE_REMOVE;
-    return b->alive != NULL ? TM_OK : tm_fail(err, TM_E_NOMEM, "batch: ids to verify");
-}
-
-static enum tm_code batch_verify_query(struct tm_batch *b, struct tm_err *err)
-{
-    struct tm_buf soql;
-    size_t count = json_array_size(b->suspects), asked = 0;
-    tm_buf_init(&soql, BATCH_SOQL_BYTES_MAX);
-    tm_buf_addf(&soql, "SELECT Id FROM %s WHERE Id IN (", batch_object(b)->name);
-    for (; asked < TM_BATCH_VERIFY_IDS_MAX && b->suspects_asked + asked < count; asked++)
-        tm_buf_addf(&soql, "%s'%s'", asked > 0 ? "," : "",
-                    json_string_value(json_array_get(b->suspects, b->suspects_asked + asked)));
-    tm_buf_addz(&soql, ")");
-    enum tm_code rc = tm_buf_check(&soql, "a verifying query", err);
-    if (rc == TM_OK)
-        rc = tm_sf_query_open(&b->query, b->session, tm_buf_text(&soql), false, 0, err);
-    if (rc == TM_OK)
-        b->suspects_asked += asked;
-    tm_buf_free(&soql);
-    return rc;
-}
-
-/* An id that getDeleted names may have been undeleted in the same second: only ids a query does not
- * return go. */
-static enum tm_code batch_verify(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
-{
-    json_t *records = NULL, *record;
-    bool last = false;
-    size_t i;
-    enum tm_code rc = TM_OK;
-    if (b->query == NULL && (rc = batch_verify_query(b, err)) != TM_OK)
-        return rc;
-    rc = tm_sf_query_next(b->query, now, &records, &last, err);
-    if (rc != TM_OK)
-        return rc;
-    json_array_foreach(records, i, record)
-    {
-        char id[TM_ID_BYTES];
-        const char *text = json_string_value(json_object_get(record, "Id"));
-        if (rc == TM_OK && (text == NULL || tm_id18(id, text, NULL) != TM_OK))
-            rc = tm_fail(err, TM_E_PROTO, "a record of %s came without a usable Id",
-                         batch_object(b)->name);
-        if (rc == TM_OK)
-            json_object_set_new(b->alive, id, json_true());
-    }
-    json_decref(records);
-    if (rc != TM_OK || !last)
-        return rc;
-    tm_sf_query_close(b->query);
-    b->query = NULL;
-    if (b->suspects_asked == json_array_size(b->suspects))
-        b->phase = PHASE_REMOVE;
-    return TM_OK;
-}
-
-static enum tm_code batch_remove(struct tm_batch *b, const struct tm_now *now, struct tm_err *err)
-{
-    struct batch_object *o = batch_object(b);
-    struct tm_batch_state next = o->state;
-    uint64_t removed = 0;
-    for (size_t i = json_array_size(b->suspects); i-- > 0;)
-        if (json_object_get(b->alive, json_string_value(json_array_get(b->suspects, i))) != NULL)
-            json_array_remove(b->suspects, i);
-    batch_count_http(b);
-    next.calls = o->state.calls;
-    next.bytes = o->state.bytes;
-    next.deleted_until_ms = b->deleted_until_ms;
-    enum tm_code rc = tm_store_remove(b->store, o->name, b->suspects, &next, now, &removed, err);
-    if (rc != TM_OK)
-        return rc;
-    o->state = next;
-    b->counts.rows_removed += removed;
     batch_object_done(b);
     return TM_OK;
 }
