@@ -22,6 +22,13 @@ mkdir -p "$out" "$baseline" || exit 64
 rank() { case $1 in 0) echo 0;; 2) echo 1;; 1) echo 2;; 64) echo 3;; *) echo 4;; esac; }
 words() { case $1 in 0) echo pass;; 1) echo FAIL;; 2) echo inconclusive;; 64) echo usage;; *) echo "BROKEN ($1)";; esac; }
 
+# What a log says of a bad end: from the verdict on where there is one, without progress and what held.
+told() {
+    from=p
+    ! grep -q '^verdict: ' "$1" || from='/^verdict: /,$p'
+    sed -n "$from" "$1" | grep -vE '^[0-9:.]+ +info |^ok ' | head -12 | sed 's/^/    /'
+}
+
 # step NAME COMMAND…: its log is OUT/NAME.log; the first lines of a bad one are shown
 step() {
     name=$1; shift
@@ -29,7 +36,7 @@ step() {
     "$@" >"$out/$name.log" 2>&1
     code=$?
     printf '%-12s %-14s %4d s   %s\n' "$name" "$(words $code)" "$(($(date +%s) - began))" "$out/$name.log"
-    [ "$code" -eq 0 ] || grep -vE '^[0-9:.]+ +info ' "$out/$name.log" | head -12 | sed 's/^/    /'
+    [ "$code" -eq 0 ] || told "$out/$name.log"
     [ "$(rank $code)" -le "$(rank $worst)" ] || worst=$code
     return $code
 }
