@@ -4,6 +4,7 @@
 #include "check/measure.h"
 #include "check/plan.h"
 #include "check/reader.h"
+#include "check/rundb.h"
 #include "tests/support_history.h"
 #include <unistd.h>
 #include <math.h>
@@ -501,6 +502,36 @@ static void every_rank_up_to_the_border_of_the_never_seen_is_exact(void **state)
         }
 }
 
+/* Killed while it is written, or given up: no file that looks whole, nor an older one. */
+static void a_run_db_is_there_only_when_it_is_whole(void **state)
+{
+    struct tm_err err = { .code = TM_OK };
+    struct tm_run_db r;
+    char path[250], part[260];
+    int64_t rows = 0;
+    sqlite3 *db = NULL;
+    (void)state;
+    snprintf(path, sizeof path, "%s", history_path("whole-run.db"));
+    snprintf(part, sizeof part, "%s" TM_RUN_DB_PART, path);
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(tm_run_db_open(&r, path, &err), TM_OK);
+        assert_int_equal(tm_run_db_meta(&r, "scenario", "tide", &err), TM_OK);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_int_equal(access(part, F_OK), 0);
+        if (turn == 1)
+            tm_run_db_drop(&r);
+        else
+            assert_int_equal(tm_run_db_close(&r, &err), TM_OK);
+        assert_int_equal(access(path, F_OK), turn == 1 ? -1 : 0);
+        assert_int_equal(access(part, F_OK), -1);
+    }
+    assert_int_equal(tm_sql_open(&db, path, TM_SQL_READ, &err), TM_OK);
+    assert_int_equal(tm_sql_int64(&rows, db, "SELECT count(*) FROM meta WHERE value='tide'", &err),
+                     TM_OK);
+    assert_int_equal(rows, 1);
+    tm_sql_close(db);
+}
+
 static void a_plan_with_a_mistake_is_refused_by_name(void **state)
 {
     (void)state;
@@ -561,6 +592,7 @@ int main(void)
         cmocka_unit_test(of_two_samples_the_smaller_is_the_median_and_the_larger_all_beyond),
         cmocka_unit_test(ties_count_each_for_itself),
         cmocka_unit_test(every_rank_up_to_the_border_of_the_never_seen_is_exact),
+        cmocka_unit_test(a_run_db_is_there_only_when_it_is_whole),
         cmocka_unit_test(a_plan_with_a_mistake_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

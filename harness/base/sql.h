@@ -13,8 +13,8 @@ enum tm_sql_mode { TM_SQL_CREATE, TM_SQL_WRITE /* must exist */, TM_SQL_READ };
  * is allowed. */
 enum tm_code tm_sql_open(sqlite3 **out, const char *path, enum tm_sql_mode mode,
                          struct tm_err *err);
-/* For a file that no crash has to survive (a simulated day, measures written in one go): rolls back
- * as ever, from memory, but waits for no disk and writes every page once, where WAL writes it twice
+/* For a file that no crash has to survive (a simulated day, measures not in their place yet): rolls
+ * back as ever, from memory, but waits for no disk and writes every page once, where WAL writes it twice
  * and sums it. Right after tm_sql_open. Readers are shut out while a transaction is written, so: no
  * reader beside the writer that stays within a transaction. */
 enum tm_code tm_sql_fleeting(sqlite3 *db, struct tm_err *err);

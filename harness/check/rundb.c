@@ -9,14 +9,17 @@
 
 enum tm_code tm_run_db_open(struct tm_run_db *out, const char *path, struct tm_err *err)
 {
-    char side[600];
+    static const char *const suffixes[] = { "", "-wal", "-shm", TM_RUN_DB_PART };
+    char side[sizeof out->path + 8];
     *out = (struct tm_run_db){ 0 };
-    for (int i = 0; i < 3; i++) {
-        snprintf(side, sizeof side, "%s%s", path, i == 0 ? "" : i == 1 ? "-wal" : "-shm");
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        snprintf(side, sizeof side, "%.*s%s", (int)sizeof out->path - 1, path, suffixes[i]);
         if (unlink(side) != 0 && errno != ENOENT)
             return tm_fail(err, TM_E_IO, "cannot replace %s: %s", side, strerror(errno));
     }
-    enum tm_code rc = tm_sql_open(&out->db, path, TM_SQL_CREATE, err);
+    snprintf(out->path, sizeof out->path, "%s", path);
+    snprintf(side, sizeof side, "%s" TM_RUN_DB_PART, out->path);
+    enum tm_code rc = tm_sql_open(&out->db, side, TM_SQL_CREATE, err);
     if (rc == TM_OK)
         rc = tm_sql_fleeting(out->db, err);
     if (rc == TM_OK)
@@ -308,13 +311,25 @@ enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int6
 
 enum tm_code tm_run_db_close(struct tm_run_db *r, struct tm_err *err)
 {
+    char part[sizeof r->path + 8];
     enum tm_code rc = tm_sql_exec(r->db, "COMMIT", err);
+    snprintf(part, sizeof part, "%s" TM_RUN_DB_PART, r->path);
+    if (rc == TM_OK) {
+        tm_sql_close(r->db);
+        r->db = NULL;
+        if (rename(part, r->path) != 0)
+            rc = tm_fail(err, TM_E_IO, "cannot put %s in its place: %s", part, strerror(errno));
+    }
     tm_run_db_drop(r);
     return rc;
 }
 
 void tm_run_db_drop(struct tm_run_db *r)
 {
+    char part[sizeof r->path + 8];
     tm_sql_close(r->db);
     r->db = NULL;
+    snprintf(part, sizeof part, "%s" TM_RUN_DB_PART, r->path);
+    if (r->path[0] != '\0')
+        unlink(part);
 }

@@ -1,5 +1,5 @@
-/* rundb: run.db, every sample of a run in SQL. Written once, at the end, in one transaction. Owner:
- * the caller of open. Clocks: *_org_ms org clock, epoch ms UTC; *_ns CLOCK_MONOTONIC; work_ns wall,
+/* rundb: run.db, every sample of a run in SQL. Written once, at the end, in one transaction, beside
+ * its place, and put there when it is whole: a kill leaves no run.db. Owner: the caller of open. Clocks: *_org_ms org clock, epoch ms UTC; *_ns CLOCK_MONOTONIC; work_ns wall,
  * never stretched. */
 #ifndef TM_CHECK_RUNDB_H
 #define TM_CHECK_RUNDB_H
@@ -59,8 +59,10 @@
     " rows INTEGER);"
 /* clang-format on */
 
+#define TM_RUN_DB_PART ".part" /* behind its name, until it is whole */
 struct tm_run_db {
     sqlite3 *db;
+    char path[600];
     sqlite3_stmt *sample, *curve, *diff, *selftest, *breakdown, *full, *at_commit, *anomaly, *cause,
         *seen;
 };
@@ -91,6 +93,6 @@ enum tm_code tm_run_db_seen(struct tm_run_db *r, const char *pipeline, const str
 enum tm_code tm_run_db_full_read(struct tm_run_db *r, const char *pipeline, int64_t begun_ns,
                                  const char *object, double query_ms, int64_t rows,
                                  struct tm_err *err);
-enum tm_code tm_run_db_close(struct tm_run_db *r, struct tm_err *err); /* commits */
-void tm_run_db_drop(struct tm_run_db *r); /* after an error; NULL-safe members */
+enum tm_code tm_run_db_close(struct tm_run_db *r, struct tm_err *err); /* commits; now it is there */
+void tm_run_db_drop(struct tm_run_db *r); /* after an error: nothing is left; NULL-safe members */
 #endif
